@@ -1,0 +1,102 @@
+"""From five landmarks to the canonical crop that the attribute network sees.
+
+The crop is a square in which every face stands upright, with the eyes and the mouth at fixed places: a
+similarity (rotation, one scale, shift) takes the landmarks as near to `TEMPLATE` as least squares can.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import cv2
+import numpy as np
+from jaxtyping import Float, Float32, Float64, UInt8
+
+#: Where the landmarks lie in the crop, as fractions of its side: eyes, nose, corners of the mouth. The
+#: proportions are the mean of the detector's landmarks over frontal portraits. The crop is tight, from
+#: the hairline to below the chin: that is all that the labelled sets show, and a network must not meet in
+#: a family's photographs what it never met in training.
+TEMPLATE: Final[Float64[np.ndarray, "5 2"]] = np.array(
+    [[0.290, 0.270], [0.710, 0.270], [0.500, 0.516], [0.314, 0.711], [0.686, 0.711]]
+)
+
+
+def similarity(landmarks: Float[np.ndarray, "5 2"], target: Float[np.ndarray, "5 2"]) -> Float64[np.ndarray, "2 3"]:
+    """Return the matrix [s R | t] that takes `landmarks` nearest to `target` (Umeyama 1991, no reflection).
+
+    Landmarks that all fall on one point have no scale: they are shifted only.
+    """
+    source = np.asarray(landmarks, np.float64)
+    goal = np.asarray(target, np.float64)
+    centre, goal_centre = source.mean(axis=0), goal.mean(axis=0)
+    x, y = (source - centre).T
+    u, v = (goal - goal_centre).T
+    spread = float((x * x + y * y).sum())
+    # In the plane the best rotation and scale have a closed form: (a, b) = s (cos, sin).
+    a, b = ((x * u + y * v).sum() / spread, (x * v - y * u).sum() / spread) if spread > 1e-9 else (1.0, 0.0)
+    matrix = np.array([[a, -b], [b, a]])
+    return np.concatenate([matrix, (goal_centre - matrix @ centre)[:, None]], axis=1)
+
+
+def crop(
+    image: UInt8[np.ndarray, "h w 3"], landmarks: Float[np.ndarray, "5 2"], size: int, zoom: float = 1.0
+) -> UInt8[np.ndarray, "s s 3"]:
+    """Return the canonical crop of a face, `size` pixels wide.
+
+    `landmarks` are pixels of `image`, whose pixel centres lie at one half. `zoom` below 1 shows more around the
+    face. Large faces are averaged down first, so that none of their pixels is skipped; beyond the
+    border of the image its last pixels are repeated.
+    """
+    target = ((TEMPLATE - 0.5) * zoom + 0.5) * size
+    matrix = similarity(landmarks, target)
+    scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
+    if scale < 0.5:
+        image, matrix = _shrunk(image, matrix, scale, size)
+    # OpenCV counts pixel centres as whole numbers.
+    matrix[:, 2] += matrix[:, :2] @ np.array([0.5, 0.5]) - 0.5
+    result: UInt8[np.ndarray, "s s 3"] = cv2.warpAffine(
+        image, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
+    return result
+
+
+def _shrunk(
+    image: UInt8[np.ndarray, "h w 3"], matrix: Float64[np.ndarray, "2 3"], scale: float, size: int
+) -> tuple[UInt8[np.ndarray, "h2 w2 3"], Float64[np.ndarray, "2 3"]]:
+    """Return the part of the image that the crop sees, averaged down, and the matrix from there."""
+    corners = np.array([[0, 0], [size, 0], [0, size], [size, size]], np.float64)
+    seen = (corners - matrix[:, 2]) @ np.linalg.inv(matrix[:, :2]).T
+    limits = np.array(image.shape[1::-1])
+    low = np.clip(np.floor(seen.min(axis=0)).astype(int) - 2, 0, limits - 1)
+    high = np.clip(np.ceil(seen.max(axis=0)).astype(int) + 2, low + 1, limits)
+    part = image[low[1] : high[1], low[0] : high[0]]
+    step = max(int(1 / scale), 1)
+    width, height = max(part.shape[1] // step, 1), max(part.shape[0] // step, 1)
+    small = cv2.resize(part, (width, height), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+    ratio = np.array([part.shape[1] / width, part.shape[0] / height])
+    linear = matrix[:, :2] * ratio
+    return small, np.concatenate([linear, (matrix[:, 2] + matrix[:, :2] @ low)[:, None]], axis=1)
+
+
+def central_landmarks(height: int, width: int) -> Float32[np.ndarray, "5 2"]:
+    """Return where the landmarks of a portrait would be when the detector saw none, in pixels.
+
+    A face is taken to fill the middle of the picture, as in a passport photograph.
+    """
+    side = min(height, width) * 1.08
+    low = np.array([width / 2, height / 2]) - side / 2
+    return (TEMPLATE * side + low).astype(np.float32)
+
+
+def central_box(height: int, width: int) -> Float32[np.ndarray, "4"]:
+    """Return the box of such a face: left, top, right, bottom in pixels, inside the picture."""
+    points = central_landmarks(height, width)
+    centre, reach = points.mean(axis=0), np.ptp(points[:2, 0])
+    box = np.concatenate([centre - [reach * 1.0, reach * 1.25], centre + [reach * 1.0, reach * 1.25]])
+    return np.clip(box, 0, [width, height, width, height]).astype(np.float32)
+
+
+def sharpness(face: UInt8[np.ndarray, "s s 3"]) -> float:
+    """Return the variance of the Laplacian of the crop's luminance: 0 for a flat crop, more for a sharp one."""
+    grey = cv2.cvtColor(face, cv2.COLOR_RGB2GRAY)
+    return float(cv2.Laplacian(grey, cv2.CV_32F).var())

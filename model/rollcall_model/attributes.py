@@ -1,0 +1,307 @@
+"""One light network for age, gender and identity: a shared trunk, three heads.
+
+Depthwise separable residual blocks on the landmark-aligned crop. The
+first layer and the steps down in resolution are products over patches, which cost least where a network
+of this size spends most of its time: in moving large, shallow arrays. The last pooling is a depthwise
+product over the whole grid (Chen et al. 2018): on an aligned face every place has its meaning.
+
+Two forms share their names: the one that is trained, with batch normalisation, and the one that is
+used, with every normalisation folded into the product before it (`fold`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jax import shard_map
+from jax.sharding import NamedSharding
+from jax.sharding import PartitionSpec as P
+from jaxtyping import Array, Float, UInt8
+
+from rollcall_model import checkpoint, layers, runtime, weights
+from rollcall_model.types import Attributes
+
+AGES: Final = 101
+EMBEDDING: Final = 128
+
+
+class AttributeConfig(NamedTuple):
+    """The shape of the network; the defaults are those of the committed weights."""
+
+    size: int = 80  # side of the crop in pixels
+    patch: int = 4  # side of the first layer's patches
+    widths: tuple[int, ...] = (48, 96, 160)
+    depths: tuple[int, ...] = (2, 4, 3)
+    kernels: tuple[int, ...] = (3, 3, 3)
+    expansion: int = 3
+    features: int = 256  # of the vector that the heads read
+
+
+class Outputs(NamedTuple):
+    """What the network gives for n crops, before calibration."""
+
+    age: Float[Array, "n 101"]  # logits
+    female: Float[Array, " n"]  # logit
+    embedding: Float[Array, "n 128"]  # unit length
+
+
+class Norm(nnx.Module):
+    """Batch normalisation over all axes but the last; remembers running statistics for later use."""
+
+    EPSILON = 1e-3
+    MOMENTUM = 0.95
+
+    def __init__(self, channels: int, gain: float = 1.0) -> None:
+        self.scale = nnx.Param(jnp.full(channels, gain))
+        self.bias = nnx.Param(jnp.zeros(channels))
+        self.mean = nnx.BatchStat(jnp.zeros(channels))
+        self.var = nnx.BatchStat(jnp.ones(channels))
+
+    def __call__(self, x: Float[Array, "*b c"], train: bool) -> Float[Array, "*b c"]:
+        """Normalise by the batch's own statistics in training, by the remembered ones otherwise."""
+        if train:
+            axes = tuple(range(x.ndim - 1))
+            mean = x.mean(axes)
+            # E[x^2] - E[x]^2 lets both sums be taken in one pass over memory.
+            var = jnp.maximum((x * x).mean(axes) - mean * mean, 0)
+            self.mean[...] = self.MOMENTUM * self.mean[...] + (1 - self.MOMENTUM) * mean
+            self.var[...] = self.MOMENTUM * self.var[...] + (1 - self.MOMENTUM) * var
+        else:
+            mean, var = self.mean[...], self.var[...]
+        gain = self.scale[...] * jax.lax.rsqrt(var + self.EPSILON)
+        return x * gain + (self.bias[...] - mean * gain)
+
+    def gain_and_shift(self) -> tuple[Array, Array]:
+        """Return the factor and the summand that this normalisation amounts to after training."""
+        gain = self.scale[...] * jax.lax.rsqrt(self.var[...] + self.EPSILON)
+        return gain, self.bias[...] - self.mean[...] * gain
+
+
+class Normed(nnx.Module):
+    """A product followed by normalisation; folded, a product and a bias."""
+
+    def __init__(self, kernel: Array, folded: bool, gain: float = 1.0) -> None:
+        self.kernel = nnx.Param(kernel)
+        channels = kernel.shape[-1]
+        self.norm = None if folded else Norm(channels, gain)
+        self.bias = nnx.Param(jnp.zeros(channels)) if folded else None
+
+    def product(self, x: Array) -> Array:
+        """Return the product alone: pointwise by a matrix, depthwise by a 3x3 kernel."""
+        kernel = self.kernel[...]
+        return x @ kernel if kernel.ndim == 2 else layers.depthwise(x, kernel)
+
+    def __call__(self, x: Array, train: bool) -> Array:
+        """Return the normalised product."""
+        x = self.product(x)
+        if self.norm is not None:
+            return self.norm(x, train)
+        assert self.bias is not None
+        return x + self.bias[...]
+
+
+class GridPool(Normed):
+    """Weighs every place of the grid in each channel by itself, and sums."""
+
+    def product(self, x: Array) -> Array:
+        """Return one vector a face."""
+        return (x * self.kernel[...]).sum((1, 2))
+
+
+class Block(nnx.Module):
+    """Look at the neighbours channel by channel, widen, narrow, add.
+
+    The depthwise product stands before the widening and not inside it (as in Liu et al. 2022): the wide
+    arrays are then touched only by the two matrix products, which is what a CPU is quick at; training
+    went twice as fast.
+    """
+
+    def __init__(self, channels: int, kernel: int, expansion: int, folded: bool, rngs: nnx.Rngs) -> None:
+        self.look = Normed(_init(rngs, (kernel, kernel, channels), kernel**2), folded)
+        self.widen = Linear(channels, channels * expansion, rngs, gain=1.4)
+        # Beginning as next to nothing, a block cannot disturb the ones before it while all are untrained.
+        self.narrow = Linear(channels * expansion, channels, rngs, gain=0.2)
+
+    def __call__(self, x: Float[Array, "n h w c"], train: bool) -> Float[Array, "n h w c"]:
+        """Return x and what the block adds."""
+        return x + self.narrow(layers.hard_swish(self.widen(self.look(x, train))))
+
+
+class AttributeNet(nnx.Module):
+    """The network; `folded` is the form for use."""
+
+    def __init__(self, config: AttributeConfig, rngs: nnx.Rngs, folded: bool = False) -> None:
+        self.config = config
+        inputs = 3 * config.patch**2
+        self.stem = Normed(_init(rngs, (inputs, config.widths[0]), inputs), folded)
+        stages, steps = [], []
+        for number, (width, depth) in enumerate(zip(config.widths, config.depths, strict=True)):
+            if number:
+                before = 4 * config.widths[number - 1]
+                steps.append(Normed(_init(rngs, (before, width), before), folded))
+            stages.append(nnx.List([Block(width, config.kernels[number], config.expansion, folded, rngs) for _ in range(depth)]))
+        self.stages = nnx.List(stages)
+        self.steps = nnx.List(steps)
+        last = config.widths[-1]
+        self.join = Normed(_init(rngs, (last, config.features), last), folded)
+        grid = config.size // config.patch // 2 ** (len(config.widths) - 1)
+        self.pool = GridPool(jnp.full((grid, grid, config.features), 1 / grid**2), folded)
+        self.age = Linear(config.features, AGES, rngs)
+        self.gender = Linear(config.features, 1, rngs)
+        self.identity = Linear(config.features, EMBEDDING, rngs)
+
+    def __call__(self, x: Float[Array, "n s s 3"], train: bool = False) -> Outputs:
+        """Return the outputs for crops of RGB values 0..255."""
+        x = (x - 127.5) * (1 / 64)
+        x = self.stem(layers.patchify(x, self.config.patch), train)
+        for number, blocks in enumerate(self.stages):
+            if number:
+                x = self.steps[number - 1](layers.patchify(x, 2), train)
+            for block in blocks:
+                x = block(x, train)
+        x = layers.hard_swish(self.join(x, train))
+        x = self.pool(x, train)
+        raw = self.identity(x)
+        return Outputs(
+            self.age(x), self.gender(x)[:, 0], raw * jax.lax.rsqrt((raw * raw).sum(-1, keepdims=True) + 1e-12)
+        )
+
+
+class Linear(nnx.Module):
+    """A product and a bias."""
+
+    def __init__(self, inputs: int, outputs: int, rngs: nnx.Rngs, gain: float = 0.5) -> None:
+        self.kernel = nnx.Param(_init(rngs, (inputs, outputs), inputs) * gain)
+        self.bias = nnx.Param(jnp.zeros(outputs))
+
+    def __call__(self, x: Float[Array, "*b i"]) -> Float[Array, "*b o"]:
+        """Return the weighted sums."""
+        return x @ self.kernel[...] + self.bias[...]
+
+
+def _init(rngs: nnx.Rngs, shape: tuple[int, ...], fan_in: int) -> Array:
+    return jax.random.normal(rngs.params(), shape) * (1 / fan_in) ** 0.5
+
+
+def fold(net: AttributeNet) -> AttributeNet:
+    """Return the form for use: the same function, every normalisation folded into the product before it."""
+    result = AttributeNet(net.config, nnx.Rngs(0), folded=True)
+    targets = dict(nnx.iter_graph(result))
+    for path, node in nnx.iter_graph(net):
+        target = targets.get(path)
+        if isinstance(node, Normed):
+            assert isinstance(target, Normed) and node.norm is not None and target.bias is not None
+            gain, shift = node.norm.gain_and_shift()
+            target.kernel[...] = node.kernel[...] * gain
+            target.bias[...] = shift
+        elif isinstance(node, Linear):
+            assert isinstance(target, Linear)
+            target.kernel[...], target.bias[...] = node.kernel[...], node.bias[...]
+    return result
+
+
+def flat(net: nnx.Module, kind: Any = nnx.Param) -> dict[str, np.ndarray]:
+    """Return the network's variables of one kind by their dotted names."""
+    state = nnx.state(net, kind)
+    return {
+        ".".join(str(part) for part in path): np.asarray(leaf[...])
+        for path, leaf in nnx.to_flat_state(state)
+    }
+
+
+def unflat(net: nnx.Module, arrays: dict[str, np.ndarray], kind: Any = nnx.Param, path: Path | str = "") -> None:
+    """Put arrays, by their dotted names, into the network.
+
+    Raises
+    ------
+    WeightsError
+        Naming each array that is missing, extra, or of another shape.
+    """
+    state = nnx.state(net, kind)
+    leaves = {".".join(str(part) for part in name): leaf for name, leaf in nnx.to_flat_state(state)}
+    checkpoint.check(path, {name: leaf[...].shape for name, leaf in leaves.items()}, arrays)
+    for name, leaf in leaves.items():
+        leaf[...] = jnp.asarray(arrays[name])
+    nnx.update(net, state)
+
+
+def parameter_count(net: nnx.Module) -> int:
+    """Return how many numbers are trained."""
+    return sum(leaf.size for leaf in flat(net).values())
+
+
+#: Faces in a bucket for each device.
+BUCKETS: Final = (1, 4, 16)
+
+
+class AttributeModel:
+    """The trained network, compiled for a few sizes of batch. Use from one thread at a time.
+
+    `calibration` in the weights' facts holds what was fitted on validation data: a temperature for the
+    ages and one, with a shift, for gender.
+
+    Raises
+    ------
+    WeightsError
+        If the weights are missing or do not fit.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        path = path or weights.PATH
+        arrays, facts = checkpoint.load(path)
+        config = AttributeConfig(**{k: tuple(v) if isinstance(v, list) else v for k, v in facts["config"].items()})
+        net = AttributeNet(config, nnx.Rngs(0), folded=True)
+        unflat(net, arrays, path=path)
+        self.size = config.size
+        self.version: str = facts["version"]
+        self.facts = facts
+        calibration = facts.get("calibration", {})
+        mesh = runtime.mesh()
+        self._devices = mesh.size
+        graph, state = nnx.split(net)
+        age_temperature = calibration.get("age_temperature", 1.0)
+        gender_temperature = calibration.get("gender_temperature", 1.0)
+        gender_shift = calibration.get("gender_shift", 0.0)
+
+        def forward(pixels: Array) -> tuple[Array, Array, Array]:
+            out: Outputs = nnx.merge(graph, state)(pixels.astype(jnp.float32))
+            return (
+                jax.nn.softmax(out.age / age_temperature),
+                jax.nn.sigmoid(out.female / gender_temperature + gender_shift),
+                out.embedding,
+            )
+
+        spread = shard_map(forward, mesh=mesh, in_specs=P("batch"), out_specs=P("batch"), check_vma=False)
+        self._run: Callable[[Any], Any] = jax.jit(spread, in_shardings=NamedSharding(mesh, P("batch")))
+
+    def warm_up(self) -> None:
+        """Compile every program, or fetch it from the cache on disk."""
+        for bucket in BUCKETS:
+            self(np.zeros((bucket * self._devices, self.size, self.size, 3), np.uint8))
+
+    def __call__(self, crops: UInt8[np.ndarray, "n s s 3"]) -> Attributes:
+        """Return what the network says of aligned crops (see `align.crop`)."""
+        parts: list[Sequence[Any]] = []
+        sizes = [bucket * self._devices for bucket in BUCKETS]
+        start = 0
+        while start < len(crops):
+            left = len(crops) - start
+            # The largest bucket that is filled, or else the smallest that holds all that is left.
+            size = next((s for s in sizes if s >= left), sizes[-1])
+            part = crops[start : start + size]
+            if len(part) < size:
+                part = np.concatenate([part, np.zeros((size - len(part), *part.shape[1:]), np.uint8)])
+            parts.append(self._run(part))
+            start += size
+        if not parts:
+            return Attributes(np.zeros((0, AGES), np.float32), np.zeros(0, np.float32), np.zeros((0, EMBEDDING), np.float32))
+        age, female, embedding = (
+            np.concatenate([np.asarray(part[i]) for part in parts])[: len(crops)] for i in range(3)
+        )
+        return Attributes(age, female, embedding)

@@ -1,0 +1,64 @@
+"""Adaptive average pooling of any rectangle of a photograph to any size, from one integral image.
+
+The published cascade scales images by averaging whole pixels: output pixel i of n is the mean of the
+input pixels from floor(i size / n) to ceil((i + 1) size / n). The networks' scores near the thresholds
+depend on it, so it is reproduced exactly (OpenCV's area interpolation weighs the border pixels; on
+62 photographs it found 4 % other boxes), and the means are not rounded (which changed
+3 %). With an integral image the cost goes by the pixels that come out.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from jaxtyping import Float32, Int, Int32, UInt8
+
+
+def integral(image: UInt8[np.ndarray, "h w 3"]) -> Int32[np.ndarray, "h1 w1 3"]:
+    """Return the sums of all pixels above and to the left of each corner; (h + 1, w + 1, 3)."""
+    if image.size == 0:
+        return np.zeros((1, 1, 3), np.int32)
+    sums: Int32[np.ndarray, "h1 w1 3"] = cv2.integral(image, sdepth=cv2.CV_32S)
+    return sums
+
+
+def _edges(size: int, count: int) -> tuple[Int[np.ndarray, " n"], Int[np.ndarray, " n"]]:
+    index = np.arange(count)
+    return index * size // count, -(-((index + 1) * size) // count)
+
+
+def resize(sums: Int32[np.ndarray, "h1 w1 3"], height: int, width: int) -> Float32[np.ndarray, "h2 w2 3"]:
+    """Return the whole image whose integral image is `sums`, averaged to (height, width), 0..255."""
+    top, bottom = _edges(sums.shape[0] - 1, height)
+    left, right = _edges(sums.shape[1] - 1, width)
+    bands = sums.take(bottom, axis=0)
+    bands -= sums.take(top, axis=0)
+    total = bands.take(right, axis=1)
+    total -= bands.take(left, axis=1)
+    share = np.outer(1 / (bottom - top), 1 / (right - left)).astype(np.float32)
+    return total * share[..., None]
+
+
+def crops(
+    sums: Int32[np.ndarray, "h1 w1 3"], low: Int[np.ndarray, "n 2"], high: Int[np.ndarray, "n 2"], side: int
+) -> Float32[np.ndarray, "n s s 3"]:
+    """Return rectangles of an image averaged to squares of `side` pixels, 0..255.
+
+    `low` and `high` are x, y of each rectangle's top left pixel and of the pixel past its bottom right one.
+    """
+    index = np.arange(side)
+    size = (high - low)[:, :, None]
+    start = low[:, :, None] + index * size // side
+    end = low[:, :, None] - (-((index + 1) * size) // side)
+    flat = sums.reshape(-1, 3)
+    stride = sums.shape[1]
+    (left, top), (right, bottom) = start.transpose(1, 0, 2), end.transpose(1, 0, 2)
+    top, bottom = top[:, :, None] * stride, bottom[:, :, None] * stride
+    left, right = left[:, None, :], right[:, None, :]
+    total = flat.take(bottom + right, axis=0)
+    total -= flat.take(top + right, axis=0)
+    total -= flat.take(bottom + left, axis=0)
+    total += flat.take(top + left, axis=0)
+    extent = end - start
+    area = (extent[:, 1, :, None] * extent[:, 0, None, :]).astype(np.float32)
+    return total.astype(np.float32) / area[..., None]

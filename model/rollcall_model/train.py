@@ -1,0 +1,322 @@
+"""Training: `python -m rollcall_model.train --data SETS --out RUN`.
+
+Labels for age and gender, a teacher's embeddings for identity, one network. Whatever is killed can be
+resumed with the same command; after every epoch there are usable weights in RUN/best.safetensors. On a
+CPU the batch is spread over the processors, one thread each; on GPUs the same program over the cards.
+"""
+
+from __future__ import annotations
+
+import json
+import queue
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import click
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import nnx
+from jax import shard_map
+from jax.sharding import PartitionSpec as P
+
+from rollcall_model import attributes, augment, checkpoint, data, evaluate, losses, runtime
+from rollcall_model.attributes import AttributeConfig, AttributeNet
+
+VERSION = "attributes-1"
+
+
+class TrainConfig(NamedTuple):
+    """All that decides what a training gives, besides the data."""
+
+    steps: int = 6000
+    batch: int = 128
+    rate: float = 3e-3
+    warm_up: float = 0.06  # share of the steps in which the rate rises
+    decay: float = 0.05
+    ema: float = 0.998
+    labelled: float = 0.75  # share of a batch that has an age label
+    balance: float = 0.4  # 0: ages as they come; 1: every age as often
+    age_width: float = 1.0
+    age_growth: float = 0.04
+    age_weight: float = 0.05
+    gender_weight: float = 1.0
+    gender_smoothing: float = 0.03
+    identity_weight: float = 2.0
+    relation_weight: float = 4.0
+    seed: int = 0
+
+
+class Batch(NamedTuple):
+    """One step's faces; labels that are not known are -1, and teachers that are not known are 0."""
+
+    crops: np.ndarray  # uint8 (n, s, s, 3)
+    ages: np.ndarray  # int32 (n, 2)
+    female: np.ndarray  # float32 (n,)
+    teacher: np.ndarray  # float32 (n, 128)
+
+
+class State(NamedTuple):
+    """Everything that a resumed training needs."""
+
+    params: Any
+    stats: Any
+    ema: Any
+    optimiser: Any
+    step: Any
+
+
+def sampling(faces: data.Faces, rows: np.ndarray, balance: float) -> np.ndarray:
+    """Return how often each labelled row is drawn, so that rare ages are not lost; sums to 1."""
+    middle = faces.ages[rows].mean(axis=1)
+    counts, edges = np.histogram(middle, bins=np.arange(0, 121, 3))
+    smooth = np.convolve(counts, [0.25, 0.5, 0.25], "same")
+    weight = np.maximum(smooth[np.digitize(middle, edges) - 1], 4.0) ** -balance
+    return np.asarray(weight / weight.sum())
+
+
+def batches(faces: data.Faces, config: TrainConfig, size: int, start: int) -> Iterator[Batch]:
+    """Yield batches from step `start` on; step n's batch depends on the seed and n alone."""
+    train = faces.where(split="train")
+    labelled = train[faces.ages[train, 0] != data.UNKNOWN]
+    others = np.setdiff1d(train, labelled)
+    weight = sampling(faces, labelled, config.balance)
+    ages, female = faces.ages.astype(np.int32), faces.female.astype(np.float32)
+    count = config.batch if not len(others) else round(config.batch * config.labelled)
+
+    def one(row: int, seed: np.random.SeedSequence) -> tuple[np.ndarray, bool]:
+        rng = np.random.default_rng(seed)
+        crop = augment.augment(faces.crops[row], size, data.CROP / size, rng)
+        mirrored = bool(rng.random() < 0.5)
+        return (crop[:, ::-1] if mirrored else crop), mirrored
+
+    with ThreadPoolExecutor(max(runtime.processors() // 2, 1)) as threads:
+        for step in range(start, config.steps):
+            seeds = np.random.SeedSequence([config.seed, step]).spawn(config.batch + 1)
+            rng = np.random.default_rng(seeds[-1])
+            rows = np.concatenate(
+                [rng.choice(labelled, count, p=weight), rng.choice(others, config.batch - count) if len(others) else []]
+            ).astype(np.int64)
+            # Every device shall see every kind of face.
+            rows = rng.permutation(rows)
+            crops, mirrored = zip(*threads.map(one, rows, seeds[:-1]), strict=True)
+            yield Batch(
+                np.stack(crops), ages[rows], female[rows], faces.teacher[rows, np.asarray(mirrored, np.int64)]
+            )
+
+
+def ahead(source: Iterator[Batch], depth: int = 6) -> Iterator[Batch]:
+    """Make batches in another thread, `depth` of them in advance; pass its errors on."""
+    waiting: queue.Queue[Batch | BaseException | None] = queue.Queue(depth)
+
+    def work() -> None:
+        try:
+            for batch in source:
+                waiting.put(batch)
+            waiting.put(None)
+        except BaseException as error:
+            waiting.put(error)
+
+    threading.Thread(target=work, daemon=True).start()
+    while (item := waiting.get()) is not None:
+        if isinstance(item, BaseException):
+            raise item
+        yield item
+
+
+def loss_function(out: attributes.Outputs, batch: Batch, config: TrainConfig) -> tuple[jax.Array, dict[str, jax.Array]]:
+    """Return the weighted loss of a batch and its parts."""
+    has_age = batch.ages[:, 0] >= 0
+    has_gender = batch.female >= 0
+    has_teacher = (batch.teacher**2).sum(-1) > 0.5
+    targets = losses.age_targets(jnp.maximum(batch.ages, 0), config.age_width, config.age_growth)
+    middle = batch.ages.mean(-1).astype(jnp.float32)
+
+    def mean(values: jax.Array, mask: jax.Array) -> jax.Array:
+        return jnp.where(mask, values, 0).sum() / jnp.maximum(mask.sum(), 1)
+
+    parts = {
+        "age": mean(losses.age_loss(out.age, targets, middle, config.age_weight), has_age),
+        "gender": mean(losses.gender_loss(out.female, batch.female, config.gender_smoothing), has_gender),
+        "identity": mean(losses.identity_loss(out.embedding, batch.teacher), has_teacher),
+        "relation": mean(losses.relation_loss(out.embedding, batch.teacher), has_teacher),
+    }
+    total = (
+        parts["age"]
+        + config.gender_weight * parts["gender"]
+        + config.identity_weight * parts["identity"]
+        + config.relation_weight * parts["relation"]
+    )
+    return total, parts
+
+
+class Trainer:
+    """The compiled step, and what it works on."""
+
+    def __init__(self, net_config: AttributeConfig, config: TrainConfig) -> None:
+        self.net_config, self.config = net_config, config
+        net = AttributeNet(net_config, nnx.Rngs(config.seed))
+        self.graph, params, stats = nnx.split(net, nnx.Param, nnx.BatchStat)
+        self.count = attributes.parameter_count(net)
+        schedule = optax.warmup_cosine_decay_schedule(
+            config.rate / 20, config.rate, int(config.steps * config.warm_up), config.steps, config.rate / 500
+        )
+        matrices = jax.tree.map(lambda leaf: leaf.ndim > 1, params)
+        self.optimiser = optax.chain(
+            optax.clip_by_global_norm(5.0), optax.adamw(schedule, weight_decay=config.decay, mask=matrices)
+        )
+        # The average begins as a copy: a step gives its inputs' memory away.
+        average = jax.tree.map(jnp.copy, params)
+        self.state = State(params, stats, average, self.optimiser.init(params), jnp.zeros((), jnp.int32))
+        mesh = runtime.mesh()
+        spread = partial(shard_map, mesh=mesh, check_vma=False)
+        self.step = jax.jit(
+            spread(self._step, in_specs=(P(), P("batch")), out_specs=(P(), P())), donate_argnums=0
+        )
+        self.observe = jax.jit(spread(self._observe, in_specs=(P(), P(), P("batch")), out_specs=P()))
+
+    def _step(self, state: State, batch: Batch) -> tuple[State, dict[str, jax.Array]]:
+        def loss(params: Any) -> tuple[jax.Array, tuple[Any, dict[str, jax.Array]]]:
+            net = nnx.merge(self.graph, params, state.stats, copy=True)
+            out = net(batch.crops.astype(jnp.float32), train=True)
+            total, parts = loss_function(out, batch, self.config)
+            return total, (nnx.state(net, nnx.BatchStat), parts)
+
+        (_, (stats, parts)), gradient = jax.value_and_grad(loss, has_aux=True)(state.params)
+        gradient, stats, parts = jax.lax.pmean((gradient, stats, parts), "batch")
+        updates, optimiser = self.optimiser.update(gradient, state.optimiser, state.params)
+        params = optax.apply_updates(state.params, updates)
+        # A young average follows quickly: what it remembers of the beginning is worth nothing.
+        keep = jnp.minimum(self.config.ema, (1.0 + state.step) / (20.0 + state.step))
+        ema = jax.tree.map(lambda old, new: keep * old + (1 - keep) * new, state.ema, params)
+        return State(params, stats, ema, optimiser, state.step + 1), parts
+
+    def _observe(self, params: Any, stats: Any, batch: Batch) -> Any:
+        net = nnx.merge(self.graph, params, stats, copy=True)
+        net(batch.crops.astype(jnp.float32), train=True)
+        return jax.lax.pmean(nnx.state(net, nnx.BatchStat), "batch")
+
+    def averaged(self, source: Iterator[Batch], count: int = 60) -> AttributeNet:
+        """Return the network with averaged weights and *its own* batch statistics, taken from new batches.
+
+        The statistics of the raw weights do not fit the averaged ones.
+        """
+        stats = self.state.stats
+        for _, batch in zip(range(count), source, strict=False):
+            stats = self.observe(self.state.ema, stats, batch)
+        net: AttributeNet = nnx.merge(self.graph, self.state.ema, stats)
+        return net
+
+
+def save_state(path: Path, state: State, facts: dict[str, Any]) -> None:
+    """Write all that a resumed training needs."""
+    leaves = {f"{i:05d}": np.asarray(leaf) for i, leaf in enumerate(jax.tree.leaves(state))}
+    checkpoint.save(path, leaves, facts)
+
+
+def load_state(path: Path, like: State) -> State:
+    """Return what `save_state` wrote, in the form of `like`."""
+    leaves, _ = checkpoint.load(path)
+    old, tree = jax.tree.flatten(like)
+    checkpoint.check(path, {f"{i:05d}": np.shape(leaf) for i, leaf in enumerate(old)}, leaves)
+    return jax.tree.unflatten(tree, [jnp.asarray(leaves[f"{i:05d}"]) for i in range(len(old))])  # type: ignore[no-any-return]
+
+
+def export(path: Path, net: AttributeNet, facts: dict[str, Any]) -> None:
+    """Write the form for use."""
+    checkpoint.save(path, attributes.flat(attributes.fold(net)), {**facts, "config": net.config._asdict()})
+
+
+def train(faces: data.Faces, out: Path, net_config: AttributeConfig, config: TrainConfig, every: int, resume: bool) -> None:
+    """Train; write RUN/state.safetensors, RUN/best.safetensors and a line to RUN/log.jsonl every `every` steps."""
+    out.mkdir(parents=True, exist_ok=True)
+    trainer = Trainer(net_config, config)
+    click.echo(f"{trainer.count:,} parameters, {len(faces.samples):,} faces, {config.steps:,} steps of {config.batch}")
+    state_file = out / "state.safetensors"
+    if resume and state_file.exists():
+        trainer.state = load_state(state_file, trainer.state)
+        click.echo(f"resumed at step {int(trainer.state.step):,}")
+    first = int(trainer.state.step)
+    facts = {"version": VERSION, "training": config._asdict()}
+    began, sums, seen = time.perf_counter(), dict[str, float](), 0
+    for number, batch in enumerate(ahead(batches(faces, config, net_config.size, first)), first + 1):
+        trainer.state, parts = trainer.step(trainer.state, batch)
+        if number % 10 == 0:
+            for name, value in parts.items():
+                sums[name] = sums.get(name, 0.0) + float(value)
+            seen += 1
+        if number % 50 == 0:
+            rate = (number - first) * config.batch / (time.perf_counter() - began)
+            left = (config.steps - number) * config.batch / rate / 60
+            text = "  ".join(f"{name} {value / seen:.3f}" for name, value in sums.items())
+            click.echo(f"step {number:6,}  {text}  {rate:.0f} faces/s  {left:.0f} min left")
+        if number % every == 0 or number == config.steps:
+            watch = batches(faces, config._replace(seed=config.seed + 1, steps=number + 60), net_config.size, number)
+            net = trainer.averaged(watch)
+            export(out / "best.safetensors", net, facts)
+            scores = evaluate.quick(out / "best.safetensors", faces)
+            save_state(state_file, trainer.state, facts)
+            line = {
+                "step": number,
+                "seconds": round(time.perf_counter() - began, 1),
+                **{name: round(value / max(seen, 1), 4) for name, value in sums.items()},
+                **scores,
+            }
+            with (out / "log.jsonl").open("a") as log:
+                log.write(json.dumps(line) + "\n")
+            click.echo("   ".join(f"{name} {value}" for name, value in scores.items()))
+            sums, seen = {}, 0
+
+
+@click.command()
+@click.option("--data", "folder", type=click.Path(path_type=Path, exists=True), required=True,
+              help="Folder of the sets: utkface, lfw and celeba, each a table and a tar, and the teacher's embeddings.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the run; it can be resumed.")
+@click.option("--crops", type=click.Path(path_type=Path), help="Folder of the aligned crops; default OUT/crops.")
+@click.option("--steps", default=TrainConfig().steps, show_default=True, help="How many steps to train.")
+@click.option("--batch", default=TrainConfig().batch, show_default=True, help="Faces in a step.")
+@click.option("--rate", default=TrainConfig().rate, show_default=True, help="The highest learning rate.")
+@click.option("--seed", default=0, show_default=True, help="Seed of everything random.")
+@click.option("--every", default=500, show_default=True, help="Steps between checkpoints.")
+@click.option("--set", "pairs", multiple=True, metavar="NAME=VALUE", help="Any other field of TrainConfig or AttributeConfig.")
+def main(
+    folder: Path, out: Path, crops: Path | None, steps: int, batch: int, rate: float, seed: int, every: int, pairs: tuple[str, ...]
+) -> None:
+    """Train the attribute network on labelled faces and a teacher's embeddings."""
+    runtime.configure(out / "compiled")
+    config = TrainConfig(steps=steps, batch=batch, rate=rate, seed=seed)
+    net_config = AttributeConfig()
+    for pair in pairs:
+        name, _, text = pair.partition("=")
+        value = json.loads(text)
+        value = tuple(value) if isinstance(value, list) else value
+        if name in TrainConfig._fields:
+            config = config._replace(**{name: value})
+        elif name in AttributeConfig._fields:
+            net_config = net_config._replace(**{name: value})
+        else:
+            raise click.BadParameter(f"{name!r} is neither a field of TrainConfig nor of AttributeConfig")
+    crops = crops or out / "crops"
+    if not (crops / "samples.jsonl").exists():
+        from rollcall_model.cascade import Detector
+
+        click.echo("finding and aligning the faces, once")
+        data.prepare(
+            data.shared_samples(folder),
+            data.shared_opener(folder),
+            Detector().detect,
+            crops,
+            lambda done, total: click.echo(f"  {done:,} of {total:,}"),
+        )
+    faces = data.load(crops, folder / "teacher-dlib.npz")
+    train(faces, out, net_config, config, every, resume=True)
+
+
+if __name__ == "__main__":
+    main()

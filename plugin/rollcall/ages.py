@@ -1,0 +1,76 @@
+"""Age distributions and the groups people speak of.
+
+An age distribution is a vector of 101 probabilities, one for each completed year of age 0..100
+(100 stands for 100 and above). Everything that Rollcall says about an age is derived from it here:
+the expectation, the 80 % interval, and the probability of a group. Pure functions of arrays.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+#: How many ages a distribution has: completed years 0..100.
+AGES: Final = 101
+OLDEST: Final = AGES - 1
+INTERVAL: Final = 0.80
+
+
+@dataclass(frozen=True, slots=True)
+class AgeGroup:
+    """A named range of completed years, both ends included."""
+
+    name: str
+    low: int
+    high: int
+
+
+#: The groups of the search language and the tags. They overlap on purpose: babies are children.
+AGE_GROUPS: Final[dict[str, AgeGroup]] = {
+    group.name: group
+    for group in (
+        AgeGroup("babies", 0, 2),
+        AgeGroup("toddlers", 1, 3),
+        AgeGroup("children", 0, 12),
+        AgeGroup("teenagers", 13, 19),
+        AgeGroup("adults", 20, OLDEST),
+        AgeGroup("seniors", 60, OLDEST),
+    )
+}
+
+
+def mass(distribution: ArrayLike, low: int, high: int) -> NDArray[np.float64]:
+    """Return the probability of an age from `low` to `high` years, both included, over the last axis."""
+    array = np.asarray(distribution, dtype=np.float64)
+    low, high = max(low, 0), min(high, OLDEST)
+    total: NDArray[np.float64] = np.clip(array[..., low : high + 1].sum(axis=-1), 0.0, 1.0)
+    return total
+
+
+def expectation(distribution: ArrayLike) -> NDArray[np.float64]:
+    """Return the expected age in years: the mean of the distribution over the last axis."""
+    years: NDArray[np.float64] = np.asarray(distribution, dtype=np.float64) @ np.arange(AGES, dtype=np.float64)
+    return years
+
+
+def interval(distribution: ArrayLike, share: float = INTERVAL) -> tuple[float, float]:
+    """Return the central interval, in years, that holds `share` of one distribution.
+
+    Each year's mass is taken as spread evenly over [year - 0.5, year + 0.5), so that the ends move
+    smoothly with the distribution instead of jumping from year to year; they are clipped to 0..100.
+    """
+    cumulative = np.concatenate([[0.0], np.cumsum(np.asarray(distribution, dtype=np.float64))])
+    cumulative /= cumulative[-1]
+    edges = np.arange(AGES + 1) - 0.5
+    tail = (1.0 - share) / 2.0
+    low, high = np.interp([tail, 1.0 - tail], cumulative, edges)
+    return float(np.clip(low, 0.0, OLDEST)), float(np.clip(high, 0.0, OLDEST))
+
+
+def any_of(probabilities: ArrayLike) -> float:
+    """Return the probability that at least one of independent events happens (0 for none)."""
+    array = np.asarray(probabilities, dtype=np.float64)
+    return float(1.0 - np.prod(1.0 - np.clip(array, 0.0, 1.0)))

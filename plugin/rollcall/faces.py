@@ -1,0 +1,162 @@
+"""Pictures to faces: detection, alignment, estimates. The only module that knows the networks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rollcall.errors import ModelError
+from rollcall.records import Box, Face, Picture
+from rollcall.settings import Settings
+
+if TYPE_CHECKING:
+    from rollcall_model.attributes import AttributeModel
+    from rollcall_model.cascade import Detector
+    from rollcall_model.types import Detections
+
+
+class Analyzer:
+    """Finds and describes the faces of pictures. Use from one thread at a time.
+
+    Making one costs nothing; the networks are loaded at the first use, and compiled (or fetched from
+    the cache folder) for each new size of batch.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    @cached_property
+    def model_version(self) -> str:
+        """The versions of both networks and of what was asked of them: when it changes, faces are analysed anew."""
+        from rollcall_model import checkpoint, versions
+
+        try:
+            networks = versions.networks()
+        except checkpoint.WeightsError as error:
+            raise ModelError(str(error)) from error
+        detector, attributes = self.settings.detector, self.settings.attributes
+        asked = (
+            f"{detector.resolution}/{detector.min_face}/{detector.pyramid_factor:g}"
+            f"/{detector.threshold_pnet:g}/{detector.threshold_rnet:g}/{detector.threshold_onet:g}"
+        )
+        off = "".join(f"-{name}" for name in ("age", "gender", "embeddings") if getattr(attributes, name) == "off")
+        return f"{networks}@{asked}{off}"
+
+    @cached_property
+    def _networks(self) -> tuple[Detector, AttributeModel]:
+        from rollcall_model import checkpoint, runtime
+        from rollcall_model.attributes import AttributeModel
+        from rollcall_model.cascade import Detector, DetectorConfig
+
+        runtime.configure(self.settings.cache_folder / "compiled")
+        wanted = self.settings.detector
+        config = DetectorConfig(
+            wanted.resolution,
+            wanted.min_face,
+            wanted.pyramid_factor,
+            (wanted.threshold_pnet, wanted.threshold_rnet, wanted.threshold_onet),
+        )
+        try:
+            return Detector(config), AttributeModel()
+        except checkpoint.WeightsError as error:
+            raise ModelError(str(error)) from error
+
+    def warm_up(self) -> None:
+        """Load the networks and compile every program they need, so that the first picture is quick.
+
+        Raises
+        ------
+        ModelError
+            If weights are missing or do not fit.
+        """
+        detector, attributes = self._networks
+        detector.warm_up()
+        attributes.warm_up()
+
+    def analyze(self, pictures: Sequence[Picture], *, one_face: bool = False) -> list[tuple[Face, ...]]:
+        """Return the faces of each picture, the surest first.
+
+        With `one_face` every picture is taken to be a portrait of one: of several faces the one nearest
+        the centre is kept, and where none was found a central face is assumed (`detected` is False).
+
+        Raises
+        ------
+        ModelError
+            If weights are missing or do not fit.
+        """
+        from rollcall_model import align
+        from rollcall_model.types import nearest_centre, no_detections
+
+        detector, attributes = self._networks
+        found = detector.detect([picture.pixels for picture in pictures])
+        detected = [len(faces.scores) > 0 for faces in found]
+        if one_face:
+            for index, (picture, faces) in enumerate(zip(pictures, found, strict=True)):
+                height, width = picture.pixels.shape[:2]
+                if detected[index]:
+                    best = nearest_centre(faces, height, width)
+                    found[index] = type(faces)(*(column[best : best + 1] for column in faces))
+                elif min(height, width) > 0:
+                    found[index] = no_detections()._replace(
+                        boxes=align.central_box(height, width)[None],
+                        scores=np.zeros(1, np.float32),
+                        landmarks=align.central_landmarks(height, width)[None],
+                    )
+        crops = [
+            align.crop(picture.pixels, landmarks, attributes.size)
+            for picture, faces in zip(pictures, found, strict=True)
+            for landmarks in faces.landmarks
+        ]
+        said = iter(self._described(attributes, crops))
+        return [
+            tuple(self._face(picture, faces, row, next(said), seen) for row in range(len(faces.scores)))
+            for picture, faces, seen in zip(pictures, found, detected, strict=True)
+        ]
+
+    def _described(self, attributes: AttributeModel, crops: list[NDArray[np.uint8]]) -> list[_Said]:
+        """Run the attribute network over all crops; nothing is computed when all of it is switched off."""
+        from rollcall_model import align
+
+        wanted = self.settings.attributes
+        said = [_Said(align.sharpness(crop)) for crop in crops]
+        if not crops or "on" not in (wanted.age, wanted.gender, wanted.embeddings):
+            return said
+        found = attributes(np.stack(crops))
+        for row, one in enumerate(said):
+            one.age = found.age[row] if wanted.age == "on" else None
+            one.p_female = float(found.p_female[row]) if wanted.gender == "on" else None
+            one.embedding = found.embedding[row] if wanted.embeddings == "on" else None
+        return said
+
+    @staticmethod
+    def _face(picture: Picture, faces: Detections, row: int, said: _Said, detected: bool) -> Face:
+        """Return one face in fractions of the picture; a box reaching beyond it is cut at its border."""
+        height, width = picture.pixels.shape[:2]
+        x0, y0, x1, y1 = np.clip(
+            faces.boxes[row].astype(np.float64) / np.array([width, height, width, height]), 0, 1
+        ).tolist()
+        points = faces.landmarks[row].astype(np.float64) / np.array([width, height])
+        return Face(
+            box=Box(x0, y0, x1 - x0, y1 - y0),
+            landmarks=tuple((float(x), float(y)) for x, y in points),
+            score=float(faces.scores[row]),
+            sharpness=said.sharpness,
+            age_distribution=said.age,
+            p_female=said.p_female,
+            embedding=said.embedding,
+            detected=detected,
+        )
+
+
+class _Said:
+    """What the attribute network says of one crop."""
+
+    def __init__(self, sharpness: float) -> None:
+        self.sharpness = sharpness
+        self.age: NDArray[np.float32] | None = None
+        self.p_female: float | None = None
+        self.embedding: NDArray[np.float32] | None = None

@@ -1,0 +1,120 @@
+"""The plain values that travel between decoding, analysis, storage and search.
+
+Frames of coordinates: everything here is in fractions of the *upright* picture (EXIF orientation
+applied), origin top left, x to the right, y down. Pixels appear only inside `Picture.pixels`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rollcall import ages
+
+
+class Box(NamedTuple):
+    """A rectangle as fractions of the upright picture: left, top, width, height."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureTime:
+    """When a picture was taken: local wall time, and the offset from UTC where the file has one."""
+
+    local: datetime  # naive
+    offset_minutes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """An upright picture, decoded once.
+
+    `pixels` is uint8 RGB of shape (h, w, 3), possibly reduced; `width` and `height` are those of the
+    full upright picture in pixels. `content_hash` is the hexadecimal BLAKE2b-128 of the file's bytes.
+    """
+
+    path: Path
+    pixels: NDArray[np.uint8]
+    width: int
+    height: int
+    orientation: int = 1  # EXIF 1..8, as stored; already applied to `pixels`
+    content_hash: str = ""
+    taken: CaptureTime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """One face with all that the model says of it."""
+
+    box: Box
+    landmarks: tuple[tuple[float, float], ...]  # left eye, right eye, nose, mouth left, mouth right (viewer's side)
+    score: float  # of the detector, 0..1; 0 where `detected` is false
+    sharpness: float  # variance of the Laplacian of the aligned crop, 0 and up
+    age_distribution: NDArray[np.float32] | None = None  # (101,), sums to 1
+    p_female: float | None = None
+    embedding: NDArray[np.float32] | None = None  # (128,), unit length
+    detected: bool = True
+
+    @property
+    def age(self) -> float | None:
+        """The expected age in years."""
+        return None if self.age_distribution is None else float(ages.expectation(self.age_distribution))
+
+    @property
+    def age_interval(self) -> tuple[float, float] | None:
+        """The central 80 % interval of the age, in years."""
+        return None if self.age_distribution is None else ages.interval(self.age_distribution)
+
+    def p_group(self, name: str) -> float | None:
+        """Return the probability of an age group by its name in `ages.AGE_GROUPS`."""
+        if self.age_distribution is None:
+            return None
+        group = ages.AGE_GROUPS[name]
+        return float(ages.mass(self.age_distribution, group.low, group.high))
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """A picture's facts and faces, ready to be stored."""
+
+    width: int
+    height: int
+    orientation: int
+    content_hash: str
+    taken: CaptureTime | None
+    faces: tuple[Face, ...]
+    model_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileFacts:
+    """A file as discovery saw it: path relative to its root, with '/' between folders, size and mtime."""
+
+    relative_path: str
+    size: int  # bytes
+    mtime_ns: int
+
+
+@dataclass(slots=True)
+class RunSummary:
+    """What a run of the indexer did; printed by `rollcall index --json`."""
+
+    photos: int = 0  # files seen
+    indexed: int = 0  # analysed and stored in this run
+    skipped: int = 0  # unchanged, or failed before and unchanged since
+    moved: int = 0  # recognised by content under another path
+    failed: int = 0
+    missing: int = 0  # newly marked as missing
+    faces: int = 0  # found in this run
+    seconds: float = 0.0
+    failures: list[tuple[str, str]] = field(default_factory=list)  # (path, reason), the first few
+    warnings: list[str] = field(default_factory=list)

@@ -1,0 +1,233 @@
+"""Settings: name, default, limits and one sentence of help each; the documentation is made from them.
+
+Read, the later winning: the defaults below, a TOML file (`rollcall.toml` in the platform's
+configuration folder, or the one given), environment variables (`ROLLCALL_DETECTOR__MIN_FACE=40`),
+and `--set detector.min_face=40` on the command line.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import platformdirs
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from rollcall.errors import SettingsError
+
+
+class _Group(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DatabaseSettings(_Group):
+    """Where everything is kept."""
+
+    url: str = Field(
+        default="",
+        description="SQLAlchemy URL of the database; empty means an SQLite file in the platform's data folder.",
+    )
+    backups: int = Field(
+        default=3, ge=1, le=50, description="How many copies made before a migration are kept beside the database."
+    )
+
+
+class DecodeSettings(_Group):
+    """How picture files become pixels."""
+
+    max_megapixels: float = Field(
+        default=300.0, gt=0, description="Pictures with more megapixels than this are recorded as failed, not decoded."
+    )
+    threads: int = Field(
+        default=0, ge=0, le=256, description="Decoding threads; 0 means one for each processor this process may use."
+    )
+
+
+class DetectorSettings(_Group):
+    """How faces are looked for."""
+
+    resolution: int = Field(
+        default=1280, ge=64, le=4096, description="The longest side, in pixels, a picture is reduced to for detection."
+    )
+    min_face: int = Field(
+        default=20, ge=12, le=2000, description="The smallest face looked for, in pixels of the reduced picture."
+    )
+    pyramid_factor: float = Field(
+        default=0.709, gt=0.3, lt=0.95, description="The step between the scales of the image pyramid."
+    )
+    threshold_pnet: float = Field(default=0.6, gt=0, lt=1, description="The score a candidate needs in the first stage.")
+    threshold_rnet: float = Field(default=0.7, gt=0, lt=1, description="The score a candidate needs in the second stage.")
+    threshold_onet: float = Field(default=0.7, gt=0, lt=1, description="The score a face needs in the last stage.")
+    batch: int = Field(default=16, ge=1, le=256, description="How many pictures go through the detector together.")
+
+
+class AttributeSettings(_Group):
+    """What is estimated and kept for each face."""
+
+    age: Literal["on", "off"] = Field(default="on", description="Whether ages are estimated and stored.")
+    gender: Literal["on", "off"] = Field(default="on", description="Whether gender is estimated and stored.")
+    embeddings: Literal["on", "off"] = Field(
+        default="on", description="Whether identity embeddings are computed and stored."
+    )
+
+
+class LibrarySettings(_Group):
+    """Which files belong to the library."""
+
+    ignore: tuple[str, ...] = Field(
+        default=("@eaDir", ".thumbnails", "#recycle", "$RECYCLE.BIN", "lost+found"),
+        description="Patterns of names, or of paths relative to the root, that are left out (as in a shell: * ? [abc]).",
+    )
+    hidden: bool = Field(default=False, description="Whether files and folders whose name starts with a dot are included.")
+    follow_links: bool = Field(default=True, description="Whether symbolic links to folders are followed; loops never are.")
+
+
+class WatchSettings(_Group):
+    """How the watcher turns events into work."""
+
+    settle_seconds: float = Field(
+        default=0.5, ge=0.05, le=600, description="How long a file's size and time must hold still before it is read."
+    )
+    reconcile_seconds: float = Field(
+        default=3600.0, ge=1, description="How often the whole library is compared with the database, to heal lost events."
+    )
+    polling: Literal["auto", "on", "off"] = Field(
+        default="auto", description="Whether folders are polled instead of watched; auto polls network mounts only."
+    )
+    polling_seconds: float = Field(default=30.0, ge=0.1, description="How often a polled folder is looked through.")
+
+
+class TagSettings(_Group):
+    """When a tag is set."""
+
+    apply_above: float = Field(
+        default=0.9, gt=0, le=1, description="The probability from which an automatic tag is applied to a photo."
+    )
+    suggest_above: float = Field(
+        default=0.3, gt=0, le=1, description="The probability from which an automatic tag is suggested for review."
+    )
+    prefix: str = Field(default="People", description="The folder of the tag tree in which automatic tags are put.")
+
+
+class CacheSettings(_Group):
+    """What may be thrown away and is made again when needed."""
+
+    folder: str = Field(
+        default="", description="Folder of the compilation cache; empty means the platform's cache folder."
+    )
+
+
+class Settings(BaseSettings):
+    """All settings of Rollcall."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="ROLLCALL_", env_nested_delimiter="__", extra="forbid", frozen=True
+    )
+
+    database: DatabaseSettings = DatabaseSettings()
+    library: LibrarySettings = LibrarySettings()
+    decode: DecodeSettings = DecodeSettings()
+    detector: DetectorSettings = DetectorSettings()
+    attributes: AttributeSettings = AttributeSettings()
+    watch: WatchSettings = WatchSettings()
+    tags: TagSettings = TagSettings()
+    cache: CacheSettings = CacheSettings()
+
+    @property
+    def database_url(self) -> str:
+        """The URL of the database, with the default filled in."""
+        if self.database.url:
+            return self.database.url
+        folder = Path(platformdirs.user_data_path("rollcall", appauthor=False))
+        return f"sqlite:///{folder / 'rollcall.db'}"
+
+    @property
+    def cache_folder(self) -> Path:
+        """The cache folder, with the default filled in."""
+        if self.cache.folder:
+            return Path(self.cache.folder).expanduser()
+        return platformdirs.user_cache_path("rollcall", appauthor=False)
+
+    @property
+    def decode_threads(self) -> int:
+        """The number of decoding threads, with the default filled in."""
+        if self.decode.threads:
+            return self.decode.threads
+        if hasattr(os, "sched_getaffinity"):
+            return len(os.sched_getaffinity(0))
+        return os.cpu_count() or 1
+
+
+class SettingInfo(NamedTuple):
+    """One setting as data, for documentation and `rollcall settings`."""
+
+    name: str
+    type: str
+    default: Any
+    help: str
+
+
+def describe() -> Iterator[SettingInfo]:
+    """Yield every setting in the order of definition."""
+    for group_name, group_field in Settings.model_fields.items():
+        group = group_field.annotation
+        assert isinstance(group, type) and issubclass(group, BaseModel)
+        for name, info in group.model_fields.items():
+            kind = getattr(info.annotation, "__name__", str(info.annotation)).replace("typing.", "")
+            if str(info.annotation).startswith("typing.Literal"):
+                kind = " or ".join(info.annotation.__args__)  # type: ignore[union-attr]
+            yield SettingInfo(f"{group_name}.{name}", kind, info.default, info.description or "")
+
+
+def config_path() -> Path:
+    """Return where the settings file is looked for when none is named."""
+    return platformdirs.user_config_path("rollcall", appauthor=False) / "rollcall.toml"
+
+
+def load(file: Path | None = None, overrides: Mapping[str, Any] | None = None) -> Settings:
+    """Return the settings from file, environment and `overrides` (dotted names to values).
+
+    A value in `overrides` may be text, as it comes from a command line.
+
+    Raises
+    ------
+    SettingsError
+        If the file cannot be read, or a name or value is not understood; says which.
+    """
+    path = file or config_path()
+    data: dict[str, Any] = {}
+    if file is not None or path.exists():
+        try:
+            data = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (OSError, tomllib.TOMLDecodeError) as error:
+            raise SettingsError(f"{path}: the settings cannot be read ({error}); correct the file or remove it") from error
+    # The environment stands between file and overrides, so it is folded in here by hand:
+    # pydantic-settings would let initial values win over it.
+    prefix = "ROLLCALL_"
+    for variable, value in os.environ.items():
+        if variable.upper().startswith(prefix) and "__" in variable:
+            _put(data, variable[len(prefix) :].lower().replace("__", "."), value)
+    for name, value in (overrides or {}).items():
+        _put(data, name, value)
+    try:
+        return Settings(**data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise SettingsError(
+            f"setting {name!r}: {first['msg'].lower()}; `rollcall settings` lists every setting and its limits"
+        ) from error
+
+
+def _put(data: dict[str, Any], dotted: str, value: Any) -> None:
+    group, _, name = dotted.partition(".")
+    branch = data.setdefault(group, {})
+    if not isinstance(branch, dict) or not name:
+        raise SettingsError(f"setting {dotted!r} is not of the form group.name; `rollcall settings` lists them all")
+    if (group, name) == ("library", "ignore") and isinstance(value, str):
+        value = tuple(part.strip() for part in value.split(",") if part.strip())
+    branch[name] = value
