@@ -1,0 +1,128 @@
+"""Which files belong to a library: a walk over folders that never ends in a circle and never needs the whole list."""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+import stat
+from collections.abc import Callable, Iterator
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from rollcall.decode import SUFFIXES
+from rollcall.records import FileFacts
+from rollcall.settings import LibrarySettings
+
+#: A file of this name says that its folder, and all below it, is not to be shown.
+MARKERS: Final = (".nomedia", ".noimage")
+_SHIFT: Final = 0xF700 - 0xDC00
+
+
+def to_text(path: str) -> str:
+    """Return a path as text that a database can hold.
+
+    A byte of a file name that is no valid UTF-8 becomes a character of the private use area
+    (U+F780..U+F7FF), as other systems do it; `from_text` turns it back.
+    """
+    return "".join(chr(ord(c) + _SHIFT) if 0xDC80 <= ord(c) <= 0xDCFF else c for c in path)
+
+
+def from_text(text: str) -> str:
+    """Return the path that `to_text` was given."""
+    return "".join(chr(ord(c) - _SHIFT) if 0xF780 <= ord(c) <= 0xF7FF else c for c in text)
+
+
+def is_available(root: Path) -> bool:
+    """Say whether a root is there with something in it; an unmounted share leaves an empty folder behind."""
+    try:
+        with os.scandir(root) as entries:
+            return next(entries, None) is not None
+    except OSError:
+        return False
+
+
+def discover(
+    root: Path, settings: LibrarySettings, on_unreadable: Callable[[str, str], None] = lambda path, reason: None
+) -> Iterator[FileFacts]:
+    """Yield the pictures below `root`, folder by folder, by name.
+
+    `on_unreadable` is told each folder (relative to the root, "" for the root) that could not be read and
+    why: what lies below it was not seen, which is not the same as gone.
+    """
+    yield from _walk(root, root, PurePosixPath(), settings, on_unreadable, frozenset(), set())
+
+
+def _walk(
+    root: Path,
+    folder: Path,
+    relative: PurePosixPath,
+    settings: LibrarySettings,
+    on_unreadable: Callable[[str, str], None],
+    ancestors: frozenset[tuple[int, int]],
+    linked: set[tuple[int, int]],
+) -> Iterator[FileFacts]:
+    try:
+        here = os.stat(folder)
+        with os.scandir(folder) as found:
+            entries = sorted(found, key=lambda entry: entry.name)
+    except OSError as error:
+        on_unreadable("" if relative == PurePosixPath() else to_text(str(relative)), error.strerror or str(error))
+        return
+    if any(entry.name in MARKERS for entry in entries):
+        return
+    ancestors = ancestors | {(here.st_dev, here.st_ino)}
+    for entry in entries:
+        name = relative / entry.name
+        if _excluded(name, settings):
+            continue
+        try:
+            if entry.is_dir(follow_symlinks=settings.follow_links):
+                where = entry.stat()
+                key = (where.st_dev, where.st_ino)
+                # A link to a folder above would never end; one folder behind two links is looked at once.
+                if key in ancestors or key in linked:
+                    continue
+                if entry.is_symlink():
+                    linked.add(key)
+                yield from _walk(root, folder / entry.name, name, settings, on_unreadable, ancestors, linked)
+            elif name.suffix.lower() in SUFFIXES:
+                info = entry.stat()
+                if stat.S_ISREG(info.st_mode):
+                    yield FileFacts(to_text(str(name)), info.st_size, info.st_mtime_ns)
+        except OSError as error:
+            # A link to nothing, or a file that went between listing and looking, is simply not there.
+            if not isinstance(error, FileNotFoundError):
+                on_unreadable(to_text(str(name)), error.strerror or str(error))
+
+
+def facts(root: Path, path: Path, settings: LibrarySettings) -> FileFacts | None:
+    """Return what there is to know of one file, or None if it is not there or not part of the library."""
+    try:
+        relative = PurePosixPath(path.relative_to(root).as_posix())
+    except ValueError:
+        return None
+    if relative.suffix.lower() not in SUFFIXES or not is_included(root, relative, settings):
+        return None
+    try:
+        info = path.stat()
+    except OSError:
+        return None
+    return FileFacts(to_text(str(relative)), info.st_size, info.st_mtime_ns) if stat.S_ISREG(info.st_mode) else None
+
+
+def is_included(root: Path, relative: PurePosixPath, settings: LibrarySettings) -> bool:
+    """Say whether neither a path nor any folder above it, up to the root, is left out."""
+    parts = relative.parts
+    if any(_excluded(PurePosixPath(*parts[: n + 1]), settings) for n in range(len(parts))):
+        return False
+    folders = [root.joinpath(*parts[:n]) for n in range(len(parts))]
+    return not any((folder / marker).exists() for folder in folders for marker in MARKERS)
+
+
+def _excluded(relative: PurePosixPath, settings: LibrarySettings) -> bool:
+    if not settings.hidden and relative.name.startswith("."):
+        return True
+    return any(
+        fnmatch.fnmatch(relative.name, pattern) or fnmatch.fnmatch(str(relative), pattern)
+        for pattern in settings.ignore
+    )

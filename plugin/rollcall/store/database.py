@@ -1,0 +1,193 @@
+"""Opening a database: made when missing, migrated when old, refused when newer than this program."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+from sqlalchemy import Connection, Engine, create_engine, inspect, make_url, select, text
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.orm import Session
+from sqlalchemy.pool import StaticPool
+
+from rollcall import resources
+from rollcall.errors import NewerDatabaseError, StoreError
+from rollcall.store import contract, sqlite
+from rollcall.store.tables import Meta, Photo
+
+#: The newest revision in `migrations/versions`; a test holds the two together.
+HEAD = "0001"
+
+
+class Database:
+    """An open database: transactions for reading and for writing."""
+
+    def __init__(self, engine: Engine, read_only: bool) -> None:
+        self.engine = engine
+        self.read_only = read_only
+        self._writing = engine.execution_options(writes=True)
+
+    @property
+    def url(self) -> str:
+        """The database's URL, without a password."""
+        return self.engine.url.render_as_string()
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """Give a session that sees one state of the database, whatever others write meanwhile."""
+        with Session(self.engine) as session, _explained(self.url):
+            yield session
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """Give a session whose work is committed at the end, or not at all when an error ends it."""
+        with Session(self._writing) as session, _explained(self.url), session.begin():
+            yield session
+
+    def close(self) -> None:
+        """Let go of all connections."""
+        self.engine.dispose()
+
+    @contextmanager
+    def indexing(self) -> Iterator[None]:
+        """Hold the right to index into this database; a process that dies lets go of it.
+
+        Raises
+        ------
+        StoreError
+            If another process holds it.
+        """
+        file = sqlite.file_of(self.engine.url) if self.engine.dialect.name == "sqlite" else None
+        if file is None:
+            yield
+            return
+        lock = FileLock(f"{file}.lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout as error:
+            raise StoreError(
+                self.url, "another Rollcall is indexing into this database; wait for it, or stop it first"
+            ) from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+
+@contextmanager
+def _explained(url: str) -> Iterator[None]:
+    try:
+        yield
+    except DBAPIError as error:
+        raise StoreError(url, f"the database refused ({error.orig})") from error
+
+
+def to_url(text_or_path: str) -> URL:
+    """Return the URL for an SQLAlchemy URL or the path of an SQLite file.
+
+    Raises
+    ------
+    StoreError
+        If it looks like a URL and is none.
+    """
+    if "://" not in text_or_path:
+        return URL.create("sqlite", database=str(Path(text_or_path).expanduser()))
+    try:
+        return make_url(text_or_path)
+    except ArgumentError as error:
+        raise StoreError(text_or_path, "this is not a database URL; give one like sqlite:///photos.db") from error
+
+
+def open_database(text_or_path: str, *, read_only: bool = False, backups: int = 3) -> Database:
+    """Open a database; make or migrate it unless `read_only`.
+
+    Before a database with content is migrated, a copy is put beside it, and the newest `backups` are kept.
+
+    Raises
+    ------
+    StoreError
+        If it cannot be opened, or is to be read and does not exist.
+    NewerDatabaseError
+        If a newer Rollcall wrote it.
+    """
+    url = to_url(text_or_path)
+    shown = url.render_as_string()
+    file = None
+    options = {}
+    if url.get_backend_name() == "sqlite":
+        file = sqlite.file_of(url)
+        if file is None:
+            options["poolclass"] = StaticPool
+        elif read_only and not file.exists():
+            raise StoreError(shown, "there is no database yet; index a folder first with `rollcall index FOLDER`")
+        else:
+            try:
+                file.parent.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise StoreError(shown, f"its folder cannot be made ({error.strerror})") from error
+    try:
+        engine = create_engine(url, **options)
+    except ImportError as error:
+        raise StoreError(shown, f"its driver is not installed ({error.name}); install it with pip") from error
+    if url.get_backend_name() == "sqlite":
+        sqlite.prepare(engine, read_only)
+    with _explained(shown):
+        found, views = _state(engine)
+        if found != HEAD or views != contract.fingerprint():
+            if read_only and found != HEAD:
+                raise StoreError(shown, "the database is of an older Rollcall; any `rollcall index` brings it up to date")
+            if not read_only:
+                _bring_up_to_date(engine, file, backups)
+    return Database(engine, read_only)
+
+
+def _state(engine: Engine) -> tuple[str | None, str | None]:
+    """Return the revision and the views' fingerprint that a database has."""
+    with engine.connect() as connection:
+        return _revision(connection), _fingerprint(connection)
+
+
+def _revision(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+
+
+def _fingerprint(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("meta"):
+        return None
+    return connection.execute(select(Meta.value).where(Meta.key == "views")).scalar()
+
+
+def _bring_up_to_date(engine: Engine, file: Path | None, backups: int) -> None:
+    from alembic import command
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+    config = Config()
+    config.set_main_option("script_location", str(resources.find("migrations")).replace("%", "%%"))
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    # The write lock is taken first and the state looked at again under it: of two processes that
+    # open an old database at once, one migrates and the other finds nothing left to do.
+    with engine.execution_options(writes=True).begin() as connection:
+        found = _revision(connection)
+        if found is not None and found not in known:
+            raise NewerDatabaseError(
+                engine.url.render_as_string(),
+                f"the database was written by a newer Rollcall (revision {found}); update Rollcall to open it",
+            )
+        if found != HEAD:
+            if found is not None and file is not None and connection.execute(select(Photo.id).limit(1)).first():
+                sqlite.back_up(file, backups)
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+        if _fingerprint(connection) != contract.fingerprint():
+            for statement in contract.statements():
+                connection.execute(text(statement))
+            connection.execute(Meta.__table__.delete().where(Meta.key == "views"))  # type: ignore[attr-defined]
+            connection.execute(
+                Meta.__table__.insert().values(key="views", value=contract.fingerprint())  # type: ignore[attr-defined]
+            )

@@ -1,0 +1,176 @@
+"""The tables. Hosts do not read these: they may change with a migration; the views in `contract` may not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, LargeBinary, MetaData, Text, UniqueConstraint
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.types import TypeEngine
+
+
+class Base(DeclarativeBase):
+    """The root of all tables; constraints have names, so that migrations can speak of them."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map: dict[Any, TypeEngine[Any] | type[TypeEngine[Any]]] = {
+        str: Text,
+        bytes: LargeBinary,
+        list[Any]: JSON,
+        dict[str, Any]: JSON,
+    }
+
+
+class Meta(Base):
+    """Facts about the database itself."""
+
+    __tablename__ = "meta"
+    key: Mapped[str] = mapped_column(primary_key=True)
+    value: Mapped[str]
+
+
+class Root(Base):
+    """A folder that the library was told of; no root lies inside another."""
+
+    __tablename__ = "roots"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    path: Mapped[str] = mapped_column(unique=True)
+    added_at: Mapped[str]  # UTC, ISO 8601
+
+
+class Photo(Base):
+    """One picture file, and what became of it."""
+
+    __tablename__ = "photos"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    root_id: Mapped[int] = mapped_column(ForeignKey("roots.id", ondelete="CASCADE"))
+    path: Mapped[str]  # relative to the root, '/' between folders
+    size: Mapped[int] = mapped_column(BigInteger)  # bytes
+    mtime_ns: Mapped[int] = mapped_column(BigInteger)
+    content_hash: Mapped[str | None]
+    width: Mapped[int | None]  # pixels of the upright picture
+    height: Mapped[int | None]
+    orientation: Mapped[int | None]  # EXIF 1..8, as stored
+    taken_local: Mapped[str | None]  # ISO 8601, wall time
+    taken_utc: Mapped[str | None]  # ISO 8601, only where the file has an offset
+    taken_offset_minutes: Mapped[int | None]
+    state: Mapped[str]  # pending, indexed, failed, missing
+    error: Mapped[str | None]
+    model_version: Mapped[str | None]
+    indexed_at: Mapped[str | None]
+    face_count: Mapped[int | None]
+    __table_args__ = (
+        UniqueConstraint("root_id", "path"),
+        Index(None, "content_hash"),
+        Index(None, "state", "id"),
+        Index(None, "size"),
+        Index(None, "taken_local"),
+        Index(None, "face_count"),
+    )
+
+
+class FaceRow(Base):
+    """One face: a box and landmarks as fractions of the upright picture, origin top left."""
+
+    __tablename__ = "faces"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    photo_id: Mapped[int] = mapped_column(ForeignKey("photos.id", ondelete="CASCADE"), index=True)
+    x: Mapped[float]
+    y: Mapped[float]
+    width: Mapped[float]
+    height: Mapped[float]
+    landmarks: Mapped[list[Any]]  # five [x, y]
+    score: Mapped[float]
+    sharpness: Mapped[float]
+    detected: Mapped[bool]
+    # A face that a person spoke of and the detector no longer finds is kept, and hidden from the views.
+    present: Mapped[bool] = mapped_column(default=True)
+
+
+class Prediction(Base):
+    """What the model says of a face; nothing that a person said is ever written here."""
+
+    __tablename__ = "predictions"
+    face_id: Mapped[int] = mapped_column(ForeignKey("faces.id", ondelete="CASCADE"), primary_key=True)
+    model_version: Mapped[str]
+    age_distribution: Mapped[bytes | None]  # 101 little-endian float16
+    age: Mapped[float | None]
+    age_low: Mapped[float | None]
+    age_high: Mapped[float | None]
+    p_babies: Mapped[float | None]
+    p_toddlers: Mapped[float | None]
+    p_children: Mapped[float | None]
+    p_teenagers: Mapped[float | None]
+    p_adults: Mapped[float | None]
+    p_seniors: Mapped[float | None]
+    p_female: Mapped[float | None]
+
+
+class Embedding(Base):
+    """The identity embedding of a face."""
+
+    __tablename__ = "embeddings"
+    face_id: Mapped[int] = mapped_column(ForeignKey("faces.id", ondelete="CASCADE"), primary_key=True)
+    model_version: Mapped[str]
+    dimension: Mapped[int]
+    vector: Mapped[bytes]  # little-endian float16, unit length
+
+
+class Correction(Base):
+    """What a person said, in the order it was said. Rows are added, never changed and never removed."""
+
+    __tablename__ = "corrections"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    made_at: Mapped[str]
+    made_by: Mapped[str]
+    kind: Mapped[str]  # age, gender, not_a_face, ignore, box, tag
+    # No foreign keys: what was said outlives the rows it was said of. Hash and box find the face again.
+    content_hash: Mapped[str | None] = mapped_column(index=True)
+    photo_id: Mapped[int | None] = mapped_column(index=True)
+    face_id: Mapped[int | None] = mapped_column(index=True)
+    box: Mapped[list[Any] | None]
+    value: Mapped[dict[str, Any]]
+    value_before: Mapped[dict[str, Any] | None]
+
+
+class Verdict(Base):
+    """What the corrections of a face amount to now: derived from the log, so that views need not read it all."""
+
+    __tablename__ = "verdicts"
+    face_id: Mapped[int] = mapped_column(ForeignKey("faces.id", ondelete="CASCADE"), primary_key=True)
+    age_low: Mapped[int | None]  # completed years, both ends included
+    age_high: Mapped[int | None]
+    gender: Mapped[str | None]  # female, male, or any label a person chose
+    gender_given: Mapped[bool] = mapped_column(default=False)  # with no label: "do not estimate"
+    dismissed: Mapped[bool] = mapped_column(default=False)  # not a face, or to be ignored
+
+
+class TagRow(Base):
+    """A tag of a photo."""
+
+    __tablename__ = "tags"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    photo_id: Mapped[int] = mapped_column(ForeignKey("photos.id", ondelete="CASCADE"))
+    name: Mapped[str]
+    source: Mapped[str]  # auto, user, host
+    probability: Mapped[float | None]
+    state: Mapped[str]  # applied, suggested, rejected
+    created_at: Mapped[str]
+    __table_args__ = (UniqueConstraint("photo_id", "name"), Index(None, "name", "state"))
+
+
+class PhotoGroup(Base):
+    """The probability that at least one face of a photo is of a group: what everyday searches rank by."""
+
+    __tablename__ = "photo_groups"
+    photo_id: Mapped[int] = mapped_column(ForeignKey("photos.id", ondelete="CASCADE"), primary_key=True)
+    name: Mapped[str] = mapped_column(primary_key=True)
+    probability: Mapped[float]
+    __table_args__ = (Index(None, "name", "probability"),)

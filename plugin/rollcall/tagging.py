@@ -1,0 +1,93 @@
+"""From what is known of a photo's faces to groups of people and tags: pure functions.
+
+A photo's probability of a group, say of children, is the probability that *at least one* of its faces is
+a child: one minus the product of the complements, the faces taken as independent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final, Literal, NamedTuple
+
+from rollcall.ages import any_of
+from rollcall.settings import TagSettings
+
+
+class FaceProbabilities(NamedTuple):
+    """What is known of one face; None where an attribute is switched off or unknown."""
+
+    p_babies: float | None
+    p_toddlers: float | None
+    p_children: float | None
+    p_teenagers: float | None
+    p_adults: float | None
+    p_seniors: float | None
+    p_female: float | None
+
+
+class Tag(NamedTuple):
+    """An automatic tag for a photo."""
+
+    name: str
+    probability: float
+    state: Literal["applied", "suggested"]
+
+
+def _both(a: float | None, b: float | None) -> float | None:
+    return None if a is None or b is None else a * b
+
+
+def _not(p: float | None) -> float | None:
+    return None if p is None else 1.0 - p
+
+
+#: Every group by name: the probability that one face belongs to it. Age and gender are taken as independent.
+GROUPS: Final[dict[str, Callable[[FaceProbabilities], float | None]]] = {
+    "babies": lambda face: face.p_babies,
+    "toddlers": lambda face: face.p_toddlers,
+    "children": lambda face: face.p_children,
+    "teenagers": lambda face: face.p_teenagers,
+    "adults": lambda face: face.p_adults,
+    "seniors": lambda face: face.p_seniors,
+    "female": lambda face: face.p_female,
+    "male": lambda face: _not(face.p_female),
+    "women": lambda face: _both(face.p_adults, face.p_female),
+    "men": lambda face: _both(face.p_adults, _not(face.p_female)),
+    "girls": lambda face: _both(face.p_children, face.p_female),
+    "boys": lambda face: _both(face.p_children, _not(face.p_female)),
+}
+#: The groups that become tags, and how a photo manager would call them.
+TAG_NAMES: Final = {
+    "babies": "Babies",
+    "children": "Children",
+    "teenagers": "Teenagers",
+    "adults": "Adults",
+    "seniors": "Seniors",
+}
+#: From so many faces on a photo is tagged as one of a group.
+GROUP_SIZE: Final = 5
+
+
+def groups(faces: Sequence[FaceProbabilities]) -> dict[str, float]:
+    """Return, for every group that something is known of, the probability that a photo shows one of it."""
+    result = {}
+    for name, of_face in GROUPS.items():
+        known = [p for p in map(of_face, faces) if p is not None]
+        if known:
+            result[name] = any_of(known)
+    return result
+
+
+def tags(probabilities: dict[str, float], face_count: int, settings: TagSettings) -> list[Tag]:
+    """Return the automatic tags of a photo: applied when sure enough, suggested for review when likely enough."""
+    result = []
+    for group, name in TAG_NAMES.items():
+        probability = probabilities.get(group, 0.0)
+        if probability >= settings.suggest_above:
+            state: Literal["applied", "suggested"] = (
+                "applied" if probability >= settings.apply_above else "suggested"
+            )
+            result.append(Tag(f"{settings.prefix}/{name}", probability, state))
+    if face_count >= GROUP_SIZE:
+        result.append(Tag(f"{settings.prefix}/Group", 1.0, "applied"))
+    return result
