@@ -90,6 +90,9 @@ def quick(weights: Path, faces: data.Faces, folder: Path | None = None) -> dict[
         scores["teacher_cosine"] = float((embedding * teacher).sum(1).mean())
         identities = np.array([faces.samples[row].identity for row in others])
         scores["pairs_auc"] = _pairs_auc(embedding, identities)
+        if folder is not None and (folder / "lfw-dev-pairs.csv").exists():
+            names = {faces.samples[row].file: i for i, row in enumerate(others) if faces.samples[row].source == "lfw"}
+            scores["lfw"] = pair_scores(folder, names, embedding)
     return {name: round(value, 4) for name, value in scores.items()}
 
 

@@ -35,14 +35,15 @@ VERSION = "attributes-1"
 class TrainConfig(NamedTuple):
     """All that decides what a training gives, besides the data."""
 
-    steps: int = 6000
+    steps: int = 9000
     batch: int = 128
     rate: float = 3e-3
     warm_up: float = 0.06  # share of the steps in which the rate rises
     decay: float = 0.05
-    ema: float = 0.998
+    ema: float = 0.999
     labelled: float = 0.75  # share of a batch that has an age label
     balance: float = 0.4  # 0: ages as they come; 1: every age as often
+    mix: float = 0.4  # share of the faces that are blended with another
     age_width: float = 1.0
     age_growth: float = 0.04
     age_weight: float = 0.05
@@ -54,12 +55,17 @@ class TrainConfig(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """One step's faces; labels that are not known are -1, and teachers that are not known are 0."""
+    """One step's faces; labels that are not known are -1, and teachers that are not known are 0.
+
+    A face may be blended with a second one (Zhang et al. 2018, mixup): then it is `share` of the first,
+    and the labels of both are given.
+    """
 
     crops: np.ndarray  # uint8 (n, s, s, 3)
-    ages: np.ndarray  # int32 (n, 2)
-    female: np.ndarray  # float32 (n,)
-    teacher: np.ndarray  # float32 (n, 128)
+    ages: np.ndarray  # int32 (n, 2, 2): face, from and to
+    female: np.ndarray  # float32 (n, 2)
+    teacher: np.ndarray  # float32 (n, 128); of a blend, the direction between
+    share: np.ndarray  # float32 (n,)
 
 
 class State(NamedTuple):
@@ -105,10 +111,28 @@ def batches(faces: data.Faces, config: TrainConfig, size: int, start: int) -> It
             ).astype(np.int64)
             # Every device shall see every kind of face.
             rows = rng.permutation(rows)
-            crops, mirrored = zip(*threads.map(one, rows, seeds[:-1]), strict=True)
+            drawn, mirrored = zip(*threads.map(one, rows, seeds[:-1]), strict=True)
+            crops, teacher = np.stack(drawn), faces.teacher[rows, np.asarray(mirrored, np.int64)]
+            second = partners(faces.ages[rows, 0] != data.UNKNOWN, rng)
+            share = np.where(rng.random(len(rows)) < config.mix, rng.uniform(0.5, 1, len(rows)), 1).astype(np.float32)
+            blend = share[:, None, None, None]
+            mixed = share[:, None] * teacher + (1 - share[:, None]) * teacher[second]
+            mixed /= np.maximum(np.linalg.norm(mixed, axis=1, keepdims=True), 1e-6)
             yield Batch(
-                np.stack(crops), ages[rows], female[rows], faces.teacher[rows, np.asarray(mirrored, np.int64)]
+                np.rint(blend * crops + (1 - blend) * crops[second]).astype(np.uint8),
+                np.stack([ages[rows], ages[rows[second]]], 1),
+                np.stack([female[rows], female[rows[second]]], 1),
+                mixed,
+                share,
             )
+
+
+def partners(labelled: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return for each face of a batch another one that is labelled if it is."""
+    result = np.arange(len(labelled))
+    for kind in (labelled, ~labelled):
+        result[kind] = rng.permutation(result[kind])
+    return result
 
 
 def ahead(source: Iterator[Batch], depth: int = 6) -> Iterator[Batch]:
@@ -132,18 +156,22 @@ def ahead(source: Iterator[Batch], depth: int = 6) -> Iterator[Batch]:
 
 def loss_function(out: attributes.Outputs, batch: Batch, config: TrainConfig) -> tuple[jax.Array, dict[str, jax.Array]]:
     """Return the weighted loss of a batch and its parts."""
-    has_age = batch.ages[:, 0] >= 0
-    has_gender = batch.female >= 0
+    has_age = batch.ages[:, 0, 0] >= 0
+    has_gender = (batch.female >= 0).all(-1)
     has_teacher = (batch.teacher**2).sum(-1) > 0.5
-    targets = losses.age_targets(jnp.maximum(batch.ages, 0), config.age_width, config.age_growth)
-    middle = batch.ages.mean(-1).astype(jnp.float32)
+    share = jnp.stack([batch.share, 1 - batch.share], -1)
+    years = jnp.maximum(batch.ages, 0)
+    bells = losses.age_targets(years.reshape(-1, 2), config.age_width, config.age_growth)
+    targets = (share[..., None] * bells.reshape(-1, 2, losses.AGES)).sum(1)
+    middle = (share * years.mean(-1)).sum(1)
+    female = (share * batch.female).sum(1)
 
     def mean(values: jax.Array, mask: jax.Array) -> jax.Array:
         return jnp.where(mask, values, 0).sum() / jnp.maximum(mask.sum(), 1)
 
     parts = {
         "age": mean(losses.age_loss(out.age, targets, middle, config.age_weight), has_age),
-        "gender": mean(losses.gender_loss(out.female, batch.female, config.gender_smoothing), has_gender),
+        "gender": mean(losses.gender_loss(out.female, female, config.gender_smoothing), has_gender),
         "identity": mean(losses.identity_loss(out.embedding, batch.teacher), has_teacher),
         "relation": mean(losses.relation_loss(out.embedding, batch.teacher), has_teacher),
     }
@@ -233,7 +261,7 @@ def export(path: Path, net: AttributeNet, facts: dict[str, Any]) -> None:
     checkpoint.save(path, attributes.flat(attributes.fold(net)), {**facts, "config": net.config._asdict()})
 
 
-def train(faces: data.Faces, out: Path, net_config: AttributeConfig, config: TrainConfig, every: int, resume: bool) -> None:
+def train(faces: data.Faces, out: Path, net_config: AttributeConfig, config: TrainConfig, every: int, resume: bool, folder: Path | None = None) -> None:
     """Train; write RUN/state.safetensors, RUN/best.safetensors and a line to RUN/log.jsonl every `every` steps."""
     out.mkdir(parents=True, exist_ok=True)
     trainer = Trainer(net_config, config)
@@ -257,10 +285,10 @@ def train(faces: data.Faces, out: Path, net_config: AttributeConfig, config: Tra
             text = "  ".join(f"{name} {value / seen:.3f}" for name, value in sums.items())
             click.echo(f"step {number:6,}  {text}  {rate:.0f} faces/s  {left:.0f} min left")
         if number % every == 0 or number == config.steps:
-            watch = batches(faces, config._replace(seed=config.seed + 1, steps=number + 60), net_config.size, number)
+            watch = batches(faces, config._replace(seed=config.seed + 1, steps=number + 60, mix=0), net_config.size, number)
             net = trainer.averaged(watch)
             export(out / "best.safetensors", net, facts)
-            scores = evaluate.quick(out / "best.safetensors", faces)
+            scores = evaluate.quick(out / "best.safetensors", faces, folder)
             save_state(state_file, trainer.state, facts)
             line = {
                 "step": number,
@@ -315,7 +343,7 @@ def main(
             lambda done, total: click.echo(f"  {done:,} of {total:,}"),
         )
     faces = data.load(crops, folder / "teacher-dlib.npz")
-    train(faces, out, net_config, config, every, resume=True)
+    train(faces, out, net_config, config, every, resume=True, folder=folder)
 
 
 if __name__ == "__main__":

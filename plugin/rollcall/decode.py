@@ -74,7 +74,9 @@ def decode(path: Path, *, target: int | None = None, max_megapixels: float = 300
     except (NotAPictureError, TooLargeError, UnsupportedFormatError):
         raise
     except MemoryError as error:
-        raise TooLargeError(path, "there is not enough memory to decode it", "close other programs and retry") from error
+        raise TooLargeError(
+            path, "there is not enough memory to decode it", "close other programs and retry"
+        ) from error
     # Decoders raise almost anything on damaged files (struct.error, IndexError, SyntaxError, ...), and
     # one damaged file must never stop a run.
     except Exception as error:
@@ -85,11 +87,15 @@ def _read(path: Path) -> bytes:
     try:
         size = path.stat().st_size
         if size > MAX_BYTES:
-            raise TooLargeError(path, f"the file has {size / 2**30:.1f} GiB", "no picture above 2 GiB is read")
+            raise TooLargeError(
+                path, f"the file has {size / 2**30:.1f} GiB", "no picture above 2 GiB is read"
+            )
         return path.read_bytes()
     except OSError as error:
         raise UnreadableError(
-            path, f"the file cannot be read ({error.strerror or error})", "check that it exists and may be read"
+            path,
+            f"the file cannot be read ({error.strerror or error})",
+            "check that it exists and may be read",
         ) from error
 
 
@@ -136,7 +142,9 @@ def _opened(path: Path, data: bytes) -> Image.Image:
             looks = suffix in suffixes or (magic == b"JXL " and data[4:8] == magic)
             if looks and not _installed(module):
                 raise UnsupportedFormatError(
-                    path, f"{suffix[1:].upper()} files need an extra", f"install it with `pip install 'rollcall[{extra}]'`"
+                    path,
+                    f"{suffix[1:].upper()} files need an extra",
+                    f"install it with `pip install 'rollcall[{extra}]'`",
                 ) from error
         raise NotAPictureError(path, "the file is not a picture, or is damaged beyond recognition") from error
 
@@ -216,7 +224,9 @@ def _reduced(pixels: NDArray[np.uint8], target: int | None) -> NDArray[np.uint8]
 def _raw_preview(path: Path, data: bytes) -> bytes:
     """Return the JPEG that the camera put into its raw file, or one made from the raw data."""
     if not _installed("rawpy"):
-        raise UnsupportedFormatError(path, "raw files need an extra", "install it with `pip install 'rollcall[raw]'`")
+        raise UnsupportedFormatError(
+            path, "raw files need an extra", "install it with `pip install 'rollcall[raw]'`"
+        )
     import rawpy
 
     with rawpy.imread(io.BytesIO(data)) as raw:

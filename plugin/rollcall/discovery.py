@@ -10,26 +10,13 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from rollcall.decode import SUFFIXES
+from rollcall.names import from_text, to_text
 from rollcall.records import FileFacts
 from rollcall.settings import LibrarySettings
 
 #: A file of this name says that its folder, and all below it, is not to be shown.
 MARKERS: Final = (".nomedia", ".noimage")
-_SHIFT: Final = 0xF700 - 0xDC00
-
-
-def to_text(path: str) -> str:
-    """Return a path as text that a database can hold.
-
-    A byte of a file name that is no valid UTF-8 becomes a character of the private use area
-    (U+F780..U+F7FF), as other systems do it; `from_text` turns it back.
-    """
-    return "".join(chr(ord(c) + _SHIFT) if 0xDC80 <= ord(c) <= 0xDCFF else c for c in path)
-
-
-def from_text(text: str) -> str:
-    """Return the path that `to_text` was given."""
-    return "".join(chr(ord(c) - _SHIFT) if 0xF780 <= ord(c) <= 0xF7FF else c for c in text)
+__all__ = ["MARKERS", "discover", "facts", "from_text", "is_available", "is_included", "to_text"]
 
 
 def is_available(root: Path) -> bool:
@@ -42,7 +29,9 @@ def is_available(root: Path) -> bool:
 
 
 def discover(
-    root: Path, settings: LibrarySettings, on_unreadable: Callable[[str, str], None] = lambda path, reason: None
+    root: Path,
+    settings: LibrarySettings,
+    on_unreadable: Callable[[str, str], None] = lambda path, reason: None,
 ) -> Iterator[FileFacts]:
     """Yield the pictures below `root`, folder by folder, by name.
 
@@ -66,7 +55,9 @@ def _walk(
         with os.scandir(folder) as found:
             entries = sorted(found, key=lambda entry: entry.name)
     except OSError as error:
-        on_unreadable("" if relative == PurePosixPath() else to_text(str(relative)), error.strerror or str(error))
+        on_unreadable(
+            "" if relative == PurePosixPath() else to_text(str(relative)), error.strerror or str(error)
+        )
         return
     if any(entry.name in MARKERS for entry in entries):
         return
@@ -107,7 +98,11 @@ def facts(root: Path, path: Path, settings: LibrarySettings) -> FileFacts | None
         info = path.stat()
     except OSError:
         return None
-    return FileFacts(to_text(str(relative)), info.st_size, info.st_mtime_ns) if stat.S_ISREG(info.st_mode) else None
+    return (
+        FileFacts(to_text(str(relative)), info.st_size, info.st_mtime_ns)
+        if stat.S_ISREG(info.st_mode)
+        else None
+    )
 
 
 def is_included(root: Path, relative: PurePosixPath, settings: LibrarySettings) -> bool:

@@ -32,7 +32,10 @@ class DatabaseSettings(_Group):
         description="SQLAlchemy URL of the database; empty means an SQLite file in the platform's data folder.",
     )
     backups: int = Field(
-        default=3, ge=1, le=50, description="How many copies made before a migration are kept beside the database."
+        default=3,
+        ge=1,
+        le=50,
+        description="How many copies made before a migration are kept beside the database.",
     )
 
 
@@ -40,10 +43,15 @@ class DecodeSettings(_Group):
     """How picture files become pixels."""
 
     max_megapixels: float = Field(
-        default=300.0, gt=0, description="Pictures with more megapixels than this are recorded as failed, not decoded."
+        default=300.0,
+        gt=0,
+        description="Pictures with more megapixels than this are recorded as failed, not decoded.",
     )
     threads: int = Field(
-        default=0, ge=0, le=256, description="Decoding threads; 0 means one for each processor this process may use."
+        default=0,
+        ge=0,
+        le=256,
+        description="Decoding threads; 0 means one for each processor this process may use.",
     )
 
 
@@ -51,18 +59,32 @@ class DetectorSettings(_Group):
     """How faces are looked for."""
 
     resolution: int = Field(
-        default=1280, ge=64, le=4096, description="The longest side, in pixels, a picture is reduced to for detection."
+        default=1280,
+        ge=64,
+        le=4096,
+        description="The longest side, in pixels, a picture is reduced to for detection.",
     )
     min_face: int = Field(
-        default=20, ge=12, le=2000, description="The smallest face looked for, in pixels of the reduced picture."
+        default=20,
+        ge=12,
+        le=2000,
+        description="The smallest face looked for, in pixels of the reduced picture.",
     )
     pyramid_factor: float = Field(
         default=0.709, gt=0.3, lt=0.95, description="The step between the scales of the image pyramid."
     )
-    threshold_pnet: float = Field(default=0.6, gt=0, lt=1, description="The score a candidate needs in the first stage.")
-    threshold_rnet: float = Field(default=0.7, gt=0, lt=1, description="The score a candidate needs in the second stage.")
-    threshold_onet: float = Field(default=0.7, gt=0, lt=1, description="The score a face needs in the last stage.")
-    batch: int = Field(default=16, ge=1, le=256, description="How many pictures go through the detector together.")
+    threshold_pnet: float = Field(
+        default=0.6, gt=0, lt=1, description="The score a candidate needs in the first stage."
+    )
+    threshold_rnet: float = Field(
+        default=0.7, gt=0, lt=1, description="The score a candidate needs in the second stage."
+    )
+    threshold_onet: float = Field(
+        default=0.7, gt=0, lt=1, description="The score a face needs in the last stage."
+    )
+    batch: int = Field(
+        default=16, ge=1, le=256, description="How many pictures go through the detector together."
+    )
 
 
 class AttributeSettings(_Group):
@@ -82,35 +104,55 @@ class LibrarySettings(_Group):
         default=("@eaDir", ".thumbnails", "#recycle", "$RECYCLE.BIN", "lost+found"),
         description="Patterns of names, or of paths relative to the root, that are left out (as in a shell: * ? [abc]).",
     )
-    hidden: bool = Field(default=False, description="Whether files and folders whose name starts with a dot are included.")
-    follow_links: bool = Field(default=True, description="Whether symbolic links to folders are followed; loops never are.")
+    hidden: bool = Field(
+        default=False, description="Whether files and folders whose name starts with a dot are included."
+    )
+    follow_links: bool = Field(
+        default=True, description="Whether symbolic links to folders are followed; loops never are."
+    )
 
 
 class WatchSettings(_Group):
     """How the watcher turns events into work."""
 
     settle_seconds: float = Field(
-        default=0.5, ge=0.05, le=600, description="How long a file's size and time must hold still before it is read."
+        default=0.5,
+        ge=0.05,
+        le=600,
+        description="How long a file's size and time must hold still before it is read.",
     )
     reconcile_seconds: float = Field(
-        default=3600.0, ge=1, description="How often the whole library is compared with the database, to heal lost events."
+        default=3600.0,
+        ge=1,
+        description="How often the whole library is compared with the database, to heal lost events.",
     )
     polling: Literal["auto", "on", "off"] = Field(
-        default="auto", description="Whether folders are polled instead of watched; auto polls network mounts only."
+        default="auto",
+        description="Whether folders are polled instead of watched; auto polls network mounts only.",
     )
-    polling_seconds: float = Field(default=30.0, ge=0.1, description="How often a polled folder is looked through.")
+    polling_seconds: float = Field(
+        default=30.0, ge=0.1, description="How often a polled folder is looked through."
+    )
 
 
 class TagSettings(_Group):
     """When a tag is set."""
 
     apply_above: float = Field(
-        default=0.9, gt=0, le=1, description="The probability from which an automatic tag is applied to a photo."
+        default=0.9,
+        gt=0,
+        le=1,
+        description="The probability from which an automatic tag is applied to a photo.",
     )
     suggest_above: float = Field(
-        default=0.3, gt=0, le=1, description="The probability from which an automatic tag is suggested for review."
+        default=0.3,
+        gt=0,
+        le=1,
+        description="The probability from which an automatic tag is suggested for review.",
     )
-    prefix: str = Field(default="People", description="The folder of the tag tree in which automatic tags are put.")
+    prefix: str = Field(
+        default="People", description="The folder of the tag tree in which automatic tags are put."
+    )
 
 
 class CacheSettings(_Group):
@@ -204,7 +246,9 @@ def load(file: Path | None = None, overrides: Mapping[str, Any] | None = None) -
         try:
             data = tomllib.loads(path.read_text(encoding="utf-8"))
         except (OSError, tomllib.TOMLDecodeError) as error:
-            raise SettingsError(f"{path}: the settings cannot be read ({error}); correct the file or remove it") from error
+            raise SettingsError(
+                f"{path}: the settings cannot be read ({error}); correct the file or remove it"
+            ) from error
     # The environment stands between file and overrides, so it is folded in here by hand:
     # pydantic-settings would let initial values win over it.
     prefix = "ROLLCALL_"
@@ -227,7 +271,9 @@ def _put(data: dict[str, Any], dotted: str, value: Any) -> None:
     group, _, name = dotted.partition(".")
     branch = data.setdefault(group, {})
     if not isinstance(branch, dict) or not name:
-        raise SettingsError(f"setting {dotted!r} is not of the form group.name; `rollcall settings` lists them all")
+        raise SettingsError(
+            f"setting {dotted!r} is not of the form group.name; `rollcall settings` lists them all"
+        )
     if (group, name) == ("library", "ignore") and isinstance(value, str):
         value = tuple(part.strip() for part in value.split(",") if part.strip())
     branch[name] = value

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final, Literal, NamedTuple
 
-from rollcall.ages import any_of
+from rollcall.ages import AGE_GROUPS, OLDEST, AgeGroup, any_of
 from rollcall.settings import TagSettings
 
 
@@ -23,6 +23,15 @@ class FaceProbabilities(NamedTuple):
     p_adults: float | None
     p_seniors: float | None
     p_female: float | None
+
+
+class Said(NamedTuple):
+    """What a person said of one face."""
+
+    age_low: int | None = None  # completed years, both ends included; None: nothing was said
+    age_high: int | None = None
+    gender_given: bool = False
+    gender: str | None = None  # any label; None with `gender_given`: not to be estimated
 
 
 class Tag(NamedTuple):
@@ -39,6 +48,22 @@ def _both(a: float | None, b: float | None) -> float | None:
 
 def _not(p: float | None) -> float | None:
     return None if p is None else 1.0 - p
+
+
+def share(low: int, high: int, group: AgeGroup) -> float:
+    """Return the probability of a group where all that is known is a range of ages, both ends included."""
+    top = group.high if group.high < OLDEST else max(high, group.high)
+    return max(min(high, top) - max(low, group.low) + 1, 0) / (high - low + 1)
+
+
+def overlaid(face: FaceProbabilities, said: Said) -> FaceProbabilities:
+    """Return what is known of a face when a person's word is laid over the estimates: it is certain."""
+    if said.age_low is not None and said.age_high is not None:
+        low, high = said.age_low, said.age_high
+        face = FaceProbabilities(*(share(low, high, group) for group in AGE_GROUPS.values()), face.p_female)
+    if said.gender_given:
+        face = face._replace(p_female={"female": 1.0, "male": 0.0}.get(said.gender or ""))
+    return face
 
 
 #: Every group by name: the probability that one face belongs to it. Age and gender are taken as independent.

@@ -33,7 +33,18 @@ def _group(name: str) -> str:
     return f"(SELECT g.probability FROM photo_groups g WHERE g.photo_id = p.id AND g.name = '{name}')"
 
 
-_PHOTO_GROUPS: Final = ("babies", "toddlers", "children", "teenagers", "adults", "seniors", "women", "men", "girls", "boys")
+_PHOTO_GROUPS: Final = (
+    "babies",
+    "toddlers",
+    "children",
+    "teenagers",
+    "adults",
+    "seniors",
+    "women",
+    "men",
+    "girls",
+    "boys",
+)
 #: Where a person gave the age, a group is certain if it holds the whole range, and impossible if it holds none.
 _AGE_GROUPS: Final = (
     ("babies", 0, 2),
@@ -60,24 +71,38 @@ V1_PHOTOS: Final = View(
     "v1_photos",
     "One row for each picture file that Rollcall knows of.",
     (
-        Column("photo_id", "integer", "The photo's number; it stays the same when the file is moved or renamed."),
+        Column(
+            "photo_id", "integer", "The photo's number; it stays the same when the file is moved or renamed."
+        ),
         Column("root", "text", "The library folder, an absolute path."),
         Column("path", "text", "The file's path below the root, with '/' between folders."),
         Column("full_path", "text", "Root and path together."),
         Column("width", "integer", "Width of the upright picture in pixels."),
         Column("height", "integer", "Height of the upright picture in pixels."),
         Column("orientation", "integer", "EXIF orientation as stored in the file, 1 to 8."),
-        Column("taken_local", "text", "Capture time on the clock where it was taken, ISO 8601; null if unknown."),
+        Column(
+            "taken_local", "text", "Capture time on the clock where it was taken, ISO 8601; null if unknown."
+        ),
         Column("taken_utc", "text", "Capture time in UTC, ISO 8601; null where the file has no offset."),
-        Column("taken_offset_minutes", "integer", "Minutes east of Greenwich; null where the file has no offset."),
+        Column(
+            "taken_offset_minutes", "integer", "Minutes east of Greenwich; null where the file has no offset."
+        ),
         Column("state", "text", "pending, indexed, failed or missing."),
         Column("error", "text", "Why the photo failed, in one sentence; null otherwise."),
-        Column("faces", "integer", "How many faces the photo shows, dismissed ones not counted; null until indexed."),
+        Column(
+            "faces",
+            "integer",
+            "How many faces the photo shows, dismissed ones not counted; null until indexed.",
+        ),
         Column("indexed_at", "text", "When the photo was last analysed, UTC, ISO 8601."),
         Column("model_version", "text", "What analysed it."),
         Column("content_hash", "text", "BLAKE2b-128 of the file, hexadecimal."),
         *(
-            Column(f"p_{name}", "real", f"Probability that at least one face is one of: {name}; null if nothing is known.")
+            Column(
+                f"p_{name}",
+                "real",
+                f"Probability that at least one face is one of: {name}; null if nothing is known.",
+            )
             for name in _PHOTO_GROUPS
         ),
     ),
@@ -93,27 +118,45 @@ V1_FACES: Final = View(
     "v1_faces",
     "One row for each face that is shown; faces that a person dismissed are left out.",
     (
-        Column("face_id", "integer", "The face's number; it stays the same when the photo is analysed again."),
+        Column(
+            "face_id", "integer", "The face's number; it stays the same when the photo is analysed again."
+        ),
         Column("photo_id", "integer", "The photo it is in."),
         Column("x", "real", "Left edge of the box, as a fraction of the upright picture's width."),
         Column("y", "real", "Top edge, as a fraction of the height."),
         Column("width", "real", "Width of the box, as a fraction of the width."),
         Column("height", "real", "Height of the box, as a fraction of the height."),
-        Column("landmarks", "text", "JSON: five [x, y] fractions: eyes, nose, corners of the mouth, left to right."),
+        Column(
+            "landmarks",
+            "text",
+            "JSON: five [x, y] fractions: eyes, nose, corners of the mouth, left to right.",
+        ),
         Column("score", "real", "How sure the detector is that this is a face, 0 to 1."),
         Column("sharpness", "real", "Variance of the Laplacian of the face's crop; more is sharper."),
-        Column("age", "real", "Age in years: what a person said (the middle of a range), else the model's expectation."),
+        Column(
+            "age",
+            "real",
+            "Age in years: what a person said (the middle of a range), else the model's expectation.",
+        ),
         Column("age_low", "real", "Lower end: of what a person said, else of the model's 80 % interval."),
         Column("age_high", "real", "Upper end of the same."),
         Column("age_source", "text", "user, model, or null where nothing is known."),
         Column("gender", "text", "female, male, or the label a person chose; null where nothing is known."),
-        Column("p_female", "real", "Probability of female, 0 to 1; certain where a person said so; null if unknown."),
+        Column(
+            "p_female",
+            "real",
+            "Probability of female, 0 to 1; certain where a person said so; null if unknown.",
+        ),
         Column("gender_source", "text", "user, model, or null where nothing is known."),
         *(
             Column(f"p_{name}", "real", f"Probability that the age is from {low} to {min(high, 100)}.")
             for name, low, high in _AGE_GROUPS
         ),
-        Column("embedding", "blob", "Identity embedding: little-endian float16 of unit length; null if switched off."),
+        Column(
+            "embedding",
+            "blob",
+            "Identity embedding: little-endian float16 of unit length; null if switched off.",
+        ),
         Column("embedding_dimension", "integer", "How many numbers it has."),
         Column("model_version", "text", "What made the estimates."),
     ),

@@ -73,6 +73,8 @@ class Photo(Base):
         Index(None, "size"),
         Index(None, "taken_local"),
         Index(None, "face_count"),
+        # The number of a photo that went is never given to another: the corrections' log speaks of it.
+        {"sqlite_autoincrement": True},
     )
 
 
@@ -92,6 +94,9 @@ class FaceRow(Base):
     detected: Mapped[bool]
     # A face that a person spoke of and the detector no longer finds is kept, and hidden from the views.
     present: Mapped[bool] = mapped_column(default=True)
+    # The box is a person's: drawn, or moved. The detector never changes it.
+    drawn: Mapped[bool] = mapped_column(default=False)
+    __table_args__ = ({"sqlite_autoincrement": True},)
 
 
 class Prediction(Base):

@@ -1,0 +1,21 @@
+"""Names of files as text that a database can hold, whatever bytes the file system holds."""
+
+from __future__ import annotations
+
+from typing import Final
+
+_SHIFT: Final = 0xF700 - 0xDC00
+
+
+def to_text(path: str) -> str:
+    """Return a path as text that a database can hold.
+
+    A byte of a file name that is no valid UTF-8 becomes a character of the private use area
+    (U+F780..U+F7FF), as other systems do it; `from_text` turns it back.
+    """
+    return "".join(chr(ord(c) + _SHIFT) if 0xDC80 <= ord(c) <= 0xDCFF else c for c in path)
+
+
+def from_text(text: str) -> str:
+    """Return the path that `to_text` was given."""
+    return "".join(chr(ord(c) - _SHIFT) if 0xF780 <= ord(c) <= 0xF7FF else c for c in text)
