@@ -66,6 +66,7 @@ def upgrade() -> None:
         sa.Column("model_version", sa.Text(), nullable=True),
         sa.Column("indexed_at", sa.Text(), nullable=True),
         sa.Column("face_count", sa.Integer(), nullable=True),
+        sa.Column("reviewed", sa.Boolean(), nullable=False),
         sa.ForeignKeyConstraint(
             ["root_id"], ["roots.id"], name=op.f("fk_photos_root_id"), ondelete="CASCADE"
         ),
@@ -105,14 +106,15 @@ def upgrade() -> None:
         "photo_groups",
         sa.Column("photo_id", sa.Integer(), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("at_least", sa.Integer(), nullable=False),
         sa.Column("probability", sa.Double(), nullable=False),
         sa.ForeignKeyConstraint(
             ["photo_id"], ["photos.id"], name=op.f("fk_photo_groups_photo_id"), ondelete="CASCADE"
         ),
-        sa.PrimaryKeyConstraint("photo_id", "name", name=op.f("pk_photo_groups")),
+        sa.PrimaryKeyConstraint("photo_id", "name", "at_least", name=op.f("pk_photo_groups")),
     )
     op.create_index(
-        op.f("ix_photo_groups_name_probability"), "photo_groups", ["name", "probability"], unique=False
+        op.f("ix_photo_groups_name_at_least_probability"), "photo_groups", ["name", "at_least", "probability"], unique=False
     )
 
     op.create_table(
@@ -185,7 +187,7 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_tags_name_state"), table_name="tags")
 
     op.drop_table("tags")
-    op.drop_index(op.f("ix_photo_groups_name_probability"), table_name="photo_groups")
+    op.drop_index(op.f("ix_photo_groups_name_at_least_probability"), table_name="photo_groups")
 
     op.drop_table("photo_groups")
     op.drop_index(op.f("ix_faces_photo_id"), table_name="faces")

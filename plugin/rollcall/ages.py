@@ -72,6 +72,16 @@ def interval(distribution: ArrayLike, share: float = INTERVAL) -> tuple[float, f
     return float(np.clip(low, 0.0, OLDEST)), float(np.clip(high, 0.0, OLDEST))
 
 
+def at_least(probabilities: ArrayLike) -> NDArray[np.float64]:
+    """Return for k = 1..n the probability that at least k of n independent events happen."""
+    chances = np.clip(np.atleast_1d(np.asarray(probabilities, dtype=np.float64)), 0.0, 1.0)
+    exactly = np.ones(1)  # exactly[k]: that k of the events so far happened
+    for p in chances:
+        exactly = np.append(exactly * (1 - p), 0.0) + np.insert(exactly * p, 0, 0.0)
+    result: NDArray[np.float64] = np.clip(np.cumsum(exactly[::-1])[::-1][1:], 0.0, 1.0)
+    return result
+
+
 def any_of(probabilities: ArrayLike) -> float:
     """Return the probability that at least one of independent events happens (0 for none)."""
     array = np.asarray(probabilities, dtype=np.float64)

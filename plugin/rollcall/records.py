@@ -97,8 +97,7 @@ class Analysis:
     model_version: str
 
 
-@dataclass(frozen=True, slots=True)
-class FileFacts:
+class FileFacts(NamedTuple):
     """A file as discovery saw it: path relative to its root, with '/' between folders, size and mtime."""
 
     relative_path: str

@@ -6,10 +6,10 @@ a child: one minus the product of the complements, the faces taken as independen
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Literal, NamedTuple
 
-from rollcall.ages import AGE_GROUPS, OLDEST, AgeGroup, any_of
+from rollcall.ages import AGE_GROUPS, OLDEST, AgeGroup, any_of, at_least
 from rollcall.settings import TagSettings
 
 
@@ -93,21 +93,29 @@ TAG_NAMES: Final = {
 GROUP_SIZE: Final = 5
 
 
-def groups(faces: Sequence[FaceProbabilities]) -> dict[str, float]:
-    """Return, for every group that something is known of, the probability that a photo shows one of it."""
+#: Of several faces in one group only what is likelier than this is kept.
+NEGLIGIBLE: Final = 0.02
+
+
+def groups(faces: Sequence[FaceProbabilities]) -> dict[str, list[float]]:
+    """Return, for every group that something is known of, the probabilities that a photo shows 1, 2, ... of it.
+
+    The first is always given, the others as long as they are not negligible.
+    """
     result = {}
     for name, of_face in GROUPS.items():
         known = [p for p in map(of_face, faces) if p is not None]
         if known:
-            result[name] = any_of(known)
+            counts = at_least(known).tolist()
+            result[name] = [any_of(known), *(p for p in counts[1:] if p >= NEGLIGIBLE)]
     return result
 
 
-def tags(probabilities: dict[str, float], face_count: int, settings: TagSettings) -> list[Tag]:
+def tags(probabilities: Mapping[str, Sequence[float]], face_count: int, settings: TagSettings) -> list[Tag]:
     """Return the automatic tags of a photo: applied when sure enough, suggested for review when likely enough."""
     result = []
     for group, name in TAG_NAMES.items():
-        probability = probabilities.get(group, 0.0)
+        probability = probabilities.get(group, (0.0,))[0]
         if probability >= settings.suggest_above:
             state: Literal["applied", "suggested"] = (
                 "applied" if probability >= settings.apply_above else "suggested"

@@ -1,0 +1,6 @@
+"""The search language: text to a tree, the tree to SQL."""
+
+from rollcall.query.language import parse
+from rollcall.query.search import MIN_PROBABILITY, Explanation, Hit, HitFace, as_dict, count, explain, search
+
+__all__ = ["MIN_PROBABILITY", "Explanation", "Hit", "HitFace", "as_dict", "count", "explain", "parse", "search"]

@@ -30,7 +30,7 @@ class View(NamedTuple):
 
 
 def _group(name: str) -> str:
-    return f"(SELECT g.probability FROM photo_groups g WHERE g.photo_id = p.id AND g.name = '{name}')"
+    return f"(SELECT g.probability FROM photo_groups g WHERE g.photo_id = p.id AND g.name = '{name}' AND g.at_least = 1)"
 
 
 _PHOTO_GROUPS: Final = (
@@ -94,6 +94,7 @@ V1_PHOTOS: Final = View(
             "integer",
             "How many faces the photo shows, dismissed ones not counted; null until indexed.",
         ),
+        Column("reviewed", "boolean", "Whether a person has said something of its faces or tags."),
         Column("indexed_at", "text", "When the photo was last analysed, UTC, ISO 8601."),
         Column("model_version", "text", "What analysed it."),
         Column("content_hash", "text", "BLAKE2b-128 of the file, hexadecimal."),
@@ -109,7 +110,7 @@ V1_PHOTOS: Final = View(
     f"""SELECT p.id, r.path, p.path,
         CASE WHEN r.path LIKE '%/' THEN r.path || p.path ELSE r.path || '/' || p.path END,
         p.width, p.height, p.orientation, p.taken_local, p.taken_utc, p.taken_offset_minutes, p.state, p.error,
-        p.face_count, p.indexed_at, p.model_version, p.content_hash,
+        p.face_count, p.reviewed, p.indexed_at, p.model_version, p.content_hash,
         {", ".join(_group(name) for name in _PHOTO_GROUPS)}
     FROM photos p JOIN roots r ON r.id = p.root_id""",
 )
@@ -153,6 +154,11 @@ V1_FACES: Final = View(
             for name, low, high in _AGE_GROUPS
         ),
         Column(
+            "age_distribution",
+            "blob",
+            "The model's 101 probabilities of the ages 0 to 100: little-endian float16; null where a person gave the age.",
+        ),
+        Column(
             "embedding",
             "blob",
             "Identity embedding: little-endian float16 of unit length; null if switched off.",
@@ -171,6 +177,7 @@ V1_FACES: Final = View(
              ELSE m.p_female END,
         CASE WHEN v.gender_given THEN 'user' WHEN m.p_female IS NOT NULL THEN 'model' END,
         {", ".join(_p_group(*group) for group in _AGE_GROUPS)},
+        CASE WHEN v.age_low IS NULL THEN m.age_distribution END,
         e.vector, e.dimension, m.model_version
     FROM faces f
     LEFT JOIN predictions m ON m.face_id = f.id

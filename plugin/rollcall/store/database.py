@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -34,6 +34,16 @@ class Database:
     def url(self) -> str:
         """The database's URL, without a password."""
         return self.engine.url.render_as_string()
+
+    @property
+    def has_functions(self) -> bool:
+        """Whether SQL may use the functions of `sqlite.py`; elsewhere searches run in memory."""
+        return self.engine.dialect.name == "sqlite"
+
+    def set_alike(self, session: Session, found: Mapping[int, Mapping[int, float]]) -> None:
+        """Let this session's SQL know which photos show someone like which faces."""
+        if found and self.has_functions:
+            sqlite.set_alike(session.connection().connection.dbapi_connection, found)  # type: ignore[arg-type]
 
     @contextmanager
     def read(self) -> Iterator[Session]:

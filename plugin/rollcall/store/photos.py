@@ -168,6 +168,7 @@ def classify(
                 "size": one.size,
                 "mtime_ns": one.mtime_ns,
                 "state": "pending",
+                "reviewed": False,
             }
             for one in part
         ]
@@ -272,3 +273,22 @@ def relocate(session: Session, old_id: int, new_id: int, model_version: str) -> 
     done = old.indexed_at is not None and old.model_version == model_version
     old.state = "indexed" if done else "failed" if old.error else "pending"
     return old.state == "pending"
+
+
+def is_new(session: Session, photo_id: int) -> bool:
+    """Say whether nothing is known of a photo yet but that there is such a file."""
+    return bool(session.scalar(select(Photo.content_hash.is_(None)).where(Photo.id == photo_id)))
+
+
+def is_lost(session: Session, lost: Lost) -> bool:
+    """Say whether a photo is still known at the path it was lost from."""
+    row = session.get(Photo, lost.photo_id)
+    if row is None:
+        return False
+    root = session.get_one(Root, row.root_id)
+    return Path(names.from_text(root.path)) / names.from_text(row.path) == lost.path
+
+
+def gone(session: Session, photo_id: int) -> None:
+    """Mark one photo as missing."""
+    session.execute(update(Photo).where(Photo.id == photo_id).values(state="missing"))

@@ -194,7 +194,11 @@ def refresh(session: Session, photo_id: int, settings: TagSettings) -> None:
     if groups:
         session.execute(
             insert(PhotoGroup),
-            [{"photo_id": photo_id, "name": name, "probability": p} for name, p in groups.items()],
+            [
+                {"photo_id": photo_id, "name": name, "at_least": count, "probability": probability}
+                for name, chances in groups.items()
+                for count, probability in enumerate(chances, 1)
+            ],
         )
     write_tags(session, photo_id, tagging.tags(groups, len(faces), settings))
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import sqlite3
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,10 @@ def prepare(engine: Engine, read_only: bool) -> None:
         connection.execute("PRAGMA cache_size = -32768")
         connection.execute("PRAGMA mmap_size = 268435456")
         connection.create_function("age_mass", 3, age_mass, deterministic=True)
-        connection.create_function("ln_1m", 1, ln_complement, deterministic=True)
+        connection.create_function("age_share", 4, age_share, deterministic=True)
+        connection.create_function("least_of", -1, least_of, deterministic=True)
+        connection.create_aggregate("at_least", 2, AtLeast)  # type: ignore[arg-type]
+        connection.create_aggregate("all_of", 1, AllOf)  # type: ignore[arg-type]
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Any) -> None:
@@ -51,9 +54,60 @@ def age_mass(distribution: bytes | None, low: int, high: int) -> float | None:
     return float(ages.mass(np.frombuffer(distribution, "<f2").astype(np.float32), int(low), int(high)))
 
 
-def ln_complement(probability: float | None) -> float:
-    """Return ln(1 - p), bounded, so that products of complements become sums (SQL function)."""
-    return math.log(max(1.0 - (probability or 0.0), 1e-12))
+def age_share(said_low: float, said_high: float, low: int, high: int) -> float:
+    """Return the probability of an age from `low` to `high` where a person gave a range (SQL function)."""
+    top = max(high, said_high) if high >= ages.OLDEST else high
+    return max(min(said_high, top) - max(said_low, low) + 1, 0) / (said_high - said_low + 1)
+
+
+def least_of(*values: float) -> float:
+    """Return the smallest of some values (SQL function; MIN with one argument is another thing)."""
+    return min(values)
+
+
+class AtLeast:
+    """SQL aggregate: the probability that at least `count` of the rows' independent events happen."""
+
+    def __init__(self) -> None:
+        self.count = 1
+        self.chances: list[float] = []
+
+    def step(self, count: int, chance: float | None) -> None:
+        """Take one row's probability."""
+        self.count = count
+        self.chances.append(chance or 0.0)
+
+    def finalize(self) -> float:
+        """Return the probability."""
+        if self.count > len(self.chances):
+            return 0.0
+        if self.count == 1:
+            return ages.any_of(self.chances)
+        return float(ages.at_least(self.chances)[self.count - 1])
+
+
+class AllOf:
+    """SQL aggregate: the probability that the events of all rows happen; null for no rows."""
+
+    def __init__(self) -> None:
+        self.result: float | None = None
+
+    def step(self, chance: float | None) -> None:
+        """Take one row's probability."""
+        self.result = (1.0 if self.result is None else self.result) * (chance or 0.0)
+
+    def finalize(self) -> float | None:
+        """Return the product."""
+        return self.result
+
+
+def set_alike(connection: sqlite3.Connection, found: Mapping[int, Mapping[int, float]]) -> None:
+    """Let SQL on this connection know which photos show someone like which faces: alike(face, photo)."""
+
+    def alike(face_id: int, photo_id: int) -> float:
+        return found.get(face_id, {}).get(photo_id, 0.0)
+
+    connection.create_function("alike", 2, alike)
 
 
 def file_of(url: URL) -> Path | None:

@@ -66,6 +66,8 @@ class Photo(Base):
     model_version: Mapped[str | None]
     indexed_at: Mapped[str | None]
     face_count: Mapped[int | None]
+    # Derived from the corrections' log: a person has said something of its faces or tags.
+    reviewed: Mapped[bool] = mapped_column(default=False)
     __table_args__ = (
         UniqueConstraint("root_id", "path"),
         Index(None, "content_hash"),
@@ -172,10 +174,11 @@ class TagRow(Base):
 
 
 class PhotoGroup(Base):
-    """The probability that at least one face of a photo is of a group: what everyday searches rank by."""
+    """The probability that at least so many faces of a photo are of a group: what everyday searches rank by."""
 
     __tablename__ = "photo_groups"
     photo_id: Mapped[int] = mapped_column(ForeignKey("photos.id", ondelete="CASCADE"), primary_key=True)
     name: Mapped[str] = mapped_column(primary_key=True)
+    at_least: Mapped[int] = mapped_column(primary_key=True)
     probability: Mapped[float]
-    __table_args__ = (Index(None, "name", "probability"),)
+    __table_args__ = (Index(None, "name", "at_least", "probability"),)

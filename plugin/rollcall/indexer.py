@@ -1,0 +1,380 @@
+"""The pipeline: discover, decode, analyse, store; bounded everywhere, so that memory does not grow with the library.
+
+The queue is the database: a scan first records every new or changed file as pending, then the pending ones
+are worked off. A kill at any moment loses at most the photos in flight, which are still pending.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+from typing import Final, NamedTuple, Protocol
+
+from rollcall import decode, discovery, events, names
+from rollcall.errors import LibraryError, ModelError, PictureError
+from rollcall.profile import Profile
+from rollcall.records import Analysis, Face, Picture, RunSummary
+from rollcall.settings import Settings
+from rollcall.store import photos, results
+from rollcall.store.database import Database
+from rollcall.store.photos import PendingPhoto, Place, Seen
+
+#: How many failures a summary names; the database has them all.
+NAMED_FAILURES: Final = 20
+
+
+class PictureAnalyzer(Protocol):
+    """What the indexer needs of `faces.Analyzer`."""
+
+    @property
+    def model_version(self) -> str:
+        """What the faces are analysed by; when it changes, photos are analysed anew."""
+
+    def analyze(self, pictures: Sequence[Picture]) -> list[tuple[Face, ...]]:
+        """Return the faces of each picture."""
+
+
+class _Decoded(NamedTuple):
+    photo: PendingPhoto
+    size: int
+    mtime_ns: int
+    picture: Picture | None
+    reason: str  # why there is no picture
+    moved_from: photos.Lost | None = None
+
+
+class _Stopped(Exception):
+    """Someone asked the run to stop."""
+
+
+class Indexer:
+    """Keeps a database in step with folders of photos. Use from one thread at a time."""
+
+    def __init__(
+        self,
+        database: Database,
+        analyzer: PictureAnalyzer,
+        settings: Settings,
+        listener: events.Listener = events.ignore,
+        profile: Profile | None = None,
+    ) -> None:
+        self.database = database
+        self.analyzer = analyzer
+        self.settings = settings
+        self.listener = listener
+        self.profile = profile or Profile()
+
+    def run(
+        self, roots: Sequence[Path], *, force: bool = False, stop: threading.Event | None = None
+    ) -> RunSummary:
+        """Scan folders wholly and analyse what is new or changed; returns what was done.
+
+        `force` analyses everything anew. When `stop` is set the run ends after the photos in flight; what is
+        left stays pending.
+
+        Raises
+        ------
+        LibraryError
+            If none of the folders can be used.
+        StoreError, ModelError
+            If the database or the networks fail.
+        """
+        began = time.perf_counter()
+        summary = RunSummary()
+        with self.database.indexing():
+            places = self._places(roots, summary)
+            try:
+                for place in places:
+                    self._scan(place, force, summary, stop)
+                self._work_off(places, summary, stop)
+            except _Stopped:
+                pass
+        summary.seconds = time.perf_counter() - began
+        return summary
+
+    def update(self, paths: Iterable[Path], *, stop: threading.Event | None = None) -> RunSummary:
+        """Look at single files and folders, new, changed or gone, and analyse what needs it."""
+        began = time.perf_counter()
+        summary = RunSummary()
+        with self.database.indexing():
+            by_root: dict[Place, list[Path]] = {}
+            with self.database.read() as session:
+                for path in paths:
+                    place = photos.place_of(session, path)
+                    if place is not None:
+                        by_root.setdefault(place._replace(prefix=""), []).append(place.folder)
+            try:
+                for root, hinted in by_root.items():
+                    self._look_at(root, hinted, summary, stop)
+                self._work_off(list(by_root), summary, stop)
+            except _Stopped:
+                pass
+        summary.seconds = time.perf_counter() - began
+        return summary
+
+    # ---- Which photos there are
+
+    def _places(self, roots: Sequence[Path], summary: RunSummary) -> list[Place]:
+        result: list[Place] = []
+        problem: LibraryError | None = None
+        for root in roots:
+            folder = Path(os.path.realpath(root))
+            with self.database.read() as session:
+                known = photos.place_of(session, folder)
+            if not discovery.is_available(folder):
+                what = "is empty or cannot be read" if folder.is_dir() else "is not there"
+                hint = (
+                    "nothing was marked as missing; plug the disk in or mount the share, and run again"
+                    if known
+                    else "check the path"
+                )
+                problem = LibraryError(root, f"the folder {what}; {hint}")
+                self._warn(str(problem), summary)
+                continue
+            with self.database.write() as session:
+                place = photos.add_root(session, folder)
+            if place not in result:
+                result.append(place)
+        if problem is not None and not result:
+            raise problem
+        # A folder inside another of the same run would be looked at twice.
+        return [one for one in result if not any(one != big and _holds(big, one) for big in result)]
+
+    def _scan(self, place: Place, force: bool, summary: RunSummary, stop: threading.Event | None) -> None:
+        """Compare a whole folder with the database; mark what is gone."""
+        seen = Seen()
+        unreadable: list[str] = []
+
+        def on_unreadable(path: str, reason: str) -> None:
+            unreadable.append("/".join(part for part in (place.prefix, path) if part))
+            shown = place.folder / names.from_text(path)
+            self._warn(f"{shown}: the folder cannot be read ({reason}); what lies below it was left as it is", summary)
+
+        version = self.analyzer.model_version
+        files = (
+            one._replace(relative_path=f"{place.prefix}/{one.relative_path}") if place.prefix else one
+            for one in discovery.discover(place.folder, self.settings.library, on_unreadable)
+        )
+        while part := list(islice(files, photos.CHUNK)):
+            _check(stop)
+            with self.profile("scan"), self.database.write() as session:
+                unchanged, waiting = photos.classify(session, place, part, version, force, seen)
+            summary.photos += len(part)
+            summary.skipped += unchanged
+            self.listener(events.PhotosSkipped(unchanged))
+            self.listener(events.Discovered(waiting, finished=False))
+        if not discovery.is_available(place.root):
+            self._warn(f"{place.root}: the folder went away during the scan; nothing was marked as missing", summary)
+            return
+        with self.profile("scan"), self.database.write() as session:
+            gone = photos.mark_missing(session, place, seen, unreadable)
+        self._gone(gone, summary)
+
+    def _look_at(self, root: Place, hinted: list[Path], summary: RunSummary, stop: threading.Event | None) -> None:
+        """Compare hinted files and folders below one root with the database."""
+        if not discovery.is_available(root.root):
+            self._warn(f"{root.root}: the folder is gone or empty; nothing was marked as missing", summary)
+            return
+        files = []
+        for path in hinted:
+            _check(stop)
+            below = path.relative_to(root.root)
+            place = root._replace(prefix="" if below == Path() else names.to_text(below.as_posix()))
+            if path.is_dir() and (place.prefix == "" or discovery.is_included(root.root, below, self.settings.library)):
+                self._scan(place, False, summary, stop)
+                continue
+            one = discovery.facts(root.root, path, self.settings.library)
+            if one is not None:
+                files.append(one)
+            else:
+                with self.database.write() as session:
+                    self._gone(photos.mark_missing(session, place, Seen(), ()), summary)
+        with self.database.write() as session:
+            unchanged, _ = photos.classify(session, root, files, self.analyzer.model_version, False, Seen())
+        summary.photos += len(files)
+        summary.skipped += unchanged
+
+    def _gone(self, count: int, summary: RunSummary) -> None:
+        if count:
+            summary.missing += count
+            self.listener(events.PhotosMissing(count))
+
+    # ---- What is in them
+
+    def _work_off(self, where: Sequence[Place], summary: RunSummary, stop: threading.Event | None) -> None:
+        """Analyse all pending photos of some places."""
+        if not where:
+            return
+        with self.database.read() as session:
+            self.listener(events.Discovered(photos.count_pending(session, where), finished=True))
+        threads = self.settings.decode_threads
+        batch: list[_Decoded] = []
+        with ThreadPoolExecutor(threads, thread_name_prefix="decode") as pool:
+            try:
+                for one in self._decoded(pool, threads + self.settings.detector.batch, where, stop):
+                    if one.picture is None:
+                        self._store_unusable(one, summary)
+                        continue
+                    batch.append(one)
+                    if len(batch) >= self.settings.detector.batch:
+                        self._analyze(batch, summary)
+                        batch = []
+                    # A lone new photo is not kept waiting for company.
+                if batch:
+                    self._analyze(batch, summary)
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+
+    def _decoded(
+        self, pool: ThreadPoolExecutor, ahead: int, where: Sequence[Place], stop: threading.Event | None
+    ) -> Iterator[_Decoded]:
+        """Yield pending photos decoded, in their order, with at most `ahead` of them decoded in advance."""
+        waiting: deque[Future[_Decoded]] = deque()
+        source = self._pending(where)
+        while True:
+            while len(waiting) < ahead and not (stop is not None and stop.is_set()):
+                photo = next(source, None)
+                if photo is None:
+                    break
+                waiting.append(pool.submit(self._read, photo))
+            if not waiting:
+                break
+            with self.profile("waiting for decoding"):
+                one = waiting.popleft().result()
+            yield one
+        _check(stop)
+
+    def _pending(self, where: Sequence[Place]) -> Iterator[PendingPhoto]:
+        after = 0
+        while True:
+            with self.database.read() as session:
+                part = photos.pending(session, where, after, photos.CHUNK)
+            if not part:
+                return
+            yield from part
+            after = part[-1].photo_id
+
+    def _read(self, photo: PendingPhoto) -> _Decoded:
+        """Decode one photo; runs on a thread of the pool."""
+        size, mtime_ns = photo.size, photo.mtime_ns
+        try:
+            info = photo.path.stat()
+            # As it is now, before it is read: what is written to it later shows in the next scan.
+            size, mtime_ns = info.st_size, info.st_mtime_ns
+            moved_from = self._moved_from(photo, size)
+            if moved_from is not None:
+                return _Decoded(photo, size, mtime_ns, None, "", moved_from)
+            with self.profile("decode", parallel=True):
+                picture = decode.decode(
+                    photo.path,
+                    target=self.settings.detector.resolution,
+                    max_megapixels=self.settings.decode.max_megapixels,
+                )
+            return _Decoded(photo, size, mtime_ns, picture, "")
+        except OSError as error:
+            return _Decoded(photo, size, mtime_ns, None, f"the file cannot be read ({error.strerror or error})")
+        except PictureError as error:
+            return _Decoded(photo, size, mtime_ns, None, error.reason + (f"; {error.hint}" if error.hint else ""))
+
+    def _moved_from(self, photo: PendingPhoto, size: int) -> photos.Lost | None:
+        """Return the known photo that this file is, if it only has another path now."""
+        with self.database.read() as session:
+            if not photos.is_new(session, photo.photo_id):
+                return None
+            candidates = photos.lost_of_size(session, size, photo.photo_id)
+        candidates = [one for one in candidates if one.state == "missing" or not one.path.exists()]
+        if not candidates:
+            return None
+        digest = decode.content_hash(photo.path)
+        return next((one for one in candidates if one.content_hash == digest), None)
+
+    def _analyze(self, batch: list[_Decoded], summary: RunSummary) -> None:
+        """Analyse a batch and store it in one transaction; if it fails, find the one that makes it fail."""
+        pictures = [one.picture for one in batch if one.picture is not None]
+        try:
+            with self.profile("detect and estimate"):
+                found = self.analyzer.analyze(pictures)
+        except ModelError:
+            raise
+        except Exception as error:  # one bad photo never stops a run
+            if len(batch) > 1:
+                for one in batch:
+                    self._analyze([one], summary)
+                return
+            reason = f"the analysis failed ({type(error).__name__}: {error}); please report this photo"
+            self._store_unusable(batch[0]._replace(picture=None, reason=reason), summary)
+            return
+        version = self.analyzer.model_version
+        with self.profile("write"), self.database.write() as session:
+            for one, picture, faces in zip(batch, pictures, found, strict=True):
+                analysis = Analysis(
+                    picture.width,
+                    picture.height,
+                    picture.orientation,
+                    picture.content_hash,
+                    picture.taken,
+                    faces,
+                    version,
+                )
+                results.save(session, one.photo.photo_id, one.size, one.mtime_ns, analysis, self.settings.tags)
+        for one, faces in zip(batch, found, strict=True):
+            summary.indexed += 1
+            summary.faces += len(faces)
+            self.listener(events.PhotoIndexed(one.photo.photo_id, one.photo.path, len(faces)))
+
+    def _store_unusable(self, one: _Decoded, summary: RunSummary) -> None:
+        """Store a photo that moved, or one that failed."""
+        photo_id, path = one.photo.photo_id, one.photo.path
+        if one.moved_from is not None:
+            again = self._relocate(one, one.moved_from, summary)
+            if again is not None:
+                if again.picture is not None:
+                    self._analyze([again], summary)
+                else:
+                    self._store_unusable(again, summary)
+            return
+        if not path.exists():
+            # It went while it waited: that is no fault of the file's.
+            with self.database.write() as session:
+                photos.gone(session, photo_id)
+            self._gone(1, summary)
+            return
+        with self.database.write() as session:
+            results.fail(session, photo_id, one.size, one.mtime_ns, one.reason)
+        summary.failed += 1
+        if len(summary.failures) < NAMED_FAILURES:
+            summary.failures.append((str(path), one.reason))
+        self.listener(events.PhotoFailed(path, one.reason))
+
+    def _relocate(self, one: _Decoded, lost: photos.Lost, summary: RunSummary) -> _Decoded | None:
+        """Move what is known to the new path; return the photo decoded if it needs analysis all the same."""
+        with self.database.write() as session:
+            # Of two copies of a lost file only the first is the lost one.
+            taken = not photos.is_lost(session, lost)
+            waiting = taken or photos.relocate(session, lost.photo_id, one.photo.photo_id, self.analyzer.model_version)
+        if not taken:
+            summary.moved += 1
+            self.listener(events.PhotoMoved(lost.photo_id, lost.path, one.photo.path))
+        if not waiting:
+            return None
+        return self._read(one.photo if taken else one.photo._replace(photo_id=lost.photo_id))
+
+    def _warn(self, message: str, summary: RunSummary) -> None:
+        summary.warnings.append(message)
+        self.listener(events.Warned(message))
+
+
+def _check(stop: threading.Event | None) -> None:
+    if stop is not None and stop.is_set():
+        raise _Stopped
+
+
+def _holds(big: Place, small: Place) -> bool:
+    return big.root_id == small.root_id and (not big.prefix or small.prefix.startswith(big.prefix + "/"))

@@ -1,0 +1,31 @@
+"""Where the time of a run went."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Profile:
+    """Seconds by the name of the work; work on several threads at once adds up to more than the run took."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    parallel: set[str] = field(default_factory=set)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @contextmanager
+    def __call__(self, name: str, parallel: bool = False) -> Iterator[None]:
+        """Count the time until the end of the `with` under a name; `parallel` for work on the pool's threads."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            spent = time.perf_counter() - began
+            with self._lock:
+                self.seconds[name] = self.seconds.get(name, 0.0) + spent
+                if parallel:
+                    self.parallel.add(name)

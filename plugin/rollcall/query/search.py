@@ -1,0 +1,277 @@
+"""Running a query: one SQL statement where the database can, in memory where it cannot."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from sqlalchemy import bindparam, text
+from sqlalchemy.orm import Session
+
+from rollcall import ages, names
+from rollcall.query import similar
+from rollcall.query.language import parse
+from rollcall.query.terms import Company, FaceFacts, Only, People, PhotoFacts, Similar, Sql, Term
+from rollcall.records import Box
+from rollcall.store.database import Database
+from rollcall.store.photos import chunks
+
+#: Photos less likely to be meant than this are left out unless asked for.
+MIN_PROBABILITY = 0.05
+_SHOWN = "p.state IN ('indexed', 'pending') AND p.faces IS NOT NULL"
+_GROUPS = tuple(ages.AGE_GROUPS)
+
+
+@dataclass(frozen=True, slots=True)
+class HitFace:
+    """A face of a photo that was found; `probability` is how likely it is one of those asked for."""
+
+    face_id: int
+    box: Box
+    age: float | None
+    age_interval: tuple[float, float] | None
+    p_female: float | None
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A photo that was found."""
+
+    photo_id: int
+    path: Path
+    probability: float
+    faces: tuple[HitFace, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """How a query was understood and is run."""
+
+    tree: str
+    sql: str
+    parameters: Mapping[str, object]
+
+
+def search(
+    database: Database,
+    query: str,
+    *,
+    limit: int | None = None,
+    offset: int = 0,
+    min_probability: float = MIN_PROBABILITY,
+    faces: bool = True,
+) -> list[Hit]:
+    """Return the photos that a query means, the likeliest first; with `faces` what is known of their faces too.
+
+    Raises
+    ------
+    QueryError
+        If the query cannot be understood.
+    StoreError
+        If the database cannot be read.
+    """
+    term = parse(query)
+    with database.read() as session:
+        rows = _rows(session, database, term, limit, offset, min_probability)
+        found = _faces(session, term, [row[0] for row in rows]) if faces else {}
+    return [
+        Hit(photo_id, Path(names.from_text(path)), probability, found.get(photo_id, ()))
+        for photo_id, path, probability in rows
+    ]
+
+
+def count(database: Database, query: str, *, min_probability: float = MIN_PROBABILITY) -> int:
+    """Return how many photos a query means."""
+    term = parse(query)
+    with database.read() as session:
+        if not database.has_functions:
+            return len(_rows(session, database, term, None, 0, min_probability))
+        statement, parameters = _statement(term, min_probability)
+        _prepare(session, database, term)
+        return int(session.execute(text(f"SELECT COUNT(*) FROM ({statement})"), parameters).scalar() or 0)
+
+
+def explain(query: str) -> Explanation:
+    """Return how a query is understood and run."""
+    term = parse(query)
+    statement, parameters = _statement(term, MIN_PROBABILITY)
+    return Explanation("\n".join(_drawn(term)), statement, parameters)
+
+
+def _drawn(term: Term, depth: int = 0) -> Iterator[str]:
+    yield "  " * depth + str(term)
+    for child in term.children():
+        yield from _drawn(child, depth + 1)
+
+
+def _statement(term: Term, min_probability: float) -> tuple[str, dict[str, object]]:
+    """Return the statement, unordered, that gives photo, path and probability of all that are meant."""
+    sql = Sql()
+    needs = term.needs()
+    if isinstance(term, People) and term.who.group is not None:
+        # The everyday case reads the answer off one index.
+        where = f"d.name = {sql.bind(term.who.group)} AND d.at_least = {sql.bind(term.count)}"
+        return (
+            "SELECT p.photo_id AS photo_id, p.full_path AS path, d.probability AS probability\n"
+            "FROM photo_groups d JOIN v1_photos p ON p.photo_id = d.photo_id\n"
+            f"WHERE {where} AND d.probability >= {sql.bind(min_probability)} AND {_SHOWN}"
+        ), sql.parameters
+    expression = term.sql(sql)
+    source, where = "v1_photos p", _SHOWN
+    if needs and min_probability > 0:
+        # No photo can be likelier to be meant than it is to show what is needed.
+        name, at_least = needs[0]
+        source = "photo_groups d JOIN v1_photos p ON p.photo_id = d.photo_id"
+        where += (
+            f" AND d.name = {sql.bind(name)} AND d.at_least = {sql.bind(at_least)}"
+            f" AND d.probability >= {sql.bind(min_probability * 0.999)}"
+        )
+    return (
+        "SELECT photo_id, path, probability FROM (\n"
+        f"  SELECT p.photo_id AS photo_id, p.full_path AS path, {expression} AS probability\n"
+        f"  FROM {source}\n  WHERE {where}\n) AS found\nWHERE probability >= {sql.bind(min_probability)}"
+    ), sql.parameters
+
+
+def _rows(
+    session: Session, database: Database, term: Term, limit: int | None, offset: int, min_probability: float
+) -> list[tuple[int, str, float]]:
+    if not database.has_functions:
+        return _in_memory(session, term, limit, offset, min_probability)
+    statement, parameters = _statement(term, min_probability)
+    _prepare(session, database, term)
+    parameters |= {"how_many": -1 if limit is None else limit, "from": offset}
+    rows = session.execute(
+        text(f"{statement}\nORDER BY probability DESC, photo_id\nLIMIT :how_many OFFSET :from"), parameters
+    )
+    return [(int(row[0]), str(row[1]), float(row[2])) for row in rows]
+
+
+def asked_faces(term: Term) -> list[int]:
+    """Return the faces that a query asks for the likes of."""
+    own = [term.face_id] if isinstance(term, Similar) else []
+    return own + [face for child in term.children() for face in asked_faces(child)]
+
+
+def _prepare(session: Session, database: Database, term: Term) -> None:
+    """Find who looks like the faces asked for, and let SQL know."""
+    asked = asked_faces(term)
+    database.set_alike(session, {face: similar.photos_like(session, face) for face in asked})
+
+
+def _in_memory(
+    session: Session, term: Term, limit: int | None, offset: int, min_probability: float
+) -> list[tuple[int, str, float]]:
+    """Do without SQL's functions: look at every photo."""
+    alike = {face: similar.photos_like(session, face) for face in asked_faces(term)}
+    found = []
+    rows = session.execute(text(f"SELECT p.photo_id, p.full_path FROM v1_photos p WHERE {_SHOWN}")).all()
+    for part in chunks(rows):
+        paths = {int(photo_id): str(path) for photo_id, path in part}
+        for photo in photo_facts(session, list(paths), alike):
+            probability = term.match(photo)
+            if probability >= min_probability:
+                found.append((photo.photo_id, paths[photo.photo_id], probability))
+    found.sort(key=lambda row: (-row[2], row[0]))
+    return found[offset : None if limit is None else offset + limit]
+
+
+def photo_facts(
+    session: Session, photo_ids: Sequence[int], alike: Mapping[int, Mapping[int, float]] | None = None
+) -> Iterator[PhotoFacts]:
+    """Yield what a query may ask of some photos."""
+    for part in chunks(photo_ids):
+        ids = bindparam("ids", list(part), expanding=True)
+        faces: dict[int, list[FaceFacts]] = {}
+        columns = ", ".join(f"p_{name}" for name in _GROUPS)
+        for row in session.execute(
+            text(
+                "SELECT photo_id, face_id, score, p_female, age_distribution, age_source, age_low, age_high,"
+                f" {columns} FROM v1_faces WHERE photo_id IN :ids ORDER BY face_id"
+            ).bindparams(ids)
+        ):
+            distribution = None if row[4] is None else np.frombuffer(row[4], "<f2").astype(np.float32)
+            said = (int(row[6]), int(row[7])) if row[5] == "user" else None
+            groups = dict(zip(_GROUPS, row[8:], strict=True))
+            faces.setdefault(row[0], []).append(FaceFacts(row[1], row[2], row[3], distribution, said, groups))
+        tags: dict[int, set[str]] = {}
+        for photo_id, tag in session.execute(
+            text("SELECT photo_id, tag FROM v1_tags WHERE state = 'applied' AND photo_id IN :ids").bindparams(ids)
+        ):
+            tags.setdefault(photo_id, set()).add(tag)
+        for row in session.execute(
+            text("SELECT photo_id, path, taken_local, reviewed FROM v1_photos WHERE photo_id IN :ids").bindparams(ids)
+        ):
+            likes = {face: found[row[0]] for face, found in (alike or {}).items() if row[0] in found}
+            yield PhotoFacts(
+                row[0],
+                row[1],
+                row[2],
+                tuple(faces.get(row[0], ())),
+                frozenset(tags.get(row[0], ())),
+                bool(row[3]),
+                likes,
+            )
+
+
+def _kinds(term: Term) -> list[People | Only]:
+    """Return the people that a query asks for; those it does not want are not among them."""
+    if isinstance(term, People | Only):
+        return [term]
+    if isinstance(term, Company):
+        return list(term.people)
+    from rollcall.query.terms import Not
+
+    return [] if isinstance(term, Not) else [kind for child in term.children() for kind in _kinds(child)]
+
+
+def _faces(session: Session, term: Term, photo_ids: Sequence[int]) -> dict[int, tuple[HitFace, ...]]:
+    """Return the faces of some photos, each with the probability to be one of those asked for."""
+    kinds = [kind.who for kind in _kinds(term)]
+    chance = {
+        face.face_id: max((face.p(who) for who in kinds), default=1.0)
+        for photo in photo_facts(session, photo_ids)
+        for face in photo.faces
+    }
+    result: dict[int, list[HitFace]] = {}
+    for part in chunks(photo_ids):
+        for row in session.execute(
+            text(
+                "SELECT photo_id, face_id, x, y, width, height, age, age_low, age_high, p_female"
+                " FROM v1_faces WHERE photo_id IN :ids ORDER BY face_id"
+            ).bindparams(bindparam("ids", list(part), expanding=True))
+        ):
+            interval = None if row[7] is None else (row[7], row[8])
+            result.setdefault(row[0], []).append(
+                HitFace(row[1], Box(*row[2:6]), row[6], interval, row[9], chance.get(row[1], 0.0))
+            )
+    return {photo_id: tuple(faces) for photo_id, faces in result.items()}
+
+
+def to_json(hit: Hit) -> str:
+    """Return a hit as one line of JSON."""
+    return json.dumps(as_dict(hit), ensure_ascii=False)
+
+
+def as_dict(hit: Hit) -> dict[str, object]:
+    """Return a hit as plain values; boxes are fractions of the upright picture."""
+    return {
+        "photo_id": hit.photo_id,
+        "path": names.to_text(str(hit.path)),
+        "probability": round(hit.probability, 6),
+        "faces": [
+            {
+                "face_id": face.face_id,
+                "box": [round(v, 5) for v in face.box],
+                "age": None if face.age is None else round(face.age, 2),
+                "age_interval": None if face.age_interval is None else [round(v, 2) for v in face.age_interval],
+                "p_female": None if face.p_female is None else round(face.p_female, 4),
+                "probability": round(face.probability, 6),
+            }
+            for face in hit.faces
+        ],
+    }

@@ -1,0 +1,483 @@
+"""The tree of a query. Every term says the same thing twice: as SQL, and of a photo in memory.
+
+A term gives the probability, 0..1, that a photo is meant. Facts (a path, a number of faces) are 0 or 1; people
+come from the distributions, with a person's corrections as certainty. Different terms are taken as independent.
+"""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rollcall import ages
+from rollcall.query.vocabulary import STORED, Who
+
+
+class FaceFacts(NamedTuple):
+    """What a query may ask of a face."""
+
+    face_id: int
+    score: float
+    p_female: float | None  # 0 or 1 where a person said so; None if unknown or of another label
+    distribution: NDArray[np.float32] | None  # of the model, None where a person gave the age
+    said: tuple[int, int] | None  # the age a person gave, from and to
+    groups: dict[str, float | None]  # the stored groups' probabilities of this face
+
+    def p(self, who: Who) -> float:
+        """Return the probability that this face is of a kind."""
+        chance = 1.0
+        if (who.low, who.high) != (0, ages.OLDEST):
+            age = _share(self.said, who.low, who.high) if self.said else self._mass(who)
+            if age is None:
+                return 0.0
+            chance *= age
+        if who.gender is not None:
+            if self.p_female is None:
+                return 0.0
+            chance *= self.p_female if who.gender == "female" else 1.0 - self.p_female
+        return chance
+
+    def _mass(self, who: Who) -> float | None:
+        # The stored groups come from the distribution before it was rounded to 16 bits.
+        name = Who(who.low, who.high).group
+        if name is not None and self.groups.get(name) is not None:
+            return self.groups[name]
+        return None if self.distribution is None else float(ages.mass(self.distribution, who.low, who.high))
+
+
+def _share(said: tuple[int, int], low: int, high: int) -> float:
+    top = max(high, said[1]) if high >= ages.OLDEST else high
+    return max(min(said[1], top) - max(said[0], low) + 1, 0) / (said[1] - said[0] + 1)
+
+
+class PhotoFacts(NamedTuple):
+    """What a query may ask of a photo."""
+
+    photo_id: int
+    path: str  # relative to its root
+    taken_local: str | None
+    faces: tuple[FaceFacts, ...]
+    tags: frozenset[str]  # applied ones
+    reviewed: bool
+    alike: dict[int, float] = {}  # noqa: RUF012 (never written to): asked-for face -> how likely it is here too
+
+    def at_least(self, who: Who, count: int) -> float:
+        """Return the probability that at least `count` faces are of a kind."""
+        if who.anyone:
+            return float(len(self.faces) >= count)
+        if count > len(self.faces):
+            return 0.0
+        chances = [face.p(who) for face in self.faces]
+        if count == 1:
+            return ages.any_of(chances)
+        chance = float(ages.at_least(chances)[count - 1])
+        # As it is stored: see tagging.NEGLIGIBLE.
+        return chance if who.group is None or chance >= 0.02 else 0.0
+
+
+@dataclass
+class Sql:
+    """Collects the parameters of a statement while terms are compiled."""
+
+    parameters: dict[str, Any] = field(default_factory=dict)
+
+    def bind(self, value: Any) -> str:
+        """Return the placeholder of a value."""
+        name = f"v{len(self.parameters)}"
+        self.parameters[name] = value
+        return f":{name}"
+
+
+class Term(ABC):
+    """A part of a query."""
+
+    @abstractmethod
+    def sql(self, sql: Sql) -> str:
+        """Return an SQL expression of the probability, over `v1_photos` named p."""
+
+    @abstractmethod
+    def match(self, photo: PhotoFacts) -> float:
+        """Return the probability that the photo is meant."""
+
+    def needs(self) -> list[tuple[str, int]]:
+        """Return stored groups, with counts, without which the probability cannot be more than theirs."""
+        return []
+
+    def children(self) -> Sequence[Term]:
+        """Return the terms below."""
+        return ()
+
+    @abstractmethod
+    def __str__(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class Everything(Term):
+    """All photos."""
+
+    def sql(self, sql: Sql) -> str:  # noqa: D102
+        return "1.0"
+
+    def match(self, photo: PhotoFacts) -> float:  # noqa: D102
+        return 1.0
+
+    def __str__(self) -> str:
+        return "every photo"
+
+
+@dataclass(frozen=True)
+class People(Term):
+    """At least `count` faces of a kind; `phrase` if it was said in words, where people are counted apart."""
+
+    who: Who
+    count: int = 1
+    phrase: bool = True
+
+    def sql(self, sql: Sql) -> str:  # noqa: D102
+        return at_least_sql(self.who, self.count, sql)
+
+    def match(self, photo: PhotoFacts) -> float:  # noqa: D102
+        return photo.at_least(self.who, self.count)
+
+    def needs(self) -> list[tuple[str, int]]:  # noqa: D102
+        return needed_groups(self.who, self.count)
+
+    def __str__(self) -> str:
+        return f"at least {self.count} of {describe(self.who)}"
+
+
+@dataclass(frozen=True)
+class Company(Term):
+    """Several kinds of people, each by other faces: a woman and a baby are two."""
+
+    people: tuple[People, ...]
+
+    def _parts(self) -> list[list[People]]:
+        """Return the people with the counts that being different faces asks for, those of nested kinds together."""
+        merged: dict[Who, int] = {}
+        for one in self.people:
+            merged[one.who] = merged.get(one.who, 0) + one.count
+        counted = [
+            People(who, sum(count for other, count in merged.items() if other.within(who))) for who in merged
+        ]
+        parts: list[list[People]] = []
+        for one in counted:
+            # A new kind may join clusters that were apart.
+            near = [p for p in parts if any(one.who.within(o.who) or o.who.within(one.who) for o in p)]
+            parts = [p for p in parts if p not in near] + [[one, *(o for p in near for o in p)]]
+        return parts
+
+    @property
+    def total(self) -> int:
+        """How many faces there have to be."""
+        return sum(one.count for one in self.people)
+
+    def sql(self, sql: Sql) -> str:  # noqa: D102
+        factors = []
+        for part in self._parts():
+            expressions = [one.sql(sql) for one in part]
+            factors.append(expressions[0] if len(expressions) == 1 else f"least_of({', '.join(expressions)})")
+        return f"(CASE WHEN p.faces >= {sql.bind(self.total)} THEN {' * '.join(factors)} ELSE 0.0 END)"
+
+    def match(self, photo: PhotoFacts) -> float:  # noqa: D102
+        if len(photo.faces) < self.total:
+            return 0.0
+        result = 1.0
+        for part in self._parts():
+            result *= min(one.match(photo) for one in part)
+        return result
+
+    def needs(self) -> list[tuple[str, int]]:  # noqa: D102
+        return [need for part in self._parts() for one in part for need in one.needs()]
+
+    def __str__(self) -> str:
+        return "different faces: " + ", ".join(map(str, self.people))
+
+
+@dataclass(frozen=True)
+class Only(Term):
+    """There are faces, and all of them are of a kind."""
+
+    who: Who
+
+    def sql(self, sql: Sql) -> str:  # noqa: D102
+        return (
+            f"COALESCE((SELECT all_of({face_sql(self.who, sql)}) FROM v1_faces f WHERE f.photo_id = p.photo_id), 0.0)"
+        )
+
+    def match(self, photo: PhotoFacts) -> float:  # noqa: D102
+        return float(np.prod([face.p(self.who) for face in photo.faces])) if photo.faces else 0.0
+
+    def needs(self) -> list[tuple[str, int]]:  # noqa: D102
+        return needed_groups(self.who, 1)
+
+    def __str__(self) -> str:
+        return f"only {describe(self.who)}"
+
+
+@dataclass(frozen=True)
+class FaceCount(Term):
+    """The number of faces lies in a range."""
+
+    low: int
+    high: int
+
+    def sql(self, sql: Sql) -> str:  # noqa: D102
+        return _fact(f"p.faces BETWEEN {sql.bind(self.low)} AND {sql.bind(self.high)}")
+
+    def match(self, photo: PhotoFacts) -> float:  # noqa: D102
+        return float(self.low <= len(photo.faces) <= self.high)
+
+    def __str__(self) -> str:
+        return f"from {self.low} to {self.high} faces" if self.low != self.high else f"exactly {self.low} faces"
+
+
+@dataclass(frozen=True)
+class Taken(Term):
+    """Taken from a day on, to before another: ISO 8601, wall time."""
+
+    start: str
+    end: str
+
+    def sql(self, sql: Sql) -> str:  # noqa: D102
+        return _fact(f"p.taken_local >= {sql.bind(self.start)} AND p.taken_local < {sql.bind(self.end)}")
+
+    def match(self, photo: PhotoFacts) -> float:  # noqa: D102
+        return float(photo.taken_local is not None and self.start <= photo.taken_local < self.end)
+
+    def __str__(self) -> str:
+        return f"taken from {self.start} to before {self.end}"
+
+
+@dataclass(frozen=True)
+class PathLike(Term):
+    """The path below the root matches a pattern with * and ?; without either, it contains the text."""
+
+    pattern: str
+
+    def _like(self) -> str:
+        wild = any(c in self.pattern for c in "*?")
+        text = self.pattern if wild else f"*{self.pattern}*"
+        for plain, escaped in (("\\", "\\\\"), ("%", "\\%"), ("_", "\\_"), ("*", "%"), ("?", "_")):
+            text = text.replace(plain, escaped)
+        return text
+
+    def sql(self, sql: Sql) -> str:  # noqa: D102
+        return _fact(f"p.path LIKE {sql.bind(self._like())} ESCAPE '\\'")
+
+    def match(self, photo: PhotoFacts) -> float:  # noqa: D102
+        pattern = self.pattern if any(c in self.pattern for c in "*?") else f"*{self.pattern}*"
+        regular = "".join(".*" if c == "*" else "." if c == "?" else re.escape(c) for c in pattern)
+        # SQL's LIKE folds the case of ASCII letters only.
+        return float(bool(re.fullmatch(regular, photo.path, re.IGNORECASE | re.ASCII | re.DOTALL)))
+
+    def __str__(self) -> str:
+        return f"path like {self.pattern!r}"
+
+
+@dataclass(frozen=True)
+class Tagged(Term):
+    """Has a tag, by its whole name or its last part."""
+
+    name: str
+
+    def sql(self, sql: Sql) -> str:  # noqa: D102
+        text = self.name
+        for plain, escaped in (("\\", "\\\\"), ("%", "\\%"), ("_", "\\_")):
+            text = text.replace(plain, escaped)
+        whole, last = sql.bind(text), sql.bind(f"%/{text}")
+        return _fact(
+            "EXISTS (SELECT 1 FROM v1_tags t WHERE t.photo_id = p.photo_id AND t.state = 'applied'"
+            f" AND (t.tag LIKE {whole} ESCAPE '\\' OR t.tag LIKE {last} ESCAPE '\\'))"
+        )
+
+    def match(self, photo: PhotoFacts) -> float:  # noqa: D102
+        regular = f"(.*/)?{re.escape(self.name)}"
+        flags = re.IGNORECASE | re.ASCII | re.DOTALL
+        return float(any(re.fullmatch(regular, tag, flags) for tag in photo.tags))
+
+    def __str__(self) -> str:
+        return f"tagged {self.name!r}"
+
+
+@dataclass(frozen=True)
+class Score(Term):
+    """Some face has a detection score in a range."""
+
+    low: float
+    high: float
+
+    def sql(self, sql: Sql) -> str:  # noqa: D102
+        return _fact(
+            "EXISTS (SELECT 1 FROM v1_faces f WHERE f.photo_id = p.photo_id"
+            f" AND f.score BETWEEN {sql.bind(self.low)} AND {sql.bind(self.high)})"
+        )
+
+    def match(self, photo: PhotoFacts) -> float:  # noqa: D102
+        return float(any(self.low <= face.score <= self.high for face in photo.faces))
+
+    def __str__(self) -> str:
+        return f"a face with a score from {self.low:g} to {self.high:g}"
+
+
+@dataclass(frozen=True)
+class Reviewed(Term):
+    """A person has, or has not, looked at the photo's faces or tags."""
+
+    wanted: bool
+
+    def sql(self, sql: Sql) -> str:  # noqa: D102
+        return _fact("p.reviewed" if self.wanted else "NOT p.reviewed")
+
+    def match(self, photo: PhotoFacts) -> float:  # noqa: D102
+        return float(photo.reviewed == self.wanted)
+
+    def __str__(self) -> str:
+        return "reviewed" if self.wanted else "not reviewed"
+
+
+@dataclass(frozen=True)
+class Similar(Term):
+    """Shows someone who looks like a known face; found by the embeddings, not by SQL."""
+
+    face_id: int
+
+    def sql(self, sql: Sql) -> str:  # noqa: D102
+        return f"alike({sql.bind(self.face_id)}, p.photo_id)"
+
+    def match(self, photo: PhotoFacts) -> float:  # noqa: D102
+        return photo.alike.get(self.face_id, 0.0)
+
+    def __str__(self) -> str:
+        return f"someone like face {self.face_id}"
+
+
+@dataclass(frozen=True)
+class And(Term):
+    """All of the parts."""
+
+    parts: tuple[Term, ...]
+
+    def sql(self, sql: Sql) -> str:  # noqa: D102
+        return "(" + " * ".join(part.sql(sql) for part in self.parts) + ")"
+
+    def match(self, photo: PhotoFacts) -> float:  # noqa: D102
+        result = 1.0
+        for part in self.parts:
+            result *= part.match(photo)
+        return result
+
+    def needs(self) -> list[tuple[str, int]]:  # noqa: D102
+        return [need for part in self.parts for need in part.needs()]
+
+    def children(self) -> Sequence[Term]:  # noqa: D102
+        return self.parts
+
+    def __str__(self) -> str:
+        return "all of"
+
+
+@dataclass(frozen=True)
+class Or(Term):
+    """At least one of the parts."""
+
+    parts: tuple[Term, ...]
+
+    def sql(self, sql: Sql) -> str:  # noqa: D102
+        return "(1.0 - " + " * ".join(f"(1.0 - {part.sql(sql)})" for part in self.parts) + ")"
+
+    def match(self, photo: PhotoFacts) -> float:  # noqa: D102
+        result = 1.0
+        for part in self.parts:
+            result *= 1.0 - part.match(photo)
+        return 1.0 - result
+
+    def children(self) -> Sequence[Term]:  # noqa: D102
+        return self.parts
+
+    def __str__(self) -> str:
+        return "any of"
+
+
+@dataclass(frozen=True)
+class Not(Term):
+    """Not the part."""
+
+    part: Term
+
+    def sql(self, sql: Sql) -> str:  # noqa: D102
+        return f"(1.0 - {self.part.sql(sql)})"
+
+    def match(self, photo: PhotoFacts) -> float:  # noqa: D102
+        return 1.0 - self.part.match(photo)
+
+    def children(self) -> Sequence[Term]:  # noqa: D102
+        return (self.part,)
+
+    def __str__(self) -> str:
+        return "not"
+
+
+def _fact(condition: str) -> str:
+    return f"(CASE WHEN {condition} THEN 1.0 ELSE 0.0 END)"
+
+
+def at_least_sql(who: Who, count: int, sql: Sql) -> str:
+    """Return the expression of the probability that a photo shows at least `count` of a kind."""
+    if who.anyone:
+        return _fact(f"p.faces >= {sql.bind(count)}")
+    if who.group is not None:
+        return (
+            "COALESCE((SELECT g.probability FROM photo_groups g WHERE g.photo_id = p.photo_id"
+            f" AND g.name = {sql.bind(who.group)} AND g.at_least = {sql.bind(count)}), 0.0)"
+        )
+    return (
+        f"COALESCE((SELECT at_least({sql.bind(count)}, {face_sql(who, sql)})"
+        " FROM v1_faces f WHERE f.photo_id = p.photo_id), 0.0)"
+    )
+
+
+def face_sql(who: Who, sql: Sql) -> str:
+    """Return the expression of the probability that a face, named f, is of a kind."""
+    factors = []
+    if (who.low, who.high) != (0, ages.OLDEST):
+        name = Who(who.low, who.high).group
+        if name is not None:
+            factors.append(f"COALESCE(f.p_{name}, 0.0)")
+        else:
+            low, high = sql.bind(who.low), sql.bind(who.high)
+            factors.append(
+                f"(CASE WHEN f.age_source = 'user' THEN age_share(f.age_low, f.age_high, {low}, {high})"
+                f" ELSE COALESCE(age_mass(f.age_distribution, {low}, {high}), 0.0) END)"
+            )
+    if who.gender == "female":
+        factors.append("COALESCE(f.p_female, 0.0)")
+    elif who.gender == "male":
+        factors.append("COALESCE(1.0 - f.p_female, 0.0)")
+    return " * ".join(factors) or "1.0"
+
+
+def needed_groups(who: Who, count: int) -> list[tuple[str, int]]:
+    """Return the smallest stored group that everyone of a kind belongs to: it bounds the probability."""
+    if who.group is not None:
+        return [(who.group, count)]
+    around = [other for other in STORED if who.within(other)]
+    if not around:
+        return []
+    return [(STORED[min(around, key=lambda other: (other.high - other.low, other.gender is None))], count)]
+
+
+def describe(who: Who) -> str:
+    """Return a kind in words."""
+    if who.anyone:
+        return "anyone"
+    text = who.group or ({"female": "female", "male": "male"}.get(who.gender or "", "people"))
+    if who.group is None:
+        text += f" from {who.low} to {who.high}" if who.high < ages.OLDEST else f" from {who.low} on"
+    return text
