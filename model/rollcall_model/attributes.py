@@ -11,7 +11,7 @@ used, with every normalisation folded into the product before it (`fold`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -236,6 +236,53 @@ def parameter_count(net: nnx.Module) -> int:
     return sum(leaf.size for leaf in flat(net).values())
 
 
+class Calibration(NamedTuple):
+    """What makes the probabilities mean what they say, fitted on validation data; the defaults change nothing."""
+
+    age_temperature: float = 1.0  # that the ages' logits are divided by, where the expected age is 0
+    age_temperature_growth: float = 0.0  # by how much the temperature's logarithm grows over 50 expected years
+    #: a x + b x^2 with x = (year - 50) / 50 is added to the logits: training sees rare ages more often
+    #: than they occur, and this takes back what that makes of the common ones.
+    age_tilt: tuple[float, float] = (0.0, 0.0)
+    gender_temperature: float = 1.0
+    gender_shift: float = 0.0
+
+
+def calibration_of(facts: Mapping[str, Any]) -> Calibration:
+    """Return the calibration that the weights' facts hold, or one that changes nothing."""
+    stored = facts.get("calibration", {})
+    known = {name: stored[name] for name in Calibration._fields if name in stored}
+    return Calibration(**{name: tuple(v) if isinstance(v, list) else v for name, v in known.items()})
+
+
+def calibrated(out: Outputs, calibration: Calibration) -> tuple[Float[Array, "n 101"], Float[Array, " n"]]:
+    """Return the probabilities of the ages and of female."""
+    years = jnp.arange(AGES, dtype=jnp.float32)
+    expected = jax.nn.softmax(out.age) @ years
+    temperature = calibration.age_temperature * jnp.exp(calibration.age_temperature_growth * expected / 50)
+    x = (years - 50) / 50
+    tilt = calibration.age_tilt[0] * x + calibration.age_tilt[1] * x * x
+    return (
+        jax.nn.softmax(out.age / temperature[:, None] + tilt),
+        jax.nn.sigmoid(out.female / calibration.gender_temperature + calibration.gender_shift),
+    )
+
+
+def load_net(path: Path) -> tuple[AttributeNet, dict[str, Any]]:
+    """Return the network in the form for use, without calibration, and the weights' facts.
+
+    Raises
+    ------
+    WeightsError
+        If the weights are missing or do not fit.
+    """
+    arrays, facts = checkpoint.load(path)
+    config = AttributeConfig(**{k: tuple(v) if isinstance(v, list) else v for k, v in facts["config"].items()})
+    net = AttributeNet(config, nnx.Rngs(0), folded=True)
+    unflat(net, arrays, path=path)
+    return net, facts
+
+
 #: Faces in a bucket for each device.
 BUCKETS: Final = (1, 4, 16)
 
@@ -243,8 +290,7 @@ BUCKETS: Final = (1, 4, 16)
 class AttributeModel:
     """The trained network, compiled for a few sizes of batch. Use from one thread at a time.
 
-    `calibration` in the weights' facts holds what was fitted on validation data: a temperature for the
-    ages and one, with a shift, for gender.
+    `calibration` in the weights' facts holds what was fitted on validation data (see `Calibration`).
 
     Raises
     ------
@@ -254,28 +300,18 @@ class AttributeModel:
 
     def __init__(self, path: Path | None = None) -> None:
         path = path or weights.PATH
-        arrays, facts = checkpoint.load(path)
-        config = AttributeConfig(**{k: tuple(v) if isinstance(v, list) else v for k, v in facts["config"].items()})
-        net = AttributeNet(config, nnx.Rngs(0), folded=True)
-        unflat(net, arrays, path=path)
-        self.size = config.size
+        net, facts = load_net(path)
+        self.size = net.config.size
         self.version: str = facts["version"]
         self.facts = facts
-        calibration = facts.get("calibration", {})
+        calibration = calibration_of(facts)
         mesh = runtime.mesh()
         self._devices = mesh.size
         graph, state = nnx.split(net)
-        age_temperature = calibration.get("age_temperature", 1.0)
-        gender_temperature = calibration.get("gender_temperature", 1.0)
-        gender_shift = calibration.get("gender_shift", 0.0)
 
         def forward(pixels: Array) -> tuple[Array, Array, Array]:
             out: Outputs = nnx.merge(graph, state)(pixels.astype(jnp.float32))
-            return (
-                jax.nn.softmax(out.age / age_temperature),
-                jax.nn.sigmoid(out.female / gender_temperature + gender_shift),
-                out.embedding,
-            )
+            return (*calibrated(out, calibration), out.embedding)
 
         spread = shard_map(forward, mesh=mesh, in_specs=P("batch"), out_specs=P("batch"), check_vma=False)
         self._run: Callable[[Any], Any] = jax.jit(spread, in_shardings=NamedSharding(mesh, P("batch")))

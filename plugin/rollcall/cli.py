@@ -1,0 +1,90 @@
+"""The command `rollcall`. Errors become exit codes here and nowhere else."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import sys
+
+
+import click
+
+from rollcall import __version__
+from rollcall.errors import RollcallError
+
+#: Command, module and name in it, and what it is for: a module is imported only when its command is asked for.
+COMMANDS = {
+    "index": ("index", "index", "Find the faces in folders of photos."),
+    "watch": ("index", "watch", "Keep the database in step with folders."),
+    "search": ("search", "search", "Find photos: \"photos of children\"."),
+    "analyze": ("analyze", "analyze_command", "Faces of pictures, without a database."),
+    "demo": ("demo", "demo", "Try it on a small library made on the spot."),
+    "status": ("settings", "status_command", "Say what the database holds."),
+    "settings": ("settings", "settings_command", "List every setting."),
+}
+
+EXIT_CODES = """\b
+Exit codes:
+  0    done (single photos may have failed: they are listed)
+  1    an error not named below
+  2    the command, a setting or a query was not understood
+  3    a folder cannot be used
+  4    the database cannot be used
+  5    the networks cannot be loaded
+  6    folders cannot be watched
+  130  stopped by Ctrl-C; what was done is kept
+"""
+
+
+class _Lazy(click.Group):
+    """Knows its commands without importing them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, name, _ = COMMANDS[cmd_name]
+        command = getattr(importlib.import_module(f"rollcall.commands.{module}"), name)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, _, line) in COMMANDS.items()])
+
+
+@click.group(cls=_Lazy, epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="rollcall")
+@click.option("--verbose", is_flag=True, help="Log what happens, for reports of errors.")
+def cli(verbose: bool) -> None:
+    """Finds the faces in your photos, estimates age and gender, and answers "photos of children".
+
+    Everything runs on this machine; nothing leaves it.
+    """
+    logging.basicConfig(
+        level=logging.DEBUG if verbose else logging.WARNING,
+        format="%(asctime)s %(name)s %(levelname)s %(message)s",
+        stream=sys.stderr,
+    )
+
+
+def main() -> None:
+    """Run the command line and exit with its code."""
+    try:
+        code = cli.main(standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
+    except RollcallError as error:
+        click.echo(f"rollcall: {error}", err=True)
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("rollcall: stopped; what was done is kept", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader of our output went away (rollcall search ... | head): that is no error of ours.
+        sys.stderr.close()
+        sys.exit(0)

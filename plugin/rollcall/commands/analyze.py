@@ -1,0 +1,86 @@
+"""`rollcall analyze`: faces of pictures, without a database."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from rollcall import drawing, names
+from rollcall.analyze import Result, analyze, as_dict
+from rollcall.commands.common import Context, common, console, plural
+from rollcall.discovery import discover
+from rollcall.faces import Analyzer
+from rollcall.settings import LibrarySettings
+
+
+@click.command("analyze")
+@click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
+@click.option("--jsonl", is_flag=True, help="Print one JSON object a picture.")
+@click.option("--embeddings", is_flag=True, help="With the 128 numbers of the identity embedding of each face.")
+@click.option("--one-face", is_flag=True, help="Every picture is a portrait that shows exactly one face.")
+@click.option("--annotate", type=click.Path(path_type=Path), metavar="DIR", help="Write pictures with the faces drawn in.")
+@common
+def analyze_command(
+    context: Context,
+    images: tuple[str, ...],
+    jsonl: bool,
+    embeddings: bool,
+    one_face: bool,
+    annotate: Path | None,
+) -> None:
+    """Print the faces of pictures: IMAGE may be a file, a folder, or - for paths on standard input."""
+    analyzer = Analyzer(context.settings)
+    written: set[str] = set()
+    bad = total = 0
+    results = analyze(_paths(images, context.settings.library), analyzer, context.settings, one_face=one_face)
+    for result in results:
+        total += 1
+        bad += result.error is not None
+        if jsonl:
+            click.echo(json.dumps(as_dict(result, embeddings), ensure_ascii=False))
+        else:
+            _tell(result)
+        if annotate is not None and result.picture is not None:
+            labels = [drawing.label_of(face) for face in result.faces]
+            drawing.save(drawing.annotate(result.picture.pixels, labels), annotate / _free_name(result.path, written))
+    if bad:
+        console.print(f"{plural(bad, 'picture')} of {total:,} could not be read", style="yellow")
+
+
+def _paths(images: tuple[str, ...], settings: LibrarySettings) -> Iterator[Path]:
+    for image in images:
+        if image == "-":
+            for line in sys.stdin.buffer:
+                text = line.rstrip(b"\r\n")
+                if text:
+                    yield Path(text.decode("utf-8", "surrogateescape"))
+        elif Path(image).is_dir():
+            folder = Path(image)
+            for one in discover(folder, settings):
+                yield folder / names.from_text(one.relative_path)
+        else:
+            yield Path(image)
+
+
+def _free_name(path: Path, written: set[str]) -> str:
+    name, number = f"{path.stem}.jpg", 1
+    while name in written:
+        number += 1
+        name = f"{path.stem}-{number}.jpg"
+    written.add(name)
+    return name
+
+
+def _tell(result: Result) -> None:
+    if result.error is not None:
+        click.echo(f"{result.path}: {result.error}")
+        return
+    click.echo(f"{result.path}: {plural(len(result.faces), 'face')}")
+    for face in result.faces:
+        label = drawing.label_of(face).text
+        x, y, width, height = face.box
+        click.echo(f"  {label:32} at {x:.0%}, {y:.0%}, {width:.0%} x {height:.0%} of the picture, score {face.score:.2f}")

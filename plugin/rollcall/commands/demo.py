@@ -1,0 +1,59 @@
+"""`rollcall demo`: the whole way once, on pictures that come with installed packages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from rollcall import drawing, query
+from rollcall.analyze import analyze
+from rollcall.commands.common import Context, common, stop_on_signals
+from rollcall.commands.index import _tell
+from rollcall.commands.progress import ProgressListener
+from rollcall.demo import build
+from rollcall.faces import Analyzer
+from rollcall.indexer import Indexer
+from rollcall.store.database import open_database
+
+QUERIES = ("women", "a woman and a man", "seniors", "photos of children", "group photos", "no people", "taken:1999")
+
+
+@click.command()
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path),
+    default=Path("rollcall-demo"),
+    show_default=True,
+    help="Where the library, its database and the annotated pictures are put.",
+)
+@common
+def demo(context: Context, folder: Path) -> None:
+    """Build a small library of public-domain portraits, index it, search it, and show what was found."""
+    library = build(folder / "library")
+    click.echo(f"A library of public-domain pictures: {library}")
+    file = folder / "rollcall.db"
+    database = open_database(str(file))
+    analyzer = Analyzer(context.settings)
+    with ProgressListener() as progress, stop_on_signals() as stop:
+        summary = Indexer(database, analyzer, context.settings, progress).run([library], stop=stop)
+    if stop.is_set():
+        raise KeyboardInterrupt
+    _tell(summary, False)
+    for text in QUERIES:
+        click.echo(f'\nrollcall search "{text}"')
+        hits = query.search(database, text, limit=5)
+        for hit in hits:
+            click.echo(f"{hit.probability:6.1%}  {hit.path.relative_to(library.resolve())}")
+        if not hits:
+            click.echo("        nothing")
+    shown = folder / "annotated"
+    hits = query.search(database, "faces:>=1")
+    for result in analyze([hit.path for hit in hits], analyzer, context.settings):
+        if result.picture is not None:
+            image = drawing.annotate(result.picture.pixels, [drawing.label_of(face) for face in result.faces])
+            drawing.save(image, shown / result.path.name)
+    click.echo(f"\nAnnotated pictures: {shown}")
+    click.echo(f"The database:       {file}")
+    click.echo(f'Go on with:         rollcall search "women over 50" --database {file}')
+    click.echo("Your own photos:    rollcall index FOLDER")

@@ -1,0 +1,63 @@
+"""`rollcall settings` and `rollcall status`."""
+
+from __future__ import annotations
+
+import json
+
+import click
+from rich.console import Console
+from rich.table import Table
+from sqlalchemy import text
+
+from rollcall import settings as settings_module
+from rollcall.commands.common import Context, common
+
+
+@click.command("settings")
+@click.option("--json", "as_json", is_flag=True, help="Print all settings as one JSON object.")
+@common
+def settings_command(context: Context, as_json: bool) -> None:
+    """List every setting with its value and what it means."""
+    values = context.settings.model_dump()
+    rows = [(info, values[info.name.split(".")[0]][info.name.split(".")[1]]) for info in settings_module.describe()]
+    if as_json:
+        click.echo(json.dumps({info.name: value for info, value in rows}, ensure_ascii=False))
+        return
+    table = Table("setting", "value", "what it means", show_lines=False)
+    for info, value in rows:
+        shown = json.dumps(value, ensure_ascii=False)
+        table.add_row(info.name, shown if value != info.default else f"[dim]{shown}[/dim]", info.help)
+    Console().print(table)
+    click.echo(f"Settings file: {settings_module.config_path()}")
+
+
+@click.command("status")
+@click.option("--json", "as_json", is_flag=True, help="Print it as one JSON object.")
+@common
+def status_command(context: Context, as_json: bool) -> None:
+    """Say what the database holds: photos by state, faces, tags, failures with their reasons."""
+    database = context.database(read_only=True)
+    with database.read() as session:
+        states = {row[0]: row[1] for row in session.execute(text("SELECT state, COUNT(*) FROM v1_photos GROUP BY state"))}
+        faces = session.execute(text("SELECT COUNT(*) FROM v1_faces")).scalar() or 0
+        roots = [row[0] for row in session.execute(text("SELECT DISTINCT root FROM v1_photos ORDER BY root"))]
+        failures = session.execute(
+            text("SELECT full_path, error FROM v1_photos WHERE state = 'failed' ORDER BY photo_id LIMIT 20")
+        ).all()
+    found = {
+        "database": database.url,
+        "roots": roots,
+        "photos": states,
+        "faces": faces,
+        "failures": [{"path": path, "error": error} for path, error in failures],
+    }
+    if as_json:
+        click.echo(json.dumps(found, ensure_ascii=False))
+        return
+    click.echo(f"Database: {found['database']}")
+    for root in roots:
+        click.echo(f"Folder:   {root}")
+    click.echo(f"Photos:   {', '.join(f'{count:,} {state}' for state, count in sorted(states.items())) or 'none'}")
+    click.echo(f"Faces:    {faces:,}")
+    for path, error in failures:
+        click.echo(f"Failed:   {path}: {error}")
