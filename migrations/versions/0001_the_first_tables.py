@@ -1,4 +1,4 @@
-"""the first tables
+"""The first tables.
 
 Revision 0001, the first.
 """
@@ -67,9 +67,7 @@ def upgrade() -> None:
         sa.Column("indexed_at", sa.Text(), nullable=True),
         sa.Column("face_count", sa.Integer(), nullable=True),
         sa.Column("reviewed", sa.Boolean(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["root_id"], ["roots.id"], name=op.f("fk_photos_root_id"), ondelete="CASCADE"
-        ),
+        sa.ForeignKeyConstraint(["root_id"], ["roots.id"], name=op.f("fk_photos_root_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_photos")),
         sa.UniqueConstraint("root_id", "path", name=op.f("uq_photos_root_id_path")),
         sqlite_autoincrement=True,
@@ -94,9 +92,7 @@ def upgrade() -> None:
         sa.Column("detected", sa.Boolean(), nullable=False),
         sa.Column("present", sa.Boolean(), nullable=False),
         sa.Column("drawn", sa.Boolean(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["photo_id"], ["photos.id"], name=op.f("fk_faces_photo_id"), ondelete="CASCADE"
-        ),
+        sa.ForeignKeyConstraint(["photo_id"], ["photos.id"], name=op.f("fk_faces_photo_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_faces")),
         sqlite_autoincrement=True,
     )
@@ -108,13 +104,14 @@ def upgrade() -> None:
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("at_least", sa.Integer(), nullable=False),
         sa.Column("probability", sa.Double(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["photo_id"], ["photos.id"], name=op.f("fk_photo_groups_photo_id"), ondelete="CASCADE"
-        ),
+        sa.ForeignKeyConstraint(["photo_id"], ["photos.id"], name=op.f("fk_photo_groups_photo_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("photo_id", "name", "at_least", name=op.f("pk_photo_groups")),
     )
     op.create_index(
-        op.f("ix_photo_groups_name_at_least_probability"), "photo_groups", ["name", "at_least", "probability"], unique=False
+        op.f("ix_photo_groups_name_at_least_probability"),
+        "photo_groups",
+        ["name", "at_least", "probability"],
+        unique=False,
     )
 
     op.create_table(
@@ -126,9 +123,7 @@ def upgrade() -> None:
         sa.Column("probability", sa.Double(), nullable=True),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("created_at", sa.Text(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["photo_id"], ["photos.id"], name=op.f("fk_tags_photo_id"), ondelete="CASCADE"
-        ),
+        sa.ForeignKeyConstraint(["photo_id"], ["photos.id"], name=op.f("fk_tags_photo_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_tags")),
         sa.UniqueConstraint("photo_id", "name", name=op.f("uq_tags_photo_id_name")),
     )
@@ -140,9 +135,7 @@ def upgrade() -> None:
         sa.Column("model_version", sa.Text(), nullable=False),
         sa.Column("dimension", sa.Integer(), nullable=False),
         sa.Column("vector", sa.LargeBinary(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["face_id"], ["faces.id"], name=op.f("fk_embeddings_face_id"), ondelete="CASCADE"
-        ),
+        sa.ForeignKeyConstraint(["face_id"], ["faces.id"], name=op.f("fk_embeddings_face_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("face_id", name=op.f("pk_embeddings")),
     )
     op.create_table(
@@ -160,9 +153,7 @@ def upgrade() -> None:
         sa.Column("p_adults", sa.Double(), nullable=True),
         sa.Column("p_seniors", sa.Double(), nullable=True),
         sa.Column("p_female", sa.Double(), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["face_id"], ["faces.id"], name=op.f("fk_predictions_face_id"), ondelete="CASCADE"
-        ),
+        sa.ForeignKeyConstraint(["face_id"], ["faces.id"], name=op.f("fk_predictions_face_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("face_id", name=op.f("pk_predictions")),
     )
     op.create_table(
@@ -173,9 +164,7 @@ def upgrade() -> None:
         sa.Column("gender", sa.Text(), nullable=True),
         sa.Column("gender_given", sa.Boolean(), nullable=False),
         sa.Column("dismissed", sa.Boolean(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["face_id"], ["faces.id"], name=op.f("fk_verdicts_face_id"), ondelete="CASCADE"
-        ),
+        sa.ForeignKeyConstraint(["face_id"], ["faces.id"], name=op.f("fk_verdicts_face_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("face_id", name=op.f("pk_verdicts")),
     )
 

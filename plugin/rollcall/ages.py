@@ -52,9 +52,7 @@ def mass(distribution: ArrayLike, low: int, high: int) -> NDArray[np.float64]:
 
 def expectation(distribution: ArrayLike) -> NDArray[np.float64]:
     """Return the expected age in years: the mean of the distribution over the last axis."""
-    years: NDArray[np.float64] = np.asarray(distribution, dtype=np.float64) @ np.arange(
-        AGES, dtype=np.float64
-    )
+    years: NDArray[np.float64] = np.asarray(distribution, dtype=np.float64) @ np.arange(AGES, dtype=np.float64)
     return years
 
 

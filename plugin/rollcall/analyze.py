@@ -101,10 +101,7 @@ def _face(face: Face, width: int, height: int, embeddings: bool) -> dict[str, An
     box = face.box
     child = face.p_group("children")
     found: dict[str, Any] = {
-        "box": [
-            round(value, 2)
-            for value in (box.x * width, box.y * height, box.width * width, box.height * height)
-        ],
+        "box": [round(value, 2) for value in (box.x * width, box.y * height, box.width * width, box.height * height)],
         "score": round(face.score, 5),
         "landmarks": [[round(x * width, 2), round(y * height, 2)] for x, y in face.landmarks],
         "age": None if face.age is None else round(face.age, 2),

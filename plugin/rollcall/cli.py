@@ -6,7 +6,6 @@ import importlib
 import logging
 import sys
 
-
 import click
 
 from rollcall import __version__
@@ -16,7 +15,7 @@ from rollcall.errors import RollcallError
 COMMANDS = {
     "index": ("index", "index", "Find the faces in folders of photos."),
     "watch": ("index", "watch", "Keep the database in step with folders."),
-    "search": ("search", "search", "Find photos: \"photos of children\"."),
+    "search": ("search", "search", 'Find photos: "photos of children".'),
     "analyze": ("analyze", "analyze_command", "Faces of pictures, without a database."),
     "demo": ("demo", "demo", "Try it on a small library made on the spot."),
     "status": ("settings", "status_command", "Say what the database holds."),

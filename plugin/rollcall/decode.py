@@ -87,9 +87,7 @@ def _read(path: Path) -> bytes:
     try:
         size = path.stat().st_size
         if size > MAX_BYTES:
-            raise TooLargeError(
-                path, f"the file has {size / 2**30:.1f} GiB", "no picture above 2 GiB is read"
-            )
+            raise TooLargeError(path, f"the file has {size / 2**30:.1f} GiB", "no picture above 2 GiB is read")
         return path.read_bytes()
     except OSError as error:
         raise UnreadableError(
@@ -224,9 +222,7 @@ def _reduced(pixels: NDArray[np.uint8], target: int | None) -> NDArray[np.uint8]
 def _raw_preview(path: Path, data: bytes) -> bytes:
     """Return the JPEG that the camera put into its raw file, or one made from the raw data."""
     if not _installed("rawpy"):
-        raise UnsupportedFormatError(
-            path, "raw files need an extra", "install it with `pip install 'rollcall[raw]'`"
-        )
+        raise UnsupportedFormatError(path, "raw files need an extra", "install it with `pip install 'rollcall[raw]'`")
     import rawpy
 
     with rawpy.imread(io.BytesIO(data)) as raw:

@@ -39,8 +39,8 @@ def portraits() -> tuple[Image.Image, Image.Image, Image.Image]:
             f"the demonstration's pictures come with packages that are not installed ({error.name});"
             " install them with `pip install 'rollcall[demo]'`"
         ) from error
-    with cbook.get_sample_data("grace_hopper.jpg") as file:
-        hopper = Image.open(file).convert("RGB")
+    with Image.open(cbook.get_sample_data("grace_hopper.jpg", asfileobj=False)) as file:
+        hopper = file.convert("RGB")
     return hopper, Image.fromarray(data.astronaut()), Image.fromarray(data.chelsea())
 
 

@@ -55,9 +55,7 @@ def _walk(
         with os.scandir(folder) as found:
             entries = sorted(found, key=lambda entry: entry.name)
     except OSError as error:
-        on_unreadable(
-            "" if relative == PurePosixPath() else to_text(str(relative)), error.strerror or str(error)
-        )
+        on_unreadable("" if relative == PurePosixPath() else to_text(str(relative)), error.strerror or str(error))
         return
     if any(entry.name in MARKERS for entry in entries):
         return
@@ -98,11 +96,7 @@ def facts(root: Path, path: Path, settings: LibrarySettings) -> FileFacts | None
         info = path.stat()
     except OSError:
         return None
-    return (
-        FileFacts(to_text(str(relative)), info.st_size, info.st_mtime_ns)
-        if stat.S_ISREG(info.st_mode)
-        else None
-    )
+    return FileFacts(to_text(str(relative)), info.st_size, info.st_mtime_ns) if stat.S_ISREG(info.st_mode) else None
 
 
 def is_included(root: Path, relative: PurePosixPath, settings: LibrarySettings) -> bool:

@@ -13,7 +13,12 @@ from PIL import Image, ImageDraw, ImageFont
 from rollcall.errors import UnreadableError
 from rollcall.records import Box, Face
 
-_COLOURS: Final = {"child": (255, 176, 32), "female": (236, 92, 160), "male": (64, 156, 255), "unknown": (120, 220, 120)}
+_COLOURS: Final = {
+    "child": (255, 176, 32),
+    "female": (236, 92, 160),
+    "male": (64, 156, 255),
+    "unknown": (120, 220, 120),
+}
 _INK: Final = (255, 255, 255)
 
 
@@ -57,7 +62,8 @@ def annotate(pixels: NDArray[np.uint8], labels: Sequence[Label], longest: int = 
         for x, y in label.points:
             centre_x, centre_y = x * image.width, y * image.height
             draw.ellipse(
-                (centre_x - radius, centre_y - radius, centre_x + radius, centre_y + radius), fill=label.colour
+                (centre_x - radius, centre_y - radius, centre_x + radius, centre_y + radius),
+                fill=label.colour,
             )
         _caption(draw, image.size, (x0, y0, x1, y1), label, line)
     return image
@@ -94,9 +100,7 @@ def contact_sheet(tiles: Sequence[Tile], columns: int = 4, side: int = 320) -> I
     columns = max(1, min(columns, len(tiles)))
     rows = max(1, -(-len(tiles) // columns))
     below, gap = 26, 8
-    sheet = Image.new(
-        "RGB", (columns * (side + gap) + gap, rows * (side + below + gap) + gap), (24, 26, 30)
-    )
+    sheet = Image.new("RGB", (columns * (side + gap) + gap, rows * (side + below + gap) + gap), (24, 26, 30))
     draw = ImageDraw.Draw(sheet)
     font = ImageFont.load_default(15.0)
     for index, tile in enumerate(tiles):
@@ -123,4 +127,8 @@ def save(image: Image.Image, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         image.save(path, quality=90)
     except (OSError, ValueError) as error:
-        raise UnreadableError(path, f"the picture cannot be written ({error})", "name a file ending in .png or .jpg in a folder that may be written") from error
+        raise UnreadableError(
+            path,
+            f"the picture cannot be written ({error})",
+            "name a file ending in .png or .jpg in a folder that may be written",
+        ) from error

@@ -35,9 +35,7 @@ def read(image: Image.Image) -> tuple[int, CaptureTime | None]:
 
 def _time(fields: dict[int, Any]) -> CaptureTime | None:
     for date, offset, fraction in _TIMES:
-        match = re.match(
-            r"\s*(\d{4})[:\-/.](\d\d?)[:\-/.](\d\d?)[ T](\d\d?):(\d\d?):(\d\d?)", _text(fields.get(date))
-        )
+        match = re.match(r"\s*(\d{4})[:\-/.](\d\d?)[:\-/.](\d\d?)[ T](\d\d?):(\d\d?):(\d\d?)", _text(fields.get(date)))
         if not match:
             continue
         try:
@@ -63,13 +61,7 @@ def _offset(text: str) -> int | None:
 
 
 def _text(value: object) -> str:
-    return (
-        value.decode("ascii", "replace")
-        if isinstance(value, bytes)
-        else value
-        if isinstance(value, str)
-        else ""
-    )
+    return value.decode("ascii", "replace") if isinstance(value, bytes) else value if isinstance(value, str) else ""
 
 
 def upright(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:

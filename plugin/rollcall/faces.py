@@ -43,9 +43,7 @@ class Analyzer:
             f"{detector.resolution}/{detector.min_face}/{detector.pyramid_factor:g}"
             f"/{detector.threshold_pnet:g}/{detector.threshold_rnet:g}/{detector.threshold_onet:g}"
         )
-        off = "".join(
-            f"-{name}" for name in ("age", "gender", "embeddings") if getattr(attributes, name) == "off"
-        )
+        off = "".join(f"-{name}" for name in ("age", "gender", "embeddings") if getattr(attributes, name) == "off")
         return f"{networks}@{asked}{off}"
 
     @cached_property

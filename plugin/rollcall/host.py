@@ -133,9 +133,7 @@ class _Locked:
         self.plugin = plugin
         self.indexer = Indexer(plugin.database, plugin._analyzer, plugin.settings, plugin.listener)
 
-    def run(
-        self, roots: Sequence[Path], *, force: bool = False, stop: threading.Event | None = None
-    ) -> RunSummary:
+    def run(self, roots: Sequence[Path], *, force: bool = False, stop: threading.Event | None = None) -> RunSummary:
         with self.plugin._indexing:
             return self.indexer.run(roots, force=force, stop=stop)
 

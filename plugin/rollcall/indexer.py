@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Final, NamedTuple, Protocol
 
 from rollcall import decode, discovery, events, names
@@ -70,9 +70,7 @@ class Indexer:
         self.listener = listener
         self.profile = profile or Profile()
 
-    def run(
-        self, roots: Sequence[Path], *, force: bool = False, stop: threading.Event | None = None
-    ) -> RunSummary:
+    def run(self, roots: Sequence[Path], *, force: bool = False, stop: threading.Event | None = None) -> RunSummary:
         """Scan folders wholly and analyse what is new or changed; returns what was done.
 
         `force` analyses everything anew. When `stop` is set the run ends after the photos in flight; what is
@@ -154,7 +152,10 @@ class Indexer:
         def on_unreadable(path: str, reason: str) -> None:
             unreadable.append("/".join(part for part in (place.prefix, path) if part))
             shown = place.folder / names.from_text(path)
-            self._warn(f"{shown}: the folder cannot be read ({reason}); what lies below it was left as it is", summary)
+            self._warn(
+                f"{shown}: the folder cannot be read ({reason}); what lies below it was left as it is",
+                summary,
+            )
 
         version = self.analyzer.model_version
         files = (
@@ -186,7 +187,9 @@ class Indexer:
             _check(stop)
             below = path.relative_to(root.root)
             place = root._replace(prefix="" if below == Path() else names.to_text(below.as_posix()))
-            if path.is_dir() and (place.prefix == "" or discovery.is_included(root.root, below, self.settings.library)):
+            relative = PurePosixPath(below.as_posix())
+            inside = place.prefix == "" or discovery.is_included(root.root, relative, self.settings.library)
+            if path.is_dir() and inside:
                 self._scan(place, False, summary, stop)
                 continue
             one = discovery.facts(root.root, path, self.settings.library)
@@ -225,7 +228,6 @@ class Indexer:
                     if len(batch) >= self.settings.detector.batch:
                         self._analyze(batch, summary)
                         batch = []
-                    # A lone new photo is not kept waiting for company.
                 if batch:
                     self._analyze(batch, summary)
             except BaseException:

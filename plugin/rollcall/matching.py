@@ -46,11 +46,7 @@ def match(old: Sequence[Known], new: Sequence[Known], same_picture: bool) -> dic
         alike = []
         for i, a in enumerate(old):
             for j, b in enumerate(new):
-                if (
-                    a.embedding is not None
-                    and b.embedding is not None
-                    and a.embedding.shape == b.embedding.shape
-                ):
+                if a.embedding is not None and b.embedding is not None and a.embedding.shape == b.embedding.shape:
                     alike.append((float(a.embedding @ b.embedding), i, j))
         _take([pair for pair in alike if pair[0] >= SAME_PERSON], result)
     return result

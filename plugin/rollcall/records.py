@@ -56,9 +56,7 @@ class Face:
     """One face with all that the model says of it."""
 
     box: Box
-    landmarks: tuple[
-        tuple[float, float], ...
-    ]  # left eye, right eye, nose, mouth left, mouth right (viewer's side)
+    landmarks: tuple[tuple[float, float], ...]  # left eye, right eye, nose, mouth left, mouth right (viewer's side)
     score: float  # of the detector, 0..1; 0 where `detected` is false
     sharpness: float  # variance of the Laplacian of the aligned crop, 0 and up
     age_distribution: NDArray[np.float32] | None = None  # (101,), sums to 1

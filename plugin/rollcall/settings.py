@@ -79,12 +79,8 @@ class DetectorSettings(_Group):
     threshold_rnet: float = Field(
         default=0.7, gt=0, lt=1, description="The score a candidate needs in the second stage."
     )
-    threshold_onet: float = Field(
-        default=0.7, gt=0, lt=1, description="The score a face needs in the last stage."
-    )
-    batch: int = Field(
-        default=16, ge=1, le=256, description="How many pictures go through the detector together."
-    )
+    threshold_onet: float = Field(default=0.7, gt=0, lt=1, description="The score a face needs in the last stage.")
+    batch: int = Field(default=16, ge=1, le=256, description="How many pictures go through the detector together.")
 
 
 class AttributeSettings(_Group):
@@ -102,7 +98,7 @@ class LibrarySettings(_Group):
 
     ignore: tuple[str, ...] = Field(
         default=("@eaDir", ".thumbnails", "#recycle", "$RECYCLE.BIN", "lost+found"),
-        description="Patterns of names, or of paths relative to the root, that are left out (as in a shell: * ? [abc]).",
+        description="Patterns of names, or of paths relative to the root, that are left out (* ? [abc]).",
     )
     hidden: bool = Field(
         default=False, description="Whether files and folders whose name starts with a dot are included."
@@ -130,9 +126,7 @@ class WatchSettings(_Group):
         default="auto",
         description="Whether folders are polled instead of watched; auto polls network mounts only.",
     )
-    polling_seconds: float = Field(
-        default=30.0, ge=0.1, description="How often a polled folder is looked through."
-    )
+    polling_seconds: float = Field(default=30.0, ge=0.1, description="How often a polled folder is looked through.")
 
 
 class TagSettings(_Group):
@@ -150,9 +144,7 @@ class TagSettings(_Group):
         le=1,
         description="The probability from which an automatic tag is suggested for review.",
     )
-    prefix: str = Field(
-        default="People", description="The folder of the tag tree in which automatic tags are put."
-    )
+    prefix: str = Field(default="People", description="The folder of the tag tree in which automatic tags are put.")
 
 
 class CacheSettings(_Group):
@@ -166,9 +158,7 @@ class CacheSettings(_Group):
 class Settings(BaseSettings):
     """All settings of Rollcall."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="ROLLCALL_", env_nested_delimiter="__", extra="forbid", frozen=True
-    )
+    model_config = SettingsConfigDict(env_prefix="ROLLCALL_", env_nested_delimiter="__", extra="forbid", frozen=True)
 
     database: DatabaseSettings = DatabaseSettings()
     library: LibrarySettings = LibrarySettings()
@@ -271,9 +261,7 @@ def _put(data: dict[str, Any], dotted: str, value: Any) -> None:
     group, _, name = dotted.partition(".")
     branch = data.setdefault(group, {})
     if not isinstance(branch, dict) or not name:
-        raise SettingsError(
-            f"setting {dotted!r} is not of the form group.name; `rollcall settings` lists them all"
-        )
+        raise SettingsError(f"setting {dotted!r} is not of the form group.name; `rollcall settings` lists them all")
     if (group, name) == ("library", "ignore") and isinstance(value, str):
         value = tuple(part.strip() for part in value.split(",") if part.strip())
     branch[name] = value

@@ -60,7 +60,7 @@ def overlaid(face: FaceProbabilities, said: Said) -> FaceProbabilities:
     """Return what is known of a face when a person's word is laid over the estimates: it is certain."""
     if said.age_low is not None and said.age_high is not None:
         low, high = said.age_low, said.age_high
-        face = FaceProbabilities(*(share(low, high, group) for group in AGE_GROUPS.values()), face.p_female)
+        face = face._replace(**{f"p_{name}": share(low, high, group) for name, group in AGE_GROUPS.items()})
     if said.gender_given:
         face = face._replace(p_female={"female": 1.0, "male": 0.0}.get(said.gender or ""))
     return face
@@ -117,9 +117,7 @@ def tags(probabilities: Mapping[str, Sequence[float]], face_count: int, settings
     for group, name in TAG_NAMES.items():
         probability = probabilities.get(group, (0.0,))[0]
         if probability >= settings.suggest_above:
-            state: Literal["applied", "suggested"] = (
-                "applied" if probability >= settings.apply_above else "suggested"
-            )
+            state: Literal["applied", "suggested"] = "applied" if probability >= settings.apply_above else "suggested"
             result.append(Tag(f"{settings.prefix}/{name}", probability, state))
     if face_count >= GROUP_SIZE:
         result.append(Tag(f"{settings.prefix}/Group", 1.0, "applied"))

@@ -25,7 +25,20 @@ from rollcall.settings import Settings
 log = logging.getLogger(__name__)
 
 #: File systems on which changes made elsewhere cause no events here.
-_REMOTE: Final = ("nfs", "cifs", "smb", "9p", "afs", "ceph", "fuse.", "glusterfs", "ncpfs", "davfs", "vboxsf", "drvfs")
+_REMOTE: Final = (
+    "nfs",
+    "cifs",
+    "smb",
+    "9p",
+    "afs",
+    "ceph",
+    "fuse.",
+    "glusterfs",
+    "ncpfs",
+    "davfs",
+    "vboxsf",
+    "drvfs",
+)
 #: More paths than this waiting at once are not worth looking at one by one: the whole root is compared.
 OVERFLOW: Final = 20_000
 #: A file that was closed after writing needs to hold still only this long.
@@ -37,9 +50,7 @@ _RETURN_SECONDS: Final = 5.0
 class Updater(Protocol):
     """What the watcher needs of the indexer."""
 
-    def run(
-        self, roots: Sequence[Path], *, force: bool = False, stop: threading.Event | None = None
-    ) -> RunSummary:
+    def run(self, roots: Sequence[Path], *, force: bool = False, stop: threading.Event | None = None) -> RunSummary:
         """Compare whole folders with the database."""
 
     def update(self, paths: Iterable[Path], *, stop: threading.Event | None = None) -> RunSummary:
@@ -184,9 +195,7 @@ class Watcher:
         except Exception as error:  # a watcher that died at night watches nothing
             log.exception("while updating")
             self.listener(
-                events.Warned(
-                    f"an update failed ({type(error).__name__}: {error}); it is tried again at the next scan"
-                )
+                events.Warned(f"an update failed ({type(error).__name__}: {error}); it is tried again at the next scan")
             )
 
     # ---- Observers
@@ -212,7 +221,9 @@ class Watcher:
             self._start(PollingObserver(timeout=self.settings.watch.polling_seconds), root)
         except OSError as error:
             self.listener(
-                events.Warned(f"{root}: the folder cannot be watched ({error.strerror or error}); only scans see changes")
+                events.Warned(
+                    f"{root}: the folder cannot be watched ({error.strerror or error}); only scans see changes"
+                )
             )
 
     def _start(self, observer: Any, root: Path) -> None:

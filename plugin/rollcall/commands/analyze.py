@@ -22,7 +22,12 @@ from rollcall.settings import LibrarySettings
 @click.option("--jsonl", is_flag=True, help="Print one JSON object a picture.")
 @click.option("--embeddings", is_flag=True, help="With the 128 numbers of the identity embedding of each face.")
 @click.option("--one-face", is_flag=True, help="Every picture is a portrait that shows exactly one face.")
-@click.option("--annotate", type=click.Path(path_type=Path), metavar="DIR", help="Write pictures with the faces drawn in.")
+@click.option(
+    "--annotate",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Write pictures with the faces drawn in.",
+)
 @common
 def analyze_command(
     context: Context,
@@ -83,4 +88,6 @@ def _tell(result: Result) -> None:
     for face in result.faces:
         label = drawing.label_of(face).text
         x, y, width, height = face.box
-        click.echo(f"  {label:32} at {x:.0%}, {y:.0%}, {width:.0%} x {height:.0%} of the picture, score {face.score:.2f}")
+        click.echo(
+            f"  {label:32} at {x:.0%}, {y:.0%}, {width:.0%} x {height:.0%} of the picture, score {face.score:.2f}"
+        )

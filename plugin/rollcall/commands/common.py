@@ -32,23 +32,17 @@ class Context:
 
     def database(self, read_only: bool = False) -> Database:
         """Open the database; made or migrated unless `read_only`."""
-        return open_database(
-            self.settings.database_url, read_only=read_only, backups=self.settings.database.backups
-        )
+        return open_database(self.settings.database_url, read_only=read_only, backups=self.settings.database.backups)
 
 
 def common(command: F) -> F:
     """Add the options every command has; the command is called with a `Context` first."""
 
     @click.option("-d", "--database", metavar="FILE|URL", help="The database; default: in the platform's data folder.")
-    @click.option(
-        "-c", "--config", type=click.Path(path_type=Path), metavar="FILE", help="A settings file (TOML)."
-    )
+    @click.option("-c", "--config", type=click.Path(path_type=Path), metavar="FILE", help="A settings file (TOML).")
     @click.option("--set", "pairs", multiple=True, metavar="NAME=VALUE", help="Set one setting; may be repeated.")
     @functools.wraps(command)
-    def wrapped(
-        *args: Any, database: str | None, config: Path | None, pairs: tuple[str, ...], **kwargs: Any
-    ) -> Any:
+    def wrapped(*args: Any, database: str | None, config: Path | None, pairs: tuple[str, ...], **kwargs: Any) -> Any:
         overrides: dict[str, Any] = {}
         for pair in pairs:
             name, equals, value = pair.partition("=")

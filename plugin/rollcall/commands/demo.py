@@ -16,7 +16,15 @@ from rollcall.faces import Analyzer
 from rollcall.indexer import Indexer
 from rollcall.store.database import open_database
 
-QUERIES = ("women", "a woman and a man", "seniors", "photos of children", "group photos", "no people", "taken:1999")
+QUERIES = (
+    "women",
+    "a woman and a man",
+    "seniors",
+    "photos of children",
+    "group photos",
+    "no people",
+    "taken:1999",
+)
 
 
 @click.command()

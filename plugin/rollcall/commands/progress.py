@@ -5,7 +5,14 @@ from __future__ import annotations
 import time
 from typing import Final
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 from rollcall import events
 from rollcall.commands.common import console, plural
@@ -82,7 +89,11 @@ class ProgressListener:
         if self.bar is not None:
             what = "Finding faces" if self.known else f"Looking through folders, {self.skipped:,} unchanged"
             self.bar.update(
-                self.task, description=what, total=self.total if self.known else None, completed=self.done, rate=rate
+                self.task,
+                description=what,
+                total=self.total if self.known else None,
+                completed=self.done,
+                rate=rate,
             )
         elif time.perf_counter() - self.last >= _SECONDS_BETWEEN_LINES:
             self.last = time.perf_counter()

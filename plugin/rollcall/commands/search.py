@@ -10,7 +10,6 @@ import click
 from rollcall import drawing, query
 from rollcall.commands.common import Context, common, console, plural
 from rollcall.errors import PictureError
-from rollcall.query import search as searching
 
 #: How many photos are listed for a person, and put on a sheet, unless --limit says otherwise.
 LISTED = 50
@@ -29,7 +28,12 @@ LISTED = 50
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a photo.")
 @click.option("--paths", is_flag=True, help="Print paths alone, each ended by a zero byte, for xargs -0.")
-@click.option("--sheet", type=click.Path(path_type=Path), metavar="FILE", help="Write a contact sheet of what was found.")
+@click.option(
+    "--sheet",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write a contact sheet of what was found.",
+)
 @click.option("--explain", "explained", is_flag=True, help="Print how the query is understood, and its SQL.")
 @common
 def search(
@@ -62,7 +66,7 @@ def search(
         _write_sheet(hits[:LISTED], sheet)
     if as_json:
         for hit in hits:
-            click.echo(searching.to_json(hit))
+            click.echo(query.to_json(hit))
     elif paths:
         for hit in hits:
             click.echo(str(hit.path).encode("utf-8", "surrogateescape") + b"\0", nl=False)

@@ -38,7 +38,9 @@ def status_command(context: Context, as_json: bool) -> None:
     """Say what the database holds: photos by state, faces, tags, failures with their reasons."""
     database = context.database(read_only=True)
     with database.read() as session:
-        states = {row[0]: row[1] for row in session.execute(text("SELECT state, COUNT(*) FROM v1_photos GROUP BY state"))}
+        states = {
+            row[0]: row[1] for row in session.execute(text("SELECT state, COUNT(*) FROM v1_photos GROUP BY state"))
+        }
         faces = session.execute(text("SELECT COUNT(*) FROM v1_faces")).scalar() or 0
         roots = [row[0] for row in session.execute(text("SELECT DISTINCT root FROM v1_photos ORDER BY root"))]
         failures = session.execute(

@@ -1,6 +1,17 @@
 """The search language: text to a tree, the tree to SQL."""
 
 from rollcall.query.language import parse
-from rollcall.query.search import MIN_PROBABILITY, Explanation, Hit, HitFace, as_dict, count, explain, search
+from rollcall.query.search import MIN_PROBABILITY, Explanation, Hit, HitFace, as_dict, count, explain, search, to_json
 
-__all__ = ["MIN_PROBABILITY", "Explanation", "Hit", "HitFace", "as_dict", "count", "explain", "parse", "search"]
+__all__ = [
+    "MIN_PROBABILITY",
+    "Explanation",
+    "Hit",
+    "HitFace",
+    "as_dict",
+    "count",
+    "explain",
+    "parse",
+    "search",
+    "to_json",
+]

@@ -32,11 +32,33 @@ FIELDS: Final = {
     "similar": "a face by its number: face:123",
 }
 _NAMES: Final = {
-    **{"OR": "or", "AND": "and", "WITH": "with", "NOT": "not", "ONLY": "only", "OF": "of", "COUNT": "a number word"},
-    **{"OVER": "over", "UNDER": "under", "AGED": "aged", "BETWEEN": "between", "TO": "to", "INT": "a number"},
-    **{"FROM_AGE": "from", "UP_TO": "up to", "WORD": "a word such as children", "FIELD": "a field such as age:"},
-    **{"LPAR": "(", "RPAR": ")", "COMMA": ",", "MINUS": "-", "VALUE": "a value", "QUOTED": "quoted text"},
-    **{"GROUP": "group photos", "PORTRAIT": "portraits", "LEAD": "photos of", "$END": "the end"},
+    "OR": "or",
+    "AND": "and",
+    "WITH": "with",
+    "NOT": "not",
+    "ONLY": "only",
+    "OF": "of",
+    "COUNT": "a number word",
+    "OVER": "over",
+    "UNDER": "under",
+    "AGED": "aged",
+    "BETWEEN": "between",
+    "TO": "to",
+    "INT": "a number",
+    "FROM_AGE": "from",
+    "UP_TO": "up to",
+    "WORD": "a word such as children",
+    "FIELD": "a field such as age:",
+    "LPAR": "(",
+    "RPAR": ")",
+    "COMMA": ",",
+    "MINUS": "-",
+    "VALUE": "a value",
+    "QUOTED": "quoted text",
+    "GROUP": "group photos",
+    "PORTRAIT": "portraits",
+    "LEAD": "photos of",
+    "$END": "the end",
 }
 
 
@@ -55,9 +77,8 @@ def parse(text: str) -> Term:
     except UnexpectedEOF as error:
         raise QueryError(text, len(text), "the query ends too early") from error
     except UnexpectedCharacters as error:
-        raise QueryError(
-            text, error.pos_in_stream, f"{text[error.pos_in_stream]!r} means nothing here", _expected(error.allowed)
-        ) from error
+        at = error.pos_in_stream or 0
+        raise QueryError(text, at, f"{text[at]!r} means nothing here", _expected(error.allowed)) from error
     try:
         result = _Build(text).transform(tree)
     except VisitError as error:
@@ -86,9 +107,7 @@ def _unexpected(text: str, error: UnexpectedToken) -> QueryError:
     suggestion = ""
     if re.fullmatch(r"[\w-]+", word):
         suggestion = _near(word, [*NOUNS, *COUNTS])
-    return QueryError(
-        text, token.start_pos or 0, f"{word!r} was not expected", _expected(error.expected), suggestion
-    )
+    return QueryError(text, token.start_pos or 0, f"{word!r} was not expected", _expected(error.expected), suggestion)
 
 
 def _near(word: str, words: list[str]) -> str:
@@ -154,7 +173,10 @@ class _Build(Transformer[Token, Any]):
             # "women over 60": a number overrides what the word says of ages where the two fit together.
             if max(low, who.low) > min(high, who.high):
                 raise QueryError(
-                    self.text, token.start_pos or 0, f"{str(noun)!r} are never of that age", ["an age that fits"]
+                    self.text,
+                    token.start_pos or 0,
+                    f"{str(noun)!r} are never of that age",
+                    ["an age that fits"],
                 )
             who = who._replace(low=max(low, who.low), high=min(high, who.high))
         return who
@@ -201,9 +223,7 @@ class _Build(Transformer[Token, Any]):
         make: Callable[[str], Term | None] = getattr(self, f"_{key}")
         result = make(text)
         if result is None:
-            raise QueryError(
-                self.text, value.start_pos or 0, f"{key}: does not take {text!r}", [FIELDS[key]]
-            )
+            raise QueryError(self.text, value.start_pos or 0, f"{key}: does not take {text!r}", [FIELDS[key]])
         return result
 
     def _age(self, text: str) -> Term | None:
@@ -218,9 +238,14 @@ class _Build(Transformer[Token, Any]):
         return terms.People(Who(low, high), phrase=False) if low <= high else None
 
     def _gender(self, text: str) -> Term | None:
-        gender = {"female": "female", "f": "female", "woman": "female", "male": "male", "m": "male", "man": "male"}.get(
-            text.lower()
-        )
+        gender = {
+            "female": "female",
+            "f": "female",
+            "woman": "female",
+            "male": "male",
+            "m": "male",
+            "man": "male",
+        }.get(text.lower())
         return terms.People(Who(gender=gender), phrase=False) if gender else None
 
     def _faces(self, text: str) -> Term | None:

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from sqlalchemy import bindparam, text
+from sqlalchemy import BindParameter, bindparam, text
 from sqlalchemy.orm import Session
 
 from rollcall import ages, names
 from rollcall.query import similar
 from rollcall.query.language import parse
-from rollcall.query.terms import Company, FaceFacts, Only, People, PhotoFacts, Similar, Sql, Term
+from rollcall.query.terms import Company, FaceFacts, Not, Only, People, PhotoFacts, Similar, Sql, Term
 from rollcall.records import Box
 from rollcall.store.database import Database
 from rollcall.store.photos import chunks
@@ -185,7 +185,7 @@ def photo_facts(
 ) -> Iterator[PhotoFacts]:
     """Yield what a query may ask of some photos."""
     for part in chunks(photo_ids):
-        ids = bindparam("ids", list(part), expanding=True)
+        ids: BindParameter[list[int]] = bindparam("ids", list(part), expanding=True)
         faces: dict[int, list[FaceFacts]] = {}
         columns = ", ".join(f"p_{name}" for name in _GROUPS)
         for row in session.execute(
@@ -224,8 +224,6 @@ def _kinds(term: Term) -> list[People | Only]:
         return [term]
     if isinstance(term, Company):
         return list(term.people)
-    from rollcall.query.terms import Not
-
     return [] if isinstance(term, Not) else [kind for child in term.children() for kind in _kinds(child)]
 
 

@@ -31,14 +31,18 @@ def photos_like(session: Session, face_id: int) -> dict[int, float]:
     found = session.get(Embedding, face_id)
     if found is None:
         raise RollcallError(
-            f"face {face_id} is not in the database or has no embedding; `rollcall search --json` shows the faces' numbers"
+            f"face {face_id} is not known or has no embedding; `rollcall search --json` shows the faces' numbers"
         )
     wanted = np.frombuffer(found.vector, "<f2").astype(np.float32)
     rows = session.execute(
         select(FaceRow.photo_id, Embedding.vector)
         .join(FaceRow, FaceRow.id == Embedding.face_id)
         .outerjoin(Verdict, Verdict.face_id == FaceRow.id)
-        .where(Embedding.dimension == found.dimension, Embedding.model_version == found.model_version, FaceRow.present)
+        .where(
+            Embedding.dimension == found.dimension,
+            Embedding.model_version == found.model_version,
+            FaceRow.present,
+        )
         .where((Verdict.dismissed.is_(None)) | (~Verdict.dismissed)),
         execution_options={"yield_per": _ROWS},
     )

@@ -121,10 +121,10 @@ class Term(ABC):
 class Everything(Term):
     """All photos."""
 
-    def sql(self, sql: Sql) -> str:  # noqa: D102
+    def sql(self, sql: Sql) -> str:
         return "1.0"
 
-    def match(self, photo: PhotoFacts) -> float:  # noqa: D102
+    def match(self, photo: PhotoFacts) -> float:
         return 1.0
 
     def __str__(self) -> str:
@@ -139,13 +139,13 @@ class People(Term):
     count: int = 1
     phrase: bool = True
 
-    def sql(self, sql: Sql) -> str:  # noqa: D102
+    def sql(self, sql: Sql) -> str:
         return at_least_sql(self.who, self.count, sql)
 
-    def match(self, photo: PhotoFacts) -> float:  # noqa: D102
+    def match(self, photo: PhotoFacts) -> float:
         return photo.at_least(self.who, self.count)
 
-    def needs(self) -> list[tuple[str, int]]:  # noqa: D102
+    def needs(self) -> list[tuple[str, int]]:
         return needed_groups(self.who, self.count)
 
     def __str__(self) -> str:
@@ -163,9 +163,7 @@ class Company(Term):
         merged: dict[Who, int] = {}
         for one in self.people:
             merged[one.who] = merged.get(one.who, 0) + one.count
-        counted = [
-            People(who, sum(count for other, count in merged.items() if other.within(who))) for who in merged
-        ]
+        counted = [People(who, sum(count for other, count in merged.items() if other.within(who))) for who in merged]
         parts: list[list[People]] = []
         for one in counted:
             # A new kind may join clusters that were apart.
@@ -178,14 +176,14 @@ class Company(Term):
         """How many faces there have to be."""
         return sum(one.count for one in self.people)
 
-    def sql(self, sql: Sql) -> str:  # noqa: D102
+    def sql(self, sql: Sql) -> str:
         factors = []
         for part in self._parts():
             expressions = [one.sql(sql) for one in part]
             factors.append(expressions[0] if len(expressions) == 1 else f"least_of({', '.join(expressions)})")
         return f"(CASE WHEN p.faces >= {sql.bind(self.total)} THEN {' * '.join(factors)} ELSE 0.0 END)"
 
-    def match(self, photo: PhotoFacts) -> float:  # noqa: D102
+    def match(self, photo: PhotoFacts) -> float:
         if len(photo.faces) < self.total:
             return 0.0
         result = 1.0
@@ -193,7 +191,7 @@ class Company(Term):
             result *= min(one.match(photo) for one in part)
         return result
 
-    def needs(self) -> list[tuple[str, int]]:  # noqa: D102
+    def needs(self) -> list[tuple[str, int]]:
         return [need for part in self._parts() for one in part for need in one.needs()]
 
     def __str__(self) -> str:
@@ -206,15 +204,15 @@ class Only(Term):
 
     who: Who
 
-    def sql(self, sql: Sql) -> str:  # noqa: D102
+    def sql(self, sql: Sql) -> str:
         return (
             f"COALESCE((SELECT all_of({face_sql(self.who, sql)}) FROM v1_faces f WHERE f.photo_id = p.photo_id), 0.0)"
         )
 
-    def match(self, photo: PhotoFacts) -> float:  # noqa: D102
+    def match(self, photo: PhotoFacts) -> float:
         return float(np.prod([face.p(self.who) for face in photo.faces])) if photo.faces else 0.0
 
-    def needs(self) -> list[tuple[str, int]]:  # noqa: D102
+    def needs(self) -> list[tuple[str, int]]:
         return needed_groups(self.who, 1)
 
     def __str__(self) -> str:
@@ -228,10 +226,10 @@ class FaceCount(Term):
     low: int
     high: int
 
-    def sql(self, sql: Sql) -> str:  # noqa: D102
+    def sql(self, sql: Sql) -> str:
         return _fact(f"p.faces BETWEEN {sql.bind(self.low)} AND {sql.bind(self.high)}")
 
-    def match(self, photo: PhotoFacts) -> float:  # noqa: D102
+    def match(self, photo: PhotoFacts) -> float:
         return float(self.low <= len(photo.faces) <= self.high)
 
     def __str__(self) -> str:
@@ -245,10 +243,10 @@ class Taken(Term):
     start: str
     end: str
 
-    def sql(self, sql: Sql) -> str:  # noqa: D102
+    def sql(self, sql: Sql) -> str:
         return _fact(f"p.taken_local >= {sql.bind(self.start)} AND p.taken_local < {sql.bind(self.end)}")
 
-    def match(self, photo: PhotoFacts) -> float:  # noqa: D102
+    def match(self, photo: PhotoFacts) -> float:
         return float(photo.taken_local is not None and self.start <= photo.taken_local < self.end)
 
     def __str__(self) -> str:
@@ -268,10 +266,10 @@ class PathLike(Term):
             text = text.replace(plain, escaped)
         return text
 
-    def sql(self, sql: Sql) -> str:  # noqa: D102
+    def sql(self, sql: Sql) -> str:
         return _fact(f"p.path LIKE {sql.bind(self._like())} ESCAPE '\\'")
 
-    def match(self, photo: PhotoFacts) -> float:  # noqa: D102
+    def match(self, photo: PhotoFacts) -> float:
         pattern = self.pattern if any(c in self.pattern for c in "*?") else f"*{self.pattern}*"
         regular = "".join(".*" if c == "*" else "." if c == "?" else re.escape(c) for c in pattern)
         # SQL's LIKE folds the case of ASCII letters only.
@@ -287,7 +285,7 @@ class Tagged(Term):
 
     name: str
 
-    def sql(self, sql: Sql) -> str:  # noqa: D102
+    def sql(self, sql: Sql) -> str:
         text = self.name
         for plain, escaped in (("\\", "\\\\"), ("%", "\\%"), ("_", "\\_")):
             text = text.replace(plain, escaped)
@@ -297,7 +295,7 @@ class Tagged(Term):
             f" AND (t.tag LIKE {whole} ESCAPE '\\' OR t.tag LIKE {last} ESCAPE '\\'))"
         )
 
-    def match(self, photo: PhotoFacts) -> float:  # noqa: D102
+    def match(self, photo: PhotoFacts) -> float:
         regular = f"(.*/)?{re.escape(self.name)}"
         flags = re.IGNORECASE | re.ASCII | re.DOTALL
         return float(any(re.fullmatch(regular, tag, flags) for tag in photo.tags))
@@ -313,13 +311,13 @@ class Score(Term):
     low: float
     high: float
 
-    def sql(self, sql: Sql) -> str:  # noqa: D102
+    def sql(self, sql: Sql) -> str:
         return _fact(
             "EXISTS (SELECT 1 FROM v1_faces f WHERE f.photo_id = p.photo_id"
             f" AND f.score BETWEEN {sql.bind(self.low)} AND {sql.bind(self.high)})"
         )
 
-    def match(self, photo: PhotoFacts) -> float:  # noqa: D102
+    def match(self, photo: PhotoFacts) -> float:
         return float(any(self.low <= face.score <= self.high for face in photo.faces))
 
     def __str__(self) -> str:
@@ -332,10 +330,10 @@ class Reviewed(Term):
 
     wanted: bool
 
-    def sql(self, sql: Sql) -> str:  # noqa: D102
+    def sql(self, sql: Sql) -> str:
         return _fact("p.reviewed" if self.wanted else "NOT p.reviewed")
 
-    def match(self, photo: PhotoFacts) -> float:  # noqa: D102
+    def match(self, photo: PhotoFacts) -> float:
         return float(photo.reviewed == self.wanted)
 
     def __str__(self) -> str:
@@ -348,10 +346,10 @@ class Similar(Term):
 
     face_id: int
 
-    def sql(self, sql: Sql) -> str:  # noqa: D102
+    def sql(self, sql: Sql) -> str:
         return f"alike({sql.bind(self.face_id)}, p.photo_id)"
 
-    def match(self, photo: PhotoFacts) -> float:  # noqa: D102
+    def match(self, photo: PhotoFacts) -> float:
         return photo.alike.get(self.face_id, 0.0)
 
     def __str__(self) -> str:
@@ -364,19 +362,19 @@ class And(Term):
 
     parts: tuple[Term, ...]
 
-    def sql(self, sql: Sql) -> str:  # noqa: D102
+    def sql(self, sql: Sql) -> str:
         return "(" + " * ".join(part.sql(sql) for part in self.parts) + ")"
 
-    def match(self, photo: PhotoFacts) -> float:  # noqa: D102
+    def match(self, photo: PhotoFacts) -> float:
         result = 1.0
         for part in self.parts:
             result *= part.match(photo)
         return result
 
-    def needs(self) -> list[tuple[str, int]]:  # noqa: D102
+    def needs(self) -> list[tuple[str, int]]:
         return [need for part in self.parts for need in part.needs()]
 
-    def children(self) -> Sequence[Term]:  # noqa: D102
+    def children(self) -> Sequence[Term]:
         return self.parts
 
     def __str__(self) -> str:
@@ -389,16 +387,16 @@ class Or(Term):
 
     parts: tuple[Term, ...]
 
-    def sql(self, sql: Sql) -> str:  # noqa: D102
+    def sql(self, sql: Sql) -> str:
         return "(1.0 - " + " * ".join(f"(1.0 - {part.sql(sql)})" for part in self.parts) + ")"
 
-    def match(self, photo: PhotoFacts) -> float:  # noqa: D102
+    def match(self, photo: PhotoFacts) -> float:
         result = 1.0
         for part in self.parts:
             result *= 1.0 - part.match(photo)
         return 1.0 - result
 
-    def children(self) -> Sequence[Term]:  # noqa: D102
+    def children(self) -> Sequence[Term]:
         return self.parts
 
     def __str__(self) -> str:
@@ -411,13 +409,13 @@ class Not(Term):
 
     part: Term
 
-    def sql(self, sql: Sql) -> str:  # noqa: D102
+    def sql(self, sql: Sql) -> str:
         return f"(1.0 - {self.part.sql(sql)})"
 
-    def match(self, photo: PhotoFacts) -> float:  # noqa: D102
+    def match(self, photo: PhotoFacts) -> float:
         return 1.0 - self.part.match(photo)
 
-    def children(self) -> Sequence[Term]:  # noqa: D102
+    def children(self) -> Sequence[Term]:
         return (self.part,)
 
     def __str__(self) -> str:

@@ -46,7 +46,10 @@ STORED: Final = {
 
 #: Each line: a kind of person and the words for it.
 WORDS: Final[tuple[tuple[Who, str], ...]] = (
-    (Who(), "people person persons faces face anyone anybody someone somebody everyone everybody humans human"),
+    (
+        Who(),
+        "people person persons faces face anyone anybody someone somebody everyone everybody humans human",
+    ),
     (_group("babies"), "babies baby infants infant newborns newborn"),
     (_group("toddlers"), "toddlers toddler"),
     (_group("children"), "children child kids kid minors youngsters"),
@@ -65,8 +68,24 @@ WORDS: Final[tuple[tuple[Who, str], ...]] = (
 NOUNS: Final = {word: who for who, words in WORDS for word in words.split()}
 
 COUNTS: Final = {
-    **{"a": 1, "an": 1, "one": 1, "some": 1, "any": 1, "two": 2, "both": 2, "three": 3, "four": 4, "five": 5, "six": 6},
-    **{"seven": 7, "eight": 8, "nine": 9, "ten": 10, "a couple": 2, "several": 3, "many": 5},
+    "a": 1,
+    "an": 1,
+    "one": 1,
+    "some": 1,
+    "any": 1,
+    "two": 2,
+    "both": 2,
+    "three": 3,
+    "four": 4,
+    "five": 5,
+    "six": 6,
+    "seven": 7,
+    "eight": 8,
+    "nine": 9,
+    "ten": 10,
+    "a couple": 2,
+    "several": 3,
+    "many": 5,
 }
 #: From so many faces on a photo shows a group, in words and tags alike.
 GROUP_SIZE: Final = 5

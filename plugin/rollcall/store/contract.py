@@ -30,7 +30,9 @@ class View(NamedTuple):
 
 
 def _group(name: str) -> str:
-    return f"(SELECT g.probability FROM photo_groups g WHERE g.photo_id = p.id AND g.name = '{name}' AND g.at_least = 1)"
+    return (
+        f"(SELECT g.probability FROM photo_groups g WHERE g.photo_id = p.id AND g.name = '{name}' AND g.at_least = 1)"
+    )
 
 
 _PHOTO_GROUPS: Final = (
@@ -71,22 +73,16 @@ V1_PHOTOS: Final = View(
     "v1_photos",
     "One row for each picture file that Rollcall knows of.",
     (
-        Column(
-            "photo_id", "integer", "The photo's number; it stays the same when the file is moved or renamed."
-        ),
+        Column("photo_id", "integer", "The photo's number; it stays the same when the file is moved or renamed."),
         Column("root", "text", "The library folder, an absolute path."),
         Column("path", "text", "The file's path below the root, with '/' between folders."),
         Column("full_path", "text", "Root and path together."),
         Column("width", "integer", "Width of the upright picture in pixels."),
         Column("height", "integer", "Height of the upright picture in pixels."),
         Column("orientation", "integer", "EXIF orientation as stored in the file, 1 to 8."),
-        Column(
-            "taken_local", "text", "Capture time on the clock where it was taken, ISO 8601; null if unknown."
-        ),
+        Column("taken_local", "text", "Capture time on the clock where it was taken, ISO 8601; null if unknown."),
         Column("taken_utc", "text", "Capture time in UTC, ISO 8601; null where the file has no offset."),
-        Column(
-            "taken_offset_minutes", "integer", "Minutes east of Greenwich; null where the file has no offset."
-        ),
+        Column("taken_offset_minutes", "integer", "Minutes east of Greenwich; null where the file has no offset."),
         Column("state", "text", "pending, indexed, failed or missing."),
         Column("error", "text", "Why the photo failed, in one sentence; null otherwise."),
         Column(
@@ -119,9 +115,7 @@ V1_FACES: Final = View(
     "v1_faces",
     "One row for each face that is shown; faces that a person dismissed are left out.",
     (
-        Column(
-            "face_id", "integer", "The face's number; it stays the same when the photo is analysed again."
-        ),
+        Column("face_id", "integer", "The face's number; it stays the same when the photo is analysed again."),
         Column("photo_id", "integer", "The photo it is in."),
         Column("x", "real", "Left edge of the box, as a fraction of the upright picture's width."),
         Column("y", "real", "Top edge, as a fraction of the height."),
@@ -156,7 +150,7 @@ V1_FACES: Final = View(
         Column(
             "age_distribution",
             "blob",
-            "The model's 101 probabilities of the ages 0 to 100: little-endian float16; null where a person gave the age.",
+            "The model's 101 probabilities of ages 0 to 100, little-endian float16; null where a person gave it.",
         ),
         Column(
             "embedding",

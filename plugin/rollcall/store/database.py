@@ -108,9 +108,7 @@ def to_url(text_or_path: str) -> URL:
     try:
         return make_url(text_or_path)
     except ArgumentError as error:
-        raise StoreError(
-            text_or_path, "this is not a database URL; give one like sqlite:///photos.db"
-        ) from error
+        raise StoreError(text_or_path, "this is not a database URL; give one like sqlite:///photos.db") from error
 
 
 def open_database(text_or_path: str, *, read_only: bool = False, backups: int = 3) -> Database:
@@ -134,9 +132,7 @@ def open_database(text_or_path: str, *, read_only: bool = False, backups: int = 
         if file is None:
             options["poolclass"] = StaticPool
         elif read_only and not file.exists():
-            raise StoreError(
-                shown, "there is no database yet; index a folder first with `rollcall index FOLDER`"
-            )
+            raise StoreError(shown, "there is no database yet; index a folder first with `rollcall index FOLDER`")
         else:
             try:
                 file.parent.mkdir(parents=True, exist_ok=True)
@@ -196,11 +192,7 @@ def _bring_up_to_date(engine: Engine, file: Path | None, backups: int) -> None:
                 f"the database was written by a newer Rollcall (revision {found}); update Rollcall to open it",
             )
         if found != HEAD:
-            if (
-                found is not None
-                and file is not None
-                and connection.execute(select(Photo.id).limit(1)).first()
-            ):
+            if found is not None and file is not None and connection.execute(select(Photo.id).limit(1)).first():
                 sqlite.back_up(file, backups)
             config.attributes["connection"] = connection
             command.upgrade(config, "head")

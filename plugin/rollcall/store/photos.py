@@ -102,9 +102,7 @@ def add_root(session: Session, folder: Path) -> Place:
             continue
         below = names.to_text(inner.root.relative_to(folder).as_posix())
         session.execute(
-            update(Photo)
-            .where(Photo.root_id == inner.root_id)
-            .values(root_id=root.id, path=below + "/" + Photo.path)
+            update(Photo).where(Photo.root_id == inner.root_id).values(root_id=root.id, path=below + "/" + Photo.path)
         )
         session.execute(delete(Root).where(Root.id == inner.root_id))
     return Place(root.id, folder, "")
@@ -178,7 +176,7 @@ def classify(
     return len(files) - pending, pending
 
 
-def under(place: Place, prefix: str | None = None) -> Select[tuple[int]]:
+def under(place: Place, prefix: str | None = None) -> Select[int]:
     """Return a selection of the ids of the photos in a place (or at exactly that path)."""
     prefix = place.prefix if prefix is None else prefix
     statement = select(Photo.id).where(Photo.root_id == place.root_id)
@@ -199,8 +197,7 @@ def mark_missing(session: Session, place: Place, seen: Seen, unreadable: Iterabl
     gone = [
         photo_id
         for photo_id, path in rows
-        if photo_id not in seen
-        and not any(path == folder or path.startswith(folder + "/") for folder in spared)
+        if photo_id not in seen and not any(path == folder or path.startswith(folder + "/") for folder in spared)
     ]
     for part in chunks(gone):
         session.execute(update(Photo).where(Photo.id.in_(part)).values(state="missing"))
@@ -211,9 +208,7 @@ def pending(session: Session, where: Sequence[Place], after: int, limit: int) ->
     """Return the next photos that wait, by id."""
     # Roots are joined by hand: there are few, and their paths are needed as they are on disk.
     roots = {place.root_id: place.root for place in places(session)}
-    wanted = or_(
-        *(Photo.id.in_(under(place)) if place.prefix else Photo.root_id == place.root_id for place in where)
-    )
+    wanted = or_(*(Photo.id.in_(under(place)) if place.prefix else Photo.root_id == place.root_id for place in where))
     rows = session.execute(
         select(Photo.id, Photo.root_id, Photo.path, Photo.size, Photo.mtime_ns)
         .where(Photo.state == "pending", Photo.id > after, wanted)
@@ -228,9 +223,7 @@ def pending(session: Session, where: Sequence[Place], after: int, limit: int) ->
 
 def count_pending(session: Session, where: Sequence[Place]) -> int:
     """Return how many photos wait in some places."""
-    wanted = or_(
-        *(Photo.id.in_(under(place)) if place.prefix else Photo.root_id == place.root_id for place in where)
-    )
+    wanted = or_(*(Photo.id.in_(under(place)) if place.prefix else Photo.root_id == place.root_id for place in where))
     return session.scalar(select(func.count()).where(Photo.state == "pending", wanted)) or 0
 
 

@@ -74,9 +74,7 @@ def save(
 def fail(session: Session, photo_id: int, size: int, mtime_ns: int, reason: str) -> None:
     """Record that a photo cannot be used; what was known of it before stays."""
     session.execute(
-        update(Photo)
-        .where(Photo.id == photo_id)
-        .values(state="failed", error=reason, size=size, mtime_ns=mtime_ns)
+        update(Photo).where(Photo.id == photo_id).values(state="failed", error=reason, size=size, mtime_ns=mtime_ns)
     )
 
 
@@ -96,13 +94,13 @@ def _save_faces(session: Session, photo_id: int, analysis: Analysis, same_pictur
     pairs = match(known, new, same_picture)
     found_again = {j: old[i] for i, j in pairs.items()}
     spoken_of = _spoken_of(session, [face.id for face in old])
-    for i, face in enumerate(old):
+    for i, before in enumerate(old):
         # A box that a person drew is the person's, wherever the detector looks now.
-        if i not in pairs and not (face.id in spoken_of and face.drawn):
-            if face.id in spoken_of:
-                face.present = False
+        if i not in pairs and not (before.id in spoken_of and before.drawn):
+            if before.id in spoken_of:
+                before.present = False
             else:
-                session.delete(face)
+                session.delete(before)
     result = []
     for j, face in enumerate(analysis.faces):
         row = found_again.get(j)
@@ -126,7 +124,8 @@ def _fill(row: FaceRow, face: Face) -> None:
 
 
 def _spoken_of(session: Session, face_ids: list[int]) -> set[int]:
-    return set(session.scalars(select(Correction.face_id).where(Correction.face_id.in_(face_ids)))) - {None}  # type: ignore[arg-type]
+    found = session.scalars(select(Correction.face_id).where(Correction.face_id.in_(face_ids)))
+    return {face_id for face_id in found if face_id is not None}
 
 
 def write_estimates(session: Session, face_id: int, face: Face, model_version: str) -> None:
@@ -172,8 +171,9 @@ def face_probabilities(session: Session, photo_id: int) -> list[FaceProbabilitie
     for prediction, verdict in rows:
         if verdict is not None and verdict.dismissed:
             continue
-        values = [getattr(prediction, f"p_{name}", None) for name in _GROUPS]
-        estimated = FaceProbabilities(*values, getattr(prediction, "p_female", None))
+        estimated = FaceProbabilities(
+            **{field: getattr(prediction, field, None) for field in FaceProbabilities._fields}
+        )
         said = Said()
         if verdict is not None:
             said = Said(verdict.age_low, verdict.age_high, verdict.gender_given, verdict.gender)
