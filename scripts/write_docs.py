@@ -1,0 +1,119 @@
+"""Write the parts of the documentation that the code knows: settings, commands, views, the manifest's settings.
+
+Each part stands between `<!-- made from the code: NAME -->` and `<!-- end -->` (`#` lines in plugin.toml).
+Run with: uv run python scripts/write_docs.py; a test fails when the files are not up to date.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+
+import click
+
+from rollcall import settings
+from rollcall.cli import cli
+from rollcall.query.language import FIELDS
+from rollcall.query.vocabulary import WORDS
+from rollcall.store import contract
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def settings_table() -> str:
+    """Return all settings as a table."""
+    rows = ["| setting | type | default | what it means |", "|---|---|---|---|"]
+    for info in settings.describe():
+        default = json.dumps(info.default).replace("|", "\\|")
+        rows.append(f"| `{info.name}` | {info.type} | `{default}` | {info.help} |")
+    return "\n".join(rows)
+
+
+def views() -> str:
+    """Return the views with their columns."""
+    parts = []
+    for view in contract.VIEWS:
+        parts += [f"### `{view.name}`\n", f"{view.help}\n", "| column | type | what it holds |", "|---|---|---|"]
+        parts += [f"| `{column.name}` | {column.type} | {column.help} |" for column in view.columns]
+        parts.append("")
+    return "\n".join(parts).rstrip()
+
+
+def commands() -> str:
+    """Return every command's help."""
+    parts = []
+    context = click.Context(cli, info_name="rollcall")
+    for name in cli.list_commands(context):
+        command = cli.get_command(context, name)
+        assert command is not None
+        text = command.get_help(click.Context(command, info_name=name, parent=context, terminal_width=100))
+        parts.append(f"### `rollcall {name}`\n\n```text\n{text}\n```\n")
+    return "\n".join(parts).rstrip()
+
+
+def words() -> str:
+    """Return the everyday words and the fields of the search language."""
+    rows = ["| words | ages | gender |", "|---|---|---|"]
+    for who, text in WORDS:
+        span = (
+            "any"
+            if (who.low, who.high) == (0, 100)
+            else f"{who.low} to {who.high}"
+            if who.high < 100
+            else f"from {who.low}"
+        )
+        rows.append(f"| {', '.join(text.split())} | {span} | {who.gender or 'any'} |")
+    rows += ["", "| field | takes |", "|---|---|"]
+    rows += [f"| `{name}:` | {text.replace('|', chr(92) + '|')} |" for name, text in FIELDS.items()]
+    return "\n".join(rows)
+
+
+def manifest_settings() -> str:
+    """Return the settings as they stand in plugin.toml."""
+    lines = []
+    for info in settings.describe():
+        default = list(info.default) if isinstance(info.default, tuple) else info.default
+        lines += ["[[settings]]", f'name = "{info.name}"', f'type = "{info.type}"']
+        lines += [f"default = {json.dumps(default)}", f"help = {json.dumps(info.help)}", ""]
+    return "\n".join(lines).rstrip()
+
+
+PARTS = {
+    "settings": settings_table,
+    "views": views,
+    "commands": commands,
+    "words": words,
+    "manifest settings": manifest_settings,
+}
+FILES = ("docs/settings.md", "docs/host-guide.md", "docs/commands.md", "docs/search.md", "plugin.toml")
+
+
+def rewritten(text: str) -> str:
+    """Return a file's text with its made parts made anew."""
+
+    def replace(match: re.Match[str]) -> str:
+        return f"{match[1]}\n{PARTS[match[2]]()}\n{match[4]}"
+
+    pattern = r"((?:<!--|#) made from the code: ([a-z ]+?)(?: -->)?)\n(.*?)((?:<!--|#) end(?: -->)?$)"
+    return re.sub(pattern, replace, text, flags=re.DOTALL | re.MULTILINE)
+
+
+def main() -> int:
+    """Write the files; with --check only say which are not up to date."""
+    stale = []
+    for name in FILES:
+        path = ROOT / name
+        before = path.read_text(encoding="utf-8")
+        after = rewritten(before)
+        if after != before:
+            stale.append(name)
+            if "--check" not in sys.argv:
+                path.write_text(after, encoding="utf-8")
+    print("\n".join(stale) or "all up to date")
+    return 1 if stale and "--check" in sys.argv else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
