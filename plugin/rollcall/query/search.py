@@ -112,8 +112,8 @@ def _statement(term: Term, min_probability: float) -> tuple[str, dict[str, objec
     """Return the statement, unordered, that gives photo, path and probability of all that are meant."""
     sql = Sql()
     needs = term.needs()
-    if isinstance(term, People) and term.who.group is not None:
-        # The everyday case reads the answer off one index.
+    if isinstance(term, People) and term.who.group is not None and min_probability > 0:
+        # The everyday case reads the answer off one index, which has no line for what is certainly not there.
         where = f"d.name = {sql.bind(term.who.group)} AND d.at_least = {sql.bind(term.count)}"
         return (
             "SELECT p.photo_id AS photo_id, p.full_path AS path, d.probability AS probability\n"

@@ -140,6 +140,8 @@ def open_database(text_or_path: str, *, read_only: bool = False, backups: int = 
                 raise StoreError(shown, f"its folder cannot be made ({error.strerror})") from error
     try:
         engine = create_engine(url, **options)
+    except ArgumentError as error:
+        raise StoreError(shown, f"no such kind of database is known ({error}); give a URL of SQLAlchemy's") from error
     except ImportError as error:
         raise StoreError(shown, f"its driver is not installed ({error.name}); install it with pip") from error
     if url.get_backend_name() == "sqlite":

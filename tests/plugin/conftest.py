@@ -1,0 +1,51 @@
+"""A database, and a library of drawn photos with an analyser that finds what was drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from blobs import BlobAnalyzer
+
+from rollcall import events
+from rollcall.indexer import Indexer
+from rollcall.settings import Settings
+from rollcall.store.database import Database, open_database
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    opened = open_database(str(tmp_path / "data" / "rollcall.db"))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def analyzer() -> BlobAnalyzer:
+    return BlobAnalyzer()
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Path:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def told() -> list[events.Event]:
+    return []
+
+
+@pytest.fixture
+def make_indexer(database: Database, analyzer: BlobAnalyzer, told: list[events.Event]) -> Callable[..., Indexer]:
+    def make(settings: Settings | None = None) -> Indexer:
+        return Indexer(database, analyzer, settings or Settings(), told.append)
+
+    return make
+
+
+@pytest.fixture
+def indexer(make_indexer: Callable[..., Indexer]) -> Indexer:
+    return make_indexer()
