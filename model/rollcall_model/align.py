@@ -88,7 +88,7 @@ def central_landmarks(height: int, width: int) -> Float32[np.ndarray, "5 2"]:
     return (TEMPLATE * side + low).astype(np.float32)
 
 
-def central_box(height: int, width: int) -> Float32[np.ndarray, "4"]:
+def central_box(height: int, width: int) -> Float32[np.ndarray, 4]:
     """Return the box of such a face: left, top, right, bottom in pixels, inside the picture."""
     points = central_landmarks(height, width)
     centre, reach = points.mean(axis=0), np.ptp(points[:2, 0])

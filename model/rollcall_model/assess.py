@@ -35,9 +35,7 @@ class Pairs(NamedTuple):
     fold: Int[np.ndarray, " m"]
 
 
-def by_band(
-    band: Int[np.ndarray, " n"], of: Callable[[Bool[np.ndarray, " n"]], dict[str, Any]]
-) -> dict[str, Any]:
+def by_band(band: Int[np.ndarray, " n"], of: Callable[[Bool[np.ndarray, " n"]], dict[str, Any]]) -> dict[str, Any]:
     """Return what `of` makes of the faces of each band of ages that has any."""
     return {name: of(band == i) for i, name in enumerate(BANDS) if (band == i).any()}
 
@@ -141,9 +139,7 @@ def protocol(embedding: Float[np.ndarray, "n d"], pairs: Pairs) -> dict[str, Any
         "folds": len(folds),
         "accuracy": float(np.mean(folds)),
         "deviation": float(np.std(folds)),
-        "tar": {
-            f"{far:g}": float((genuine > measures.threshold_at_far(impostors, far)).mean()) for far in FARS
-        },
+        "tar": {f"{far:g}": float((genuine > measures.threshold_at_far(impostors, far)).mean()) for far in FARS},
     }
 
 
@@ -176,9 +172,7 @@ def all_pairs(embedding: Float[np.ndarray, "n d"], identity: np.ndarray) -> dict
     return result
 
 
-def strangers(
-    embedding: Float[np.ndarray, "n d"], years: Float[np.ndarray, " n"], threshold: float
-) -> dict[str, Any]:
+def strangers(embedding: Float[np.ndarray, "n d"], years: Float[np.ndarray, " n"], threshold: float) -> dict[str, Any]:
     """Return how often two faces of one band of ages, taken to be two people, are more alike than `threshold`."""
 
     def taken_for_one(mine: Bool[np.ndarray, " n"]) -> dict[str, Any]:

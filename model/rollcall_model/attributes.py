@@ -145,7 +145,9 @@ class AttributeNet(nnx.Module):
             if number:
                 before = 4 * config.widths[number - 1]
                 steps.append(Normed(_init(rngs, (before, width), before), folded))
-            stages.append(nnx.List([Block(width, config.kernels[number], config.expansion, folded, rngs) for _ in range(depth)]))
+            stages.append(
+                nnx.List([Block(width, config.kernels[number], config.expansion, folded, rngs) for _ in range(depth)])
+            )
         self.stages = nnx.List(stages)
         self.steps = nnx.List(steps)
         last = config.widths[-1]
@@ -209,10 +211,7 @@ def fold(net: AttributeNet) -> AttributeNet:
 def flat(net: nnx.Module, kind: Any = nnx.Param) -> dict[str, np.ndarray]:
     """Return the network's variables of one kind by their dotted names."""
     state = nnx.state(net, kind)
-    return {
-        ".".join(str(part) for part in path): np.asarray(leaf[...])
-        for path, leaf in nnx.to_flat_state(state)
-    }
+    return {".".join(str(part) for part in path): np.asarray(leaf[...]) for path, leaf in nnx.to_flat_state(state)}
 
 
 def unflat(net: nnx.Module, arrays: dict[str, np.ndarray], kind: Any = nnx.Param, path: Path | str = "") -> None:
@@ -252,7 +251,7 @@ def calibration_of(facts: Mapping[str, Any]) -> Calibration:
     """Return the calibration that the weights' facts hold, or one that changes nothing."""
     stored = facts.get("calibration", {})
     known = {name: stored[name] for name in Calibration._fields if name in stored}
-    return Calibration(**{name: tuple(v) if isinstance(v, list) else v for name, v in known.items()})
+    return Calibration(**{name: tuple(v) if isinstance(v, list) else v for name, v in known.items()})  # type: ignore[arg-type]
 
 
 def calibrated(out: Outputs, calibration: Calibration) -> tuple[Float[Array, "n 101"], Float[Array, " n"]]:
@@ -277,7 +276,7 @@ def load_net(path: Path) -> tuple[AttributeNet, dict[str, Any]]:
         If the weights are missing or do not fit.
     """
     arrays, facts = checkpoint.load(path)
-    config = AttributeConfig(**{k: tuple(v) if isinstance(v, list) else v for k, v in facts["config"].items()})
+    config = AttributeConfig(**{k: tuple(v) if isinstance(v, list) else v for k, v in facts["config"].items()})  # type: ignore[arg-type]
     net = AttributeNet(config, nnx.Rngs(0), folded=True)
     unflat(net, arrays, path=path)
     return net, facts
@@ -336,7 +335,9 @@ class AttributeModel:
             parts.append(self._run(part))
             start += size
         if not parts:
-            return Attributes(np.zeros((0, AGES), np.float32), np.zeros(0, np.float32), np.zeros((0, EMBEDDING), np.float32))
+            return Attributes(
+                np.zeros((0, AGES), np.float32), np.zeros(0, np.float32), np.zeros((0, EMBEDDING), np.float32)
+            )
         age, female, embedding = (
             np.concatenate([np.asarray(part[i]) for part in parts])[: len(crops)] for i in range(3)
         )

@@ -29,7 +29,7 @@ def augment(
     face = np.clip(values, 0, 255).astype(np.uint8)
     if rng.random() < 0.20 * strength:
         _, data = cv2.imencode(".jpg", face, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(15, 75))])
-        face = cv2.imdecode(data, cv2.IMREAD_COLOR)
+        face = cv2.imdecode(data, cv2.IMREAD_COLOR)  # type: ignore[assignment]
     if rng.random() < 0.20 * strength:
         face = _covered(face, rng)
     return face

@@ -73,7 +73,7 @@ class Detector:
 
             def forward(pixels: jax.Array) -> Any:
                 def run(x: jax.Array) -> Any:
-                    return nnx.merge(graph, state)(mtcnn.normalise(x))  # type: ignore[operator]
+                    return nnx.merge(graph, state)(mtcnn.normalise(x))
 
                 if each and layers.on_cpu():
                     return jax.lax.map(lambda x: jax.tree.map(lambda y: y[0], run(x[None])), pixels)
@@ -109,9 +109,7 @@ class Detector:
                 result.append(faces)
                 continue
             ratio = np.array([image.shape[1] / small.shape[1], image.shape[0] / small.shape[0]], np.float32)
-            result.append(
-                Detections(faces.boxes * np.tile(ratio, 2), faces.scores, faces.landmarks * ratio)
-            )
+            result.append(Detections(faces.boxes * np.tile(ratio, 2), faces.scores, faces.landmarks * ratio))
         return result
 
     def _reduce(self, image: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h w 3"]:
@@ -133,9 +131,7 @@ class Detector:
         pieces, count = pyramid.pack(levels, *PAGE)
         pages = pyramid.draw(levels, pieces, -(-count // self._pages) * self._pages, *PAGE)
         # All calls are sent off before the first answer is waited for.
-        answers = [
-            self._pnet(pages[start : start + self._pages]) for start in range(0, len(pages), self._pages)
-        ]
+        answers = [self._pnet(pages[start : start + self._pages]) for start in range(0, len(pages), self._pages)]
         probabilities = np.concatenate([np.asarray(p) for p, _ in answers])
         offsets = np.concatenate([np.asarray(o) for _, o in answers])
         by_level: dict[int, list[Candidates]] = {}
@@ -171,9 +167,7 @@ class Detector:
         seen = probabilities[piece.page, top : top + rows, left : left + columns]
         row, column = np.nonzero(seen >= self.config.thresholds[0])
         low = np.stack([column * stride + piece.left, row * stride + piece.top], axis=1)
-        boxes = np.concatenate(
-            [np.floor((low + 1) / level.scale), np.floor((low + window) / level.scale)], axis=1
-        )
+        boxes = np.concatenate([np.floor((low + 1) / level.scale), np.floor((low + window) / level.scale)], axis=1)
         return Candidates(
             np.full(len(row), level.image),
             boxes.astype(np.float32),
@@ -205,17 +199,13 @@ class Detector:
         landmarks = np.stack([points[:, :5], points[:, 5:]], axis=2) * size + low - 1
         # From here on pixels are areas with their centres at one half.
         landmarks += 0.5
-        some = some._replace(
-            scores=probability, boxes=bx.regress(some.boxes, offsets, extra=1).astype(np.float32)
-        )
+        some = some._replace(scores=probability, boxes=bx.regress(some.boxes, offsets, extra=1).astype(np.float32))
         result = []
         for index in range(len(sums)):
             mine = np.flatnonzero((some.image == index) & (probability > self.config.thresholds[2]))
             mine = mine[bx.nms(some.boxes[mine], some.scores[mine], 0.7, "min")]
             result.append(
-                Detections(
-                    some.boxes[mine], some.scores[mine].astype(np.float32), landmarks[mine].astype(np.float32)
-                )
+                Detections(some.boxes[mine], some.scores[mine].astype(np.float32), landmarks[mine].astype(np.float32))
             )
         return result
 
@@ -242,7 +232,7 @@ class Detector:
 
     def _run(
         self, run: Callable[..., Any], crops: Float32[np.ndarray, "n s s 3"], buckets: tuple[int, int]
-    ) -> tuple[Float32[np.ndarray, "n *d"], ...]:
+    ) -> tuple[Float32[np.ndarray, n * d], ...]:
         """Run a network over crops in buckets of fixed size, the last one filled up."""
         small, large = (bucket * self._devices for bucket in buckets)
         answers, start = [], 0
@@ -255,8 +245,7 @@ class Detector:
             answers.append(run(part))
             start += size
         return tuple(
-            np.concatenate([np.asarray(answer[i]) for answer in answers])[: len(crops)]
-            for i in range(len(answers[0]))
+            np.concatenate([np.asarray(answer[i]) for answer in answers])[: len(crops)] for i in range(len(answers[0]))
         )
 
 

@@ -108,9 +108,7 @@ def _years(text: str) -> tuple[int, int] | None:
 
 def shared_samples(folder: Path) -> list[Sample]:
     """Return the samples of the sets in `folder`: utkface, lfw and celeba, each a table and a tar."""
-    return [
-        sample for name in ("utkface", "lfw", "celeba") for sample in read_csv(folder / f"{name}-dev.csv", name)
-    ]
+    return [sample for name in ("utkface", "lfw", "celeba") for sample in read_csv(folder / f"{name}-dev.csv", name)]
 
 
 def shared_opener(folder: Path) -> Callable[[Sample], bytes]:
@@ -170,7 +168,7 @@ def prepare(
             data = [np.frombuffer(read(sample), np.uint8) for sample in part]
             pictures = [
                 picture[..., ::-1].copy()
-                for picture in threads.map(lambda d: cv2.imdecode(d, cv2.IMREAD_COLOR), data)
+                for picture in threads.map(lambda d: cv2.imdecode(d, cv2.IMREAD_COLOR), data)  # type: ignore[index]
             ]
             for offset, (sample, picture, found) in enumerate(zip(part, pictures, detect(pictures), strict=True)):
                 height, width = picture.shape[:2]
@@ -190,7 +188,7 @@ def prepare(
 def load(folder: Path, teacher: Path | None = None) -> Faces:
     """Return what `prepare` stored; `teacher` is the archive of the teacher's embeddings."""
     rows = [json.loads(line) for line in (folder / "samples.jsonl").read_text().splitlines()]
-    samples = [Sample(*row[:3], tuple(row[3]) if row[3] else None, *row[4:7]) for row in rows]
+    samples = [Sample(*row[:3], tuple(row[3]) if row[3] else None, *row[4:7]) for row in rows]  # type: ignore[call-arg]
     wanted = np.zeros((len(rows), 2, 128), np.float32)
     if teacher is not None:
         with np.load(io.BytesIO(teacher.read_bytes())) as archive:

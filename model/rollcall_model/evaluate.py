@@ -41,9 +41,7 @@ def central(faces: data.Faces, rows: np.ndarray, size: int) -> UInt8[np.ndarray,
     return np.stack([cv2.resize(crop, (size, size), interpolation=cv2.INTER_AREA) for crop in part])
 
 
-def attribute_scores(
-    age: np.ndarray, p_female: np.ndarray, years: np.ndarray, female: np.ndarray
-) -> dict[str, float]:
+def attribute_scores(age: np.ndarray, p_female: np.ndarray, years: np.ndarray, female: np.ndarray) -> dict[str, float]:
     """Return the scores of age distributions (n, 101) and probabilities against true years and genders."""
     error = np.abs(measures.expectation(age) - years)
     child = years < CHILD_BELOW
@@ -82,9 +80,7 @@ def quick(weights: Path, faces: data.Faces, folder: Path | None = None) -> dict[
     rows = faces.where(split="val")
     labelled = rows[faces.ages[rows, 0] != data.UNKNOWN]
     found = model(central(faces, labelled, model.size))
-    scores = attribute_scores(
-        found.age, found.p_female, faces.ages[labelled].mean(axis=1), faces.female[labelled]
-    )
+    scores = attribute_scores(found.age, found.p_female, faces.ages[labelled].mean(axis=1), faces.female[labelled])
     others = np.setdiff1d(rows, labelled)
     if len(others):
         embedding = model(central(faces, others, model.size)).embedding
@@ -93,11 +89,7 @@ def quick(weights: Path, faces: data.Faces, folder: Path | None = None) -> dict[
         identities = np.array([faces.samples[row].identity for row in others])
         scores["pairs_auc"] = _pairs_auc(embedding, identities)
         if folder is not None and (folder / PAIRS).exists():
-            names = {
-                faces.samples[row].file: i
-                for i, row in enumerate(others)
-                if faces.samples[row].source == "lfw"
-            }
+            names = {faces.samples[row].file: i for i, row in enumerate(others) if faces.samples[row].source == "lfw"}
             scores["lfw"] = pair_scores(folder, names, embedding)
     return {name: round(value, 4) for name, value in scores.items()}
 
@@ -170,13 +162,17 @@ def evaluate(
         result["age"], result["child"] = assess.ages(said), assess.child(said)
         if (said.female >= 0).any():
             result["gender"] = assess.gender(said)
-    if len(known):
-        result["identity"] = _identity(model, faces, known, folder)
-        threshold = next(iter(result["identity"]["sets"].values()))["all_pairs"]["threshold"]["0.001"]
-        result["identity"]["children"] = {
-            "note": CHILDREN_NOTE,
-            "threshold": threshold,
-            "strangers": assess.strangers(embedding, faces.ages[aged, 0].astype(np.float64), threshold),
+    sets = _identity(model, faces, known, folder)
+    if sets:
+        threshold = next(iter(sets.values()))["all_pairs"]["threshold"]["0.001"]
+        years = faces.ages[aged, 0].astype(np.float64)
+        result["identity"] = {
+            "sets": sets,
+            "children": {
+                "note": CHILDREN_NOTE,
+                "threshold": threshold,
+                "strangers": assess.strangers(embedding, years, threshold),
+            },
         }
     return result
 
@@ -194,15 +190,15 @@ def _about(weights: Path, model: AttributeModel) -> dict[str, Any]:
     }
 
 
-def _identity(
-    model: AttributeModel, faces: data.Faces, rows: np.ndarray, folder: Path | None
-) -> dict[str, Any]:
+def _identity(model: AttributeModel, faces: data.Faces, rows: np.ndarray, folder: Path | None) -> dict[str, Any]:
     """Return, for each set with identities, the scores of the network and of the teacher it learnt from."""
     sets: dict[str, Any] = {}
     # LFW first: its threshold is the one that the other comparisons use.
     for source in sorted({faces.samples[row].source for row in rows}, key=lambda name: (name != "lfw", name)):
         mine = np.array([row for row in rows if faces.samples[row].source == source], np.int64)
         identity = np.array([faces.samples[row].identity for row in mine])
+        if not 1 < len(np.unique(identity)) < len(identity):
+            continue  # neither pairs of one person nor pairs of two can be missing
         embeddings = {"network": model(central(faces, mine, model.size)).embedding}
         if np.abs(faces.teacher[mine, 0]).sum(axis=1).min() > 0:
             embeddings["teacher"] = faces.teacher[mine, 0]
@@ -216,22 +212,16 @@ def _identity(
                 of_one["protocol"] = assess.protocol(embedding, pairs)
             scores |= of_one if name == "network" else {name: of_one}
         sets[source] = scores
-    return {"sets": sets}
+    return sets
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Evaluate weights from the command line."""
     parser = argparse.ArgumentParser(prog="python -m rollcall_model.evaluate", description=__doc__)
-    parser.add_argument(
-        "--data", type=Path, required=True, help="Folder of the sets: pairs and teacher's embeddings."
-    )
-    parser.add_argument(
-        "--crops", type=Path, required=True, help="Folder of the aligned crops that training made."
-    )
+    parser.add_argument("--data", type=Path, required=True, help="Folder of the sets: pairs and teacher's embeddings.")
+    parser.add_argument("--crops", type=Path, required=True, help="Folder of the aligned crops that training made.")
     parser.add_argument("--weights", type=Path, help="The weights; default: those that are installed.")
-    parser.add_argument(
-        "--out", type=Path, required=True, help="Folder for report.json, report.md and the plots."
-    )
+    parser.add_argument("--out", type=Path, required=True, help="Folder for report.json, report.md and the plots.")
     parser.add_argument("--set", dest="source", help="Evaluate on this set only (a cross-set check).")
     parser.add_argument("--split", default="val", help="train, val, or all; default: val.")
     given = parser.parse_args(arguments)
@@ -239,7 +229,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     teacher = given.data / TEACHER
     faces = data.load(given.crops, teacher if teacher.exists() else None)
     split = None if given.split == "all" else given.split
-    result = evaluate(given.weights or attributes.weights.PATH, faces, given.data, given.source, split)
+    result = evaluate(given.weights or attributes.weights.PATH, faces, given.data, given.source, split)  # type: ignore[attr-defined]
     given.out.mkdir(parents=True, exist_ok=True)
     (given.out / "report.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     text = report.write(result, given.out)

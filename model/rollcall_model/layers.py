@@ -30,9 +30,7 @@ def conv_matmul(x: Float[Array, "n h w c"], kernel: Float[Array, "kh kw c o"]) -
     """Convolve without padding as one matrix product over gathered patches (for small images)."""
     kh, kw, c, o = kernel.shape
     height, width = x.shape[1] - kh + 1, x.shape[2] - kw + 1
-    patches = jnp.concatenate(
-        [x[:, i : i + height, j : j + width, :] for i in range(kh) for j in range(kw)], axis=-1
-    )
+    patches = jnp.concatenate([x[:, i : i + height, j : j + width, :] for i in range(kh) for j in range(kw)], axis=-1)
     return patches @ kernel.reshape(kh * kw * c, o)
 
 
@@ -40,11 +38,7 @@ def block_kernel(kernel: Float[Array, "3 3 c o"]) -> Float[Array, "p q"]:
     """Return the 3x3 kernel spread over a 4x4 patch for each of its 2x2 outputs: (16 c, 4 o)."""
     _, _, c, o = kernel.shape
     spread = jnp.stack(
-        [
-            jnp.pad(kernel, ((i, 1 - i), (j, 1 - j), (0, 0), (0, 0)))
-            for i in range(2)
-            for j in range(2)
-        ],
+        [jnp.pad(kernel, ((i, 1 - i), (j, 1 - j), (0, 0), (0, 0))) for i in range(2) for j in range(2)],
         axis=3,
     )
     return spread.reshape(16 * c, 4 * o)
@@ -60,9 +54,7 @@ def conv_blocks(x: Float[Array, "n h w c"], kernel: Float[Array, "3 3 c o"]) -> 
     n, h, w, c = x.shape
     # A patch is read as 2x2 cells of 2x2 pixels, so that only four slices are concatenated.
     cells = x.reshape(n, h // 2, 2, w // 2, 2, c).transpose(0, 1, 3, 2, 4, 5).reshape(n, h // 2, w // 2, 4 * c)
-    patches = jnp.concatenate(
-        [cells[:, :-1, :-1], cells[:, :-1, 1:], cells[:, 1:, :-1], cells[:, 1:, 1:]], axis=-1
-    )
+    patches = jnp.concatenate([cells[:, :-1, :-1], cells[:, :-1, 1:], cells[:, 1:, :-1], cells[:, 1:, 1:]], axis=-1)
     # The kernel's rows are put in the order of the cells: (cell row, cell column, row, column, c).
     spread = block_kernel(kernel).reshape(2, 2, 2, 2, c, 4 * o).transpose(0, 2, 1, 3, 4, 5)
     return (patches @ spread.reshape(16 * c, 4 * o)).reshape(n, h // 2 - 1, w // 2 - 1, 4, o)
@@ -110,9 +102,7 @@ def depthwise(x: Float[Array, "n h w c"], kernel: Float[Array, "k k c"]) -> Floa
     height, width = x.shape[1:3]
     margin = size // 2
     padded = jnp.pad(x, ((0, 0), (margin, margin), (margin, margin), (0, 0)))
-    parts = [
-        padded[:, i : i + height, j : j + width, :] * kernel[i, j] for i in range(size) for j in range(size)
-    ]
+    parts = [padded[:, i : i + height, j : j + width, :] * kernel[i, j] for i in range(size) for j in range(size)]
     total = parts[0]
     for part in parts[1:]:
         total = total + part

@@ -65,9 +65,7 @@ def band_of(years: Float[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
     return np.digitize(np.rint(years), starts) - 1
 
 
-def reliability(
-    p: Float[np.ndarray, " n"], truth: Bool[np.ndarray, " n"], bins: int = BINS
-) -> list[dict[str, float]]:
+def reliability(p: Float[np.ndarray, " n"], truth: Bool[np.ndarray, " n"], bins: int = BINS) -> list[dict[str, float]]:
     """Return, for equally wide bins of probability that are not empty, what was said and what was true."""
     number = np.minimum((np.asarray(p) * bins).astype(int), bins - 1)
     return [
@@ -79,9 +77,7 @@ def reliability(
 
 def calibration_error(p: Float[np.ndarray, " n"], truth: Bool[np.ndarray, " n"], bins: int = BINS) -> float:
     """Return the expected calibration error: the mean gap between said and true, over the faces (ECE)."""
-    return float(
-        sum(line["n"] * abs(line["said"] - line["true"]) for line in reliability(p, truth, bins)) / len(p)
-    )
+    return float(sum(line["n"] * abs(line["said"] - line["true"]) for line in reliability(p, truth, bins)) / len(p))
 
 
 def average_precision(scores: Float[np.ndarray, " n"], truth: Bool[np.ndarray, " n"]) -> float:
@@ -120,9 +116,7 @@ def threshold_at_far(impostors: Float[np.ndarray, " n"], far: float) -> float:
     return float(np.partition(impostors, len(impostors) - 1 - allowed)[len(impostors) - 1 - allowed])
 
 
-def verification(
-    scores: Float[np.ndarray, " n"], same: Bool[np.ndarray, " n"], folds: Int[np.ndarray, " n"]
-) -> float:
+def verification(scores: Float[np.ndarray, " n"], same: Bool[np.ndarray, " n"], folds: Int[np.ndarray, " n"]) -> float:
     """Return the accuracy of same/different by LFW's protocol: each fold's threshold is found on the others."""
     return float(np.mean(fold_accuracies(scores, same, folds)))
 

@@ -123,9 +123,7 @@ class RNet(nnx.Module):
     def __call__(self, x: Float[Array, "n 24 24 3"]) -> tuple[Float[Array, " n"], Float[Array, "n 4"]]:
         """Return probabilities and offsets."""
         x = layers.max_pool(_first(self.conv1)(x), 3)
-        x = jax.lax.reduce_window(
-            _small(self.conv2)(x), -jnp.inf, jax.lax.max, (1, 3, 3, 1), (1, 2, 2, 1), "VALID"
-        )
+        x = jax.lax.reduce_window(_small(self.conv2)(x), -jnp.inf, jax.lax.max, (1, 3, 3, 1), (1, 2, 2, 1), "VALID")
         x = _small(self.conv3)(x).reshape(-1, 576)
         x = layers.prelu(self.dense(x), self.slope[...])
         return _face(self.score(x)), self.offsets(x)
@@ -150,9 +148,7 @@ class ONet(nnx.Module):
     ) -> tuple[Float[Array, " n"], Float[Array, "n 4"], Float[Array, "n 10"]]:
         """Return probabilities, offsets, and five x followed by five y as fractions of the crop."""
         x = layers.max_pool(_first(self.conv1)(x), 3)
-        x = jax.lax.reduce_window(
-            _small(self.conv2)(x), -jnp.inf, jax.lax.max, (1, 3, 3, 1), (1, 2, 2, 1), "VALID"
-        )
+        x = jax.lax.reduce_window(_small(self.conv2)(x), -jnp.inf, jax.lax.max, (1, 3, 3, 1), (1, 2, 2, 1), "VALID")
         x = layers.max_pool(_small(self.conv3)(x), 2)
         x = _small(self.conv4)(x).reshape(-1, 1152)
         x = layers.prelu(self.dense(x), self.slope[...])

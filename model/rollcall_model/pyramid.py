@@ -76,8 +76,7 @@ def _cuts(length: int, limit: int) -> list[tuple[int, int]]:
     parts = -(-windows // ((limit - WINDOW) // STRIDE + 1))
     edges = [windows * part // parts for part in range(parts + 1)]
     return [
-        (STRIDE * low, STRIDE * (high - low) + WINDOW - STRIDE)
-        for low, high in zip(edges, edges[1:], strict=False)
+        (STRIDE * low, STRIDE * (high - low) + WINDOW - STRIDE) for low, high in zip(edges, edges[1:], strict=False)
     ]
 
 

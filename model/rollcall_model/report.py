@@ -71,27 +71,12 @@ def _head(result: dict[str, Any]) -> str:
         return text + "\n\nThese weights are **not calibrated**."
     if "cross_fitted" not in calibration:
         return text
-    before, crossed, applied = (calibration[name] for name in ("before", "cross_fitted", "fitted"))
-    keys = list(crossed)
+    crossed = calibration["cross_fitted"]
     return (
-        text
-        + f"\n\nThe probabilities are calibrated (form: {calibration['form']}), fitted on "
-        + ", ".join(f"{count:,} faces of {name}" for name, count in calibration["faces"].items())
-        + ". Where the pages below measure the calibration on the same faces, they flatter it; the figures of "
-        "the second column do not: each face was scored with what was fitted on *other* faces "
-        "(two halves, crosswise, mean of several divisions).\n\n"
-        + table(
-            ("measure", "without", "cross-fitted", "as stored, on the faces it was fitted on"),
-            [
-                (
-                    name.replace("_", " "),
-                    _number(before[name], 4),
-                    _number(crossed[name], 4),
-                    _number(applied[name], 4),
-                )
-                for name in keys
-            ],
-        )
+        text + f"\n\nThe probabilities are calibrated, fitted on {calibration['faces']:,} of these faces, so that the "
+        "sections below flatter the calibration. These figures do not: each half of the faces was scored with "
+        "what was fitted on the other.\n\n"
+        + table(("measure", "cross-fitted"), [(name, _number(value)) for name, value in crossed.items()])
     )
 
 
@@ -137,20 +122,16 @@ def _age(section: dict[str, Any]) -> str:
 
 def _child(section: dict[str, Any]) -> str:
     half = section["at_one_half"]
-    return (
-        "## Child (below 13) or not\n\n"
-        f"{section['children']:,} children among {section['n']:,} faces.\n\n"
-        + table(
-            ("measure", "figure"),
-            [
-                ("average precision", _number(section["average_precision"], 4)),
-                ("recall at 95 % precision", _percent(section["recall_at_95_precision"])),
-                ("its threshold of `p_child`", _number(section["threshold_at_95_precision"])),
-                ("precision where `p_child` > 0.5", _percent(half["precision"])),
-                ("recall where `p_child` > 0.5", _percent(half["recall"])),
-                ("calibration error (ECE, 15 bins)", _number(section["ece"], 4)),
-            ],
-        )
+    return f"## Child (below 13) or not\n\n{section['children']:,} children among {section['n']:,} faces.\n\n" + table(
+        ("measure", "figure"),
+        [
+            ("average precision", _number(section["average_precision"], 4)),
+            ("recall at 95 % precision", _percent(section["recall_at_95_precision"])),
+            ("its threshold of `p_child`", _number(section["threshold_at_95_precision"])),
+            ("precision where `p_child` > 0.5", _percent(half["precision"])),
+            ("recall where `p_child` > 0.5", _percent(half["recall"])),
+            ("calibration error (ECE, 15 bins)", _number(section["ece"], 4)),
+        ],
     )
 
 
@@ -167,9 +148,7 @@ def _gender(section: dict[str, Any]) -> str:
     gap = section["gap"]
     return (
         "## Gender\n\n"
-        + table(
-            ("faces", "n", "right"), [(name, f"{line['n']:,}", _ranged(line)) for name, line in lines.items()]
-        )
+        + table(("faces", "n", "right"), [(name, f"{line['n']:,}", _ranged(line)) for name, line in lines.items()])
         + (
             f"\n\n**The gap:** from 13, faces labelled {gap['worst']} are {gap['points']:.1f} percentage points "
             f"less often right than those labelled {gap['best']}."
@@ -261,9 +240,7 @@ def draw(result: dict[str, Any], folder: Path) -> list[str] | None:
 
 def _draw_age(section: dict[str, Any], left: Any, right: Any) -> None:
     bands = section["bands"]
-    left.bar(
-        list(bands), [line["mae"] for line in bands.values()], yerr=[x["mae_reach"] for x in bands.values()]
-    )
+    left.bar(list(bands), [line["mae"] for line in bands.values()], yerr=[x["mae_reach"] for x in bands.values()])
     left.set(title="Error of the age", xlabel="true age", ylabel="mean absolute error, years")
     for label, name, shift in (
         ("by true age", "by_true_age", -0.1),
@@ -286,9 +263,7 @@ def _draw_age(section: dict[str, Any], left: Any, right: Any) -> None:
 def _draw_reliability(lines: list[dict[str, float]], ece: float, name: str, axes: Any) -> None:
     axes.plot([0, 1], [0, 1], color="grey", linestyle="--")
     total = sum(line["n"] for line in lines)
-    axes.scatter(
-        [x["said"] for x in lines], [x["true"] for x in lines], s=[20 + 400 * x["n"] / total for x in lines]
-    )
+    axes.scatter([x["said"] for x in lines], [x["true"] for x in lines], s=[20 + 400 * x["n"] / total for x in lines])
     axes.set(title=f"{name}: said and true (ECE {ece:.3f})", xlabel=f"said {name}", ylabel="true share")
 
 

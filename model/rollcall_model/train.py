@@ -11,7 +11,7 @@ import json
 import queue
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -51,6 +51,7 @@ class TrainConfig(NamedTuple):
     gender_smoothing: float = 0.03
     identity_weight: float = 2.0
     relation_weight: float = 4.0
+    trust: float = 0.5  # how much of a target is what earlier networks said, where there are any
     seed: int = 0
 
 
@@ -66,6 +67,9 @@ class Batch(NamedTuple):
     female: np.ndarray  # float32 (n, 2)
     teacher: np.ndarray  # float32 (n, 128); of a blend, the direction between
     share: np.ndarray  # float32 (n,)
+    # What earlier networks said of the face (of a blend, blended): distributions (n, 101) and P(female) (n,).
+    told_age: np.ndarray
+    told_female: np.ndarray
 
 
 class State(NamedTuple):
@@ -87,7 +91,29 @@ def sampling(faces: data.Faces, rows: np.ndarray, balance: float) -> np.ndarray:
     return np.asarray(weight / weight.sum())
 
 
-def batches(faces: data.Faces, config: TrainConfig, size: int, start: int) -> Iterator[Batch]:
+def told_by(weights: Sequence[Path], faces: data.Faces) -> tuple[np.ndarray, np.ndarray]:
+    """Return what earlier networks say of all faces, averaged over networks and mirror images.
+
+    A label may be wrong and a network may have learnt it by heart; the mean of several is softer than either
+    (self-distillation, Furlanello et al. 2018). Distributions (n, 101) and P(female) (n,), float32.
+    """
+    rows = np.arange(len(faces.samples))
+    age, female = np.zeros((len(rows), losses.AGES), np.float32), np.zeros(len(rows), np.float32)
+    for path in weights:
+        model = attributes.AttributeModel(path)
+        for start in range(0, len(rows), 512):
+            part = rows[start : start + 512]
+            crops = evaluate.central(faces, part, model.size)
+            for view in (crops, np.ascontiguousarray(crops[:, :, ::-1])):
+                said = model(view)
+                age[part] += said.age / (2 * len(weights))
+                female[part] += said.p_female / (2 * len(weights))
+    return age, female
+
+
+def batches(
+    faces: data.Faces, config: TrainConfig, size: int, start: int, told: tuple[np.ndarray, np.ndarray] | None = None
+) -> Iterator[Batch]:
     """Yield batches from step `start` on; step n's batch depends on the seed and n alone."""
     train = faces.where(split="train")
     labelled = train[faces.ages[train, 0] != data.UNKNOWN]
@@ -118,12 +144,18 @@ def batches(faces: data.Faces, config: TrainConfig, size: int, start: int) -> It
             blend = share[:, None, None, None]
             mixed = share[:, None] * teacher + (1 - share[:, None]) * teacher[second]
             mixed /= np.maximum(np.linalg.norm(mixed, axis=1, keepdims=True), 1e-6)
+            told_age, told_female = np.zeros((len(rows), losses.AGES), np.float32), np.zeros(len(rows), np.float32)
+            if told is not None:
+                told_age = share[:, None] * told[0][rows] + (1 - share[:, None]) * told[0][rows[second]]
+                told_female = share * told[1][rows] + (1 - share) * told[1][rows[second]]
             yield Batch(
                 np.rint(blend * crops + (1 - blend) * crops[second]).astype(np.uint8),
                 np.stack([ages[rows], ages[rows[second]]], 1),
                 np.stack([female[rows], female[rows[second]]], 1),
                 mixed,
                 share,
+                told_age,
+                told_female,
             )
 
 
@@ -165,6 +197,13 @@ def loss_function(out: attributes.Outputs, batch: Batch, config: TrainConfig) ->
     targets = (share[..., None] * bells.reshape(-1, 2, losses.AGES)).sum(1)
     middle = (share * years.mean(-1)).sum(1)
     female = (share * batch.female).sum(1)
+    told = batch.told_age.sum(-1) > 0.5
+    trust = jnp.where(told, jnp.where(has_age, config.trust, 1.0), 0.0)
+    targets = trust[:, None] * batch.told_age + (1 - trust[:, None]) * targets
+    middle = trust * (batch.told_age @ jnp.arange(losses.AGES, dtype=jnp.float32)) + (1 - trust) * middle
+    doubt = jnp.where(told, jnp.where(has_gender, config.trust, 1.0), 0.0)
+    female = doubt * batch.told_female + (1 - doubt) * female
+    has_age, has_gender = has_age | told, has_gender | told
 
     def mean(values: jax.Array, mask: jax.Array) -> jax.Array:
         return jnp.where(mask, values, 0).sum() / jnp.maximum(mask.sum(), 1)
@@ -172,8 +211,8 @@ def loss_function(out: attributes.Outputs, batch: Batch, config: TrainConfig) ->
     parts = {
         "age": mean(losses.age_loss(out.age, targets, middle, config.age_weight), has_age),
         "gender": mean(losses.gender_loss(out.female, female, config.gender_smoothing), has_gender),
-        "identity": mean(losses.identity_loss(out.embedding, batch.teacher), has_teacher),
-        "relation": mean(losses.relation_loss(out.embedding, batch.teacher), has_teacher),
+        "identity": mean(losses.identity_loss(out.embedding, batch.teacher), has_teacher),  # type: ignore[arg-type]
+        "relation": mean(losses.relation_loss(out.embedding, batch.teacher), has_teacher),  # type: ignore[arg-type]
     }
     total = (
         parts["age"]
@@ -190,7 +229,7 @@ class Trainer:
     def __init__(self, net_config: AttributeConfig, config: TrainConfig) -> None:
         self.net_config, self.config = net_config, config
         net = AttributeNet(net_config, nnx.Rngs(config.seed))
-        self.graph, params, stats = nnx.split(net, nnx.Param, nnx.BatchStat)
+        self.graph, params, stats = nnx.split(net, nnx.Param, nnx.BatchStat)  # type: ignore[misc]
         self.count = attributes.parameter_count(net)
         schedule = optax.warmup_cosine_decay_schedule(
             config.rate / 20, config.rate, int(config.steps * config.warm_up), config.steps, config.rate / 500
@@ -204,14 +243,12 @@ class Trainer:
         self.state = State(params, stats, average, self.optimiser.init(params), jnp.zeros((), jnp.int32))
         mesh = runtime.mesh()
         spread = partial(shard_map, mesh=mesh, check_vma=False)
-        self.step = jax.jit(
-            spread(self._step, in_specs=(P(), P("batch")), out_specs=(P(), P())), donate_argnums=0
-        )
+        self.step = jax.jit(spread(self._step, in_specs=(P(), P("batch")), out_specs=(P(), P())), donate_argnums=0)
         self.observe = jax.jit(spread(self._observe, in_specs=(P(), P(), P("batch")), out_specs=P()))
 
     def _step(self, state: State, batch: Batch) -> tuple[State, dict[str, jax.Array]]:
         def loss(params: Any) -> tuple[jax.Array, tuple[Any, dict[str, jax.Array]]]:
-            net = nnx.merge(self.graph, params, state.stats, copy=True)
+            net = nnx.merge(self.graph, params, state.stats, copy=True)  # type: ignore[has-type]
             out = net(batch.crops.astype(jnp.float32), train=True)
             total, parts = loss_function(out, batch, self.config)
             return total, (nnx.state(net, nnx.BatchStat), parts)
@@ -226,7 +263,7 @@ class Trainer:
         return State(params, stats, ema, optimiser, state.step + 1), parts
 
     def _observe(self, params: Any, stats: Any, batch: Batch) -> Any:
-        net = nnx.merge(self.graph, params, stats, copy=True)
+        net = nnx.merge(self.graph, params, stats, copy=True)  # type: ignore[has-type]
         net(batch.crops.astype(jnp.float32), train=True)
         return jax.lax.pmean(nnx.state(net, nnx.BatchStat), "batch")
 
@@ -238,7 +275,7 @@ class Trainer:
         stats = self.state.stats
         for _, batch in zip(range(count), source, strict=False):
             stats = self.observe(self.state.ema, stats, batch)
-        net: AttributeNet = nnx.merge(self.graph, self.state.ema, stats)
+        net: AttributeNet = nnx.merge(self.graph, self.state.ema, stats)  # type: ignore[has-type]
         return net
 
 
@@ -252,8 +289,13 @@ def load_state(path: Path, like: State) -> State:
     """Return what `save_state` wrote, in the form of `like`."""
     leaves, _ = checkpoint.load(path)
     old, tree = jax.tree.flatten(like)
+    # A lone number comes back from the file as a row of one.
+    leaves = {
+        name: leaf.reshape(()) if leaf.size == 1 and not np.shape(old[int(name)]) else leaf
+        for name, leaf in leaves.items()
+    }
     checkpoint.check(path, {f"{i:05d}": np.shape(leaf) for i, leaf in enumerate(old)}, leaves)
-    return jax.tree.unflatten(tree, [jnp.asarray(leaves[f"{i:05d}"]) for i in range(len(old))])  # type: ignore[no-any-return]
+    return jax.tree.unflatten(tree, [jnp.asarray(leaves[f"{i:05d}"]) for i in range(len(old))])
 
 
 def export(path: Path, net: AttributeNet, facts: dict[str, Any]) -> None:
@@ -261,7 +303,18 @@ def export(path: Path, net: AttributeNet, facts: dict[str, Any]) -> None:
     checkpoint.save(path, attributes.flat(attributes.fold(net)), {**facts, "config": net.config._asdict()})
 
 
-def train(faces: data.Faces, out: Path, net_config: AttributeConfig, config: TrainConfig, every: int, resume: bool, folder: Path | None = None) -> None:
+def train(
+    faces: data.Faces,
+    out: Path,
+    net_config: AttributeConfig,
+    config: TrainConfig,
+    every: int,
+    resume: bool,
+    folder: Path | None = None,
+    *,
+    first_state: Path | None = None,
+    teachers: Sequence[Path] = (),
+) -> None:
     """Train; write RUN/state.safetensors, RUN/best.safetensors and a line to RUN/log.jsonl every `every` steps."""
     out.mkdir(parents=True, exist_ok=True)
     trainer = Trainer(net_config, config)
@@ -270,10 +323,18 @@ def train(faces: data.Faces, out: Path, net_config: AttributeConfig, config: Tra
     if resume and state_file.exists():
         trainer.state = load_state(state_file, trainer.state)
         click.echo(f"resumed at step {int(trainer.state.step):,}")
+    elif first_state is not None:
+        # The averaged weights of an earlier run; the optimiser begins anew.
+        earlier = load_state(first_state, trainer.state)
+        trainer.state = trainer.state._replace(
+            params=earlier.ema, stats=earlier.stats, ema=jax.tree.map(jnp.copy, earlier.ema)
+        )
+        click.echo(f"begins with the weights of {first_state}")
+    told = told_by(teachers, faces) if teachers else None
     first = int(trainer.state.step)
     facts = {"version": VERSION, "training": config._asdict()}
     began, sums, seen = time.perf_counter(), dict[str, float](), 0
-    for number, batch in enumerate(ahead(batches(faces, config, net_config.size, first)), first + 1):
+    for number, batch in enumerate(ahead(batches(faces, config, net_config.size, first, told)), first + 1):
         trainer.state, parts = trainer.step(trainer.state, batch)
         if number % 10 == 0:
             for name, value in parts.items():
@@ -285,7 +346,9 @@ def train(faces: data.Faces, out: Path, net_config: AttributeConfig, config: Tra
             text = "  ".join(f"{name} {value / seen:.3f}" for name, value in sums.items())
             click.echo(f"step {number:6,}  {text}  {rate:.0f} faces/s  {left:.0f} min left")
         if number % every == 0 or number == config.steps:
-            watch = batches(faces, config._replace(seed=config.seed + 1, steps=number + 60, mix=0), net_config.size, number)
+            watch = batches(
+                faces, config._replace(seed=config.seed + 1, steps=number + 60, mix=0), net_config.size, number
+            )
             net = trainer.averaged(watch)
             export(out / "best.safetensors", net, facts)
             scores = evaluate.quick(out / "best.safetensors", faces, folder)
@@ -303,18 +366,48 @@ def train(faces: data.Faces, out: Path, net_config: AttributeConfig, config: Tra
 
 
 @click.command()
-@click.option("--data", "folder", type=click.Path(path_type=Path, exists=True), required=True,
-              help="Folder of the sets: utkface, lfw and celeba, each a table and a tar, and the teacher's embeddings.")
+@click.option(
+    "--data",
+    "folder",
+    type=click.Path(path_type=Path, exists=True),
+    required=True,
+    help="Folder of the sets: utkface, lfw and celeba, each a table and a tar, and the teacher's embeddings.",
+)
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the run; it can be resumed.")
 @click.option("--crops", type=click.Path(path_type=Path), help="Folder of the aligned crops; default OUT/crops.")
 @click.option("--steps", default=TrainConfig().steps, show_default=True, help="How many steps to train.")
 @click.option("--batch", default=TrainConfig().batch, show_default=True, help="Faces in a step.")
 @click.option("--rate", default=TrainConfig().rate, show_default=True, help="The highest learning rate.")
 @click.option("--seed", default=0, show_default=True, help="Seed of everything random.")
+@click.option(
+    "--init",
+    "first_state",
+    type=click.Path(path_type=Path, exists=True),
+    help="state.safetensors of an earlier run to begin with.",
+)
+@click.option(
+    "--teacher",
+    "teachers",
+    type=click.Path(path_type=Path, exists=True),
+    multiple=True,
+    help="Weights of an earlier run whose word is half of each target; may be repeated.",
+)
 @click.option("--every", default=500, show_default=True, help="Steps between checkpoints.")
-@click.option("--set", "pairs", multiple=True, metavar="NAME=VALUE", help="Any other field of TrainConfig or AttributeConfig.")
+@click.option(
+    "--set", "pairs", multiple=True, metavar="NAME=VALUE", help="Any other field of TrainConfig or AttributeConfig."
+)
 def main(
-    folder: Path, out: Path, crops: Path | None, steps: int, batch: int, rate: float, seed: int, every: int, pairs: tuple[str, ...]
+    folder: Path,
+    out: Path,
+    crops: Path | None,
+    steps: int,
+    batch: int,
+    rate: float,
+    seed: int,
+    every: int,
+    pairs: tuple[str, ...],
+    first_state: Path | None,
+    teachers: tuple[Path, ...],
 ) -> None:
     """Train the attribute network on labelled faces and a teacher's embeddings."""
     runtime.configure(out / "compiled")
@@ -325,9 +418,9 @@ def main(
         value = json.loads(text)
         value = tuple(value) if isinstance(value, list) else value
         if name in TrainConfig._fields:
-            config = config._replace(**{name: value})
+            config = config._replace(**{name: value})  # type: ignore[arg-type]
         elif name in AttributeConfig._fields:
-            net_config = net_config._replace(**{name: value})
+            net_config = net_config._replace(**{name: value})  # type: ignore[arg-type]
         else:
             raise click.BadParameter(f"{name!r} is neither a field of TrainConfig nor of AttributeConfig")
     crops = crops or out / "crops"
@@ -343,7 +436,7 @@ def main(
             lambda done, total: click.echo(f"  {done:,} of {total:,}"),
         )
     faces = data.load(crops, folder / "teacher-dlib.npz")
-    train(faces, out, net_config, config, every, resume=True, folder=folder)
+    train(faces, out, net_config, config, every, resume=True, folder=folder, first_state=first_state, teachers=teachers)
 
 
 if __name__ == "__main__":

@@ -30,9 +30,7 @@ class Attributes(NamedTuple):
 
 def no_detections() -> Detections:
     """Return the detections of an image without faces."""
-    return Detections(
-        np.zeros((0, 4), np.float32), np.zeros((0,), np.float32), np.zeros((0, 5, 2), np.float32)
-    )
+    return Detections(np.zeros((0, 4), np.float32), np.zeros((0,), np.float32), np.zeros((0, 5, 2), np.float32))
 
 
 def nearest_centre(found: Detections, height: int, width: int) -> int:

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from blobs import BlobAnalyzer
 
+from blobs import BlobAnalyzer
 from rollcall import events
 from rollcall.indexer import Indexer
 from rollcall.settings import Settings

@@ -6,8 +6,8 @@ import time
 from pathlib import Path
 
 import pytest
-from blobs import BlobAnalyzer, draw
 
+from blobs import BlobAnalyzer, draw
 from rollcall import RollcallError, events
 from rollcall.host import Plugin
 

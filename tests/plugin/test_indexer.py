@@ -15,9 +15,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from blobs import BlobAnalyzer, draw
 from sqlalchemy import text, update
 
+from blobs import BlobAnalyzer, draw
 from rollcall import events
 from rollcall.errors import LibraryError, StoreError
 from rollcall.indexer import Indexer

@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from blobs import BlobAnalyzer, draw
-from hypothesis import HealthCheck, given, settings as hypothesis_settings, strategies as st
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 
+from blobs import BlobAnalyzer, draw
 from rollcall import query
 from rollcall.errors import QueryError, RollcallError
 from rollcall.indexer import Indexer

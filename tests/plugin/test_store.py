@@ -11,13 +11,14 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from blobs import draw
 from sqlalchemy import text
 
+from blobs import draw
 from rollcall import resources
 from rollcall.errors import NewerDatabaseError, StoreError
 from rollcall.indexer import Indexer
-from rollcall.store import contract, database as database_module, sqlite
+from rollcall.store import contract, sqlite
+from rollcall.store import database as database_module
 from rollcall.store.database import Database, open_database
 from rollcall.store.tables import Base, Verdict
 
