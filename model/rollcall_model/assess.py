@@ -112,7 +112,7 @@ def child(said: Said) -> dict[str, Any]:
     p, truth = measures.p_child(said.age), said.years < CHILD_BELOW
     thresholds, precision, recall = measures.precision_recall(p, truth)
     best, threshold = measures.recall_at_precision(p, truth)
-    every = np.unique(np.linspace(0, len(recall) - 1, 200).astype(int))
+    every = np.unique(np.searchsorted(recall, np.linspace(0, recall[-1], 200)))
     return {
         "n": len(p),
         "children": int(truth.sum()),

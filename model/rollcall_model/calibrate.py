@@ -133,8 +133,8 @@ def fit(examples: Examples, form: str) -> Calibration:
     growth, tilt = FORMS[form]
     free = jnp.asarray([1, growth, tilt, tilt], jnp.float32)
     theta = minimise(_age_objective, np.zeros(4), free, examples.out, jnp.asarray(examples.years))
-    rise = theta[1] * growth
-    a, b = (theta[2:] * tilt).tolist()
+    rise = float(theta[1]) if growth else 0.0
+    a, b = theta[2:].tolist() if tilt else (0.0, 0.0)
     gender = np.zeros(2)
     if (examples.female >= 0).any():
         gender = minimise(_gender_objective, gender, examples.out, jnp.asarray(examples.female))
@@ -142,8 +142,8 @@ def fit(examples: Examples, form: str) -> Calibration:
     def scaled(scale: float) -> Calibration:
         return Calibration(
             float(np.exp(theta[0] + scale)),
-            float(rise),
-            (float(a), float(b)),
+            rise,
+            (a, b),
             float(np.exp(gender[0])),
             float(gender[1]),
         )

@@ -167,8 +167,8 @@ def prepare(
             part = samples[start : start + 128]
             data = [np.frombuffer(read(sample), np.uint8) for sample in part]
             pictures = [
-                picture[..., ::-1].copy()
-                for picture in threads.map(lambda d: cv2.imdecode(d, cv2.IMREAD_COLOR), data)  # type: ignore[index]
+                np.asarray(picture)[..., ::-1].copy()
+                for picture in threads.map(lambda d: cv2.imdecode(d, cv2.IMREAD_COLOR), data)
             ]
             for offset, (sample, picture, found) in enumerate(zip(part, pictures, detect(pictures), strict=True)):
                 height, width = picture.shape[:2]

@@ -20,6 +20,7 @@ from jaxtyping import UInt8
 from rollcall_model import assess, attributes, data, measures, report, runtime
 from rollcall_model.attributes import AttributeModel
 from rollcall_model.measures import CHILD_BELOW, average_precision, verification
+from rollcall_model.weights import PATH
 
 PAIRS: Final = "lfw-dev-pairs.csv"
 TEACHER: Final = "teacher-dlib.npz"
@@ -229,7 +230,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     teacher = given.data / TEACHER
     faces = data.load(given.crops, teacher if teacher.exists() else None)
     split = None if given.split == "all" else given.split
-    result = evaluate(given.weights or attributes.weights.PATH, faces, given.data, given.source, split)  # type: ignore[attr-defined]
+    result = evaluate(given.weights or PATH, faces, given.data, given.source, split)  # type: ignore[attr-defined]
     given.out.mkdir(parents=True, exist_ok=True)
     (given.out / "report.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     text = report.write(result, given.out)

@@ -64,19 +64,34 @@ def _head(result: dict[str, Any]) -> str:
         f"{about['parameters']:,} parameters. Faces: {faces['n']:,} of the split *{faces['split']}* "
         f"(set: {faces['set']}), {faces['with_age']:,} with an age, {faces['with_identity']:,} with an identity; "
         f"in {faces['not_detected']:,} of them the detector saw no face, and the middle of the picture was taken. "
-        "Ranges in brackets, and numbers after ±, hold with 95 % confidence."
+        "Ranges in brackets, and numbers after ± in years, hold with 95 % confidence."
     )
     calibration = about["calibration"]
     if not calibration:
         return text + "\n\nThese weights are **not calibrated**."
     if "cross_fitted" not in calibration:
         return text
-    crossed = calibration["cross_fitted"]
+    before, crossed, applied = (calibration[name] for name in ("before", "cross_fitted", "fitted"))
+    keys = list(crossed)
     return (
-        text + f"\n\nThe probabilities are calibrated, fitted on {calibration['faces']:,} of these faces, so that the "
-        "sections below flatter the calibration. These figures do not: each half of the faces was scored with "
-        "what was fitted on the other.\n\n"
-        + table(("measure", "cross-fitted"), [(name, _number(value)) for name, value in crossed.items()])
+        text
+        + f"\n\nThe probabilities are calibrated (form: {calibration['form']}), fitted on "
+        + ", ".join(f"{count:,} faces of {name}" for name, count in calibration["faces"].items())
+        + ". Where the sections below measure the calibration on the same faces, they flatter it; the figures of "
+        "the second column do not: each face was scored with what was fitted on *other* faces "
+        "(two halves, crosswise, mean of several divisions).\n\n"
+        + table(
+            ("measure", "without", "cross-fitted", "as stored, on the faces it was fitted on"),
+            [
+                (
+                    name.replace("_", " "),
+                    _number(before[name], 4),
+                    _number(crossed[name], 4),
+                    _number(applied[name], 4),
+                )
+                for name in keys
+            ],
+        )
     )
 
 
@@ -172,7 +187,7 @@ def _identity(section: dict[str, Any]) -> str:
                     (
                         f"{source}, protocol, {who}",
                         f"{pairs['pairs']:,} pairs",
-                        f"{_percent(pairs['accuracy'], 2)} ± {100 * pairs['deviation']:.2f} over {pairs['folds']} folds",
+                        f"{_percent(pairs['accuracy'], 2)} ± {100 * pairs['deviation']:.2f} (folds)",
                         _percent(pairs["tar"]["0.01"]),
                         _percent(pairs["tar"]["0.001"]),
                     )
@@ -189,7 +204,7 @@ def _identity(section: dict[str, Any]) -> str:
     children = section["children"]
     text = (
         "## Identity\n\n"
-        "Protocol: the threshold for each fold is found on the others. TAR at FAR: how many pairs of one person "
+        "Protocol: the threshold for each fold is found on the others (±: the folds' standard deviation). TAR at FAR: how many pairs of one person "
         "are accepted where one in 100, or in 1,000, pairs of two people is; over every pair, each person counts "
         "the same. With few thousand pairs the protocol's figure at 1e-3 rests on one or two pairs.\n\n"
         + table(("faces", "of", "accuracy", "TAR at FAR 1e-2", "TAR at FAR 1e-3"), rows)
@@ -208,8 +223,8 @@ def _identity(section: dict[str, Any]) -> str:
                 for name, line in children["strangers"].items()
             ],
         )
-        + f"\n\nThe threshold, a likeness of {children['threshold']:.3f}, takes 0.1 % of the pairs of two people of the "
-        "first set above for one. The set may hold the same person twice, so these are upper bounds."
+        + f"\n\nThe threshold, a likeness of {children['threshold']:.3f}, takes 0.1 % of the pairs of two people of "
+        "the first set above for one. The set may hold the same person twice, so these are upper bounds."
     )
 
 
