@@ -230,7 +230,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     teacher = given.data / TEACHER
     faces = data.load(given.crops, teacher if teacher.exists() else None)
     split = None if given.split == "all" else given.split
-    result = evaluate(given.weights or PATH, faces, given.data, given.source, split)  # type: ignore[attr-defined]
+    result = evaluate(given.weights or PATH, faces, given.data, given.source, split)
     given.out.mkdir(parents=True, exist_ok=True)
     (given.out / "report.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     text = report.write(result, given.out)

@@ -12,6 +12,7 @@ Calibration is inside: what comes out are probabilities.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -51,7 +52,7 @@ def export_model(path: Path, weights: Path | None = None, pixels: Literal["uint8
         raise ExportError(
             f"{path}: cannot be exported without the package onnx; install it (pip install onnx) and try again"
         ) from error
-    net, facts = attributes.load_net(weights or PATH)  # type: ignore[attr-defined]
+    net, facts = attributes.load_net(weights or PATH)
     model = _model(net, facts, pixels)
     onnx.checker.check_model(model, full_check=True)
     temporary = path.with_name(path.name + ".part")
@@ -60,7 +61,8 @@ def export_model(path: Path, weights: Path | None = None, pixels: Literal["uint8
         temporary.write_bytes(model.SerializeToString())
         temporary.replace(path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink()
         raise ExportError(f"{path}: cannot be written ({error}); name a file in a folder you own") from error
     return path
 
@@ -202,7 +204,7 @@ def _model(net: AttributeNet, facts: dict[str, Any], pixels: str) -> Any:
             graph.nodes,
             "rollcall-attributes",
             [helper.make_tensor_value_info("crops", kind, ["faces", size, size, 3])],
-            [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in outputs.items()],  # type: ignore[arg-type]
+            [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in outputs.items()],
             initializer=graph.constants,
             doc_string=__doc__,
         ),

@@ -143,4 +143,4 @@ def share_with_range(hits: Bool[np.ndarray, " n"]) -> dict[str, Any]:
     z, p = 1.96, float(hits.mean())
     middle = (p + z * z / (2 * n)) / (1 + z * z / n)
     reach = z / (1 + z * z / n) * float(np.sqrt(p * (1 - p) / n + z * z / (4 * n * n)))
-    return {"n": n, "share": p, "low": max(middle - reach, 0.0), "high": min(middle + reach, 1.0)}
+    return {"n": n, "share": p, "low": min(max(middle - reach, 0.0), p), "high": max(min(middle + reach, 1.0), p)}

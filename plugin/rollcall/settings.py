@@ -80,7 +80,7 @@ class DetectorSettings(_Group):
         default=0.7, gt=0, lt=1, description="The score a candidate needs in the second stage."
     )
     threshold_onet: float = Field(default=0.7, gt=0, lt=1, description="The score a face needs in the last stage.")
-    batch: int = Field(default=16, ge=1, le=256, description="How many pictures go through the detector together.")
+    batch: int = Field(default=8, ge=1, le=256, description="How many pictures go through the detector together.")
 
 
 class AttributeSettings(_Group):

@@ -1,0 +1,88 @@
+"""A small network with random weights, and drawn faces with labels, for tests that need no trained one."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from flax import nnx
+
+from rollcall_model import attributes, data
+from rollcall_model.attributes import AttributeConfig, AttributeNet
+
+SMALL = AttributeConfig(widths=(8, 12, 16), depths=(1, 1, 1), features=24, expansion=2)
+
+
+@pytest.fixture(scope="session")
+def small_net() -> AttributeNet:
+    """The form that is trained, its statistics and biases as if it had been."""
+    net = AttributeNet(SMALL, nnx.Rngs(3))
+    key = jax.random.key(0)
+    for kind in (nnx.Param, nnx.BatchStat):
+        arrays = {}
+        for name, array in attributes.flat(net, kind).items():
+            key, own = jax.random.split(key)
+            noise = np.asarray(jax.random.normal(own, array.shape))
+            arrays[name] = np.exp(0.3 * noise) if name.endswith("var") else array + 0.1 * noise
+        attributes.unflat(net, arrays, kind)
+    return net
+
+
+@pytest.fixture
+def small_weights(tmp_path: Path, small_net: AttributeNet) -> Path:
+    """Its exported weights, with a calibration that changes every output it can."""
+    from rollcall_model import checkpoint
+
+    path = tmp_path / "small.safetensors"
+    calibration = {
+        "age_temperature": 0.6,
+        "age_temperature_growth": 0.3,
+        "age_tilt": [-0.7, 0.4],
+        "gender_temperature": 0.5,
+        "gender_shift": 0.3,
+    }
+    facts = {"version": "small-1", "config": SMALL._asdict(), "calibration": calibration}
+    checkpoint.save(path, attributes.flat(attributes.fold(small_net)), facts)
+    return path
+
+
+@pytest.fixture(scope="session")
+def drawn_faces(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Crops of patterns, as `data.prepare` would store them, and a folder with pairs."""
+    crops_folder, data_folder = tmp_path_factory.mktemp("crops"), tmp_path_factory.mktemp("sets")
+    rng = np.random.default_rng(0)
+    samples = [
+        data.Sample(
+            "utkface",
+            f"{i}.webp",
+            "train" if i % 8 == 0 else "val",
+            (i, i),
+            bool(i % 2),
+            group=("a", "b")[i % 2],
+        )
+        for i in range(96)
+    ]
+    samples.append(data.Sample("fairface", "range.webp", "val", (20, 29), True))
+    samples += [
+        data.Sample("lfw", f"p{person}_{shot}.webp", "val", identity=f"p{person}")
+        for person in range(8)
+        for shot in range(3)
+    ]
+    crops = rng.integers(0, 256, (len(samples), 13, 13, 3), dtype=np.uint8).repeat(8, 1).repeat(8, 2)
+    for row, sample in enumerate(samples):
+        if sample.identity:  # one person's pictures are nearly the same
+            first = next(i for i, s in enumerate(samples) if s.identity == sample.identity)
+            crops[row] = np.clip(crops[first].astype(int) + rng.integers(-3, 4, crops[first].shape), 0, 255)
+    np.save(crops_folder / "crops.npy", crops)
+    (crops_folder / "samples.jsonl").write_text("".join(json.dumps([*s, True]) + "\n" for s in samples))
+    with (data_folder / "lfw-dev-pairs.csv").open("w", newline="") as lines:
+        table = csv.writer(lines)
+        table.writerow(["fold", "a", "b", "same"])
+        for person in range(8):
+            table.writerow([person % 2, f"p{person}_0.webp", f"p{person}_1.webp", 1])
+            table.writerow([person % 2, f"p{person}_0.webp", f"p{(person + 3) % 8}_1.webp", 0])
+    return crops_folder, data_folder
