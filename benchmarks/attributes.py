@@ -54,7 +54,8 @@ class Conv(nnx.Module):
         edge = (self.padding, self.padding)
         padded = jnp.pad(x, ((0, 0), edge, edge, (0, 0)))
         product: jax.Array = layers.conv_direct(padded, self.kernel[...], self.stride)
-        return product + self.bias[...]
+        result: jax.Array = product + self.bias[...]
+        return result
 
 
 def max_pool(x: jax.Array) -> jax.Array:

@@ -222,7 +222,9 @@ class Detector:
         # Candidates come image by image; a share of one image's is enough work for one thread.
         edges = np.flatnonzero(np.diff(some.image)) + 1
         parts = [
-            part for run in np.split(np.arange(len(inside)), edges) for part in np.array_split(run, max(-(-len(run) // 64), 1))
+            part
+            for run in np.split(np.arange(len(inside)), edges)
+            for part in np.array_split(run, max(-(-len(run) // 64), 1))
         ]
         crops = self._threads.map(
             lambda part: pooling.crops(sums[some.image[part[0]]], low[part], high[part], side),

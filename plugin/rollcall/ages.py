@@ -45,7 +45,7 @@ AGE_GROUPS: Final[dict[str, AgeGroup]] = {
 def mass(distribution: ArrayLike, low: int, high: int) -> NDArray[np.float64]:
     """Return the probability of an age from `low` to `high` years, both included, over the last axis."""
     array = np.asarray(distribution, dtype=np.float64)
-    low, high = max(low, 0), min(high, OLDEST)
+    low, high = max(low, 0), max(min(high, OLDEST), -1)
     total: NDArray[np.float64] = np.clip(array[..., low : high + 1].sum(axis=-1), 0.0, 1.0)
     return total
 

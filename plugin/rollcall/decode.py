@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import stat
 import warnings
 from functools import cache
 from pathlib import Path
@@ -19,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile, UnidentifiedImageError
 
-from rollcall import exif
+from rollcall import exif, jxl
 from rollcall.errors import NotAPictureError, TooLargeError, UnreadableError, UnsupportedFormatError
 from rollcall.records import Picture
 
@@ -32,11 +33,17 @@ _RAW: Final = frozenset(
 )
 #: Lower-case suffixes of the files that are taken for pictures.
 SUFFIXES: Final = _JPEG | _PLAIN | _HEIC | _JXL | _RAW
+#: What these suffixes may hold, by Pillow's names and whatever the suffix. Pillow knows more, and some of that is no
+#: thing to open unasked: EPS is a program, which Pillow hands to Ghostscript to run.
+_FORMATS: Final = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "JPEG2000", "AVIF", "HEIF", "JXL")
 #: A file of more bytes than this is no photograph, and reading it whole would fill the memory.
 MAX_BYTES: Final = 2 << 30
 
 # Our own limit comes first and has a sentence of its own.
 Image.MAX_IMAGE_PIXELS = None
+# What is wrong with a file is told by an error or told to nobody. Once and for all, because `catch_warnings` is not
+# safe on threads: two at once can silence every warning of the host for good.
+warnings.filterwarnings("ignore", module=r"PIL\.|pillow_heif|pillow_jxl")
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 
@@ -45,8 +52,8 @@ def content_hash(path: Path) -> str:
 
     Raises
     ------
-    UnreadableError
-        If the file cannot be read.
+    UnreadableError, TooLargeError
+        If the file cannot be read, or has more than `MAX_BYTES`.
     """
     return _hash(_read(path))
 
@@ -85,14 +92,18 @@ def decode(path: Path, *, target: int | None = None, max_megapixels: float = 300
 
 def _read(path: Path) -> bytes:
     try:
-        size = path.stat().st_size
-        if size > MAX_BYTES:
-            raise TooLargeError(path, f"the file has {size / 2**30:.1f} GiB", "no picture above 2 GiB is read")
+        info = path.stat()
+        if info.st_size > MAX_BYTES:
+            raise TooLargeError(path, f"the file has {info.st_size / 2**30:.1f} GiB", "no picture above 2 GiB is read")
+        # Reading a pipe would wait until someone writes to it.
+        if not stat.S_ISREG(info.st_mode) and not stat.S_ISDIR(info.st_mode):
+            raise UnreadableError(path, "it is no ordinary file", "copy the picture into one")
         return path.read_bytes()
-    except OSError as error:
+    # A name that no file can have (with a zero byte, say) is a ValueError.
+    except (OSError, ValueError) as error:
         raise UnreadableError(
             path,
-            f"the file cannot be read ({error.strerror or error})",
+            f"the file cannot be read ({getattr(error, 'strerror', None) or error})",
             "check that it exists and may be read",
         ) from error
 
@@ -102,35 +113,44 @@ def _hash(data: bytes) -> str:
 
 
 def _decode(path: Path, data: bytes, digest: str, target: int | None, max_megapixels: float) -> Picture:
+    # The one decoder that makes all pixels when a file is opened, so its header is read before.
+    _limit(path, jxl.size(data), max_megapixels)
     image = _opened(path, data)
-    width, height = image.size
-    if width * height > max_megapixels * 1e6:
-        raise TooLargeError(
-            path,
-            f"the picture has {width * height / 1e6:.0f} megapixels, more than the limit of {max_megapixels:g}",
-            "raise the setting decode.max_megapixels if it is wanted",
-        )
+    _limit(path, image.size, max_megapixels)
     orientation, taken = exif.read(image)
-    if image.format == "JXL":
-        # A JPEG XL decoder turns the picture by the codestream's orientation; the copy in EXIF has no say.
+    if image.format == "JXL" and not getattr(image, "jpeg", False):
+        # The decoder turns the picture by the codestream's orientation; the copy in EXIF has no say. Only what was
+        # a JPEG comes back as that JPEG: not turned.
         orientation = 1
     if image.format in ("JPEG", "MPO") and image.mode in ("RGB", "L"):
-        pixels = _jpeg(path, data, max(width, height), target)
+        pixels = _jpeg(path, data, max(image.size), target)
+        width, height = image.size
     else:
-        pixels = _reduced(_rgb(image), target)
-    pixels = exif.upright(pixels, orientation)
-    if orientation >= 5:
+        pixels = _rgb(image)
+        height, width = pixels.shape[:2]
+        pixels = _reduced(pixels, target)
+    # Pillow has turned a TIFF already when its pixels are there.
+    turn = 1 if image.format == "TIFF" else orientation
+    pixels = exif.upright(pixels, turn)
+    if turn >= 5:
         width, height = height, width
     return Picture(path, np.ascontiguousarray(pixels), width, height, orientation, digest, taken)
 
 
+def _limit(path: Path, size: tuple[int, int], max_megapixels: float) -> None:
+    megapixels = size[0] * size[1] / 1e6
+    if megapixels > max_megapixels:
+        raise TooLargeError(
+            path,
+            f"the picture has {megapixels:.0f} megapixels, more than the limit of {max_megapixels:g}",
+            "raise the setting decode.max_megapixels if it is wanted",
+        )
+
+
 def _opened(path: Path, data: bytes) -> Image.Image:
     """Return Pillow's view of the header."""
-    _register_extras()
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return Image.open(io.BytesIO(data))
+        return Image.open(io.BytesIO(data), formats=_formats())
     except UnidentifiedImageError as error:
         suffix = path.suffix.lower()
         for suffixes, magic, extra, module in (
@@ -249,13 +269,16 @@ def _installed(module: str) -> bool:
 
 
 @cache
-def _register_extras() -> None:
+def _formats() -> tuple[str, ...]:
+    """Return which of `_FORMATS` can be opened here, the extras registered."""
     if _installed("pillow_heif"):
         import pillow_heif
 
         pillow_heif.register_heif_opener()
     if _installed("pillow_jxl"):
         import pillow_jxl  # noqa: F401 (registers itself)
+    Image.init()
+    return tuple(name for name in _FORMATS if name in Image.OPEN)
 
 
 def _short(error: BaseException) -> str:

@@ -32,13 +32,18 @@ def discover(
     root: Path,
     settings: LibrarySettings,
     on_unreadable: Callable[[str, str], None] = lambda path, reason: None,
+    *,
+    below: PurePosixPath = PurePosixPath(),
 ) -> Iterator[FileFacts]:
-    """Yield the pictures below `root`, folder by folder, by name.
+    """Yield the pictures of `root`, folder by folder, by name; with `below` only those of that folder in it.
+
+    All paths are relative to `root`, and patterns match as they do there, whatever `below` is; whether that
+    folder belongs to the library is for the caller to ask (`is_included`).
 
     `on_unreadable` is told each folder (relative to the root, "" for the root) that could not be read and
     why: what lies below it was not seen, which is not the same as gone.
     """
-    yield from _walk(root, root, PurePosixPath(), settings, on_unreadable, frozenset(), set())
+    yield from _walk(root, root / below, below, settings, on_unreadable, frozenset(), set())
 
 
 def _walk(
@@ -69,9 +74,11 @@ def _walk(
                 where = entry.stat()
                 key = (where.st_dev, where.st_ino)
                 # A link to a folder above would never end; one folder behind two links is looked at once.
-                if key in ancestors or key in linked:
+                if key in ancestors:
                     continue
                 if entry.is_symlink():
+                    if key in linked or _has_own_name(root, folder / entry.name, settings):
+                        continue
                     linked.add(key)
                 yield from _walk(root, folder / entry.name, name, settings, on_unreadable, ancestors, linked)
             elif name.suffix.lower() in SUFFIXES:
@@ -104,8 +111,39 @@ def is_included(root: Path, relative: PurePosixPath, settings: LibrarySettings) 
     parts = relative.parts
     if any(_excluded(PurePosixPath(*parts[: n + 1]), settings) for n in range(len(parts))):
         return False
-    folders = [root.joinpath(*parts[:n]) for n in range(len(parts))]
-    return not any((folder / marker).exists() for folder in folders for marker in MARKERS)
+    folders = [root.joinpath(*parts[:n]) for n in range(len(parts) + 1)]
+    if any(os.path.lexists(folder / marker) for folder in folders[:-1] for marker in MARKERS):
+        return False
+    above: set[tuple[int, int]] = set()
+    for folder in folders:
+        try:
+            here = os.stat(folder)
+        except (OSError, ValueError):
+            break  # gone: its name is all there is to judge by
+        if not stat.S_ISDIR(here.st_mode):
+            break
+        key = (here.st_dev, here.st_ino)
+        if key in above:
+            return False
+        above.add(key)
+        if (
+            folder != root
+            and folder.is_symlink()
+            and (not settings.follow_links or _has_own_name(root, folder, settings))
+        ):
+            return False
+    return True
+
+
+def _has_own_name(root: Path, link: Path, settings: LibrarySettings) -> bool:
+    """Say whether a link leads to a folder that belongs to the library anyway, where it really lies.
+
+    Its photos would be there twice, or under the link's name alone, as the alphabet has it.
+    """
+    home, target = Path(os.path.realpath(root)), Path(os.path.realpath(link))
+    return target.is_relative_to(home) and is_included(
+        root, PurePosixPath(target.relative_to(home).as_posix()), settings
+    )
 
 
 def _excluded(relative: PurePosixPath, settings: LibrarySettings) -> bool:

@@ -11,11 +11,23 @@ def to_text(path: str) -> str:
     """Return a path as text that a database can hold.
 
     A byte of a file name that is no valid UTF-8 becomes a character of the private use area
-    (U+F780..U+F7FF), as other systems do it; `from_text` turns it back.
+    (U+F780..U+F7FF), as other systems do it; `from_text` turns it back. A name that has such a character
+    already is taken byte by byte, so that the two do not meet.
     """
-    return "".join(chr(ord(c) + _SHIFT) if 0xDC80 <= ord(c) <= 0xDCFF else c for c in path)
+    return "".join(_escaped(c) for c in path)
+
+
+def _escaped(c: str) -> str:
+    if 0xDC80 <= ord(c) <= 0xDCFF:
+        return chr(ord(c) + _SHIFT)
+    if 0xF780 <= ord(c) <= 0xF7FF:
+        return "".join(chr(0xF700 + byte) for byte in c.encode())
+    return c
 
 
 def from_text(text: str) -> str:
     """Return the path that `to_text` was given."""
-    return "".join(chr(ord(c) - _SHIFT) if 0xF780 <= ord(c) <= 0xF7FF else c for c in text)
+    bytewise = "".join(chr(ord(c) - _SHIFT) if 0xF780 <= ord(c) <= 0xF7FF else c for c in text)
+    if bytewise == text:
+        return text
+    return bytewise.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")

@@ -15,7 +15,7 @@ from typing import Any, Literal, NamedTuple
 
 import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from rollcall.errors import SettingsError
 
@@ -169,6 +169,16 @@ class Settings(BaseSettings):
     tags: TagSettings = TagSettings()
     cache: CacheSettings = CacheSettings()
 
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        **_: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        # `load` reads the environment. Pydantic's own reading wants JSON for lists and fails in its own words.
+        return (init_settings,)
+
     @property
     def database_url(self) -> str:
         """The URL of the database, with the default filled in."""
@@ -234,8 +244,9 @@ def load(file: Path | None = None, overrides: Mapping[str, Any] | None = None) -
     data: dict[str, Any] = {}
     if file is not None or path.exists():
         try:
-            data = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (OSError, tomllib.TOMLDecodeError) as error:
+            data = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        # Text that is no UTF-8 is a ValueError, and so is text that is no TOML.
+        except (OSError, ValueError) as error:
             raise SettingsError(
                 f"{path}: the settings cannot be read ({error}); correct the file or remove it"
             ) from error
@@ -243,8 +254,9 @@ def load(file: Path | None = None, overrides: Mapping[str, Any] | None = None) -
     # pydantic-settings would let initial values win over it.
     prefix = "ROLLCALL_"
     for variable, value in os.environ.items():
-        if variable.upper().startswith(prefix) and "__" in variable:
-            _put(data, variable[len(prefix) :].lower().replace("__", "."), value)
+        name = variable[len(prefix) :].lower()
+        if variable.upper().startswith(prefix) and ("__" in name or name in Settings.model_fields):
+            _put(data, name.replace("__", "."), value)
     for name, value in (overrides or {}).items():
         _put(data, name, value)
     try:

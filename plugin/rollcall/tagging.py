@@ -116,8 +116,9 @@ def tags(probabilities: Mapping[str, Sequence[float]], face_count: int, settings
     result = []
     for group, name in TAG_NAMES.items():
         probability = probabilities.get(group, (0.0,))[0]
-        if probability >= settings.suggest_above:
-            state: Literal["applied", "suggested"] = "applied" if probability >= settings.apply_above else "suggested"
+        applied = probability >= settings.apply_above
+        if applied or probability >= settings.suggest_above:
+            state: Literal["applied", "suggested"] = "applied" if applied else "suggested"
             result.append(Tag(f"{settings.prefix}/{name}", probability, state))
     if face_count >= GROUP_SIZE:
         result.append(Tag(f"{settings.prefix}/Group", 1.0, "applied"))

@@ -6,7 +6,6 @@ import csv
 import json
 from pathlib import Path
 
-import jax
 import numpy as np
 import pytest
 from flax import nnx
@@ -21,12 +20,11 @@ SMALL = AttributeConfig(widths=(8, 12, 16), depths=(1, 1, 1), features=24, expan
 def small_net() -> AttributeNet:
     """The form that is trained, its statistics and biases as if it had been."""
     net = AttributeNet(SMALL, nnx.Rngs(3))
-    key = jax.random.key(0)
+    rng = np.random.default_rng(0)
     for kind in (nnx.Param, nnx.BatchStat):
         arrays = {}
         for name, array in attributes.flat(net, kind).items():
-            key, own = jax.random.split(key)
-            noise = np.asarray(jax.random.normal(own, array.shape))
+            noise = rng.normal(size=array.shape).astype(np.float32)
             arrays[name] = np.exp(0.3 * noise) if name.endswith("var") else array + 0.1 * noise
         attributes.unflat(net, arrays, kind)
     return net

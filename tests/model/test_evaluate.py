@@ -16,7 +16,7 @@ def distributions(count: int, seed: int = 0) -> np.ndarray:
     p = rng.gamma(0.1, size=(count, 101))
     p[0] = np.eye(101)[0]  # all mass on one year, at either end
     p[1] = np.eye(101)[100]
-    return p / p.sum(axis=1, keepdims=True)
+    return np.asarray(p / p.sum(axis=1, keepdims=True))
 
 
 def test_intervals_are_those_of_the_plugin() -> None:
@@ -51,8 +51,8 @@ def test_calibration_error_of_a_worked_example() -> None:
 def test_recall_at_a_precision_takes_the_lowest_threshold_that_keeps_it() -> None:
     scores = np.array([0.9, 0.8, 0.7, 0.6, 0.5])
     truth = np.array([True, True, False, True, False])
-    assert measures.recall_at_precision(scores, truth, 1.0) == (pytest.approx(2 / 3), 0.8)
-    assert measures.recall_at_precision(scores, truth, 0.75) == (1.0, 0.6)
+    assert measures.recall_at_precision(scores, truth, 1.0) == pytest.approx((2 / 3, 0.8))
+    assert measures.recall_at_precision(scores, truth, 0.75) == pytest.approx((1.0, 0.6))
     assert measures.recall_at_precision(-scores, ~truth & False, 0.5) == (0.0, float("inf"))
 
 

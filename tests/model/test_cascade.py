@@ -1,0 +1,120 @@
+"""The whole detector on portraits in every orientation, and on pictures that show nothing or hardly exist."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from rollcall_model import runtime
+from rollcall_model.cascade import Detector
+from rollcall_model.types import Detections
+
+pytest.importorskip("skimage")
+pytest.importorskip("matplotlib")
+
+#: Eyes, nose and corners of the mouth, left to right, where a person put them (pixels).
+ASTRONAUT = np.array([[203, 113], [244, 111], [222, 135], [207, 155], [240, 153]])
+HOPPER = np.array([[225, 212], [301, 212], [264, 258], [229, 289], [300, 289]])
+
+
+@pytest.fixture(scope="module")
+def detector(tmp_path_factory: pytest.TempPathFactory) -> Detector:
+    runtime.configure(tmp_path_factory.getbasetemp() / "compiled")
+    return Detector()
+
+
+@pytest.fixture(scope="module")
+def portraits() -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    from rollcall.demo import portraits
+
+    hopper, astronaut, _ = portraits()
+    return {"astronaut": (np.asarray(astronaut), ASTRONAUT), "hopper": (np.asarray(hopper), HOPPER)}
+
+
+def turned(pixels: np.ndarray, points: np.ndarray, mirror: bool, quarters: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return a picture and its points mirrored and turned counter-clockwise by quarters."""
+    points = points.astype(float)
+    if mirror:
+        pixels = pixels[:, ::-1]
+        points = np.stack([pixels.shape[1] - points[:, 0], points[:, 1]], 1)
+    for _ in range(quarters):
+        width = pixels.shape[1]
+        pixels = np.rot90(pixels)
+        points = np.stack([points[:, 1], width - points[:, 0]], 1)
+    return np.ascontiguousarray(pixels), points
+
+
+@pytest.mark.parametrize("name", ["astronaut", "hopper"])
+@pytest.mark.parametrize("mirror", [False, True])
+def test_landmarks_are_where_a_person_puts_them(
+    detector: Detector, portraits: dict[str, tuple[np.ndarray, np.ndarray]], name: str, mirror: bool
+) -> None:
+    pixels, points = turned(*portraits[name], mirror, 0)
+    (found,) = detector.detect([pixels])
+    best = int(np.argmax(found.scores))
+    order = [1, 0, 2, 4, 3] if mirror else [0, 1, 2, 3, 4]
+    between_eyes = np.linalg.norm(points[0] - points[1])
+    assert np.linalg.norm(found.landmarks[best] - points[order], axis=1).max() < 0.15 * between_eyes
+    x0, y0, x1, y1 = found.boxes[best]
+    assert ((points > (x0, y0)) & (points < (x1, y1))).all()
+    assert 1.6 < (x1 - x0) / between_eyes < 3.2
+
+
+def test_all_eight_exif_orientations_end_with_the_same_face(
+    detector: Detector, portraits: dict[str, tuple[np.ndarray, np.ndarray]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    from PIL import Image
+
+    from rollcall.decode import decode
+    from rollcall.demo import write_photo
+
+    folder = tmp_path_factory.mktemp("turned")
+    pixels, points = portraits["astronaut"]
+    pictures = []
+    for orientation in range(1, 9):
+        write_photo(Image.fromarray(pixels), folder / f"{orientation}.jpg", orientation)
+        pictures.append(decode(folder / f"{orientation}.jpg").pixels)
+    for found in detector.detect(pictures):
+        best = int(np.argmax(found.scores))
+        assert np.linalg.norm(found.landmarks[best] - points, axis=1).max() < 6
+
+
+@pytest.mark.parametrize(
+    "shape", [(0, 0), (0, 10), (1, 1), (11, 11), (5, 400), (400, 5), (12, 12), (13, 700), (960, 1280)]
+)
+def test_pictures_that_show_nothing_have_no_faces(detector: Detector, shape: tuple[int, int]) -> None:
+    flat = np.full((*shape, 3), 120, np.uint8)
+    noise = np.random.default_rng(0).integers(90, 150, (*shape, 3)).astype(np.uint8)
+    assert [len(found.scores) for found in detector.detect([flat])] == [0]
+    assert [len(found.scores) for found in detector.detect([flat, noise])] == [0, 0]
+
+
+def test_no_pictures_have_no_results(detector: Detector) -> None:
+    assert detector.detect([]) == []
+
+
+def test_neighbours_in_a_batch_change_nothing(
+    detector: Detector, portraits: dict[str, tuple[np.ndarray, np.ndarray]]
+) -> None:
+    pictures = [portraits["astronaut"][0], np.zeros((300, 500, 3), np.uint8), portraits["hopper"][0]]
+    alone = [detector.detect([picture])[0] for picture in pictures]
+    together = detector.detect(pictures)
+    for a, b in zip(alone, together, strict=True):
+        assert isinstance(a, Detections) and len(a.scores) == len(b.scores)
+        for left, right in zip(a, b, strict=True):
+            np.testing.assert_allclose(left, right, atol=1e-2)
+
+
+def test_mixed_sizes_compile_nothing_anew(detector: Detector) -> None:
+    import jax
+
+    detector.warm_up()
+    compiled: list[str] = []
+    jax.monitoring.register_event_duration_secs_listener(
+        lambda name, seconds, **_: compiled.append(name) if "backend_compile" in name else None
+    )
+    rng = np.random.default_rng(3)
+    for _ in range(12):
+        height, width = rng.integers(30, 900, 2)
+        detector.detect([rng.integers(0, 255, (height, width, 3)).astype(np.uint8)])
+    assert compiled == []
