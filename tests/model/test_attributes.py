@@ -58,7 +58,7 @@ def test_age_targets_are_distributions_around_the_label() -> None:
     np.testing.assert_allclose(targets.sum(1), 1, atol=1e-5)
     means = np.asarray(targets @ jnp.arange(101.0))
     assert means[1] == pytest.approx(5, abs=0.3) and means[2] == pytest.approx(34.5, abs=1)
-    assert np.argmax(targets, 1)[[0, 1, 3]].tolist() == [0, 5, 100]
+    assert np.argmax(np.asarray(targets), 1)[[0, 1, 3]].tolist() == [0, 5, 100]
 
 
 def test_losses_have_finite_gradients_at_extreme_outputs() -> None:

@@ -13,8 +13,8 @@ pytest.importorskip("skimage")
 pytest.importorskip("matplotlib")
 
 #: Eyes, nose and corners of the mouth, left to right, where a person put them (pixels).
-ASTRONAUT = np.array([[203, 113], [244, 111], [222, 135], [207, 155], [240, 153]])
-HOPPER = np.array([[225, 212], [301, 212], [264, 258], [229, 289], [300, 289]])
+ASTRONAUT = np.array([[202, 101], [246, 104], [224, 128], [204, 140], [246, 141]])
+HOPPER = np.array([[222, 190], [303, 186], [266, 240], [233, 279], [307, 277]])
 
 
 @pytest.fixture(scope="module")
