@@ -60,7 +60,8 @@ class Conv(nnx.Module):
 
 def max_pool(x: jax.Array) -> jax.Array:
     """Return the maximum over 3x3 windows, two apart, the border cut off."""
-    return jax.lax.reduce_window(x, -jnp.inf, jax.lax.max, (1, 3, 3, 1), (1, 2, 2, 1), "VALID")
+    result: jax.Array = jax.lax.reduce_window(x, -jnp.inf, jax.lax.max, (1, 3, 3, 1), (1, 2, 2, 1), "VALID")
+    return result
 
 
 def normalise(x: jax.Array) -> jax.Array:
@@ -318,13 +319,13 @@ def draw(found: dict[str, Any], path: Path) -> None:
     for place, (title, key) in enumerate(panels.items()):
         axes = figure.add_subplot(1, 4, place + 1)
         axes.bar(list(found), [line[key] / 1e6 for line in found.values()])
-        axes.set(title=title, yscale="log")
+        axes.set(title=title)
     for place, batch in enumerate(BATCHES):
         axes = figure.add_subplot(1, 4, place + 3)
         speeds = [line["speed"][str(batch)] for line in found.values()]
         reach = [[s["median"] - s["min"] for s in speeds], [s["max"] - s["median"] for s in speeds]]
         axes.bar(list(found), [s["median"] for s in speeds], yerr=reach)
-        axes.set(title=f"faces a second, batch {batch}", yscale="log")
+        axes.set(title=f"faces a second, batch {batch}")
     for axes in figure.axes:
         axes.tick_params(axis="x", rotation=20, labelsize=8)
     figure.savefig(path, dpi=110)

@@ -16,6 +16,7 @@ from rollcall.settings import LibrarySettings
 
 #: A file of this name says that its folder, and all below it, is not to be shown.
 MARKERS: Final = (".nomedia", ".noimage")
+_WHOLE: Final = PurePosixPath()
 __all__ = ["MARKERS", "discover", "facts", "from_text", "is_available", "is_included", "to_text"]
 
 
@@ -33,7 +34,7 @@ def discover(
     settings: LibrarySettings,
     on_unreadable: Callable[[str, str], None] = lambda path, reason: None,
     *,
-    below: PurePosixPath = PurePosixPath(),
+    below: PurePosixPath = _WHOLE,
 ) -> Iterator[FileFacts]:
     """Yield the pictures of `root`, folder by folder, by name; with `below` only those of that folder in it.
 

@@ -170,7 +170,7 @@ class Settings(BaseSettings):
     cache: CacheSettings = CacheSettings()
 
     @classmethod
-    def settings_customise_sources(
+    def settings_customise_sources(  # type: ignore[override]
         cls,
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
