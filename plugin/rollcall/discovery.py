@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -44,7 +44,8 @@ def discover(
     `on_unreadable` is told each folder (relative to the root, "" for the root) that could not be read and
     why: what lies below it was not seen, which is not the same as gone.
     """
-    yield from _walk(root, root / below, below, settings, on_unreadable, frozenset(), set())
+    above = frozenset(_keys(root.joinpath(*below.parts[:n]) for n in range(len(below.parts))))
+    yield from _walk(root, root / below, below, settings, on_unreadable, above, set())
 
 
 def _walk(
@@ -61,7 +62,7 @@ def _walk(
         with os.scandir(folder) as found:
             entries = sorted(found, key=lambda entry: entry.name)
     except OSError as error:
-        on_unreadable("" if relative == PurePosixPath() else to_text(str(relative)), error.strerror or str(error))
+        on_unreadable("" if relative == _WHOLE else to_text(str(relative)), error.strerror or str(error))
         return
     if any(entry.name in MARKERS for entry in entries):
         return
@@ -115,25 +116,24 @@ def is_included(root: Path, relative: PurePosixPath, settings: LibrarySettings) 
     folders = [root.joinpath(*parts[:n]) for n in range(len(parts) + 1)]
     if any(os.path.lexists(folder / marker) for folder in folders[:-1] for marker in MARKERS):
         return False
-    above: set[tuple[int, int]] = set()
+    keys = list(_keys(folders))
+    if len(set(keys)) < len(keys):
+        return False
+    # What is gone, and what is no folder, has only its name to be judged by.
+    links = [folder for folder in folders[1 : len(keys)] if folder.is_symlink()]
+    return not links or (settings.follow_links and not any(_has_own_name(root, link, settings) for link in links))
+
+
+def _keys(folders: Iterable[Path]) -> Iterator[tuple[int, int]]:
+    """Yield what tells folders apart by whatever name, one below the other, up to the first that is none."""
     for folder in folders:
         try:
             here = os.stat(folder)
         except (OSError, ValueError):
-            break  # gone: its name is all there is to judge by
+            return
         if not stat.S_ISDIR(here.st_mode):
-            break
-        key = (here.st_dev, here.st_ino)
-        if key in above:
-            return False
-        above.add(key)
-        if (
-            folder != root
-            and folder.is_symlink()
-            and (not settings.follow_links or _has_own_name(root, folder, settings))
-        ):
-            return False
-    return True
+            return
+        yield here.st_dev, here.st_ino
 
 
 def _has_own_name(root: Path, link: Path, settings: LibrarySettings) -> bool:
@@ -142,9 +142,9 @@ def _has_own_name(root: Path, link: Path, settings: LibrarySettings) -> bool:
     Its photos would be there twice, or under the link's name alone, as the alphabet has it.
     """
     home, target = Path(os.path.realpath(root)), Path(os.path.realpath(link))
-    return target.is_relative_to(home) and is_included(
-        root, PurePosixPath(target.relative_to(home).as_posix()), settings
-    )
+    if not target.is_relative_to(home):
+        return False
+    return is_included(root, PurePosixPath(target.relative_to(home).as_posix()), settings)
 
 
 def _excluded(relative: PurePosixPath, settings: LibrarySettings) -> bool:
