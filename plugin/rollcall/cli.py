@@ -18,6 +18,7 @@ COMMANDS = {
     "search": ("search", "search", 'Find photos: "photos of children".'),
     "analyze": ("analyze", "analyze_command", "Faces of pictures, without a database."),
     "demo": ("demo", "demo", "Try it on a small library made on the spot."),
+    "export-model": ("export", "export_command", "Write the attribute network as ONNX."),
     "status": ("settings", "status_command", "Say what the database holds."),
     "settings": ("settings", "settings_command", "List every setting."),
 }

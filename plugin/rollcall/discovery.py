@@ -103,7 +103,7 @@ def facts(root: Path, path: Path, settings: LibrarySettings) -> FileFacts | None
         return None
     try:
         info = path.stat()
-    except OSError:
+    except (OSError, ValueError):
         return None
     return FileFacts(to_text(str(relative)), info.st_size, info.st_mtime_ns) if stat.S_ISREG(info.st_mode) else None
 

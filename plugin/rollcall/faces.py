@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -160,3 +161,20 @@ class _Said:
         self.age: NDArray[np.float32] | None = None
         self.p_female: float | None = None
         self.embedding: NDArray[np.float32] | None = None
+
+
+def export_model(file: Path) -> float:
+    """Write the attribute network as ONNX and return the largest difference between its outputs and ours.
+
+    Raises
+    ------
+    ModelError
+        If the extra is not installed, the file cannot be written, or the two differ.
+    """
+    from rollcall_model import checkpoint, export
+
+    try:
+        export.export_model(file)
+        return float(export.largest_difference(file))
+    except (export.ExportError, checkpoint.WeightsError) as error:
+        raise ModelError(str(error)) from error

@@ -189,6 +189,14 @@ def test_errors_are_one_sentence_and_an_exit_code(
     assert "Traceback" not in done.stderr
 
 
+def test_the_network_is_exported_and_checked(rollcall: Run, tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    done = rollcall("export-model", tmp_path / "attributes.onnx")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "attributes.onnx").stat().st_size > 3_000_000
+    assert float(done.stdout.split()[-1]) < 1e-3
+
+
 def test_status_and_settings_are_told(rollcall: Run, indexed: Path) -> None:
     status = json.loads(rollcall("status", "--json", "-d", indexed).stdout)
     assert status["photos"] == {"indexed": 8, "failed": 1} and status["faces"] == 11
