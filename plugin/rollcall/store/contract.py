@@ -193,7 +193,25 @@ V1_TAGS: Final = View(
     "SELECT t.photo_id, t.name, t.source, t.probability, t.state FROM tags t",
 )
 
-VIEWS: Final = (V1_PHOTOS, V1_FACES, V1_TAGS)
+V1_EVENTS: Final = View(
+    "v1_events",
+    "What happened, in its order: a host remembers the last event_id it dealt with and asks for those behind it.",
+    (
+        Column("event_id", "integer", "Grows by at least one with each event; numbers are never used again."),
+        Column("happened_at", "text", "When, UTC, ISO 8601."),
+        Column(
+            "kind",
+            "text",
+            "photo_indexed, photo_failed, photo_moved, photo_missing, photo_forgotten, tags_changed, review_needed"
+            " or corrected.",
+        ),
+        Column("photo_id", "integer", "The photo it is about."),
+        Column("face_id", "integer", "The face it is about; null where it is about the whole photo."),
+    ),
+    "SELECT e.id, e.happened_at, e.kind, e.photo_id, e.face_id FROM events e",
+)
+
+VIEWS: Final = (V1_PHOTOS, V1_FACES, V1_TAGS, V1_EVENTS)
 
 
 def statements() -> list[str]:

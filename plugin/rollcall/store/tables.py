@@ -118,6 +118,9 @@ class Prediction(Base):
     p_adults: Mapped[float | None]
     p_seniors: Mapped[float | None]
     p_female: Mapped[float | None]
+    # What the shipped network said, where an adaptation to the person's corrections changed it; else null.
+    network_age_distribution: Mapped[bytes | None]
+    network_p_female: Mapped[float | None]
 
 
 class Embedding(Base):
@@ -131,20 +134,26 @@ class Embedding(Base):
 
 
 class Correction(Base):
-    """What a person said, in the order it was said. Rows are added, never changed and never removed."""
+    """What a person said, in the order it was said. Rows are added, never taken away, and what they say never changes."""
 
     __tablename__ = "corrections"
     id: Mapped[int] = mapped_column(primary_key=True)
+    uid: Mapped[str] = mapped_column(unique=True)  # the same in every database that it is imported into
+    batch: Mapped[str] = mapped_column(index=True)  # what was said in one go is undone in one go
     made_at: Mapped[str]
     made_by: Mapped[str]
-    kind: Mapped[str]  # age, gender, not_a_face, ignore, box, tag
-    # No foreign keys: what was said outlives the rows it was said of. Hash and box find the face again.
-    content_hash: Mapped[str | None] = mapped_column(index=True)
+    kind: Mapped[str]  # age, gender, not_a_face, ignore, box, tag; undo, redo
+    # No foreign keys: what was said outlives the rows it was said of. The numbers say where it holds now, and are
+    # null while it waits for its photo or face to be found again, by hash or path, box and embedding.
     photo_id: Mapped[int | None] = mapped_column(index=True)
     face_id: Mapped[int | None] = mapped_column(index=True)
+    content_hash: Mapped[str | None] = mapped_column(index=True)
+    path: Mapped[str | None] = mapped_column(index=True)  # relative to the root
     box: Mapped[list[Any] | None]
+    embedding: Mapped[bytes | None]
     value: Mapped[dict[str, Any]]
     value_before: Mapped[dict[str, Any] | None]
+    __table_args__ = ({"sqlite_autoincrement": True},)
 
 
 class Verdict(Base):
@@ -182,3 +191,28 @@ class PhotoGroup(Base):
     at_least: Mapped[int] = mapped_column(primary_key=True)
     probability: Mapped[float]
     __table_args__ = (Index(None, "name", "at_least", "probability"),)
+
+
+class EventRow(Base):
+    """What happened, for hosts that would rather look than be called; the oldest rows are dropped in time."""
+
+    __tablename__ = "events"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    happened_at: Mapped[str]
+    kind: Mapped[str]  # see contract.V1_EVENTS
+    photo_id: Mapped[int | None]
+    face_id: Mapped[int | None]
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+
+class Adaptation(Base):
+    """A correction of the estimates that was learnt from a person's corrections; the newest that stands is used."""
+
+    __tablename__ = "adaptations"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    made_at: Mapped[str]
+    standing: Mapped[bool]
+    model_version: Mapped[str]
+    parameters: Mapped[dict[str, Any]]
+    report: Mapped[dict[str, Any]]
+    __table_args__ = ({"sqlite_autoincrement": True},)
