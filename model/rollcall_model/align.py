@@ -96,6 +96,13 @@ def central_box(height: int, width: int) -> Float32[np.ndarray, 4]:
     return np.clip(box, 0, [width, height, width, height]).astype(np.float32)
 
 
+def typical_landmarks() -> Float32[np.ndarray, "5 2"]:
+    """Return where the landmarks usually lie in the box of a face, as fractions of the box."""
+    left, top, right, bottom = central_box(1000, 1000)
+    points = central_landmarks(1000, 1000)
+    return ((points - [left, top]) / [right - left, bottom - top]).astype(np.float32)
+
+
 def sharpness(face: UInt8[np.ndarray, "s s 3"]) -> float:
     """Return the variance of the Laplacian of the crop's luminance: 0 for a flat crop, more for a sharp one."""
     grey = cv2.cvtColor(face, cv2.COLOR_RGB2GRAY)

@@ -14,6 +14,7 @@
     │   └── NewerDatabaseError    written by a newer Rollcall than this one
     ├── ModelError                weights missing, changed or of another shape
     ├── QueryError                a search that cannot be understood (`query`, `position`, `expected`)
+    ├── CorrectionError           a correction that cannot be, or of what is not there
     └── WatchError                the watcher cannot watch (`path`, `reason`)
 
 An error carries its facts as attributes and says them in one sentence: what failed, why, and
@@ -119,6 +120,12 @@ class QueryError(RollcallError):
         elif expected:
             text += f"; expected {', '.join(self.expected)}"
         super().__init__(text)
+
+
+class CorrectionError(RollcallError):
+    """A correction that cannot be, or of a face, photo or point in the log that is not there."""
+
+    exit_code = 2
 
 
 class WatchError(RollcallError):

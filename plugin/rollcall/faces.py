@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from rollcall.errors import ModelError
+from rollcall.matching import overlap
 from rollcall.records import Box, Face, Picture
 from rollcall.settings import Settings
 
@@ -18,6 +20,13 @@ if TYPE_CHECKING:
     from rollcall_model.attributes import AttributeModel
     from rollcall_model.cascade import Detector
     from rollcall_model.types import Detections
+
+
+#: How far around a box that a person gave the detector looks, in sides of the box, and what it must find there.
+NEAR: Final = 0.5
+NEAR_OVERLAP: Final = 0.3
+#: A box smaller than this many pixels is enlarged first.
+NEAR_SIDE: Final = 120.0
 
 
 class Analyzer:
@@ -117,6 +126,59 @@ class Analyzer:
             tuple(self._face(picture, faces, row, next(said), seen) for row in range(len(faces.scores)))
             for picture, faces, seen in zip(pictures, found, detected, strict=True)
         ]
+
+    def describe(self, picture: Picture, boxes: Sequence[Box]) -> list[Face]:
+        """Return what the networks say of faces whose boxes a person gave.
+
+        The detector looks at each box from near by, for its landmarks; where it still sees no face, they are
+        taken to be where they usually are in a box.
+
+        Raises
+        ------
+        ModelError
+            If weights are missing or do not fit.
+        """
+        from rollcall_model import align
+        from rollcall_model.types import Detections
+
+        detector, attributes = self._networks
+        height, width = picture.pixels.shape[:2]
+        near, corners, scales = [], [], []
+        for box in boxes:
+            side = max(box.width * width, box.height * height, 1.0)
+            margin = NEAR * side
+            x0, y0 = max(int(box.x * width - margin), 0), max(int(box.y * height - margin), 0)
+            x1 = min(int(np.ceil((box.x + box.width) * width + margin)), width)
+            y1 = min(int(np.ceil((box.y + box.height) * height + margin)), height)
+            region = picture.pixels[y0 : max(y1, y0 + 1), x0 : max(x1, x0 + 1)]
+            # A person also draws faces that are too small for the detector's setting.
+            scale = min(max(NEAR_SIDE / side, 1.0), 8.0)
+            near.append(np.asarray(cv2.resize(region, None, fx=scale, fy=scale), np.uint8))
+            corners.append(np.array([x0, y0], np.float32))
+            scales.append(scale)
+        places, crops = [], []
+        for box, corner, scale, found in zip(boxes, corners, scales, detector.detect(near), strict=True):
+            frame = np.array([box.x * width, box.y * height, box.width * width, box.height * height], np.float32)
+            boxes_found = found.boxes / scale + np.tile(corner, 2)
+            overlaps = [
+                overlap(Box(*frame.tolist()), Box(x0, y0, x1 - x0, y1 - y0)) for x0, y0, x1, y1 in boxes_found.tolist()
+            ]
+            best = int(np.argmax(overlaps)) if overlaps else 0
+            seen = bool(overlaps) and overlaps[best] >= NEAR_OVERLAP
+            points = (
+                found.landmarks[best] / scale + corner if seen else frame[:2] + align.typical_landmarks() * frame[2:]
+            )
+            right, bottom = frame[0] + frame[2], frame[1] + frame[3]
+            places.append(
+                Detections(
+                    np.array([[frame[0], frame[1], right, bottom]], np.float32),
+                    np.array([found.scores[best] if seen else 0.0], np.float32),
+                    np.asarray(points[None], np.float32),
+                )
+            )
+            crops.append(align.crop(picture.pixels, places[-1].landmarks[0], attributes.size))
+        said = self._described(attributes, crops)
+        return [self._face(picture, place, 0, one, False) for place, one in zip(places, said, strict=True)]
 
     def _described(self, attributes: AttributeModel, crops: list[NDArray[np.uint8]]) -> list[_Said]:
         """Run the attribute network over all crops; nothing is computed when all of it is switched off."""

@@ -16,14 +16,17 @@ from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Final, NamedTuple, Protocol
 
+from sqlalchemy.orm import Session
+
 from rollcall import decode, discovery, events, names
 from rollcall.errors import LibraryError, ModelError, PictureError
 from rollcall.profile import Profile
-from rollcall.records import Analysis, Face, Picture, RunSummary
+from rollcall.records import Analysis, Box, Face, Picture, RunSummary
 from rollcall.settings import Settings
-from rollcall.store import photos, results
+from rollcall.store import corrections, journal, photos, results
 from rollcall.store.database import Database
 from rollcall.store.photos import PendingPhoto, Place, Seen
+from rollcall.store.tables import FaceRow
 
 #: How many failures a summary names; the database has them all.
 NAMED_FAILURES: Final = 20
@@ -38,6 +41,9 @@ class PictureAnalyzer(Protocol):
 
     def analyze(self, pictures: Sequence[Picture]) -> list[tuple[Face, ...]]:
         """Return the faces of each picture."""
+
+    def describe(self, picture: Picture, boxes: Sequence[Box]) -> list[Face]:
+        """Return what is to be said of faces whose boxes a person gave."""
 
 
 class _Decoded(NamedTuple):
@@ -83,7 +89,7 @@ class Indexer:
         StoreError, ModelError
             If the database or the networks fail.
         """
-        began = time.perf_counter()
+        began, started = time.perf_counter(), photos.now()
         summary = RunSummary()
         with self.database.indexing():
             places = self._places(roots, summary)
@@ -91,6 +97,7 @@ class Indexer:
                 for place in places:
                     self._scan(place, force, summary, stop)
                 self._work_off(places, summary, stop)
+                self._find_lost(started)
             except _Stopped:
                 pass
         summary.seconds = time.perf_counter() - began
@@ -98,7 +105,7 @@ class Indexer:
 
     def update(self, paths: Iterable[Path], *, stop: threading.Event | None = None) -> RunSummary:
         """Look at single files and folders, new, changed or gone, and analyse what needs it."""
-        began = time.perf_counter()
+        began, started = time.perf_counter(), photos.now()
         summary = RunSummary()
         with self.database.indexing():
             by_root: dict[Place, list[Path]] = {}
@@ -111,6 +118,8 @@ class Indexer:
                 for root, hinted in by_root.items():
                     self._look_at(root, hinted, summary, stop)
                 self._work_off(list(by_root), summary, stop)
+                if summary.indexed:
+                    self._find_lost(started)
             except _Stopped:
                 pass
         summary.seconds = time.perf_counter() - began
@@ -325,11 +334,58 @@ class Indexer:
                     faces,
                     version,
                 )
-                results.save(session, one.photo.photo_id, one.size, one.mtime_ns, analysis, self.settings.tags)
+                self._save(session, one, picture, analysis)
         for one, faces in zip(batch, found, strict=True):
             summary.indexed += 1
             summary.faces += len(faces)
             self.listener(events.PhotoIndexed(one.photo.photo_id, one.photo.path, len(faces)))
+
+    def _save(self, session: Session, one: _Decoded, picture: Picture, analysis: Analysis) -> None:
+        """Store an analysis, and lay over it what a person has said."""
+        photo_id, tag_settings = one.photo.photo_id, self.settings.tags
+        results.save(session, photo_id, one.size, one.mtime_ns, analysis, tag_settings)
+        said = corrections.attach(session, photo_id)
+        drawn = results.undescribed(session, photo_id, analysis.model_version)
+        if drawn:
+            boxes = [Box(face.x, face.y, face.width, face.height) for face in drawn]
+            for row, face in zip(drawn, self.analyzer.describe(picture, boxes), strict=True):
+                results.describe(session, row, face, analysis.model_version)
+        if drawn or said.count:
+            corrections.settle(session, photo_id, tag_settings)
+
+    def _find_lost(self, began: str) -> None:
+        """Find again what a person said of files that were renamed and written anew, now that the scan is over."""
+        with self.database.write() as session:
+            found = corrections.find_lost(session, self.settings.tags, began)
+            journal.prune(session)
+        for photo_id in sorted(found.photo_ids):
+            self.describe_drawn(photo_id)
+
+    def describe_drawn(self, photo_id: int) -> None:
+        """Let the networks look at the faces of a photo that a person drew or moved; others are left as they are.
+
+        Raises
+        ------
+        PictureError
+            If the photo cannot be read; its faces are then without estimates until it is indexed again.
+        """
+        version = self.analyzer.model_version
+        with self.database.read() as session:
+            wanted = results.undescribed(session, photo_id, version)
+            boxes = {face.id: Box(face.x, face.y, face.width, face.height) for face in wanted}
+            path = photos.path_of(session, photo_id) if wanted else None
+        if path is None:
+            return
+        picture = decode.decode(
+            path, target=self.settings.detector.resolution, max_megapixels=self.settings.decode.max_megapixels
+        )
+        found = dict(zip(boxes, self.analyzer.describe(picture, list(boxes.values())), strict=True))
+        with self.database.write() as session:
+            for face_id, face in found.items():
+                row = session.get(FaceRow, face_id)
+                if row is not None:
+                    results.describe(session, row, face, version)
+            corrections.settle(session, photo_id, self.settings.tags)
 
     def _store_unusable(self, one: _Decoded, summary: RunSummary) -> None:
         """Store a photo that moved, or one that failed."""

@@ -285,3 +285,11 @@ def is_lost(session: Session, lost: Lost) -> bool:
 def gone(session: Session, photo_id: int) -> None:
     """Mark one photo as missing."""
     session.execute(update(Photo).where(Photo.id == photo_id).values(state="missing"))
+
+
+def path_of(session: Session, photo_id: int) -> Path | None:
+    """Return where a photo's file lies; None if there is no such photo."""
+    row = session.execute(
+        select(Root.path, Photo.path).join(Root, Root.id == Photo.root_id).where(Photo.id == photo_id)
+    ).first()
+    return None if row is None else Path(names.from_text(row[0])) / names.from_text(row[1])

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import and_, delete, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from rollcall import tagging
-from rollcall.matching import Known, match
+from rollcall.matching import SAME_PLACE, Known, match, overlap
 from rollcall.records import Analysis, Box, Face
 from rollcall.settings import TagSettings
+from rollcall.store import journal
 from rollcall.store.photos import now
 from rollcall.store.tables import (
     Correction,
@@ -28,6 +29,8 @@ from rollcall.store.tables import (
 )
 from rollcall.tagging import FaceProbabilities, Said
 
+#: The model version of estimates that were made for another box than the face has now.
+STALE: Final = "stale"
 _GROUPS = ("babies", "toddlers", "children", "teenagers", "adults", "seniors")
 
 
@@ -68,6 +71,7 @@ def save(
     )
     face_ids = _save_faces(session, photo_id, analysis, same_picture)
     refresh(session, photo_id, settings)
+    journal.note(session, "photo_indexed", photo_id)
     return face_ids
 
 
@@ -76,6 +80,7 @@ def fail(session: Session, photo_id: int, size: int, mtime_ns: int, reason: str)
     session.execute(
         update(Photo).where(Photo.id == photo_id).values(state="failed", error=reason, size=size, mtime_ns=mtime_ns)
     )
+    journal.note(session, "photo_failed", photo_id)
 
 
 def _save_faces(session: Session, photo_id: int, analysis: Analysis, same_picture: bool) -> list[int]:
@@ -101,9 +106,12 @@ def _save_faces(session: Session, photo_id: int, analysis: Analysis, same_pictur
                 before.present = False
             else:
                 session.delete(before)
+    moved_away = _moved_away(session, spoken_of)
     result = []
     for j, face in enumerate(analysis.faces):
         row = found_again.get(j)
+        if row is None and any(overlap(face.box, box) >= SAME_PLACE for box in moved_away):
+            continue
         if row is None:
             row = FaceRow(photo_id=photo_id)
             session.add(row)
@@ -126,6 +134,40 @@ def _fill(row: FaceRow, face: Face) -> None:
 def _spoken_of(session: Session, face_ids: list[int]) -> set[int]:
     found = session.scalars(select(Correction.face_id).where(Correction.face_id.in_(face_ids)))
     return {face_id for face_id in found if face_id is not None}
+
+
+def _moved_away(session: Session, face_ids: set[int]) -> list[Box]:
+    """Return where the detector saw faces that a person has put elsewhere: it will see them there again."""
+    if not face_ids:
+        return []
+    before = session.scalars(
+        select(Correction.value_before)
+        .join(FaceRow, FaceRow.id == Correction.face_id)
+        .where(Correction.face_id.in_(face_ids), Correction.kind == "box", FaceRow.drawn)
+    )
+    return [Box(*one["box"]) for one in before if one]
+
+
+def undescribed(session: Session, photo_id: int, model_version: str) -> list[FaceRow]:
+    """Return the shown faces of a photo that a model has yet to look at: drawn or moved by hand."""
+    estimated = func.coalesce(Prediction.model_version, Embedding.model_version, "")
+    return list(
+        session.scalars(
+            select(FaceRow)
+            .outerjoin(Prediction, Prediction.face_id == FaceRow.id)
+            .outerjoin(Embedding, Embedding.face_id == FaceRow.id)
+            .where(FaceRow.photo_id == photo_id, FaceRow.present)
+            .where(or_(and_(FaceRow.drawn, estimated != model_version), estimated == STALE))
+        )
+    )
+
+
+def describe(session: Session, row: FaceRow, face: Face, model_version: str) -> None:
+    """Write what a model says of a face whose place a person gave; the place stays."""
+    row.landmarks = [list(point) for point in face.landmarks]
+    row.score, row.sharpness = face.score, face.sharpness
+    session.flush()
+    write_estimates(session, row.id, face, model_version)
 
 
 def write_estimates(session: Session, face_id: int, face: Face, model_version: str) -> None:
@@ -203,9 +245,15 @@ def refresh(session: Session, photo_id: int, settings: TagSettings) -> None:
     write_tags(session, photo_id, tagging.tags(groups, len(faces), settings))
 
 
-def write_tags(session: Session, photo_id: int, wanted: Iterable[tagging.Tag]) -> None:
+def write_tags(session: Session, photo_id: int, wanted: Sequence[tagging.Tag]) -> None:
     """Make a photo's automatic tags the wanted ones; what anyone else set, and what was rejected, stays."""
     have = {row.name: row for row in session.scalars(select(TagRow).where(TagRow.photo_id == photo_id))}
+    before = {(row.name, row.state) for row in have.values() if row.source == "auto"}
+    after = {(tag.name, str(tag.state)) for tag in wanted if tag.name not in have or have[tag.name].source == "auto"}
+    if before != after:
+        journal.note(session, "tags_changed", photo_id)
+    if any(state == "suggested" for _, state in after - before):
+        journal.note(session, "review_needed", photo_id)
     for tag in wanted:
         row = have.pop(tag.name, None)
         if row is None:

@@ -1,0 +1,35 @@
+"""What happened, kept for hosts that ask from time to time: the view v1_events."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+from sqlalchemy import delete, func, insert, select
+from sqlalchemy.orm import Session
+
+from rollcall.store.photos import now
+from rollcall.store.tables import EventRow
+
+Kind = Literal[
+    "photo_indexed",
+    "photo_failed",
+    "photo_moved",
+    "photo_missing",
+    "photo_forgotten",
+    "tags_changed",
+    "review_needed",
+    "corrected",
+]
+#: So many of the newest events are kept: a host that asks more rarely looks at everything anew.
+KEPT: Final = 1_000_000
+
+
+def note(session: Session, kind: Kind, photo_id: int | None, face_id: int | None = None) -> None:
+    """Add an event; it is seen when the transaction that it tells of is committed."""
+    session.execute(insert(EventRow).values(happened_at=now(), kind=kind, photo_id=photo_id, face_id=face_id))
+
+
+def prune(session: Session, keep: int = KEPT) -> None:
+    """Drop all but the newest events."""
+    newest = session.scalar(select(func.max(EventRow.id))) or 0
+    session.execute(delete(EventRow).where(EventRow.id <= newest - keep))
