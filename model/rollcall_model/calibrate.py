@@ -9,6 +9,7 @@ needs no calibration of its own: it is the mass below 13 of the calibrated ages,
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
@@ -187,6 +188,25 @@ def scores(
     return result
 
 
+#: The kinds of people that photos are tagged with: youngest, oldest, and 1 female, 0 male, None either.
+KINDS: Final[dict[str, tuple[int, int, int | None]]] = {
+    "babies": (0, 2, None),
+    "toddlers": (1, 3, None),
+    "children": (0, 12, None),
+    "teenagers": (13, 19, None),
+    "adults": (20, measures.OLDEST, None),
+    "seniors": (60, measures.OLDEST, None),
+    "women": (20, measures.OLDEST, 1),
+    "men": (20, measures.OLDEST, 0),
+    "girls": (0, 12, 1),
+    "boys": (0, 12, 0),
+}
+#: Shares of right tags that a person may ask for, the probabilities that are tried, and the fewest faces to count.
+PRECISIONS: Final = (0.8, 0.85, 0.9, 0.925, 0.95, 0.96, 0.97, 0.98, 0.99)
+THRESHOLDS: Final = np.linspace(0.5, 0.99, 99)
+FEWEST: Final = 20
+
+
 def _halves(count: int) -> list[Bool[np.ndarray, " n"]]:
     rng = np.random.default_rng(0)
     return [rng.permutation(count) < count // 2 for _ in range(DIVISIONS)]
@@ -227,6 +247,49 @@ def calibrate(examples: Examples) -> tuple[Calibration, dict[str, Any]]:
     }
 
 
+def cross_fitted_faces(examples: Examples, form: str) -> tuple[Float[np.ndarray, "n 101"], Float[np.ndarray, " n"]]:
+    """Return distributions and P(female) of all examples, each by what was fitted on the half it is not in."""
+    half = _halves(len(examples.years))[0]
+    age, p_female = np.zeros((len(half), attributes.AGES)), np.zeros(len(half))
+    for mine in (np.flatnonzero(half), np.flatnonzero(~half)):
+        other = np.setdiff1d(np.arange(len(half)), mine)
+        age[mine], p_female[mine] = apply(examples.of(mine).out, fit(examples.of(other), form))
+    return age, p_female
+
+
+def sure_enough(p: Float[np.ndarray, " n"], truth: Bool[np.ndarray, " n"], precision: float) -> float | None:
+    """Return the least probability from which on `precision` of the faces are what they are said to be.
+
+    Both what was counted and what the probabilities themselves promise must reach it, and a fifth of the way to
+    certainty more, because the next faces are others. None: no threshold of a half or more does.
+    """
+    wanted = precision + (1 - precision) / 5
+    for threshold in THRESHOLDS:
+        above = p >= threshold
+        if above.sum() < FEWEST:
+            return None
+        if min(truth[above].mean(), p[above].mean()) >= wanted:
+            return round(float(threshold), 3)
+    return None
+
+
+def thresholds(
+    age: Float[np.ndarray, "n 101"],
+    p_female: Float[np.ndarray, " n"],
+    years: Float[np.ndarray, " n"],
+    female: Int[np.ndarray, " n"],
+) -> dict[str, dict[str, float | None]]:
+    """Return for each kind of people and each of `PRECISIONS` the probability from which a tag may be set."""
+    result = {}
+    for name, (low, high, sex) in KINDS.items():
+        p = age[:, low : high + 1].sum(axis=1)
+        truth = (years >= low) & ((years <= high) | (high >= measures.OLDEST))
+        if sex is not None:
+            p, truth = p * (p_female if sex else 1 - p_female), truth & (female == sex)
+        result[name] = {f"{precision:g}": sure_enough(p, truth, precision) for precision in PRECISIONS}
+    return result
+
+
 def store(weights: Path, out: Path, facts: dict[str, Any]) -> None:
     """Write the weights to `out` with the facts of a calibration, in place of any before it.
 
@@ -263,6 +326,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     names, counts = np.unique([f"{faces.samples[row].source} val" for row in rows], return_counts=True)
     facts["faces"] = dict(zip(names.tolist(), counts.tolist(), strict=True))
     store(given.weights, given.out, facts)
+    found = cross_fitted_faces(examples, facts["form"])
+    table = {"faces": len(rows), "thresholds": thresholds(*found, examples.years, examples.female)}
+    given.out.with_name("tag_thresholds.json").write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
     for name, line in {"without": facts["before"], **facts["tried"], "as stored": facts["fitted"]}.items():
         print(f"{name:32}", "  ".join(f"{key} {value:.4f}" for key, value in line.items()))
     print(f"taken: {facts['form']}: {calibration}")

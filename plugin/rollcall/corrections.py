@@ -240,10 +240,18 @@ def verdict(log: Sequence[Logged]) -> FaceVerdict:
     )
 
 
-def tag_states(log: Sequence[Logged]) -> dict[str, str | None]:
-    """Return for every tag that the log of a photo speaks of its state: applied, rejected, or None: nothing said."""
-    result: dict[str, str | None] = {line.value["tag"]: None for line in log if line.kind == "tag"}
+def tag_states(log: Sequence[Logged], names: Mapping[str, str]) -> dict[str, str | None]:
+    """Return for every tag that the log of a photo speaks of its state: applied, rejected, or None: nothing said.
+
+    `names` are the present names of the automatic tags by group: what was said of one before it was renamed
+    holds for it under its new name too.
+    """
+
+    def name(line: Logged) -> str:
+        return str(names.get(line.value.get("group", ""), line.value["tag"]))
+
+    result: dict[str, str | None] = {name(line): None for line in log if line.kind == "tag"}
     for line in standing(log):
         if line.kind == "tag":
-            result[line.value["tag"]] = line.value.get("state")
+            result[name(line)] = line.value.get("state")
     return result

@@ -129,14 +129,20 @@ class WatchSettings(_Group):
     polling_seconds: float = Field(default=30.0, ge=0.1, description="How often a polled folder is looked through.")
 
 
+def _named(default: str, what: str) -> str:
+    """Return the setting of a tag's name."""
+    return Field(default=default, description=f"The tag of photos {what}, in any language; empty: no such tag.")
+
+
 class TagSettings(_Group):
     """When a tag is set."""
 
-    apply_above: float = Field(
-        default=0.9,
-        gt=0,
-        le=1,
-        description="The probability from which an automatic tag is applied to a photo.",
+    precision: float = Field(
+        default=0.95,
+        ge=0.5,
+        le=0.99,
+        description="How many of the automatic tags shall be right, as measured on faces the networks never saw; "
+        "a tag that cannot be that sure is only suggested.",
     )
     suggest_above: float = Field(
         default=0.3,
@@ -144,7 +150,21 @@ class TagSettings(_Group):
         le=1,
         description="The probability from which an automatic tag is suggested for review.",
     )
-    prefix: str = Field(default="People", description="The folder of the tag tree in which automatic tags are put.")
+    prefix: str = Field(
+        default="People",
+        description="The folder of the tag tree in which automatic tags are put; empty: none.",
+    )
+    babies: str = _named("Babies", "with someone of 0 to 2 years")
+    toddlers: str = _named("", "with someone of 1 to 3 years")
+    children: str = _named("Children", "with someone of 0 to 12 years")
+    teenagers: str = _named("Teenagers", "with someone of 13 to 19 years")
+    adults: str = _named("Adults", "with someone of 20 years or more")
+    seniors: str = _named("Seniors", "with someone of 60 years or more")
+    women: str = _named("", "with a woman of 20 years or more")
+    men: str = _named("", "with a man of 20 years or more")
+    girls: str = _named("", "with a girl of 0 to 12 years")
+    boys: str = _named("", "with a boy of 0 to 12 years")
+    group: str = _named("Group", "with five people or more")
 
 
 class CacheSettings(_Group):

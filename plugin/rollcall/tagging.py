@@ -6,9 +6,12 @@ a child: one minus the product of the complements, the faces taken as independen
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Final, Literal, NamedTuple
 
+from rollcall import resources
 from rollcall.ages import AGE_GROUPS, OLDEST, AgeGroup, any_of, at_least
 from rollcall.settings import TagSettings
 
@@ -81,14 +84,8 @@ GROUPS: Final[dict[str, Callable[[FaceProbabilities], float | None]]] = {
     "girls": lambda face: _both(face.p_children, face.p_female),
     "boys": lambda face: _both(face.p_children, _not(face.p_female)),
 }
-#: The groups that become tags, and how a photo manager would call them.
-TAG_NAMES: Final = {
-    "babies": "Babies",
-    "children": "Children",
-    "teenagers": "Teenagers",
-    "adults": "Adults",
-    "seniors": "Seniors",
-}
+#: A probability that no estimate reaches: a person has said so.
+CERTAIN: Final = 1.0 - 1e-9
 #: From so many faces on a photo is tagged as one of a group.
 GROUP_SIZE: Final = 5
 
@@ -111,15 +108,49 @@ def groups(faces: Sequence[FaceProbabilities]) -> dict[str, list[float]]:
     return result
 
 
-def tags(probabilities: Mapping[str, Sequence[float]], face_count: int, settings: TagSettings) -> list[Tag]:
+class Rules(NamedTuple):
+    """Which tags there are, and how sure one has to be."""
+
+    names: Mapping[str, str]  # by group
+    thresholds: Mapping[str, float | None]  # by group; None: never sure enough
+    suggest_above: float
+    group: str  # the tag of photos of many people, or ""
+
+
+@cache
+def rules(settings: TagSettings) -> Rules:
+    """Return what settings amount to, with the thresholds that were measured with the networks.
+
+    For a precision between two measured ones the stricter is taken.
+    """
+    file = resources.find("tag_thresholds.json")
+    measured = json.loads(file.read_text(encoding="utf-8"))["thresholds"]
+    names, thresholds = {}, {}
+    for group in GROUPS:
+        name = getattr(settings, group, "")
+        if not name:
+            continue
+        names[group] = _full_name(settings, name)
+        strict_enough = [p for p in measured.get(group, {}) if float(p) >= settings.precision - 1e-9]
+        thresholds[group] = measured[group][min(strict_enough, key=float)] if strict_enough else None
+    return Rules(
+        names, thresholds, settings.suggest_above, _full_name(settings, settings.group) if settings.group else ""
+    )
+
+
+def _full_name(settings: TagSettings, name: str) -> str:
+    return f"{settings.prefix}/{name}" if settings.prefix else name
+
+
+def tags(probabilities: Mapping[str, Sequence[float]], face_count: int, rules: Rules) -> list[Tag]:
     """Return the automatic tags of a photo: applied when sure enough, suggested for review when likely enough."""
     result = []
-    for group, name in TAG_NAMES.items():
-        probability = probabilities.get(group, (0.0,))[0]
-        applied = probability >= settings.apply_above
-        if applied or probability >= settings.suggest_above:
-            state: Literal["applied", "suggested"] = "applied" if applied else "suggested"
-            result.append(Tag(f"{settings.prefix}/{name}", probability, state))
-    if face_count >= GROUP_SIZE:
-        result.append(Tag(f"{settings.prefix}/Group", 1.0, "applied"))
+    for group, name in rules.names.items():
+        probability, threshold = probabilities.get(group, (0.0,))[0], rules.thresholds[group]
+        # What a person said is certain, whatever the networks can be sure of.
+        applied = probability >= CERTAIN or (threshold is not None and probability >= threshold)
+        if applied or probability >= rules.suggest_above:
+            result.append(Tag(name, probability, "applied" if applied else "suggested"))
+    if rules.group and face_count >= GROUP_SIZE:
+        result.append(Tag(rules.group, 1.0, "applied"))
     return result

@@ -87,9 +87,13 @@ def test_a_second_child_is_as_likely_as_both_being_children() -> None:
     assert found["children"] == pytest.approx([0.95, 0.45])
 
 
+RULES = tagging.rules(TagSettings())
+
+
 @given(st.floats(0, 1), st.floats(0.01, 1), st.floats(0.01, 1))
 def test_a_tag_is_applied_when_sure_and_suggested_when_likely(p: float, apply: float, suggest: float) -> None:
-    found = tagging.tags({"children": [p]}, 1, TagSettings(apply_above=apply, suggest_above=suggest))
+    rules = RULES._replace(thresholds={**RULES.thresholds, "children": apply}, suggest_above=suggest)
+    found = tagging.tags({"children": [p]}, 1, rules)
     if p >= apply:
         assert [(tag.name, tag.state) for tag in found] == [("People/Children", "applied")]
     elif p >= suggest:
@@ -99,14 +103,28 @@ def test_a_tag_is_applied_when_sure_and_suggested_when_likely(p: float, apply: f
     assert all(tag.probability == p for tag in found)
 
 
-def test_the_thresholds_themselves_are_enough() -> None:
-    by_state = {tag.name: tag.state for tag in tagging.tags({"children": [0.9], "adults": [0.3]}, 1, TagSettings())}
-    assert by_state == {"People/Children": "applied", "People/Adults": "suggested"}
+def test_a_tag_that_cannot_be_sure_enough_is_only_suggested_unless_a_person_said_so() -> None:
+    rules = RULES._replace(thresholds={**RULES.thresholds, "teenagers": None})
+    assert [tag.state for tag in tagging.tags({"teenagers": [0.99]}, 1, rules)] == ["suggested"]
+    assert [tag.state for tag in tagging.tags({"teenagers": [1.0]}, 1, rules)] == ["applied"]
+
+
+def test_who_asks_for_more_precision_gets_no_lower_threshold() -> None:
+    wanted = [0.5, 0.8, 0.86, 0.9, 0.95, 0.97, 0.99]
+    found = [tagging.rules(TagSettings(precision=p)).thresholds["children"] for p in wanted]
+    assert all(p is not None and p >= 0.5 for p in found)
+    assert found == sorted(found)  # type: ignore[type-var]
+
+
+def test_tags_have_the_names_of_the_settings_in_any_language() -> None:
+    rules = tagging.rules(TagSettings(prefix="", children="Kinder", girls="Mädchen", group="", adults=""))
+    found = tagging.tags({name: [1.0] for name in GROUPS}, 7, rules)
+    assert {tag.name for tag in found} == {"Babies", "Kinder", "Mädchen", "Teenagers", "Seniors"}
 
 
 def test_tags_lie_in_the_folder_that_the_settings_name() -> None:
     settings = TagSettings(prefix="Persons")
-    found = tagging.tags({name: [1.0] for name in GROUPS}, 7, settings)
+    found = tagging.tags({name: [1.0] for name in GROUPS}, 7, tagging.rules(settings))
     assert {tag.name for tag in found} == {
         "Persons/Babies",
         "Persons/Children",
@@ -119,12 +137,12 @@ def test_tags_lie_in_the_folder_that_the_settings_name() -> None:
 
 @pytest.mark.parametrize(("count", "is_group"), [(0, False), (4, False), (5, True), (30, True)])
 def test_from_five_faces_on_a_photo_is_of_a_group(count: int, is_group: bool) -> None:
-    names = [tag.name for tag in tagging.tags({}, count, TagSettings())]
+    names = [tag.name for tag in tagging.tags({}, count, RULES)]
     assert names == (["People/Group"] if is_group else [])
 
 
-def test_every_tag_is_of_a_group_that_there_is() -> None:
-    assert set(tagging.TAG_NAMES) <= set(GROUPS)
+def test_every_group_has_a_name_among_the_settings_unless_it_is_no_tag() -> None:
+    assert {name for name in GROUPS if not hasattr(TagSettings(), name)} == {"female", "male"}
 
 
 @given(st.integers(0, 110), st.integers(0, 110))

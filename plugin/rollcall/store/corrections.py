@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from sqlalchemy import ColumnElement, Select, and_, delete, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
-from rollcall import corrections, matching
+from rollcall import corrections, matching, tagging
 from rollcall.corrections import Correction, Logged
 from rollcall.errors import CorrectionError
 from rollcall.records import Box
@@ -88,6 +88,7 @@ def say(session: Session, said: Sequence[Correction], by: str, settings: TagSett
     """
     done = Done(batch=uuid.uuid4().hex)
     moment = _next_moment(session)
+    groups = {name: group for group, name in tagging.rules(settings).names.items()}
     for one in map(corrections.checked, said):
         drawn = one.kind == "box" and bool(one.value.get("drawn"))
         face = None if one.face_id is None else session.get(FaceRow, one.face_id)
@@ -105,6 +106,10 @@ def say(session: Session, said: Sequence[Correction], by: str, settings: TagSett
             row = session.scalar(select(TagRow).where(TagRow.photo_id == photo.id, TagRow.name == one.value["tag"]))
             before = None if row is None else {"state": row.state, "source": row.source, "probability": row.probability}
         vector = None if face is None else session.scalar(select(Embedding.vector).where(Embedding.face_id == face.id))
+        value = dict(one.value)
+        if one.kind == "tag" and value["tag"] in groups:
+            # The tag may have another name one day, in another language; what is meant stays the same.
+            value["group"] = groups[value["tag"]]
         session.add(
             Line(
                 uid=uuid.uuid4().hex,
@@ -118,7 +123,7 @@ def say(session: Session, said: Sequence[Correction], by: str, settings: TagSett
                 path=photo.path,
                 box=None if face is None else [face.x, face.y, face.width, face.height],
                 embedding=vector,
-                value=dict(one.value),
+                value=value,
                 value_before=before,
             )
         )
@@ -234,7 +239,7 @@ def settle(session: Session, photo_id: int, settings: TagSettings) -> None:
     reviewed = bool(corrections.standing(of_photo))
     session.execute(update(Photo).where(Photo.id == photo_id).values(reviewed=reviewed))
     rows = {row.name: row for row in session.scalars(select(TagRow).where(TagRow.photo_id == photo_id))}
-    for name, state in corrections.tag_states(of_photo).items():
+    for name, state in corrections.tag_states(of_photo, tagging.rules(settings).names).items():
         row = rows.get(name)
         if state is None:
             if row is not None and row.source == "user":

@@ -242,7 +242,7 @@ def refresh(session: Session, photo_id: int, settings: TagSettings) -> None:
                 for count, probability in enumerate(chances, 1)
             ],
         )
-    write_tags(session, photo_id, tagging.tags(groups, len(faces), settings))
+    write_tags(session, photo_id, tagging.tags(groups, len(faces), tagging.rules(settings)))
 
 
 def write_tags(session: Session, photo_id: int, wanted: Sequence[tagging.Tag]) -> None:

@@ -134,7 +134,7 @@ class Embedding(Base):
 
 
 class Correction(Base):
-    """What a person said, in the order it was said: rows are added, never taken away, and what they say never changes."""
+    """What a person said, in its order. Rows are added, never taken away, and what they say never changes."""
 
     __tablename__ = "corrections"
     id: Mapped[int] = mapped_column(primary_key=True)
