@@ -18,6 +18,10 @@ COMMANDS = {
     "search": ("search", "search", 'Find photos: "photos of children".'),
     "analyze": ("analyze", "analyze_command", "Faces of pictures, without a database."),
     "demo": ("demo", "demo", "Try it on a small library made on the spot."),
+    "review": ("review", "review_command", "Be asked about the least certain faces."),
+    "correct": ("corrections", "correct_command", "Say what is right: age, gender, not a face, a tag."),
+    "corrections": ("corrections", "corrections_group", "The log of corrections: list, undo, export, import."),
+    "tag": ("tag", "tag_command", "Make the automatic tags anew after settings changed."),
     "export-model": ("export", "export_command", "Write the attribute network as ONNX."),
     "status": ("settings", "status_command", "Say what the database holds."),
     "settings": ("settings", "settings_command", "List every setting."),
@@ -27,7 +31,7 @@ EXIT_CODES = """\b
 Exit codes:
   0    done (single photos may have failed: they are listed)
   1    an error not named below
-  2    the command, a setting or a query was not understood
+  2    the command, a setting, a query or a correction was not understood
   3    a folder cannot be used
   4    the database cannot be used
   5    the networks cannot be loaded

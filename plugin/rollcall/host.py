@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import text
 
-from rollcall import events, query, settings
-from rollcall.errors import RollcallError
+from rollcall import events, query, review, settings
+from rollcall.corrections import Correction
+from rollcall.errors import PictureError, RollcallError
 from rollcall.faces import Analyzer
 from rollcall.indexer import Indexer
+from rollcall.query import details
+from rollcall.query.details import FaceDetails, PhotoDetails
 from rollcall.records import RunSummary
+from rollcall.review import Question
+from rollcall.store import corrections as log
+from rollcall.store import tags
+from rollcall.store.corrections import Done, Entry, Imported
 from rollcall.store.database import Database, open_database
+from rollcall.store.tags import TagCount
 
 State = Literal["stopped", "idle", "indexing", "watching"]
 
@@ -38,10 +46,18 @@ class Plugin:
         Settings by their dotted names, as in plugin.toml; `database.url` says where everything is kept.
     listener
         Is told of every photo indexed, failed, moved; called on the thread that indexes.
+    loaded
+        Settings that were loaded already, in place of `values`.
     """
 
-    def __init__(self, values: Mapping[str, Any] | None = None, listener: events.Listener = events.ignore) -> None:
-        self.settings = settings.load(None, values)
+    def __init__(
+        self,
+        values: Mapping[str, Any] | None = None,
+        listener: events.Listener = events.ignore,
+        *,
+        loaded: settings.Settings | None = None,
+    ) -> None:
+        self.settings = loaded or settings.load(None, values)
         self.listener = listener
         self._database: Database | None = None
         self._analyzer = Analyzer(self.settings)
@@ -100,6 +116,154 @@ class Plugin:
     ) -> list[query.Hit]:
         """Return the photos that a query means, the likeliest first; see docs/search.md."""
         return query.search(self.database, words, limit=limit, offset=offset, min_probability=min_probability)
+
+    # ---- What a person says
+
+    def correct(self, *said: Correction, by: str = "user") -> Done:
+        """Record what a person says, all in one go; it holds at once and wins over every estimate from now on.
+
+        Corrections are made by the functions of `rollcall.corrections`. Faces that are drawn or moved are looked
+        at by the networks before this returns.
+
+        Raises
+        ------
+        CorrectionError
+            If one of them cannot be, or speaks of a face or photo that is not there; then none is recorded.
+        """
+        with self.database.write() as session:
+            done = log.say(session, said, by, self.settings.tags)
+        return self._described(done)
+
+    def undo(self) -> Done:
+        """Undo what was said last, all that was said in one go.
+
+        Raises
+        ------
+        CorrectionError
+            If nothing is left to undo.
+        """
+        with self.database.write() as session:
+            done = log.undo(session, self.settings.tags)
+        return self._described(done)
+
+    def redo(self) -> Done:
+        """Let hold again what was undone last.
+
+        Raises
+        ------
+        CorrectionError
+            If nothing was undone since something was last said.
+        """
+        with self.database.write() as session:
+            done = log.redo(session, self.settings.tags)
+        return self._described(done)
+
+    def restore(self, to: int) -> Done:
+        """Let hold what held when line `to` of the log was the newest; 0: nothing.
+
+        Raises
+        ------
+        CorrectionError
+            If the log has no such line.
+        """
+        with self.database.write() as session:
+            done = log.restore(session, to, self.settings.tags)
+        return self._described(done)
+
+    def corrections(self, *, limit: int | None = None, before: int | None = None) -> list[Entry]:
+        """Return the log of corrections, the newest first, from below line `before` on."""
+        with self.database.read() as session:
+            return log.entries(session, limit=limit, before=before)
+
+    def waiting_corrections(self) -> list[Entry]:
+        """Return the corrections whose photo or face cannot be found at present; they are kept until it is."""
+        with self.database.read() as session:
+            return log.waiting(session)
+
+    def export_corrections(self) -> list[dict[str, Any]]:
+        """Return the log as plain values, to be kept or carried to another database."""
+        with self.database.read() as session:
+            return list(log.export(session))
+
+    def import_corrections(self, lines: Sequence[Mapping[str, Any]]) -> Imported:
+        """Add an exported log to this database; what it has already is left as it is.
+
+        Raises
+        ------
+        CorrectionError
+            If a line is none; then nothing is imported.
+        """
+        with self.database.write() as session:
+            return log.import_(session, lines, self.settings.tags)
+
+    def review(self, *, limit: int = 20, skip: Collection[int] = ()) -> list[Question]:
+        """Return the faces to ask a person about next, the most telling first, but those whose number is in `skip`."""
+        with self.database.read() as session:
+            return review.questions(session, self.settings.tags, limit=limit, skip=skip)
+
+    # ---- Tags
+
+    def tags(self) -> list[TagCount]:
+        """Return every tag in use with the number of photos that have it."""
+        with self.database.read() as session:
+            return tags.counts(session)
+
+    def add_tag(self, photo_id: int, name: str) -> bool:
+        """Set a tag of the host's; False, and nothing is done, if a person has rejected it.
+
+        Raises
+        ------
+        CorrectionError
+            If there is no such photo, or the name is empty.
+        """
+        with self.database.write() as session:
+            return tags.add(session, photo_id, name)
+
+    def remove_tag(self, photo_id: int, name: str) -> bool:
+        """Take away a tag of the host's; False if it has set none. What a person says goes through `correct`."""
+        with self.database.write() as session:
+            return tags.remove(session, photo_id, name, self.settings.tags)
+
+    # ---- Looking
+
+    def photo(self, photo_id: int) -> PhotoDetails:
+        """Return a photo with its faces and tags.
+
+        Raises
+        ------
+        CorrectionError
+            If there is no such photo.
+        """
+        with self.database.read() as session:
+            return details.photo(session, photo_id)
+
+    def photos(self, photo_ids: Sequence[int]) -> list[PhotoDetails]:
+        """Return some photos with their faces and tags, in the order asked for; unknown numbers are left out."""
+        with self.database.read() as session:
+            return details.photos(session, photo_ids)
+
+    def face(self, face_id: int) -> FaceDetails:
+        """Return one face that is shown.
+
+        Raises
+        ------
+        CorrectionError
+            If there is no such face, or it was dismissed.
+        """
+        with self.database.read() as session:
+            return details.face(session, face_id)
+
+    def _described(self, done: Done) -> Done:
+        """Let the networks look at faces whose box is new."""
+        if done.undescribed:
+            with self._indexing:
+                indexer = Indexer(self.database, self._analyzer, self.settings, self.listener)
+                for photo_id in sorted(done.photo_ids):
+                    try:
+                        indexer.describe_drawn(photo_id)
+                    except PictureError as error:
+                        self.listener(events.Warned(f"{error}; its new faces are estimated when it can be read"))
+        return done
 
     def status(self) -> Status:
         """Return what the plugin does and what the database holds."""

@@ -359,7 +359,10 @@ class Indexer:
             found = corrections.find_lost(session, self.settings.tags, began)
             journal.prune(session)
         for photo_id in sorted(found.photo_ids):
-            self.describe_drawn(photo_id)
+            try:
+                self.describe_drawn(photo_id)
+            except PictureError as error:
+                self.listener(events.Warned(f"{error}; its new faces are estimated when it can be read"))
 
     def describe_drawn(self, photo_id: int) -> None:
         """Let the networks look at the faces of a photo that a person drew or moved; others are left as they are.

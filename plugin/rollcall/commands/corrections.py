@@ -1,0 +1,232 @@
+"""`rollcall correct` and `rollcall corrections`."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from rollcall import corrections
+from rollcall.ages import AGE_GROUPS
+from rollcall.commands.common import Context, common, console, plural
+from rollcall.corrections import Correction
+from rollcall.errors import CorrectionError
+from rollcall.host import Plugin
+from rollcall.records import Box
+from rollcall.store.corrections import FORMAT, Done, Entry
+
+
+@contextmanager
+def opened(context: Context) -> Iterator[Plugin]:
+    """Give a started plugin, as a host would have it."""
+    plugin = Plugin(loaded=context.settings)
+    plugin.start()
+    try:
+        yield plugin
+    finally:
+        plugin.stop()
+
+
+@click.command("correct")
+@click.argument("target", metavar="face:N|photo:N")
+@click.option("--age", metavar="YEARS|FROM-TO|GROUP", help=f"8, 5-9, or one of: {', '.join(AGE_GROUPS)}.")
+@click.option("--gender", metavar="LABEL", help="female, male, or any label.")
+@click.option("--no-gender", is_flag=True, help="Do not estimate the gender.")
+@click.option("--not-a-face", is_flag=True, help="There is no face there.")
+@click.option("--ignore", is_flag=True, help="A face, but one to be left out of everything.")
+@click.option("--box", metavar="X,Y,W,H", help="Where the face is, in fractions; of a photo: a face that was missed.")
+@click.option("--tag", "accepted", multiple=True, metavar="NAME", help="The photo has this tag.")
+@click.option("--no-tag", "rejected", multiple=True, metavar="NAME", help="The photo does not have this tag, for good.")
+@click.option(
+    "--take-back",
+    type=click.Choice([kind for kind in corrections.KINDS if kind != "tag"]),
+    multiple=True,
+    help="Say nothing more of this kind: the estimate is shown again.",
+)
+@click.option("--by", default="user", show_default=True, help="Who says so.")
+@common
+def correct_command(
+    context: Context,
+    target: str,
+    age: str | None,
+    gender: str | None,
+    no_gender: bool,
+    not_a_face: bool,
+    ignore: bool,
+    box: str | None,
+    accepted: tuple[str, ...],
+    rejected: tuple[str, ...],
+    take_back: tuple[corrections.Kind, ...],
+    by: str,
+) -> None:
+    """Say what is right; it wins over every estimate, now and after every model to come.
+
+    The numbers of faces and photos are shown by `rollcall search --json` and `rollcall review`.
+    """
+    kind, _, number = target.partition(":")
+    if kind not in ("face", "photo") or not number.isdigit():
+        raise click.UsageError(f"{target!r} is neither face:N nor photo:N")
+    with opened(context) as plugin:
+        face_id = int(number) if kind == "face" else None
+        photo_id = int(number) if kind == "photo" else None
+        if (accepted or rejected) and photo_id is None and face_id is not None:
+            photo_id = plugin.face(face_id).photo_id
+        said: list[Correction] = []
+        if face_id is not None:
+            if age is not None:
+                said.append(_age(face_id, age))
+            if gender is not None or no_gender:
+                said.append(corrections.gender(face_id, None if no_gender else gender))
+            said += [corrections.not_a_face(face_id)] if not_a_face else []
+            said += [corrections.ignore(face_id)] if ignore else []
+            said += [corrections.move(face_id, _box(box))] if box is not None else []
+            said += [corrections.take_back(one, face_id=face_id) for one in take_back]
+        elif age is not None or gender is not None or no_gender or not_a_face or ignore or take_back:
+            raise click.UsageError("this is said of a face, not of a photo; give face:N")
+        elif box is not None and photo_id is not None:
+            said.append(corrections.draw(photo_id, _box(box)))
+        if photo_id is not None:
+            said += [corrections.tag(photo_id, name, True) for name in accepted]
+            said += [corrections.tag(photo_id, name, False) for name in rejected]
+        if not said:
+            raise click.UsageError("nothing is said; see `rollcall correct --help`")
+        done = plugin.correct(*said, by=by)
+    new = [f"face:{number}" for number in done.face_ids if number is not None and number != face_id]
+    console.print(
+        f"{plural(done.count, 'correction')} recorded" + (f"; the new face is {', '.join(new)}" if new else "")
+    )
+
+
+def _age(face_id: int, words: str) -> Correction:
+    if words in AGE_GROUPS:
+        return corrections.age_group(face_id, words)
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)(?:-(\d+(?:\.\d+)?))?", words.strip())
+    if match is None:
+        raise click.UsageError(f"--age {words}: give years (8), a range (5-9) or one of {', '.join(AGE_GROUPS)}")
+    low, high = match.groups()
+    return corrections.age(face_id, float(low), None if high is None else float(high))
+
+
+def _box(words: str) -> Box:
+    try:
+        x, y, width, height = (float(part) for part in words.split(","))
+    except ValueError as error:
+        raise click.UsageError(
+            f"--box {words}: give left,top,width,height as fractions, such as 0.2,0.1,0.3,0.4"
+        ) from error
+    return Box(x, y, width, height)
+
+
+@click.group("corrections")
+def corrections_group() -> None:
+    """What people said: list it, undo it, carry it to another database."""
+
+
+def _line(entry: Entry) -> str:
+    about = f"face:{entry.face_id}" if entry.face_id is not None else f"photo:{entry.photo_id}"
+    if entry.photo_id is None:
+        about = "waiting"
+    state = " (undone)" if entry.undone else ""
+    value = json.dumps(entry.value, ensure_ascii=False)
+    path = (entry.path or "").encode("utf-8", "backslashreplace").decode()
+    return f"{entry.id:>6}  {entry.made_at}  {entry.made_by}  {about}  {entry.kind} {value}{state}  {path}"
+
+
+@corrections_group.command("list")
+@click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, help="At most so many.")
+@click.option("--waiting", is_flag=True, help="Only those whose photo or face cannot be found at present.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
+@common
+def list_command(context: Context, limit: int, waiting: bool, as_json: bool) -> None:
+    """Show the log, the newest line first."""
+    with opened(context) as plugin:
+        entries = plugin.waiting_corrections()[:limit] if waiting else plugin.corrections(limit=limit)
+    for entry in entries:
+        click.echo(json.dumps(entry._asdict(), ensure_ascii=False) if as_json else _line(entry))
+    console.print(plural(len(entries), "line"))
+
+
+def _report(done: Done, what: str) -> None:
+    console.print(f"{plural(done.count, 'correction')} {what}, in {plural(len(done.photo_ids), 'photo')}")
+
+
+@corrections_group.command("undo")
+@click.option("--to", type=click.IntRange(min=0), metavar="LINE", help="Go back to what held at this line; 0: nothing.")
+@common
+def undo_command(context: Context, to: int | None) -> None:
+    """Undo what was said last, or go to any point of the log."""
+    with opened(context) as plugin:
+        done = plugin.undo() if to is None else plugin.restore(to)
+    _report(done, "undone" if to is None else "undone or redone")
+
+
+@corrections_group.command("redo")
+@common
+def redo_command(context: Context) -> None:
+    """Let hold again what was undone last."""
+    with opened(context) as plugin:
+        _report(plugin.redo(), "redone")
+
+
+@corrections_group.command("export")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE")
+@click.option("--no-embeddings", is_flag=True, help="Leave out what faces are found again by in changed pictures.")
+@common
+def export_command(context: Context, file: Path, no_embeddings: bool) -> None:
+    """Write the log to FILE, one JSON object a line, to be kept or imported elsewhere."""
+    with opened(context) as plugin:
+        lines = plugin.export_corrections()
+    part = file.with_name(file.name + ".part")
+    try:
+        with part.open("w", encoding="utf-8", errors="surrogatepass") as out:
+            out.write(json.dumps({"format": FORMAT}) + "\n")
+            for line in lines:
+                out.write(json.dumps({**line, "embedding": None} if no_embeddings else line) + "\n")
+        part.replace(file)
+    except OSError as error:
+        raise CorrectionError(f"{file}: cannot be written ({error.strerror}); choose another place") from error
+    console.print(f"{plural(len(lines), 'line')} written to {file}", markup=False)
+
+
+@corrections_group.command("import")
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False), metavar="FILE")
+@common
+def import_command(context: Context, file: Path) -> None:
+    """Add the log in FILE to the database; lines that it has already are left as they are.
+
+    Lines whose photo is not indexed yet wait for it.
+    """
+    lines = read(file)
+    with opened(context) as plugin:
+        imported = plugin.import_corrections(lines)
+    console.print(
+        f"{plural(imported.added, 'line')} added, {imported.known:,} known before"
+        + (f", {imported.waiting:,} wait for their photo or face" if imported.waiting else "")
+    )
+
+
+def read(file: Path) -> list[dict[str, Any]]:
+    """Return the lines of an exported log.
+
+    Raises
+    ------
+    CorrectionError
+        If the file is none.
+    """
+    lines = []
+    try:
+        with file.open(encoding="utf-8") as source:
+            head = json.loads(source.readline())
+            if not isinstance(head, dict) or head.get("format") != FORMAT:
+                raise CorrectionError(f"{file}: this is no log of corrections that this Rollcall knows ({FORMAT})")
+            for line in source:
+                if line.strip():
+                    lines.append(json.loads(line))
+    except (OSError, ValueError) as error:
+        raise CorrectionError(f"{file}: cannot be read as a log of corrections ({error}); export it again") from error
+    return lines

@@ -1,0 +1,114 @@
+"""`rollcall review`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import numpy as np
+
+from rollcall import corrections, review
+from rollcall.commands.common import Context, common, console, plural
+from rollcall.commands.corrections import opened
+from rollcall.corrections import Correction
+from rollcall.errors import CorrectionError, PictureError
+from rollcall.host import Plugin
+from rollcall.review import Question
+
+_KEYS = "[y]es  [n]o  [b]aby  [c]hild  [t]eenager  [a]dult  [o]ld  [x] not a face  [s]kip  [u]ndo  [q]uit"
+_ANSWERS = {"b": "baby", "c": "child", "t": "teenager", "a": "adult", "o": "senior"}
+
+
+@click.command("review")
+@click.option("--limit", type=click.IntRange(min=1), help="Ask about at most so many faces.")
+@click.option(
+    "--crops",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="FOLDER",
+    help="Write each face asked about to FOLDER/face.png, to be kept open in a viewer.",
+)
+@click.option("--list", "listed", is_flag=True, help="Only print the queue.")
+@common
+def review_command(context: Context, limit: int | None, crops: Path | None, listed: bool) -> None:
+    """Be asked about the faces whose answer settles most; one key an answer, everything can be undone.
+
+    For pictures beside the questions open the page: rollcall serve.
+    """
+    with opened(context) as plugin:
+        if listed:
+            for question in plugin.review(limit=limit or 50):
+                click.echo(f"{question.gain:.3f} bits  {_about(question)}")
+            return
+        _walk(plugin, limit, crops)
+
+
+def _walk(plugin: Plugin, limit: int | None, crops: Path | None) -> None:
+    skipped: set[int] = set()
+    answered = 0
+    while limit is None or answered < limit:
+        queue = plugin.review(limit=1, skip=skipped)
+        if not queue:
+            break
+        question = queue[0]
+        if crops is not None:
+            _write_crop(question, crops)
+        console.print(f"\n{_about(question)}", markup=False)
+        console.print(f"Is this one of: {question.group}?  {_KEYS}", markup=False)
+        key = click.getchar().lower()
+        if key in ("q", "\x03", "\x04"):
+            break
+        if key == "u":
+            try:
+                plugin.undo()
+                answered = max(answered - 1, 0)
+            except CorrectionError as error:
+                console.print(str(error), style="yellow", markup=False)
+            continue
+        said = _said(question, key)
+        if said is None:
+            skipped.add(question.face.face_id)
+            continue
+        plugin.correct(said)
+        answered += 1
+    console.print(f"\n{plural(answered, 'face')} reviewed")
+
+
+def _said(question: Question, key: str) -> Correction | None:
+    if key == "y":
+        return question.yes()
+    if key == "n":
+        return question.no()
+    if key == "x":
+        return corrections.not_a_face(question.face.face_id)
+    if key in _ANSWERS:
+        return corrections.age(question.face.face_id, *review.ANSWERS[_ANSWERS[key]])
+    return None
+
+
+def _about(question: Question) -> str:
+    face = question.face
+    age = "" if face.age is None else f"age {face.age:.0f}"
+    if face.age_interval is not None:
+        age += f" ({face.age_interval[0]:.0f} to {face.age_interval[1]:.0f})"
+    place = f"face:{face.face_id}, {face.box.x + face.box.width / 2:.0%} from the left"
+    path = str(question.photo.path).encode("utf-8", "backslashreplace").decode()
+    people = plural(len(question.photo.faces), "face")
+    return f"{path}  {place} of {people}, {age}, {question.group} {question.probability:.0%}"
+
+
+def _write_crop(question: Question, folder: Path) -> None:
+    from rollcall import drawing
+    from rollcall.decode import decode
+
+    try:
+        picture = decode(question.photo.path, target=1600)
+    except PictureError as error:
+        console.print(f"{error}", style="yellow", markup=False)
+        return
+    height, width = picture.pixels.shape[:2]
+    box = question.face.box
+    margin_x, margin_y = box.width / 2, box.height / 2
+    x0, x1 = max(int((box.x - margin_x) * width), 0), int((box.x + box.width + margin_x) * width) + 1
+    y0, y1 = max(int((box.y - margin_y) * height), 0), int((box.y + box.height + margin_y) * height) + 1
+    folder.mkdir(parents=True, exist_ok=True)
+    drawing.save(np.ascontiguousarray(picture.pixels[y0:y1, x0:x1]), folder / "face.png")
