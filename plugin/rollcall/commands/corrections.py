@@ -218,15 +218,12 @@ def read(file: Path) -> list[dict[str, Any]]:
     CorrectionError
         If the file is none.
     """
-    lines = []
     try:
         with file.open(encoding="utf-8") as source:
             head = json.loads(source.readline())
             if not isinstance(head, dict) or head.get("format") != FORMAT:
                 raise CorrectionError(f"{file}: this is no log of corrections that this Rollcall knows ({FORMAT})")
-            for line in source:
-                if line.strip():
-                    lines.append(json.loads(line))
+            lines = [json.loads(line) for line in source if line.strip()]
     except (OSError, ValueError) as error:
         raise CorrectionError(f"{file}: cannot be read as a log of corrections ({error}); export it again") from error
     return lines
