@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-import numpy as np
+from PIL import Image
 
 from rollcall import corrections, review
 from rollcall.commands.common import Context, common, console, plural
@@ -111,4 +111,4 @@ def _write_crop(question: Question, folder: Path) -> None:
     x0, x1 = max(int((box.x - margin_x) * width), 0), int((box.x + box.width + margin_x) * width) + 1
     y0, y1 = max(int((box.y - margin_y) * height), 0), int((box.y + box.height + margin_y) * height) + 1
     folder.mkdir(parents=True, exist_ok=True)
-    drawing.save(np.ascontiguousarray(picture.pixels[y0:y1, x0:x1]), folder / "face.png")
+    drawing.save(Image.fromarray(picture.pixels[y0:y1, x0:x1]), folder / "face.png")
