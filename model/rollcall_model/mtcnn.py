@@ -15,7 +15,7 @@ import io
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, TypeVar, cast
 
 import jax
 import jax.numpy as jnp
@@ -44,13 +44,18 @@ def normalise(image: Float[Array, "*b 3"]) -> Float[Array, "*b 3"]:
     return (image - 127.5) * (1 / 128)
 
 
+def _zeros(*shape: int) -> nnx.Param[Array]:
+    """Return a parameter to be filled; JAX's own zeros compile a program for every shape, a second in all."""
+    return nnx.Param(cast(Array, np.zeros(shape, np.float32)))
+
+
 class Convolution(nnx.Module):
     """A convolution without padding, followed by a parametric rectifier."""
 
     def __init__(self, size: int, channels: int, features: int) -> None:
-        self.kernel = nnx.Param(jnp.zeros((size, size, channels, features)))
-        self.bias = nnx.Param(jnp.zeros(features))
-        self.slope = nnx.Param(jnp.zeros(features))
+        self.kernel = _zeros(size, size, channels, features)
+        self.bias = _zeros(features)
+        self.slope = _zeros(features)
 
     def __call__(self, x: Float[Array, "n h w c"]) -> Float[Array, "n h2 w2 o"]:
         """Convolve in the ordinary form."""
@@ -69,8 +74,8 @@ class Dense(nnx.Module):
     """A fully connected layer."""
 
     def __init__(self, inputs: int, features: int) -> None:
-        self.kernel = nnx.Param(jnp.zeros((inputs, features)))
-        self.bias = nnx.Param(jnp.zeros(features))
+        self.kernel = _zeros(inputs, features)
+        self.bias = _zeros(features)
 
     def __call__(self, x: Float[Array, "n i"]) -> Float[Array, "n o"]:
         """Return the weighted sums."""
@@ -116,7 +121,7 @@ class RNet(nnx.Module):
         self.conv2 = Convolution(3, 28, 48)
         self.conv3 = Convolution(2, 48, 64)
         self.dense = Dense(576, 128)
-        self.slope = nnx.Param(jnp.zeros(128))
+        self.slope = _zeros(128)
         self.offsets = Dense(128, 4)
         self.score = Dense(128, 2)
 
@@ -138,7 +143,7 @@ class ONet(nnx.Module):
         self.conv3 = Convolution(3, 64, 64)
         self.conv4 = Convolution(2, 64, 128)
         self.dense = Dense(1152, 256)
-        self.slope = nnx.Param(jnp.zeros(256))
+        self.slope = _zeros(256)
         self.offsets = Dense(256, 4)
         self.landmarks = Dense(256, 10)
         self.score = Dense(256, 2)
@@ -228,9 +233,9 @@ def load(kind: type[Net]) -> Net:
     net = kind()
     convolutions = [layer for layer in vars(net).values() if isinstance(layer, Convolution)]
     for layer in convolutions:
-        layer.kernel[...] = jnp.asarray(next(arrays))
-        layer.bias[...] = jnp.asarray(next(arrays))
-        layer.slope[...] = jnp.asarray(next(arrays)).reshape(-1)
+        layer.kernel[...] = next(arrays)
+        layer.bias[...] = next(arrays)
+        layer.slope[...] = next(arrays).reshape(-1)
     if not isinstance(net, PNet):
         kernel = next(arrays)
         # Caffe's column-major world: the rows of this product run over columns, then rows, then
@@ -238,11 +243,11 @@ def load(kind: type[Net]) -> Net:
         channels = convolutions[-1].kernel.shape[-1]
         side = int(round((kernel.shape[0] / channels) ** 0.5))
         kernel = kernel.reshape(side, side, channels, -1).transpose(1, 0, 2, 3).reshape(kernel.shape)
-        net.dense.kernel[...] = jnp.asarray(kernel)
-        net.dense.bias[...] = jnp.asarray(next(arrays))
-        net.slope[...] = jnp.asarray(next(arrays))
+        net.dense.kernel[...] = kernel
+        net.dense.bias[...] = next(arrays)
+        net.slope[...] = next(arrays)
     heads = [net.offsets, net.landmarks, net.score] if isinstance(net, ONet) else [net.offsets, net.score]
     for head in heads:
-        head.kernel[...] = jnp.asarray(next(arrays)).reshape(head.kernel.shape)
-        head.bias[...] = jnp.asarray(next(arrays))
+        head.kernel[...] = next(arrays).reshape(head.kernel.shape)
+        head.bias[...] = next(arrays)
     return net

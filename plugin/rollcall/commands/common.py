@@ -9,14 +9,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from rich.console import Console
 
 from rollcall import settings as settings_module
 from rollcall.settings import Settings
-from rollcall.store.database import Database, open_database
+
+if TYPE_CHECKING:
+    from rollcall.store.database import Database
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -32,6 +34,8 @@ class Context:
 
     def database(self, read_only: bool = False) -> Database:
         """Open the database; made or migrated unless `read_only`."""
+        from rollcall.store.database import open_database
+
         return open_database(self.settings.database_url, read_only=read_only, backups=self.settings.database.backups)
 
 
