@@ -18,9 +18,10 @@ from rollcall.query import details
 from rollcall.query.details import FaceDetails, PhotoDetails
 from rollcall.records import RunSummary
 from rollcall.review import Question
+from rollcall.store import carrying, tags, undoing
 from rollcall.store import corrections as log
-from rollcall.store import tags
-from rollcall.store.corrections import Done, Entry, Imported
+from rollcall.store.carrying import Imported
+from rollcall.store.corrections import Done, Entry
 from rollcall.store.database import Database, open_database
 from rollcall.store.tags import TagCount
 
@@ -143,7 +144,7 @@ class Plugin:
             If nothing is left to undo.
         """
         with self.database.write() as session:
-            done = log.undo(session, self.settings.tags)
+            done = undoing.undo(session, self.settings.tags)
         return self._described(done)
 
     def redo(self) -> Done:
@@ -155,7 +156,7 @@ class Plugin:
             If nothing was undone since something was last said.
         """
         with self.database.write() as session:
-            done = log.redo(session, self.settings.tags)
+            done = undoing.redo(session, self.settings.tags)
         return self._described(done)
 
     def restore(self, to: int) -> Done:
@@ -167,7 +168,7 @@ class Plugin:
             If the log has no such line.
         """
         with self.database.write() as session:
-            done = log.restore(session, to, self.settings.tags)
+            done = undoing.restore(session, to, self.settings.tags)
         return self._described(done)
 
     def corrections(self, *, limit: int | None = None, before: int | None = None) -> list[Entry]:
@@ -183,7 +184,7 @@ class Plugin:
     def export_corrections(self) -> list[dict[str, Any]]:
         """Return the log as plain values, to be kept or carried to another database."""
         with self.database.read() as session:
-            return list(log.export(session))
+            return list(carrying.export(session))
 
     def import_corrections(self, lines: Sequence[Mapping[str, Any]]) -> Imported:
         """Add an exported log to this database; what it has already is left as it is.
@@ -194,7 +195,7 @@ class Plugin:
             If a line is none; then nothing is imported.
         """
         with self.database.write() as session:
-            return log.import_(session, lines, self.settings.tags)
+            return carrying.import_(session, lines, self.settings.tags)
 
     def review(self, *, limit: int = 20, skip: Collection[int] = ()) -> list[Question]:
         """Return the faces to ask a person about next, the most telling first, but those whose number is in `skip`."""

@@ -23,7 +23,7 @@ from rollcall.errors import LibraryError, ModelError, PictureError
 from rollcall.profile import Profile
 from rollcall.records import Analysis, Box, Face, Picture, RunSummary
 from rollcall.settings import Settings
-from rollcall.store import corrections, journal, photos, results
+from rollcall.store import corrections, finding, journal, photos, results
 from rollcall.store.database import Database
 from rollcall.store.photos import PendingPhoto, Place, Seen
 from rollcall.store.tables import FaceRow
@@ -344,7 +344,7 @@ class Indexer:
         """Store an analysis, and lay over it what a person has said."""
         photo_id, tag_settings = one.photo.photo_id, self.settings.tags
         results.save(session, photo_id, one.size, one.mtime_ns, analysis, tag_settings)
-        said = corrections.attach(session, photo_id)
+        said = finding.attach(session, photo_id)
         drawn = results.undescribed(session, photo_id, analysis.model_version)
         if drawn:
             boxes = [Box(face.x, face.y, face.width, face.height) for face in drawn]
@@ -356,7 +356,7 @@ class Indexer:
     def _find_lost(self, began: str) -> None:
         """Find again what a person said of files that were renamed and written anew, now that the scan is over."""
         with self.database.write() as session:
-            found = corrections.find_lost(session, self.settings.tags, began)
+            found = finding.find_lost(session, self.settings.tags, began)
             journal.prune(session)
         for photo_id in sorted(found.photo_ids):
             try:

@@ -18,7 +18,8 @@ from rollcall.corrections import Correction
 from rollcall.errors import CorrectionError
 from rollcall.host import Plugin
 from rollcall.records import Box
-from rollcall.store.corrections import FORMAT, Done, Entry
+from rollcall.store.carrying import FORMAT
+from rollcall.store.corrections import Done, Entry
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The log of what a person said: written, undone, found again, carried to another database.
+"""The log of what a person said: written and read; `undoing`, `finding` and `carrying` do the rest.
 
 Lines are added and never taken away; `photo_id` and `face_id` only say where a line holds at present. What a
 face's or photo's lines amount to is derived into verdicts, boxes and tags, so that readers need not know of
@@ -7,33 +7,24 @@ the log.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
 from sqlalchemy import ColumnElement, Select, and_, delete, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
-from rollcall import corrections, matching, tagging
+from rollcall import corrections, tagging
 from rollcall.corrections import Correction, Logged
 from rollcall.errors import CorrectionError
 from rollcall.records import Box
 from rollcall.settings import TagSettings
 from rollcall.store import journal, results
-from rollcall.store.photos import chunks, now
+from rollcall.store.photos import now
 from rollcall.store.tables import Correction as Line
 from rollcall.store.tables import Embedding, FaceRow, Photo, Prediction, TagRow, Verdict
 
-#: What the first line of an exported log says of itself.
-FORMAT: Final = "rollcall-corrections-1"
-#: In a file that was both renamed and written anew, faces this alike at the same place are the same.
-ALIKE_ELSEWHERE: Final = 0.85
-OVERLAP_ELSEWHERE: Final = 0.7
 #: Where eyes, nose and mouth usually are in a face's box: until the networks have looked at a drawn one.
 _TYPICAL: Final = ((0.31, 0.4), (0.69, 0.4), (0.5, 0.6), (0.35, 0.79), (0.65, 0.79))
 
@@ -67,14 +58,6 @@ class Entry(NamedTuple):
     path: str | None
 
 
-class Imported(NamedTuple):
-    """What became of an imported log."""
-
-    added: int
-    known: int  # lines that the log had already
-    waiting: int  # lines whose photo or face is not in the database (yet); they are kept
-
-
 # ---- Saying
 
 
@@ -87,7 +70,7 @@ def say(session: Session, said: Sequence[Correction], by: str, settings: TagSett
         If one of them cannot be, or speaks of a face or photo that is not there; then none is added.
     """
     done = Done(batch=uuid.uuid4().hex)
-    moment = _next_moment(session)
+    moment = next_moment(session)
     groups = {name: group for group, name in tagging.rules(settings).names.items()}
     for one in map(corrections.checked, said):
         drawn = one.kind == "box" and bool(one.value.get("drawn"))
@@ -99,7 +82,7 @@ def say(session: Session, said: Sequence[Correction], by: str, settings: TagSett
             raise CorrectionError(f"there is no photo {one.photo_id}; `rollcall search --json` shows their numbers")
         before: dict[str, Any] | None = None
         if drawn:
-            face = _drawn_face(session, photo.id, Box(*one.value["box"]))
+            face = draw_face(session, photo.id, Box(*one.value["box"]))
         elif face is not None:
             before = _before(session, face, one.kind)
         else:
@@ -140,12 +123,13 @@ def say(session: Session, said: Sequence[Correction], by: str, settings: TagSett
     return done
 
 
-def _next_moment(session: Session) -> str:
+def next_moment(session: Session) -> str:
     """Return the time, never before the newest line's: a clock set back must not let the older word win."""
     return max(now(), session.scalar(select(func.max(Line.made_at))) or "")
 
 
-def _drawn_face(session: Session, photo_id: int, box: Box) -> FaceRow:
+def draw_face(session: Session, photo_id: int, box: Box) -> FaceRow:
+    """Add a face where a person says there is one."""
     face = FaceRow(
         photo_id=photo_id,
         x=box.x,
@@ -183,14 +167,15 @@ def _before(session: Session, face: FaceRow, kind: str) -> dict[str, Any]:
 # ---- What the log amounts to
 
 
-def _log(session: Session, where: ColumnElement[bool]) -> list[Logged]:
+def logged(session: Session, where: ColumnElement[bool]) -> list[Logged]:
+    """Return a part of the log, oldest first."""
     rows = session.execute(select(Line.uid, Line.kind, Line.value).where(where).order_by(Line.made_at, Line.id))
     return [Logged(*row) for row in rows]
 
 
 def _derive_face(session: Session, face: FaceRow) -> set[int]:
     """Write what all that was said of a face amounts to; return it if its box changed."""
-    result = corrections.verdict(_log(session, Line.face_id == face.id))
+    result = corrections.verdict(logged(session, Line.face_id == face.id))
     session.execute(delete(Verdict).where(Verdict.face_id == face.id))
     said = result.said
     if result.dismissed or said.age_low is not None or said.gender_given:
@@ -235,7 +220,7 @@ def _derive_face(session: Session, face: FaceRow) -> set[int]:
 def settle(session: Session, photo_id: int, settings: TagSettings) -> None:
     """Derive a photo's tags, groups and whether it is reviewed from what the log says now."""
     session.flush()
-    of_photo = _log(session, Line.photo_id == photo_id)
+    of_photo = logged(session, Line.photo_id == photo_id)
     reviewed = bool(corrections.standing(of_photo))
     session.execute(update(Photo).where(Photo.id == photo_id).values(reviewed=reviewed))
     rows = {row.name: row for row in session.scalars(select(TagRow).where(TagRow.photo_id == photo_id))}
@@ -266,109 +251,8 @@ def _give_back(session: Session, photo_id: int, name: str) -> None:
         session.add(TagRow(photo_id=photo_id, name=name, source="host", state=before["state"], created_at=now()))
 
 
-# ---- Undoing
-
-
-def undo(session: Session, settings: TagSettings) -> Done:
-    """Undo what was said last, all that was said in one go.
-
-    Raises
-    ------
-    CorrectionError
-        If nothing is left to be undone.
-    """
-    log = _whole_log(session)
-    gone = corrections.undone_by(Logged(line.uid, line.kind, line.value) for line in log)
-    last = next((line for line in reversed(log) if line.kind not in ("undo", "redo") and line.uid not in gone), None)
-    if last is None:
-        raise CorrectionError("there is nothing left to undo; `rollcall corrections list` shows what was said")
-    return _flip(session, [line for line in log if line.batch == last.batch and line.uid not in gone], "undo", settings)
-
-
-def redo(session: Session, settings: TagSettings) -> Done:
-    """Let hold again what was undone last.
-
-    Raises
-    ------
-    CorrectionError
-        If nothing was undone since something was last said.
-    """
-    log = _whole_log(session)
-    by_uid = {line.uid: line for line in log}
-    # As in any editor: undone batches lie on a stack, and a new word clears it.
-    stack: list[str] = []
-    for line in log:
-        target = by_uid.get(str(line.value.get("of"))) if line.kind in ("undo", "redo") else None
-        if line.kind == "undo" and target is not None:
-            if target.batch not in stack:
-                stack.append(target.batch)
-        elif line.kind == "redo" and target is not None:
-            stack = [batch for batch in stack if batch != target.batch]
-        elif line.kind not in ("undo", "redo"):
-            stack.clear()
-    if not stack:
-        raise CorrectionError("there is nothing to redo: something was said since, or nothing was undone")
-    gone = corrections.undone_by(Logged(line.uid, line.kind, line.value) for line in log)
-    return _flip(session, [line for line in log if line.batch == stack[-1] and line.uid in gone], "redo", settings)
-
-
-def restore(session: Session, to: int, settings: TagSettings) -> Done:
-    """Let hold what held when line `to` of the log was the newest; 0: nothing. That, too, can be undone by another.
-
-    Raises
-    ------
-    CorrectionError
-        If the log has no such line.
-    """
-    log = _whole_log(session)
-    if to != 0 and all(line.id != to for line in log):
-        raise CorrectionError(f"the log has no line {to}; `rollcall corrections list` shows them")
-    lines = {line.id: Logged(line.uid, line.kind, line.value) for line in log}
-    wanted = {line.uid for line in corrections.standing(one for number, one in lines.items() if number <= to)}
-    holds = {line.uid for line in corrections.standing(lines.values())}
-    done = _flip(session, [line for line in log if line.uid in holds - wanted], "undo", settings)
-    again = _flip(session, [line for line in log if line.uid in wanted - holds], "redo", settings)
-    return Done(
-        done.batch, done.count + again.count, done.photo_ids | again.photo_ids, done.undescribed | again.undescribed
-    )
-
-
-def _whole_log(session: Session) -> list[Line]:
-    return list(session.scalars(select(Line).order_by(Line.made_at, Line.id)))
-
-
-def _flip(session: Session, lines: Sequence[Line], kind: str, settings: TagSettings) -> Done:
-    """Add to the log that lines do not hold any more, or hold again."""
-    done = Done(batch=uuid.uuid4().hex, count=len(lines))
-    moment = _next_moment(session)
-    for line in lines:
-        session.add(
-            Line(
-                uid=uuid.uuid4().hex,
-                batch=done.batch,
-                made_at=moment,
-                made_by=line.made_by,
-                kind=kind,
-                photo_id=line.photo_id,
-                face_id=line.face_id,
-                content_hash=line.content_hash,
-                path=line.path,
-                box=line.box,
-                value={"of": line.uid},
-            )
-        )
-        if line.photo_id is not None:
-            done.photo_ids.add(line.photo_id)
-            journal.note(session, "corrected", line.photo_id, line.face_id)
-    session.flush()
-    _derive(session, {line.face_id for line in lines if line.face_id is not None}, done)
-    for photo_id in done.photo_ids:
-        if session.get(Photo, photo_id) is not None:
-            settle(session, photo_id, settings)
-    return done
-
-
-def _derive(session: Session, face_ids: Iterable[int], done: Done) -> None:
+def derive(session: Session, face_ids: Iterable[int], done: Done) -> None:
+    """Write what all that was said of some faces amounts to."""
     for face_id in face_ids:
         face = session.get(FaceRow, face_id)
         if face is not None:
@@ -376,191 +260,12 @@ def _derive(session: Session, face_ids: Iterable[int], done: Done) -> None:
     session.flush()
 
 
-# ---- Finding again
-
-
-def attach(session: Session, photo_id: int) -> Done:
-    """Give a photo that was just stored the lines that wait for it: those of its content, and of its lost faces."""
-    content_hash = session.scalar(select(Photo.content_hash).where(Photo.id == photo_id))
-    waiting = session.scalars(
-        select(Line)
-        .where(
-            or_(
-                and_(Line.photo_id.is_(None), Line.content_hash == content_hash),
-                and_(Line.photo_id == photo_id, Line.face_id.is_(None), Line.kind != "tag"),
-            )
-        )
-        .order_by(Line.made_at, Line.id)
-    )
-    return _attach(session, list(waiting), photo_id, same_picture=True)
-
-
-def _attach(session: Session, lines: Sequence[Line], photo_id: int, same_picture: bool) -> Done:
-    """Give lines to a photo, and to those of its faces that they speak of; what fits no face waits on."""
-    done = Done()
-    if not lines:
-        return done
-    rows = session.execute(
-        select(FaceRow, Embedding.vector)
-        .outerjoin(Embedding, Embedding.face_id == FaceRow.id)
-        .where(FaceRow.photo_id == photo_id)
-        .order_by(FaceRow.id)
-    ).all()
-    faces = {face.id: face for face, _ in rows}
-    vectors = {face.id: results.unpack(vector) for face, vector in rows if vector is not None}
-    # All the places that a face had: what was said before it was moved by hand speaks of the first one.
-    places = {face.id: [Box(face.x, face.y, face.width, face.height)] for face, _ in rows}
-    for line in lines:
-        if line.kind in ("undo", "redo"):
-            target = session.scalar(select(Line).where(Line.uid == line.value["of"]))
-            if target is None or target.photo_id != photo_id:
-                continue
-            if (line.photo_id, line.face_id) != (photo_id, target.face_id):
-                line.photo_id, line.face_id = photo_id, target.face_id
-                done.count += 1
-            continue
-        if line.kind != "tag":
-            box = None if line.box is None else Box(*line.box)
-            vector = None if line.embedding is None else results.unpack(line.embedding)
-            face_id = _which(box, vector, places, vectors, same_picture)
-            if face_id is None and line.kind == "box" and line.value.get("drawn"):
-                face = _drawn_face(session, photo_id, Box(*line.value["box"]))
-                face_id, faces[face.id], places[face.id] = face.id, face, []
-                done.undescribed.add(face.id)
-            if face_id is None:
-                if same_picture:
-                    line.photo_id = photo_id  # its face is lost, the photo is not
-                continue
-            if line.kind == "box" and line.value:
-                places[face_id].append(Box(*line.value["box"]))
-            line.face_id = face_id
-        line.photo_id = photo_id
-        done.count += 1
-    session.flush()
-    if done.count:
-        done.photo_ids.add(photo_id)
-    _derive(session, {line.face_id for line in lines if line.face_id is not None}, done)
-    return done
-
-
-def _which(
-    box: Box | None,
-    vector: NDArray[np.float32] | None,
-    places: Mapping[int, Sequence[Box]],
-    vectors: Mapping[int, NDArray[np.float32]],
-    same_picture: bool,
-) -> int | None:
-    """Return the face that is meant: by its place, in another picture only together with its looks."""
-    best: tuple[float, int] | None = None
-    for face_id, boxes in places.items():
-        other = vectors.get(face_id)
-        comparable = vector is not None and other is not None and vector.shape == other.shape
-        alike = float(vector @ other) if comparable and vector is not None and other is not None else None
-        overlap = max((matching.overlap(box, one) for one in boxes), default=0.0) if box is not None else 0.0
-        if same_picture:
-            fits = overlap >= matching.SAME_PLACE
-        else:
-            fits = (alike is not None and alike >= matching.SAME_PERSON) or (
-                alike is None and overlap >= OVERLAP_ELSEWHERE
-            )
-        score = overlap + (alike or 0.0)
-        if fits and (best is None or score > best[0]):
-            best = (score, face_id)
-    return None if best is None else best[1]
-
-
-def find_lost(session: Session, settings: TagSettings, since: str = "") -> Done:
-    """Look for the photos of lines that wait, and of photos that are gone: by path, then by their faces.
-
-    To be called when a scan is over, so that a file that was only renamed is not mistaken for another. Faces
-    are looked for in photos that were indexed at `since` or later.
-    """
-    done = Done()
-    # By path: the file was edited or written anew by a program that Rollcall did not see at work.
-    rows = session.execute(
-        select(Line, Photo.id)
-        .join(Photo, Photo.path == Line.path)
-        .where(Line.photo_id.is_(None), Photo.state == "indexed")
-        .order_by(Line.made_at, Line.id)
-    ).all()
-    by_photo: dict[int, list[Line]] = {}
-    for line, photo_id in rows:
-        by_photo.setdefault(photo_id, []).append(line)
-    for photo_id, lines in by_photo.items():
-        _add(done, _attach(session, [line for line in lines if line.photo_id is None], photo_id, same_picture=False))
-    _add(done, _find_faces(session, since))
-    for photo_id in done.photo_ids:
-        settle(session, photo_id, settings)
-    return done
-
-
-def _find_faces(session: Session, since: str) -> Done:
-    """Look for the faces of lines whose photo is gone, or not known, among the faces of new photos."""
-    done = Done()
-    gone = select(Photo.id).where(Photo.state == "missing", Photo.reviewed)
-    lines = list(
-        session.scalars(
-            select(Line).where(or_(Line.photo_id.is_(None), Line.photo_id.in_(gone))).order_by(Line.made_at, Line.id)
-        )
-    )
-    wanted = [line for line in lines if line.embedding is not None and line.box is not None]
-    if not wanted:
-        return done
-    found = session.execute(
-        select(FaceRow, Embedding.vector)
-        .join(Embedding, Embedding.face_id == FaceRow.id)
-        .join(Photo, Photo.id == FaceRow.photo_id)
-        .where(Photo.state == "indexed", ~Photo.reviewed, Photo.indexed_at >= since)
-    ).all()
-    if not found:
-        return done
-    vectors = np.stack([results.unpack(vector) for _, vector in found])
-    votes: dict[str, list[int]] = {}
-    for line in wanted:
-        vector = results.unpack(line.embedding or b"")
-        if vector.shape != vectors.shape[1:]:
-            continue
-        alike = vectors @ vector
-        for index in np.flatnonzero(alike >= ALIKE_ELSEWHERE)[np.argsort(-alike[alike >= ALIKE_ELSEWHERE])]:
-            face = found[int(index)][0]
-            place = Box(face.x, face.y, face.width, face.height)
-            if matching.overlap(Box(*(line.box or [])), place) >= OVERLAP_ELSEWHERE:
-                votes.setdefault(_source(line), []).append(face.photo_id)
-                break
-    taken: set[int] = set()
-    for source, photo_ids in votes.items():
-        photo_id = max(set(photo_ids), key=photo_ids.count)
-        if photo_id in taken:
-            continue
-        taken.add(photo_id)
-        moved = [line for line in lines if _source(line) == source]
-        done.photo_ids |= {line.photo_id for line in moved if line.photo_id is not None}
-        faces = {line.face_id for line in moved if line.face_id is not None}
-        for line in moved:
-            line.photo_id, line.face_id = None, None
-        session.flush()
-        _add(done, _attach(session, moved, photo_id, same_picture=True))
-        _derive(session, faces, done)
-    return done
-
-
-def _source(line: Line) -> str:
-    """Return a name for the picture that a line was said of."""
-    return f"photo {line.photo_id}" if line.photo_id is not None else f"file {line.content_hash} {line.path}"
-
-
-def _add(done: Done, more: Done) -> None:
-    done.count += more.count
-    done.photo_ids |= more.photo_ids
-    done.undescribed |= more.undescribed
-
-
 # ---- Reading
 
 
 def entries(session: Session, *, limit: int | None = None, before: int | None = None) -> list[Entry]:
     """Return the log, the newest line first, from below line `before` on."""
-    gone = corrections.undone_by(_log(session, Line.kind.in_(("undo", "redo"))))
+    gone = corrections.undone_by(logged(session, Line.kind.in_(("undo", "redo"))))
     rows: Select[Any] = select(Line).order_by(Line.id.desc())
     if before is not None:
         rows = rows.where(Line.id < before)
@@ -576,11 +281,11 @@ def waiting(session: Session) -> list[Entry]:
         select(Line)
         .where(
             Line.kind.not_in(("undo", "redo")),
-            or_(Line.photo_id.is_(None), Line.photo_id.in_(missing), _faceless()),
+            or_(Line.photo_id.is_(None), Line.photo_id.in_(missing), faceless()),
         )
         .order_by(Line.id)
     )
-    gone = corrections.undone_by(_log(session, Line.kind.in_(("undo", "redo"))))
+    gone = corrections.undone_by(logged(session, Line.kind.in_(("undo", "redo"))))
     return [_entry(line, gone) for line in rows]
 
 
@@ -601,102 +306,6 @@ def _entry(line: Line, gone: set[str]) -> Entry:
     )
 
 
-# ---- Carrying to another database
-
-
-def export(session: Session) -> Iterator[dict[str, Any]]:
-    """Yield the log as plain values, oldest first, each with what its photo and face are found again by."""
-    rows = session.execute(
-        select(Line, Photo.content_hash, Photo.path)
-        .outerjoin(Photo, Photo.id == Line.photo_id)
-        .order_by(Line.made_at, Line.id),
-        execution_options={"yield_per": 1000},
-    )
-    for line, content_hash, path in rows:
-        yield {
-            "uid": line.uid,
-            "batch": line.batch,
-            "made_at": line.made_at,
-            "made_by": line.made_by,
-            "kind": line.kind,
-            "value": line.value,
-            "value_before": line.value_before,
-            # As the file is now: it may have been edited since.
-            "content_hash": content_hash or line.content_hash,
-            "path": path or line.path,
-            "box": line.box,
-            "embedding": None if line.embedding is None else base64.b64encode(line.embedding).decode(),
-        }
-
-
-def import_(session: Session, lines: Iterable[Mapping[str, Any]], settings: TagSettings) -> Imported:
-    """Add an exported log to this one; lines that it has already are left as they are.
-
-    Raises
-    ------
-    CorrectionError
-        If a line is none; the message tells its number, counted from 1.
-    """
-    rows = []
-    for number, line in enumerate(lines, 1):
-        try:
-            rows.append(_row(line))
-        except (CorrectionError, KeyError, TypeError, ValueError, AttributeError, binascii.Error) as error:
-            raise CorrectionError(f"correction {number} of the file is none ({error}); nothing was imported") from error
-    known: set[str] = set()
-    for part in chunks(rows):
-        known |= set(session.scalars(select(Line.uid).where(Line.uid.in_([row["uid"] for row in part]))))
-    new = list({row["uid"]: row for row in rows if row["uid"] not in known}.values())
-    for chunk in chunks(new):
-        session.execute(insert(Line), list(chunk))
-    hashes = sorted({row["content_hash"] for row in new if row["content_hash"]})
-    photo_ids: dict[str, int] = {}
-    for part_ in chunks(hashes):
-        found = session.execute(
-            select(Photo.content_hash, Photo.id)
-            .where(Photo.content_hash.in_(part_))
-            .order_by(Photo.state == "indexed", Photo.id.desc())
-        )
-        photo_ids |= {str(content_hash): photo_id for content_hash, photo_id in found}
-    for photo_id in photo_ids.values():
-        _add_settled(session, photo_id, settings)
-    find_lost(session, settings)
-    left = 0
-    for part in chunks([row["uid"] for row in new]):
-        lost = or_(Line.photo_id.is_(None), _faceless())
-        left += session.scalar(select(func.count()).select_from(Line).where(Line.uid.in_(part), lost)) or 0
-    return Imported(len(new), len(rows) - len(new), left)
-
-
-def _faceless() -> ColumnElement[bool]:
+def faceless() -> ColumnElement[bool]:
+    """Return the condition of lines whose face is not known at present."""
     return and_(Line.face_id.is_(None), Line.kind.in_(("age", "gender", "not_a_face", "ignore", "box")))
-
-
-def _add_settled(session: Session, photo_id: int, settings: TagSettings) -> None:
-    if attach(session, photo_id).count:
-        settle(session, photo_id, settings)
-
-
-def _row(line: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the columns of an exported line, checked."""
-    kind, value = str(line["kind"]), dict(line["value"])
-    if kind in ("undo", "redo"):
-        str(value["of"])
-    else:
-        # Whatever numbers the other database had: what is said has to make sense, of some face or photo.
-        of_photo = kind == "tag" or bool(value.get("drawn"))
-        corrections.checked(Correction(kind, value, None if of_photo else 0, 0 if of_photo else None))  # type: ignore[arg-type]
-    box = line.get("box")
-    return {
-        "uid": str(line["uid"]),
-        "batch": str(line["batch"]),
-        "made_at": str(line["made_at"]),
-        "made_by": str(line["made_by"]),
-        "kind": kind,
-        "value": value,
-        "value_before": line.get("value_before"),
-        "content_hash": line.get("content_hash"),
-        "path": line.get("path"),
-        "box": None if box is None else [float(part) for part in box],
-        "embedding": None if line.get("embedding") is None else base64.b64decode(line["embedding"], validate=True),
-    }

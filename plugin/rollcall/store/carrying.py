@@ -1,0 +1,126 @@
+"""Carrying the log of corrections to another database."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import func, insert, or_, select
+from sqlalchemy.orm import Session
+
+from rollcall import corrections
+from rollcall.corrections import Correction
+from rollcall.errors import CorrectionError
+from rollcall.settings import TagSettings
+from rollcall.store.corrections import faceless, settle
+from rollcall.store.finding import attach, find_lost
+from rollcall.store.photos import chunks
+from rollcall.store.tables import Correction as Line
+from rollcall.store.tables import Photo
+
+#: What the first line of an exported log says of itself.
+FORMAT: Final = "rollcall-corrections-1"
+
+
+class Imported(NamedTuple):
+    """What became of an imported log."""
+
+    added: int
+    known: int  # lines that the log had already
+    waiting: int  # lines whose photo or face is not in the database (yet); they are kept
+
+
+def export(session: Session) -> Iterator[dict[str, Any]]:
+    """Yield the log as plain values, oldest first, each with what its photo and face are found again by."""
+    rows = session.execute(
+        select(Line, Photo.content_hash, Photo.path)
+        .outerjoin(Photo, Photo.id == Line.photo_id)
+        .order_by(Line.made_at, Line.id),
+        execution_options={"yield_per": 1000},
+    )
+    for line, content_hash, path in rows:
+        yield {
+            "uid": line.uid,
+            "batch": line.batch,
+            "made_at": line.made_at,
+            "made_by": line.made_by,
+            "kind": line.kind,
+            "value": line.value,
+            "value_before": line.value_before,
+            # As the file is now: it may have been edited since.
+            "content_hash": content_hash or line.content_hash,
+            "path": path or line.path,
+            "box": line.box,
+            "embedding": None if line.embedding is None else base64.b64encode(line.embedding).decode(),
+        }
+
+
+def import_(session: Session, lines: Iterable[Mapping[str, Any]], settings: TagSettings) -> Imported:
+    """Add an exported log to this one; lines that it has already are left as they are.
+
+    Raises
+    ------
+    CorrectionError
+        If a line is none; the message tells its number, counted from 1.
+    """
+    rows = []
+    for number, line in enumerate(lines, 1):
+        try:
+            rows.append(_row(line))
+        except (CorrectionError, KeyError, TypeError, ValueError, AttributeError, binascii.Error) as error:
+            raise CorrectionError(f"correction {number} of the file is none ({error}); nothing was imported") from error
+    known: set[str] = set()
+    for part in chunks(rows):
+        known |= set(session.scalars(select(Line.uid).where(Line.uid.in_([row["uid"] for row in part]))))
+    new = list({row["uid"]: row for row in rows if row["uid"] not in known}.values())
+    for chunk in chunks(new):
+        session.execute(insert(Line), list(chunk))
+    hashes = sorted({row["content_hash"] for row in new if row["content_hash"]})
+    photo_ids: dict[str, int] = {}
+    for part_ in chunks(hashes):
+        found = session.execute(
+            select(Photo.content_hash, Photo.id)
+            .where(Photo.content_hash.in_(part_))
+            .order_by(Photo.state == "indexed", Photo.id.desc())
+        )
+        photo_ids |= {str(content_hash): photo_id for content_hash, photo_id in found}
+    for photo_id in photo_ids.values():
+        _add_settled(session, photo_id, settings)
+    find_lost(session, settings)
+    left = 0
+    for part in chunks([row["uid"] for row in new]):
+        lost = or_(Line.photo_id.is_(None), faceless())
+        left += session.scalar(select(func.count()).select_from(Line).where(Line.uid.in_(part), lost)) or 0
+    return Imported(len(new), len(rows) - len(new), left)
+
+
+def _add_settled(session: Session, photo_id: int, settings: TagSettings) -> None:
+    if attach(session, photo_id).count:
+        settle(session, photo_id, settings)
+
+
+def _row(line: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the columns of an exported line, checked."""
+    kind, value = str(line["kind"]), dict(line["value"])
+    if kind in ("undo", "redo"):
+        str(value["of"])
+    else:
+        # Whatever numbers the other database had: what is said has to make sense, of some face or photo.
+        of_photo = kind == "tag" or bool(value.get("drawn"))
+        corrections.checked(Correction(kind, value, None if of_photo else 0, 0 if of_photo else None))  # type: ignore[arg-type]
+    box = line.get("box")
+    return {
+        "uid": str(line["uid"]),
+        "batch": str(line["batch"]),
+        "made_at": str(line["made_at"]),
+        "made_by": str(line["made_by"]),
+        "kind": kind,
+        "value": value,
+        "value_before": line.get("value_before"),
+        "content_hash": line.get("content_hash"),
+        "path": line.get("path"),
+        "box": None if box is None else [float(part) for part in box],
+        "embedding": None if line.get("embedding") is None else base64.b64decode(line["embedding"], validate=True),
+    }
