@@ -167,11 +167,11 @@ def test_sql_and_memory_agree(asked: Database, text: str) -> None:
         assert "never of that age" in str(error)
         return
     by_sql = {hit.photo_id: hit.probability for hit in query.search(asked, text, min_probability=0)}
-    from rollcall.query import similar
     from rollcall.query.search import asked_faces
+    from rollcall.query.similar import Likes
 
     with asked.read() as session:
-        alike = {face: similar.photos_like(session, face) for face in asked_faces(term)}
+        alike = {face: Likes(asked, session, face).all() for face in asked_faces(term)}
         in_memory = {photo.photo_id: term.match(photo) for photo in photo_facts(session, range(1, 25), alike)}
     # The stored groups come from 32-bit distributions, what is kept of them has 16 bits.
     assert by_sql == pytest.approx(in_memory, abs=2e-3)
@@ -189,6 +189,19 @@ def test_the_cut_leaves_out_exactly_the_less_likely(asked: Database, text: str, 
     assert [hit.photo_id for hit in cut] == [hit.photo_id for hit in everything if hit.probability >= least]
     assert query.count(asked, text, min_probability=least) == len(cut)
     assert [hit.probability for hit in cut] == sorted((hit.probability for hit in cut), reverse=True)
+
+
+@given(text=QUERIES, least=st.floats(0.01, 0.9), limit=st.integers(1, 30), offset=st.integers(0, 5))
+@hypothesis_settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_the_first_hits_are_those_of_a_look_at_all(
+    asked: Database, text: str, least: float, limit: int, offset: int
+) -> None:
+    try:
+        everything = query.search(asked, text, min_probability=0, faces=False)
+    except QueryError:
+        return
+    wanted = [hit for hit in everything if hit.probability >= least][offset : offset + limit]
+    assert query.search(asked, text, min_probability=least, limit=limit, offset=offset, faces=False) == wanted
 
 
 def test_a_database_without_functions_answers_the_same(asked: Database, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -219,7 +232,7 @@ def test_children_are_one_indexed_query(asked: Database) -> None:
     explanation = query.explain("photos of children")
     with asked.read() as session:
         plan = session.execute(text(f"EXPLAIN QUERY PLAN {explanation.sql}"), dict(explanation.parameters)).all()
-    assert any("ix_photo_groups_name_at_least_probability" in row[-1] for row in plan)
+    assert any("ix_photo_groups_ranked" in row[-1] for row in plan)
     assert not any(row[-1].startswith("SCAN") for row in plan)
 
 

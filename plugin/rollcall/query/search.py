@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,16 +13,28 @@ from sqlalchemy import BindParameter, bindparam, text
 from sqlalchemy.orm import Session
 
 from rollcall import ages, names
-from rollcall.query import similar
 from rollcall.query.language import parse
-from rollcall.query.terms import Company, FaceFacts, Not, Only, People, PhotoFacts, Similar, Sql, Term
+from rollcall.query.ranking import SHOWN, Ranked, Search
+from rollcall.query.similar import Likes
+from rollcall.query.terms import (
+    Company,
+    FaceFacts,
+    InGroup,
+    LikeFace,
+    Not,
+    Only,
+    People,
+    PhotoFacts,
+    Similar,
+    Sql,
+    Term,
+)
 from rollcall.records import Box
 from rollcall.store.database import Database
 from rollcall.store.photos import chunks
 
 #: Photos less likely to be meant than this are left out unless asked for.
 MIN_PROBABILITY = 0.05
-_SHOWN = "p.state IN ('indexed', 'pending') AND p.faces IS NOT NULL"
 _GROUPS = tuple(ages.AGE_GROUPS)
 
 
@@ -90,6 +103,9 @@ def count(database: Database, query: str, *, min_probability: float = MIN_PROBAB
     with database.read() as session:
         if not database.has_functions:
             return len(_rows(session, database, term, None, 0, min_probability))
+        ranked = _ranked(session, database, term, None, min_probability)
+        if ranked is not None:
+            return len(ranked)
         statement, parameters = _statement(term, min_probability)
         _prepare(session, database, term)
         return int(session.execute(text(f"SELECT COUNT(*) FROM ({statement})"), parameters).scalar() or 0)
@@ -111,23 +127,23 @@ def _drawn(term: Term, depth: int = 0) -> Iterator[str]:
 def _statement(term: Term, min_probability: float) -> tuple[str, dict[str, object]]:
     """Return the statement, unordered, that gives photo, path and probability of all that are meant."""
     sql = Sql()
-    needs = term.needs()
+    needs = [cover[0] for cover in term.covers() if len(cover) == 1 and isinstance(cover[0], InGroup)]
     if isinstance(term, People) and term.who.group is not None and min_probability > 0:
         # The everyday case reads the answer off one index, which has no line for what is certainly not there.
         where = f"d.name = {sql.bind(term.who.group)} AND d.at_least = {sql.bind(term.count)}"
         return (
-            "SELECT p.photo_id AS photo_id, p.full_path AS path, d.probability AS probability\n"
+            "SELECT d.photo_id AS photo_id, p.full_path AS path, d.probability AS probability\n"
             "FROM photo_groups d JOIN v1_photos p ON p.photo_id = d.photo_id\n"
-            f"WHERE {where} AND d.probability >= {sql.bind(min_probability)} AND {_SHOWN}"
+            f"WHERE {where} AND d.probability >= {sql.bind(min_probability)} AND {SHOWN}"
         ), sql.parameters
     expression = term.sql(sql)
-    source, where = "v1_photos p", _SHOWN
+    source, where = "v1_photos p", SHOWN
     if needs and min_probability > 0:
         # No photo can be likelier to be meant than it is to show what is needed.
-        name, at_least = needs[0]
+        need = needs[0]
         source = "photo_groups d JOIN v1_photos p ON p.photo_id = d.photo_id"
         where += (
-            f" AND d.name = {sql.bind(name)} AND d.at_least = {sql.bind(at_least)}"
+            f" AND d.name = {sql.bind(need.name)} AND d.at_least = {sql.bind(need.at_least)}"
             f" AND d.probability >= {sql.bind(min_probability * 0.999)}"
         )
     return (
@@ -141,7 +157,10 @@ def _rows(
     session: Session, database: Database, term: Term, limit: int | None, offset: int, min_probability: float
 ) -> list[tuple[int, str, float]]:
     if not database.has_functions:
-        return _in_memory(session, term, limit, offset, min_probability)
+        return _in_memory(session, database, term, limit, offset, min_probability)
+    ranked = _ranked(session, database, term, None if limit is None else offset + limit, min_probability)
+    if ranked is not None:
+        return _with_paths(session, ranked[offset:])
     statement, parameters = _statement(term, min_probability)
     _prepare(session, database, term)
     parameters |= {"how_many": -1 if limit is None else limit, "from": offset}
@@ -149,6 +168,33 @@ def _rows(
         text(f"{statement}\nORDER BY probability DESC, photo_id\nLIMIT :how_many OFFSET :from"), parameters
     )
     return [(int(row[0]), str(row[1]), float(row[2])) for row in rows]
+
+
+def _is_group(term: Term) -> bool:
+    """Say whether a query asks for a stored group and nothing else: then an index has the answer."""
+    return isinstance(term, People) and term.who.group is not None
+
+
+def _ranked(
+    session: Session, database: Database, term: Term, wanted: int | None, min_probability: float
+) -> list[Ranked] | None:
+    """Return the likeliest photos, found without looking at every one; None where that is no gain."""
+    if min_probability <= 0 or _is_group(term):
+        return None
+    # Whoever looks like a face, there are few of them: all are soon found.
+    few = any(all(isinstance(source, LikeFace) for source in cover) for cover in term.covers())
+    if wanted is None and not few:
+        return None
+    return Search(database, session, term, min_probability).best(wanted or sys.maxsize)
+
+
+def _with_paths(session: Session, ranked: Sequence[Ranked]) -> list[tuple[int, str, float]]:
+    paths: dict[int, str] = {}
+    for part in chunks(ranked):
+        ids: BindParameter[list[int]] = bindparam("ids", [one.photo_id for one in part], expanding=True)
+        rows = session.execute(text("SELECT photo_id, full_path FROM v1_photos WHERE photo_id IN :ids").bindparams(ids))
+        paths |= {row[0]: row[1] for row in rows}
+    return [(one.photo_id, paths[one.photo_id], one.probability) for one in ranked]
 
 
 def asked_faces(term: Term) -> list[int]:
@@ -159,17 +205,16 @@ def asked_faces(term: Term) -> list[int]:
 
 def _prepare(session: Session, database: Database, term: Term) -> None:
     """Find who looks like the faces asked for, and let SQL know."""
-    asked = asked_faces(term)
-    database.set_alike(session, {face: similar.photos_like(session, face) for face in asked})
+    database.set_alike(session, {face: Likes(database, session, face).all() for face in asked_faces(term)})
 
 
 def _in_memory(
-    session: Session, term: Term, limit: int | None, offset: int, min_probability: float
+    session: Session, database: Database, term: Term, limit: int | None, offset: int, min_probability: float
 ) -> list[tuple[int, str, float]]:
     """Do without SQL's functions: look at every photo."""
-    alike = {face: similar.photos_like(session, face) for face in asked_faces(term)}
+    alike = {face: Likes(database, session, face).all() for face in asked_faces(term)}
     found = []
-    rows = session.execute(text(f"SELECT p.photo_id, p.full_path FROM v1_photos p WHERE {_SHOWN}")).all()
+    rows = session.execute(text(f"SELECT p.photo_id, p.full_path FROM v1_photos p WHERE {SHOWN}")).all()
     for part in chunks(rows):
         paths = {int(photo_id): str(path) for photo_id, path in part}
         for photo in photo_facts(session, list(paths), alike):

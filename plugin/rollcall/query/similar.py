@@ -1,55 +1,81 @@
-"""Who looks like whom: exact search over the stored embeddings."""
+"""Who looks like whom: exact search over all stored embeddings."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Final
+
 import numpy as np
-from sqlalchemy import select
+from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
 from rollcall.errors import RollcallError
-from rollcall.store.tables import Embedding, FaceRow, Verdict
+from rollcall.store.database import Database
+from rollcall.store.tables import Embedding
 
 #: From this cosine on two embeddings are taken to be of one person as likely as not, and how sharply that turns.
 HALF_WAY = 0.45
 STEEPNESS = 14.0
-_ROWS = 20_000
+#: Photos less likely than this to show someone are taken to show someone else.
+LEAST: Final = 0.01
+#: So many of the likeliest faces are sorted first: for the first page no others are needed.
+_FIRST: Final = 4096
 
 
-def probability(cosine: np.ndarray) -> np.ndarray:
+def probability(cosine: NDArray[np.floating]) -> NDArray[np.floating]:
     """Return how likely embeddings of some cosines are of one person."""
-    return np.asarray(1.0 / (1.0 + np.exp(-STEEPNESS * (cosine - HALF_WAY))))
+    return np.asarray(1.0 / (1.0 + np.exp(-STEEPNESS * (cosine.astype(np.float64) - HALF_WAY))))
 
 
-def photos_like(session: Session, face_id: int) -> dict[int, float]:
-    """Return the photos that may show the person of a face, and how likely each does.
+class Likes:
+    """The photos that may show the person of a face.
 
     Raises
     ------
     RollcallError
         If the face is not known, or has no embedding.
     """
-    found = session.get(Embedding, face_id)
-    if found is None:
-        raise RollcallError(
-            f"face {face_id} is not known or has no embedding; `rollcall search --json` shows the faces' numbers"
-        )
-    wanted = np.frombuffer(found.vector, "<f2").astype(np.float32)
-    rows = session.execute(
-        select(FaceRow.photo_id, Embedding.vector)
-        .join(FaceRow, FaceRow.id == Embedding.face_id)
-        .outerjoin(Verdict, Verdict.face_id == FaceRow.id)
-        .where(
-            Embedding.dimension == found.dimension,
-            Embedding.model_version == found.model_version,
-            FaceRow.present,
-        )
-        .where((Verdict.dismissed.is_(None)) | (~Verdict.dismissed)),
-        execution_options={"yield_per": _ROWS},
-    )
-    result: dict[int, float] = {}
-    for part in rows.partitions():
-        vectors = np.frombuffer(b"".join(row[1] for row in part), "<f2").reshape(len(part), -1).astype(np.float32)
-        for (photo_id, _), chance in zip(part, probability(vectors @ wanted).tolist(), strict=True):
-            if chance > result.get(photo_id, 0.01):
-                result[photo_id] = chance
-    return result
+
+    def __init__(self, database: Database, session: Session, face_id: int) -> None:
+        found = session.get(Embedding, face_id)
+        if found is None:
+            raise RollcallError(
+                f"face {face_id} is not known or has no embedding; `rollcall search --json` shows the faces' numbers"
+            )
+        wanted = np.frombuffer(found.vector, "<f2")
+        least = HALF_WAY - np.log(1 / LEAST - 1) / STEEPNESS
+        cosines, photos = [np.zeros(0, np.float32)], [np.zeros(0, np.int64)]
+        for part in database.vectors.parts(session, found.dimension):
+            if found.model_version not in part.names:
+                continue
+            some = part.cosines(wanted)
+            rows = np.flatnonzero(some > least)
+            good = (part.versions[rows] == part.names.index(found.model_version)) & (part.photo_ids[rows] >= 0)
+            rows = rows[good]
+            cosines.append(some[rows])
+            photos.append(np.asarray(part.photo_ids[rows]))
+        self._cosines, self._photos = np.concatenate(cosines), np.concatenate(photos)
+
+    def blocks(self) -> Iterator[list[tuple[int, float]]]:
+        """Yield photos and how likely each shows the person, the likeliest first, in two parts.
+
+        The second part may tell photos of the first again, never likelier.
+        """
+        cosines, photos = self._cosines, self._photos
+        if len(cosines) > 2 * _FIRST:
+            edge = np.partition(cosines, len(cosines) - _FIRST)[len(cosines) - _FIRST]
+            first = cosines >= edge
+            yield _ranked(cosines[first], photos[first])
+            cosines, photos = cosines[~first], photos[~first]
+        yield _ranked(cosines, photos)
+
+    def all(self) -> dict[int, float]:
+        """Return every photo with how likely it shows the person."""
+        return {photo: chance for part in reversed(list(self.blocks())) for photo, chance in part}
+
+
+def _ranked(cosines: NDArray[np.float32], photos: NDArray[np.int64]) -> list[tuple[int, float]]:
+    order = np.lexsort((photos, -cosines))
+    _, first = np.unique(photos[order], return_index=True)
+    order = order[np.sort(first)]
+    return list(zip(photos[order].tolist(), probability(cosines[order]).tolist(), strict=True))

@@ -94,6 +94,24 @@ class Sql:
         return f":{name}"
 
 
+class InGroup(NamedTuple):
+    """Photos by the stored probability that they show at least so many of a group."""
+
+    name: str
+    at_least: int
+
+
+class LikeFace(NamedTuple):
+    """Photos by how likely they show the person of a face."""
+
+    face_id: int
+
+
+#: Sources of photos. Every photo that may be meant comes from one of them at least, and is no likelier meant than
+#: that at least one of the sources' events happens.
+Cover = tuple[InGroup | LikeFace, ...]
+
+
 class Term(ABC):
     """A part of a query."""
 
@@ -105,9 +123,13 @@ class Term(ABC):
     def match(self, photo: PhotoFacts) -> float:
         """Return the probability that the photo is meant."""
 
-    def needs(self) -> list[tuple[str, int]]:
-        """Return stored groups, with counts, without which the probability cannot be more than theirs."""
+    def covers(self) -> list[Cover]:
+        """Return ways to come by every photo that may be meant; each alone will do."""
         return []
+
+    def fact(self, sql: Sql) -> str | None:
+        """Return an SQL condition that says the same, if the probability can only be 0 or 1."""
+        return None
 
     def children(self) -> Sequence[Term]:
         """Return the terms below."""
@@ -123,6 +145,9 @@ class Everything(Term):
 
     def sql(self, sql: Sql) -> str:
         return "1.0"
+
+    def fact(self, sql: Sql) -> str:
+        return "1 = 1"
 
     def match(self, photo: PhotoFacts) -> float:
         return 1.0
@@ -145,8 +170,11 @@ class People(Term):
     def match(self, photo: PhotoFacts) -> float:
         return photo.at_least(self.who, self.count)
 
-    def needs(self) -> list[tuple[str, int]]:
-        return needed_groups(self.who, self.count)
+    def fact(self, sql: Sql) -> str | None:
+        return f"p.faces >= {sql.bind(self.count)}" if self.who.anyone else None
+
+    def covers(self) -> list[Cover]:
+        return covering_groups(self.who, self.count)
 
     def __str__(self) -> str:
         return f"at least {self.count} of {describe(self.who)}"
@@ -191,8 +219,8 @@ class Company(Term):
             result *= min(one.match(photo) for one in part)
         return result
 
-    def needs(self) -> list[tuple[str, int]]:
-        return [need for part in self._parts() for one in part for need in one.needs()]
+    def covers(self) -> list[Cover]:
+        return [cover for part in self._parts() for one in part for cover in one.covers()]
 
     def __str__(self) -> str:
         return "different faces: " + ", ".join(map(str, self.people))
@@ -212,8 +240,8 @@ class Only(Term):
     def match(self, photo: PhotoFacts) -> float:
         return float(np.prod([face.p(self.who) for face in photo.faces])) if photo.faces else 0.0
 
-    def needs(self) -> list[tuple[str, int]]:
-        return needed_groups(self.who, 1)
+    def covers(self) -> list[Cover]:
+        return covering_groups(self.who, 1)
 
     def __str__(self) -> str:
         return f"only {describe(self.who)}"
@@ -226,8 +254,11 @@ class FaceCount(Term):
     low: int
     high: int
 
+    def fact(self, sql: Sql) -> str:
+        return f"p.faces BETWEEN {sql.bind(self.low)} AND {sql.bind(self.high)}"
+
     def sql(self, sql: Sql) -> str:
-        return _fact(f"p.faces BETWEEN {sql.bind(self.low)} AND {sql.bind(self.high)}")
+        return _fact(self.fact(sql))
 
     def match(self, photo: PhotoFacts) -> float:
         return float(self.low <= len(photo.faces) <= self.high)
@@ -243,8 +274,11 @@ class Taken(Term):
     start: str
     end: str
 
+    def fact(self, sql: Sql) -> str:
+        return f"p.taken_local >= {sql.bind(self.start)} AND p.taken_local < {sql.bind(self.end)}"
+
     def sql(self, sql: Sql) -> str:
-        return _fact(f"p.taken_local >= {sql.bind(self.start)} AND p.taken_local < {sql.bind(self.end)}")
+        return _fact(self.fact(sql))
 
     def match(self, photo: PhotoFacts) -> float:
         return float(photo.taken_local is not None and self.start <= photo.taken_local < self.end)
@@ -266,8 +300,11 @@ class PathLike(Term):
             text = text.replace(plain, escaped)
         return text
 
+    def fact(self, sql: Sql) -> str:
+        return f"p.path LIKE {sql.bind(self._like())} ESCAPE '\\'"
+
     def sql(self, sql: Sql) -> str:
-        return _fact(f"p.path LIKE {sql.bind(self._like())} ESCAPE '\\'")
+        return _fact(self.fact(sql))
 
     def match(self, photo: PhotoFacts) -> float:
         pattern = self.pattern if any(c in self.pattern for c in "*?") else f"*{self.pattern}*"
@@ -285,15 +322,18 @@ class Tagged(Term):
 
     name: str
 
-    def sql(self, sql: Sql) -> str:
+    def fact(self, sql: Sql) -> str:
         text = self.name
         for plain, escaped in (("\\", "\\\\"), ("%", "\\%"), ("_", "\\_")):
             text = text.replace(plain, escaped)
         whole, last = sql.bind(text), sql.bind(f"%/{text}")
-        return _fact(
+        return (
             "EXISTS (SELECT 1 FROM v1_tags t WHERE t.photo_id = p.photo_id AND t.state = 'applied'"
             f" AND (t.tag LIKE {whole} ESCAPE '\\' OR t.tag LIKE {last} ESCAPE '\\'))"
         )
+
+    def sql(self, sql: Sql) -> str:
+        return _fact(self.fact(sql))
 
     def match(self, photo: PhotoFacts) -> float:
         regular = f"(.*/)?{re.escape(self.name)}"
@@ -311,11 +351,14 @@ class Score(Term):
     low: float
     high: float
 
-    def sql(self, sql: Sql) -> str:
-        return _fact(
+    def fact(self, sql: Sql) -> str:
+        return (
             "EXISTS (SELECT 1 FROM v1_faces f WHERE f.photo_id = p.photo_id"
             f" AND f.score BETWEEN {sql.bind(self.low)} AND {sql.bind(self.high)})"
         )
+
+    def sql(self, sql: Sql) -> str:
+        return _fact(self.fact(sql))
 
     def match(self, photo: PhotoFacts) -> float:
         return float(any(self.low <= face.score <= self.high for face in photo.faces))
@@ -330,8 +373,11 @@ class Reviewed(Term):
 
     wanted: bool
 
+    def fact(self, sql: Sql) -> str:
+        return "p.reviewed" if self.wanted else "NOT p.reviewed"
+
     def sql(self, sql: Sql) -> str:
-        return _fact("p.reviewed" if self.wanted else "NOT p.reviewed")
+        return _fact(self.fact(sql))
 
     def match(self, photo: PhotoFacts) -> float:
         return float(photo.reviewed == self.wanted)
@@ -352,6 +398,9 @@ class Similar(Term):
     def match(self, photo: PhotoFacts) -> float:
         return photo.alike.get(self.face_id, 0.0)
 
+    def covers(self) -> list[Cover]:
+        return [(LikeFace(self.face_id),)]
+
     def __str__(self) -> str:
         return f"someone like face {self.face_id}"
 
@@ -371,8 +420,11 @@ class And(Term):
             result *= part.match(photo)
         return result
 
-    def needs(self) -> list[tuple[str, int]]:
-        return [need for part in self.parts for need in part.needs()]
+    def fact(self, sql: Sql) -> str | None:
+        return _joined_facts(self.parts, " AND ", sql)
+
+    def covers(self) -> list[Cover]:
+        return [cover for part in self.parts for cover in part.covers()]
 
     def children(self) -> Sequence[Term]:
         return self.parts
@@ -396,6 +448,13 @@ class Or(Term):
             result *= 1.0 - part.match(photo)
         return 1.0 - result
 
+    def fact(self, sql: Sql) -> str | None:
+        return _joined_facts(self.parts, " OR ", sql)
+
+    def covers(self) -> list[Cover]:
+        each = [part.covers() for part in self.parts]
+        return [tuple(source for covers in each for source in covers[0])] if all(each) else []
+
     def children(self) -> Sequence[Term]:
         return self.parts
 
@@ -415,11 +474,22 @@ class Not(Term):
     def match(self, photo: PhotoFacts) -> float:
         return 1.0 - self.part.match(photo)
 
+    def fact(self, sql: Sql) -> str | None:
+        condition = self.part.fact(sql)
+        # What is unknown is not the case, and so its opposite is.
+        return None if condition is None else f"NOT COALESCE({condition}, 0)"
+
     def children(self) -> Sequence[Term]:
         return (self.part,)
 
     def __str__(self) -> str:
         return "not"
+
+
+def _joined_facts(parts: Sequence[Term], by: str, sql: Sql) -> str | None:
+    if any(part.fact(Sql()) is None for part in parts):
+        return None
+    return "(" + by.join(part.fact(sql) or "" for part in parts) + ")"
 
 
 def _fact(condition: str) -> str:
@@ -461,14 +531,14 @@ def face_sql(who: Who, sql: Sql) -> str:
     return " * ".join(factors) or "1.0"
 
 
-def needed_groups(who: Who, count: int) -> list[tuple[str, int]]:
+def covering_groups(who: Who, count: int) -> list[Cover]:
     """Return the smallest stored group that everyone of a kind belongs to: it bounds the probability."""
     if who.group is not None:
-        return [(who.group, count)]
+        return [(InGroup(who.group, count),)]
     around = [other for other in STORED if who.within(other)]
     if not around:
         return []
-    return [(STORED[min(around, key=lambda other: (other.high - other.low, other.gender is None))], count)]
+    return [(InGroup(STORED[min(around, key=lambda other: (other.high - other.low, other.gender is None))], count),)]
 
 
 def describe(who: Who) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 from sqlalchemy import Connection, Engine, create_engine, inspect, make_url, select, text
@@ -18,8 +19,11 @@ from rollcall.errors import NewerDatabaseError, StoreError
 from rollcall.store import contract, sqlite
 from rollcall.store.tables import Meta, Photo
 
+if TYPE_CHECKING:
+    from rollcall.store.vectors import Matrix
+
 #: The newest revision in `migrations/versions`; a test holds the two together.
-HEAD = "0002"
+HEAD = "0003"
 
 
 class Database:
@@ -29,6 +33,7 @@ class Database:
         self.engine = engine
         self.read_only = read_only
         self._writing = engine.execution_options(writes=True)
+        self._vectors: Matrix | None = None
 
     @property
     def url(self) -> str:
@@ -44,6 +49,19 @@ class Database:
         """Let this session's SQL know which photos show someone like which faces."""
         if found and self.has_functions:
             sqlite.set_alike(session.connection().connection.dbapi_connection, found)  # type: ignore[arg-type]
+
+    @property
+    def vectors(self) -> Matrix:
+        """All embeddings as a matrix; its file lies beside the database."""
+        from rollcall.store.vectors import Matrix
+
+        if self._vectors is None:
+            self._vectors = Matrix(self._file)
+        return self._vectors
+
+    @property
+    def _file(self) -> Path | None:
+        return sqlite.file_of(self.engine.url) if self.engine.dialect.name == "sqlite" else None
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -70,7 +88,7 @@ class Database:
         StoreError
             If another process holds it.
         """
-        file = sqlite.file_of(self.engine.url) if self.engine.dialect.name == "sqlite" else None
+        file = self._file
         if file is None:
             yield
             return

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
+import struct
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from sqlalchemy import URL, Engine, event
 
 from rollcall import ages
@@ -51,7 +51,9 @@ def age_mass(distribution: bytes | None, low: int, high: int) -> float | None:
     """Return the probability of an age from `low` to `high` of a stored distribution (SQL function)."""
     if distribution is None:
         return None
-    return float(ages.mass(np.frombuffer(distribution, "<f2").astype(np.float32), int(low), int(high)))
+    low, high = min(max(int(low), 0), ages.AGES), min(int(high), ages.OLDEST)
+    # For a few numbers NumPy takes ten times as long, and this is asked of every face.
+    return float(min(sum(struct.unpack_from(f"<{max(high - low + 1, 0)}e", distribution, 2 * low)), 1.0))
 
 
 def age_share(said_low: float, said_high: float, low: int, high: int) -> float:
