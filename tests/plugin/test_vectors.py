@@ -14,7 +14,7 @@ from rollcall.corrections import not_a_face
 from rollcall.indexer import Indexer
 from rollcall.query.similar import Likes, probability
 from rollcall.settings import TagSettings
-from rollcall.store import corrections, journal, results
+from rollcall.store import corrections, journal, results, undoing
 from rollcall.store.database import Database, open_database
 from rollcall.store.tables import Embedding, EventRow, FaceRow
 
@@ -87,7 +87,7 @@ def test_a_face_that_a_person_dismissed_is_like_nobody(filled: Database) -> None
         corrections.say(session, [not_a_face(face_id) for face_id in face], "user", TagSettings())
     assert 3 not in likes(filled, 2)
     with filled.write() as session:
-        corrections.undo(session, TagSettings())
+        undoing.undo(session, TagSettings())
     assert 3 in likes(filled, 2)
 
 

@@ -20,13 +20,12 @@ from rollcall.query.similar import Likes
 from rollcall.query.terms import And, Cover, Everything, FaceCount, InGroup, LikeFace, Sql, Taken, Term
 from rollcall.store.database import Database
 
-#: Photos that are shown; p is the view v1_photos.
-SHOWN: Final = "p.state IN ('indexed', 'pending') AND p.faces IS NOT NULL"
+#: Photos that are shown; p is the view v1_photos. Nearly all are: an index of this would only lead astray, and what is
+#: wrapped in a function no index serves.
+SHOWN: Final = "COALESCE(p.state, '') IN ('indexed', 'pending') AND p.faces IS NOT NULL"
 #: Photos in the first batch; each is twice the one before, up to the most.
 _FIRST_BATCH: Final = 256
 _LARGEST_BATCH: Final = 8192
-#: After so many photos judged in vain a plain look at all is quicker.
-_ENOUGH: Final = 60_000
 #: So few photos of a day, or with so many faces, are all judged.
 _FEW: Final = 4_000
 #: What is stored was rounded.
@@ -58,7 +57,7 @@ def taken_apart(term: Term) -> Parts:
         if condition is None:
             rest.append(part)
             continue
-        facts.append(condition)
+        facts.append(f"COALESCE({condition}, 0)")
         if isinstance(part, Taken | FaceCount):
             narrow.append(condition)
     remaining = Everything() if not rest else rest[0] if len(rest) == 1 else And(tuple(rest))
@@ -108,13 +107,17 @@ class Search:
 
     def _certain(self, wanted: int) -> list[Ranked]:
         """Return photos by number: all that meet the condition are certain."""
+        condition = self.parts.condition
+        if self._few():
+            condition = f"{self.parts.narrow} AND {condition}"
         rows = self.session.execute(
-            text(f"SELECT p.photo_id FROM v1_photos p WHERE {self.parts.condition} ORDER BY p.photo_id LIMIT :most"),
+            text(f"SELECT p.photo_id FROM v1_photos p WHERE {condition} ORDER BY p.photo_id LIMIT :most"),
             self.parts.sql.parameters | {"most": wanted},
         )
         return [Ranked(row[0], 1.0) for row in rows]
 
     def _few(self) -> bool:
+        """Say whether an index finds all that can be meant, and they are few."""
         if self.parts.narrow is None:
             return False
         found = self.session.execute(
@@ -123,7 +126,7 @@ class Search:
         ).scalar()
         return int(found or 0) <= _FEW
 
-    def _walk(self, cover: Cover, wanted: int) -> list[Ranked] | None:
+    def _walk(self, cover: Cover, wanted: int) -> list[Ranked]:
         # If the events of all sources are less likely than this, so is one of them than the least that is asked for.
         cut = 1.0 - (1.0 - min(self.least, 1.0)) ** (1.0 / len(cover))
         sources = [self._source(source, cut / _SLACK, whole=len(cover) > 1) for source in cover]
@@ -131,7 +134,7 @@ class Search:
         best: list[tuple[float, int]] = []  # a heap, the least likely first: probability and the number's opposite
         seen: set[int] = set()
         size = _FIRST_BATCH
-        while len(seen) <= _ENOUGH:
+        while True:
             batch: dict[int, None] = {}
             for number, source in enumerate(sources):
                 part = list(islice(source, size // len(sources)))
@@ -147,7 +150,6 @@ class Search:
             if self._over(last, cut, best, wanted):
                 return [Ranked(-number, probability) for probability, number in sorted(best, reverse=True)]
             size = min(size * 2, _LARGEST_BATCH)
-        return None
 
     def _over(
         self, last: list[tuple[int, float] | None], cut: float, best: list[tuple[float, int]], wanted: int
