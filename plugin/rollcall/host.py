@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from rollcall import events, query, review, settings
 from rollcall.corrections import Correction
-from rollcall.errors import PictureError, RollcallError
+from rollcall.errors import RollcallError
 from rollcall.faces import Analyzer
 from rollcall.indexer import Indexer
 from rollcall.query import details
@@ -195,7 +195,9 @@ class Plugin:
             If a line is none; then nothing is imported.
         """
         with self.database.write() as session:
-            return carrying.import_(session, lines, self.settings.tags)
+            imported = carrying.import_(session, lines, self.settings.tags)
+        self._describe(imported.photo_ids)
+        return imported
 
     def review(self, *, limit: int = 20, skip: Collection[int] = ()) -> list[Question]:
         """Return the faces to ask a person about next, the most telling first, but those whose number is in `skip`."""
@@ -257,14 +259,12 @@ class Plugin:
     def _described(self, done: Done) -> Done:
         """Let the networks look at faces whose box is new."""
         if done.undescribed:
-            with self._indexing:
-                indexer = Indexer(self.database, self._analyzer, self.settings, self.listener)
-                for photo_id in sorted(done.photo_ids):
-                    try:
-                        indexer.describe_drawn(photo_id)
-                    except PictureError as error:
-                        self.listener(events.Warned(f"{error}; its new faces are estimated when it can be read"))
+            self._describe(done.photo_ids)
         return done
+
+    def _describe(self, photo_ids: Collection[int]) -> None:
+        with self._indexing:
+            Indexer(self.database, self._analyzer, self.settings, self.listener).describe_undescribed(photo_ids)
 
     def status(self) -> Status:
         """Return what the plugin does and what the database holds."""

@@ -10,7 +10,7 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path, PurePosixPath
@@ -18,7 +18,7 @@ from typing import Final, NamedTuple, Protocol
 
 from sqlalchemy.orm import Session
 
-from rollcall import decode, discovery, events, names
+from rollcall import decode, discovery, events, looks, matching, names
 from rollcall.errors import LibraryError, ModelError, PictureError
 from rollcall.profile import Profile
 from rollcall.records import Analysis, Box, Face, Picture, RunSummary
@@ -53,6 +53,7 @@ class _Decoded(NamedTuple):
     picture: Picture | None
     reason: str  # why there is no picture
     moved_from: photos.Lost | None = None
+    look: bytes | None = None
 
 
 class _Stopped(Exception):
@@ -288,7 +289,8 @@ class Indexer:
                     target=self.settings.detector.resolution,
                     max_megapixels=self.settings.decode.max_megapixels,
                 )
-            return _Decoded(photo, size, mtime_ns, picture, "")
+            look = looks.look(picture.pixels)
+            return _Decoded(photo, size, mtime_ns, picture, "", None, look)
         except OSError as error:
             return _Decoded(photo, size, mtime_ns, None, f"the file cannot be read ({error.strerror or error})")
         except PictureError as error:
@@ -323,6 +325,7 @@ class Indexer:
             self._store_unusable(batch[0]._replace(picture=None, reason=reason), summary)
             return
         version = self.analyzer.model_version
+        photo_ids = []
         with self.profile("write"), self.database.write() as session:
             for one, picture, faces in zip(batch, pictures, found, strict=True):
                 analysis = Analysis(
@@ -333,49 +336,59 @@ class Indexer:
                     picture.taken,
                     faces,
                     version,
+                    one.look,
                 )
-                self._save(session, one, picture, analysis)
-        for one, faces in zip(batch, found, strict=True):
+                photo_ids.append(self._save(session, one, picture, analysis))
+        for one, faces, photo_id in zip(batch, found, photo_ids, strict=True):
             summary.indexed += 1
+            summary.moved += photo_id != one.photo.photo_id
             summary.faces += len(faces)
-            self.listener(events.PhotoIndexed(one.photo.photo_id, one.photo.path, len(faces)))
+            self.listener(events.PhotoIndexed(photo_id, one.photo.path, len(faces)))
 
-    def _save(self, session: Session, one: _Decoded, picture: Picture, analysis: Analysis) -> None:
-        """Store an analysis, and lay over it what a person has said."""
-        photo_id, tag_settings = one.photo.photo_id, self.settings.tags
-        results.save(session, photo_id, one.size, one.mtime_ns, analysis, tag_settings)
-        said = finding.attach(session, photo_id)
+    def _save(self, session: Session, one: _Decoded, picture: Picture, analysis: Analysis) -> int:
+        """Store an analysis, lay over it what a person has said, and return the photo's number."""
+        photo_id, tag_settings = photos.at(session, one.photo), self.settings.tags
+        for lost in photos.of_content(session, analysis.content_hash, photo_id):
+            # Names were exchanged: a known photo is here now, and no longer where it was.
+            if lost.state == "missing" or not _has_content(lost.path, lost.content_hash):
+                photo_id = photos.swap(session, lost.photo_id, photo_id)
+                break
+        saved = results.save(session, photo_id, one.size, one.mtime_ns, analysis, tag_settings)
+        said = finding.follow(session, photo_id, saved)
         drawn = results.undescribed(session, photo_id, analysis.model_version)
         if drawn:
             boxes = [Box(face.x, face.y, face.width, face.height) for face in drawn]
             for row, face in zip(drawn, self.analyzer.describe(picture, boxes), strict=True):
                 results.describe(session, row, face, analysis.model_version)
-        if drawn or said.count:
+        if drawn or said.photo_ids:
             corrections.settle(session, photo_id, tag_settings)
+        return photo_id
 
     def _find_lost(self, began: str) -> None:
         """Find again what a person said of files that were renamed and written anew, now that the scan is over."""
         with self.database.write() as session:
             found = finding.find_lost(session, self.settings.tags, began)
             journal.prune(session)
-        for photo_id in sorted(found.photo_ids):
+        self.describe_undescribed(found.photo_ids)
+
+    def describe_undescribed(self, photo_ids: Collection[int]) -> None:
+        """Let the networks look at those faces of some photos whose place is new; others are left as they are.
+
+        The listener is warned of a photo that cannot be read; its new faces are then without estimates until it is
+        indexed again.
+        """
+        for photo_id in sorted(photo_ids):
             try:
-                self.describe_drawn(photo_id)
+                self._describe(photo_id)
             except PictureError as error:
                 self.listener(events.Warned(f"{error}; its new faces are estimated when it can be read"))
 
-    def describe_drawn(self, photo_id: int) -> None:
-        """Let the networks look at the faces of a photo that a person drew or moved; others are left as they are.
-
-        Raises
-        ------
-        PictureError
-            If the photo cannot be read; its faces are then without estimates until it is indexed again.
-        """
+    def _describe(self, photo_id: int) -> None:
         version = self.analyzer.model_version
         with self.database.read() as session:
             wanted = results.undescribed(session, photo_id, version)
             boxes = {face.id: Box(face.x, face.y, face.width, face.height) for face in wanted}
+            back = {face.id for face in wanted if face.detected and not face.drawn}
             path = photos.path_of(session, photo_id) if wanted else None
         if path is None:
             return
@@ -383,6 +396,13 @@ class Indexer:
             path, target=self.settings.detector.resolution, max_megapixels=self.settings.decode.max_megapixels
         )
         found = dict(zip(boxes, self.analyzer.describe(picture, list(boxes.values())), strict=True))
+        if back:
+            # They are where the detector saw them, after a move by hand was undone: what it said then holds again.
+            (seen,) = self.analyzer.analyze([picture])
+            for face_id in back:
+                near = max(seen, key=lambda face: matching.overlap(face.box, boxes[face_id]), default=None)
+                if near is not None and matching.overlap(near.box, boxes[face_id]) >= matching.SAME_PLACE:
+                    found[face_id] = near
         with self.database.write() as session:
             for face_id, face in found.items():
                 row = session.get(FaceRow, face_id)
@@ -392,7 +412,7 @@ class Indexer:
 
     def _store_unusable(self, one: _Decoded, summary: RunSummary) -> None:
         """Store a photo that moved, or one that failed."""
-        photo_id, path = one.photo.photo_id, one.photo.path
+        path = one.photo.path
         if one.moved_from is not None:
             again = self._relocate(one, one.moved_from, summary)
             if again is not None:
@@ -404,11 +424,11 @@ class Indexer:
         if not path.exists():
             # It went while it waited: that is no fault of the file's.
             with self.database.write() as session:
-                photos.gone(session, photo_id)
+                photos.gone(session, photos.at(session, one.photo))
             self._gone(1, summary)
             return
         with self.database.write() as session:
-            results.fail(session, photo_id, one.size, one.mtime_ns, one.reason)
+            results.fail(session, photos.at(session, one.photo), one.size, one.mtime_ns, one.reason)
         summary.failed += 1
         if len(summary.failures) < NAMED_FAILURES:
             summary.failures.append((str(path), one.reason))
@@ -435,6 +455,13 @@ class Indexer:
 def _check(stop: threading.Event | None) -> None:
     if stop is not None and stop.is_set():
         raise _Stopped
+
+
+def _has_content(path: Path, digest: str) -> bool:
+    try:
+        return decode.content_hash(path) == digest
+    except OSError:
+        return False
 
 
 def _holds(big: Place, small: Place) -> bool:

@@ -14,6 +14,8 @@ from rollcall.records import Box
 SAME_PLACE: Final = 0.5
 #: Embeddings (unit length) with such a product are the same person, wherever in an edited picture.
 SAME_PERSON: Final = 0.6
+#: Below this product they are two people, wherever their faces are.
+OTHER_PERSON: Final = 0.25
 
 
 class Known(NamedTuple):
@@ -21,6 +23,12 @@ class Known(NamedTuple):
 
     box: Box
     embedding: NDArray[np.float32] | None = None
+    network: str = ""  # that made the embedding: those of two networks have nothing in common
+
+
+def network(model_version: str | None) -> str:
+    """Return the part of a model version that says which network made the embeddings."""
+    return (model_version or "").partition("@")[0].rpartition("+")[2]
 
 
 def overlap(a: Box, b: Box) -> float:
@@ -33,22 +41,28 @@ def overlap(a: Box, b: Box) -> float:
     return shared / (a.width * a.height + b.width * b.height - shared)
 
 
+def likeness(a: Known, b: Known) -> float | None:
+    """Return the product of two faces' embeddings, -1..1; None where they cannot be compared."""
+    if a.embedding is None or b.embedding is None or a.network != b.network or a.embedding.shape != b.embedding.shape:
+        return None
+    return float(a.embedding @ b.embedding)
+
+
 def match(old: Sequence[Known], new: Sequence[Known], same_picture: bool) -> dict[int, int]:
     """Return for each old face that is found again its index among the new ones.
 
-    Boxes are compared first, the best overlap first. In an edited picture (cropped, turned), what is left
-    is matched by embedding.
+    In the same picture a face is where it was: the best overlap first. In an edited one (cropped, turned,
+    mirrored) those who look alike come first, then those at the same place who do not look like two people.
     """
+    pairs = [(i, j) for i in range(len(old)) for j in range(len(new))]
+    places = {(i, j): overlap(old[i].box, new[j].box) for i, j in pairs}
+    near = {pair for pair in pairs if places[pair] >= SAME_PLACE}
     result: dict[int, int] = {}
-    pairs = [(overlap(a.box, b.box), i, j) for i, a in enumerate(old) for j, b in enumerate(new)]
-    _take([pair for pair in pairs if pair[0] >= SAME_PLACE], result)
     if not same_picture:
-        alike = []
-        for i, a in enumerate(old):
-            for j, b in enumerate(new):
-                if a.embedding is not None and b.embedding is not None and a.embedding.shape == b.embedding.shape:
-                    alike.append((float(a.embedding @ b.embedding), i, j))
-        _take([pair for pair in alike if pair[0] >= SAME_PERSON], result)
+        alike = {(i, j): likeness(old[i], new[j]) for i, j in pairs}
+        _take([(found, i, j) for (i, j), found in alike.items() if found is not None and found >= SAME_PERSON], result)
+        near -= {pair for pair, found in alike.items() if found is not None and found < OTHER_PERSON}
+    _take([(places[pair], *pair) for pair in near], result)
     return result
 
 

@@ -93,6 +93,7 @@ class Analysis:
     taken: CaptureTime | None
     faces: tuple[Face, ...]
     model_version: str
+    look: bytes | None = None  # see looks.py
 
 
 class FileFacts(NamedTuple):

@@ -14,8 +14,8 @@ from rollcall import corrections
 from rollcall.corrections import Correction
 from rollcall.errors import CorrectionError
 from rollcall.settings import TagSettings
-from rollcall.store.corrections import faceless, settle
-from rollcall.store.finding import attach, find_lost
+from rollcall.store.corrections import faceless
+from rollcall.store.finding import find_lost
 from rollcall.store.photos import chunks
 from rollcall.store.tables import Correction as Line
 from rollcall.store.tables import Photo
@@ -30,6 +30,7 @@ class Imported(NamedTuple):
     added: int
     known: int  # lines that the log had already
     waiting: int  # lines whose photo or face is not in the database (yet); they are kept
+    photo_ids: frozenset[int]  # those that lines were found to speak of
 
 
 def export(session: Session) -> Iterator[dict[str, Any]]:
@@ -49,11 +50,14 @@ def export(session: Session) -> Iterator[dict[str, Any]]:
             "kind": line.kind,
             "value": line.value,
             "value_before": line.value_before,
-            # As the file is now: it may have been edited since.
-            "content_hash": content_hash or line.content_hash,
-            "path": path or line.path,
+            "content_hash": line.content_hash,
+            # Where the file is now, unless the line speaks of what was there before it was edited.
+            "path": path if path is not None and content_hash == line.content_hash else line.path,
             "box": line.box,
-            "embedding": None if line.embedding is None else base64.b64encode(line.embedding).decode(),
+            "embedding": _text(line.embedding),
+            "embedding_version": line.embedding_version,
+            "look": _text(line.look),
+            "face_uid": line.face_uid,
         }
 
 
@@ -77,28 +81,20 @@ def import_(session: Session, lines: Iterable[Mapping[str, Any]], settings: TagS
     new = list({row["uid"]: row for row in rows if row["uid"] not in known}.values())
     for chunk in chunks(new):
         session.execute(insert(Line), list(chunk))
-    hashes = sorted({row["content_hash"] for row in new if row["content_hash"]})
-    photo_ids: dict[str, int] = {}
-    for part_ in chunks(hashes):
-        found = session.execute(
-            select(Photo.content_hash, Photo.id)
-            .where(Photo.content_hash.in_(part_))
-            .order_by(Photo.state == "indexed", Photo.id.desc())
-        )
-        photo_ids |= {str(content_hash): photo_id for content_hash, photo_id in found}
-    for photo_id in photo_ids.values():
-        _add_settled(session, photo_id, settings)
-    find_lost(session, settings)
+    touched = find_lost(session, settings).photo_ids
     left = 0
     for part in chunks([row["uid"] for row in new]):
         lost = or_(Line.photo_id.is_(None), faceless())
         left += session.scalar(select(func.count()).select_from(Line).where(Line.uid.in_(part), lost)) or 0
-    return Imported(len(new), len(rows) - len(new), left)
+    return Imported(len(new), len(rows) - len(new), left, frozenset(touched))
 
 
-def _add_settled(session: Session, photo_id: int, settings: TagSettings) -> None:
-    if attach(session, photo_id).count:
-        settle(session, photo_id, settings)
+def _text(data: bytes | None) -> str | None:
+    return None if data is None else base64.b64encode(data).decode()
+
+
+def _data(text: str | None) -> bytes | None:
+    return None if text is None else base64.b64decode(text, validate=True)
 
 
 def _row(line: Mapping[str, Any]) -> dict[str, Any]:
@@ -122,5 +118,8 @@ def _row(line: Mapping[str, Any]) -> dict[str, Any]:
         "content_hash": line.get("content_hash"),
         "path": line.get("path"),
         "box": None if box is None else [float(part) for part in box],
-        "embedding": None if line.get("embedding") is None else base64.b64decode(line["embedding"], validate=True),
+        "embedding": _data(line.get("embedding")),
+        "embedding_version": line.get("embedding_version"),
+        "look": _data(line.get("look")),
+        "face_uid": line.get("face_uid"),
     }

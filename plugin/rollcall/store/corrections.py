@@ -83,19 +83,23 @@ def say(session: Session, said: Sequence[Correction], by: str, settings: TagSett
         before: dict[str, Any] | None = None
         if drawn:
             face = draw_face(session, photo.id, Box(*one.value["box"]))
+            done.undescribed.add(face.id)
         elif face is not None:
             before = _before(session, face, one.kind)
         else:
             row = session.scalar(select(TagRow).where(TagRow.photo_id == photo.id, TagRow.name == one.value["tag"]))
             before = None if row is None else {"state": row.state, "source": row.source, "probability": row.probability}
-        vector = None if face is None else session.scalar(select(Embedding.vector).where(Embedding.face_id == face.id))
+        vector = None if face is None else session.get(Embedding, face.id, populate_existing=True)
+        if vector is not None and vector.model_version == results.STALE:
+            vector = None
         value = dict(one.value)
+        uid = uuid.uuid4().hex
         if one.kind == "tag" and value["tag"] in groups:
             # The tag may have another name one day, in another language; what is meant stays the same.
             value["group"] = groups[value["tag"]]
         session.add(
             Line(
-                uid=uuid.uuid4().hex,
+                uid=uid,
                 batch=done.batch,
                 made_at=moment,
                 made_by=by,
@@ -105,7 +109,10 @@ def say(session: Session, said: Sequence[Correction], by: str, settings: TagSett
                 content_hash=photo.content_hash,
                 path=photo.path,
                 box=None if face is None else [face.x, face.y, face.width, face.height],
-                embedding=vector,
+                embedding=None if vector is None else vector.vector,
+                embedding_version=None if vector is None else vector.model_version,
+                look=photo.look,
+                face_uid=None if face is None else _face_uid(session, face.id) or uid,
                 value=value,
                 value_before=before,
             )
@@ -121,6 +128,11 @@ def say(session: Session, said: Sequence[Correction], by: str, settings: TagSett
     for photo_id in done.photo_ids:
         settle(session, photo_id, settings)
     return done
+
+
+def _face_uid(session: Session, face_id: int) -> str | None:
+    """Return what the lines of a face have in common in every database; None if there are none yet."""
+    return session.scalar(select(Line.face_uid).where(Line.face_id == face_id).order_by(Line.id).limit(1))
 
 
 def next_moment(session: Session) -> str:
@@ -174,7 +186,7 @@ def logged(session: Session, where: ColumnElement[bool]) -> list[Logged]:
 
 
 def _derive_face(session: Session, face: FaceRow) -> set[int]:
-    """Write what all that was said of a face amounts to; return it if its box changed."""
+    """Write what all that was said of a face amounts to; return it if the networks have to look at it anew."""
     result = corrections.verdict(logged(session, Line.face_id == face.id))
     session.execute(delete(Verdict).where(Verdict.face_id == face.id))
     said = result.said
@@ -191,12 +203,14 @@ def _derive_face(session: Session, face: FaceRow) -> set[int]:
         )
     before = Box(face.x, face.y, face.width, face.height)
     box = result.box
+    # Who says how old someone is says that there is a face, even if the detector does not see it, or not any more.
+    vouched = said.age_low is not None or said.gender_given
+    vouched = vouched and not result.drawn_away
+    hidden = not face.present
+    face.present = face.detected or box is not None or (vouched and _is_here(session, face))
     if box is not None:
-        face.drawn, face.present = True, True
-    elif result.drawn_away:
-        # It was found by hand only; if the detector has found it since, it stays.
-        face.present = face.detected
-    elif face.drawn:
+        face.drawn = True
+    elif face.drawn and not result.drawn_away:
         first = session.scalars(
             select(Line.value_before)
             .where(Line.face_id == face.id, Line.kind == "box")
@@ -205,7 +219,7 @@ def _derive_face(session: Session, face: FaceRow) -> set[int]:
         ).first()
         box, face.drawn = (Box(*first["box"]) if first else before), False
     if box is None or max(abs(a - b) for a, b in zip(box, before, strict=True)) < 1e-6:
-        return set()
+        return {face.id} if hidden and face.present else set()
     face.landmarks = [
         [box.x + (x - before.x) * box.width / before.width, box.y + (y - before.y) * box.height / before.height]
         for x, y in face.landmarks
@@ -215,6 +229,19 @@ def _derive_face(session: Session, face: FaceRow) -> set[int]:
     session.execute(update(Prediction).where(Prediction.face_id == face.id).values(model_version=results.STALE))
     session.execute(update(Embedding).where(Embedding.face_id == face.id).values(model_version=results.STALE))
     return {face.id}
+
+
+def _is_here(session: Session, face: FaceRow) -> bool:
+    """Say whether a face was last seen in the picture as it is now, and not only before it was edited."""
+    return (
+        session.scalar(
+            select(Line.id)
+            .join(Photo, Photo.id == face.photo_id)
+            .where(Line.face_id == face.id, Line.content_hash == Photo.content_hash)
+            .limit(1)
+        )
+        is not None
+    )
 
 
 def settle(session: Session, photo_id: int, settings: TagSettings) -> None:
@@ -275,18 +302,27 @@ def entries(session: Session, *, limit: int | None = None, before: int | None = 
 
 
 def waiting(session: Session) -> list[Entry]:
-    """Return the lines whose photo or face is not known at present, and those of photos whose file is missing."""
+    """Return the lines whose photo or face cannot be found at present, and those of photos whose file is missing.
+
+    What was undone waits for nothing, and that something is no face needs no face.
+    """
     missing = select(Photo.id).where(Photo.state == "missing")
+    hidden = select(FaceRow.id).where(~FaceRow.present)
     rows = session.scalars(
         select(Line)
         .where(
             Line.kind.not_in(("undo", "redo")),
-            or_(Line.photo_id.is_(None), Line.photo_id.in_(missing), faceless()),
+            or_(
+                Line.photo_id.is_(None),
+                Line.photo_id.in_(missing),
+                faceless(),
+                and_(Line.face_id.in_(hidden), Line.kind.not_in(("not_a_face", "ignore"))),
+            ),
         )
         .order_by(Line.id)
     )
     gone = corrections.undone_by(logged(session, Line.kind.in_(("undo", "redo"))))
-    return [_entry(line, gone) for line in rows]
+    return [_entry(line, gone) for line in rows if line.uid not in gone]
 
 
 def _entry(line: Line, gone: set[str]) -> Entry:

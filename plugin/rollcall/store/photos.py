@@ -268,6 +268,57 @@ def relocate(session: Session, old_id: int, new_id: int, model_version: str) -> 
     return old.state == "pending"
 
 
+def of_content(session: Session, content_hash: str, but: int) -> list[Lost]:
+    """Return the other photos of a content whose file is gone or has to be looked at; none if `but` has it too."""
+    if session.scalar(select(Photo.content_hash).where(Photo.id == but)) == content_hash:
+        return []
+    roots = {place.root_id: place.root for place in places(session)}
+    rows = session.execute(
+        select(Photo.id, Photo.root_id, Photo.path, Photo.state)
+        .where(Photo.content_hash == content_hash, Photo.id != but, Photo.state.in_(("missing", "pending")))
+        .order_by(Photo.state != "missing", Photo.id)
+        .limit(CHUNK)
+    )
+    return [
+        Lost(photo_id, roots[root_id] / names.from_text(path), content_hash, state)
+        for photo_id, root_id, path, state in rows
+    ]
+
+
+def at(session: Session, photo: PendingPhoto) -> int:
+    """Return the photo that stands at a path now: it may have changed places with another since it was read."""
+    row = session.get(Photo, photo.photo_id)
+    here = None if row is None else path_of(session, photo.photo_id)
+    if here == photo.path:
+        return photo.photo_id
+    for place in places(session):
+        if photo.path.is_relative_to(place.root):
+            below = names.to_text(photo.path.relative_to(place.root).as_posix())
+            found = session.scalar(select(Photo.id).where(Photo.root_id == place.root_id, Photo.path == below))
+            if found is not None:
+                return found
+    return photo.photo_id
+
+
+def swap(session: Session, known_id: int, here_id: int) -> int:
+    """Let a known photo, whose file lies here now, and the one that stood here change places; return who is here."""
+    known, here = session.get_one(Photo, known_id), session.get_one(Photo, here_id)
+    if here.content_hash is None:
+        # Nothing is known of it but that there is such a file.
+        relocate(session, known_id, here_id, "")
+        return known_id
+    places_ = (known.root_id, known.path, known.size, known.mtime_ns, known.state)
+    here_root, here_path, here_size, here_mtime = here.root_id, here.path, here.size, here.mtime_ns
+    # A path is never at two photos, not even for a moment; no file has an empty one.
+    here.path = f"/{here.id}"
+    session.flush()
+    known.root_id, known.path, known.size, known.mtime_ns = here_root, here_path, here_size, here_mtime
+    session.flush()
+    here.root_id, here.path, here.size, here.mtime_ns, here.state = places_
+    session.flush()
+    return known_id
+
+
 def is_new(session: Session, photo_id: int) -> bool:
     """Say whether nothing is known of a photo yet but that there is such a file."""
     return bool(session.scalar(select(Photo.content_hash.is_(None)).where(Photo.id == photo_id)))

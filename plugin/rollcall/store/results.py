@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import and_, delete, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
-from rollcall import tagging
-from rollcall.matching import SAME_PLACE, Known, match, overlap
+from rollcall import looks, tagging
+from rollcall.matching import SAME_PLACE, Known, match, network, overlap
 from rollcall.records import Analysis, Box, Face
 from rollcall.settings import TagSettings
 from rollcall.store import journal
@@ -44,16 +44,28 @@ def unpack(data: bytes) -> NDArray[np.float32]:
     return np.frombuffer(data, "<f2").astype(np.float32)
 
 
-def save(
-    session: Session, photo_id: int, size: int, mtime_ns: int, analysis: Analysis, settings: TagSettings
-) -> list[int]:
-    """Store an analysis and return the numbers of its faces, in their order.
+class Saved(NamedTuple):
+    """How a photo was stored."""
+
+    face_ids: list[int]  # of the faces found, in their order
+    hash_before: str | None  # the content that was there before
+    same_picture: bool  # as before, be it that it was only saved again: what was somewhere is still there
+    look_before: bytes | None
+    look: bytes | None
+    faces_before: int  # known, shown or not
+    found_again: int  # of those
+    faces: int  # found now
+
+
+def save(session: Session, photo_id: int, size: int, mtime_ns: int, analysis: Analysis, settings: TagSettings) -> Saved:
+    """Store an analysis.
 
     A face found again keeps its number, and with it all that a person said of it. One that is not found
-    again goes, unless a person spoke of it: then it is kept, out of sight.
+    again goes, unless a person spoke of it: then it is kept, and `finding` says whether it is shown.
     """
     photo = session.get_one(Photo, photo_id)
-    same_picture = photo.content_hash in (None, analysis.content_hash)
+    before = photo.content_hash
+    same_picture = before in (None, analysis.content_hash) or looks.same(photo.look, analysis.look)
     taken = analysis.taken
     utc = None
     if taken is not None and taken.offset_minutes is not None:
@@ -69,10 +81,15 @@ def save(
         analysis.model_version,
         now(),
     )
+    look_before, photo.look = photo.look, analysis.look
+    known = set(session.scalars(select(FaceRow.id).where(FaceRow.photo_id == photo_id)))
     face_ids = _save_faces(session, photo_id, analysis, same_picture)
     refresh(session, photo_id, settings)
     journal.note(session, "photo_indexed", photo_id)
-    return face_ids
+    again = known & set(face_ids)
+    return Saved(
+        face_ids, before, same_picture, look_before, analysis.look, len(known), len(again), len(analysis.faces)
+    )
 
 
 def fail(session: Session, photo_id: int, size: int, mtime_ns: int, reason: str) -> None:
@@ -84,38 +101,34 @@ def fail(session: Session, photo_id: int, size: int, mtime_ns: int, reason: str)
 
 
 def _save_faces(session: Session, photo_id: int, analysis: Analysis, same_picture: bool) -> list[int]:
-    rows = session.execute(
-        select(FaceRow, Embedding.vector)
-        .outerjoin(Embedding, Embedding.face_id == FaceRow.id)
-        .where(FaceRow.photo_id == photo_id)
-        .order_by(FaceRow.id)
-    ).all()
-    old = [row[0] for row in rows]
-    known = [
-        Known(Box(face.x, face.y, face.width, face.height), None if vector is None else unpack(vector))
-        for face, vector in rows
-    ]
-    new = [Known(face.box, face.embedding) for face in analysis.faces]
+    rows = known_faces(session, photo_id)
+    old = [row for row, _ in rows]
+    known = [one for _, one in rows]
+    new = [Known(face.box, face.embedding, network(analysis.model_version)) for face in analysis.faces]
     pairs = match(known, new, same_picture)
     found_again = {j: old[i] for i, j in pairs.items()}
     spoken_of = _spoken_of(session, [face.id for face in old])
+    moved_away = _moved_away(session, [row for row in old if row.drawn and row.id in spoken_of])
     for i, before in enumerate(old):
-        # A box that a person drew is the person's, wherever the detector looks now.
-        if i not in pairs and not (before.id in spoken_of and before.drawn):
-            if before.id in spoken_of:
-                before.present = False
-            else:
-                session.delete(before)
-    moved_away = _moved_away(session, spoken_of)
+        before.detected = False
+        if i in pairs:
+            continue
+        if before.id not in spoken_of:
+            session.delete(before)
+        elif not before.drawn:
+            # A box that a person drew is the person's, wherever the detector looks now.
+            before.present = False
     result = []
     for j, face in enumerate(analysis.faces):
         row = found_again.get(j)
-        if row is None and any(overlap(face.box, box) >= SAME_PLACE for box in moved_away):
-            continue
         if row is None:
+            moved = next((one for one, box in moved_away if overlap(face.box, box) >= SAME_PLACE), None)
+            if moved is not None:
+                moved.detected = True
+                continue
             row = FaceRow(photo_id=photo_id)
             session.add(row)
-        row.present = True
+        row.present, row.detected = True, face.detected
         if not row.drawn:
             _fill(row, face)
         session.flush()
@@ -128,7 +141,28 @@ def _save_faces(session: Session, photo_id: int, analysis: Analysis, same_pictur
 def _fill(row: FaceRow, face: Face) -> None:
     row.x, row.y, row.width, row.height = face.box
     row.landmarks = [list(point) for point in face.landmarks]
-    row.score, row.sharpness, row.detected = face.score, face.sharpness, face.detected
+    row.score, row.sharpness = face.score, face.sharpness
+
+
+def known_faces(session: Session, photo_id: int) -> list[tuple[FaceRow, Known]]:
+    """Return all faces of a photo, hidden ones too, with what they are known again by."""
+    rows = session.execute(
+        select(FaceRow, Embedding.vector, Embedding.model_version)
+        .outerjoin(Embedding, Embedding.face_id == FaceRow.id)
+        .where(FaceRow.photo_id == photo_id)
+        .order_by(FaceRow.id)
+    )
+    return [
+        (
+            face,
+            Known(
+                Box(face.x, face.y, face.width, face.height),
+                None if vector is None or version == STALE else unpack(vector),
+                network(version),
+            ),
+        )
+        for face, vector, version in rows
+    ]
 
 
 def _spoken_of(session: Session, face_ids: list[int]) -> set[int]:
@@ -136,20 +170,19 @@ def _spoken_of(session: Session, face_ids: list[int]) -> set[int]:
     return {face_id for face_id in found if face_id is not None}
 
 
-def _moved_away(session: Session, face_ids: set[int]) -> list[Box]:
+def _moved_away(session: Session, moved: Sequence[FaceRow]) -> list[tuple[FaceRow, Box]]:
     """Return where the detector saw faces that a person has put elsewhere: it will see them there again."""
-    if not face_ids:
-        return []
-    before = session.scalars(
-        select(Correction.value_before)
-        .join(FaceRow, FaceRow.id == Correction.face_id)
-        .where(Correction.face_id.in_(face_ids), Correction.kind == "box", FaceRow.drawn)
+    by_id = {row.id: row for row in moved}
+    lines = session.execute(
+        select(Correction.face_id, Correction.value_before).where(
+            Correction.face_id.in_(list(by_id)), Correction.kind == "box"
+        )
     )
-    return [Box(*one["box"]) for one in before if one]
+    return [(by_id[face_id], Box(*before["box"])) for face_id, before in lines if face_id is not None and before]
 
 
 def undescribed(session: Session, photo_id: int, model_version: str) -> list[FaceRow]:
-    """Return the shown faces of a photo that a model has yet to look at: drawn or moved by hand."""
+    """Return the shown faces of a photo that a model has yet to look at: those that the detector did not give."""
     estimated = func.coalesce(Prediction.model_version, Embedding.model_version, "")
     return list(
         session.scalars(
@@ -157,7 +190,7 @@ def undescribed(session: Session, photo_id: int, model_version: str) -> list[Fac
             .outerjoin(Prediction, Prediction.face_id == FaceRow.id)
             .outerjoin(Embedding, Embedding.face_id == FaceRow.id)
             .where(FaceRow.photo_id == photo_id, FaceRow.present)
-            .where(or_(and_(FaceRow.drawn, estimated != model_version), estimated == STALE))
+            .where(or_(and_(or_(FaceRow.drawn, ~FaceRow.detected), estimated != model_version), estimated == STALE))
         )
     )
 

@@ -55,6 +55,7 @@ class Photo(Base):
     size: Mapped[int] = mapped_column(BigInteger)  # bytes
     mtime_ns: Mapped[int] = mapped_column(BigInteger)
     content_hash: Mapped[str | None]
+    look: Mapped[bytes | None]  # see looks.py
     width: Mapped[int | None]  # pixels of the upright picture
     height: Mapped[int | None]
     orientation: Mapped[int | None]  # EXIF 1..8, as stored
@@ -93,8 +94,9 @@ class FaceRow(Base):
     landmarks: Mapped[list[Any]]  # five [x, y]
     score: Mapped[float]
     sharpness: Mapped[float]
+    # The detector found it in the last analysis, where the box is or, of one that was moved, was.
     detected: Mapped[bool]
-    # A face that a person spoke of and the detector no longer finds is kept, and hidden from the views.
+    # A face that a person spoke of is kept even if it cannot be found in an edited picture, hidden from the views.
     present: Mapped[bool] = mapped_column(default=True)
     # The box is a person's: drawn, or moved. The detector never changes it.
     drawn: Mapped[bool] = mapped_column(default=False)
@@ -144,13 +146,16 @@ class Correction(Base):
     made_by: Mapped[str]
     kind: Mapped[str]  # age, gender, not_a_face, ignore, box, tag; undo, redo
     # No foreign keys: what was said outlives the rows it was said of. The numbers say where it holds now, and are
-    # null while it waits for its photo or face to be found again, by hash or path, box and embedding.
+    # null while it waits for its photo or face to be found again by what follows: as it was when last seen.
     photo_id: Mapped[int | None] = mapped_column(index=True)
     face_id: Mapped[int | None] = mapped_column(index=True)
     content_hash: Mapped[str | None] = mapped_column(index=True)
     path: Mapped[str | None] = mapped_column(index=True)  # relative to the root
     box: Mapped[list[Any] | None]
     embedding: Mapped[bytes | None]
+    embedding_version: Mapped[str | None]  # the model version that made it
+    look: Mapped[bytes | None]
+    face_uid: Mapped[str | None]  # the same for all lines of one face: the uid of the first
     value: Mapped[dict[str, Any]]
     value_before: Mapped[dict[str, Any] | None]
     __table_args__ = ({"sqlite_autoincrement": True},)

@@ -103,6 +103,8 @@ def _flip(session: Session, lines: Sequence[Line], kind: str, settings: TagSetti
                 content_hash=line.content_hash,
                 path=line.path,
                 box=line.box,
+                look=line.look,
+                face_uid=line.face_uid,
                 value={"of": line.uid},
             )
         )
