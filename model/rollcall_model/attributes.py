@@ -295,6 +295,7 @@ def load_net(path: Path) -> tuple[AttributeNet, dict[str, Any]]:
 
 #: Faces in a bucket for each device.
 BUCKETS: Final = (1, 4, 16)
+HEADS: Final = ("age", "gender", "embedding")
 
 
 class AttributeModel:
@@ -302,14 +303,22 @@ class AttributeModel:
 
     `calibration` in the weights' facts holds what was fitted on validation data (see `Calibration`).
 
+    Parameters
+    ----------
+    path
+        The weights; None: those that come with this package.
+    heads
+        Which of `HEADS` are computed; what the others would say is NaN.
+
     Raises
     ------
     WeightsError
         If the weights are missing or do not fit.
     """
 
-    def __init__(self, path: Path | None = None) -> None:
+    def __init__(self, path: Path | None = None, heads: Sequence[str] = HEADS) -> None:
         path = path or weights.PATH
+        self._heads = tuple(name for name in HEADS if name in heads)
         net, facts = load_net(path)
         self.size = net.config.size
         self.version: str = facts["version"]
@@ -319,9 +328,11 @@ class AttributeModel:
         self._devices = mesh.size
         graph, state = nnx.split(net)
 
-        def forward(pixels: Array) -> tuple[Array, Array, Array]:
+        def forward(pixels: Array) -> tuple[Array, ...]:
             out: Outputs = nnx.merge(graph, state)(pixels.astype(jnp.float32))
-            return (*calibrated(out, calibration), out.embedding)
+            found = dict(zip(HEADS, (*calibrated(out, calibration), out.embedding), strict=True))
+            # What does not leave the program is not computed: XLA removes the heads that nobody asked for.
+            return tuple(found[name] for name in self._heads)
 
         spread = shard_map(forward, mesh=mesh, in_specs=P("batch"), out_specs=P("batch"), check_vma=False)
         self._run: Callable[[Any], Any] = jax.jit(spread, in_shardings=NamedSharding(mesh, P("batch")))
@@ -345,11 +356,10 @@ class AttributeModel:
                 part = np.concatenate([part, np.zeros((size - len(part), *part.shape[1:]), np.uint8)])
             parts.append(self._run(part))
             start += size
-        if not parts:
-            return Attributes(
-                np.zeros((0, AGES), np.float32), np.zeros(0, np.float32), np.zeros((0, EMBEDDING), np.float32)
-            )
-        age, female, embedding = (
-            np.concatenate([np.asarray(part[i]) for part in parts])[: len(crops)] for i in range(3)
+        found = Attributes(
+            *(np.full((len(crops), *shape), np.nan, np.float32) for shape in ((AGES,), (), (EMBEDDING,)))
         )
-        return Attributes(age, female, embedding)
+        if parts:
+            for row, name in enumerate(self._heads):
+                found[HEADS.index(name)][:] = np.concatenate([np.asarray(part[row]) for part in parts])[: len(crops)]
+        return found

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from rollcall import privacy
 from rollcall.errors import ModelError
 from rollcall.matching import overlap
 from rollcall.records import Box, Face, Picture
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from rollcall_model.types import Detections
 
 
+#: Each switch and the head of the attribute network that it is of.
+_HEADS: Final = {"age": "age", "gender": "gender", "embeddings": "embedding"}
 #: How far around a box that a person gave the detector looks, in sides of the box, and what it must find there.
 NEAR: Final = 0.5
 NEAR_OVERLAP: Final = 0.3
@@ -53,11 +56,10 @@ class Analyzer:
             f"{detector.resolution}/{detector.min_face}/{detector.pyramid_factor:g}"
             f"/{detector.threshold_pnet:g}/{detector.threshold_rnet:g}/{detector.threshold_onet:g}"
         )
-        off = "".join(f"-{name}" for name in ("age", "gender", "embeddings") if getattr(attributes, name) == "off")
-        return f"{networks}@{asked}{off}"
+        return f"{networks}@{asked}{privacy.suffix(privacy.off(attributes))}"
 
     @cached_property
-    def _networks(self) -> tuple[Detector, AttributeModel]:
+    def _networks(self) -> tuple[Detector, AttributeModel | None]:
         from rollcall_model import checkpoint, runtime
         from rollcall_model.attributes import AttributeModel
         from rollcall_model.cascade import Detector, DetectorConfig
@@ -70,8 +72,10 @@ class Analyzer:
             wanted.pyramid_factor,
             (wanted.threshold_pnet, wanted.threshold_rnet, wanted.threshold_onet),
         )
+        off = privacy.off(self.settings.attributes)
+        heads = [head for switch, head in _HEADS.items() if switch not in off]
         try:
-            return Detector(config), AttributeModel()
+            return Detector(config), AttributeModel(heads=heads) if heads else None
         except checkpoint.WeightsError as error:
             raise ModelError(str(error)) from error
 
@@ -85,7 +89,8 @@ class Analyzer:
         """
         detector, attributes = self._networks
         detector.warm_up()
-        attributes.warm_up()
+        if attributes is not None:
+            attributes.warm_up()
 
     def analyze(self, pictures: Sequence[Picture], *, one_face: bool = False) -> list[tuple[Face, ...]]:
         """Return the faces of each picture, the surest first.
@@ -117,7 +122,7 @@ class Analyzer:
                         landmarks=align.central_landmarks(height, width)[None],
                     )
         crops = [
-            align.crop(picture.pixels, landmarks, attributes.size)
+            align.crop(picture.pixels, landmarks, self._size)
             for picture, faces in zip(pictures, found, strict=True)
             for landmarks in faces.landmarks
         ]
@@ -176,17 +181,25 @@ class Analyzer:
                     np.asarray(points[None], np.float32),
                 )
             )
-            crops.append(align.crop(picture.pixels, places[-1].landmarks[0], attributes.size))
+            crops.append(align.crop(picture.pixels, places[-1].landmarks[0], self._size))
         said = self._described(attributes, crops)
         return [self._face(picture, place, 0, one, False) for place, one in zip(places, said, strict=True)]
 
-    def _described(self, attributes: AttributeModel, crops: list[NDArray[np.uint8]]) -> list[_Said]:
-        """Run the attribute network over all crops; nothing is computed when all of it is switched off."""
+    @property
+    def _size(self) -> int:
+        """The side of a face's crop; the sharpness is measured on one even where no network looks at it."""
+        from rollcall_model.attributes import AttributeConfig
+
+        attributes = self._networks[1]
+        return AttributeConfig().size if attributes is None else attributes.size
+
+    def _described(self, attributes: AttributeModel | None, crops: list[NDArray[np.uint8]]) -> list[_Said]:
+        """Run the attribute network over all crops; it was not even loaded when all of it is switched off."""
         from rollcall_model import align
 
         wanted = self.settings.attributes
         said = [_Said(align.sharpness(crop)) for crop in crops]
-        if not crops or "on" not in (wanted.age, wanted.gender, wanted.embeddings):
+        if not crops or attributes is None:
             return said
         found = attributes(np.stack(crops))
         for row, one in enumerate(said):

@@ -115,7 +115,12 @@ class Plugin:
         offset: int = 0,
         min_probability: float = query.MIN_PROBABILITY,
     ) -> list[query.Hit]:
-        """Return the photos that a query means, the likeliest first; see docs/search.md."""
+        """Return the photos that a query means, the likeliest first; see docs/search.md.
+
+        The listener is warned where the query needs ages, genders or embeddings that are switched off.
+        """
+        for notice in query.notices(self.database, words, self.settings.attributes):
+            self.listener(events.Warned(notice))
         return query.search(self.database, words, limit=limit, offset=offset, min_probability=min_probability)
 
     # ---- What a person says

@@ -18,12 +18,12 @@ from typing import Final, NamedTuple, Protocol
 
 from sqlalchemy.orm import Session
 
-from rollcall import decode, discovery, events, looks, matching, names
+from rollcall import decode, discovery, events, looks, matching, names, privacy
 from rollcall.errors import LibraryError, ModelError, PictureError
 from rollcall.profile import Profile
 from rollcall.records import Analysis, Box, Face, Picture, RunSummary
 from rollcall.settings import Settings
-from rollcall.store import corrections, finding, journal, photos, results
+from rollcall.store import corrections, finding, journal, kept, photos, results
 from rollcall.store.database import Database
 from rollcall.store.photos import PendingPhoto, Place, Seen
 from rollcall.store.tables import FaceRow
@@ -101,6 +101,7 @@ class Indexer:
                 self._find_lost(started)
             except _Stopped:
                 pass
+            self._tell_of_kept(summary)
         summary.seconds = time.perf_counter() - began
         return summary
 
@@ -409,6 +410,15 @@ class Indexer:
                 if row is not None:
                     results.describe(session, row, face, version)
             corrections.settle(session, photo_id, self.settings.tags)
+
+    def _tell_of_kept(self, summary: RunSummary) -> None:
+        """Tell that switching something off does not remove what is stored of it."""
+        switched_off = privacy.off(self.settings.attributes)
+        if switched_off:
+            with self.database.read() as session:
+                found = kept.notices(session, switched_off)
+            for notice in found:
+                self._warn(notice, summary)
 
     def _store_unusable(self, one: _Decoded, summary: RunSummary) -> None:
         """Store a photo that moved, or one that failed."""

@@ -62,6 +62,8 @@ def search(
     if limit is None and not (as_json or paths):
         limit = LISTED
     hits = query.search(database, text, limit=limit, offset=offset, min_probability=min_probability)
+    for notice in query.notices(database, text, context.settings.attributes):
+        console.print(f"Note: {notice}", style="yellow", markup=False)
     if sheet is not None:
         _write_sheet(hits[:LISTED], sheet)
     if as_json:

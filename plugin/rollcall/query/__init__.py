@@ -1,7 +1,18 @@
 """The search language: text to a tree, the tree to SQL."""
 
 from rollcall.query.language import parse
-from rollcall.query.search import MIN_PROBABILITY, Explanation, Hit, HitFace, as_dict, count, explain, search, to_json
+from rollcall.query.search import (
+    MIN_PROBABILITY,
+    Explanation,
+    Hit,
+    HitFace,
+    as_dict,
+    count,
+    explain,
+    notices,
+    search,
+    to_json,
+)
 
 __all__ = [
     "MIN_PROBABILITY",
@@ -11,6 +22,7 @@ __all__ = [
     "as_dict",
     "count",
     "explain",
+    "notices",
     "parse",
     "search",
     "to_json",

@@ -13,6 +13,7 @@ from sqlalchemy import BindParameter, bindparam, text
 from sqlalchemy.orm import Session
 
 from rollcall import ages, names
+from rollcall.query import switched_off
 from rollcall.query.language import parse
 from rollcall.query.ranking import SHOWN, Ranked, Search
 from rollcall.query.similar import Likes
@@ -30,6 +31,7 @@ from rollcall.query.terms import (
     Term,
 )
 from rollcall.records import Box
+from rollcall.settings import AttributeSettings
 from rollcall.store.database import Database
 from rollcall.store.photos import chunks
 
@@ -95,6 +97,19 @@ def search(
         Hit(photo_id, Path(names.from_text(path)), probability, found.get(photo_id, ()))
         for photo_id, path, probability in rows
     ]
+
+
+def notices(database: Database, query: str, settings: AttributeSettings) -> list[str]:
+    """Return what a person should know of a query's answer, in sentences: that what it needs is switched off.
+
+    Raises
+    ------
+    QueryError
+        If the query cannot be understood.
+    """
+    term = parse(query)
+    with database.read() as session:
+        return switched_off.notices(session, term, settings)
 
 
 def count(database: Database, query: str, *, min_probability: float = MIN_PROBABILITY) -> int:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
+from rollcall import matching
 from rollcall.errors import RollcallError
 from rollcall.store.database import Database
 from rollcall.store.tables import Embedding
@@ -46,11 +47,14 @@ class Likes:
         least = HALF_WAY - np.log(1 / LEAST - 1) / STEEPNESS
         cosines, photos = [np.zeros(0, np.float32)], [np.zeros(0, np.int64)]
         for part in database.vectors.parts(session, found.dimension):
-            if found.model_version not in part.names:
+            # Whatever else was switched off meanwhile: the network that made both embeddings is the same.
+            network = matching.network(found.model_version)
+            comparable = [number for number, name in enumerate(part.names) if matching.network(name) == network]
+            if not comparable:
                 continue
             some = part.cosines(wanted)
             rows = np.flatnonzero(some > least)
-            good = (part.versions[rows] == part.names.index(found.model_version)) & (part.photo_ids[rows] >= 0)
+            good = np.isin(part.versions[rows], comparable) & (part.photo_ids[rows] >= 0)
             rows = rows[good]
             cosines.append(some[rows])
             photos.append(np.asarray(part.photo_ids[rows]))

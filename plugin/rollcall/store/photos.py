@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeVar
 from sqlalchemy import Select, and_, delete, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
-from rollcall import names
+from rollcall import names, privacy
 from rollcall.records import FileFacts
 from rollcall.store.tables import Photo, Root
 
@@ -122,6 +122,7 @@ def classify(
     """
     pending = 0
     new: list[FileFacts] = []
+    current_versions = None if model_version is None else privacy.as_good(model_version)
     for part in chunks(files):
         statement = select(
             Photo.id,
@@ -141,7 +142,7 @@ def classify(
                 continue
             seen.add(row.id)
             same = (row.size, row.mtime_ns) == (one.size, one.mtime_ns)
-            current = row.indexed_at is not None and model_version in (None, row.model_version)
+            current = row.indexed_at is not None and (current_versions is None or row.model_version in current_versions)
             if same and not force and (row.state == "failed" or (row.state == "indexed" and current)):
                 continue
             # A file that was missing and is back as it was needs no second look.
@@ -263,7 +264,7 @@ def relocate(session: Session, old_id: int, new_id: int, model_version: str) -> 
     session.delete(new)
     session.flush()
     old.root_id, old.path, old.size, old.mtime_ns = root_id, path, size, mtime_ns
-    done = old.indexed_at is not None and old.model_version == model_version
+    done = old.indexed_at is not None and old.model_version in privacy.as_good(model_version)
     old.state = "indexed" if done else "failed" if old.error else "pending"
     return old.state == "pending"
 
