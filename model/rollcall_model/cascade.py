@@ -36,9 +36,11 @@ class DetectorConfig(NamedTuple):
     thresholds: tuple[float, float, float] = (0.6, 0.7, 0.7)
 
 
-#: Height and width of a page of pyramid pieces, in pixels.
-PAGE = (256, 384)
-#: Crops in a bucket for each device: small and large.
+#: Height and width of a page of pyramid pieces, in pixels: what P-Net makes of it stays in a processor's cache.
+#: Four times the area took 1.8 times as long for each pixel.
+PAGE = (130, 194)
+#: Crops in a bucket for each device: small and large. On a CPU a large one is worked off in small portions, for
+#: the sake of the cache.
 RNET_BUCKETS = (16, 128)
 ONET_BUCKETS = (4, 32)
 
@@ -65,26 +67,27 @@ class Detector:
         self.config = config or DetectorConfig()
         mesh = runtime.mesh()
         self._devices = mesh.size
-        self._pages = mesh.size if layers.on_cpu() else 32 * mesh.size
+        self._pages = (2 if layers.on_cpu() else 128) * mesh.size
         sharding = NamedSharding(mesh, P("batch"))
 
-        def compiled(net: nnx.Module, each: bool) -> Callable[..., Any]:
+        def compiled(net: nnx.Module, portion: int) -> Callable[..., Any]:
             graph, state = nnx.split(net)
 
             def forward(pixels: jax.Array) -> Any:
                 def run(x: jax.Array) -> Any:
                     return nnx.merge(graph, state)(mtcnn.normalise(x))
 
-                if each and layers.on_cpu():
-                    return jax.lax.map(lambda x: jax.tree.map(lambda y: y[0], run(x[None])), pixels)
-                return run(pixels)
+                if not layers.on_cpu():
+                    return run(pixels)
+                answers = jax.lax.map(run, pixels.reshape(-1, portion, *pixels.shape[1:]))
+                return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), answers)
 
             spread = shard_map(forward, mesh=mesh, in_specs=P("batch"), out_specs=P("batch"), check_vma=False)
             return jax.jit(spread, in_shardings=sharding)
 
-        self._pnet = compiled(mtcnn.load(mtcnn.PNet), each=True)
-        self._rnet = compiled(mtcnn.load(mtcnn.RNet), each=False)
-        self._onet = compiled(mtcnn.load(mtcnn.ONet), each=False)
+        self._pnet = compiled(mtcnn.load(mtcnn.PNet), 1)
+        self._rnet = compiled(mtcnn.load(mtcnn.RNet), RNET_BUCKETS[0])
+        self._onet = compiled(mtcnn.load(mtcnn.ONet), ONET_BUCKETS[0])
         self._threads = ThreadPoolExecutor(runtime.processors(), thread_name_prefix="rollcall-crop")
 
     def warm_up(self) -> None:

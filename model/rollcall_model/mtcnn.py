@@ -12,13 +12,11 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 from typing import Final, TypeVar, cast
 
 import jax
-import jax.numpy as jnp
 import joblib
 import numpy as np
 from flax import nnx
@@ -61,13 +59,18 @@ class Convolution(nnx.Module):
         """Convolve in the ordinary form."""
         return layers.prelu(layers.conv_direct(x, self.kernel[...]) + self.bias[...], self.slope[...])
 
-    def patches(self, x: Float[Array, "n h w c"]) -> Float[Array, "n h2 w2 o"]:
-        """Convolve as a matrix product over patches."""
-        return layers.prelu(layers.conv_matmul(x, self.kernel[...]) + self.bias[...], self.slope[...])
+    def gathered(self, x: Float[Array, "n h w c"]) -> Float[Array, "n h2 w2 o"]:
+        """Convolve in the form for few channels."""
+        if not layers.on_cpu():
+            return self(x)
+        return layers.prelu(layers.conv_rows(x, self.kernel[...]) + self.bias[...], self.slope[...])
 
-    def blocks(self, x: Float[Array, "n h w c"]) -> Float[Array, "n h2 w2 4 o"]:
-        """Convolve, the outputs left in blocks of 2x2."""
-        return layers.prelu(layers.conv_blocks(x, self.kernel[...]) + self.bias[...], self.slope[...])
+    def pooled(self, x: Float[Array, "n h w c"]) -> Float[Array, "n h2 w2 o"]:
+        """Convolve and take the maximum of each 2x2; height and width must be even."""
+        if not layers.on_cpu():
+            return layers.max_pool(self(x), 2)
+        # The blocks of the convolution are just the windows that the pooling wants.
+        return layers.prelu_of_largest(layers.conv_blocks(x, self.kernel[...]), self.bias[...], self.slope[...])
 
 
 class Dense(nnx.Module):
@@ -97,16 +100,7 @@ class PNet(nnx.Module):
 
         Height and width must be even.
         """
-        if layers.on_cpu():
-            # The blocks of the first convolution are just the windows that its pooling wants.
-            x = self.conv1.blocks(x).max(axis=3)
-            x = self.conv2(x)
-            pad = [(0, 0), (0, x.shape[1] % 2), (0, x.shape[2] % 2), (0, 0)]
-            height, width = x.shape[1] - 2, x.shape[2] - 2
-            x = layers.unblock(self.conv3.blocks(jnp.pad(x, pad)))[:, :height, :width]
-        else:
-            x = layers.max_pool(self.conv1(x), 2)
-            x = self.conv3(self.conv2(x))
+        x = self.conv3(self.conv2(self.conv1.pooled(x)))
         flat = x.reshape(-1, 32)
         shape = x.shape[:3]
         probability = _face(self.score(flat)).reshape(shape)
@@ -127,9 +121,9 @@ class RNet(nnx.Module):
 
     def __call__(self, x: Float[Array, "n 24 24 3"]) -> tuple[Float[Array, " n"], Float[Array, "n 4"]]:
         """Return probabilities and offsets."""
-        x = layers.max_pool(_first(self.conv1)(x), 3)
-        x = jax.lax.reduce_window(_small(self.conv2)(x), -jnp.inf, jax.lax.max, (1, 3, 3, 1), (1, 2, 2, 1), "VALID")
-        x = _small(self.conv3)(x).reshape(-1, 576)
+        x = layers.max_pool(self.conv1.gathered(x), 3)
+        x = layers.max_pool(self.conv2(x), 3, partial=False)
+        x = self.conv3(x).reshape(-1, 576)
         x = layers.prelu(self.dense(x), self.slope[...])
         return _face(self.score(x)), self.offsets(x)
 
@@ -152,10 +146,10 @@ class ONet(nnx.Module):
         self, x: Float[Array, "n 48 48 3"]
     ) -> tuple[Float[Array, " n"], Float[Array, "n 4"], Float[Array, "n 10"]]:
         """Return probabilities, offsets, and five x followed by five y as fractions of the crop."""
-        x = layers.max_pool(_first(self.conv1)(x), 3)
-        x = jax.lax.reduce_window(_small(self.conv2)(x), -jnp.inf, jax.lax.max, (1, 3, 3, 1), (1, 2, 2, 1), "VALID")
-        x = layers.max_pool(_small(self.conv3)(x), 2)
-        x = _small(self.conv4)(x).reshape(-1, 1152)
+        x = layers.max_pool(self.conv1.gathered(x), 3)
+        x = layers.max_pool(self.conv2(x), 3, partial=False)
+        x = layers.max_pool(self.conv3(x), 2)
+        x = self.conv4(x).reshape(-1, 1152)
         x = layers.prelu(self.dense(x), self.slope[...])
         return _face(self.score(x)), self.offsets(x), self.landmarks(x)
 
@@ -163,14 +157,6 @@ class ONet(nnx.Module):
 def _face(logits: Float[Array, "*b 2"]) -> Float[Array, "*b"]:
     """Return the softmax probability of the second of two classes."""
     return jax.nn.sigmoid(logits[..., 1] - logits[..., 0])
-
-
-def _first(layer: Convolution) -> Callable[[Array], Array]:
-    return layer.patches if layers.on_cpu() else layer
-
-
-def _small(layer: Convolution) -> Callable[[Array], Array]:
-    return layer.patches if layers.on_cpu() else layer
 
 
 Net = TypeVar("Net", PNet, RNet, ONet)
