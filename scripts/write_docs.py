@@ -13,10 +13,11 @@ from pathlib import Path
 
 import click
 
-from rollcall import settings
+from rollcall import query, settings
 from rollcall.cli import cli
 from rollcall.query.language import FIELDS
-from rollcall.query.vocabulary import WORDS
+from rollcall.query.terms import Term
+from rollcall.query.vocabulary import ADJECTIVES, WORDS
 from rollcall.store import contract
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -65,9 +66,57 @@ def words() -> str:
             else f"from {who.low}"
         )
         rows.append(f"| {', '.join(text.split())} | {span} | {who.gender or 'any'} |")
+    rows += ["", "| before a word | ages |", "|---|---|"]
+    for name, ages in ADJECTIVES.items():
+        shown = (
+            "as the word says" if ages is None else f"{ages[0]} to {ages[1]}" if ages[1] < 100 else f"from {ages[0]}"
+        )
+        rows.append(f"| {name} | {shown} |")
     rows += ["", "| field | takes |", "|---|---|"]
     rows += [f"| `{name}:` | {text.replace('|', chr(92) + '|')} |" for name, text in FIELDS.items()]
     return "\n".join(rows)
+
+
+#: Queries whose meaning the documentation shows as the program understands it.
+EXAMPLES = (
+    "show me pictures of my kids",
+    "exactly two children",
+    "more than two adults",
+    "a few men",
+    "5-year-olds",
+    "children under 16",
+    "women in their thirties",
+    "teenage girls",
+    "a man with two girls",
+    "someone over 30 and a woman",
+    "families",
+    "a couple",
+    "a woman alone",
+    "portraits of children",
+    "women only",
+    "everyone under 30",
+    "kids but no adults",
+    "neither kids nor teens",
+    "nobody",
+    "kids in June 2019",
+    "women in the summer of 2019",
+    "photos from 2018 to 2020",
+    "men since 2020",
+    "tagged birthday",
+    "unreviewed",
+)
+
+
+def examples() -> str:
+    """Return example queries with the trees that they are understood as."""
+    rows = ["| query | understood as |", "|---|---|"]
+    rows += [f"| `{words}` | {_in_one_line(query.parse(words))} |" for words in EXAMPLES]
+    return "\n".join(rows)
+
+
+def _in_one_line(term: Term) -> str:
+    inner = "; ".join(map(_in_one_line, term.children()))
+    return f"{term} ({inner})" if inner else str(term)
 
 
 def manifest_settings() -> str:
@@ -85,6 +134,7 @@ PARTS = {
     "views": views,
     "commands": commands,
     "words": words,
+    "examples": examples,
     "manifest settings": manifest_settings,
 }
 FILES = ("docs/settings.md", "docs/host-guide.md", "docs/commands.md", "docs/search.md", "plugin.toml")

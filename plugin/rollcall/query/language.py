@@ -6,9 +6,10 @@ import calendar
 import difflib
 import re
 from collections.abc import Callable
+from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from lark import Lark, Token, Transformer, v_args
 from lark.exceptions import UnexpectedCharacters, UnexpectedEOF, UnexpectedToken, VisitError
@@ -17,7 +18,24 @@ from rollcall.ages import AGE_GROUPS, OLDEST
 from rollcall.errors import QueryError
 from rollcall.query import terms
 from rollcall.query.terms import Term
-from rollcall.query.vocabulary import COUNTS, GROUP_SIZE, NOUNS, Who
+from rollcall.query.vocabulary import (
+    ADJECTIVES,
+    COUNTS,
+    EVERYONE,
+    GROUP_SIZE,
+    INSTEAD,
+    MONTHS,
+    NOUNS,
+    NUMBERS,
+    Who,
+    described_as,
+    limited,
+)
+
+#: More faces than any photo has, and the most that can be asked for.
+MOST_FACES: Final = 10**6
+MOST: Final = 1000
+_TENS: Final = ["twenties", "thirties", "forties", "fifties", "sixties", "seventies", "eighties", "nineties"]
 
 #: What a person can write before a colon, and what it takes.
 FIELDS: Final = {
@@ -36,19 +54,24 @@ _NAMES: Final = {
     "AND": "and",
     "WITH": "with",
     "NOT": "not",
+    "NEITHER": "neither",
+    "NOR": "nor",
     "ONLY": "only",
     "OF": "of",
     "COUNT": "a number word",
     "OVER": "over",
     "UNDER": "under",
+    "EXACTLY": "exactly",
     "AGED": "aged",
     "BETWEEN": "between",
     "TO": "to",
     "INT": "a number",
-    "FROM_AGE": "from",
+    "FROM": "from",
     "UP_TO": "up to",
     "WORD": "a word such as children",
     "FIELD": "a field such as age:",
+    "YEAR": "a year",
+    "MONTH": "a month",
     "LPAR": "(",
     "RPAR": ")",
     "COMMA": ",",
@@ -60,6 +83,30 @@ _NAMES: Final = {
     "LEAD": "photos of",
     "$END": "the end",
 }
+#: Ways of saying things that would only make a list of what is expected long.
+_UNNAMED: Final = frozenset(
+    [
+        "INT_OR_MORE",
+        "INT_OR_LESS",
+        "RANGE",
+        "YEARS",
+        "YEARS_OLD",
+        "DECADE",
+        "RECENT",
+        "TAKEN",
+        "IN",
+        "BEFORE",
+        "AFTER",
+        "SINCE",
+        "UNTIL",
+        "ALONE",
+        "COUPLE",
+        "FAMILY",
+        "NOBODY",
+        "REVIEWED",
+        "TAGGED",
+    ]
+)
 
 
 def parse(text: str) -> Term:
@@ -96,7 +143,7 @@ def _parser() -> Lark:
 
 
 def _expected(names: Any) -> list[str]:
-    return sorted({_NAMES.get(name, name.lower()) for name in names or ()})
+    return sorted({_NAMES.get(name, name.lower()) for name in names or () if name not in _UNNAMED})
 
 
 def _unexpected(text: str, error: UnexpectedToken) -> QueryError:
@@ -107,11 +154,20 @@ def _unexpected(text: str, error: UnexpectedToken) -> QueryError:
     suggestion = ""
     if re.fullmatch(r"[\w-]+", word):
         suggestion = _near(word, [*NOUNS, *COUNTS])
+        suggestion = "" if suggestion == word.lower() else suggestion
     return QueryError(text, token.start_pos or 0, f"{word!r} was not expected", _expected(error.expected), suggestion)
 
 
 def _near(word: str, words: list[str]) -> str:
-    return next(iter(difflib.get_close_matches(word.lower(), words, n=1, cutoff=0.6)), "")
+    return next(iter(difflib.get_close_matches(word.lower(), words, n=1, cutoff=0.7)), "")
+
+
+class Bound(NamedTuple):
+    """A range of ages or of numbers; None: no end. `at` is where it stands in the query."""
+
+    low: int | None
+    high: int | None
+    at: int
 
 
 @v_args(inline=True)
@@ -124,87 +180,262 @@ class _Build(Transformer[Token, Any]):
 
     def start(self, *parts: Any) -> Term:
         found = [part for part in parts if isinstance(part, Term)]
-        return found[0] if found else terms.Everything()
+        return _whole(found[0]) if found else terms.Everything()
 
     def either(self, *parts: Any) -> Term:
-        found = [part for part in parts if isinstance(part, Term)]
+        found = [_whole(part) for part in parts if isinstance(part, Term)]
         return found[0] if len(found) == 1 else terms.Or(tuple(found))
 
     def all(self, *parts: Any) -> Term:
-        found = [part for part in parts if isinstance(part, Term)]
+        found = [one for part in parts if isinstance(part, Term) for one in _spread(part)]
         found = _company(_one_person(found))
         return found[0] if len(found) == 1 else terms.And(tuple(found))
 
     def negation(self, *parts: Any) -> Term:
-        return terms.Not(parts[-1])
+        return terms.Not(_whole(parts[-1]))
 
-    def only(self, _: Token, who: Who) -> Term:
-        return terms.Only(who)
+    def neither(self, *parts: Any) -> Term:
+        return terms.And(tuple(terms.Not(_whole(part)) for part in parts if isinstance(part, Term)))
 
-    def group_photos(self, _: Token) -> Term:
-        return terms.FaceCount(GROUP_SIZE, 10**6)
+    def group_photos(self, *_: Token) -> Term:
+        return terms.FaceCount(GROUP_SIZE, MOST_FACES)
 
-    def portraits(self, _: Token) -> Term:
+    def portraits(self, *_: Token) -> Term:
         return terms.FaceCount(1, 1)
 
-    def counted(self, *parts: Any) -> Term:
-        count = parts[0] if len(parts) == 2 else 1
-        return terms.People(parts[-1], count)
+    def couple(self, _: Token) -> Term:
+        return terms.And((terms.FaceCount(2, 2), terms.Only(NOUNS["adults"])))
 
-    def count(self, token: Token, *_: Token) -> int:
-        count = int(token) if token.isdigit() else COUNTS[token.lower()]
-        if not 1 <= count <= 1000:
-            raise QueryError(self.text, token.start_pos or 0, f"{token} people cannot be counted", ["1 to 1000"])
+    def family(self, _: Token) -> Term:
+        return terms.Company((terms.People(NOUNS["adults"]), terms.People(NOUNS["children"])))
+
+    def nobody(self, _: Token) -> Term:
+        return terms.Not(terms.People(Who()))
+
+    def looked_at(self, word: Token) -> Term:
+        return terms.Reviewed(word.lower() == "reviewed")
+
+    def tagged(self, _: Token, name: Token) -> Term:
+        text = name[1:-1] if name.type == "QUOTED" else str(name)
+        if not text:
+            raise QueryError(self.text, name.start_pos or 0, "a tag has a name", ["a tag"])
+        return terms.Tagged(text)
+
+    # ---- People
+
+    def people(self, *parts: Any) -> Term:
+        count, words, bounds = 1, [], []
+        for part in parts:
+            if isinstance(part, Bound):
+                bounds.append(part)
+            elif part.type == "COUNT":
+                count = next(number for word, number in COUNTS.items() if word in part.lower().split())
+            elif part.type == "INT":
+                count = self._count(part)
+            elif part.type != "OF":
+                words.append(part)
+        return self._counted(count, None, words, bounds)
+
+    def bounded(self, count: Bound, *parts: Any) -> Term:
+        words, bounds = (
+            [one for one in parts if isinstance(one, Token)],
+            [one for one in parts if isinstance(one, Bound)],
+        )
+        low, high = count.low, count.high
+        if max(low or 0, high or 0) > MOST:
+            raise QueryError(self.text, count.at, f"so many {words[0]} cannot be counted", [f"1 to {MOST}"])
+        return self._counted(low or 0, MOST_FACES if high is None else high, words, bounds)
+
+    def of_age(self, bound: Bound) -> Term:
+        return terms.People(self._limited(Who(), "people", [bound]))
+
+    def only(self, _: Token, *parts: Any) -> Term:
+        return self.only_such(self.people(*parts))
+
+    def only_such(self, people: Term, *_: Token) -> Term:
+        kinds = [part.who for part in _spread(people) if isinstance(part, terms.People)]
+        if len(kinds) != 1 or not isinstance(people, terms.People):
+            raise QueryError(self.text, 0, "only one kind of people can be asked for alone", ["only children"])
+        if people.count > 1:
+            return terms.And((terms.Only(people.who), terms.FaceCount(people.count, MOST_FACES)))
+        return terms.Only(people.who)
+
+    def exactly(self, _: Token, number: Token, *parts: Any) -> Term:
+        words = [one for one in parts if isinstance(one, Token) and one.type != "OF"]
+        count = self._count(number)
+        return self._counted(count, count, words, [one for one in parts if isinstance(one, Bound)])
+
+    def alone(self, people: Term, _: Token) -> Term:
+        return terms.And((terms.FaceCount(1, 1), people))
+
+    def _count(self, token: Token) -> int:
+        count = NUMBERS.get(token.lower()) or int(token)
+        if not 1 <= count <= MOST:
+            raise QueryError(self.text, token.start_pos or 0, f"{token} people cannot be counted", [f"1 to {MOST}"])
         return count
 
-    def kind(self, noun: Token, *limits: tuple[int, int, Token]) -> Who:
-        who = NOUNS.get(noun.lower())
-        if who is None:
-            near = _near(noun, list(NOUNS))
-            field = next((name for name in FIELDS if name == noun.lower()), "")
-            raise QueryError(
-                self.text,
-                noun.start_pos or 0,
-                f"{str(noun)!r} is no word that this search knows",
-                [f"{field}: with a value"] if field else ["people such as children, women, seniors"],
-                near if not field else f"{field}:",
-            )
-        for low, high, token in limits:
-            # "women over 60": a number overrides what the word says of ages where the two fit together.
-            if max(low, who.low) > min(high, who.high):
-                raise QueryError(
-                    self.text,
-                    token.start_pos or 0,
-                    f"{str(noun)!r} are never of that age",
-                    ["an age that fits"],
-                )
-            who = who._replace(low=max(low, who.low), high=min(high, who.high))
+    def _counted(self, low: int, high: int | None, words: list[Token], bounds: list[Bound]) -> Term:
+        """Return the people that some words mean, the first of them by a number: at least `low`, at most `high`."""
+        kinds = self._kinds(words)
+        name, who = kinds[-1]
+        kinds[-1] = (name, self._limited(who, name, bounds))
+        first = kinds[0][1]
+        result: list[Term] = []
+        if high is None:
+            everyone = bounds and name.lower() in EVERYONE and len(kinds) == 1
+            result.append(terms.Only(first) if everyone else terms.People(first, low))
+        elif first.anyone:
+            result.append(terms.FaceCount(low, high))
+        elif high >= MOST_FACES and low > 0:
+            result.append(terms.People(first, low))
+        else:
+            result.append(terms.Number(first, low, high))
+        result += [terms.People(other) for _, other in kinds[1:]]
+        return result[0] if len(result) == 1 else terms.Several(tuple(result))
+
+    def _kinds(self, words: list[Token]) -> list[tuple[str, Who]]:
+        """Return the kinds of people that words side by side mean; adjectives belong to the noun that follows."""
+        result: list[tuple[str, Who]] = []
+        waiting: list[Token] = []
+        for index, word in enumerate(words):
+            following = words[index + 1] if index + 1 < len(words) else None
+            if following is not None and (word.type == "YEARS_OLD" or word.lower() in ADJECTIVES):
+                waiting.append(word)
+                continue
+            name, who = self._noun(word)
+            for one in reversed(waiting):
+                left = self._years_old(one, who) if one.type == "YEARS_OLD" else described_as(who, one.lower())
+                if left is None:
+                    raise QueryError(
+                        self.text, one.start_pos or 0, f"there are no {str(one)!r} {name}", ["words that fit together"]
+                    )
+                who = left
+            waiting = []
+            result.append((name, who))
+        return result
+
+    def _noun(self, word: Token) -> tuple[str, Who]:
+        if word.type == "YEARS_OLD":
+            years = self._number(word)
+            return str(word), Who(min(years, OLDEST), min(years, OLDEST))
+        who = NOUNS.get(word.lower())
+        if who is not None:
+            return str(word), who
+        field = f"{word.lower()}:" if word.lower() in FIELDS else ""
+        near = field or INSTEAD.get(word.lower()) or _near(word, [*NOUNS, *ADJECTIVES])
+        if word.lower() in ADJECTIVES:
+            near = f"{word.lower()} people"
+        raise QueryError(
+            self.text,
+            word.start_pos or 0,
+            f"{str(word)!r} is no word that this search knows",
+            [f"{field} with a value"] if field else ["people such as children, women, seniors"],
+            near,
+        )
+
+    def _years_old(self, token: Token, who: Who) -> Who | None:
+        years = self._number(token)
+        return limited(who, years, years)
+
+    def _limited(self, who: Who, name: str, bounds: list[Bound]) -> Who:
+        for bound in bounds:
+            low = None if bound.low is None else min(bound.low, OLDEST + 1)
+            high = None if bound.high is None else min(bound.high, OLDEST)
+            if (low or 0) > OLDEST or (high is not None and high < (low or 0)):
+                raise QueryError(self.text, bound.at, "nobody is of that age", [f"ages from 0 to {OLDEST}"])
+            left = limited(who, low, high)
+            if left is None:
+                raise QueryError(self.text, bound.at, f"{name!r} are never of that age", ["an age that fits"])
+            who = left
         return who
 
-    def over(self, word: Token, years: Token) -> tuple[int, int, Token]:
-        return self._years(int(years) + 1, OLDEST, years)
+    @staticmethod
+    def _number(token: Token) -> int:
+        """Return the number that a token begins with."""
+        match = re.match(r"\d+|[a-z]+", token.lower())
+        assert match is not None
+        return NUMBERS.get(match[0]) or int(match[0])
 
-    def from_age(self, word: Token, years: Token) -> tuple[int, int, Token]:
-        return self._years(int(years), OLDEST, years)
+    # ---- From, to: of ages behind a word, of numbers before one
 
-    def under(self, word: Token, years: Token) -> tuple[int, int, Token]:
-        return self._years(0, int(years) - 1, years)
+    def over(self, *parts: Token) -> Bound:
+        return Bound(self._number(parts[-1]) + 1, None, parts[-1].start_pos or 0)
 
-    def up_to(self, word: Token, years: Token) -> tuple[int, int, Token]:
-        return self._years(0, int(years), years)
+    def from_(self, *parts: Token) -> Bound:
+        return Bound(self._number(parts[-1]), None, parts[-1].start_pos or 0)
 
-    def aged(self, word: Token, *parts: Token) -> tuple[int, int, Token]:
-        years = [part for part in parts if part.type == "INT"]
-        return self._years(int(years[0]), int(years[-1]), years[0])
+    def under(self, *parts: Token) -> Bound:
+        return Bound(None, self._number(parts[-1]) - 1, parts[-1].start_pos or 0)
 
-    def between(self, word: Token, *parts: Token) -> tuple[int, int, Token]:
-        years = [part for part in parts if part.type == "INT"]
-        return self._years(int(years[0]), int(years[-1]), years[0])
+    def up_to(self, *parts: Token) -> Bound:
+        return Bound(None, self._number(parts[-1]), parts[-1].start_pos or 0)
 
-    def _years(self, low: int, high: int, token: Token) -> tuple[int, int, Token]:
-        if low > high or low > OLDEST:
-            raise QueryError(self.text, token.start_pos or 0, "nobody is of that age", [f"ages from 0 to {OLDEST}"])
-        return low, min(high, OLDEST), token
+    def aged(self, *parts: Token) -> Bound:
+        number = self._number(parts[-1])
+        return Bound(number, number, parts[-1].start_pos or 0)
+
+    def ranged(self, *parts: Token) -> Bound:
+        low, high = re.split(r"\s*(?:-|–|\bto\b)\s*", parts[-1].lower(), maxsplit=1)
+        return Bound(NUMBERS.get(low) or int(low), NUMBERS.get(high) or int(high), parts[-1].start_pos or 0)
+
+    def between(self, *parts: Token) -> Bound:
+        low, high = [part for part in parts if part.type == "INT"]
+        return Bound(self._number(low), self._number(high), low.start_pos or 0)
+
+    def decade(self, token: Token) -> Bound:
+        text = token.lower()
+        word = text.split()[-1]
+        low = 13 if word == "teens" else int(word[:2]) if word[0].isdigit() else 10 * (2 + _TENS.index(word))
+        if word == "teens":
+            return Bound(13, 19, token.start_pos or 0)
+        first, last = (0, 3) if "early" in text else (4, 6) if "mid" in text else (7, 9) if "late" in text else (0, 9)
+        return Bound(low + first, low + last, token.start_pos or 0)
+
+    # ---- When
+
+    def period(self, *parts: Token) -> tuple[str, str]:
+        year = parts[-1]
+        first, after = _day(str(year), after=False), _day(str(year), after=True)
+        if parts[0].type == "MONTH" and len(year) == 4:
+            month, length = MONTHS[parts[0].lower()]
+            end = int(year) * 12 + month - 1 + length
+            first, after = f"{year}-{month:02}-01", f"{end // 12:04}-{end % 12 + 1:02}-01"
+        if first is None or after is None or (parts[0].type == "MONTH" and len(year) != 4):
+            raise QueryError(self.text, year.start_pos or 0, "there is no such day", ["2019", "2019-06", "June 2019"])
+        return first, after
+
+    def during(self, *parts: Any) -> Term:
+        periods = [part for part in parts if isinstance(part, tuple)]
+        if periods[0][0] >= periods[-1][1]:
+            raise QueryError(self.text, 0, "the first day is behind the last", ["2018 to 2020"])
+        return terms.Taken(periods[0][0], periods[-1][1])
+
+    def years(self, *parts: Token) -> Term:
+        first, last = re.findall(r"\d{4}", parts[-1])
+        return self.during((f"{first}-01-01", ""), ("", f"{int(last) + 1:04}-01-01"))
+
+    def before(self, *parts: Any) -> Term:
+        return terms.Taken("0000-01-01", parts[-1][0])
+
+    def after(self, *parts: Any) -> Term:
+        return terms.Taken(parts[-1][1], "9999-12-31")
+
+    def since(self, *parts: Any) -> Term:
+        return terms.Taken(parts[-1][0], "9999-12-31")
+
+    def until(self, *parts: Any) -> Term:
+        return terms.Taken("0000-01-01", parts[-1][1])
+
+    def recent(self, *parts: Token) -> Term:
+        which, length = parts[-1].lower().split()
+        today = datetime.now().astimezone().date()
+        months = today.year * 12 + (today.month - 1 if length == "month" else 0)
+        step = 1 if length == "month" else 12
+        months -= step if which == "last" else 0
+        first, after = (f"{m // 12:04}-{m % 12 + 1:02}-01" for m in (months, months + step))
+        return terms.Taken(first, after)
+
+    # ---- Fields
 
     def value(self, token: Token) -> Token:
         return token
@@ -341,6 +572,17 @@ def _one_person(parts: list[Term]) -> list[Term]:
         else:
             result.append(part)
     return result
+
+
+def _spread(part: Term) -> tuple[Term, ...]:
+    """Return what was said side by side with nothing between."""
+    return part.parts if isinstance(part, terms.Several) else (part,)
+
+
+def _whole(part: Term) -> Term:
+    """Return what was said side by side as one term."""
+    found = _company(list(_spread(part)))
+    return found[0] if len(found) == 1 else terms.And(tuple(found))
 
 
 def _company(parts: list[Term]) -> list[Term]:

@@ -10,13 +10,17 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from itertools import combinations
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rollcall import ages
 from rollcall.query.vocabulary import STORED, Who
+
+#: Of more kinds than this that share people, not every choice is looked at.
+MOST_KINDS: Final = 4
 
 
 class FaceFacts(NamedTuple):
@@ -181,23 +185,116 @@ class People(Term):
 
 
 @dataclass(frozen=True)
+class Number(Term):
+    """The number of faces of a kind lies in a range, both ends included."""
+
+    who: Who
+    low: int
+    high: int
+
+    def sql(self, sql: Sql) -> str:
+        least = at_least_sql(self.who, self.low, sql) if self.low > 0 else "1.0"
+        return f"MAX({least} - {at_least_sql(self.who, self.high + 1, sql)}, 0.0)"
+
+    def match(self, photo: PhotoFacts) -> float:
+        least = photo.at_least(self.who, self.low) if self.low > 0 else 1.0
+        return max(least - photo.at_least(self.who, self.high + 1), 0.0)
+
+    def covers(self) -> list[Cover]:
+        return covering_groups(self.who, self.low) if self.low > 0 else []
+
+    def __str__(self) -> str:
+        span = f"exactly {self.low}" if self.low == self.high else f"from {self.low} to {self.high}"
+        return f"{span} of {describe(self.who)}"
+
+
+@dataclass(frozen=True)
+class Several(Term):
+    """People side by side with nothing between, as the grammar gives them; never part of a finished tree."""
+
+    parts: tuple[Term, ...]
+
+    def sql(self, sql: Sql) -> str:
+        return And(self.parts).sql(sql)
+
+    def match(self, photo: PhotoFacts) -> float:
+        return And(self.parts).match(photo)
+
+    def __str__(self) -> str:
+        return "side by side"
+
+
+@dataclass(frozen=True)
+class AnyOf(Term):
+    """At least `count` faces that are of one of some kinds."""
+
+    kinds: tuple[Who, ...]
+    count: int
+
+    def _shares(self) -> list[tuple[int, Who]]:
+        """Return kinds with signs: the chance of any of the kinds is the sum of theirs."""
+        result = []
+        for size in range(1, len(self.kinds) + 1):
+            for some in combinations(self.kinds, size):
+                shared: Who | None = some[0]
+                for other in some[1:]:
+                    shared = None if shared is None else shared.both(other)
+                if shared is not None:
+                    result.append((1 if size % 2 else -1, shared))
+        return result
+
+    def sql(self, sql: Sql) -> str:
+        chance = "".join(f"{'+' if sign > 0 else '-'} {face_sql(who, sql)} " for sign, who in self._shares())
+        return (
+            f"COALESCE((SELECT at_least({sql.bind(self.count)}, {chance.lstrip('+ ')})"
+            " FROM v1_faces f WHERE f.photo_id = p.photo_id), 0.0)"
+        )
+
+    def match(self, photo: PhotoFacts) -> float:
+        if self.count > len(photo.faces):
+            return 0.0
+        shares = self._shares()
+        chances = [sum(sign * face.p(who) for sign, who in shares) for face in photo.faces]
+        return ages.any_of(chances) if self.count == 1 else float(ages.at_least(chances)[self.count - 1])
+
+    def __str__(self) -> str:
+        return f"at least {self.count} of {' or '.join(map(describe, self.kinds))}"
+
+
+def _some_of(kinds: Sequence[Who], count: int) -> People | AnyOf:
+    """Return the term of so many faces of some kinds; a kind that is part of another adds nothing to it."""
+    widest = tuple(who for who in kinds if not any(who != other and who.within(other) for other in kinds))
+    return People(widest[0], count) if len(widest) == 1 else AnyOf(widest, count)
+
+
+@dataclass(frozen=True)
 class Company(Term):
     """Several kinds of people, each by other faces: a woman and a baby are two."""
 
     people: tuple[People, ...]
 
-    def _parts(self) -> list[list[People]]:
-        """Return the people with the counts that being different faces asks for, those of nested kinds together."""
+    def _parts(self) -> list[list[People | AnyOf]]:
+        """Return what there has to be enough faces of, for each cluster of kinds that share people.
+
+        Enough different faces can be found if every choice of the kinds has as many faces in all as are asked for
+        (Hall's theorem).
+        """
         merged: dict[Who, int] = {}
         for one in self.people:
             merged[one.who] = merged.get(one.who, 0) + one.count
-        counted = [People(who, sum(count for other, count in merged.items() if other.within(who))) for who in merged]
-        parts: list[list[People]] = []
-        for one in counted:
+        clusters: list[list[Who]] = []
+        for who in merged:
             # A new kind may join clusters that were apart.
-            near = [p for p in parts if any(one.who.within(o.who) or o.who.within(one.who) for o in p)]
-            parts = [p for p in parts if p not in near] + [[one, *(o for p in near for o in p)]]
-        return parts
+            near = [c for c in clusters if any(who.both(other) is not None for other in c)]
+            clusters = [c for c in clusters if c not in near] + [[who, *(other for c in near for other in c)]]
+        return [
+            [
+                _some_of(kinds, sum(merged[who] for who in kinds))
+                for size in range(1, min(len(cluster), MOST_KINDS) + 1)
+                for kinds in combinations(cluster, size)
+            ]
+            for cluster in clusters
+        ]
 
     @property
     def total(self) -> int:
@@ -264,7 +361,9 @@ class FaceCount(Term):
         return float(self.low <= len(photo.faces) <= self.high)
 
     def __str__(self) -> str:
-        return f"from {self.low} to {self.high} faces" if self.low != self.high else f"exactly {self.low} faces"
+        if self.low == self.high:
+            return f"exactly {self.low} face{'' if self.low == 1 else 's'}"
+        return f"{self.low} faces or more" if self.high >= 10**6 else f"from {self.low} to {self.high} faces"
 
 
 @dataclass(frozen=True)
@@ -284,7 +383,8 @@ class Taken(Term):
         return float(photo.taken_local is not None and self.start <= photo.taken_local < self.end)
 
     def __str__(self) -> str:
-        return f"taken from {self.start} to before {self.end}"
+        begin = "" if self.start <= "0000-01-01" else f" from {self.start} on"
+        return f"taken{begin}" + ("" if self.end >= "9999-12-31" else f"{', ' if begin else ' '}before {self.end}")
 
 
 @dataclass(frozen=True)
@@ -547,5 +647,8 @@ def describe(who: Who) -> str:
         return "anyone"
     text = who.group or ({"female": "female", "male": "male"}.get(who.gender or "", "people"))
     if who.group is None:
-        text += f" from {who.low} to {who.high}" if who.high < ages.OLDEST else f" from {who.low} on"
+        if who.low == who.high:
+            text += f" of {who.low}"
+        else:
+            text += f" from {who.low} to {who.high}" if who.high < ages.OLDEST else f" from {who.low} on"
     return text
