@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from itertools import chain
 from typing import Any, NamedTuple
 
 import cv2
@@ -36,9 +35,11 @@ class DetectorConfig(NamedTuple):
     thresholds: tuple[float, float, float] = (0.6, 0.7, 0.7)
 
 
-#: Height and width of a page of pyramid pieces, in pixels: what P-Net makes of it stays in a processor's cache.
-#: Four times the area took 1.8 times as long for each pixel.
-PAGE = (130, 194)
+#: Height and width of a page of the strip, in pixels.
+PAGE = (256, 194)
+#: Rows that P-Net goes down at a time on a CPU: what it makes of them stays in a processor's cache. Pages of
+#: eight times the area, worked off whole, took 1.8 times as long for each pixel.
+STEP = 64
 #: Crops in a bucket for each device: small and large. On a CPU a large one is worked off in small portions, for
 #: the sake of the cache.
 RNET_BUCKETS = (16, 128)
@@ -67,15 +68,15 @@ class Detector:
         self.config = config or DetectorConfig()
         mesh = runtime.mesh()
         self._devices = mesh.size
-        self._pages = (2 if layers.on_cpu() else 128) * mesh.size
+        self._pages = (1 if layers.on_cpu() else 64) * mesh.size
         sharding = NamedSharding(mesh, P("batch"))
 
-        def compiled(net: nnx.Module, portion: int) -> Callable[..., Any]:
+        def compiled(net: nnx.Module, portion: int, form: Callable[..., Any]) -> Callable[..., Any]:
             graph, state = nnx.split(net)
 
             def forward(pixels: jax.Array) -> Any:
                 def run(x: jax.Array) -> Any:
-                    return nnx.merge(graph, state)(mtcnn.normalise(x))
+                    return form(nnx.merge(graph, state), mtcnn.normalise(x))
 
                 if not layers.on_cpu():
                     return run(pixels)
@@ -85,9 +86,11 @@ class Detector:
             spread = shard_map(forward, mesh=mesh, in_specs=P("batch"), out_specs=P("batch"), check_vma=False)
             return jax.jit(spread, in_shardings=sharding)
 
-        self._pnet = compiled(mtcnn.load(mtcnn.PNet), 1)
-        self._rnet = compiled(mtcnn.load(mtcnn.RNet), RNET_BUCKETS[0])
-        self._onet = compiled(mtcnn.load(mtcnn.ONet), ONET_BUCKETS[0])
+        streamed = partial(mtcnn.PNet.streamed, rows=STEP) if layers.on_cpu() else mtcnn.PNet.__call__
+        self._pnet = compiled(mtcnn.load(mtcnn.PNet), 1, streamed)
+        self._rnet = compiled(mtcnn.load(mtcnn.RNet), RNET_BUCKETS[0], mtcnn.RNet.__call__)
+        self._onet = compiled(mtcnn.load(mtcnn.ONet), ONET_BUCKETS[0], mtcnn.ONet.__call__)
+        self._strip = np.zeros((0, PAGE[1], 3), np.float32)
         self._threads = ThreadPoolExecutor(runtime.processors(), thread_name_prefix="rollcall-crop")
 
     def warm_up(self) -> None:
@@ -127,56 +130,80 @@ class Detector:
 
     def _propose(self, sums: Sequence[Int32[np.ndarray, "h1 w1 3"]]) -> Candidates:
         """Run P-Net over the pyramids; return squared candidates."""
-        build = partial(pyramid.levels, min_face=self.config.min_face, factor=self.config.factor)
-        levels = list(chain.from_iterable(self._threads.map(build, range(len(sums)), sums)))
+        levels = [
+            level
+            for index, table in enumerate(sums)
+            for level in pyramid.levels(
+                index, table.shape[0] - 1, table.shape[1] - 1, self.config.min_face, self.config.factor
+            )
+        ]
         if not levels:
             return _no_candidates()
-        pieces, count = pyramid.pack(levels, *PAGE)
-        pages = pyramid.draw(levels, pieces, -(-count // self._pages) * self._pages, *PAGE)
+        pieces, rows = pyramid.pack(levels, PAGE[1])
+        pages = self._draw(sums, levels, pieces, rows)
         # All calls are sent off before the first answer is waited for.
         answers = [self._pnet(pages[start : start + self._pages]) for start in range(0, len(pages), self._pages)]
-        probabilities = np.concatenate([np.asarray(p) for p, _ in answers])
-        offsets = np.concatenate([np.asarray(o) for _, o in answers])
-        by_level: dict[int, list[Candidates]] = {}
-        for piece in pieces:
-            some = self._read(piece, levels[piece.level], probabilities, offsets)
-            if len(some.scores):
-                by_level.setdefault(piece.level, []).append(some)
-        by_image: dict[int, list[Candidates]] = {}
-        for number in sorted(by_level):
-            some = _joined(by_level[number])
-            keep = bx.nms(some.boxes, some.scores, 0.5)
-            by_image.setdefault(levels[number].image, []).append(_taken(some, keep))
+        found, numbers = self._windows(answers, pieces, levels)
         survivors = []
-        for parts in by_image.values():
-            some = _joined(parts)
-            survivors.append(_taken(some, bx.nms(some.boxes, some.scores, 0.7)))
+        for mine in _runs(found.image):
+            parts = [part[bx.nms(found.boxes[part], found.scores[part], 0.5)] for part in _runs(numbers, mine)]
+            kept = np.concatenate(parts)
+            survivors.append(kept[bx.nms(found.boxes[kept], found.scores[kept], 0.7)])
         if not survivors:
             return _no_candidates()
-        result = _joined(survivors)
+        result = _taken(found, np.concatenate(survivors))
         return result._replace(boxes=bx.square(bx.regress(result.boxes, result.offsets)))
 
-    def _read(
+    def _draw(
         self,
-        piece: pyramid.Piece,
-        level: pyramid.Level,
-        probabilities: Float32[np.ndarray, "p h w"],
-        offsets: Float32[np.ndarray, "p h w 4"],
-    ) -> Candidates:
-        """Return the windows of one piece that may be faces, in pixels of its image."""
-        stride, window = pyramid.STRIDE, pyramid.WINDOW
-        top, left = piece.page_top // stride, piece.page_left // stride
-        rows, columns = (piece.height - window) // stride + 1, (piece.width - window) // stride + 1
-        seen = probabilities[piece.page, top : top + rows, left : left + columns]
-        row, column = np.nonzero(seen >= self.config.thresholds[0])
-        low = np.stack([column * stride + piece.left, row * stride + piece.top], axis=1)
-        boxes = np.concatenate([np.floor((low + 1) / level.scale), np.floor((low + window) / level.scale)], axis=1)
-        return Candidates(
-            np.full(len(row), level.image),
-            boxes.astype(np.float32),
-            seen[row, column],
-            offsets[piece.page, top + row, left + column],
+        sums: Sequence[Int32[np.ndarray, "h1 w1 3"]],
+        levels: Sequence[pyramid.Level],
+        pieces: Sequence[pyramid.Piece],
+        rows: int,
+    ) -> Float32[np.ndarray, "p h w 3"]:
+        """Return the pages with every piece in its place, as many as a whole number of calls takes."""
+        advance = PAGE[0] - pyramid.SHARED
+        count = -(-(rows - pyramid.SHARED) // (advance * self._pages)) * self._pages
+        if len(self._strip) < count * advance + pyramid.SHARED:
+            # What is left on it from before does not matter: no window that touches it is looked at.
+            self._strip = np.zeros((count * advance + pyramid.SHARED, PAGE[1], 3), np.float32)
+        by_level: dict[int, list[pyramid.Piece]] = {}
+        for piece in pieces:
+            by_level.setdefault(piece.level, []).append(piece)
+        list(
+            self._threads.map(
+                lambda number: pyramid.draw(sums[levels[number].image], levels[number], by_level[number], self._strip),
+                by_level,
+            )
         )
+        return pyramid.pages(self._strip, count, PAGE[0])
+
+    def _windows(
+        self, answers: Sequence[Any], pieces: Sequence[pyramid.Piece], levels: Sequence[pyramid.Level]
+    ) -> tuple[Candidates, Int[np.ndarray, " n"]]:
+        """Return the windows that may be faces, in pixels of their images, and the level of each, in order."""
+        stride, window, columns = pyramid.STRIDE, pyramid.WINDOW, (PAGE[1] - pyramid.WINDOW) // pyramid.STRIDE + 1
+        height = self._pages * (PAGE[0] - pyramid.SHARED)
+        owners = pyramid.owners(pieces, len(answers) * height + pyramid.SHARED, PAGE[1]).reshape(-1)
+        places, scores, offsets = [], [], []
+        for number, (probability, offset) in enumerate(answers):
+            flat = np.asarray(probability).reshape(-1)
+            start = number * len(flat)
+            seen = np.flatnonzero((flat >= self.config.thresholds[0]) & (owners[start : start + len(flat)] >= 0))
+            places.append(start + seen)
+            scores.append(flat[seen])
+            offsets.append(np.asarray(offset).reshape(-1, 4)[seen])
+        place = np.concatenate(places)
+        table, scales = pyramid.positions(pieces, levels)
+        owner = owners[place]
+        level, image, x, y = table[owner].T
+        low = np.stack([place % columns * stride + x, place // columns * stride + y], axis=1)
+        scale = scales[owner, None]
+        boxes = np.concatenate([np.floor((low + 1) / scale), np.floor((low + window) / scale)], axis=1)
+        found = Candidates(image, boxes.astype(np.float32), np.concatenate(scores), np.concatenate(offsets))
+        # Levels are numbered image by image.
+        order = np.argsort(level, kind="stable")
+        return _taken(found, order), level[order]
 
     # -- second and third stage -------------------------------------------------------------------
 
@@ -259,12 +286,14 @@ def _no_candidates() -> Candidates:
     return Candidates(np.zeros(0, np.int64), empty, np.zeros(0, np.float32), empty)
 
 
-def _joined(parts: Sequence[Candidates]) -> Candidates:
-    return Candidates(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
-
-
 def _taken(some: Candidates, index: Int[np.ndarray, " k"]) -> Candidates:
     return Candidates(*(column[index] for column in some))
+
+
+def _runs(values: Int[np.ndarray, " n"], within: Int[np.ndarray, " k"] | None = None) -> list[Int[np.ndarray, " m"]]:
+    """Return the indices of each run of equal values; of those `within` alone if it is given."""
+    index = np.arange(len(values)) if within is None else within
+    return np.split(index, np.flatnonzero(np.diff(values[index])) + 1) if len(index) else []
 
 
 def _suppressed(

@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 from typing import Final, TypeVar, cast
 
 import jax
+import jax.numpy as jnp
 import joblib
 import numpy as np
 from flax import nnx
@@ -100,11 +102,38 @@ class PNet(nnx.Module):
 
         Height and width must be even.
         """
-        x = self.conv3(self.conv2(self.conv1.pooled(x)))
-        flat = x.reshape(-1, 32)
-        shape = x.shape[:3]
-        probability = _face(self.score(flat)).reshape(shape)
-        return probability, self.offsets(flat).reshape(*shape, 4)
+        return self._heads(self.conv3(self.conv2(self.conv1.pooled(x))))
+
+    def streamed(
+        self, x: Float[Array, "n h w 3"], rows: int
+    ) -> tuple[Float[Array, "n h2 w2"], Float[Array, "n h2 w2 4"]]:
+        """Return what a call returns, from a walk down the image by so many rows at a time.
+
+        Each convolution keeps the last two rows of its input for the next step. So nothing is computed
+        twice, and what lies between two layers is small enough to stay in a processor's cache. The height
+        must be a multiple of `rows`, and `rows` and the width even.
+        """
+        n, height, width, _ = x.shape
+        steps = jnp.moveaxis(x.reshape(n, height // rows, rows, width, 3), 1, 0)
+
+        def step(before: tuple[Array, ...], new: Array) -> tuple[tuple[Array, ...], tuple[Array, Array]]:
+            after = []
+            convolutions: tuple[Callable[[Array], Array], ...] = (self.conv1.pooled, self.conv2, self.conv3)
+            for last, layer in zip(before, convolutions, strict=True):
+                after.append(new[:, -2:])
+                new = layer(jnp.concatenate([last, new], axis=1))
+            return tuple(after), self._heads(new)
+
+        sides = ((width, 3), (width // 2 - 1, 10), (width // 2 - 3, 16))
+        above = tuple(jnp.zeros((n, 2, *side), x.dtype) for side in sides)
+        _, answers = jax.lax.scan(step, above, steps)
+        # The first five rows of answers are about windows that begin above the image.
+        probability, offsets = (jnp.moveaxis(y, 0, 1).reshape(n, height // 2, *y.shape[3:])[:, 5:] for y in answers)
+        return probability, offsets
+
+    def _heads(self, x: Float[Array, "n h w 32"]) -> tuple[Float[Array, "n h w"], Float[Array, "n h w 4"]]:
+        flat, shape = x.reshape(-1, 32), x.shape[:3]
+        return _face(self.score(flat)).reshape(shape), self.offsets(flat).reshape(*shape, 4)
 
 
 class RNet(nnx.Module):

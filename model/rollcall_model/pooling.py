@@ -27,16 +27,28 @@ def _edges(size: int, count: int) -> tuple[Int[np.ndarray, " n"], Int[np.ndarray
     return index * size // count, -(-((index + 1) * size) // count)
 
 
-def resize(sums: Int32[np.ndarray, "h1 w1 3"], height: int, width: int) -> Float32[np.ndarray, "h2 w2 3"]:
-    """Return the whole image whose integral image is `sums`, averaged to (height, width), 0..255."""
-    top, bottom = _edges(sums.shape[0] - 1, height)
-    left, right = _edges(sums.shape[1] - 1, width)
-    bands = sums.take(bottom, axis=0)
-    bands -= sums.take(top, axis=0)
-    total = bands.take(right, axis=1)
-    total -= bands.take(left, axis=1)
-    share = np.outer(1 / (bottom - top), 1 / (right - left)).astype(np.float32)
-    return total * share[..., None]
+#: Rows that are averaged at a time, so that what lies between two steps stays in the cache.
+_ROWS = 32
+
+
+def resize(sums: Int32[np.ndarray, "h1 w1 3"], height: int, width: int, out: Float32[np.ndarray, "h2 w2 3"]) -> None:
+    """Average the whole image whose integral image is `sums` to (height, width), 0..255.
+
+    An `out` that is larger gets copies of the last row and column.
+    """
+    (top, bottom), (left, right) = (
+        tuple(edge[np.minimum(np.arange(given), wanted - 1)] for edge in _edges(size - 1, wanted))
+        for size, given, wanted in zip(sums.shape, out.shape, (height, width), strict=False)
+    )
+    across = (1 / (right - left)).astype(np.float32)
+    for start in range(0, len(out), _ROWS):
+        rows = slice(start, start + _ROWS)
+        bands = sums.take(bottom[rows], axis=0)
+        bands -= sums.take(top[rows], axis=0)
+        total = bands.take(right, axis=1)
+        total -= bands.take(left, axis=1)
+        share = np.outer((1 / (bottom[rows] - top[rows])).astype(np.float32), across)
+        np.multiply(total, share[..., None], out=out[rows], dtype=np.float32, casting="unsafe")
 
 
 def crops(

@@ -1,9 +1,10 @@
-"""The image pyramid of many photographs, packed into pages of one fixed size.
+"""The image pyramids of many photographs, packed into one long strip that is read in pages of one size.
 
 P-Net is fully convolutional: a window's answer depends on its 12x12 pixels alone. So the levels of all
-the pyramids of a batch are cut into pieces where they are too large, laid side by side on pages of one
-size without gaps, and the windows that straddle two pieces are never looked at. Whatever sizes a library
-mixes, one program for one page shape is all that has to be compiled.
+the pyramids of a batch are cut where they are too wide, laid side by side on a strip without gaps, and the
+windows that straddle two pieces are never looked at. The strip is as long as it has to be; a page is a
+stretch of it that shares as many rows with the next as a window needs. Whatever sizes a library mixes, one
+program for one page shape is all that has to be compiled.
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float32, Int32
+from jaxtyping import Float32, Int, Int32
 
 from rollcall_model import pooling
 
 WINDOW = 12
 STRIDE = 2
+#: Rows and columns that a page shares with its neighbours, so that no window is lost between them.
+SHARED = WINDOW - STRIDE
 
 
 class Level(NamedTuple):
@@ -25,20 +28,21 @@ class Level(NamedTuple):
 
     image: int  # which photograph of the batch
     scale: float  # pixels of the level for one pixel of the photograph
-    pixels: Float32[np.ndarray, "h w 3"]  # 0..255, even height and width
+    height: int  # even, as the width: an odd one is filled up with a copy of the last row
+    width: int
+    inner_height: int  # without the filling
+    inner_width: int
 
 
 class Piece(NamedTuple):
-    """A part of a level and where it lies: all offsets are even."""
+    """A part of a level, of its full height, and where it lies: all numbers are even."""
 
     level: int
-    top: int  # in the level
-    left: int
+    left: int  # in the level
     height: int
     width: int
-    page: int
-    page_top: int
-    page_left: int
+    top: int  # on the strip
+    column: int
 
 
 def scales(height: int, width: int, min_face: int, factor: float) -> list[float]:
@@ -51,83 +55,121 @@ def scales(height: int, width: int, min_face: int, factor: float) -> list[float]
     return result
 
 
-def levels(index: int, sums: Int32[np.ndarray, "h1 w1 3"], min_face: int, factor: float) -> list[Level]:
-    """Return the levels of the pyramid of the image whose integral image is `sums`."""
-    height, width = sums.shape[0] - 1, sums.shape[1] - 1
+def levels(index: int, height: int, width: int, min_face: int, factor: float) -> list[Level]:
+    """Return the levels of the pyramid of an image of this size."""
     result = []
     for scale in scales(height, width, min_face, factor):
-        pixels = pooling.resize(sums, int(height * scale + 1), int(width * scale + 1))
-        odd_h, odd_w = pixels.shape[0] % 2, pixels.shape[1] % 2
-        if odd_h or odd_w:
-            pixels = np.pad(pixels, ((0, odd_h), (0, odd_w), (0, 0)), mode="edge")
-        result.append(Level(index, scale, pixels))
+        rows, columns = int(height * scale + 1), int(width * scale + 1)
+        result.append(Level(index, scale, rows + rows % 2, columns + columns % 2, rows, columns))
     return result
-
-
-class _Shelf(NamedTuple):
-    page: int
-    top: int
-    height: int
 
 
 def _cuts(length: int, limit: int) -> list[tuple[int, int]]:
-    """Return (start, length) of the parts of one side, each at most `limit`, covering every window once."""
-    windows = (length - WINDOW) // STRIDE + 1
-    parts = -(-windows // ((limit - WINDOW) // STRIDE + 1))
-    edges = [windows * part // parts for part in range(parts + 1)]
+    """Return (start, length) of the parts of one side that cover every window once: full ones and a rest."""
+    windows, most = (length - WINDOW) // STRIDE + 1, (limit - WINDOW) // STRIDE + 1
     return [
-        (STRIDE * low, STRIDE * (high - low) + WINDOW - STRIDE) for low, high in zip(edges, edges[1:], strict=False)
+        (STRIDE * start, STRIDE * min(most, windows - start) + WINDOW - STRIDE) for start in range(0, windows, most)
     ]
 
 
-def pack(all_levels: Sequence[Level], page_height: int, page_width: int) -> tuple[list[Piece], int]:
-    """Return where every piece lies, and how many pages that takes.
+class _Step(NamedTuple):
+    """A stretch of the outline of what has been laid down: free from `top` on."""
 
-    Pieces are laid on shelves, tallest first, each on the shelf that fits it most tightly.
+    left: int
+    right: int
+    top: int
+
+
+def pack(all_levels: Sequence[Level], width: int) -> tuple[list[Piece], int]:
+    """Return where every piece lies on a strip of this width, and how long the strip gets.
+
+    Pieces of the full width come first, then the tallest; each is laid where it ends soonest, and of equal
+    places where it covers the least ground that nothing else can use.
     """
     parts = [
-        (height, width, number, top, left)
+        (level.height, part, number, left)
         for number, level in enumerate(all_levels)
-        for top, height in _cuts(level.pixels.shape[0], page_height)
-        for left, width in _cuts(level.pixels.shape[1], page_width)
+        for left, part in _cuts(level.width, width)
     ]
-    parts.sort(key=lambda part: (-part[0], -part[1]))
-    shelves: list[_Shelf] = []
-    used_width: list[int] = []
-    page_used: list[int] = []
+    parts.sort(key=lambda part: (part[1] < width, -part[0], -part[1]))
+    outline = [_Step(0, width, 0)]
     pieces = []
-    for height, width, number, top, left in parts:
-        best, best_waste = -1, page_height + 1
-        for index, shelf in enumerate(shelves):
-            waste = shelf.height - height
-            if 0 <= waste < best_waste and used_width[index] + width <= page_width:
-                best, best_waste = index, waste
-                if waste == 0:
-                    break
-        if best < 0:
-            page = next((p for p, used in enumerate(page_used) if used + height <= page_height), len(page_used))
-            if page == len(page_used):
-                page_used.append(0)
-            best = len(shelves)
-            shelves.append(_Shelf(page, page_used[page], height))
-            used_width.append(0)
-            page_used[page] += height
-        shelf = shelves[best]
-        pieces.append(Piece(number, top, left, height, width, shelf.page, shelf.top, used_width[best]))
-        used_width[best] += width
-    return pieces, len(page_used)
+    for height, part, number, left in parts:
+        first, last, top = _place(outline, part, width)
+        start = outline[first].left
+        piece = Piece(number, left, height, part, top, start)
+        pieces.append(piece)
+        behind = outline[last]._replace(left=start + part)
+        steps = [_Step(start, start + part, top + height), *([behind] if behind.left < behind.right else [])]
+        outline[first : last + 1] = steps
+        _level(outline, first)
+    return pieces, max(step.top for step in outline)
+
+
+def _place(outline: Sequence[_Step], part: int, width: int) -> tuple[int, int, int]:
+    """Return the first and the last step under a piece `part` wide in its best place, and its top."""
+    best, place = None, (0, 0, 0)
+    for first, step in enumerate(outline):
+        right = step.left + part
+        if right > width:
+            break
+        last, top = first, step.top
+        while outline[last].right < right:
+            last += 1
+            top = max(top, outline[last].top)
+        lost = sum((min(s.right, right) - s.left) * (top - s.top) for s in outline[first : last + 1])
+        if best is None or (top, lost) < best:
+            best, place = (top, lost), (first, last, top)
+    return place
+
+
+def _level(outline: list[_Step], index: int) -> None:
+    """Join the step at `index` with its neighbours of the same height."""
+    for left in (index, index - 1):
+        if 0 <= left < len(outline) - 1 and outline[left].top == outline[left + 1].top:
+            outline[left : left + 2] = [outline[left]._replace(right=outline[left + 1].right)]
 
 
 def draw(
-    all_levels: Sequence[Level], pieces: Sequence[Piece], pages: int, page_height: int, page_width: int
-) -> Float32[np.ndarray, "p h w 3"]:
-    """Return the pages with every piece in its place."""
-    result = np.zeros((pages, page_height, page_width, 3), np.float32)
-    for piece in pieces:
-        source = all_levels[piece.level].pixels
-        result[
-            piece.page,
-            piece.page_top : piece.page_top + piece.height,
-            piece.page_left : piece.page_left + piece.width,
-        ] = source[piece.top : piece.top + piece.height, piece.left : piece.left + piece.width]
+    sums: Int32[np.ndarray, "h1 w1 3"],
+    level: Level,
+    pieces: Sequence[Piece],
+    strip: Float32[np.ndarray, "rows width 3"],
+) -> None:
+    """Average the image whose integral image is `sums` to a level, and lay its pieces on the strip."""
+    places = [strip[p.top : p.top + p.height, p.column : p.column + p.width] for p in pieces]
+    inner = level.inner_height, level.inner_width
+    if len(places) == 1:
+        pooling.resize(sums, *inner, places[0])
+        return
+    whole = np.empty((level.height, level.width, 3), np.float32)
+    pooling.resize(sums, *inner, whole)
+    for piece, place in zip(pieces, places, strict=True):
+        place[:] = whole[:, piece.left : piece.left + piece.width]
+
+
+def owners(pieces: Sequence[Piece], rows: int, width: int) -> Int32[np.ndarray, "r c"]:
+    """Return which piece each window of the strip lies in; -1 where it lies in none or in two."""
+    result = np.full(((rows - WINDOW) // STRIDE + 1, (width - WINDOW) // STRIDE + 1), -1, np.int32)
+    for number, piece in enumerate(pieces):
+        row, column = piece.top // STRIDE, piece.column // STRIDE
+        end_row = row + (piece.height - WINDOW) // STRIDE + 1
+        end_column = column + (piece.width - WINDOW) // STRIDE + 1
+        result[row:end_row, column:end_column] = number
     return result
+
+
+def pages(
+    strip: Float32[np.ndarray, "rows width 3"], count: int, height: int
+) -> Float32[np.ndarray, "count height width 3"]:
+    """Return the strip as overlapping pages, without copying; row `SHARED` from each one's end begins the next."""
+    shape = (count, height, *strip.shape[1:])
+    return np.lib.stride_tricks.as_strided(
+        strip, shape, ((height - SHARED) * strip.strides[0], *strip.strides), writeable=False
+    )
+
+
+def positions(pieces: Sequence[Piece], all_levels: Sequence[Level]) -> tuple[Int[np.ndarray, "p 4"], np.ndarray]:
+    """Return, for every piece, (level, image, x, y) with what to add to a window's place on the strip; and scales."""
+    table = [(p.level, all_levels[p.level].image, p.left - p.column, -p.top) for p in pieces]
+    return np.array(table, np.int64).reshape(-1, 4), np.array([all_levels[p.level].scale for p in pieces])

@@ -105,7 +105,10 @@ def test_neighbours_in_a_batch_change_nothing(
             np.testing.assert_allclose(left, right, atol=1e-2)
 
 
-def test_mixed_sizes_compile_nothing_anew(detector: Detector) -> None:
+def test_a_hundred_photos_of_mixed_sizes_compile_nothing_anew(
+    detector: Detector, portraits: dict[str, tuple[np.ndarray, np.ndarray]]
+) -> None:
+    import cv2
     import jax
 
     detector.warm_up()
@@ -113,8 +116,14 @@ def test_mixed_sizes_compile_nothing_anew(detector: Detector) -> None:
     jax.monitoring.register_event_duration_secs_listener(
         lambda name, seconds, **_: compiled.append(name) if "backend_compile" in name else None
     )
-    rng = np.random.default_rng(3)
-    for _ in range(12):
-        height, width = rng.integers(30, 900, 2)
-        detector.detect([rng.integers(0, 255, (height, width, 3)).astype(np.uint8)])
+    rng, seen, found = np.random.default_rng(3), 0, 0
+    while seen < 100:
+        pictures = []
+        for _ in range(int(rng.integers(1, 17))):
+            height, width = (int(side) for side in rng.integers(30, 600, 2))
+            person = portraits[("astronaut", "hopper")[int(rng.integers(2))]][0]
+            pictures.append(np.asarray(cv2.resize(person, (width, height)), np.uint8))
+        found += sum(len(faces.scores) for faces in detector.detect(pictures))
+        seen += len(pictures)
+    assert found > 50  # all three networks had work
     assert compiled == []

@@ -86,6 +86,15 @@ def test_a_network_gives_what_the_reference_gives(
             assert np.abs(np.asarray(got)[index] - wanted).max() < 1e-4
 
 
+@pytest.mark.parametrize(("shape", "rows"), [((64, 30), 32), ((48, 76), 4), ((12, 12), 12)])
+def test_pnet_in_steps_gives_what_it_gives_at_once(shape: tuple[int, int], rows: int) -> None:
+    net = mtcnn.load(mtcnn.PNet)
+    images = np.random.default_rng(rows).uniform(-1, 1, (2, *shape, 3)).astype(np.float32)
+    for stepped, whole in zip(net.streamed(images, rows), net(images), strict=True):
+        assert stepped.shape == whole.shape
+        np.testing.assert_allclose(stepped, whole, atol=1e-5)
+
+
 def test_weights_that_were_changed_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     original = mtcnn.weights_file("pnet")
     changed = tmp_path / original.name
