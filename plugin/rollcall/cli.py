@@ -21,6 +21,7 @@ COMMANDS = {
     "review": ("review", "review_command", "Be asked about the least certain faces."),
     "correct": ("corrections", "correct_command", "Say what is right: age, gender, not a face, a tag."),
     "corrections": ("corrections", "corrections_group", "The log of corrections: list, undo, export, import."),
+    "forget": ("forget", "forget_command", "Remove faces, photos, folders or estimates for good."),
     "tag": ("tag", "tag_command", "Make the automatic tags anew after settings changed."),
     "export-model": ("export", "export_command", "Write the attribute network as ONNX."),
     "status": ("settings", "status_command", "Say what the database holds."),

@@ -15,9 +15,11 @@ from rollcall.records import FileFacts
 from rollcall.settings import LibrarySettings
 
 #: A file of this name says that its folder, and all below it, is not to be shown.
-MARKERS: Final = (".nomedia", ".noimage")
+MARKERS: Final = (".nomedia", ".noimage", ".rollcall-ignore")
+#: One of this name says so to Rollcall alone, and that what is stored of the folder is to be forgotten.
+IGNORE: Final = ".rollcall-ignore"
 _WHOLE: Final = PurePosixPath()
-__all__ = ["MARKERS", "discover", "facts", "from_text", "is_available", "is_included", "to_text"]
+__all__ = ["IGNORE", "MARKERS", "discover", "facts", "from_text", "is_available", "is_included", "to_text"]
 
 
 def is_available(root: Path) -> bool:
@@ -35,6 +37,7 @@ def discover(
     on_unreadable: Callable[[str, str], None] = lambda path, reason: None,
     *,
     below: PurePosixPath = _WHOLE,
+    on_ignored: Callable[[str], None] = lambda path: None,
 ) -> Iterator[FileFacts]:
     """Yield the pictures of `root`, folder by folder, by name; with `below` only those of that folder in it.
 
@@ -42,10 +45,11 @@ def discover(
     folder belongs to the library is for the caller to ask (`is_included`).
 
     `on_unreadable` is told each folder (relative to the root, "" for the root) that could not be read and
-    why: what lies below it was not seen, which is not the same as gone.
+    why: what lies below it was not seen, which is not the same as gone. `on_ignored` is told each folder that
+    holds a file `.rollcall-ignore`.
     """
     above = frozenset(_keys(root.joinpath(*below.parts[:n]) for n in range(len(below.parts))))
-    yield from _walk(root, root / below, below, settings, on_unreadable, above, set())
+    yield from _walk(root, root / below, below, settings, (on_unreadable, on_ignored), above, set())
 
 
 def _walk(
@@ -53,10 +57,11 @@ def _walk(
     folder: Path,
     relative: PurePosixPath,
     settings: LibrarySettings,
-    on_unreadable: Callable[[str, str], None],
+    tell: tuple[Callable[[str, str], None], Callable[[str], None]],
     ancestors: frozenset[tuple[int, int]],
     linked: set[tuple[int, int]],
 ) -> Iterator[FileFacts]:
+    on_unreadable, on_ignored = tell
     try:
         here = os.stat(folder)
         with os.scandir(folder) as found:
@@ -64,7 +69,9 @@ def _walk(
     except OSError as error:
         on_unreadable("" if relative == _WHOLE else to_text(str(relative)), error.strerror or str(error))
         return
-    if any(entry.name in MARKERS for entry in entries):
+    markers = {entry.name for entry in entries}.intersection(MARKERS)
+    if markers:
+        _tell_ignored(markers, relative, on_ignored)
         return
     ancestors = ancestors | {(here.st_dev, here.st_ino)}
     for entry in entries:
@@ -82,7 +89,7 @@ def _walk(
                     if key in linked or _has_own_name(root, folder / entry.name, settings):
                         continue
                     linked.add(key)
-                yield from _walk(root, folder / entry.name, name, settings, on_unreadable, ancestors, linked)
+                yield from _walk(root, folder / entry.name, name, settings, tell, ancestors, linked)
             elif name.suffix.lower() in SUFFIXES:
                 info = entry.stat()
                 if stat.S_ISREG(info.st_mode):
@@ -91,6 +98,11 @@ def _walk(
             # A link to nothing, or a file that went between listing and looking, is simply not there.
             if not isinstance(error, FileNotFoundError):
                 on_unreadable(to_text(str(name)), error.strerror or str(error))
+
+
+def _tell_ignored(markers: set[str], folder: PurePosixPath, on_ignored: Callable[[str], None]) -> None:
+    if IGNORE in markers:
+        on_ignored("" if folder == _WHOLE else to_text(str(folder)))
 
 
 def facts(root: Path, path: Path, settings: LibrarySettings) -> FileFacts | None:

@@ -15,6 +15,7 @@
     ├── ModelError                weights missing, changed or of another shape
     ├── QueryError                a search that cannot be understood (`query`, `position`, `expected`)
     ├── CorrectionError           a correction that cannot be, or of what is not there
+    ├── ForgetError               what is to be forgotten is not there, or cannot be named so
     └── WatchError                the watcher cannot watch (`path`, `reason`)
 
 An error carries its facts as attributes and says them in one sentence: what failed, why, and
@@ -124,6 +125,12 @@ class QueryError(RollcallError):
 
 class CorrectionError(RollcallError):
     """A correction that cannot be, or of a face, photo or point in the log that is not there."""
+
+    exit_code = 2
+
+
+class ForgetError(RollcallError):
+    """What is to be forgotten is not there, or is not named in a way that is understood."""
 
     exit_code = 2
 

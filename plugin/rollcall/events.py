@@ -61,6 +61,14 @@ class PhotosMissing(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Forgotten(Event):
+    """Photos and faces were forgotten, at a person's wish or for a file `.rollcall-ignore`."""
+
+    photos: int
+    faces: int
+
+
+@dataclass(frozen=True, slots=True)
 class Warned(Event):
     """Something a person should know and that stops nothing."""
 

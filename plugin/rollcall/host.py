@@ -9,10 +9,11 @@ from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import text
 
-from rollcall import events, query, review, settings
+from rollcall import events, forget, query, review, settings
 from rollcall.corrections import Correction
 from rollcall.errors import RollcallError
 from rollcall.faces import Analyzer
+from rollcall.forget import Forgotten
 from rollcall.indexer import Indexer
 from rollcall.query import details
 from rollcall.query.details import FaceDetails, PhotoDetails
@@ -101,10 +102,15 @@ class Plugin:
                 self._database = None
         self._stop.clear()
 
-    def index(self, folders: Sequence[Path], *, force: bool = False) -> RunSummary:
-        """Analyse what is new or changed in folders; returns when done, or when `stop()` was called."""
+    def index(self, folders: Sequence[Path], *, force: bool = False, again: bool = False) -> RunSummary:
+        """Analyse what is new or changed in folders; returns when done, or when `stop()` was called.
+
+        With `again` the folders are looked at even if they were forgotten; single files may then be named, too.
+        """
         with self._indexing:
             indexer = Indexer(self.database, self._analyzer, self.settings, self.listener)
+            if again:
+                indexer.remember(folders)
             return indexer.run(folders, force=force, stop=self._stop)
 
     def search(
@@ -208,6 +214,48 @@ class Plugin:
         """Return the faces to ask a person about next, the most telling first, but those whose number is in `skip`."""
         with self.database.read() as session:
             return review.questions(session, self.settings.tags, limit=limit, skip=skip)
+
+    # ---- What is to be forgotten
+
+    def forget(
+        self,
+        *targets: str | Path,
+        embeddings: bool = False,
+        ages: bool = False,
+        genders: bool = False,
+        everything: bool = False,
+        dry_run: bool = False,
+        wait: float = forget.WAIT,
+    ) -> Forgotten:
+        """Remove something for good: from the tables, the database's file, its journal and backups, and the caches.
+
+        Parameters
+        ----------
+        targets
+            ``"face:12"``, ``"photo:3"``, or the path of a file or folder; none of them is stored again.
+        embeddings, ages, genders
+            All estimates of this kind.
+        everything
+            All that the database holds.
+        dry_run
+            Only count.
+        wait
+            For how many seconds others that use the database are waited for.
+
+        With nothing named, what an earlier call could not finish is finished.
+
+        Raises
+        ------
+        ForgetError
+            If something named is not there; then nothing is removed.
+        StoreError
+            If another process indexes, or keeps reading an old state, for longer than `wait` seconds.
+        """
+        wanted = forget.wish(targets, embeddings=embeddings, ages=ages, genders=genders, everything=everything)
+        if dry_run:
+            return forget.forget(self.database, self.settings, wanted, dry_run=True)
+        with self._indexing:
+            return forget.forget(self.database, self.settings, wanted, wait=wait, listener=self.listener)
 
     # ---- Tags
 

@@ -6,6 +6,7 @@ are worked off. A kill at any moment loses at most the photos in flight, which a
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import threading
 import time
@@ -20,10 +21,11 @@ from sqlalchemy.orm import Session
 
 from rollcall import decode, discovery, events, looks, matching, names, privacy
 from rollcall.errors import LibraryError, ModelError, PictureError
+from rollcall.opting_out import OptingOut, ignoring
 from rollcall.profile import Profile
-from rollcall.records import Analysis, Box, Face, Picture, RunSummary
+from rollcall.records import Analysis, Box, Face, FileFacts, Picture, RunSummary
 from rollcall.settings import Settings
-from rollcall.store import corrections, finding, journal, kept, photos, results
+from rollcall.store import corrections, finding, forgotten, journal, kept, photos, results
 from rollcall.store.database import Database
 from rollcall.store.photos import PendingPhoto, Place, Seen
 from rollcall.store.tables import FaceRow
@@ -76,6 +78,7 @@ class Indexer:
         self.settings = settings
         self.listener = listener
         self.profile = profile or Profile()
+        self._opting_out = OptingOut(database, settings)
 
     def run(self, roots: Sequence[Path], *, force: bool = False, stop: threading.Event | None = None) -> RunSummary:
         """Scan folders wholly and analyse what is new or changed; returns what was done.
@@ -96,11 +99,15 @@ class Indexer:
             places = self._places(roots, summary)
             try:
                 for place in places:
-                    self._scan(place, force, summary, stop)
+                    if place.prefix and place.folder.is_file():
+                        self._look_at(place._replace(prefix=""), [place.folder], summary, stop, force)
+                    else:
+                        self._scan(place, force, summary, stop)
                 self._work_off(places, summary, stop)
                 self._find_lost(started)
             except _Stopped:
                 pass
+            self._opting_out.finish(self.listener)
             self._tell_of_kept(summary)
         summary.seconds = time.perf_counter() - began
         return summary
@@ -124,8 +131,14 @@ class Indexer:
                     self._find_lost(started)
             except _Stopped:
                 pass
+            self._opting_out.finish(self.listener)
         summary.seconds = time.perf_counter() - began
         return summary
+
+    def remember(self, paths: Iterable[Path]) -> None:
+        """Let folders and files that a person names be indexed again though they were forgotten."""
+        with self.database.indexing():
+            self._opting_out.remember(paths)
 
     # ---- Which photos there are
 
@@ -136,6 +149,21 @@ class Indexer:
             folder = Path(os.path.realpath(root))
             with self.database.read() as session:
                 known = photos.place_of(session, folder)
+            over = self._opting_out.kept_away().folder_over(names.to_text(str(folder)))
+            if over is not None:
+                problem = LibraryError(
+                    root,
+                    f"the folder {names.from_text(over)} was forgotten; index that one by its name to have it again",
+                )
+                self._warn(str(problem), summary)
+                continue
+            if known is not None and folder.is_file():
+                result.append(known)
+                continue
+            if folder.is_file():
+                problem = LibraryError(root, "this is a file outside of all folders of the library; index its folder")
+                self._warn(str(problem), summary)
+                continue
             if not discovery.is_available(folder):
                 what = "is empty or cannot be read" if folder.is_dir() else "is not there"
                 hint = (
@@ -156,23 +184,32 @@ class Indexer:
         return [one for one in result if not any(one != big and _holds(big, one) for big in result)]
 
     def _scan(self, place: Place, force: bool, summary: RunSummary, stop: threading.Event | None) -> None:
-        """Compare a whole folder with the database; mark what is gone."""
+        """Compare a whole folder with the database; mark what is gone, and forget what opted out."""
         seen = Seen()
         unreadable: list[str] = []
+        ignored: list[str] = []
+        below = PurePosixPath(names.from_text(place.prefix))
+        above = ignoring(place)
 
         def on_unreadable(path: str, reason: str) -> None:
-            unreadable.append("/".join(part for part in (place.prefix, path) if part))
-            shown = place.folder / names.from_text(path)
+            unreadable.append(path)
+            shown = place.root / names.from_text(path)
             self._warn(
                 f"{shown}: the folder cannot be read ({reason}); what lies below it was left as it is",
                 summary,
             )
 
         version = self.analyzer.model_version
-        files = (
-            one._replace(relative_path=f"{place.prefix}/{one.relative_path}") if place.prefix else one
-            for one in discovery.discover(place.folder, self.settings.library, on_unreadable)
-        )
+        found: Iterator[FileFacts] = iter(())
+        if above is not None:
+            ignored.append(above)
+        elif not place.prefix or discovery.is_included(place.root, below, self.settings.library):
+            found = discovery.discover(
+                place.root, self.settings.library, on_unreadable, below=below, on_ignored=ignored.append
+            )
+        else:
+            self._warn(f"{place.folder}: the folder is left out of the library, by its name or a file in it", summary)
+        files = self._opting_out.visible(place, found, self._opting_out.kept_away())
         while part := list(islice(files, photos.CHUNK)):
             _check(stop)
             with self.profile("scan"), self.database.write() as session:
@@ -184,11 +221,19 @@ class Indexer:
         if not discovery.is_available(place.root):
             self._warn(f"{place.root}: the folder went away during the scan; nothing was marked as missing", summary)
             return
+        self._left(place, ignored, summary)
         with self.profile("scan"), self.database.write() as session:
             gone = photos.mark_missing(session, place, seen, unreadable)
         self._gone(gone, summary)
 
-    def _look_at(self, root: Place, hinted: list[Path], summary: RunSummary, stop: threading.Event | None) -> None:
+    def _look_at(
+        self,
+        root: Place,
+        hinted: list[Path],
+        summary: RunSummary,
+        stop: threading.Event | None,
+        force: bool = False,
+    ) -> None:
         """Compare hinted files and folders below one root with the database."""
         if not discovery.is_available(root.root):
             self._warn(f"{root.root}: the folder is gone or empty; nothing was marked as missing", summary)
@@ -203,16 +248,28 @@ class Indexer:
             if path.is_dir() and inside:
                 self._scan(place, False, summary, stop)
                 continue
+            above = ignoring(place)
+            if above is not None:
+                self._left(place, [above], summary)
+                continue
             one = discovery.facts(root.root, path, self.settings.library)
             if one is not None:
                 files.append(one)
             else:
                 with self.database.write() as session:
                     self._gone(photos.mark_missing(session, place, Seen(), ()), summary)
+        files = list(self._opting_out.visible(root, files, self._opting_out.kept_away()))
         with self.database.write() as session:
-            unchanged, _ = photos.classify(session, root, files, self.analyzer.model_version, False, Seen())
+            unchanged, _ = photos.classify(session, root, files, self.analyzer.model_version, force, Seen())
         summary.photos += len(files)
         summary.skipped += unchanged
+
+    def _left(self, place: Place, folders: Sequence[str], summary: RunSummary) -> None:
+        """Forget what is stored of folders that opted out, and tell."""
+        for folder, count in self._opting_out.leave(place, folders):
+            summary.forgotten += count
+            self._warn(f"{folder}: it holds a file {discovery.IGNORE}, so what was stored of it was removed", summary)
+            self.listener(events.Forgotten(count, 0))
 
     def _gone(self, count: int, summary: RunSummary) -> None:
         if count:
@@ -311,7 +368,10 @@ class Indexer:
 
     def _analyze(self, batch: list[_Decoded], summary: RunSummary) -> None:
         """Analyse a batch and store it in one transaction; if it fails, find the one that makes it fail."""
+        batch = self._without_forgotten(batch, summary)
         pictures = [one.picture for one in batch if one.picture is not None]
+        if not pictures:
+            return
         try:
             with self.profile("detect and estimate"):
                 found = self.analyzer.analyze(pictures)
@@ -326,7 +386,7 @@ class Indexer:
             self._store_unusable(batch[0]._replace(picture=None, reason=reason), summary)
             return
         version = self.analyzer.model_version
-        photo_ids = []
+        stored = []
         with self.profile("write"), self.database.write() as session:
             for one, picture, faces in zip(batch, pictures, found, strict=True):
                 analysis = Analysis(
@@ -339,21 +399,35 @@ class Indexer:
                     version,
                     one.look,
                 )
-                photo_ids.append(self._save(session, one, picture, analysis))
-        for one, faces, photo_id in zip(batch, found, photo_ids, strict=True):
+                stored.append(self._save(session, one, picture, analysis))
+        for one, (photo_id, count) in zip(batch, stored, strict=True):
             summary.indexed += 1
             summary.moved += photo_id != one.photo.photo_id
-            summary.faces += len(faces)
-            self.listener(events.PhotoIndexed(photo_id, one.photo.path, len(faces)))
+            summary.faces += count
+            self.listener(events.PhotoIndexed(photo_id, one.photo.path, count))
 
-    def _save(self, session: Session, one: _Decoded, picture: Picture, analysis: Analysis) -> int:
-        """Store an analysis, lay over it what a person has said, and return the photo's number."""
+    def _without_forgotten(self, batch: list[_Decoded], summary: RunSummary) -> list[_Decoded]:
+        """Return a batch without the photos that were forgotten, wherever their files lie now."""
+        hashes = {one.photo: one.picture.content_hash for one in batch if one.picture is not None}
+        hidden = self._opting_out.hidden(list(hashes.values()))
+        if not hidden:
+            return batch
+        gone = {one.photo: (one.size, one.mtime_ns, hashes[one.photo]) for one in batch if hashes[one.photo] in hidden}
+        self._opting_out.drop(gone)
+        summary.skipped += len(gone)
+        self.listener(events.PhotosSkipped(len(gone)))
+        return [one for one in batch if one.photo not in gone]
+
+    def _save(self, session: Session, one: _Decoded, picture: Picture, analysis: Analysis) -> tuple[int, int]:
+        """Store an analysis, lay over it what a person has said; return the photo's number and how many faces."""
         photo_id, tag_settings = photos.at(session, one.photo), self.settings.tags
         for lost in photos.of_content(session, analysis.content_hash, photo_id):
             # Names were exchanged: a known photo is here now, and no longer where it was.
             if lost.state == "missing" or not _has_content(lost.path, lost.content_hash):
                 photo_id = photos.swap(session, lost.photo_id, photo_id)
                 break
+        faces = forgotten.allowed(session, photo_id, analysis.content_hash, analysis.faces)
+        analysis = dataclasses.replace(analysis, faces=faces)
         saved = results.save(session, photo_id, one.size, one.mtime_ns, analysis, tag_settings)
         said = finding.follow(session, photo_id, saved)
         drawn = results.undescribed(session, photo_id, analysis.model_version)
@@ -363,7 +437,7 @@ class Indexer:
                 results.describe(session, row, face, analysis.model_version)
         if drawn or said.photo_ids:
             corrections.settle(session, photo_id, tag_settings)
-        return photo_id
+        return photo_id, len(faces)
 
     def _find_lost(self, began: str) -> None:
         """Find again what a person said of files that were renamed and written anew, now that the scan is over."""

@@ -114,6 +114,7 @@ class RunSummary:
     moved: int = 0  # recognised by content under another path
     failed: int = 0
     missing: int = 0  # newly marked as missing
+    forgotten: int = 0  # removed for good: in folders with a file .rollcall-ignore
     faces: int = 0  # found in this run
     seconds: float = 0.0
     failures: list[tuple[str, str]] = field(default_factory=list)  # (path, reason), the first few

@@ -217,6 +217,11 @@ class Settings(BaseSettings):
         return platformdirs.user_cache_path("rollcall", appauthor=False)
 
     @property
+    def thumbnail_folder(self) -> Path:
+        """Where small pictures made for looking are kept; `rollcall forget` empties it."""
+        return self.cache_folder / "thumbnails"
+
+    @property
     def decode_threads(self) -> int:
         """The number of decoding threads, with the default filled in."""
         if self.decode.threads:

@@ -39,8 +39,10 @@ def index(
 ) -> None:
     """Find the faces in folders of photos and keep them in the database.
 
-    Without FOLDER all folders indexed before are looked through again. Unchanged photos are skipped; nothing is
-    ever deleted: what vanished is marked as missing, what a person entered stays.
+    Without FOLDER all folders indexed before are looked through again; a single file inside one of them may be named
+    too. Unchanged photos are skipped; nothing is ever deleted: what vanished is marked as missing, what a person
+    entered stays. Only what lies in a folder with a file .rollcall-ignore is removed. What was forgotten is looked
+    at again when it is named.
     """
     database = context.database()
     roots = _roots(context, folders)
@@ -48,6 +50,7 @@ def index(
     with ProgressListener(quiet or as_json) as progress, stop_on_signals() as stop:
         analyzer = Analyzer(context.settings)
         indexer = Indexer(database, analyzer, context.settings, progress, profile)
+        indexer.remember(folders)
         summary = indexer.run(roots, force=force, stop=stop)
         stopped = stop.is_set()
     if as_json:
@@ -122,6 +125,7 @@ def _tell(summary: RunSummary, stopped: bool) -> None:
         (summary.skipped, "unchanged"),
         (summary.moved, "moved"),
         (summary.missing, "missing"),
+        (summary.forgotten, "forgotten"),
         (summary.failed, "failed"),
     ):
         if count:

@@ -202,10 +202,10 @@ V1_EVENTS: Final = View(
         Column(
             "kind",
             "text",
-            "photo_indexed, photo_failed, photo_moved, photo_missing, photo_forgotten, tags_changed, review_needed"
-            " or corrected.",
+            "photo_indexed, photo_failed, photo_moved, photo_missing, photo_forgotten, face_forgotten,"
+            " embeddings_forgotten, tags_changed, review_needed or corrected; others may come.",
         ),
-        Column("photo_id", "integer", "The photo it is about."),
+        Column("photo_id", "integer", "The photo it is about; null where it is about all of them."),
         Column("face_id", "integer", "The face it is about; null where it is about the whole photo."),
     ),
     "SELECT e.id, e.happened_at, e.kind, e.photo_id, e.face_id FROM events e",

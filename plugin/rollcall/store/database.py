@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from rollcall.store.vectors import Matrix
 
 #: The newest revision in `migrations/versions`; a test holds the two together.
-HEAD = "0004"
+HEAD = "0005"
 
 
 class Database:
@@ -56,12 +57,49 @@ class Database:
         from rollcall.store.vectors import Matrix
 
         if self._vectors is None:
-            self._vectors = Matrix(self._file)
+            self._vectors = Matrix(self.file)
         return self._vectors
 
     @property
-    def _file(self) -> Path | None:
+    def file(self) -> Path | None:
+        """The file of an SQLite database; None for one in memory or on a server."""
         return sqlite.file_of(self.engine.url) if self.engine.dialect.name == "sqlite" else None
+
+    @contextmanager
+    def rehearse(self) -> Iterator[Session]:
+        """Give a session like `write`'s whose work is undone at the end."""
+        with Session(self._writing) as session, _explained(self.url):
+            yield session
+            session.rollback()
+
+    @contextmanager
+    def erase(self) -> Iterator[Session]:
+        """Give a session like `write`'s whose deletions overwrite what they delete, where the database can."""
+        with self.write() as session:
+            if self.engine.dialect.name == "sqlite":
+                sqlite.overwrite_deleted(session.connection().connection.dbapi_connection)  # type: ignore[arg-type]
+            yield session
+
+    def scrub(self, wait: float) -> bool:
+        """Leave nothing of what was deleted in the database's file and its journal.
+
+        Returns False if others still read an older state after `wait` seconds: the journal then still has it.
+
+        Raises
+        ------
+        StoreError
+            If the database is busy for longer, or the disk is full.
+        """
+        if self.file is None:
+            return True
+        with _explained(self.url):
+            connection = self.engine.raw_connection()
+            try:
+                return sqlite.scrub(connection.dbapi_connection, wait)  # type: ignore[arg-type]
+            except sqlite3.Error as error:
+                raise StoreError(self.url, f"its file cannot be rewritten ({error})") from error
+            finally:
+                connection.close()
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -80,21 +118,21 @@ class Database:
         self.engine.dispose()
 
     @contextmanager
-    def indexing(self) -> Iterator[None]:
+    def indexing(self, wait: float = 0.0) -> Iterator[None]:
         """Hold the right to index into this database; a process that dies lets go of it.
 
         Raises
         ------
         StoreError
-            If another process holds it.
+            If another process holds it, and still does after `wait` seconds.
         """
-        file = self._file
+        file = self.file
         if file is None:
             yield
             return
         lock = FileLock(f"{file}.lock")
         try:
-            lock.acquire(timeout=0)
+            lock.acquire(timeout=wait)
         except Timeout as error:
             raise StoreError(
                 self.url, "another Rollcall is indexing into this database; wait for it, or stop it first"

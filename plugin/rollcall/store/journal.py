@@ -16,6 +16,8 @@ Kind = Literal[
     "photo_moved",
     "photo_missing",
     "photo_forgotten",
+    "face_forgotten",
+    "embeddings_forgotten",
     "tags_changed",
     "review_needed",
     "corrected",

@@ -78,9 +78,12 @@ def places(session: Session) -> list[Place]:
     return [Place(root_id, Path(names.from_text(path)), "") for root_id, path in rows]
 
 
-def place_of(session: Session, folder: Path) -> Place | None:
-    """Return the root that holds a path, and the path below it; None if no root holds it."""
-    folder = Path(os.path.realpath(folder))
+def place_of(session: Session, folder: Path, resolve: bool = True) -> Place | None:
+    """Return the root that holds a path, and the path below it; None if no root holds it.
+
+    Without `resolve` an absolute path is taken as it stands, with the links in it.
+    """
+    folder = Path(os.path.realpath(folder)) if resolve else folder
     for root in places(session):
         if folder.is_relative_to(root.root):
             below = folder.relative_to(root.root).as_posix()

@@ -31,7 +31,7 @@ from rollcall.tagging import FaceProbabilities, Said
 
 #: The model version of estimates that were made for another box than the face has now.
 STALE: Final = "stale"
-_GROUPS = ("babies", "toddlers", "children", "teenagers", "adults", "seniors")
+GROUPS: Final = ("babies", "toddlers", "children", "teenagers", "adults", "seniors")
 
 
 def pack(vector: NDArray[Any]) -> bytes:
@@ -218,7 +218,7 @@ def write_estimates(session: Session, face_id: int, face: Face, model_version: s
                 age_low=span[0] if span else None,
                 age_high=span[1] if span else None,
                 p_female=face.p_female,
-                **{f"p_{name}": face.p_group(name) for name in _GROUPS},
+                **{f"p_{name}": face.p_group(name) for name in GROUPS},
             )
         )
     if face.embedding is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import sqlite3
 import struct
 from collections.abc import Mapping
@@ -117,6 +118,30 @@ def file_of(url: URL) -> Path | None:
     return Path(url.database) if url.database and url.database != ":memory:" else None
 
 
+def overwrite_deleted(connection: sqlite3.Connection) -> None:
+    """Let whatever this connection deletes be overwritten with zeros."""
+    connection.execute("PRAGMA secure_delete = ON")
+
+
+def scrub(connection: sqlite3.Connection, wait: float) -> bool:
+    """Write the database's file anew and empty its journal; False if readers of an older state keep the journal.
+
+    Rows that were deleted earlier, without being overwritten, go with the old pages.
+    """
+    connection.execute(f"PRAGMA busy_timeout = {int(wait * 1000)}")
+    try:
+        connection.execute("VACUUM")
+        (busy, _, _) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        return not busy
+    finally:
+        connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
+
+
+def copies(file: Path) -> list[Path]:
+    """Return the files beside a database that hold copies of parts of it: backups, and what came with them."""
+    return sorted(file.parent.glob(f"{glob.escape(file.name)}.*.backup*"))
+
+
 def back_up(file: Path, keep: int) -> Path:
     """Copy a database in use to a file beside it, and keep only the newest `keep` of such copies."""
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
@@ -125,6 +150,6 @@ def back_up(file: Path, keep: int) -> Path:
         source.backup(copy)
     source.close()
     copy.close()
-    for old in sorted(file.parent.glob(f"{file.name}.*.backup"))[:-keep]:
+    for old in sorted(file.parent.glob(f"{glob.escape(file.name)}.*.backup"))[:-keep]:
         old.unlink(missing_ok=True)
     return target

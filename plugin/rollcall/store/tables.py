@@ -184,7 +184,8 @@ class TagRow(Base):
     probability: Mapped[float | None]
     state: Mapped[str]  # applied, suggested, rejected
     created_at: Mapped[str]
-    __table_args__ = (UniqueConstraint("photo_id", "name"), Index(None, "name", "state"))
+    # With the photo in the index a host pages through the photos of a tag without sorting them.
+    __table_args__ = (UniqueConstraint("photo_id", "name"), Index(None, "name", "state", "photo_id"))
 
 
 class PhotoGroup(Base):
@@ -213,6 +214,21 @@ class EventRow(Base):
     photo_id: Mapped[int | None]
     face_id: Mapped[int | None]
     __table_args__ = ({"sqlite_autoincrement": True},)
+
+
+class Forgotten(Base):
+    """What must not come back: known by its file, and by a box in it; nothing here says what anyone looks like."""
+
+    __tablename__ = "forgotten"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    made_at: Mapped[str]
+    kind: Mapped[str]  # face, photo, folder
+    path: Mapped[str | None]  # absolute, of a photo or folder
+    size: Mapped[int | None] = mapped_column(BigInteger)  # of a photo: such a file at this path is not read again
+    mtime_ns: Mapped[int | None] = mapped_column(BigInteger)
+    content_hash: Mapped[str | None] = mapped_column(index=True)  # of a photo, or of the one that a face was in
+    photo_id: Mapped[int | None] = mapped_column(index=True)  # that a face was in, whatever becomes of its file
+    box: Mapped[list[Any] | None]  # where a face was
 
 
 class Adaptation(Base):

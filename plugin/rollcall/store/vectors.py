@@ -6,6 +6,7 @@ events, so a search sees what was committed before it; when much changed, the fi
 
 from __future__ import annotations
 
+import glob
 import json
 import logging
 import os
@@ -31,7 +32,7 @@ _HEADER: Final = 4096
 #: With more changed photos than this, or than this share of all rows, the file is made anew.
 _CHANGED: Final = 5_000
 _ROWS: Final = 20_000
-_KINDS: Final = ("photo_indexed", "corrected", "photo_forgotten")
+_KINDS: Final = ("photo_indexed", "corrected", "photo_forgotten", "face_forgotten")
 
 # These add up in 16 bits, which is 0.1 % off.
 for _capability in ("sapphire", "sve_f16"):
@@ -102,8 +103,15 @@ class Matrix:
     def forget(self) -> None:
         """Remove the file; the next search makes it anew from what the database then holds."""
         self._base = self._delta = None
-        if self.file is not None:
-            self.file.unlink(missing_ok=True)
+        for file in self.files():
+            file.unlink(missing_ok=True)
+
+    def files(self) -> list[Path]:
+        """Return the file, and parts of such that a process was killed over."""
+        if self.file is None:
+            return []
+        parts = self.file.parent.glob(f"{glob.escape(self.file.name)}.*.part")
+        return [file for file in (self.file, *sorted(parts)) if file.exists()]
 
     def _newer(self) -> bool:
         """Say whether the file went, or another process has replaced it."""
@@ -187,6 +195,13 @@ def _changed(session: Session, then: State, now: State, rows: int) -> list[int] 
         if at != then.happened_at:
             return None
     elif oldest > 1:
+        return None
+    everywhere = select(EventRow.id).where(
+        EventRow.id > then.event_id,
+        EventRow.photo_id.is_(None),
+        EventRow.kind.in_(("photo_forgotten", "embeddings_forgotten")),
+    )
+    if session.scalar(everywhere.limit(1)) is not None:
         return None
     most = max(_CHANGED, rows // 50)
     found = session.scalars(
