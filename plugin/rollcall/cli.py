@@ -23,6 +23,7 @@ COMMANDS = {
     "corrections": ("corrections", "corrections_group", "The log of corrections: list, undo, export, import."),
     "forget": ("forget", "forget_command", "Remove faces, photos, folders or estimates for good."),
     "tag": ("tag", "tag_command", "Make the automatic tags anew after settings changed."),
+    "serve": ("serve", "serve_command", "Look, search and correct in a browser; the HTTP API."),
     "export-model": ("export", "export_command", "Write the attribute network as ONNX."),
     "status": ("settings", "status_command", "Say what the database holds."),
     "settings": ("settings", "settings_command", "List every setting."),

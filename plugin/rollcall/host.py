@@ -15,11 +15,11 @@ from rollcall.errors import RollcallError
 from rollcall.faces import Analyzer
 from rollcall.forget import Forgotten
 from rollcall.indexer import Indexer
-from rollcall.query import details
+from rollcall.query import details, similar
 from rollcall.query.details import FaceDetails, PhotoDetails
 from rollcall.records import RunSummary
 from rollcall.review import Question
-from rollcall.store import carrying, tags, undoing
+from rollcall.store import carrying, photos, tags, undoing
 from rollcall.store import corrections as log
 from rollcall.store.carrying import Imported
 from rollcall.store.corrections import Done, Entry
@@ -64,6 +64,7 @@ class Plugin:
         self._database: Database | None = None
         self._analyzer = Analyzer(self.settings)
         self._indexing = threading.Lock()
+        self._undescribed: set[int] = set()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._error: str | None = None
@@ -102,16 +103,37 @@ class Plugin:
                 self._database = None
         self._stop.clear()
 
-    def index(self, folders: Sequence[Path], *, force: bool = False, again: bool = False) -> RunSummary:
-        """Analyse what is new or changed in folders; returns when done, or when `stop()` was called.
+    def index(
+        self,
+        folders: Sequence[Path],
+        *,
+        force: bool = False,
+        again: bool = False,
+        stop: threading.Event | None = None,
+    ) -> RunSummary:
+        """Analyse what is new or changed in folders; returns when done, or soon after `stop` is set.
 
-        With `again` the folders are looked at even if they were forgotten; single files may then be named, too.
+        Without a `stop` of one's own, the method `stop()` ends it. With `again` the folders are looked at even if
+        they were forgotten; single files may then be named, too.
         """
         with self._indexing:
             indexer = Indexer(self.database, self._analyzer, self.settings, self.listener)
             if again:
                 indexer.remember(folders)
-            return indexer.run(folders, force=force, stop=self._stop)
+            summary = indexer.run(folders, force=force, stop=stop or self._stop)
+            waiting, self._undescribed = self._undescribed, set()
+            indexer.describe_undescribed(waiting)
+            return summary
+
+    def folders(self) -> list[Path]:
+        """Return the folders that were indexed before."""
+        with self.database.read() as session:
+            return [place.root for place in photos.places(session)]
+
+    def retry(self) -> int:
+        """Let photos that failed be tried again by the next run; return how many there are."""
+        with self.database.write() as session:
+            return photos.retry(session)
 
     def search(
         self,
@@ -215,6 +237,11 @@ class Plugin:
         with self.database.read() as session:
             return review.questions(session, self.settings.tags, limit=limit, skip=skip)
 
+    def left_to_review(self) -> int:
+        """Return how many photos have a tag that waits for a person."""
+        with self.database.read() as session:
+            return review.left(session, self.settings.tags)
+
     # ---- What is to be forgotten
 
     def forget(
@@ -282,6 +309,17 @@ class Plugin:
 
     # ---- Looking
 
+    def similar(self, face_id: int, *, limit: int = 24) -> list[tuple[int, float]]:
+        """Return the faces that look most like one, and how likely each shows the same person.
+
+        Raises
+        ------
+        RollcallError
+            If the face is not known, or has no embedding.
+        """
+        with self.database.read() as session:
+            return similar.faces_like(self.database, session, face_id, limit)
+
     def photo(self, photo_id: int) -> PhotoDetails:
         """Return a photo with its faces and tags.
 
@@ -316,8 +354,15 @@ class Plugin:
         return done
 
     def _describe(self, photo_ids: Collection[int]) -> None:
-        with self._indexing:
-            Indexer(self.database, self._analyzer, self.settings, self.listener).describe_undescribed(photo_ids)
+        # A person does not wait for a run over the library: what was drawn meanwhile is looked at when it ends.
+        self._undescribed |= set(photo_ids)
+        if not self._indexing.acquire(timeout=2):
+            return
+        try:
+            waiting, self._undescribed = self._undescribed, set()
+            Indexer(self.database, self._analyzer, self.settings, self.listener).describe_undescribed(waiting)
+        finally:
+            self._indexing.release()
 
     def status(self) -> Status:
         """Return what the plugin does and what the database holds."""

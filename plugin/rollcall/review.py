@@ -54,12 +54,17 @@ class Question:
 
     def no(self) -> Correction | None:
         """Return the correction that says the face is none of the group; None where that leaves two ranges."""
-        group = AGE_GROUPS[self.group]
-        if group.low == 0:
-            return corrections.age(self.face.face_id, group.high + 1, corrections.OLDEST)
-        if group.high >= AGE_GROUPS["adults"].high:
-            return corrections.age(self.face.face_id, 0, group.low - 1)
-        return None
+        return none_of(self.face.face_id, self.group)
+
+
+def none_of(face_id: int, name: str) -> Correction | None:
+    """Return the correction that says a face is none of an age group; None where that leaves two ranges."""
+    group = AGE_GROUPS[name]
+    if group.low == 0:
+        return corrections.age(face_id, group.high + 1, corrections.OLDEST)
+    if group.high >= AGE_GROUPS["adults"].high:
+        return corrections.age(face_id, 0, group.low - 1)
+    return None
 
 
 def entropy(p: float) -> float:

@@ -175,6 +175,18 @@ class CacheSettings(_Group):
     )
 
 
+class ServeSettings(_Group):
+    """The review page and the HTTP API."""
+
+    port: int = Field(default=8724, ge=0, le=65535, description="Port of `rollcall serve`; 0 takes any that is free.")
+    thumbnails_megabytes: int = Field(
+        default=500, ge=10, description="How much the page's small pictures may take in the cache folder."
+    )
+    embed_from: tuple[str, ...] = Field(
+        default=(), description="Origins, such as http://127.0.0.1:9000, of hosts that may show /embed in a frame."
+    )
+
+
 class Settings(BaseSettings):
     """All settings of Rollcall."""
 
@@ -188,6 +200,7 @@ class Settings(BaseSettings):
     watch: WatchSettings = WatchSettings()
     tags: TagSettings = TagSettings()
     cache: CacheSettings = CacheSettings()
+    serve: ServeSettings = ServeSettings()
 
     @classmethod
     def settings_customise_sources(
@@ -301,6 +314,6 @@ def _put(data: dict[str, Any], dotted: str, value: Any) -> None:
     branch = data.setdefault(group, {})
     if not isinstance(branch, dict) or not name:
         raise SettingsError(f"setting {dotted!r} is not of the form group.name; `rollcall settings` lists them all")
-    if (group, name) == ("library", "ignore") and isinstance(value, str):
+    if (group, name) in (("library", "ignore"), ("serve", "embed_from")) and isinstance(value, str):
         value = tuple(part.strip() for part in value.split(",") if part.strip())
     branch[name] = value

@@ -35,8 +35,9 @@ QUERIES = (
     show_default=True,
     help="Where the library, its database and the annotated pictures are put.",
 )
+@click.option("--serve", "served", is_flag=True, help="Open the review page on it afterwards.")
 @common
-def demo(context: Context, folder: Path) -> None:
+def demo(context: Context, folder: Path, served: bool) -> None:
     """Build a small library of public-domain portraits, index it, search it, and show what was found."""
     library = build(folder / "library")
     click.echo(f"A library of public-domain pictures: {library}")
@@ -65,3 +66,10 @@ def demo(context: Context, folder: Path) -> None:
     click.echo(f"The database:       {file}")
     click.echo(f'Go on with:         rollcall search "women over 50" --database {file}')
     click.echo("Your own photos:    rollcall index FOLDER")
+    if served:
+        from rollcall.commands.serve import serve
+
+        database.close()
+        url = f"sqlite:///{file.resolve()}"
+        located = context.settings.database.model_copy(update={"url": url})
+        serve(context.settings.model_copy(update={"database": located}), [], opened=True)

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from sqlalchemy import BindParameter, bindparam, text
@@ -19,6 +20,7 @@ from rollcall.query.ranking import SHOWN, Ranked, Search
 from rollcall.query.similar import Likes
 from rollcall.query.terms import (
     Company,
+    Everything,
     FaceFacts,
     InGroup,
     LikeFace,
@@ -35,6 +37,8 @@ from rollcall.settings import AttributeSettings
 from rollcall.store.database import Database
 from rollcall.store.photos import chunks
 
+#: What the photos that were found are sorted by.
+Order = Literal["probability", "date"]
 #: Photos less likely to be meant than this are left out unless asked for.
 MIN_PROBABILITY = 0.05
 _GROUPS = tuple(ages.AGE_GROUPS)
@@ -79,8 +83,11 @@ def search(
     offset: int = 0,
     min_probability: float = MIN_PROBABILITY,
     faces: bool = True,
+    order: Order = "probability",
 ) -> list[Hit]:
-    """Return the photos that a query means, the likeliest first; with `faces` what is known of their faces too.
+    """Return the photos that a query means; with `faces` what is known of their faces too.
+
+    By `order` the likeliest come first, or the newest: those without a capture time last.
 
     Raises
     ------
@@ -91,7 +98,10 @@ def search(
     """
     term = parse(query)
     with database.read() as session:
-        rows = _rows(session, database, term, limit, offset, min_probability)
+        if order == "date":
+            rows = _by_date(session, database, term, limit, offset, min_probability)
+        else:
+            rows = _rows(session, database, term, limit, offset, min_probability)
         found = _faces(session, term, [row[0] for row in rows]) if faces else {}
     return [
         Hit(photo_id, Path(names.from_text(path)), probability, found.get(photo_id, ()))
@@ -183,6 +193,35 @@ def _rows(
         text(f"{statement}\nORDER BY probability DESC, photo_id\nLIMIT :how_many OFFSET :from"), parameters
     )
     return [(int(row[0]), str(row[1]), float(row[2])) for row in rows]
+
+
+def _by_date(
+    session: Session, database: Database, term: Term, limit: int | None, offset: int, min_probability: float
+) -> list[tuple[int, str, float]]:
+    """Return what is meant, the newest first."""
+    parameters: dict[str, object] = {"how_many": -1 if limit is None else limit, "from": offset}
+    if isinstance(term, Everything):
+        # Walks along the index of capture times, and reads no further than it must.
+        found = f"SELECT p.photo_id, p.full_path, 1.0 FROM v1_photos p WHERE {SHOWN}"
+    elif database.has_functions:
+        statement, more = _statement(term, min_probability)
+        parameters |= more
+        _prepare(session, database, term)
+        found = (
+            f"SELECT p.photo_id, found.path, found.probability FROM ({statement}) AS found"
+            " JOIN v1_photos p ON p.photo_id = found.photo_id"
+        )
+    else:
+        rows = _in_memory(session, database, term, None, 0, min_probability)
+        times: dict[int, str] = {}
+        for part in chunks(rows):
+            ids: BindParameter[list[int]] = bindparam("ids", [row[0] for row in part], expanding=True)
+            select = text("SELECT photo_id, taken_local FROM v1_photos WHERE photo_id IN :ids").bindparams(ids)
+            times |= {row[0]: row[1] or "" for row in session.execute(select)}
+        rows.sort(key=lambda row: (times[row[0]], row[0]), reverse=True)
+        return rows[offset : None if limit is None else offset + limit]
+    order = "ORDER BY p.taken_local DESC, p.photo_id DESC LIMIT :how_many OFFSET :from"
+    return [(int(row[0]), str(row[1]), float(row[2])) for row in session.execute(text(f"{found} {order}"), parameters)]
 
 
 def _is_group(term: Term) -> bool:

@@ -78,6 +78,30 @@ class Likes:
         return {photo: chance for part in reversed(list(self.blocks())) for photo, chance in part}
 
 
+def faces_like(database: Database, session: Session, face_id: int, limit: int) -> list[tuple[int, float]]:
+    """Return the faces nearest to one and how likely each shows the same person, the likeliest first, it left out.
+
+    Raises
+    ------
+    RollcallError
+        If the face is not known, or has no embedding.
+    """
+    found = session.get(Embedding, face_id)
+    if found is None:
+        raise RollcallError(f"face {face_id} is not known or has no embedding; there is nothing to compare")
+    wanted = np.frombuffer(found.vector, "<f2")
+    network = matching.network(found.model_version)
+    near: list[tuple[float, int]] = []
+    for part in database.vectors.parts(session, found.dimension):
+        comparable = [number for number, name in enumerate(part.names) if matching.network(name) == network]
+        cosines = np.where(np.isin(part.versions, comparable) & (part.photo_ids >= 0), part.cosines(wanted), -2)
+        rows = np.argsort(-cosines, kind="stable")[: limit + 1]
+        near += [(float(cosines[row]), int(part.face_ids[row])) for row in rows if cosines[row] > -2]
+    near = sorted((one for one in near if one[1] != face_id), reverse=True)[:limit]
+    chances = probability(np.array([cosine for cosine, _ in near]))
+    return [(face, float(chance)) for (_, face), chance in zip(near, chances, strict=True)]
+
+
 def _ranked(cosines: NDArray[np.float32], photos: NDArray[np.int64]) -> list[tuple[int, float]]:
     order = np.lexsort((photos, -cosines))
     _, first = np.unique(photos[order], return_index=True)

@@ -342,6 +342,12 @@ def gone(session: Session, photo_id: int) -> None:
     session.execute(update(Photo).where(Photo.id == photo_id).values(state="missing"))
 
 
+def retry(session: Session) -> int:
+    """Let photos that failed be tried again; return how many there are."""
+    found = session.execute(update(Photo).where(Photo.state == "failed").values(state="pending", error=None))
+    return int(getattr(found, "rowcount", 0))
+
+
 def path_of(session: Session, photo_id: int) -> Path | None:
     """Return where a photo's file lies; None if there is no such photo."""
     row = session.execute(

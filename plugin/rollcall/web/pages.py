@@ -1,0 +1,355 @@
+"""The pages: library, photo, tags, indexing. Each also answers htmx with the part that changes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Form, Query, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from fastapi.templating import Jinja2Templates
+from sqlalchemy import text
+
+from rollcall import corrections, names, query
+from rollcall.ages import AGE_GROUPS
+from rollcall.errors import QueryError, RollcallError
+from rollcall.query.details import FaceDetails, PhotoDetails
+from rollcall.query.language import FIELDS
+from rollcall.query.vocabulary import NOUNS
+from rollcall.records import Box
+from rollcall.web.api import activity_of, plugin_of
+
+router = APIRouter()
+HERE = Path(__file__).parent
+#: Photos that come with one scroll.
+PAGE = 60
+#: Photos whose tag is accepted with one press.
+MOST_ACCEPTED = 2000
+
+
+def plain(value: object) -> str:
+    """Return a name as text that shows itself: control and direction characters as what they are, not what they do."""
+    return "".join(c if c.isprintable() and c not in _DIRECTIONS else f"\\u{ord(c):04x}" for c in str(value))
+
+
+_DIRECTIONS = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u061c")
+
+
+def percent(value: float | None) -> str:
+    """Return a probability for people."""
+    if value is None:
+        return "–"
+    return "100%" if value >= 0.9995 else f"{value:.1%}" if value >= 0.995 or value < 0.1 else f"{value:.0%}"
+
+
+def about(face: Any) -> str:
+    """Return what is known of a face in one line."""
+    parts = []
+    if face.age is not None:
+        if face.age_interval is None or face.age_interval[0] == face.age_interval[1]:
+            parts.append(f"{face.age:.0f}")
+        elif getattr(face, "age_source", "model") == "user":
+            parts.append(f"{face.age_interval[0]:.0f}–{face.age_interval[1]:.0f}")
+        else:
+            parts.append(f"{face.age:.0f} ({face.age_interval[0]:.0f}–{face.age_interval[1]:.0f})")
+    label, p = getattr(face, "gender", None), face.p_female
+    if getattr(face, "gender_source", None) == "user":
+        if label:
+            parts.append(plain(label))
+    elif p is not None:
+        parts.append(f"{'female' if p >= 0.5 else 'male'} {percent(max(p, 1 - p))}")
+    return ", ".join(parts) or "nothing is known"
+
+
+templates = Jinja2Templates(directory=HERE / "templates")
+templates.env.filters |= {"plain": plain, "percent": percent, "about": about}
+templates.env.trim_blocks = templates.env.lstrip_blocks = True
+
+
+def page(request: Request, template: str, /, code: int = 200, **values: Any) -> HTMLResponse:
+    """Return a page with what every page shows."""
+    embedded = request.url.path.startswith("/embed") or request.query_params.get("embed") == "1"
+    values |= {"here": request.url.path, "embedded": embedded}
+    return templates.TemplateResponse(request, template, values, status_code=code)
+
+
+def problem(request: Request, message: str, status: int) -> Response:
+    """Return a message as a page, or as the part that htmx puts in place."""
+    name = "_problem.html" if "hx-request" in request.headers else "problem.html"
+    return page(request, name, status, message=message)
+
+
+# ---- Library
+
+
+@router.get("/", response_class=HTMLResponse)
+@router.get("/embed", response_class=HTMLResponse)
+def library(
+    request: Request,
+    q: Annotated[str, Query(max_length=2000)] = "",
+    order: str = "",
+    sure: Annotated[float, Query(ge=0, le=1)] = query.MIN_PROBABILITY,
+    offset: Annotated[int, Query(ge=0)] = 0,
+) -> Response:
+    """Show the photos that a query means; from `offset` on only the next part of them."""
+    plugin = plugin_of(request)
+    # Without a question all photos are as likely: then the newest come first.
+    chosen: query.Order = "date" if order == "date" or (order == "" and not q.strip()) else "probability"
+    error: QueryError | None = None
+    hits: list[query.Hit] = []
+    total = 0
+    shown: list[PhotoDetails] = []
+    notices: list[str] = []
+    try:
+        hits = query.search(
+            plugin.database, q, limit=PAGE + 1, offset=offset, min_probability=sure, order=chosen, faces=False
+        )
+        shown = plugin.photos([hit.photo_id for hit in hits[:PAGE]])
+        if not offset:
+            total = query.count(plugin.database, q, min_probability=sure)
+            notices = query.notices(plugin.database, q, plugin.settings.attributes)
+    except QueryError as wrong:
+        error = wrong
+    chances = {hit.photo_id: hit.probability for hit in hits}
+    address = {"q": q, "order": chosen, "sure": sure}
+    embed = {"embed": "1"} if request.url.path == "/embed" or request.query_params.get("embed") else {}
+    values: dict[str, Any] = {
+        "q": q,
+        "order": chosen,
+        "sure": sure,
+        "error": error,
+        "photos": shown,
+        "chances": chances,
+        "total": total,
+        "notices": notices,
+        "ranked": bool(q.strip()),
+        "next": "/?" + urlencode({**address, **embed, "offset": offset + PAGE}) if len(hits) > PAGE else "",
+        "words": _completions(plugin),
+    }
+    if offset or request.headers.get("hx-target") == "results":
+        return page(request, "_grid.html" if offset else "_results.html", **values)
+    return page(request, "library.html", **values)
+
+
+def _completions(plugin: Any) -> list[str]:
+    """Return what may be typed into the search box."""
+    tags = [f'tag:"{tag.name}"' for tag in plugin.tags() if '"' not in tag.name]
+    everyday = ["photos of children", "two children", "a woman and a baby", "only adults", "women over 60"]
+    return [*everyday, "group photos", "no people", *sorted(set(NOUNS)), *(f"{field}:" for field in FIELDS), *tags][
+        :400
+    ]
+
+
+# ---- Photo
+
+
+@router.get("/photo/{photo_id}", response_class=HTMLResponse)
+def photo(request: Request, photo_id: int, face: int | None = None) -> Response:
+    """Show one photo with its faces; `face` is the one that is open."""
+    return _photo(request, photo_id, face)
+
+
+def _photo(request: Request, photo_id: int, face_id: int | None = None, said: str = "") -> Response:
+    plugin = plugin_of(request)
+    details = plugin.photo(photo_id)
+    chosen = next((one for one in details.faces if one.face_id == face_id), None)
+    values: dict[str, Any] = {
+        "photo": details,
+        "face": chosen,
+        "curve": None if chosen is None else curve(chosen.age_distribution),
+        "groups": list(AGE_GROUPS),
+        "said": said,
+        "before_after": _neighbours(plugin, photo_id),
+    }
+    return page(request, "_photo.html" if "hx-request" in request.headers else "photo.html", **values)
+
+
+def _neighbours(plugin: Any, photo_id: int) -> tuple[int | None, int | None]:
+    """Return the photos before and after in the order of the library."""
+    with plugin.database.read() as session:
+        row = session.execute(text("SELECT taken_local FROM v1_photos WHERE photo_id = :id"), {"id": photo_id}).first()
+        values = {"id": photo_id, "taken": None if row is None else row[0]}
+        if values["taken"] is None:
+            sides = (
+                "taken_local IS NULL AND photo_id > :id ORDER BY photo_id",
+                "taken_local IS NULL AND photo_id < :id ORDER BY photo_id DESC",
+            )
+        else:
+            sides = (
+                "taken_local >= :taken AND (taken_local > :taken OR photo_id > :id) ORDER BY taken_local, photo_id",
+                "taken_local <= :taken AND (taken_local < :taken OR photo_id < :id)"
+                " ORDER BY taken_local DESC, photo_id DESC",
+            )
+        found = [
+            session.execute(
+                text(f"SELECT photo_id FROM v1_photos WHERE state = 'indexed' AND {side} LIMIT 1"), values
+            ).scalar()
+            for side in sides
+        ]
+    return found[0], found[1]
+
+
+@router.get("/face/{face_id}/similar", response_class=HTMLResponse)
+def similar(request: Request, face_id: int) -> Response:
+    """Show the faces that look most like one."""
+    plugin = plugin_of(request)
+    try:
+        near = plugin.similar(face_id, limit=12)
+    except RollcallError as error:
+        return page(request, "_problem.html", message=str(error))
+    return page(request, "_similar.html", similar=_with_faces(plugin, near), face_id=face_id)
+
+
+def _with_faces(plugin: Any, near: list[tuple[int, float]]) -> list[tuple[FaceDetails, float]]:
+    result = []
+    for face_id, chance in near:
+        try:
+            result.append((plugin.face(face_id), chance))
+        except RollcallError:
+            continue  # it went while the page was made
+    return result
+
+
+@router.post("/photo/{photo_id}/say", response_class=HTMLResponse)
+def say(
+    request: Request,
+    photo_id: int,
+    what: Annotated[str, Form()],
+    face: Annotated[int | None, Form()] = None,
+    low: Annotated[float | None, Form()] = None,
+    high: Annotated[float | None, Form()] = None,
+    label: Annotated[str, Form(max_length=100)] = "",
+    tag: Annotated[str, Form(max_length=500)] = "",
+    box: Annotated[str, Form(max_length=200)] = "",
+) -> Response:
+    """Record what is said on the page of a photo, and show it as it is now."""
+    plugin = plugin_of(request)
+    open_face = face
+    match what:
+        case "age" if face is not None and low is not None:
+            plugin.correct(corrections.age(face, low, high))
+        case "gender" if face is not None:
+            plugin.correct(corrections.gender(face, label.strip() or None))
+        case "not_a_face" if face is not None:
+            plugin.correct(corrections.not_a_face(face))
+            open_face = None
+        case "ignore" if face is not None:
+            plugin.correct(corrections.ignore(face))
+            open_face = None
+        case "take_back_age" | "take_back_gender" if face is not None:
+            kind: corrections.Kind = "age" if what == "take_back_age" else "gender"
+            plugin.correct(corrections.take_back(kind, face_id=face))
+        case "draw" | "move":
+            place = Box(*(float(value) for value in box.split(",")))
+            if what == "move" and face is not None:
+                plugin.correct(corrections.move(face, place))
+            else:
+                open_face = plugin.correct(corrections.draw(photo_id, place)).face_ids[0]
+        case "tag" | "no_tag":
+            plugin.correct(corrections.tag(photo_id, tag, what == "tag"))
+        case "undo":
+            plugin.undo()
+        case "redo":
+            plugin.redo()
+        case _:
+            return problem(request, "The page said something that was not understood; load it again.", 422)
+    return _photo(request, photo_id, open_face)
+
+
+def curve(distribution: tuple[float, ...] | None) -> str | None:
+    """Return the path of an age distribution in a picture of 101 x 40 units, as SVG writes it."""
+    if distribution is None:
+        return None
+    top = max(*distribution, 1e-6)
+    points = " ".join(f"L{age + 0.5:g} {40 - 38 * value / top:.2f}" for age, value in enumerate(distribution))
+    return f"M0 40 {points} L101 40 Z"
+
+
+# ---- Tags
+
+
+@router.get("/tags", response_class=HTMLResponse)
+def tags(request: Request) -> Response:
+    """Show every tag."""
+    return page(request, "tags.html", tags=plugin_of(request).tags())
+
+
+@router.get("/tag", response_class=HTMLResponse)
+def tag(request: Request, name: str, above: Annotated[float, Query(ge=0, le=1)] = 0.8) -> Response:
+    """Show what of a tag waits for an answer, from a certainty on, the least certain first."""
+    plugin = plugin_of(request)
+    found, count, applied = _suggested(plugin, name, above)
+    values: dict[str, Any] = {
+        "name": name,
+        "above": above,
+        "count": count,
+        "applied": applied,
+        "most": MOST_ACCEPTED,
+        "photos": plugin.photos([photo_id for photo_id, _ in found[:24]]),
+        "chances": dict(found),
+    }
+    part = request.headers.get("hx-target") == "preview"
+    return page(request, "_preview.html" if part else "tag.html", **values)
+
+
+def _suggested(plugin: Any, name: str, above: float) -> tuple[list[tuple[int, float]], int, int]:
+    """Return the photos for which a tag is suggested from a certainty on, how many, and how many have it."""
+    with plugin.database.read() as session:
+        rows = session.execute(
+            text(
+                "SELECT photo_id, probability FROM v1_tags WHERE tag = :tag AND state = 'suggested'"
+                " AND probability >= :above ORDER BY probability, photo_id LIMIT :most"
+            ),
+            {"tag": name, "above": above, "most": MOST_ACCEPTED},
+        ).all()
+        count = session.execute(
+            text("SELECT COUNT(*) FROM v1_tags WHERE tag = :tag AND state = 'suggested' AND probability >= :above"),
+            {"tag": name, "above": above},
+        ).scalar()
+        applied = session.execute(
+            text("SELECT COUNT(*) FROM v1_tags WHERE tag = :tag AND state = 'applied'"), {"tag": name}
+        ).scalar()
+    return [(int(row[0]), float(row[1])) for row in rows], int(count or 0), int(applied or 0)
+
+
+@router.post("/tag", response_class=HTMLResponse)
+def answer_tag(
+    request: Request,
+    name: Annotated[str, Form(max_length=500)],
+    above: Annotated[float, Form(ge=0, le=1)],
+    what: Annotated[str, Form()],
+    photo_id: Annotated[int | None, Form()] = None,
+) -> Response:
+    """Accept or reject a tag: of one photo, or accept it of all from a certainty on."""
+    plugin = plugin_of(request)
+    if what == "undo":
+        plugin.undo()
+    elif photo_id is not None:
+        plugin.correct(corrections.tag(photo_id, name, what == "accept"))
+    elif what == "accept":
+        found, _, _ = _suggested(plugin, name, above)
+        if found:
+            plugin.correct(*(corrections.tag(one, name, True) for one, _ in found))
+    return tag(request, name, above)
+
+
+# ---- Indexing
+
+
+@router.get("/indexing", response_class=HTMLResponse)
+def indexing(request: Request) -> Response:
+    """Show what goes on."""
+    plugin = plugin_of(request)
+    values: dict[str, Any] = {
+        "status": plugin.status(),
+        "folders": [names.to_text(str(folder)) for folder in plugin.folders()],
+        "progress": activity_of(request).told(),
+    }
+    return page(request, "indexing.html", **values)
+
+
+@router.get("/favicon.ico")
+def favicon() -> Response:
+    """Lead to the picture that browsers ask for."""
+    return RedirectResponse("/static/icon.svg")

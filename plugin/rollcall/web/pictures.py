@@ -1,0 +1,150 @@
+"""Small pictures for the page: thumbnails, faces and screen-sized photos, as WebP, upright, made once.
+
+They lie in the cache folder under the number of their photo, so that what is forgotten can be found there, and are
+made from files below the library's folders alone: a link that leads out of them is not followed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import threading
+from contextlib import suppress
+from pathlib import Path
+from typing import Final, Literal
+
+from PIL import Image
+from sqlalchemy import text
+
+from rollcall import decode, names
+from rollcall.errors import PictureError, UnreadableError
+from rollcall.records import Box
+from rollcall.store.database import Database
+
+Kind = Literal["thumb", "screen"]
+#: Height of a thumbnail and longest side of a picture on the screen, in pixels.
+THUMB: Final = 320
+SCREEN: Final = 2048
+FACE: Final = 224
+FOLDER: Final = "thumbnails"
+#: So many pictures are written between two looks at how much there is.
+_SWEEP: Final = 500
+
+
+class Pictures:
+    """Makes and keeps the pictures of one database. May be used from any thread."""
+
+    def __init__(self, database: Database, cache: Path, megabytes: int, max_megapixels: float) -> None:
+        self.database, self.max_megapixels = database, max_megapixels
+        mark = hashlib.blake2b(database.url.encode(), digest_size=8).hexdigest()
+        self.folder = cache / FOLDER / mark
+        self.limit = megabytes * 1_000_000
+        self._written = 0
+        self._lock = threading.Lock()
+
+    def photo(self, photo_id: int, kind: Kind) -> bytes:
+        """Return a photo as WebP.
+
+        Raises
+        ------
+        PictureError
+            If it is not known, does not lie in its library's folder, or cannot be read.
+        """
+        path, version = self._file(photo_id)
+        kept = self.folder / str(photo_id % 256) / f"{photo_id}-{version}-{kind}.webp"
+        with suppress(OSError):
+            return kept.read_bytes()
+        side = THUMB * 2 if kind == "thumb" else SCREEN
+        picture = decode.decode(path, target=side, max_megapixels=self.max_megapixels)
+        image = Image.fromarray(picture.pixels)
+        if kind == "thumb":
+            image.thumbnail((THUMB * 4, THUMB), Image.Resampling.LANCZOS)
+        else:
+            image.thumbnail((SCREEN, SCREEN), Image.Resampling.LANCZOS)
+        return self._keep(kept, image)
+
+    def face(self, face_id: int) -> bytes:
+        """Return a face with some of what is around it, as a square WebP.
+
+        Raises
+        ------
+        PictureError
+            As for a photo; also if the face is not known.
+        """
+        with self.database.read() as session:
+            row = session.execute(
+                text("SELECT photo_id, x, y, width, height FROM v1_faces WHERE face_id = :id"), {"id": face_id}
+            ).first()
+        if row is None:
+            raise UnreadableError(Path(f"face {face_id}"), "there is no such face, or it was dismissed")
+        photo_id, box = int(row[0]), Box(*row[1:])
+        path, version = self._file(photo_id)
+        place = "-".join(f"{value:.4f}" for value in box)
+        kept = self.folder / str(photo_id % 256) / f"{photo_id}-{version}-face{face_id}-{place}.webp"
+        with suppress(OSError):
+            return kept.read_bytes()
+        # The face itself shall have its full size, however small a part of the photo it is.
+        target = int(min(FACE / max(min(box.width, box.height), 0.02), 6000))
+        picture = decode.decode(path, target=target, max_megapixels=self.max_megapixels)
+        image = Image.fromarray(picture.pixels)
+        side = max(box.width * image.width, box.height * image.height) * 1.5
+        x, y = (box.x + box.width / 2) * image.width, (box.y + box.height / 2) * image.height
+        face = image.crop((round(x - side / 2), round(y - side / 2), round(x + side / 2), round(y + side / 2)))
+        return self._keep(kept, face.resize((FACE, FACE), Image.Resampling.LANCZOS))
+
+    def _file(self, photo_id: int) -> tuple[Path, str]:
+        """Return where a photo lies, and a mark that changes with its content."""
+        with self.database.read() as session:
+            row = session.execute(
+                text("SELECT full_path, root, content_hash, indexed_at FROM v1_photos WHERE photo_id = :id"),
+                {"id": photo_id},
+            ).first()
+        if row is None:
+            raise UnreadableError(Path(f"photo {photo_id}"), "there is no such photo")
+        path, root = Path(names.from_text(row[0])), Path(names.from_text(row[1]))
+        try:
+            real, inside = Path(os.path.realpath(path, strict=True)), Path(os.path.realpath(root, strict=True))
+        except OSError as error:
+            raise UnreadableError(path, f"the file cannot be read ({error.strerror or error})") from error
+        if not real.is_relative_to(inside):
+            raise UnreadableError(path, "the file is a link that leads out of the library")
+        return real, (row[2] or row[3] or "new")[:16].replace(":", "")
+
+    def _keep(self, path: Path, image: Image.Image) -> bytes:
+        buffer = io.BytesIO()
+        image.save(buffer, "WEBP", quality=82, method=2)
+        data = buffer.getvalue()
+        # A full disk must not keep anybody from looking.
+        with suppress(OSError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            part = path.with_suffix(f".{threading.get_ident()}.part")
+            part.write_bytes(data)
+            part.replace(path)
+        with self._lock:
+            self._written += 1
+            if self._written % _SWEEP == 1:
+                self._sweep()
+        return data
+
+    def _sweep(self) -> None:
+        """Drop the pictures that were made first, down to nine tenths of the limit, when there are too many."""
+        files = []
+        for file in self.folder.glob("*/*"):
+            with suppress(OSError):
+                info = file.stat()
+                files.append((info.st_mtime, info.st_size, file))
+        total = sum(size for _, size, _ in files)
+        if total <= self.limit:
+            return
+        for _, size, file in sorted(files):
+            with suppress(OSError):
+                file.unlink()
+            total -= size
+            if total <= self.limit * 0.9:
+                return
+
+
+def problem(error: PictureError) -> str:
+    """Return why there is no picture, without the path: that is for whoever is at the keyboard."""
+    return error.reason
