@@ -95,7 +95,7 @@ def library(
     """Show the photos that a query means; from `offset` on only the next part of them."""
     plugin = plugin_of(request)
     # Without a question all photos are as likely: then the newest come first.
-    chosen: query.Order = "date" if order == "date" or (order == "" and not q.strip()) else "probability"
+    chosen: query.Order = "date" if order == "date" or not q.strip() else "probability"
     error: QueryError | None = None
     hits: list[query.Hit] = []
     total = 0

@@ -89,8 +89,11 @@ class Pictures:
         picture = decode.decode(path, target=target, max_megapixels=self.max_megapixels)
         image = Image.fromarray(picture.pixels)
         side = max(box.width * image.width, box.height * image.height) * 1.5
-        x, y = (box.x + box.width / 2) * image.width, (box.y + box.height / 2) * image.height
-        face = image.crop((round(x - side / 2), round(y - side / 2), round(x + side / 2), round(y + side / 2)))
+        side = max(min(side, image.width, image.height), 1.0)
+        # Near the edge the square is shifted inwards, so that it holds picture only.
+        left = min(max((box.x + box.width / 2) * image.width - side / 2, 0), image.width - side)
+        top = min(max((box.y + box.height / 2) * image.height - side / 2, 0), image.height - side)
+        face = image.crop((round(left), round(top), round(left + side), round(top + side)))
         return self._keep(kept, face.resize((FACE, FACE), Image.Resampling.LANCZOS))
 
     def _file(self, photo_id: int) -> tuple[Path, str]:
