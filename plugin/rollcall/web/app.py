@@ -50,7 +50,7 @@ def create(plugin: Plugin, token: str, port: int) -> FastAPI:
     app.state.queue = reviewing.Queue(plugin)
     app.state.pictures = Pictures(
         plugin.database,
-        settings.cache_folder,
+        settings.thumbnail_folder,
         settings.serve.thumbnails_megabytes,
         settings.decode.max_megapixels,
     )

@@ -27,7 +27,6 @@ Kind = Literal["thumb", "screen"]
 THUMB: Final = 320
 SCREEN: Final = 2048
 FACE: Final = 224
-FOLDER: Final = "thumbnails"
 #: So many pictures are written between two looks at how much there is.
 _SWEEP: Final = 500
 
@@ -35,10 +34,10 @@ _SWEEP: Final = 500
 class Pictures:
     """Makes and keeps the pictures of one database. May be used from any thread."""
 
-    def __init__(self, database: Database, cache: Path, megabytes: int, max_megapixels: float) -> None:
+    def __init__(self, database: Database, folder: Path, megabytes: int, max_megapixels: float) -> None:
         self.database, self.max_megapixels = database, max_megapixels
         mark = hashlib.blake2b(database.url.encode(), digest_size=8).hexdigest()
-        self.folder = cache / FOLDER / mark
+        self.folder = folder / mark
         self.limit = megabytes * 1_000_000
         self._written = 0
         self._lock = threading.Lock()
