@@ -65,6 +65,7 @@ class Plugin:
         self._analyzer = Analyzer(self.settings)
         self._indexing = threading.Lock()
         self._undescribed: set[int] = set()
+        self._running = False
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._error: str | None = None
@@ -120,10 +121,19 @@ class Plugin:
             indexer = Indexer(self.database, self._analyzer, self.settings, self.listener)
             if again:
                 indexer.remember(folders)
-            summary = indexer.run(folders, force=force, stop=stop or self._stop)
+            self._running = True
+            try:
+                summary = indexer.run(folders, force=force, stop=stop or self._stop)
+            finally:
+                self._running = False
             waiting, self._undescribed = self._undescribed, set()
             indexer.describe_undescribed(waiting)
             return summary
+
+    def warm_up(self) -> None:
+        """Load the networks now, so that the first face that is drawn is looked at at once."""
+        with self._indexing:
+            self._analyzer.warm_up()
 
     def folders(self) -> list[Path]:
         """Return the folders that were indexed before."""
@@ -356,7 +366,7 @@ class Plugin:
     def _describe(self, photo_ids: Collection[int]) -> None:
         # A person does not wait for a run over the library: what was drawn meanwhile is looked at when it ends.
         self._undescribed |= set(photo_ids)
-        if not self._indexing.acquire(timeout=2):
+        if not self._indexing.acquire(timeout=1 if self._running else 60):
             return
         try:
             waiting, self._undescribed = self._undescribed, set()

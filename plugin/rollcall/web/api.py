@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Annotated, TypeVar
 
-from fastapi import APIRouter, HTTPException, Query, Request
+from fastapi import APIRouter, BackgroundTasks, HTTPException, Query, Request
 from fastapi.responses import Response, StreamingResponse
 
 from rollcall import corrections, names, query
@@ -187,6 +187,14 @@ def status(request: Request) -> StatusModel:
 def index(request: Request) -> bool:
     """Begin a run over all known folders, or go on with one that was paused; false if one goes on already."""
     return activity_of(request).start()
+
+
+@router.post("/warm-up", status_code=202)
+def warm_up(request: Request, tasks: BackgroundTasks) -> None:
+    """Load the networks meanwhile: somebody is about to draw a face."""
+    if not request.app.state.warm.is_set():
+        request.app.state.warm.set()
+        tasks.add_task(plugin_of(request).warm_up)
 
 
 @router.post("/pause")

@@ -47,6 +47,7 @@ def create(plugin: Plugin, token: str, port: int) -> FastAPI:
     app.state.plugin = plugin
     app.state.activity = Activity(plugin)
     app.state.closing = threading.Event()
+    app.state.warm = threading.Event()
     app.state.queue = reviewing.Queue(plugin)
     app.state.pictures = Pictures(
         plugin.database,

@@ -12,7 +12,6 @@ from fastapi.templating import Jinja2Templates
 from sqlalchemy import text
 
 from rollcall import corrections, names, query
-from rollcall.ages import AGE_GROUPS
 from rollcall.errors import QueryError, RollcallError
 from rollcall.query.details import FaceDetails, PhotoDetails
 from rollcall.query.language import FIELDS
@@ -150,7 +149,12 @@ def photo(request: Request, photo_id: int, face: int | None = None) -> Response:
     return _photo(request, photo_id, face)
 
 
-def _photo(request: Request, photo_id: int, face_id: int | None = None, said: str = "") -> Response:
+def _estimates(plugin: Any) -> bool:
+    attributes = plugin.settings.attributes
+    return bool(attributes.age == "on" and plugin.status().state == "indexing")
+
+
+def _photo(request: Request, photo_id: int, face_id: int | None = None) -> Response:
     plugin = plugin_of(request)
     details = plugin.photo(photo_id)
     chosen = next((one for one in details.faces if one.face_id == face_id), None)
@@ -158,8 +162,8 @@ def _photo(request: Request, photo_id: int, face_id: int | None = None, said: st
         "photo": details,
         "face": chosen,
         "curve": None if chosen is None else curve(chosen.age_distribution),
-        "groups": list(AGE_GROUPS),
-        "said": said,
+        # Drawn while a run goes on: the networks look at it when they are free.
+        "waiting": chosen is not None and chosen.score == 0 and not chosen.groups.get("adults") and _estimates(plugin),
         "before_after": _neighbours(plugin, photo_id),
     }
     return page(request, "_photo.html" if "hx-request" in request.headers else "photo.html", **values)

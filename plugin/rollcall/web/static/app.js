@@ -65,6 +65,7 @@ function drawable(frame) {
   };
   button.addEventListener("click", () => {
     if (frame.classList.contains("drawable")) { stop(); return; }
+    fetch("/api/warm-up", { method: "POST" }).catch(() => {});
     frame.classList.add("drawable"); button.setAttribute("aria-pressed", "true"); form.hidden = false;
     frame.tabIndex = 0; box = [0.4, 0.4, 0.2, 0.2]; show(); frame.focus();
   });
