@@ -61,6 +61,28 @@ class PhotosMissing(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class TagsChanged(Event):
+    """A photo's tags are others than before."""
+
+    photo_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewNeeded(Event):
+    """A photo has a tag that waits for a person's word."""
+
+    photo_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Corrected(Event):
+    """A person said something of a photo, or of one of its faces, or took it back."""
+
+    photo_id: int
+    face_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Forgotten(Event):
     """Photos and faces were forgotten, at a person's wish or for a file `.rollcall-ignore`."""
 

@@ -24,6 +24,7 @@ from rollcall.store import corrections as log
 from rollcall.store.carrying import Imported
 from rollcall.store.corrections import Done, Entry
 from rollcall.store.database import Database, open_database
+from rollcall.store.journal import Noted
 from rollcall.store.tags import TagCount
 
 State = Literal["stopped", "idle", "indexing", "watching"]
@@ -47,7 +48,8 @@ class Plugin:
     values
         Settings by their dotted names, as in plugin.toml; `database.url` says where everything is kept.
     listener
-        Is told of every photo indexed, failed, moved; called on the thread that indexes.
+        Is told what happens (`rollcall.events`): photos indexed, failed, moved, tags changed, and so on; called on
+        the thread that does it, after it is stored. What other processes do stands in the view v1_events alone.
     loaded
         Settings that were loaded already, in place of `values`.
     """
@@ -87,6 +89,7 @@ class Plugin:
         """Open the database, made or migrated as needed; with `watch` keep it in step with folders from now on."""
         if self._database is None:
             self._database = open_database(self.settings.database_url, backups=self.settings.database.backups)
+            self._database.told = self._tell
         if watch and self._thread is None:
             self._stop.clear()
             self._thread = threading.Thread(target=self._watch, args=(list(watch),), name="rollcall", daemon=True)
@@ -387,6 +390,17 @@ class Plugin:
         elif self._indexing.locked():
             state = "indexing"
         return Status(state, self._database.url, {row[0]: row[1] for row in states}, int(faces or 0), self._error)
+
+    def _tell(self, noted: Sequence[Noted]) -> None:
+        for kind, photo_id, face_id in noted:
+            if photo_id is None:
+                continue
+            if kind == "tags_changed":
+                self.listener(events.TagsChanged(photo_id))
+            elif kind == "review_needed":
+                self.listener(events.ReviewNeeded(photo_id))
+            elif kind == "corrected":
+                self.listener(events.Corrected(photo_id, face_id))
 
     def _watch(self, folders: list[Path]) -> None:
         from rollcall.watcher import Watcher

@@ -214,6 +214,7 @@ class Indexer:
             _check(stop)
             with self.profile("scan"), self.database.write() as session:
                 unchanged, waiting = photos.classify(session, place, part, version, force, seen)
+                _note_back(session, seen)
             summary.photos += len(part)
             summary.skipped += unchanged
             self.listener(events.PhotosSkipped(unchanged))
@@ -223,7 +224,7 @@ class Indexer:
             return
         self._left(place, ignored, summary)
         with self.profile("scan"), self.database.write() as session:
-            gone = photos.mark_missing(session, place, seen, unreadable)
+            gone = self._mark_missing(session, place, seen, unreadable)
         self._gone(gone, summary)
 
     def _look_at(
@@ -257,10 +258,13 @@ class Indexer:
                 files.append(one)
             else:
                 with self.database.write() as session:
-                    self._gone(photos.mark_missing(session, place, Seen(), ()), summary)
+                    gone = self._mark_missing(session, place, Seen(), ())
+                self._gone(gone, summary)
         files = list(self._opting_out.visible(root, files, self._opting_out.kept_away()))
         with self.database.write() as session:
-            unchanged, _ = photos.classify(session, root, files, self.analyzer.model_version, force, Seen())
+            seen = Seen()
+            unchanged, _ = photos.classify(session, root, files, self.analyzer.model_version, force, seen)
+            _note_back(session, seen)
         summary.photos += len(files)
         summary.skipped += unchanged
 
@@ -270,6 +274,13 @@ class Indexer:
             summary.forgotten += count
             self._warn(f"{folder}: it holds a file {discovery.IGNORE}, so what was stored of it was removed", summary)
             self.listener(events.Forgotten(count, 0))
+
+    @staticmethod
+    def _mark_missing(session: Session, place: Place, seen: Seen, unreadable: Iterable[str]) -> int:
+        gone = photos.mark_missing(session, place, seen, unreadable)
+        for photo_id in gone:
+            journal.note(session, "photo_missing", photo_id)
+        return len(gone)
 
     def _gone(self, count: int, summary: RunSummary) -> None:
         if count:
@@ -425,6 +436,7 @@ class Indexer:
             # Names were exchanged: a known photo is here now, and no longer where it was.
             if lost.state == "missing" or not _has_content(lost.path, lost.content_hash):
                 photo_id = photos.swap(session, lost.photo_id, photo_id)
+                journal.note(session, "photo_moved", photo_id)
                 break
         faces = forgotten.allowed(session, photo_id, analysis.content_hash, analysis.faces)
         analysis = dataclasses.replace(analysis, faces=faces)
@@ -508,7 +520,9 @@ class Indexer:
         if not path.exists():
             # It went while it waited: that is no fault of the file's.
             with self.database.write() as session:
-                photos.gone(session, photos.at(session, one.photo))
+                photo_id = photos.at(session, one.photo)
+                photos.gone(session, photo_id)
+                journal.note(session, "photo_missing", photo_id)
             self._gone(1, summary)
             return
         with self.database.write() as session:
@@ -524,6 +538,8 @@ class Indexer:
             # Of two copies of a lost file only the first is the lost one.
             taken = not photos.is_lost(session, lost)
             waiting = taken or photos.relocate(session, lost.photo_id, one.photo.photo_id, self.analyzer.model_version)
+            if not taken:
+                journal.note(session, "photo_moved", lost.photo_id)
         if not taken:
             summary.moved += 1
             self.listener(events.PhotoMoved(lost.photo_id, lost.path, one.photo.path))
@@ -546,6 +562,12 @@ def _has_content(path: Path, digest: str) -> bool:
         return decode.content_hash(path) == digest
     except OSError:
         return False
+
+
+def _note_back(session: Session, seen: Seen) -> None:
+    for photo_id in seen.back:
+        journal.note(session, "photo_indexed", photo_id)
+    seen.back.clear()
 
 
 def _holds(big: Place, small: Place) -> bool:

@@ -251,6 +251,7 @@ def settle(session: Session, photo_id: int, settings: TagSettings) -> None:
     reviewed = bool(corrections.standing(of_photo))
     session.execute(update(Photo).where(Photo.id == photo_id).values(reviewed=reviewed))
     rows = {row.name: row for row in session.scalars(select(TagRow).where(TagRow.photo_id == photo_id))}
+    before = {(row.name, row.source, row.state) for row in rows.values() if row.source != "auto"}
     for name, state in corrections.tag_states(of_photo, tagging.rules(settings).names).items():
         row = rows.get(name)
         if state is None:
@@ -263,6 +264,10 @@ def settle(session: Session, photo_id: int, settings: TagSettings) -> None:
             row = TagRow(photo_id=photo_id, name=name, created_at=now(), probability=None)
             session.add(row)
         row.source, row.state = "user", state
+    session.flush()
+    said = select(TagRow.name, TagRow.source, TagRow.state).where(TagRow.photo_id == photo_id, TagRow.source != "auto")
+    if before != {tuple(row) for row in session.execute(said)}:
+        journal.note(session, "tags_changed", photo_id)
     results.refresh(session, photo_id, settings)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +17,8 @@ from sqlalchemy.pool import StaticPool
 
 from rollcall import resources
 from rollcall.errors import NewerDatabaseError, StoreError
-from rollcall.store import contract, sqlite
+from rollcall.store import contract, journal, sqlite
+from rollcall.store.journal import Noted
 from rollcall.store.tables import Meta, Photo
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ class Database:
         self.read_only = read_only
         self._writing = engine.execution_options(writes=True)
         self._vectors: Matrix | None = None
+        #: Is told what this process has written, after it is committed, on the thread that wrote it.
+        self.told: Callable[[Sequence[Noted]], None] | None = None
 
     @property
     def url(self) -> str:
@@ -112,6 +115,9 @@ class Database:
         """Give a session whose work is committed at the end, or not at all when an error ends it."""
         with Session(self._writing) as session, _explained(self.url), session.begin():
             yield session
+        events = journal.noted(session)
+        if self.told is not None and events:
+            self.told(events)
 
     def close(self) -> None:
         """Let go of all connections."""

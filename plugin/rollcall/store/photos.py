@@ -48,6 +48,7 @@ class Seen:
     """Which photos a scan came across: one bit each, so that millions fit."""
 
     bits: bytearray = field(default_factory=bytearray)
+    back: list[int] = field(default_factory=list)  # those that were missing and are there again, unchanged
 
     def add(self, photo_id: int) -> None:
         """Remember a photo."""
@@ -150,6 +151,8 @@ def classify(
                 continue
             # A file that was missing and is back as it was needs no second look.
             back = same and not force and row.state == "missing" and current
+            if back:
+                seen.back.append(row.id)
             changes.append(
                 {
                     "id": row.id,
@@ -192,11 +195,14 @@ def under(place: Place, prefix: str | None = None) -> Select[int]:
     return statement
 
 
-def mark_missing(session: Session, place: Place, seen: Seen, unreadable: Iterable[str]) -> int:
-    """Mark what a complete scan of a place did not come across; folders that could not be read are left alone."""
+def mark_missing(session: Session, place: Place, seen: Seen, unreadable: Iterable[str]) -> list[int]:
+    """Mark what a complete scan of a place did not come across, and return it.
+
+    Folders that could not be read are left alone.
+    """
     spared = tuple(unreadable)
     if "" in spared:
-        return 0
+        return []
     rows = session.execute(under(place).add_columns(Photo.path).where(Photo.state != "missing"))
     gone = [
         photo_id
@@ -205,7 +211,7 @@ def mark_missing(session: Session, place: Place, seen: Seen, unreadable: Iterabl
     ]
     for part in chunks(gone):
         session.execute(update(Photo).where(Photo.id.in_(part)).values(state="missing"))
-    return len(gone)
+    return gone
 
 
 def pending(session: Session, where: Sequence[Place], after: int, limit: int) -> list[PendingPhoto]:
