@@ -193,6 +193,19 @@ V1_TAGS: Final = View(
     "SELECT t.photo_id, t.name, t.source, t.probability, t.state FROM tags t",
 )
 
+V1_GROUPS: Final = View(
+    "v1_groups",
+    "How likely a photo shows people of a group; no row means: certainly not, or nothing is known. For lists of the"
+    " likeliest photos, which the columns of v1_photos are too slow for.",
+    (
+        Column("name", "text", f"The group: {', '.join(_PHOTO_GROUPS)}."),
+        Column("at_least", "integer", "How many different faces of the group are meant, from 1."),
+        Column("probability", "real", "How likely at least so many are of the group."),
+        Column("photo_id", "integer", "The photo."),
+    ),
+    "SELECT g.name, g.at_least, g.probability, g.photo_id FROM photo_groups g",
+)
+
 V1_EVENTS: Final = View(
     "v1_events",
     "What happened, in its order: a host remembers the last event_id it dealt with and asks for those behind it.",
@@ -211,7 +224,7 @@ V1_EVENTS: Final = View(
     "SELECT e.id, e.happened_at, e.kind, e.photo_id, e.face_id FROM events e",
 )
 
-VIEWS: Final = (V1_PHOTOS, V1_FACES, V1_TAGS, V1_EVENTS)
+VIEWS: Final = (V1_PHOTOS, V1_FACES, V1_TAGS, V1_GROUPS, V1_EVENTS)
 
 
 def statements() -> list[str]:
