@@ -216,6 +216,52 @@ def fold(net: AttributeNet) -> AttributeNet:
     return result
 
 
+class _Measure(nnx.Module):
+    """Stands in for a normalisation while its statistics are taken; adds what the folded form adds."""
+
+    def __init__(self, shift: Array) -> None:
+        self.shift = nnx.Param(shift)
+        self.mean = nnx.BatchStat(jnp.zeros_like(shift))
+        self.var = nnx.BatchStat(jnp.ones_like(shift))
+
+    def __call__(self, x: Array, train: bool) -> Array:
+        axes = tuple(range(x.ndim - 1))
+        self.mean[...], self.var[...] = x.mean(axes), x.var(axes)
+        return x + self.shift[...]
+
+
+def unfold(folded: AttributeNet, crops: Float[Array, "n s s 3"]) -> AttributeNet:
+    """Return the form for training of a network in the form for use: the same function on `crops`.
+
+    Folding forgets what the normalisations had seen; it is taken again from a few hundred typical crops. Kernels are
+    given unit length in each channel, as training began with: the rate of learning means the same again.
+    """
+    result = AttributeNet(folded.config, nnx.Rngs(0))
+    pairs = []
+    sources = dict(nnx.iter_graph(folded))
+    for path, node in list(nnx.iter_graph(result)):
+        source = sources.get(path)
+        if isinstance(node, Normed):
+            assert isinstance(source, Normed) and source.bias is not None
+            kernel = source.kernel[...]
+            length = jnp.maximum(jnp.sqrt((kernel**2).sum(tuple(range(kernel.ndim - 1)))), 1e-6)
+            node.kernel[...] = kernel
+            node.norm = cast(Any, _Measure(source.bias[...]))
+            pairs.append((node, source.bias[...], length))
+        elif isinstance(node, Linear):
+            assert isinstance(source, Linear)
+            node.kernel[...], node.bias[...] = source.kernel[...], source.bias[...]
+    result(crops)
+    for node, shift, length in pairs:
+        seen, norm = cast(Any, node.norm), Norm(len(shift))
+        node.kernel[...] = node.kernel[...] / length
+        norm.mean[...], norm.var[...] = seen.mean[...] / length, seen.var[...] / length**2
+        norm.scale[...] = length * jnp.sqrt(norm.var[...] + Norm.EPSILON)
+        norm.bias[...] = shift + seen.mean[...]
+        node.norm = norm
+    return result
+
+
 def flat(net: nnx.Module, kind: Any = nnx.Param) -> dict[str, np.ndarray]:
     """Return the network's variables of one kind by their dotted names."""
     state = nnx.state(net, kind)

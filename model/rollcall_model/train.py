@@ -26,7 +26,7 @@ from flax import nnx
 from jax import shard_map
 from jax.sharding import PartitionSpec as P
 
-from rollcall_model import attributes, augment, checkpoint, data, evaluate, losses, runtime
+from rollcall_model import attributes, augment, checkpoint, data, evaluate, losses, recipes, runtime
 from rollcall_model.attributes import AttributeConfig, AttributeNet
 
 VERSION = "attributes-1"
@@ -153,6 +153,45 @@ def batches(
                 np.stack([ages[rows], ages[rows[second]]], 1),
                 np.stack([female[rows], female[rows[second]]], 1),
                 mixed,
+                share,
+                told_age,
+                told_female,
+            )
+
+
+def recipe_batches(
+    faces: data.Faces,
+    config: TrainConfig,
+    size: int,
+    start: int,
+    book: recipes.Recipes,
+    told: tuple[np.ndarray, np.ndarray] | None = None,
+) -> Iterator[Batch]:
+    """Yield batches of recipes, each with the teacher's word on that very picture; otherwise as `batches`."""
+    ages, female = faces.ages.astype(np.int32), faces.female.astype(np.float32)
+
+    def one(number: int, seed: np.random.SeedSequence) -> np.ndarray:
+        rng = np.random.default_rng(seed)
+        face = recipes.picture(
+            faces.crops, book.rows[number], book.mirrored[number], book.kind[number], book.share[number]
+        )
+        return augment.augment(face, size, data.CROP / size, rng)
+
+    with ThreadPoolExecutor(max(runtime.processors() // 2, 1)) as threads:
+        for step in range(start, config.steps):
+            seeds = np.random.SeedSequence([config.seed, step]).spawn(config.batch + 1)
+            drawn = np.random.default_rng(seeds[-1]).integers(0, len(book.share), config.batch)
+            first, second = book.rows[drawn].T
+            share = book.share[drawn]
+            told_age, told_female = np.zeros((len(drawn), losses.AGES), np.float32), np.zeros(len(drawn), np.float32)
+            if told is not None:
+                told_age = share[:, None] * told[0][first] + (1 - share[:, None]) * told[0][second]
+                told_female = share * told[1][first] + (1 - share) * told[1][second]
+            yield Batch(
+                np.stack(list(threads.map(one, drawn, seeds[:-1]))),
+                np.stack([ages[first], ages[second]], 1),
+                np.stack([female[first], female[second]], 1),
+                book.teacher[drawn],
                 share,
                 told_age,
                 told_female,
@@ -313,7 +352,9 @@ def train(
     folder: Path | None = None,
     *,
     first_state: Path | None = None,
+    first_weights: Path | None = None,
     teachers: Sequence[Path] = (),
+    book: recipes.Recipes | None = None,
 ) -> None:
     """Train; write RUN/state.safetensors, RUN/best.safetensors and a line to RUN/log.jsonl every `every` steps."""
     out.mkdir(parents=True, exist_ok=True)
@@ -330,11 +371,23 @@ def train(
             params=earlier.ema, stats=earlier.stats, ema=jax.tree.map(jnp.copy, earlier.ema)
         )
         click.echo(f"begins with the weights of {first_state}")
+    elif first_weights is not None:
+        folded, _ = attributes.load_net(first_weights)
+        some = np.random.default_rng(config.seed).choice(faces.where(split="train"), 512)
+        crops = evaluate.central(faces, np.sort(some), net_config.size).astype(np.float32)
+        params, stats = nnx.split(attributes.unfold(folded, jnp.asarray(crops)), nnx.Param, nnx.BatchStat)[1:]  # type: ignore[misc]
+        trainer.state = trainer.state._replace(params=params, stats=stats, ema=jax.tree.map(jnp.copy, params))
+        click.echo(f"begins with the weights of {first_weights}")
     told = told_by(teachers, faces) if teachers else None
     first = int(trainer.state.step)
     facts = {"version": VERSION, "training": config._asdict()}
     began, sums, seen = time.perf_counter(), dict[str, float](), 0
-    for number, batch in enumerate(ahead(batches(faces, config, net_config.size, first, told)), first + 1):
+    source = (
+        batches(faces, config, net_config.size, first, told)
+        if book is None
+        else recipe_batches(faces, config, net_config.size, first, book, told)
+    )
+    for number, batch in enumerate(ahead(source), first + 1):
         trainer.state, parts = trainer.step(trainer.state, batch)
         if number % 10 == 0:
             for name, value in parts.items():
@@ -392,6 +445,18 @@ def train(
     multiple=True,
     help="Weights of an earlier run whose word is half of each target; may be repeated.",
 )
+@click.option(
+    "--begin",
+    "first_weights",
+    type=click.Path(path_type=Path, exists=True),
+    help="Weights in the form for use to begin with, as committed.",
+)
+@click.option(
+    "--recipes",
+    "book",
+    type=click.Path(path_type=Path, exists=True),
+    help="What rollcall_model.recipes wrote; all pictures are taken from it.",
+)
 @click.option("--every", default=500, show_default=True, help="Steps between checkpoints.")
 @click.option(
     "--set", "pairs", multiple=True, metavar="NAME=VALUE", help="Any other field of TrainConfig or AttributeConfig."
@@ -407,7 +472,9 @@ def main(
     every: int,
     pairs: tuple[str, ...],
     first_state: Path | None,
+    first_weights: Path | None,
     teachers: tuple[Path, ...],
+    book: Path | None,
 ) -> None:
     """Train the attribute network on labelled faces and a teacher's embeddings."""
     runtime.configure(out / "compiled")
@@ -436,7 +503,19 @@ def main(
             lambda done, total: click.echo(f"  {done:,} of {total:,}"),
         )
     faces = data.load(crops, folder / "teacher-dlib.npz")
-    train(faces, out, net_config, config, every, resume=True, folder=folder, first_state=first_state, teachers=teachers)
+    train(
+        faces,
+        out,
+        net_config,
+        config,
+        every,
+        resume=True,
+        folder=folder,
+        first_state=first_state,
+        first_weights=first_weights,
+        teachers=teachers,
+        book=None if book is None else recipes.load(book),
+    )
 
 
 if __name__ == "__main__":
