@@ -159,8 +159,8 @@ class AttributeNet(nnx.Module):
         self.gender = Linear(config.features, 1, rngs)
         self.identity = Linear(config.features, EMBEDDING, rngs)
 
-    def __call__(self, x: Float[Array, "n s s 3"], train: bool = False) -> Outputs:
-        """Return the outputs for crops of RGB values 0..255."""
+    def features(self, x: Float[Array, "n s s 3"], train: bool = False) -> Float[Array, "n f"]:
+        """Return what the heads read, for crops of RGB values 0..255."""
         x = (x - 127.5) * (1 / 64)
         x = self.stem(layers.patchify(x, self.config.patch), train)
         for number, blocks in enumerate(self.stages):
@@ -169,7 +169,12 @@ class AttributeNet(nnx.Module):
             for block in blocks:
                 x = block(x, train)
         x = layers.hard_swish(self.join(x, train))
-        x = self.pool(x, train)
+        pooled: Array = self.pool(x, train)
+        return pooled
+
+    def __call__(self, x: Float[Array, "n s s 3"], train: bool = False) -> Outputs:
+        """Return the outputs for crops of RGB values 0..255."""
+        x = self.features(x, train)
         raw = self.identity(x)
         return Outputs(
             self.age(x), self.gender(x)[:, 0], raw * jax.lax.rsqrt((raw * raw).sum(-1, keepdims=True) + 1e-12)

@@ -32,7 +32,7 @@ class Recipes(NamedTuple):
     mirrored: Bool[np.ndarray, "n 2"]
     kind: UInt8[np.ndarray, " n"]
     share: Float32[np.ndarray, " n"]  # of face 0; where halves meet, what is above or left of the seam
-    teacher: Float32[np.ndarray, "n 128"]  # unit length, taken from the middle of all
+    teacher: Float32[np.ndarray, "n 128"]  # unit length, see data.COMMON
 
 
 def draw(faces: data.Faces, weight: np.ndarray, labelled: float, count: int, seed: int) -> Recipes:
@@ -79,14 +79,13 @@ def picture(
 
 
 def load(path: Path) -> Recipes:
-    """Return what `main` wrote, the teacher's words centred."""
+    """Return what `main` wrote, the recipes that the teacher was asked about."""
     with np.load(path) as archive:
         teacher = archive["teacher"].astype(np.float32)
         asked = np.flatnonzero(np.abs(teacher).sum(1) > 0)
         teacher = teacher[asked]
         teacher /= np.linalg.norm(teacher, axis=1, keepdims=True)
-        # See data.load: what all faces have in common says nothing.
-        teacher -= teacher.mean(0)
+        teacher -= data.COMMON * teacher.mean(0)
         teacher /= np.linalg.norm(teacher, axis=1, keepdims=True)
         rows, mirrored, kind, share = (archive[name][asked] for name in ("rows", "mirrored", "kind", "share"))
         return Recipes(rows, mirrored, kind, share, teacher)

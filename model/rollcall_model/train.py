@@ -318,6 +318,25 @@ class Trainer:
         return net
 
 
+def refit_identity(net: AttributeNet, source: Iterator[Batch], count: int = 40, ridge: float = 1e-2) -> None:
+    """Fit the identity head to the teacher's words by least squares, the trunk as it is.
+
+    A trunk that learnt from another form of the teacher's words begins where its features can be at best.
+    """
+    seen, wanted = [], []
+    features = jax.jit(net.features)
+    for _, batch in zip(range(count), source, strict=False):
+        seen.append(np.asarray(features(batch.crops.astype(np.float32))))
+        wanted.append(batch.teacher)
+    x, y = np.concatenate(seen).astype(np.float64), np.concatenate(wanted).astype(np.float64)
+    middle, target = x.mean(0), y.mean(0)
+    x, y = x - middle, y - target
+    product = x.T @ x
+    kernel = np.linalg.solve(product + ridge * np.trace(product) / len(product) * np.eye(len(product)), x.T @ y)
+    net.identity.kernel[...] = jnp.asarray(kernel, jnp.float32)
+    net.identity.bias[...] = jnp.asarray(target - middle @ kernel, jnp.float32)
+
+
 def save_state(path: Path, state: State, facts: dict[str, Any]) -> None:
     """Write all that a resumed training needs."""
     leaves = {f"{i:05d}": np.asarray(leaf) for i, leaf in enumerate(jax.tree.leaves(state))}
@@ -375,7 +394,10 @@ def train(
         folded, _ = attributes.load_net(first_weights)
         some = np.random.default_rng(config.seed).choice(faces.where(split="train"), 512)
         crops = evaluate.central(faces, np.sort(some), net_config.size).astype(np.float32)
-        params, stats = nnx.split(attributes.unfold(folded, jnp.asarray(crops)), nnx.Param, nnx.BatchStat)[1:]  # type: ignore[misc]
+        net = attributes.unfold(folded, jnp.asarray(crops))
+        if book is not None:
+            refit_identity(net, recipe_batches(faces, config, net_config.size, 0, book))
+        params, stats = nnx.split(net, nnx.Param, nnx.BatchStat)[1:]  # type: ignore[misc]
         trainer.state = trainer.state._replace(params=params, stats=stats, ema=jax.tree.map(jnp.copy, params))
         click.echo(f"begins with the weights of {first_weights}")
     told = told_by(teachers, faces) if teachers else None
