@@ -136,9 +136,7 @@ class Faces(NamedTuple):
     crops: UInt8[np.ndarray, "n s s 3"]  # memory-mapped
     detected: Bool[np.ndarray, " n"]
     samples: list[Sample]
-    teacher: Float32[
-        np.ndarray, "n 2 128"
-    ]  # unit length (see COMMON), of picture and mirror image; 0: unknown
+    teacher: Float32[np.ndarray, "n 2 128"]  # unit length (see COMMON), of picture and mirror image; 0: unknown
 
     @property
     def ages(self) -> Int16[np.ndarray, "n 2"]:
