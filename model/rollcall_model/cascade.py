@@ -7,9 +7,11 @@ implementation, which counts the last pixel of a box in; results are in the fram
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import cv2
@@ -69,7 +71,7 @@ class Detector:
         mesh = runtime.mesh()
         self._devices = mesh.size
         self._pages = (1 if layers.on_cpu() else 64) * mesh.size
-        sharding = NamedSharding(mesh, P("batch"))
+        self._sharding = NamedSharding(mesh, P("batch"))
 
         def compiled(net: nnx.Module, portion: int, form: Callable[..., Any]) -> Callable[..., Any]:
             graph, state = nnx.split(net)
@@ -84,7 +86,7 @@ class Detector:
                 return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), answers)
 
             spread = shard_map(forward, mesh=mesh, in_specs=P("batch"), out_specs=P("batch"), check_vma=False)
-            return jax.jit(spread, in_shardings=sharding)
+            return jax.jit(spread, in_shardings=self._sharding)
 
         streamed = partial(mtcnn.PNet.streamed, rows=STEP) if layers.on_cpu() else mtcnn.PNet.__call__
         self._pnet = compiled(mtcnn.load(mtcnn.PNet), 1, streamed)
@@ -140,9 +142,7 @@ class Detector:
         if not levels:
             return _no_candidates()
         pieces, rows = pyramid.pack(levels, PAGE[1])
-        pages = self._draw(sums, levels, pieces, rows)
-        # All calls are sent off before the first answer is waited for.
-        answers = [self._pnet(pages[start : start + self._pages]) for start in range(0, len(pages), self._pages)]
+        answers = self._draw(sums, levels, pieces, rows)
         found, numbers = self._windows(answers, pieces, levels)
         survivors = []
         for mine in _runs(found.image):
@@ -160,23 +160,31 @@ class Detector:
         levels: Sequence[pyramid.Level],
         pieces: Sequence[pyramid.Piece],
         rows: int,
-    ) -> Float32[np.ndarray, "p h w 3"]:
-        """Return the pages with every piece in its place, as many as a whole number of calls takes."""
+    ) -> list[Any]:
+        """Draw the strip and return P-Net's answers to its pages, in calls; they are not waited for.
+
+        The first pages are looked at while the next ones are drawn.
+        """
         advance = PAGE[0] - pyramid.SHARED
         count = -(-(rows - pyramid.SHARED) // (advance * self._pages)) * self._pages
         if len(self._strip) < count * advance + pyramid.SHARED:
             # What is left on it from before does not matter: no window that touches it is looked at.
             self._strip = np.zeros((count * advance + pyramid.SHARED, PAGE[1], 3), np.float32)
         by_level: dict[int, list[pyramid.Piece]] = {}
-        for piece in pieces:
+        for piece in sorted(pieces, key=lambda piece: piece.top):
             by_level.setdefault(piece.level, []).append(piece)
-        list(
-            self._threads.map(
-                lambda number: pyramid.draw(sums[levels[number].image], levels[number], by_level[number], self._strip),
-                by_level,
-            )
+        drawn = deque(
+            (parts[0].top, self._threads.submit(pyramid.draw, sums[levels[n].image], levels[n], parts, self._strip))
+            for n, parts in by_level.items()
         )
-        return pyramid.pages(self._strip, count, PAGE[0])
+        pages = pyramid.pages(self._strip, count, PAGE[0])
+        answers = []
+        for start in range(0, count, self._pages):
+            end = start + self._pages
+            while drawn and drawn[0][0] < end * advance + pyramid.SHARED:
+                drawn.popleft()[1].result()
+            answers.append(self._pnet(jax.device_put(pages[start:end], self._sharding)))
+        return answers
 
     def _windows(
         self, answers: Sequence[Any], pieces: Sequence[pyramid.Piece], levels: Sequence[pyramid.Level]
@@ -209,10 +217,10 @@ class Detector:
 
     def _refine(self, sums: Sequence[Int32[np.ndarray, "h1 w1 3"]], some: Candidates) -> Candidates:
         """Run R-Net over crops; return squared candidates."""
-        some, crops = self._crops(sums, some, 24)
-        if not len(crops):
+        some, answers = self._run(self._rnet, sums, some, 24, RNET_BUCKETS)
+        if not answers:
             return _no_candidates()
-        probability, offsets = self._run(self._rnet, crops, RNET_BUCKETS)
+        probability, offsets = answers
         some = some._replace(scores=probability, offsets=offsets)
         some = _taken(some, np.flatnonzero(probability > self.config.thresholds[1]))
         some = _suppressed(some, partial(bx.nms, threshold=0.7))
@@ -220,10 +228,10 @@ class Detector:
 
     def _finish(self, sums: Sequence[Int32[np.ndarray, "h1 w1 3"]], some: Candidates) -> list[Detections]:
         """Run O-Net over crops; return the faces of each image."""
-        some, crops = self._crops(sums, some, 48)
-        if not len(crops):
+        some, answers = self._run(self._onet, sums, some, 48, ONET_BUCKETS)
+        if not answers:
             return [no_detections() for _ in sums]
-        probability, offsets, points = self._run(self._onet, crops, ONET_BUCKETS)
+        probability, offsets, points = answers
         low = some.boxes[:, None, :2]
         size = some.boxes[:, None, 2:] - low + 1
         landmarks = np.stack([points[:, :5], points[:, 5:]], axis=2) * size + low - 1
@@ -239,46 +247,58 @@ class Detector:
             )
         return result
 
-    def _crops(
-        self, sums: Sequence[Int32[np.ndarray, "h1 w1 3"]], some: Candidates, side: int
-    ) -> tuple[Candidates, Float32[np.ndarray, "n s s 3"]]:
-        """Cut out and resize the candidates, image by image; those that lie wholly outside are dropped."""
+    def _run(
+        self,
+        run: Callable[..., Any],
+        sums: Sequence[Int32[np.ndarray, "h1 w1 3"]],
+        some: Candidates,
+        side: int,
+        buckets: tuple[int, int],
+    ) -> tuple[Candidates, tuple[Float32[np.ndarray, n * d], ...]]:
+        """Cut out the candidates, resized, and run a network over them in buckets of fixed size.
+
+        Those that lie wholly outside their images are dropped; if none are left there are no answers. The
+        first buckets are looked at while the crops of the next ones are cut out.
+        """
         whole = np.trunc(some.boxes).astype(np.int64)
         limits = np.array([(s.shape[1] - 1, s.shape[0] - 1) for s in sums], np.int64).reshape(-1, 2)[some.image]
         low = np.maximum(whole[:, :2], 1) - 1
         high = np.minimum(whole[:, 2:], limits)
         inside = np.flatnonzero((high > low).all(axis=1))
         some, low, high = _taken(some, inside), low[inside], high[inside]
+        starts = _buckets(len(inside), *(bucket * self._devices for bucket in buckets))
+        # What the last bucket is filled up with is ignored.
+        pixels = np.zeros((starts[-1], side, side, 3), np.float32)
         # Candidates come image by image; a share of one image's is enough work for one thread.
-        edges = np.flatnonzero(np.diff(some.image)) + 1
-        parts = [
-            part
-            for run in np.split(np.arange(len(inside)), edges)
-            for part in np.array_split(run, max(-(-len(run) // 64), 1))
-        ]
-        crops = self._threads.map(
-            lambda part: pooling.crops(sums[some.image[part[0]]], low[part], high[part], side),
-            (part for part in parts if len(part)),
+        cut = deque(
+            (
+                part[-1],
+                self._threads.submit(
+                    pooling.crops, sums[some.image[part[0]]], low[part], high[part], pixels[part[0] : part[-1] + 1]
+                ),
+            )
+            for mine in _runs(some.image)
+            for part in np.array_split(mine, -(-len(mine) // 64))
         )
-        return some, np.concatenate([np.zeros((0, side, side, 3), np.float32), *crops])
+        answers = []
+        for start, end in pairwise(starts):
+            while cut and cut[0][0] < end:
+                cut.popleft()[1].result()
+            if cut:  # may lie on both sides of the border
+                cut[0][1].result()
+            answers.append(run(jax.device_put(pixels[start:end], self._sharding)))
+        return some, tuple(
+            np.concatenate([np.asarray(part) for part in parts])[: len(inside)] for parts in zip(*answers, strict=True)
+        )
 
-    def _run(
-        self, run: Callable[..., Any], crops: Float32[np.ndarray, "n s s 3"], buckets: tuple[int, int]
-    ) -> tuple[Float32[np.ndarray, n * d], ...]:
-        """Run a network over crops in buckets of fixed size, the last one filled up."""
-        small, large = (bucket * self._devices for bucket in buckets)
-        answers, start = [], 0
-        while start < len(crops):
-            # A large bucket costs less than the small ones it takes the place of, from half full on.
-            size = large if len(crops) - start > large // 2 else small
-            part = crops[start : start + size]
-            if len(part) < size:
-                part = np.concatenate([part, np.zeros((size - len(part), *part.shape[1:]), np.float32)])
-            answers.append(run(part))
-            start += size
-        return tuple(
-            np.concatenate([np.asarray(answer[i]) for answer in answers])[: len(crops)] for i in range(len(answers[0]))
-        )
+
+def _buckets(count: int, small: int, large: int) -> list[int]:
+    """Return where the buckets for `count` crops begin, and where the last one ends."""
+    result = [0]
+    while result[-1] < count:
+        # A large bucket costs less than the small ones it takes the place of, from half full on.
+        result.append(result[-1] + (large if count - result[-1] > large // 2 else small))
+    return result
 
 
 def _no_candidates() -> Candidates:

@@ -52,12 +52,16 @@ def resize(sums: Int32[np.ndarray, "h1 w1 3"], height: int, width: int, out: Flo
 
 
 def crops(
-    sums: Int32[np.ndarray, "h1 w1 3"], low: Int[np.ndarray, "n 2"], high: Int[np.ndarray, "n 2"], side: int
-) -> Float32[np.ndarray, "n s s 3"]:
-    """Return rectangles of an image averaged to squares of `side` pixels, 0..255.
+    sums: Int32[np.ndarray, "h1 w1 3"],
+    low: Int[np.ndarray, "n 2"],
+    high: Int[np.ndarray, "n 2"],
+    out: Float32[np.ndarray, "n s s 3"],
+) -> None:
+    """Average rectangles of an image to squares, 0..255.
 
     `low` and `high` are x, y of each rectangle's top left pixel and of the pixel past its bottom right one.
     """
+    side = out.shape[1]
     index = np.arange(side)
     size = (high - low)[:, :, None]
     start = low[:, :, None] + index * size // side
@@ -71,6 +75,6 @@ def crops(
     total -= flat.take(top + right, axis=0)
     total -= flat.take(bottom + left, axis=0)
     total += flat.take(top + left, axis=0)
-    extent = end - start
-    area = (extent[:, 1, :, None] * extent[:, 0, None, :]).astype(np.float32)
-    return total.astype(np.float32) / area[..., None]
+    share = 1 / (end - start).astype(np.float32)
+    share = share[:, 1, :, None] * share[:, 0, None, :]
+    np.multiply(total, share[..., None], out=out, dtype=np.float32, casting="unsafe")
