@@ -22,6 +22,7 @@ COMMANDS = {
     "correct": ("corrections", "correct_command", "Say what is right: age, gender, not a face, a tag."),
     "corrections": ("corrections", "corrections_group", "The log of corrections: list, undo, export, import."),
     "forget": ("forget", "forget_command", "Remove faces, photos, folders or estimates for good."),
+    "adapt": ("adapt", "adapt_command", "Learn from corrections: kept only if it helps, and undone."),
     "tag": ("tag", "tag_command", "Make the automatic tags anew after settings changed."),
     "serve": ("serve", "serve_command", "Look, search and correct in a browser; the HTTP API."),
     "export-model": ("export", "export_command", "Write the attribute network as ONNX."),

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from rollcall import privacy
+from rollcall.adaptation import Adaptation, Head
 from rollcall.errors import ModelError
 from rollcall.matching import overlap
 from rollcall.records import Box, Face, Picture
@@ -236,6 +237,22 @@ class _Said:
         self.age: NDArray[np.float32] | None = None
         self.p_female: float | None = None
         self.embedding: NDArray[np.float32] | None = None
+
+
+def fit_adaptation(examples: Mapping[str, NDArray[Any]]) -> tuple[dict[str, Any], dict[str, Any], Adaptation]:
+    """Return how corrections of the ages and of the gender did on faces held out, and those that help.
+
+    `examples` are the arrays of `rollcall_model.adapt.Examples` by their names.
+    """
+    from rollcall_model import adapt
+
+    heads, reports = [], []
+    for one in adapt.adapt(adapt.Examples(**examples)):
+        fitted = one.fitted
+        heads.append(None if fitted is None else Head(fitted.temperature, fitted.tilt, fitted.looks))
+        names = ("faces", "loss_before", "loss_after", "error_before", "error_after")
+        reports.append({**{name: getattr(one, name) for name in names}, "helps": fitted is not None})
+    return reports[0], reports[1], Adaptation(*heads)
 
 
 def export_model(file: Path) -> float:

@@ -9,7 +9,8 @@ from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import text
 
-from rollcall import events, forget, query, review, settings
+from rollcall import adapt, events, forget, query, review, settings
+from rollcall.adapt import AdaptReport
 from rollcall.corrections import Correction
 from rollcall.errors import RollcallError
 from rollcall.faces import Analyzer
@@ -19,8 +20,9 @@ from rollcall.query import details, similar
 from rollcall.query.details import FaceDetails, PhotoDetails
 from rollcall.records import RunSummary
 from rollcall.review import Question
-from rollcall.store import carrying, photos, tags, undoing
+from rollcall.store import adaptations, carrying, photos, tags, undoing
 from rollcall.store import corrections as log
+from rollcall.store.adaptations import Learnt
 from rollcall.store.carrying import Imported
 from rollcall.store.corrections import Done, Entry
 from rollcall.store.database import Database, open_database
@@ -296,6 +298,24 @@ class Plugin:
             return forget.forget(self.database, self.settings, wanted, dry_run=True)
         with self._indexing:
             return forget.forget(self.database, self.settings, wanted, wait=wait, listener=self.listener)
+
+    # ---- Learning
+
+    def adapt(self, *, keep: bool = True) -> AdaptReport:
+        """Learn a small correction of the estimates from what was said; it is kept, and applied, only if it helps.
+
+        With `keep` False nothing is written. The networks themselves never change.
+        """
+        return adapt.learn(self.database, self.settings, self._analyzer.model_version, keep=keep)
+
+    def undo_adaptation(self) -> int | None:
+        """Take back the newest correction of the estimates that is in use; return its number, None if none is."""
+        return adapt.undo(self.database, self.settings)
+
+    def adaptations(self) -> list[Learnt]:
+        """Return every correction of the estimates that was kept, the newest first."""
+        with self.database.read() as session:
+            return adaptations.all_of_them(session)
 
     # ---- Tags
 

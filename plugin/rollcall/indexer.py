@@ -20,12 +20,13 @@ from typing import Final, NamedTuple, Protocol
 from sqlalchemy.orm import Session
 
 from rollcall import decode, discovery, events, looks, matching, names, privacy
+from rollcall.adaptation import Adaptation
 from rollcall.errors import LibraryError, ModelError, PictureError
 from rollcall.opting_out import OptingOut, ignoring
 from rollcall.profile import Profile
 from rollcall.records import Analysis, Box, Face, FileFacts, Picture, RunSummary
 from rollcall.settings import Settings
-from rollcall.store import corrections, finding, forgotten, journal, kept, photos, results
+from rollcall.store import adaptations, corrections, finding, forgotten, journal, kept, photos, results
 from rollcall.store.database import Database
 from rollcall.store.photos import PendingPhoto, Place, Seen
 from rollcall.store.tables import FaceRow
@@ -399,6 +400,9 @@ class Indexer:
         version = self.analyzer.model_version
         stored = []
         with self.profile("write"), self.database.write() as session:
+            learnt = adaptations.current(session, version)
+            if learnt is not None:
+                found = [tuple(map(learnt.applied, faces)) for faces in found]
             for one, picture, faces in zip(batch, pictures, found, strict=True):
                 analysis = Analysis(
                     picture.width,
@@ -445,8 +449,9 @@ class Indexer:
         drawn = results.undescribed(session, photo_id, analysis.model_version)
         if drawn:
             boxes = [Box(face.x, face.y, face.width, face.height) for face in drawn]
+            learnt = adaptations.current(session, analysis.model_version) or Adaptation()
             for row, face in zip(drawn, self.analyzer.describe(picture, boxes), strict=True):
-                results.describe(session, row, face, analysis.model_version)
+                results.describe(session, row, learnt.applied(face), analysis.model_version)
         if drawn or said.photo_ids:
             corrections.settle(session, photo_id, tag_settings)
         return photo_id, len(faces)
@@ -491,10 +496,11 @@ class Indexer:
                 if near is not None and matching.overlap(near.box, boxes[face_id]) >= matching.SAME_PLACE:
                     found[face_id] = near
         with self.database.write() as session:
+            learnt = adaptations.current(session, version) or Adaptation()
             for face_id, face in found.items():
                 row = session.get(FaceRow, face_id)
                 if row is not None:
-                    results.describe(session, row, face, version)
+                    results.describe(session, row, learnt.applied(face), version)
             corrections.settle(session, photo_id, self.settings.tags)
 
     def _tell_of_kept(self, summary: RunSummary) -> None:

@@ -63,6 +63,9 @@ class Face:
     p_female: float | None = None
     embedding: NDArray[np.float32] | None = None  # (128,), unit length
     detected: bool = True
+    # What the network said, where an adaptation to the person's corrections changed the two above.
+    network_age_distribution: NDArray[np.float32] | None = None
+    network_p_female: float | None = None
 
     @property
     def age(self) -> float | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final, NamedTuple
 
@@ -208,19 +209,7 @@ def write_estimates(session: Session, face_id: int, face: Face, model_version: s
     session.execute(delete(Prediction).where(Prediction.face_id == face_id))
     session.execute(delete(Embedding).where(Embedding.face_id == face_id))
     if face.age_distribution is not None or face.p_female is not None:
-        age, span = face.age, face.age_interval
-        session.execute(
-            insert(Prediction).values(
-                face_id=face_id,
-                model_version=model_version,
-                age_distribution=None if face.age_distribution is None else pack(face.age_distribution),
-                age=age,
-                age_low=span[0] if span else None,
-                age_high=span[1] if span else None,
-                p_female=face.p_female,
-                **{f"p_{name}": face.p_group(name) for name in GROUPS},
-            )
-        )
+        session.execute(insert(Prediction).values(face_id=face_id, model_version=model_version, **estimates(face)))
     if face.embedding is not None:
         session.execute(
             insert(Embedding).values(
@@ -230,6 +219,24 @@ def write_estimates(session: Session, face_id: int, face: Face, model_version: s
                 vector=pack(face.embedding),
             )
         )
+
+
+def estimates(face: Face) -> dict[str, Any]:
+    """Return the columns of a face's prediction; all of them follow from what is stored of the distribution."""
+    stored = None if face.age_distribution is None else pack(face.age_distribution)
+    as_stored = replace(face, age_distribution=None if stored is None else unpack(stored))
+    span = as_stored.age_interval
+    network = face.network_age_distribution
+    return {
+        "age_distribution": stored,
+        "age": as_stored.age,
+        "age_low": span[0] if span else None,
+        "age_high": span[1] if span else None,
+        "p_female": face.p_female,
+        **{f"p_{name}": as_stored.p_group(name) for name in GROUPS},
+        "network_age_distribution": None if network is None else pack(network),
+        "network_p_female": face.network_p_female,
+    }
 
 
 def face_probabilities(session: Session, photo_id: int) -> list[FaceProbabilities]:
