@@ -21,8 +21,6 @@ from rollcall.corrections import Correction
 from rollcall.query import details
 from rollcall.query.details import FaceDetails, PhotoDetails
 from rollcall.settings import TagSettings
-from rollcall.store.photos import chunks
-from rollcall.store.tables import Correction as Line
 from rollcall.store.tables import TagRow
 
 #: So many suggested tags, the least certain ones, are weighed against each other at a time.
@@ -95,7 +93,6 @@ def questions(
     wanted: dict[int, list[str]] = {}
     for photo_id, name in rows:
         wanted.setdefault(photo_id, []).append(name)
-    asked = set(skip) | _answered(session, list(wanted))
     found: dict[int, Question] = {}
     total: dict[int, float] = {}
     for photo in details.photos(session, list(wanted)):
@@ -103,7 +100,7 @@ def questions(
             group = groups[name]
             chances = [face.groups[group] or 0.0 for face in photo.faces]
             for index, face in enumerate(photo.faces):
-                if face.face_id in asked or face.age_source != "model":
+                if face.face_id in skip or face.age_source != "model":
                     continue
                 bits = gain(chances[index], chances[:index] + chances[index + 1 :])
                 total[face.face_id] = total.get(face.face_id, 0.0) + bits
@@ -125,12 +122,3 @@ def left(session: Session, settings: TagSettings) -> int:
         )
         or 0
     )
-
-
-def _answered(session: Session, photo_ids: Sequence[int]) -> set[int]:
-    """Return the faces of some photos that a person has spoken of."""
-    result: set[int] = set()
-    for part in chunks(photo_ids):
-        found = session.scalars(select(Line.face_id).where(Line.photo_id.in_(part), Line.kind == "age"))
-        result |= {face_id for face_id in found if face_id is not None}
-    return result

@@ -11,7 +11,7 @@ from rollcall import corrections, review
 from rollcall.commands.common import Context, common, console, plural
 from rollcall.commands.corrections import opened
 from rollcall.corrections import Correction
-from rollcall.errors import CorrectionError, PictureError
+from rollcall.errors import PictureError
 from rollcall.host import Plugin
 from rollcall.review import Question
 
@@ -54,23 +54,39 @@ def _walk(plugin: Plugin, limit: int | None, crops: Path | None) -> None:
             _write_crop(question, crops)
         console.print(f"\n{_about(question)}", markup=False)
         console.print(f"Is this one of: {question.group}?  {_KEYS}", markup=False)
-        key = click.getchar().lower()
-        if key in ("q", "\x03", "\x04"):
+        key = _key(question)
+        if key == "q":
             break
-        if key == "u":
-            try:
-                plugin.undo()
-                answered = max(answered - 1, 0)
-            except CorrectionError as error:
-                console.print(str(error), style="yellow", markup=False)
-            continue
-        said = _said(question, key)
-        if said is None:
+        if key == "u" and answered:
+            plugin.undo()
+            answered -= 1
+        elif key == "u":
+            console.print("Nothing was answered yet; `rollcall corrections undo` undoes what was said before.")
+        elif key == "s":
             skipped.add(question.face.face_id)
-            continue
-        plugin.correct(said)
-        answered += 1
+        else:
+            said = _said(question, key)
+            assert said is not None
+            plugin.correct(said)
+            answered += 1
     console.print(f"\n{plural(answered, 'face')} reviewed")
+
+
+def _key(question: Question) -> str:
+    """Wait for a key that means something."""
+    while True:
+        try:
+            key = click.getchar().lower()
+        except EOFError:
+            return "q"
+        if key in ("q", "\x03", "\x04", ""):
+            return "q"
+        if key in ("u", "s") or _said(question, key) is not None:
+            return key
+        if key == "n":
+            console.print(f"Not one of {question.group} leaves two answers: say which, or [s]kip.", markup=False)
+        else:
+            console.print(_KEYS, markup=False)
 
 
 def _said(question: Question, key: str) -> Correction | None:
