@@ -1,0 +1,126 @@
+"""Who is answered, and with what."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+
+from blobs import draw
+
+
+def bare(served: object) -> httpx.Client:
+    """Return a client without the token."""
+    return httpx.Client(base_url=served.url, trust_env=False)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("path", ["/", "/api/status", "/pictures/photo/1/thumb.webp", "/static/app.js", "/nothing"])
+def test_without_the_token_nothing_is_answered(shared, path: str) -> None:
+    with bare(shared) as client:
+        assert client.get(path).status_code == 403
+        assert client.get(path, headers={"Authorization": "Bearer wrong"}).status_code == 403
+        assert client.get(path, params={"token": "wrong"}).status_code == 403
+
+
+def test_the_printed_address_gives_a_cookie_that_scripts_cannot_read_and_leaves_the_token_behind(shared) -> None:
+    with bare(shared) as client:
+        answer = client.get("/", params={"token": shared.token, "q": "kids"})
+        assert (answer.status_code, answer.headers["location"]) == (303, "/?q=kids")
+        cookie = answer.headers["set-cookie"].lower()
+        assert "httponly" in cookie and "samesite=strict" in cookie
+        assert client.get("/").status_code == 200
+
+
+@pytest.mark.parametrize("host", ["photos.example", "127.0.0.1", "127.0.0.1:1", "localhost.example:{port}", ""])
+def test_other_names_of_this_machine_are_not_answered(shared, host: str) -> None:
+    answer = shared.client.get("/api/status", headers={"Host": host.format(port=shared.port)})
+    assert answer.status_code == 403
+
+
+def test_other_pages_are_not_answered(shared) -> None:
+    for origin in ("http://photos.example", f"http://127.0.0.1:{shared.port + 1}", "null"):
+        assert shared.client.get("/api/status", headers={"Origin": origin}).status_code == 403
+        assert shared.client.post("/api/undo", headers={"Origin": origin}).status_code == 403
+
+
+def test_changes_by_cookie_have_to_come_from_the_page_itself(shared) -> None:
+    with bare(shared) as client:
+        client.get("/", params={"token": shared.token})
+        assert client.post("/api/index").status_code == 403
+        assert client.post("/api/index", headers={"Origin": shared.url}).status_code == 200
+        assert client.post("/api/index", headers={"Sec-Fetch-Site": "cross-site"}).status_code == 403
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/static/../app.py",
+        "/static/%2e%2e/app.py",
+        "/static/..%2f..%2fsettings.py",
+        "/pictures/photo/..%2f..%2fetc%2fpasswd/thumb.webp",
+        "/pictures/photo/1/..%2fthumb.webp",
+        "/pictures/face/1%00.webp",
+        "/photo/../../etc/passwd",
+    ],
+)
+def test_no_path_leads_out(shared, path: str) -> None:
+    request = httpx.Request("GET", shared.url + path, headers=shared.client.headers)
+    answer = shared.client.send(request)
+    assert answer.status_code in (404, 422)
+    assert "root:" not in answer.text and "import" not in answer.text
+
+
+def test_a_link_in_the_library_that_leads_out_is_not_followed(serve: Callable, tmp_path: Path) -> None:
+    secret = draw(tmp_path / "elsewhere" / "secret.png", (5, 0))
+
+    def library(folder: Path) -> None:
+        draw(folder / "a.png", (50, 0))
+
+    shared = serve(library)
+    (shared.library / "a.png").unlink()
+    (shared.library / "a.png").symlink_to(secret)
+    answer = shared.client.get(f"/pictures/photo/{shared.photo('a.png')}/thumb.webp")
+    assert answer.status_code == 404
+    assert "leads out" in answer.json()["detail"]
+
+
+def test_every_answer_forbids_what_the_page_does_not_need(shared) -> None:
+    for path in ("/", "/api/status", "/pictures/photo/999/thumb.webp"):
+        headers = shared.client.get(path).headers
+        policy = headers["content-security-policy"]
+        assert "default-src 'none'" in policy and "script-src 'self'" in policy and "frame-ancestors 'none'" in policy
+        assert "unsafe" not in policy
+        assert headers["x-content-type-options"] == "nosniff"
+
+
+def test_only_the_embedded_page_may_be_framed_and_only_by_hosts_that_are_named(serve: Callable) -> None:
+    shared = serve(**{"serve.embed_from": "http://127.0.0.1:9000"})
+    assert "frame-ancestors http://127.0.0.1:9000" in shared.client.get("/embed").headers["content-security-policy"]
+    assert "frame-ancestors 'none'" in shared.client.get("/").headers["content-security-policy"]
+
+
+HOSTILE = (
+    "<script>alert(1)</script>.png",
+    "\"onerror='alert(1)'.png",
+    "evil\u202egnp.png",
+    "two\nlines.png",
+    "{{ 7 * 7 }}.png",
+)
+
+
+def test_hostile_names_are_shown_as_text(serve: Callable) -> None:
+    def library(folder: Path) -> None:
+        for number, name in enumerate(HOSTILE):
+            draw(folder / name.replace("/", "∕"), (5, 0), seed=number)
+
+    shared = serve(library)
+    text = shared.client.get("/").text
+    assert "<script>alert" not in text and "&lt;script&gt;alert(1)" in text
+    assert "\u202e" not in text and "\\u202e" in text
+    assert "49.png" not in text
+    for (photo_id,) in shared.rows("SELECT photo_id FROM v1_photos"):
+        shown = shared.client.get(f"/photo/{photo_id}").text
+        assert "<script>alert" not in shown and '"onerror' not in shown
+        assert "\u202e" not in shown
