@@ -79,6 +79,8 @@ def test_an_age_is_corrected_undone_and_done_again(page: Any, served: Any) -> No
     page.reload()
     page.keyboard.press("u")
     until(lambda: served.rows(ages, face)[0][1] == "model")
+    page.get_by_text("not reviewed").or_(page.get_by_role("heading", name="1 face")).first.wait_for()
+    page.wait_for_load_state("networkidle")
     page.keyboard.press("Shift+U")
     until(lambda: served.rows(ages, face) == [(44.0, "user")])
 
