@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rollcall_model import checkpoint, mtcnn
+from rollcall_model import checkpoint, layers, mtcnn
 
 
 def conv(x: np.ndarray, layer: Any) -> np.ndarray:
@@ -65,6 +65,7 @@ def reference_onet(net: mtcnn.ONet, x: np.ndarray) -> tuple[np.ndarray, ...]:
     return face(dense(x, net.score)), dense(x, net.offsets), dense(x, net.landmarks)
 
 
+@pytest.mark.parametrize("cpu", [True, False], ids=["on a CPU", "as on a GPU"])
 @pytest.mark.parametrize(
     ("kind", "reference", "shape"),
     [
@@ -76,8 +77,14 @@ def reference_onet(net: mtcnn.ONet, x: np.ndarray) -> tuple[np.ndarray, ...]:
     ],
 )
 def test_a_network_gives_what_the_reference_gives(
-    kind: type, reference: Callable[..., tuple[np.ndarray, ...]], shape: tuple[int, int]
+    kind: type,
+    reference: Callable[..., tuple[np.ndarray, ...]],
+    shape: tuple[int, int],
+    cpu: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    # The form for a GPU gives the same on a CPU.
+    monkeypatch.setattr(layers, "on_cpu", lambda: cpu)
     net = mtcnn.load(kind)
     images = np.random.default_rng(shape[1]).uniform(-1, 1, (2, *shape, 3)).astype(np.float32)
     ours = net(images)
