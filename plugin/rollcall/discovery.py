@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fnmatch
 import os
 import stat
@@ -95,8 +96,8 @@ def _walk(
                 if stat.S_ISREG(info.st_mode):
                     yield FileFacts(to_text(str(name)), info.st_size, info.st_mtime_ns)
         except OSError as error:
-            # A link to nothing, or a file that went between listing and looking, is simply not there.
-            if not isinstance(error, FileNotFoundError):
+            # A link to nothing or to itself, or a file that went between listing and looking, is simply not there.
+            if not isinstance(error, FileNotFoundError) and error.errno != errno.ELOOP:
                 on_unreadable(to_text(str(name)), error.strerror or str(error))
 
 

@@ -15,7 +15,7 @@ from rollcall.corrections import Correction
 from rollcall.errors import RollcallError
 from rollcall.faces import Analyzer
 from rollcall.forget import Forgotten
-from rollcall.indexer import Indexer
+from rollcall.indexer import Indexer, Leave
 from rollcall.query import details, similar
 from rollcall.query.details import FaceDetails, PhotoDetails
 from rollcall.records import RunSummary
@@ -440,9 +440,16 @@ class _Locked:
         self.plugin = plugin
         self.indexer = Indexer(plugin.database, plugin._analyzer, plugin.settings, plugin.listener)
 
-    def run(self, roots: Sequence[Path], *, force: bool = False, stop: threading.Event | None = None) -> RunSummary:
+    def run(
+        self,
+        roots: Sequence[Path],
+        *,
+        force: bool = False,
+        stop: threading.Event | None = None,
+        leave: Leave | None = None,
+    ) -> RunSummary:
         with self.plugin._indexing:
-            return self.indexer.run(roots, force=force, stop=stop)
+            return self.indexer.run(roots, force=force, stop=stop, leave=leave)
 
     def update(self, paths: Any, *, stop: threading.Event | None = None) -> RunSummary:
         with self.plugin._indexing:

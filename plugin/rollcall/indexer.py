@@ -11,7 +11,7 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path, PurePosixPath
@@ -31,6 +31,8 @@ from rollcall.store.database import Database
 from rollcall.store.photos import PendingPhoto, Place, Seen
 from rollcall.store.tables import FaceRow
 
+#: Says of a file, by its path and time of change in nanoseconds, whether to leave it as it is for now.
+Leave = Callable[[Path, int], bool]
 #: How many failures a summary names; the database has them all.
 NAMED_FAILURES: Final = 20
 
@@ -81,11 +83,19 @@ class Indexer:
         self.profile = profile or Profile()
         self._opting_out = OptingOut(database, settings)
 
-    def run(self, roots: Sequence[Path], *, force: bool = False, stop: threading.Event | None = None) -> RunSummary:
+    def run(
+        self,
+        roots: Sequence[Path],
+        *,
+        force: bool = False,
+        stop: threading.Event | None = None,
+        leave: Leave | None = None,
+    ) -> RunSummary:
         """Scan folders wholly and analyse what is new or changed; returns what was done.
 
         `force` analyses everything anew. When `stop` is set the run ends after the photos in flight; what is
-        left stays pending.
+        left stays pending. `leave` is asked of each file, by its path and time of change in nanoseconds, whether
+        to leave it as it is for now.
 
         Raises
         ------
@@ -103,7 +113,7 @@ class Indexer:
                     if place.prefix and place.folder.is_file():
                         self._look_at(place._replace(prefix=""), [place.folder], summary, stop, force)
                     else:
-                        self._scan(place, force, summary, stop)
+                        self._scan(place, force, summary, stop, leave)
                 self._work_off(places, summary, stop)
                 self._find_lost(started)
             except _Stopped:
@@ -145,46 +155,61 @@ class Indexer:
 
     def _places(self, roots: Sequence[Path], summary: RunSummary) -> list[Place]:
         result: list[Place] = []
-        problem: LibraryError | None = None
+        problems: list[LibraryError] = []
         for root in roots:
-            folder = Path(os.path.realpath(root))
-            with self.database.read() as session:
-                known = photos.place_of(session, folder)
-            over = self._opting_out.kept_away().folder_over(names.to_text(str(folder)))
-            if over is not None:
-                problem = LibraryError(
-                    root,
-                    f"the folder {names.from_text(over)} was forgotten; index that one by its name to have it again",
-                )
-                self._warn(str(problem), summary)
-                continue
-            if known is not None and folder.is_file():
-                result.append(known)
-                continue
-            if folder.is_file():
-                problem = LibraryError(root, "this is a file outside of all folders of the library; index its folder")
-                self._warn(str(problem), summary)
-                continue
-            if not discovery.is_available(folder):
-                what = "is empty or cannot be read" if folder.is_dir() else "is not there"
-                hint = (
-                    "nothing was marked as missing; plug the disk in or mount the share, and run again"
-                    if known
-                    else "check the path"
-                )
-                problem = LibraryError(root, f"the folder {what}; {hint}")
-                self._warn(str(problem), summary)
-                continue
-            with self.database.write() as session:
-                place = photos.add_root(session, folder)
-            if place not in result:
-                result.append(place)
-        if problem is not None and not result:
-            raise problem
+            try:
+                place = self._place(root)
+            except LibraryError as error:
+                problems.append(error)
+            else:
+                if place not in result:
+                    result.append(place)
+        if problems and not result:
+            raise problems[0]
+        for problem in problems:
+            self._warn(str(problem), summary)
         # A folder inside another of the same run would be looked at twice.
         return [one for one in result if not any(one != big and _holds(big, one) for big in result)]
 
-    def _scan(self, place: Place, force: bool, summary: RunSummary, stop: threading.Event | None) -> None:
+    def _place(self, root: Path) -> Place:
+        """Return where a folder, or a file in one that is known, lies in the library; a new folder becomes a root.
+
+        Raises
+        ------
+        LibraryError
+            If it is not there, is empty, or was forgotten.
+        """
+        folder = Path(os.path.realpath(root))
+        with self.database.read() as session:
+            known = photos.place_of(session, folder)
+        over = self._opting_out.kept_away().folder_over(names.to_text(str(folder)))
+        if over is not None:
+            raise LibraryError(
+                root, f"the folder {names.from_text(over)} was forgotten; index that one by its name to have it again"
+            )
+        if folder.is_file():
+            if known is None:
+                raise LibraryError(root, "this is a file outside of all folders of the library; index its folder")
+            return known
+        if not discovery.is_available(folder):
+            what = "is empty or cannot be read" if folder.is_dir() else "is not there"
+            hint = (
+                "nothing was marked as missing; plug the disk in or mount the share, and run again"
+                if known
+                else "check the path"
+            )
+            raise LibraryError(root, f"the folder {what}; {hint}")
+        with self.database.write() as session:
+            return photos.add_root(session, folder)
+
+    def _scan(
+        self,
+        place: Place,
+        force: bool,
+        summary: RunSummary,
+        stop: threading.Event | None,
+        leave: Leave | None = None,
+    ) -> None:
         """Compare a whole folder with the database; mark what is gone, and forget what opted out."""
         seen = Seen()
         unreadable: list[str] = []
@@ -213,6 +238,10 @@ class Indexer:
         files = self._opting_out.visible(place, found, self._opting_out.kept_away())
         while part := list(islice(files, photos.CHUNK)):
             _check(stop)
+            if leave is not None:
+                left = {one for one in part if leave(place.root / names.from_text(one.relative_path), one.mtime_ns)}
+                unreadable += [one.relative_path for one in left]
+                part = [one for one in part if one not in left]
             with self.profile("scan"), self.database.write() as session:
                 unchanged, waiting = photos.classify(session, place, part, version, force, seen)
                 _note_back(session, seen)
@@ -461,6 +490,7 @@ class Indexer:
         with self.database.write() as session:
             found = finding.find_lost(session, self.settings.tags, began)
             journal.prune(session)
+            photos.drop_left_roots(session)
         self.describe_undescribed(found.photo_ids)
 
     def describe_undescribed(self, photo_ids: Collection[int]) -> None:

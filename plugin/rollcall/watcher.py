@@ -7,7 +7,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Final, Protocol
@@ -43,6 +43,8 @@ _REMOTE: Final = (
 OVERFLOW: Final = 20_000
 #: A file that was closed after writing needs to hold still only this long.
 _CLOSED_SECONDS: Final = 0.15
+#: What is ready waits so long for what will be.
+_GATHER_SECONDS: Final = 0.3
 #: How often a root that went away is looked for.
 _RETURN_SECONDS: Final = 5.0
 
@@ -50,8 +52,15 @@ _RETURN_SECONDS: Final = 5.0
 class Updater(Protocol):
     """What the watcher needs of the indexer."""
 
-    def run(self, roots: Sequence[Path], *, force: bool = False, stop: threading.Event | None = None) -> RunSummary:
-        """Compare whole folders with the database."""
+    def run(
+        self,
+        roots: Sequence[Path],
+        *,
+        force: bool = False,
+        stop: threading.Event | None = None,
+        leave: Callable[[Path, int], bool] | None = None,
+    ) -> RunSummary:
+        """Compare whole folders with the database; files that `leave` says so of are left as they are."""
 
     def update(self, paths: Iterable[Path], *, stop: threading.Event | None = None) -> RunSummary:
         """Look at single files and folders."""
@@ -173,6 +182,9 @@ class Watcher:
             else:
                 due.append((path, hint))
         # Of a burst that is still going on, what is ready waits for the rest, but not for long.
+        waited = max((now - hint.since - hint.wait for _, hint in due), default=0.0)
+        if due and pause is not None and waited < _GATHER_SECONDS:
+            return [], min(pause, _GATHER_SECONDS - waited)
         with self._changed:
             for path, hint in due:
                 if self._hints.get(path) is hint:
@@ -185,7 +197,14 @@ class Watcher:
         self._survive(lambda: self.indexer.update(paths, stop=stop))
 
     def _reconcile(self, roots: Sequence[Path], stop: threading.Event) -> None:
-        self._survive(lambda: self.indexer.run(roots, stop=stop))
+        self._survive(lambda: self.indexer.run(roots, stop=stop, leave=self._is_fresh))
+
+    def _is_fresh(self, path: Path, mtime_ns: int) -> bool:
+        """Say whether a file that a scan comes across may still be being written; it is looked at once it settled."""
+        fresh = 0 <= time.time_ns() - mtime_ns < self.settings.watch.settle_seconds * 1e9
+        if fresh:
+            self.hint(path)
+        return fresh
 
     def _survive(self, work: Any) -> None:
         try:

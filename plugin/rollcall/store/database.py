@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 from sqlalchemy import Connection, Engine, create_engine, inspect, make_url, select, text
@@ -143,6 +145,12 @@ class Database:
             raise StoreError(
                 self.url, "another Rollcall is indexing into this database; wait for it, or stop it first"
             ) from error
+        except OSError as error:
+            raise StoreError(
+                self.url,
+                f"{lock.lock_file} cannot be written ({error.strerror}); it belongs to another user, or the"
+                " folder is read-only",
+            ) from error
         try:
             yield
         finally:
@@ -187,19 +195,12 @@ def open_database(text_or_path: str, *, read_only: bool = False, backups: int = 
     """
     url = to_url(text_or_path)
     shown = url.render_as_string()
-    file = None
-    options = {}
-    if url.get_backend_name() == "sqlite":
-        file = sqlite.file_of(url)
-        if file is None:
-            options["poolclass"] = StaticPool
-        elif read_only and not file.exists():
-            raise StoreError(shown, "there is no database yet; index a folder first with `rollcall index FOLDER`")
-        else:
-            try:
-                file.parent.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise StoreError(shown, f"its folder cannot be made ({error.strerror})") from error
+    file = sqlite.file_of(url) if url.get_backend_name() == "sqlite" else None
+    options: dict[str, Any] = {}
+    if file is not None:
+        options = _file_options(file, shown, read_only)
+    elif url.get_backend_name() == "sqlite":
+        options["poolclass"] = StaticPool
     try:
         engine = create_engine(url, **options)
     except ArgumentError as error:
@@ -218,6 +219,30 @@ def open_database(text_or_path: str, *, read_only: bool = False, backups: int = 
             if not read_only:
                 _bring_up_to_date(engine, file, backups)
     return Database(engine, read_only)
+
+
+def _file_options(file: Path, shown: str, read_only: bool) -> dict[str, Any]:
+    """Return how an SQLite file is to be opened, and say what is in the way."""
+    if read_only:
+        if not file.exists():
+            raise StoreError(shown, "there is no database yet; index a folder first with `rollcall index FOLDER`")
+        if sqlite.is_at_rest(file) and not _may_write(file.parent):
+            return {"creator": partial(sqlite.connect_at_rest, file)}
+        return {}
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(shown, f"its folder cannot be made ({error.strerror})") from error
+    for what in (file.parent, file):
+        if what.exists() and not _may_write(what):
+            raise StoreError(
+                shown, f"{what} may not be written; allow it, or choose another place with the option --database"
+            )
+    return {}
+
+
+def _may_write(path: Path) -> bool:
+    return os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
 
 
 def _state(engine: Engine) -> tuple[str | None, str | None]:

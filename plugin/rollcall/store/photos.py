@@ -112,6 +112,13 @@ def add_root(session: Session, folder: Path) -> Place:
     return Place(root.id, folder, "")
 
 
+def drop_left_roots(session: Session) -> None:
+    """Drop the roots that are gone and whose photos all moved elsewhere: a folder that got another name."""
+    for place in places(session):
+        if not place.root.exists() and session.scalar(under(place).limit(1)) is None:
+            session.execute(delete(Root).where(Root.id == place.root_id))
+
+
 def classify(
     session: Session,
     place: Place,

@@ -137,6 +137,16 @@ def scrub(connection: sqlite3.Connection, wait: float) -> bool:
         connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
 
 
+def is_at_rest(file: Path) -> bool:
+    """Say whether nobody has a database open, so that all of it is in its one file."""
+    return not any(file.with_name(f"{file.name}{suffix}").exists() for suffix in ("-wal", "-shm"))
+
+
+def connect_at_rest(file: Path) -> sqlite3.Connection:
+    """Open a database where nothing can be written, such as a read-only medium: without a journal beside it."""
+    return sqlite3.connect(f"{file.resolve().as_uri()}?immutable=1", uri=True, check_same_thread=False)
+
+
 def copies(file: Path) -> list[Path]:
     """Return the files beside a database that hold copies of parts of it: backups, and what came with them."""
     return sorted(file.parent.glob(f"{glob.escape(file.name)}.*.backup*"))
