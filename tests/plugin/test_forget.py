@@ -338,6 +338,18 @@ def test_undoing_after_forgetting_does_not_speak_of_what_is_gone(filled: Plugin)
     assert filled.undo().count == 2
 
 
+def test_an_old_copy_of_the_corrections_does_not_bring_back_what_was_forgotten(
+    filled: Plugin, library: Path, data: Path
+) -> None:
+    copy = filled.export_corrections()
+    filled.forget(f"face:{face(filled, 6)}", f"photo:{photo(filled, 'sub/b.png')}")
+    imported = filled.import_corrections(copy)
+    assert (imported.known, imported.waiting) == (1, 0)
+    filled.index([library], force=True)
+    assert ages(filled) == [30, 40]
+    assert traces(data, vector(5, 255)) == traces(data, vector(60, 255)) == {}
+
+
 def test_hosts_are_told(filled: Plugin, told: list[events.Event]) -> None:
     last = rows(filled, "SELECT MAX(event_id) FROM v1_events")[0][0]
     number, of_photo, whole = face(filled, 6), photo(filled, "a.png"), photo(filled, "c.png")

@@ -14,6 +14,7 @@ from rollcall import corrections
 from rollcall.corrections import Correction
 from rollcall.errors import CorrectionError
 from rollcall.settings import TagSettings
+from rollcall.store import forgotten
 from rollcall.store.corrections import faceless
 from rollcall.store.finding import find_lost
 from rollcall.store.photos import chunks
@@ -79,6 +80,10 @@ def import_(session: Session, lines: Iterable[Mapping[str, Any]], settings: TagS
     for part in chunks(rows):
         known |= set(session.scalars(select(Line.uid).where(Line.uid.in_([row["uid"] for row in part]))))
     new = list({row["uid"]: row for row in rows if row["uid"] not in known}.values())
+    unknown = len(new)
+    # What was forgotten is not brought back by an old copy of what was said of it.
+    refused = forgotten.Refused(session)
+    new = [row for row in new if not refused(row["content_hash"], row["box"])]
     for chunk in chunks(new):
         session.execute(insert(Line), list(chunk))
     touched = find_lost(session, settings).photo_ids
@@ -86,7 +91,7 @@ def import_(session: Session, lines: Iterable[Mapping[str, Any]], settings: TagS
     for part in chunks([row["uid"] for row in new]):
         lost = or_(Line.photo_id.is_(None), faceless())
         left += session.scalar(select(func.count()).select_from(Line).where(Line.uid.in_(part), lost)) or 0
-    return Imported(len(new), len(rows) - len(new), left, frozenset(touched))
+    return Imported(len(new), len(rows) - unknown, left, frozenset(touched))
 
 
 def _text(data: bytes | None) -> str | None:

@@ -62,6 +62,29 @@ def allowed(session: Session, photo_id: int, content_hash: str, faces: Sequence[
     return tuple(face for face in faces if not any(overlap(face.box, box) >= SAME_PLACE for box in boxes))
 
 
+class Refused:
+    """Says whether something was said of a photo, or of a face in it, that was forgotten."""
+
+    def __init__(self, session: Session) -> None:
+        self._photos: set[str] = set()
+        self._faces: dict[str, list[Box]] = {}
+        rows = session.execute(
+            select(Forgotten.kind, Forgotten.content_hash, Forgotten.box).where(Forgotten.content_hash.is_not(None))
+        )
+        for kind, content_hash, box in rows:
+            if kind == "photo":
+                self._photos.add(str(content_hash))
+            elif box is not None:
+                self._faces.setdefault(str(content_hash), []).append(Box(*box))
+
+    def __call__(self, content_hash: str | None, box: Sequence[float] | None) -> bool:
+        """Ask of a content, and of a box in it where a face is meant."""
+        if content_hash is None:
+            return False
+        boxes = self._faces.get(content_hash, []) if box is not None else []
+        return content_hash in self._photos or any(overlap(Box(*(box or ())), one) >= SAME_PLACE for one in boxes)
+
+
 def lift_folder(session: Session, path: str) -> bool:
     """Let a forgotten folder be looked at again; False if it was not forgotten."""
     found = session.execute(
