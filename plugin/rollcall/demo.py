@@ -11,7 +11,7 @@ from PIL import Image, ImageOps
 from rollcall.errors import RollcallError
 
 #: What undoes an orientation: pixels stored so that EXIF's turn makes them upright again.
-_STORED = {
+STORED = {
     1: None,
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -46,7 +46,7 @@ def portraits() -> tuple[Image.Image, Image.Image, Image.Image]:
 
 def write_photo(image: Image.Image, path: Path, orientation: int = 1, taken: str = "", offset: str = "") -> None:
     """Write a JPEG as a camera would: the pixels as the sensor saw them, orientation and time in EXIF."""
-    turn = _STORED[orientation]
+    turn = STORED[orientation]
     exif = Image.Exif()
     exif[0x0112] = orientation
     if taken:
