@@ -32,9 +32,7 @@ def texture(rng: np.random.Generator, width: int, height: int) -> np.ndarray:
     for side, strength in ((6, 60), (24, 30), (96, 14), (384, 8)):
         small = rng.normal(0, strength, (side * 3 // 4, side, 3)).astype(np.float32)
         picture += cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
-    picture += cv2.resize(
-        rng.normal(0, 9, (height // 2, width // 2, 1)).astype(np.float32), (width, height)
-    )[..., None]
+    picture += cv2.resize(rng.normal(0, 9, (height // 2, width // 2, 1)).astype(np.float32), (width, height))[..., None]
     return np.clip(picture + 120, 0, 255).astype(np.uint8)
 
 
@@ -77,7 +75,7 @@ def build(folder: Path, photos: int, distinct: int = 40, large: float = 0.1, see
         return folder
     rng = np.random.default_rng(seed)
     people = list(demo.portraits()[:2])
-    day = datetime(2019, 1, 1, 10)  # noqa: DTZ001 (a camera's clock)
+    day = datetime(2019, 1, 1, 10)
     made: list[bytes] = []
     for number in range(photos):
         if number < distinct:

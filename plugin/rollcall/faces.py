@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from functools import cached_property
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property, wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeVar
 
 import cv2
 import numpy as np
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from rollcall_model.types import Detections
 
 
+P = ParamSpec("P")
+T = TypeVar("T")
 #: Each switch and the head of the attribute network that it is of.
 _HEADS: Final = {"age": "age", "gender": "gender", "embeddings": "embedding"}
 #: How far around a box that a person gave the detector looks, in sides of the box, and what it must find there.
@@ -33,8 +36,19 @@ NEAR_OVERLAP: Final = 0.3
 NEAR_SIDE: Final = 120.0
 
 
+def _one_at_a_time(method: Callable[Concatenate[Analyzer, P], T]) -> Callable[Concatenate[Analyzer, P], T]:
+    """Let a method be called by one thread at a time."""
+
+    @wraps(method)
+    def wrapped(self: Analyzer, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        with self._lock:
+            return method(self, *args, **kwargs)
+
+    return wrapped
+
+
 class Analyzer:
-    """Finds and describes the faces of pictures. Use from one thread at a time.
+    """Finds and describes the faces of pictures; of several threads that ask at once, one waits for the other.
 
     Making one costs nothing; the networks are loaded at the first use, and compiled (or fetched from
     the cache folder) for each new size of batch.
@@ -42,6 +56,7 @@ class Analyzer:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self._lock = threading.RLock()
 
     @cached_property
     def model_version(self) -> str:
@@ -65,7 +80,7 @@ class Analyzer:
         from rollcall_model.attributes import AttributeModel
         from rollcall_model.cascade import Detector, DetectorConfig
 
-        runtime.configure(self.settings.cache_folder / "compiled")
+        runtime.configure(self.settings.cache_folder / "compiled", self.settings.workers)
         wanted = self.settings.detector
         config = DetectorConfig(
             wanted.resolution,
@@ -93,6 +108,7 @@ class Analyzer:
         if attributes is not None:
             attributes.warm_up()
 
+    @_one_at_a_time
     def analyze(self, pictures: Sequence[Picture], *, one_face: bool = False) -> list[tuple[Face, ...]]:
         """Return the faces of each picture, the surest first.
 
@@ -133,6 +149,7 @@ class Analyzer:
             for picture, faces, seen in zip(pictures, found, detected, strict=True)
         ]
 
+    @_one_at_a_time
     def describe(self, picture: Picture, boxes: Sequence[Box]) -> list[Face]:
         """Return what the networks say of faces whose boxes a person gave.
 

@@ -13,6 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Final, NamedTuple, Protocol
@@ -23,6 +24,7 @@ from rollcall import decode, discovery, events, looks, matching, names, privacy
 from rollcall.adaptation import Adaptation
 from rollcall.errors import LibraryError, ModelError, PictureError
 from rollcall.opting_out import OptingOut, ignoring
+from rollcall.pace import Pace
 from rollcall.profile import Profile
 from rollcall.records import Analysis, Box, Face, FileFacts, Picture, RunSummary
 from rollcall.settings import Settings
@@ -30,6 +32,7 @@ from rollcall.store import adaptations, corrections, finding, forgotten, journal
 from rollcall.store.database import Database
 from rollcall.store.photos import PendingPhoto, Place, Seen
 from rollcall.store.tables import FaceRow
+from rollcall.writing import Writer
 
 #: Says of a file, by its path and time of change in nanoseconds, whether to leave it as it is for now.
 Leave = Callable[[Path, int], bool]
@@ -82,6 +85,8 @@ class Indexer:
         self.listener = listener
         self.profile = profile or Profile()
         self._opting_out = OptingOut(database, settings)
+        # One connection cannot be shared, and a database in memory has but one.
+        self._writer = Writer(beside=database.file is not None)
 
     def run(
         self,
@@ -326,8 +331,9 @@ class Indexer:
         with self.database.read() as session:
             self.listener(events.Discovered(photos.count_pending(session, where), finished=True))
         threads = self.settings.decode_threads
+        pace = Pace(self.settings.power, self.listener)
         batch: list[_Decoded] = []
-        with ThreadPoolExecutor(threads, thread_name_prefix="decode") as pool:
+        with ThreadPoolExecutor(threads, thread_name_prefix="decode") as pool, self._writer.running():
             try:
                 for one in self._decoded(pool, threads + self.settings.detector.batch, where, stop):
                     if one.picture is None:
@@ -335,10 +341,13 @@ class Indexer:
                         continue
                     batch.append(one)
                     if len(batch) >= self.settings.detector.batch:
+                        began = time.perf_counter()
                         self._analyze(batch, summary)
                         batch = []
+                        pace.keep(time.perf_counter() - began, stop)
                 if batch:
                     self._analyze(batch, summary)
+                self._writer.finish()
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
@@ -379,7 +388,7 @@ class Indexer:
             info = photo.path.stat()
             # As it is now, before it is read: what is written to it later shows in the next scan.
             size, mtime_ns = info.st_size, info.st_mtime_ns
-            moved_from = self._moved_from(photo, size)
+            moved_from = self._moved_from(photo, size) if photo.may_have_moved or size != photo.size else None
             if moved_from is not None:
                 return _Decoded(photo, size, mtime_ns, None, "", moved_from)
             with self.profile("decode", parallel=True):
@@ -426,13 +435,20 @@ class Indexer:
             reason = f"the analysis failed ({type(error).__name__}: {error}); please report this photo"
             self._store_unusable(batch[0]._replace(picture=None, reason=reason), summary)
             return
+        with self.profile("waiting for writing"):
+            self._writer.submit(partial(self._store, batch, found), partial(self._tell_of_stored, batch, summary))
+
+    def _store(self, batch: Sequence[_Decoded], found: Sequence[tuple[Face, ...]]) -> list[tuple[int, int]]:
+        """Store an analysed batch in one transaction; return the photos' numbers and how many faces each has."""
         version = self.analyzer.model_version
         stored = []
-        with self.profile("write"), self.database.write() as session:
+        with self.profile("write", parallel=True), self.database.write() as session:
             learnt = adaptations.current(session, version)
             if learnt is not None:
                 found = [tuple(map(learnt.applied, faces)) for faces in found]
-            for one, picture, faces in zip(batch, pictures, found, strict=True):
+            for one, faces in zip(batch, found, strict=True):
+                picture = one.picture
+                assert picture is not None
                 analysis = Analysis(
                     picture.width,
                     picture.height,
@@ -444,6 +460,11 @@ class Indexer:
                     one.look,
                 )
                 stored.append(self._save(session, one, picture, analysis))
+        return stored
+
+    def _tell_of_stored(
+        self, batch: Sequence[_Decoded], summary: RunSummary, stored: Sequence[tuple[int, int]]
+    ) -> None:
         for one, (photo_id, count) in zip(batch, stored, strict=True):
             summary.indexed += 1
             summary.moved += photo_id != one.photo.photo_id
@@ -457,6 +478,7 @@ class Indexer:
         if not hidden:
             return batch
         gone = {one.photo: (one.size, one.mtime_ns, hashes[one.photo]) for one in batch if hashes[one.photo] in hidden}
+        self._writer.finish()
         self._opting_out.drop(gone)
         summary.skipped += len(gone)
         self.listener(events.PhotosSkipped(len(gone)))
@@ -544,6 +566,7 @@ class Indexer:
 
     def _store_unusable(self, one: _Decoded, summary: RunSummary) -> None:
         """Store a photo that moved, or one that failed."""
+        self._writer.finish()
         path = one.photo.path
         if one.moved_from is not None:
             again = self._relocate(one, one.moved_from, summary)

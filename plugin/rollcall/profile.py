@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Profile:
-    """Seconds by the name of the work; work on several threads at once adds up to more than the run took."""
+    """Seconds by the name of the work; what is done on other threads meanwhile adds up to more."""
 
     seconds: dict[str, float] = field(default_factory=dict)
     parallel: set[str] = field(default_factory=set)
@@ -19,7 +19,7 @@ class Profile:
 
     @contextmanager
     def __call__(self, name: str, parallel: bool = False) -> Iterator[None]:
-        """Count the time until the end of the `with` under a name; `parallel` for work on the pool's threads."""
+        """Count the time until the end of the `with` under a name; `parallel` for work on other threads."""
         began = time.perf_counter()
         try:
             yield

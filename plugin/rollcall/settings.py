@@ -51,7 +51,7 @@ class DecodeSettings(_Group):
         default=0,
         ge=0,
         le=256,
-        description="Decoding threads; 0 means one for each processor this process may use.",
+        description="Decoding threads; 0 means one for each processor used (power.workers).",
     )
 
 
@@ -167,6 +167,27 @@ class TagSettings(_Group):
     group: str = _named("Group", "with five people or more")
 
 
+class PowerSettings(_Group):
+    """How much of the computer a run takes."""
+
+    workers: int = Field(
+        default=0,
+        ge=0,
+        le=256,
+        description="How many processors are used; 0 means all that this process may use.",
+    )
+    nice: int = Field(
+        default=0,
+        ge=0,
+        le=19,
+        description="How far other programs go first while folders are indexed or watched; 19: only what is left over.",
+    )
+    on_battery: Literal["full", "slow", "pause"] = Field(
+        default="full",
+        description="What a run does on battery: full speed, half of it, or wait until the power is back.",
+    )
+
+
 class CacheSettings(_Group):
     """What may be thrown away and is made again when needed."""
 
@@ -199,6 +220,7 @@ class Settings(BaseSettings):
     attributes: AttributeSettings = AttributeSettings()
     watch: WatchSettings = WatchSettings()
     tags: TagSettings = TagSettings()
+    power: PowerSettings = PowerSettings()
     cache: CacheSettings = CacheSettings()
     serve: ServeSettings = ServeSettings()
 
@@ -237,8 +259,13 @@ class Settings(BaseSettings):
     @property
     def decode_threads(self) -> int:
         """The number of decoding threads, with the default filled in."""
-        if self.decode.threads:
-            return self.decode.threads
+        return self.decode.threads or self.workers
+
+    @property
+    def workers(self) -> int:
+        """The number of processors used, with the default filled in."""
+        if self.power.workers:
+            return self.power.workers
         if hasattr(os, "sched_getaffinity"):
             return len(os.sched_getaffinity(0))
         return os.cpu_count() or 1

@@ -3,21 +3,47 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
 
 import click
+import cv2
 
 from rollcall.commands.common import Context, common, console, plural, stop_on_signals
 from rollcall.commands.progress import ProgressListener
 from rollcall.errors import LibraryError
 from rollcall.faces import Analyzer
 from rollcall.indexer import Indexer
+from rollcall.pace import be_nice
 from rollcall.profile import Profile
 from rollcall.records import RunSummary
 from rollcall.store import photos
 
+F = TypeVar("F", bound=Callable[..., Any])
+
 FOLDERS = click.argument("folders", nargs=-1, type=click.Path(path_type=Path), metavar="FOLDER...")
+
+
+def powered(command: F) -> F:
+    """Add the options that say how much of the computer a run takes, and keep to them."""
+
+    @click.option("--workers", type=click.IntRange(min=0), help="Use so many processors; 0: all.")
+    @click.option(
+        "--nice", type=click.IntRange(0, 19), help="Let other programs go first; 19: take only what is left over."
+    )
+    @functools.wraps(command)
+    def wrapped(context: Context, *args: Any, workers: int | None, nice: int | None, **kwargs: Any) -> Any:
+        said = {name: value for name, value in (("workers", workers), ("nice", nice)) if value is not None}
+        power = context.settings.power.model_copy(update=said)
+        be_nice(power.nice)
+        # Every photo has a thread of its own; OpenCV's would only take turns with them.
+        cv2.setNumThreads(1)
+        return command(Context(context.settings.model_copy(update={"power": power})), *args, **kwargs)
+
+    return wrapped  # type: ignore[return-value]
 
 
 @click.command()
@@ -28,6 +54,7 @@ FOLDERS = click.argument("folders", nargs=-1, type=click.Path(path_type=Path), m
 @click.option("--profile", "profiled", is_flag=True, help="Print where the time went.")
 @click.option("--quiet", is_flag=True, help="Show warnings only.")
 @common
+@powered
 def index(
     context: Context,
     folders: tuple[Path, ...],
@@ -69,6 +96,7 @@ def index(
 @FOLDERS
 @click.option("--quiet", is_flag=True, help="Show warnings only.")
 @common
+@powered
 def watch(context: Context, folders: tuple[Path, ...], quiet: bool) -> None:
     """Keep the database in step with folders of photos until stopped.
 
@@ -139,7 +167,7 @@ def _tell_profile(profile: Profile, summary: RunSummary) -> None:
 
     table = Table("work", "seconds", "share of the run")
     for name, seconds in sorted(profile.seconds.items(), key=lambda item: -item[1]):
-        threads = " (on several threads)" if name in profile.parallel else ""
+        threads = " (beside the rest)" if name in profile.parallel else ""
         table.add_row(name + threads, f"{seconds:.2f}", f"{seconds / max(summary.seconds, 1e-9):.0%}")
     table.add_row("the whole run", f"{summary.seconds:.2f}", "100%")
     console.print(table)

@@ -41,6 +41,7 @@ class PendingPhoto(NamedTuple):
     path: Path
     size: int
     mtime_ns: int
+    may_have_moved: bool = True  # new, and some known photo has as many bytes
 
 
 @dataclass
@@ -227,14 +228,25 @@ def pending(session: Session, where: Sequence[Place], after: int, limit: int) ->
     roots = {place.root_id: place.root for place in places(session)}
     wanted = or_(*(Photo.id.in_(under(place)) if place.prefix else Photo.root_id == place.root_id for place in where))
     rows = session.execute(
-        select(Photo.id, Photo.root_id, Photo.path, Photo.size, Photo.mtime_ns)
+        select(Photo.id, Photo.root_id, Photo.path, Photo.size, Photo.mtime_ns, Photo.content_hash)
         .where(Photo.state == "pending", Photo.id > after, wanted)
         .order_by(Photo.id)
         .limit(limit)
-    )
+    ).all()
+    new = {row.size for row in rows if row.content_hash is None}
+    known: set[int] = set()
+    for part in chunks(sorted(new)):
+        of_size = select(Photo.size).where(Photo.size.in_(part), Photo.content_hash.is_not(None))
+        known |= set(session.scalars(of_size.where(Photo.state != "pending").distinct()))
     return [
-        PendingPhoto(photo_id, roots[root_id] / names.from_text(path), size, mtime_ns)
-        for photo_id, root_id, path, size, mtime_ns in rows
+        PendingPhoto(
+            row.id,
+            roots[row.root_id] / names.from_text(row.path),
+            row.size,
+            row.mtime_ns,
+            row.content_hash is None and row.size in known,
+        )
+        for row in rows
     ]
 
 

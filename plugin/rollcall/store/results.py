@@ -83,8 +83,9 @@ def save(session: Session, photo_id: int, size: int, mtime_ns: int, analysis: An
         now(),
     )
     look_before, photo.look = photo.look, analysis.look
-    known = set(session.scalars(select(FaceRow.id).where(FaceRow.photo_id == photo_id)))
-    face_ids = _save_faces(session, photo_id, analysis, same_picture)
+    rows = known_faces(session, photo_id)
+    known = {row.id for row, _ in rows}
+    face_ids = _save_faces(session, photo_id, analysis, same_picture, rows)
     refresh(session, photo_id, settings)
     journal.note(session, "photo_indexed", photo_id)
     again = known & set(face_ids)
@@ -101,14 +102,15 @@ def fail(session: Session, photo_id: int, size: int, mtime_ns: int, reason: str)
     journal.note(session, "photo_failed", photo_id)
 
 
-def _save_faces(session: Session, photo_id: int, analysis: Analysis, same_picture: bool) -> list[int]:
-    rows = known_faces(session, photo_id)
+def _save_faces(
+    session: Session, photo_id: int, analysis: Analysis, same_picture: bool, rows: Sequence[tuple[FaceRow, Known]]
+) -> list[int]:
     old = [row for row, _ in rows]
     known = [one for _, one in rows]
     new = [Known(face.box, face.embedding, network(analysis.model_version)) for face in analysis.faces]
     pairs = match(known, new, same_picture)
     found_again = {j: old[i] for i, j in pairs.items()}
-    spoken_of = _spoken_of(session, [face.id for face in old])
+    spoken_of = _spoken_of(session, [face.id for face in old]) if old else set()
     moved_away = _moved_away(session, [row for row in old if row.drawn and row.id in spoken_of])
     for i, before in enumerate(old):
         before.detected = False
@@ -119,7 +121,7 @@ def _save_faces(session: Session, photo_id: int, analysis: Analysis, same_pictur
         elif not before.drawn:
             # A box that a person drew is the person's, wherever the detector looks now.
             before.present = False
-    result = []
+    found: list[tuple[FaceRow, Face]] = []
     for j, face in enumerate(analysis.faces):
         row = found_again.get(j)
         if row is None:
@@ -132,11 +134,12 @@ def _save_faces(session: Session, photo_id: int, analysis: Analysis, same_pictur
         row.present, row.detected = True, face.detected
         if not row.drawn:
             _fill(row, face)
-        session.flush()
-        write_estimates(session, row.id, face, analysis.model_version)
-        result.append(row.id)
+        found.append((row, face))
     session.flush()
-    return result
+    if old:
+        _delete_estimates(session, [row.id for row, _ in found])
+    _insert_estimates(session, [(row.id, face) for row, face in found], analysis.model_version)
+    return [row.id for row, _ in found]
 
 
 def _fill(row: FaceRow, face: Face) -> None:
@@ -174,6 +177,8 @@ def _spoken_of(session: Session, face_ids: list[int]) -> set[int]:
 def _moved_away(session: Session, moved: Sequence[FaceRow]) -> list[tuple[FaceRow, Box]]:
     """Return where the detector saw faces that a person has put elsewhere: it will see them there again."""
     by_id = {row.id: row for row in moved}
+    if not by_id:
+        return []
     lines = session.execute(
         select(Correction.face_id, Correction.value_before).where(
             Correction.face_id.in_(list(by_id)), Correction.kind == "box"
@@ -206,19 +211,27 @@ def describe(session: Session, row: FaceRow, face: Face, model_version: str) -> 
 
 def write_estimates(session: Session, face_id: int, face: Face, model_version: str) -> None:
     """Replace what the model says of a face."""
-    session.execute(delete(Prediction).where(Prediction.face_id == face_id))
-    session.execute(delete(Embedding).where(Embedding.face_id == face_id))
-    if face.age_distribution is not None or face.p_female is not None:
-        session.execute(insert(Prediction).values(face_id=face_id, model_version=model_version, **estimates(face)))
-    if face.embedding is not None:
-        session.execute(
-            insert(Embedding).values(
-                face_id=face_id,
-                model_version=model_version,
-                dimension=len(face.embedding),
-                vector=pack(face.embedding),
-            )
-        )
+    _delete_estimates(session, [face_id])
+    _insert_estimates(session, [(face_id, face)], model_version)
+
+
+def _delete_estimates(session: Session, face_ids: Sequence[int]) -> None:
+    session.execute(delete(Prediction).where(Prediction.face_id.in_(face_ids)))
+    session.execute(delete(Embedding).where(Embedding.face_id.in_(face_ids)))
+
+
+def _insert_estimates(session: Session, faces: Sequence[tuple[int, Face]], model_version: str) -> None:
+    predictions, embeddings = [], []
+    for face_id, face in faces:
+        of_face = {"face_id": face_id, "model_version": model_version}
+        if face.age_distribution is not None or face.p_female is not None:
+            predictions.append(of_face | estimates(face))
+        if face.embedding is not None:
+            embeddings.append(of_face | {"dimension": len(face.embedding), "vector": pack(face.embedding)})
+    if predictions:
+        session.execute(insert(Prediction), predictions)
+    if embeddings:
+        session.execute(insert(Embedding), embeddings)
 
 
 def estimates(face: Face) -> dict[str, Any]:

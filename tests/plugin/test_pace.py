@@ -1,0 +1,109 @@
+"""How much of the computer a run takes, and what it does beside what."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from blobs import BlobAnalyzer, draw
+from rollcall import events, pace
+from rollcall.indexer import Indexer
+from rollcall.pace import Pace
+from rollcall.settings import DetectorSettings, PowerSettings, Settings
+from rollcall.store.database import Database, open_database
+from rollcall.writing import Writer
+
+
+def test_on_the_mains_nothing_waits() -> None:
+    began = time.perf_counter()
+    Pace(PowerSettings(on_battery="slow"), battery=lambda: False).keep(5.0, None)
+    Pace(PowerSettings(on_battery="full"), battery=lambda: True).keep(5.0, None)
+    assert time.perf_counter() - began < 1
+
+
+def test_slow_waits_as_long_as_it_worked() -> None:
+    began = time.perf_counter()
+    Pace(PowerSettings(on_battery="slow"), battery=lambda: True).keep(0.2, threading.Event())
+    assert time.perf_counter() - began >= 0.19
+
+
+def test_paused_goes_on_when_the_power_is_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pace, "LOOK_EVERY", 0.02)
+    plugged = iter([True, True, True, False])
+    told: list[events.Event] = []
+    Pace(PowerSettings(on_battery="pause"), told.append, battery=lambda: next(plugged)).keep(1.0, threading.Event())
+    assert next(plugged, None) is None
+    assert len(told) == 1
+
+
+def test_a_paused_run_can_be_stopped() -> None:
+    stop = threading.Event()
+    threading.Timer(0.1, stop.set).start()
+    began = time.perf_counter()
+    Pace(PowerSettings(on_battery="pause"), battery=lambda: True).keep(1.0, stop)
+    assert time.perf_counter() - began < 5
+
+
+def test_while_a_batch_is_written_the_next_one_is_analysed(
+    make_indexer: Callable[..., Indexer], database: Database, library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(6):
+        draw(library / f"{number}.png", (5, 0), seed=number)
+    indexer = make_indexer(Settings(detector=DetectorSettings(batch=1)))
+    second = threading.Event()
+    analyze, save = indexer.analyzer.analyze, indexer._save
+    seen = 0
+
+    def counting(pictures):
+        nonlocal seen
+        seen += 1
+        if seen == 2:
+            second.set()
+        return analyze(pictures)
+
+    def waiting(*given):
+        assert second.wait(10), "the second picture was not analysed while the first one was written"
+        return save(*given)
+
+    monkeypatch.setattr(indexer.analyzer, "analyze", counting)
+    monkeypatch.setattr(indexer, "_save", waiting)
+    assert indexer.run([library]).indexed == 6
+
+
+def test_an_error_of_the_writer_ends_the_run_and_loses_nothing(
+    indexer: Indexer, database: Database, library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(4):
+        draw(library / f"{number}.png", (5, 0), seed=number)
+    with monkeypatch.context() as patch:
+        patch.setattr(indexer, "_save", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            indexer.run([library])
+    with database.read() as session:
+        assert session.execute(text("SELECT DISTINCT state FROM v1_photos")).scalars().all() == ["pending"]
+    assert indexer.run([library]).indexed == 4
+
+
+def test_a_database_in_memory_is_written_on_the_calling_thread(library: Path) -> None:
+    draw(library / "a.png", (5, 0))
+    database = open_database("sqlite://")
+    indexer = Indexer(database, BlobAnalyzer(), Settings())
+    assert not indexer._writer.beside
+    assert indexer.run([library]).indexed == 1
+
+
+def test_work_is_done_in_order_and_told_on_the_calling_thread() -> None:
+    told: list[tuple[int, str]] = []
+    here = threading.current_thread().name
+    writer = Writer(beside=True)
+    with writer.running():
+        for number in range(5):
+            writer.submit(
+                lambda number=number: number, lambda done: told.append((done, threading.current_thread().name))
+            )
+    assert told == [(number, here) for number in range(5)]
