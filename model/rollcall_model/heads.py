@@ -109,9 +109,7 @@ def fit(
 @click.option("--steps", default=1500, show_default=True, help="Steps of 1,024 faces.")
 @click.option("--rate", default=1e-3, show_default=True, help="The highest learning rate.")
 @click.option("--moved", default=2, show_default=True, help="Slightly changed views of each face.")
-def main(
-    folder: Path, weights: Path, teachers: Sequence[Path], out: Path, steps: int, rate: float, moved: int
-) -> None:
+def main(folder: Path, weights: Path, teachers: Sequence[Path], out: Path, steps: int, rate: float, moved: int) -> None:
     """Fit the heads for age and gender anew on undamaged faces."""
     runtime.configure()
     faces = data.load(folder)

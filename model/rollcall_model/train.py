@@ -29,7 +29,7 @@ from jax.sharding import PartitionSpec as P
 from rollcall_model import attributes, augment, checkpoint, data, evaluate, losses, recipes, runtime
 from rollcall_model.attributes import AttributeConfig, AttributeNet
 
-VERSION = "attributes-1"
+VERSION = "attributes-2"
 
 
 class TrainConfig(NamedTuple):
