@@ -20,6 +20,7 @@ import numpy as np
 import rows
 from fastapi.testclient import TestClient
 
+from rollcall import query
 from rollcall.host import Plugin
 from rollcall.web.app import create
 
@@ -70,6 +71,9 @@ def main() -> None:
                 assert answer.status_code == 200
                 note(answer.text)
 
+            by_date = query.search(plugin.database, "", order="date", faces=False)
+            starts = [hit.photo_id for hit in by_date[:6000]]
+            ends = [hit.photo_id for hit in by_date[-6000:]]
             state: dict[str, str] = {}
 
             def note(text: str) -> None:
@@ -81,8 +85,8 @@ def main() -> None:
                 "first paint": lambda _: get("/"),
                 "first paint, photos of children": lambda _: get("/?q=photos+of+children"),
                 "first paint, a woman and a child": lambda _: get("/?q=a+woman+and+a+child"),
-                "scrolling, near the start": lambda n: get(f"/?offset={60 * (n + 1)}", True),
-                "scrolling, near the end": lambda n: get(f"/?offset={total - 6000 + 60 * n}", True),
+                "scrolling, near the start": lambda n: get(f"/?after={starts[60 * n]}", True),
+                "scrolling, near the end": lambda n: get(f"/?after={ends[60 * n]}", True),
                 "scrolling, photos of children": lambda n: get(f"/?q=photos+of+children&offset={60 * (n + 1)}", True),
                 "one photo": lambda n: get(f"/photo/{1000 + n}"),
                 "an answer of the review": review,

@@ -90,23 +90,36 @@ def library(
     order: str = "",
     sure: Annotated[float, Query(ge=0, le=1)] = query.MIN_PROBABILITY,
     offset: Annotated[int, Query(ge=0)] = 0,
+    after: int | None = None,
 ) -> Response:
-    """Show the photos that a query means; from `offset` on only the next part of them."""
+    """Show the photos that a query means; from `offset` on, or `after` a photo, only the next part of them."""
     plugin = plugin_of(request)
     # Without a question all photos are as likely: then the newest come first.
     chosen: query.Order = "date" if order == "date" or not q.strip() else "probability"
     error: QueryError | None = None
     hits: list[query.Hit] = []
-    total = 0
+    total: int | None = None
+    further = offset > 0 or after is not None
     shown: list[PhotoDetails] = []
     notices: list[str] = []
     try:
         hits = query.search(
-            plugin.database, q, limit=PAGE + 1, offset=offset, min_probability=sure, order=chosen, faces=False
+            plugin.database,
+            q,
+            limit=PAGE + 1,
+            offset=offset,
+            min_probability=sure,
+            order=chosen,
+            faces=False,
+            after=after,
         )
         shown = plugin.photos([hit.photo_id for hit in hits[:PAGE]])
-        if not offset:
-            total = query.count(plugin.database, q, min_probability=sure)
+        if not further:
+            # Counting may take longer than finding the first: where it does, it comes by itself a moment later.
+            if len(hits) <= PAGE:
+                total = len(hits)
+            elif not q.strip():
+                total = query.count(plugin.database, q)
             notices = query.notices(plugin.database, q, plugin.settings.attributes)
     except QueryError as wrong:
         error = wrong
@@ -123,12 +136,26 @@ def library(
         "total": total,
         "notices": notices,
         "ranked": bool(q.strip()),
-        "next": "/?" + urlencode({**address, **embed, "offset": offset + PAGE}) if len(hits) > PAGE else "",
-        "words": _completions(plugin),
+        "next": "",
+        "counting": "/count?" + urlencode({"q": q, "sure": sure}),
     }
-    if offset or request.headers.get("hx-target") == "results":
-        return page(request, "_grid.html" if offset else "_results.html", **values)
-    return page(request, "library.html", **values)
+    if len(hits) > PAGE:
+        place = {"offset": offset + PAGE} if q.strip() else {"after": hits[PAGE - 1].photo_id}
+        values["next"] = "/?" + urlencode({**address, **embed, **place})
+    if further or request.headers.get("hx-target") == "results":
+        return page(request, "_grid.html" if further else "_results.html", **values)
+    return page(request, "library.html", words=_completions(plugin), **values)
+
+
+@router.get("/count", response_class=HTMLResponse)
+def count(
+    request: Request,
+    q: Annotated[str, Query(max_length=2000)] = "",
+    sure: Annotated[float, Query(ge=0, le=1)] = query.MIN_PROBABILITY,
+) -> Response:
+    """Tell how many photos a query means."""
+    total = query.count(plugin_of(request).database, q, min_probability=sure)
+    return page(request, "_count.html", total=total)
 
 
 def _completions(plugin: Any) -> list[str]:
@@ -175,21 +202,18 @@ def _neighbours(plugin: Any, photo_id: int) -> tuple[int | None, int | None]:
         row = session.execute(text("SELECT taken_local FROM v1_photos WHERE photo_id = :id"), {"id": photo_id}).first()
         values = {"id": photo_id, "taken": None if row is None else row[0]}
         if values["taken"] is None:
-            sides = (
-                "taken_local IS NULL AND photo_id > :id ORDER BY photo_id",
-                "taken_local IS NULL AND photo_id < :id ORDER BY photo_id DESC",
-            )
+            newer, older = "taken_local IS NULL AND photo_id > :id", "taken_local IS NULL AND photo_id < :id"
         else:
-            sides = (
-                "taken_local >= :taken AND (taken_local > :taken OR photo_id > :id) ORDER BY taken_local, photo_id",
-                "taken_local <= :taken AND (taken_local < :taken OR photo_id < :id)"
-                " ORDER BY taken_local DESC, photo_id DESC",
-            )
+            newer, older = "(taken_local, photo_id) > (:taken, :id)", "(taken_local, photo_id) < (:taken, :id)"
         found = [
             session.execute(
-                text(f"SELECT photo_id FROM v1_photos WHERE state = 'indexed' AND {side} LIMIT 1"), values
+                text(
+                    f"SELECT photo_id FROM v1_photos WHERE {side} AND state IN ('indexed', 'pending')"
+                    f" ORDER BY taken_local {order}, photo_id {order} LIMIT 1"
+                ),
+                values,
             ).scalar()
-            for side in sides
+            for side, order in ((newer, "ASC"), (older, "DESC"))
         ]
     return found[0], found[1]
 
