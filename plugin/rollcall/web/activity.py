@@ -95,7 +95,8 @@ class Activity:
         except Exception as error:  # told to the person; the page goes on
             message = f"indexing ended ({type(error).__name__}: {error}); please report this"
         with self._lock:
-            self.progress.seconds = round(time.monotonic() - self._began, 1)
+            # However quick it was: no seconds at all say that there was no run.
+            self.progress.seconds = max(round(time.monotonic() - self._began, 1), 0.1)
             self.progress.state = "paused" if self._stop.is_set() else "idle"
             self.progress.message = message
             self.changed += 1

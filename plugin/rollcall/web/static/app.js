@@ -30,17 +30,26 @@ document.addEventListener("input", (event) => {
   if (event.target.id === "above") document.getElementById("above-shown").textContent = `${Math.round(100 * event.target.value)}%`;
 });
 
-// One key, one answer.
+// One key, one answer. What is typed while an answer is under way waits until the next question stands there whole.
+let busy = false, typed = [];
+document.addEventListener("htmx:beforeRequest", (event) => { if (event.detail.requestConfig.verb === "post") busy = true; });
+for (const end of ["htmx:afterSettle", "htmx:sendError", "htmx:swapError", "htmx:onLoadError"]) {
+  document.addEventListener(end, () => { busy = false; if (typed.length) press(typed.shift()); });
+}
+
+function press(key) {
+  const wanted = [...document.querySelectorAll("[data-key]")].find((one) => one.dataset.key === key && !one.disabled);
+  if (wanted && busy) { if (typed.length < 8) typed.push(key); } else if (wanted) wanted.click();
+  return Boolean(wanted);
+}
+
 document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey) return;
-  const typing = event.target.closest("input:not([type=checkbox], [type=range]), select, textarea");
-  if (typing || event.target.closest("#frame.drawable")) return;
+  if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
+  const typing = event.target.closest?.("input:not([type=checkbox], [type=range]), select, textarea");
+  if (typing || event.target.closest?.("#frame.drawable")) return;
   if (event.key === "/" && document.getElementById("q")) { event.preventDefault(); document.getElementById("q").focus(); return; }
   if (event.target.type === "range" && event.key.startsWith("Arrow")) return;
-  const wanted = [...document.querySelectorAll("[data-key]")].find((one) => one.dataset.key === event.key && !one.disabled);
-  if (!wanted || event.repeat) return;
-  event.preventDefault();
-  wanted.click();
+  if (press(event.key)) event.preventDefault();
 });
 
 // ---- Drawing a face that was missed
@@ -112,7 +121,7 @@ function watchRun(card) {
     const state = say[now.state] || now.state;
     if (state !== before) get("run-state").textContent = before = state;
     get("run-bar").max = Math.max(now.total, 1); get("run-bar").value = now.done;
-    get("run-detail").textContent = now.state === "idle" && !now.seconds ? "" :
+    get("run-detail").textContent = now.state === "idle" && !now.seconds && !now.total && !now.skipped ? "" :
       `${now.done.toLocaleString()} of ${now.total.toLocaleString()} photos, ${now.faces.toLocaleString()} faces, ${now.skipped.toLocaleString()} unchanged, ${now.failed.toLocaleString()} failed, ${Math.round(now.seconds)} s` + (now.last ? `. Last: ${now.last}` : "");
     get("run-message").hidden = !now.message; get("run-message").textContent = now.message;
     get("run-start").disabled = now.state === "running" || now.state === "pausing"; get("run-pause").disabled = now.state !== "running";
