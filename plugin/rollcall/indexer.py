@@ -112,7 +112,7 @@ class Indexer:
         began, started = time.perf_counter(), photos.now()
         summary = RunSummary()
         with self.database.indexing():
-            places = self._places(roots, summary)
+            places = self._places(roots, summary, watching=leave is not None)
             try:
                 for place in places:
                     if place.prefix and place.folder.is_file():
@@ -158,12 +158,12 @@ class Indexer:
 
     # ---- Which photos there are
 
-    def _places(self, roots: Sequence[Path], summary: RunSummary) -> list[Place]:
+    def _places(self, roots: Sequence[Path], summary: RunSummary, watching: bool) -> list[Place]:
         result: list[Place] = []
         problems: list[LibraryError] = []
         for root in roots:
             try:
-                place = self._place(root)
+                place = self._place(root, watching)
             except LibraryError as error:
                 problems.append(error)
             else:
@@ -176,8 +176,10 @@ class Indexer:
         # A folder inside another of the same run would be looked at twice.
         return [one for one in result if not any(one != big and _holds(big, one) for big in result)]
 
-    def _place(self, root: Path) -> Place:
+    def _place(self, root: Path, watching: bool) -> Place:
         """Return where a folder, or a file in one that is known, lies in the library; a new folder becomes a root.
+
+        One that is watched becomes a root even while it is empty: its first photo shall be found.
 
         Raises
         ------
@@ -203,6 +205,10 @@ class Indexer:
                 if known
                 else "check the path"
             )
+            if watching and known is None and folder.is_dir():
+                with self.database.write() as session:
+                    photos.add_root(session, folder)
+                hint = "its photos are looked at as they come"
             raise LibraryError(root, f"the folder {what}; {hint}")
         with self.database.write() as session:
             return photos.add_root(session, folder)

@@ -103,6 +103,15 @@ def test_a_file_that_is_still_being_written_is_left_alone(
     assert not any(isinstance(event, events.PhotoFailed) for event in told)
 
 
+def test_the_first_photo_of_an_empty_folder_is_found(
+    indexer: Indexer, database: Database, library: Path, told: list[events.Event]
+) -> None:
+    with watching(indexer, library, told):
+        until(lambda: any("as they come" in message for message in warnings(told)))
+        draw(library / "first.png", (5, 0))
+        until(lambda: states(database).get("first.png") == "indexed")
+
+
 def test_a_file_that_a_scan_finds_being_written_is_left_until_it_settled(
     indexer: Indexer, database: Database, library: Path, told: list[events.Event]
 ) -> None:
