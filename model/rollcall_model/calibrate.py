@@ -260,10 +260,10 @@ def cross_fitted_faces(examples: Examples, form: str) -> tuple[Float[np.ndarray,
 def sure_enough(p: Float[np.ndarray, " n"], truth: Bool[np.ndarray, " n"], precision: float) -> float | None:
     """Return the least probability from which on `precision` of the faces are what they are said to be.
 
-    Both what was counted and what the probabilities themselves promise must reach it, and a fifth of the way to
-    certainty more, because the next faces are others. None: no threshold of a half or more does.
+    Both what was counted and what the probabilities themselves promise must reach it, and three tenths of the way
+    to certainty more, because the next faces are others. None: no threshold of a half or more does.
     """
-    wanted = precision + (1 - precision) / 5
+    wanted = precision + 0.3 * (1 - precision)
     for threshold in THRESHOLDS:
         above = p >= threshold
         if above.sum() < FEWEST:
