@@ -164,6 +164,12 @@ def test_what_failed_is_tried_again(served) -> None:
     wait(lambda: served.rows("SELECT 1 FROM v1_photos WHERE path = 'broken.jpg' AND state = 'indexed'"))
 
 
+def test_a_box_that_is_none_is_refused_in_words(shared) -> None:
+    for box in ("", "1,2", "a,b,c,d"):
+        answer = shared.client.post(f"/photo/{shared.photo('child.png')}/say", data={"what": "draw", "box": box})
+        assert answer.status_code == 422 and "is no box" in answer.text
+
+
 def test_the_document_of_the_api_names_every_route(shared) -> None:
     paths = shared.client.get("/api/openapi.json").json()["paths"]
     assert {"/api/search", "/api/corrections", "/api/review", "/api/undo", "/api/status"} <= set(paths)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlencode
@@ -12,7 +13,8 @@ from fastapi.templating import Jinja2Templates
 from sqlalchemy import text
 
 from rollcall import corrections, names, query
-from rollcall.errors import QueryError, RollcallError
+from rollcall.errors import CorrectionError, QueryError, RollcallError
+from rollcall.host import Plugin
 from rollcall.query.details import FaceDetails, PhotoDetails
 from rollcall.query.language import FIELDS
 from rollcall.query.vocabulary import NOUNS
@@ -42,20 +44,20 @@ def percent(value: float | None) -> str:
     return "100%" if value >= 0.9995 else f"{value:.1%}" if value >= 0.995 or value < 0.1 else f"{value:.0%}"
 
 
-def about(face: Any) -> str:
+def about(face: FaceDetails) -> str:
     """Return what is known of a face in one line."""
     parts = []
     if face.age is not None:
         if face.age_interval is None or face.age_interval[0] == face.age_interval[1]:
             parts.append(f"{face.age:.0f}")
-        elif getattr(face, "age_source", "model") == "user":
+        elif face.age_source == "user":
             parts.append(f"{face.age_interval[0]:.0f}–{face.age_interval[1]:.0f}")
         else:
             parts.append(f"{face.age:.0f} ({face.age_interval[0]:.0f}–{face.age_interval[1]:.0f})")
-    label, p = getattr(face, "gender", None), face.p_female
-    if getattr(face, "gender_source", None) == "user":
-        if label:
-            parts.append(plain(label))
+    p = face.p_female
+    if face.gender_source == "user":
+        if face.gender:
+            parts.append(plain(face.gender))
     elif p is not None:
         parts.append(f"{'female' if p >= 0.5 else 'male'} {percent(max(p, 1 - p))}")
     return ", ".join(parts) or "nothing is known"
@@ -158,7 +160,7 @@ def count(
     return page(request, "_count.html", total=total)
 
 
-def _completions(plugin: Any) -> list[str]:
+def _completions(plugin: Plugin) -> list[str]:
     """Return what may be typed into the search box."""
     tags = [f'tag:"{tag.name}"' for tag in plugin.tags() if '"' not in tag.name]
     everyday = ["photos of children", "two children", "a woman and a baby", "only adults", "women over 60"]
@@ -176,7 +178,7 @@ def photo(request: Request, photo_id: int, face: int | None = None) -> Response:
     return _photo(request, photo_id, face)
 
 
-def _estimates(plugin: Any) -> bool:
+def _estimates(plugin: Plugin) -> bool:
     attributes = plugin.settings.attributes
     return bool(attributes.age == "on" and plugin.status().state == "indexing")
 
@@ -196,7 +198,7 @@ def _photo(request: Request, photo_id: int, face_id: int | None = None) -> Respo
     return page(request, "_photo.html" if "hx-request" in request.headers else "photo.html", **values)
 
 
-def _neighbours(plugin: Any, photo_id: int) -> tuple[int | None, int | None]:
+def _neighbours(plugin: Plugin, photo_id: int) -> tuple[int | None, int | None]:
     """Return the photos before and after in the order of the library."""
     with plugin.database.read() as session:
         row = session.execute(text("SELECT taken_local FROM v1_photos WHERE photo_id = :id"), {"id": photo_id}).first()
@@ -226,17 +228,16 @@ def similar(request: Request, face_id: int) -> Response:
         near = plugin.similar(face_id, limit=12)
     except RollcallError as error:
         return page(request, "_problem.html", message=str(error))
-    return page(request, "_similar.html", similar=_with_faces(plugin, near), face_id=face_id)
+    return page(request, "_similar.html", similar=list(with_faces(plugin, near)), face_id=face_id)
 
 
-def _with_faces(plugin: Any, near: list[tuple[int, float]]) -> list[tuple[FaceDetails, float]]:
-    result = []
+def with_faces(plugin: Plugin, near: Iterable[tuple[int, float]]) -> Iterator[tuple[FaceDetails, float]]:
+    """Yield the faces of these numbers that are still shown, each with what stands beside its number."""
     for face_id, chance in near:
         try:
-            result.append((plugin.face(face_id), chance))
-        except RollcallError:
+            yield plugin.face(face_id), chance
+        except CorrectionError:
             continue  # it went while the page was made
-    return result
 
 
 @router.post("/photo/{photo_id}/say", response_class=HTMLResponse)
@@ -269,7 +270,7 @@ def say(
             kind: corrections.Kind = "age" if what == "take_back_age" else "gender"
             plugin.correct(corrections.take_back(kind, face_id=face))
         case "draw" | "move":
-            place = Box(*(float(value) for value in box.split(",")))
+            place = _box(box)
             if what == "move" and face is not None:
                 plugin.correct(corrections.move(face, place))
             else:
@@ -283,6 +284,14 @@ def say(
         case _:
             return problem(request, "The page said something that was not understood; load it again.", 422)
     return _photo(request, photo_id, open_face)
+
+
+def _box(words: str) -> Box:
+    try:
+        x, y, width, height = (float(value) for value in words.split(","))
+    except ValueError as error:
+        raise CorrectionError(f"{words!r} is no box; load the page again and draw it anew") from error
+    return Box(x, y, width, height)
 
 
 def curve(distribution: tuple[float, ...] | None) -> str | None:
@@ -321,7 +330,7 @@ def tag(request: Request, name: str, above: Annotated[float, Query(ge=0, le=1)] 
     return page(request, "_preview.html" if part else "tag.html", **values)
 
 
-def _suggested(plugin: Any, name: str, above: float) -> tuple[list[tuple[int, float]], int, int]:
+def _suggested(plugin: Plugin, name: str, above: float) -> tuple[list[tuple[int, float]], int, int]:
     """Return the photos for which a tag is suggested from a certainty on, how many, and how many have it."""
     with plugin.database.read() as session:
         rows = session.execute(

@@ -18,7 +18,7 @@ from PIL import Image
 from sqlalchemy import text
 
 from rollcall import decode, names
-from rollcall.errors import PictureError, UnreadableError
+from rollcall.errors import UnreadableError
 from rollcall.records import Box
 from rollcall.store.database import Database
 
@@ -145,8 +145,3 @@ class Pictures:
             total -= size
             if total <= self.limit * 0.9:
                 return
-
-
-def problem(error: PictureError) -> str:
-    """Return why there is no picture, without the path: that is for whoever is at the keyboard."""
-    return error.reason

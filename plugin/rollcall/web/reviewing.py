@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from itertools import islice
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Request
@@ -11,11 +12,12 @@ from fastapi.responses import HTMLResponse, Response
 from rollcall import corrections, review
 from rollcall.ages import AGE_GROUPS
 from rollcall.corrections import Correction
-from rollcall.errors import CorrectionError, RollcallError
+from rollcall.errors import CorrectionError
 from rollcall.host import Plugin
+from rollcall.query.details import FaceDetails
 from rollcall.review import Question
 from rollcall.web.api import plugin_of
-from rollcall.web.pages import page
+from rollcall.web.pages import page, with_faces
 
 router = APIRouter()
 #: Questions that are weighed against each other in one go: weighing takes longer than answering.
@@ -151,19 +153,10 @@ def alike(request: Request, face_id: int, group: str) -> Response:
     return page(request, "alike.html", faces=_alike(plugin_of(request), face_id), face_id=face_id, group=group)
 
 
-def _alike(plugin: Plugin, face_id: int) -> list[tuple[object, float]]:
+def _alike(plugin: Plugin, face_id: int) -> list[tuple[FaceDetails, float]]:
     near = [(face_id, 1.0), *plugin.similar(face_id, limit=4 * ALIKE)]
-    result: list[tuple[object, float]] = []
-    for one, chance in near:
-        try:
-            face = plugin.face(one)
-        except RollcallError:
-            continue  # it went while the page was made
-        if face.age_source == "model":
-            result.append((face, chance))
-        if len(result) == ALIKE:
-            break
-    return result
+    unspoken = ((face, chance) for face, chance in with_faces(plugin, near) if face.age_source == "model")
+    return list(islice(unspoken, ALIKE))
 
 
 @router.post("/review/alike", response_class=HTMLResponse)
