@@ -37,7 +37,7 @@ class AttributeConfig(NamedTuple):
     size: int = 80  # side of the crop in pixels
     patch: int = 4  # side of the first layer's patches
     widths: tuple[int, ...] = (48, 96, 160)
-    depths: tuple[int, ...] = (2, 4, 3)
+    depths: tuple[int, ...] = (3, 5, 3)
     kernels: tuple[int, ...] = (3, 3, 3)
     expansion: int = 3
     features: int = 256  # of the vector that the heads read
@@ -95,7 +95,7 @@ class Normed(nnx.Module):
     def product(self, x: Array) -> Array:
         """Return the product alone: pointwise by a matrix, depthwise by a 3x3 kernel."""
         kernel = self.kernel[...]
-        return x @ kernel if kernel.ndim == 2 else layers.depthwise(x, kernel)
+        return layers.pointwise(x, kernel) if kernel.ndim == 2 else layers.depthwise(x, kernel)
 
     def __call__(self, x: Array, train: bool) -> Array:
         """Return the normalised product."""
@@ -190,7 +190,7 @@ class Linear(nnx.Module):
 
     def __call__(self, x: Float[Array, "*b i"]) -> Float[Array, "*b o"]:
         """Return the weighted sums."""
-        return x @ self.kernel[...] + self.bias[...]
+        return layers.pointwise(x, self.kernel[...]) + self.bias[...]
 
 
 def _init(rngs: nnx.Rngs | None, shape: tuple[int, ...], fan_in: int) -> Array:
@@ -235,17 +235,24 @@ class _Measure(nnx.Module):
         return x + self.shift[...]
 
 
-def unfold(folded: AttributeNet, crops: Float[Array, "n s s 3"]) -> AttributeNet:
+def unfold(folded: AttributeNet, crops: Float[Array, "n s s 3"], config: AttributeConfig | None = None) -> AttributeNet:
     """Return the form for training of a network in the form for use: the same function on `crops`.
+
+    `config` may have deeper stages than the network (default: its own); blocks that are new begin by adding nothing.
 
     Folding forgets what the normalisations had seen; it is taken again from a few hundred typical crops. Kernels are
     given unit length in each channel, as training began with: the rate of learning means the same again.
     """
-    result = AttributeNet(folded.config, nnx.Rngs(0))
+    result = AttributeNet(config or folded.config, nnx.Rngs(0))
+    for blocks, old in zip(result.stages, folded.stages, strict=True):
+        for block in blocks[len(old) :]:
+            block.narrow.kernel[...] = jnp.zeros_like(block.narrow.kernel[...])
     pairs = []
     sources = dict(nnx.iter_graph(folded))
     for path, node in list(nnx.iter_graph(result)):
         source = sources.get(path)
+        if source is None:
+            continue
         if isinstance(node, Normed):
             assert isinstance(source, Normed) and source.bias is not None
             kernel = source.kernel[...]

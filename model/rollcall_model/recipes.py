@@ -9,6 +9,7 @@ teacher's time once; training then reads them as often as it likes:
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -78,17 +79,19 @@ def picture(
     return np.rint(mask * first.astype(np.float32) + (1 - mask) * second.astype(np.float32)).astype(np.uint8)
 
 
-def load(path: Path) -> Recipes:
-    """Return what `main` wrote, the recipes that the teacher was asked about."""
-    with np.load(path) as archive:
-        teacher = archive["teacher"].astype(np.float32)
-        asked = np.flatnonzero(np.abs(teacher).sum(1) > 0)
-        teacher = teacher[asked]
-        teacher /= np.linalg.norm(teacher, axis=1, keepdims=True)
-        teacher -= data.COMMON * teacher.mean(0)
-        teacher /= np.linalg.norm(teacher, axis=1, keepdims=True)
-        rows, mirrored, kind, share = (archive[name][asked] for name in ("rows", "mirrored", "kind", "share"))
-        return Recipes(rows, mirrored, kind, share, teacher)
+def load(paths: Sequence[Path]) -> Recipes:
+    """Return what `main` wrote, the recipes of all files that the teacher was asked about."""
+    parts = []
+    for path in paths:
+        with np.load(path) as archive:
+            asked = np.flatnonzero(np.abs(archive["teacher"]).sum(1) > 0)
+            parts.append([archive[name][asked] for name in Recipes._fields])
+    rows, mirrored, kind, share, words = (np.concatenate(part) for part in zip(*parts, strict=True))
+    teacher = words.astype(np.float32)
+    teacher /= np.linalg.norm(teacher, axis=1, keepdims=True)
+    teacher -= data.COMMON * teacher.mean(0)
+    teacher /= np.linalg.norm(teacher, axis=1, keepdims=True)
+    return Recipes(rows, mirrored, kind, share, teacher)
 
 
 @click.command()

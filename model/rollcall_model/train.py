@@ -29,7 +29,7 @@ from jax.sharding import PartitionSpec as P
 from rollcall_model import attributes, augment, checkpoint, data, evaluate, losses, recipes, runtime
 from rollcall_model.attributes import AttributeConfig, AttributeNet
 
-VERSION = "attributes-2"
+VERSION = "attributes-3"
 
 
 class TrainConfig(NamedTuple):
@@ -44,6 +44,8 @@ class TrainConfig(NamedTuple):
     labelled: float = 0.75  # share of a batch that has an age label
     balance: float = 0.4  # 0: ages as they come; 1: every age as often
     mix: float = 0.4  # share of the faces that are blended with another
+    alone: float = 0.5  # share of the recipes drawn that show one face only
+    damage: float = 0.6  # how often and how far faces are moved and damaged, see `augment.augment`
     age_width: float = 1.0
     age_growth: float = 0.04
     age_weight: float = 0.05
@@ -124,7 +126,7 @@ def batches(
 
     def one(row: int, seed: np.random.SeedSequence) -> tuple[np.ndarray, bool]:
         rng = np.random.default_rng(seed)
-        crop = augment.augment(faces.crops[row], size, data.CROP / size, rng)
+        crop = augment.augment(faces.crops[row], size, data.CROP / size, rng, config.damage)
         mirrored = bool(rng.random() < 0.5)
         return (crop[:, ::-1] if mirrored else crop), mirrored
 
@@ -175,12 +177,19 @@ def recipe_batches(
         face = recipes.picture(
             faces.crops, book.rows[number], book.mirrored[number], book.kind[number], book.share[number]
         )
-        return augment.augment(face, size, data.CROP / size, rng)
+        return augment.augment(face, size, data.CROP / size, rng, config.damage)
+
+    kinds = [np.flatnonzero(book.kind == recipes.ALONE), np.flatnonzero(book.kind != recipes.ALONE)]
+    chances = [config.alone, 1 - config.alone]
+    usable = [(rows, chance) for rows, chance in zip(kinds, chances, strict=True) if len(rows) and chance > 0]
 
     with ThreadPoolExecutor(max(runtime.processors() // 2, 1)) as threads:
         for step in range(start, config.steps):
             seeds = np.random.SeedSequence([config.seed, step]).spawn(config.batch + 1)
-            drawn = np.random.default_rng(seeds[-1]).integers(0, len(book.share), config.batch)
+            rng = np.random.default_rng(seeds[-1])
+            bounds = np.cumsum([chance for _, chance in usable])
+            which = np.searchsorted(bounds, rng.random(config.batch) * bounds[-1], side="right")
+            drawn = np.choose(which, [rng.choice(rows, config.batch) for rows, _ in usable])
             first, second = book.rows[drawn].T
             share = book.share[drawn]
             told_age, told_female = np.zeros((len(drawn), losses.AGES), np.float32), np.zeros(len(drawn), np.float32)
@@ -394,7 +403,7 @@ def train(
         folded, _ = attributes.load_net(first_weights)
         some = np.random.default_rng(config.seed).choice(faces.where(split="train"), 512)
         crops = evaluate.central(faces, np.sort(some), net_config.size).astype(np.float32)
-        net = attributes.unfold(folded, jnp.asarray(crops))
+        net = attributes.unfold(folded, jnp.asarray(crops), net_config)
         if book is not None:
             refit_identity(net, recipe_batches(faces, config, net_config.size, 0, book))
         params, stats = nnx.split(net, nnx.Param, nnx.BatchStat)[1:]  # type: ignore[misc]
@@ -475,9 +484,10 @@ def train(
 )
 @click.option(
     "--recipes",
-    "book",
+    "books",
     type=click.Path(path_type=Path, exists=True),
-    help="What rollcall_model.recipes wrote; all pictures are taken from it.",
+    multiple=True,
+    help="What rollcall_model.recipes wrote; all pictures are taken from it. May be repeated.",
 )
 @click.option("--every", default=500, show_default=True, help="Steps between checkpoints.")
 @click.option(
@@ -496,9 +506,10 @@ def main(
     first_state: Path | None,
     first_weights: Path | None,
     teachers: tuple[Path, ...],
-    book: Path | None,
+    books: tuple[Path, ...],
 ) -> None:
     """Train the attribute network on labelled faces and a teacher's embeddings."""
+    runtime.keep_memory()
     runtime.configure(out / "compiled")
     config = TrainConfig(steps=steps, batch=batch, rate=rate, seed=seed)
     net_config = AttributeConfig()
@@ -536,7 +547,7 @@ def main(
         first_state=first_state,
         first_weights=first_weights,
         teachers=teachers,
-        book=None if book is None else recipes.load(book),
+        book=recipes.load(books) if books else None,
     )
 
 
