@@ -126,7 +126,9 @@ class Detector:
             return image
         ratio = self.config.resolution / longest
         size = (max(round(image.shape[1] * ratio), 1), max(round(image.shape[0] * ratio), 1))
-        return cv2.resize(image, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+        # Down to a half four neighbours see every pixel, at an eighth of the time.
+        how = cv2.INTER_LINEAR if ratio >= 0.5 else cv2.INTER_AREA
+        return cv2.resize(image, size, interpolation=how).astype(np.uint8, copy=False)
 
     # -- first stage ------------------------------------------------------------------------------
 

@@ -28,18 +28,6 @@ def conv_direct(
     )
 
 
-def conv_rows(x: Float[Array, "n h w c"], kernel: Float[Array, "kh kw c o"]) -> Float[Array, "n h2 w2 o"]:
-    """Convolve without padding as one matrix product over gathered patches (for three channels).
-
-    The patches are gathered in two steps, along the rows first: longer runs are copied, and fewer of them.
-    """
-    kh, kw, c, o = kernel.shape
-    height, width = x.shape[1] - kh + 1, x.shape[2] - kw + 1
-    along = jnp.concatenate([x[:, :, j : j + width] for j in range(kw)], axis=-1)
-    patches = jnp.concatenate([along[:, i : i + height] for i in range(kh)], axis=-1)
-    return patches @ kernel.reshape(kh * kw * c, o)
-
-
 def block_kernel(kernel: Float[Array, "3 3 c o"]) -> Float[Array, "p q"]:
     """Return the 3x3 kernel spread over a 4x4 patch for each of its 2x2 outputs: (16 c, 4 o)."""
     _, _, c, o = kernel.shape
@@ -64,6 +52,21 @@ def conv_blocks(x: Float[Array, "n h w c"], kernel: Float[Array, "3 3 c o"]) -> 
     # The kernel's rows are put in the order of the cells: (cell row, cell column, row, column, c).
     spread = block_kernel(kernel).reshape(2, 2, 2, 2, c, 4 * o).transpose(0, 2, 1, 3, 4, 5)
     return (patches @ spread.reshape(16 * c, 4 * o)).reshape(n, h // 2 - 1, w // 2 - 1, 4, o)
+
+
+def conv_pairs(x: Float[Array, "n h w c"], kernel: Float[Array, "3 3 c o"]) -> Float[Array, "n h2 w2 o"]:
+    """Convolve 3x3 without padding, two neighbours of a row in one product; the width must be even.
+
+    A third more arithmetic than the direct form, and a third less time where there are few channels.
+    """
+    n, height, width, c = x.shape
+    o = kernel.shape[-1]
+    # 3x4 inputs for two outputs: the kernel stands at the first of them, or at the second.
+    spread = jnp.stack([jnp.pad(kernel, ((0, 0), (j, 1 - j), (0, 0), (0, 0))) for j in range(2)], axis=3)
+    twos = x.reshape(n, height, width // 2, 2 * c)
+    along = jnp.concatenate([twos[:, :, :-1], twos[:, :, 1:]], axis=-1)
+    patches = jnp.concatenate([along[:, i : i + height - 2] for i in range(3)], axis=-1)
+    return (patches @ spread.reshape(12 * c, 2 * o)).reshape(n, height - 2, width - 2, o)
 
 
 def prelu(x: Float[Array, "*b c"], slope: Float[Array, " c"]) -> Float[Array, "*b c"]:

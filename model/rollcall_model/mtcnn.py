@@ -61,11 +61,11 @@ class Convolution(nnx.Module):
         """Convolve in the ordinary form."""
         return layers.prelu(layers.conv_direct(x, self.kernel[...]) + self.bias[...], self.slope[...])
 
-    def gathered(self, x: Float[Array, "n h w c"]) -> Float[Array, "n h2 w2 o"]:
+    def paired(self, x: Float[Array, "n h w c"]) -> Float[Array, "n h2 w2 o"]:
         """Convolve in the form for few channels."""
-        if not layers.on_cpu():
+        if not layers.on_cpu() or x.shape[2] % 2:
             return self(x)
-        return layers.prelu(layers.conv_rows(x, self.kernel[...]) + self.bias[...], self.slope[...])
+        return layers.prelu(layers.conv_pairs(x, self.kernel[...]) + self.bias[...], self.slope[...])
 
     def pooled(self, x: Float[Array, "n h w c"]) -> Float[Array, "n h2 w2 o"]:
         """Convolve and take the maximum of each 2x2; height and width must be even."""
@@ -118,7 +118,7 @@ class PNet(nnx.Module):
 
         def step(before: tuple[Array, ...], new: Array) -> tuple[tuple[Array, ...], tuple[Array, Array]]:
             after = []
-            convolutions: tuple[Callable[[Array], Array], ...] = (self.conv1.pooled, self.conv2, self.conv3)
+            convolutions: tuple[Callable[[Array], Array], ...] = (self.conv1.pooled, self.conv2.paired, self.conv3)
             for last, layer in zip(before, convolutions, strict=True):
                 after.append(new[:, -2:])
                 new = layer(jnp.concatenate([last, new], axis=1))
@@ -150,7 +150,7 @@ class RNet(nnx.Module):
 
     def __call__(self, x: Float[Array, "n 24 24 3"]) -> tuple[Float[Array, " n"], Float[Array, "n 4"]]:
         """Return probabilities and offsets."""
-        x = layers.max_pool(self.conv1.gathered(x), 3)
+        x = layers.max_pool(self.conv1.paired(x), 3)
         x = layers.max_pool(self.conv2(x), 3, partial=False)
         x = self.conv3(x).reshape(-1, 576)
         x = layers.prelu(self.dense(x), self.slope[...])
@@ -175,7 +175,7 @@ class ONet(nnx.Module):
         self, x: Float[Array, "n 48 48 3"]
     ) -> tuple[Float[Array, " n"], Float[Array, "n 4"], Float[Array, "n 10"]]:
         """Return probabilities, offsets, and five x followed by five y as fractions of the crop."""
-        x = layers.max_pool(self.conv1.gathered(x), 3)
+        x = layers.max_pool(self.conv1.paired(x), 3)
         x = layers.max_pool(self.conv2(x), 3, partial=False)
         x = layers.max_pool(self.conv3(x), 2)
         x = self.conv4(x).reshape(-1, 1152)

@@ -47,7 +47,8 @@ def mesh() -> Mesh:
 def keep_memory() -> None:
     """Have the process keep the memory it once had, where the C library is glibc. For long runs of large arrays.
 
-    Otherwise every step gets its arrays from the system anew, page by page, and that took up to half of it.
+    Otherwise every batch gets its arrays from the system anew, page by page; that took a third of a training step,
+    and some of what one thread gives back another cannot use, so that a run over photos took more and more.
     """
     libc = ctypes.CDLL(None)
     if not hasattr(libc, "gnu_get_libc_version"):

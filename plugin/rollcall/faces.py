@@ -256,6 +256,13 @@ class _Said:
         self.embedding: NDArray[np.float32] | None = None
 
 
+def keep_memory() -> None:
+    """Let this process keep what memory it once had: for a program that does nothing but index, see `runtime`."""
+    from rollcall_model import runtime
+
+    runtime.keep_memory()
+
+
 def fit_adaptation(examples: Mapping[str, NDArray[Any]]) -> tuple[dict[str, Any], dict[str, Any], Adaptation]:
     """Return how corrections of the ages and of the gender did on faces held out, and those that help.
 

@@ -24,6 +24,10 @@ OTHER: Final = 0.25
 
 def look(pixels: NDArray[np.uint8]) -> bytes:
     """Return the look of an upright picture, uint8 RGB of shape (h, w, 3): 32 bytes."""
+    # Halving is quick, and averages as well; in one step OpenCV took ten times as long.
+    while min(pixels.shape[:2]) >= 16 * _SIDE:
+        size = (pixels.shape[1] // 2, pixels.shape[0] // 2)
+        pixels = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_LINEAR), np.uint8)
     small = cv2.resize(pixels, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)
     grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float32)
     frequencies = np.asarray(cv2.dct(grey))[:_KEPT, :_KEPT]

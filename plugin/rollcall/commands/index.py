@@ -15,7 +15,7 @@ import cv2
 from rollcall.commands.common import Context, common, console, plural, stop_on_signals
 from rollcall.commands.progress import ProgressListener
 from rollcall.errors import LibraryError
-from rollcall.faces import Analyzer
+from rollcall.faces import Analyzer, keep_memory
 from rollcall.indexer import Indexer
 from rollcall.pace import be_nice
 from rollcall.profile import Profile
@@ -74,6 +74,7 @@ def index(
     database = context.database()
     roots = _roots(context, folders)
     profile = Profile()
+    keep_memory()
     with ProgressListener(quiet or as_json) as progress, stop_on_signals() as stop:
         analyzer = Analyzer(context.settings)
         indexer = Indexer(database, analyzer, context.settings, progress, profile)
@@ -136,6 +137,7 @@ def _watch(context: Context, roots: list[Path], quiet: bool) -> None:
             case events.PhotosMissing(count) if not quiet:
                 console.print(f"{plural(count, 'photo')} gone; what is known of them is kept", markup=False)
 
+    keep_memory()
     analyzer = Analyzer(context.settings)
     indexer = Indexer(context.database(), analyzer, context.settings, tell)
     with stop_on_signals() as stop:
