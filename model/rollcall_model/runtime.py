@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import sys
 from pathlib import Path
 
 import jax
@@ -50,6 +51,8 @@ def keep_memory() -> None:
     Otherwise every batch gets its arrays from the system anew, page by page; that took a third of a training step,
     and some of what one thread gives back another cannot use, so that a run over photos took more and more.
     """
+    if sys.platform != "linux":
+        return
     libc = ctypes.CDLL(None)
     if not hasattr(libc, "gnu_get_libc_version"):
         return

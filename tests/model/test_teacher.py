@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -122,3 +124,30 @@ def test_the_form_for_training_is_won_back_from_the_form_for_use() -> None:
     # In training the batch's own statistics are used: on the same crops these are the ones that were taken.
     for a, b in zip(folded(crops), again(crops, train=True), strict=True):
         assert np.abs(np.asarray(a) - np.asarray(b)).max() < 1e-3
+
+
+def test_new_blocks_of_a_deeper_network_begin_by_adding_nothing() -> None:
+    rng = np.random.default_rng(8)
+    config = AttributeConfig(size=32, widths=(8, 12, 16), depths=(1, 1, 1), features=20)
+    net = AttributeNet(config, nnx.Rngs(1))
+    crops = jnp.asarray(rng.uniform(0, 255, (64, 32, 32, 3)).astype(np.float32))
+    net(crops, train=True)
+    folded = attributes.fold(net)
+    deeper = attributes.unfold(folded, crops, config._replace(depths=(2, 1, 3)))
+    assert [len(blocks) for blocks in deeper.stages] == [2, 1, 3]
+    for a, b in zip(folded(crops), deeper(crops), strict=True):
+        assert np.abs(np.asarray(a) - np.asarray(b)).max() < 1e-4
+
+
+def test_recipes_of_several_files_are_read_as_one_and_those_not_asked_about_left_out(tmp_path: Path) -> None:
+    rng = np.random.default_rng(9)
+    books = [recipes.draw(_faces(), np.full(4, 0.25), 0.5, count, count) for count in (5, 7)]
+    for number, book in enumerate(books):
+        words = rng.normal(size=(len(book.share), 128)).astype(np.float16)
+        words[3:] *= number  # the first file was stopped after three
+        np.savez(tmp_path / f"{number}.npz", **book._replace(teacher=words)._asdict())
+    found = recipes.load([tmp_path / "0.npz", tmp_path / "1.npz"])
+    assert len(found.share) == 3 + 7
+    np.testing.assert_array_equal(found.rows[:3], books[0].rows[:3])
+    np.testing.assert_array_equal(found.rows[3:], books[1].rows)
+    np.testing.assert_allclose(np.linalg.norm(found.teacher, axis=1), 1, rtol=1e-5)
