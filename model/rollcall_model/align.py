@@ -38,6 +38,12 @@ def similarity(landmarks: Float[np.ndarray, "5 2"], target: Float[np.ndarray, "5
     return np.concatenate([matrix, (goal_centre - matrix @ centre)[:, None]], axis=1)
 
 
+def enlarged(landmarks: Float[np.ndarray, "5 2"], size: int) -> float:
+    """Return how many pixels of a canonical crop of `size` one pixel of the image becomes."""
+    matrix = similarity(landmarks, TEMPLATE * size)
+    return float(np.hypot(matrix[0, 0], matrix[1, 0]))
+
+
 def crop(
     image: UInt8[np.ndarray, "h w 3"], landmarks: Float[np.ndarray, "5 2"], size: int, zoom: float = 1.0
 ) -> UInt8[np.ndarray, "s s 3"]:

@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from rollcall import privacy
+from rollcall import decode, privacy
 from rollcall.adaptation import Adaptation, Head
-from rollcall.errors import ModelError
+from rollcall.errors import ModelError, PictureError
 from rollcall.matching import overlap
 from rollcall.records import Box, Face, Picture
 from rollcall.settings import Settings
@@ -72,7 +72,8 @@ class Analyzer:
             f"{detector.resolution}/{detector.min_face}/{detector.pyramid_factor:g}"
             f"/{detector.threshold_pnet:g}/{detector.threshold_rnet:g}/{detector.threshold_onet:g}"
         )
-        return f"{networks}@{asked}{privacy.suffix(privacy.off(attributes))}"
+        sharp = "/sharp" if attributes.small_faces == "sharp" else ""
+        return f"{networks}@{asked}{sharp}{privacy.suffix(privacy.off(attributes))}"
 
     @cached_property
     def _networks(self) -> tuple[Detector, AttributeModel | None]:
@@ -139,9 +140,9 @@ class Analyzer:
                         landmarks=align.central_landmarks(height, width)[None],
                     )
         crops = [
-            align.crop(picture.pixels, landmarks, self._size)
+            crop
             for picture, faces in zip(pictures, found, strict=True)
-            for landmarks in faces.landmarks
+            for crop in self._crops(picture, list(faces.landmarks))
         ]
         said = iter(self._described(attributes, crops))
         return [
@@ -179,7 +180,7 @@ class Analyzer:
             near.append(np.asarray(cv2.resize(region, None, fx=scale, fy=scale), np.uint8))
             corners.append(np.array([x0, y0], np.float32))
             scales.append(scale)
-        places, crops = [], []
+        places = []
         for box, corner, scale, found in zip(boxes, corners, scales, detector.detect(near), strict=True):
             frame = np.array([box.x * width, box.y * height, box.width * width, box.height * height], np.float32)
             boxes_found = found.boxes / scale + np.tile(corner, 2)
@@ -199,9 +200,26 @@ class Analyzer:
                     np.asarray(points[None], np.float32),
                 )
             )
-            crops.append(align.crop(picture.pixels, places[-1].landmarks[0], self._size))
-        said = self._described(attributes, crops)
+        said = self._described(attributes, self._crops(picture, [place.landmarks[0] for place in places]))
         return [self._face(picture, place, 0, one, False) for place, one in zip(places, said, strict=True)]
+
+    def _crops(self, picture: Picture, landmarks: Sequence[NDArray[np.float32]]) -> list[NDArray[np.uint8]]:
+        """Return the canonical crops of the faces of one picture, in pixels of which their landmarks are given."""
+        from rollcall_model import align
+
+        pixels = picture.pixels
+        fine = list(landmarks)
+        coarse = picture.width > pixels.shape[1] and any(align.enlarged(one, self._size) > 1 for one in landmarks)
+        if coarse and self.settings.attributes.small_faces == "sharp":
+            try:
+                whole = decode.decode(picture.path, max_megapixels=self.settings.decode.max_megapixels).pixels
+            except PictureError:
+                pass  # it was readable a moment ago; what is known of it is better than nothing
+            else:
+                if whole.shape[:2] == (picture.height, picture.width):
+                    ratio = np.array([picture.width / pixels.shape[1], picture.height / pixels.shape[0]], np.float32)
+                    pixels, fine = whole, [points * ratio for points in landmarks]
+        return [align.crop(pixels, points, self._size) for points in fine]
 
     @property
     def _size(self) -> int:

@@ -91,6 +91,11 @@ class AttributeSettings(_Group):
     embeddings: Literal["on", "off"] = Field(
         default="on", description="Whether identity embeddings are computed and stored."
     )
+    small_faces: Literal["fast", "sharp"] = Field(
+        default="fast",
+        description="Where the pixels of small faces come from: fast takes them from the reduced picture; sharp "
+        "decodes a photo a second time, whole, when a face on it is too small there, which takes time.",
+    )
 
 
 class LibrarySettings(_Group):
