@@ -25,7 +25,7 @@ from rollcall.store.tables import Correction as Line
 from rollcall.store.tables import Embedding, FaceRow, Photo
 
 #: In a file that was both renamed and edited, faces this alike at the same place are the same.
-ALIKE_ELSEWHERE: Final = 0.915
+ALIKE_ELSEWHERE: Final = 0.9
 OVERLAP_ELSEWHERE: Final = 0.7
 #: Said of a photo, not of a face, as far as the number of a face shows it.
 _OF_FACES: Final = ("age", "gender", "not_a_face", "ignore", "box")
