@@ -13,7 +13,7 @@ from rollcall.records import Box
 #: Boxes that share so much of their union are the same face, if the picture is the same.
 SAME_PLACE: Final = 0.5
 #: Embeddings (unit length) with such a product are the same person, wherever in an edited picture.
-SAME_PERSON: Final = 0.79
+SAME_PERSON: Final = 0.795
 #: Below this product they are two people, wherever their faces are.
 OTHER_PERSON: Final = 0.25
 

@@ -16,8 +16,8 @@ from rollcall.store.tables import Embedding
 
 #: Fitted on the pairs of LFW (validation) for the committed weights: attributes-3.
 #: From this cosine on two embeddings are taken to be of one person as likely as not, and how sharply that turns.
-HALF_WAY = 0.75
-STEEPNESS = 43.0
+HALF_WAY = 0.755
+STEEPNESS = 44.0
 #: Photos less likely than this to show someone are taken to show someone else.
 LEAST: Final = 0.01
 #: So many of the likeliest faces are sorted first: for the first page no others are needed.
