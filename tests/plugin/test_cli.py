@@ -68,13 +68,9 @@ def found(done: subprocess.CompletedProcess[str]) -> dict[str, float]:
 
 
 def test_everyday_words_find_the_right_portraits(rollcall: Run, indexed: Path) -> None:
-    # The network is not sure whether the astronaut is a woman; that she is an adult it is.
-    adults = found(rollcall("search", "adults", "--json", "-d", indexed, "--min-probability", "0.4"))
-    assert {"astronaut.jpg", "rear-admiral.jpg", "meeting.jpg", "group.jpg"} <= adults.keys()
-    assert not {"cat.jpg", "hills.jpg"} & adults.keys()
-    men = found(rollcall("search", "men", "--json", "-d", indexed, "--min-probability", "0"))
-    assert list(men.values()) == sorted(men.values(), reverse=True)
-    assert men["rear-admiral.jpg"] > men["astronaut.jpg"]
+    women = found(rollcall("search", "women", "--json", "-d", indexed, "--min-probability", "0.3"))
+    assert {"astronaut.jpg", "astronaut-upside-down.jpg", "meeting.jpg", "group.jpg"} <= women.keys()
+    assert not {"cat.jpg", "hills.jpg"} & women.keys()
     assert found(rollcall("search", "no people", "--json", "-d", indexed)).keys() == {"cat.jpg", "hills.jpg"}
     assert found(rollcall("search", "group photos", "--json", "-d", indexed)).keys() == {"group.jpg"}
     assert found(rollcall("search", "faces:2", "--json", "-d", indexed)).keys() == {"meeting.jpg"}
@@ -155,7 +151,7 @@ def test_the_host_reads_the_views_with_sqlite_alone(indexed: Path) -> None:
     connection = sqlite3.connect(f"file:{indexed}?mode=ro", uri=True)
     states = dict(connection.execute("SELECT state, COUNT(*) FROM v1_photos GROUP BY state"))
     assert states == {"indexed": 8, "failed": 1}
-    assert connection.execute("SELECT COUNT(*) FROM v1_faces WHERE age >= 18 AND p_female > 0").fetchone()[0] >= 9
+    assert connection.execute("SELECT COUNT(*) FROM v1_faces WHERE p_female > 0.5").fetchone()[0] >= 4
     connection.close()
 
 
