@@ -40,7 +40,10 @@ def similarity(landmarks: Float[np.ndarray, "5 2"], target: Float[np.ndarray, "5
 
 def enlarged(landmarks: Float[np.ndarray, "5 2"], size: int) -> float:
     """Return how many pixels of a canonical crop of `size` one pixel of the image becomes."""
-    matrix = similarity(landmarks, TEMPLATE * size)
+    return _scale(similarity(landmarks, TEMPLATE * size))
+
+
+def _scale(matrix: Float64[np.ndarray, "2 3"]) -> float:
     return float(np.hypot(matrix[0, 0], matrix[1, 0]))
 
 
@@ -55,7 +58,7 @@ def crop(
     """
     target = ((TEMPLATE - 0.5) * zoom + 0.5) * size
     matrix = similarity(landmarks, target)
-    scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
+    scale = _scale(matrix)
     if scale < 0.5:
         image, matrix = _shrunk(image, matrix, scale, size)
     # OpenCV counts pixel centres as whole numbers.

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
-import sys
 from pathlib import Path
 
 import jax
 import numpy as np
 from jax.sharding import Mesh
-
-#: Names of settings of glibc's allocator, from its malloc.h.
-_TRIM_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -4, -8
 
 
 def processors() -> int:
@@ -43,19 +38,3 @@ def configure(cache_folder: Path | None = None, cpu_devices: int | None = None) 
 def mesh() -> Mesh:
     """Return all devices in one row, named "batch"."""
     return Mesh(np.asarray(jax.devices()), ("batch",))
-
-
-def keep_memory() -> None:
-    """Have the process keep the memory it once had, where the C library is glibc. For long runs of large arrays.
-
-    Otherwise every batch gets its arrays from the system anew, page by page; that took a third of a training step,
-    and some of what one thread gives back another cannot use, so that a run over photos took more and more.
-    """
-    if sys.platform != "linux":
-        return
-    libc = ctypes.CDLL(None)
-    if not hasattr(libc, "gnu_get_libc_version"):
-        return
-    # One arena, since only its heap can grow without bound; nothing by mmap; nothing given back.
-    for name, value in ((_ARENA_MAX, 1), (_MMAP_MAX, 0), (_TRIM_THRESHOLD, 2**31 - 1)):
-        libc.mallopt(name, value)

@@ -26,7 +26,7 @@ from flax import nnx
 from jax import shard_map
 from jax.sharding import PartitionSpec as P
 
-from rollcall_model import attributes, augment, checkpoint, data, evaluate, losses, recipes, runtime
+from rollcall_model import attributes, augment, checkpoint, data, evaluate, losses, memory, recipes, runtime
 from rollcall_model.attributes import AttributeConfig, AttributeNet
 
 VERSION = "attributes-3"
@@ -509,7 +509,7 @@ def main(
     books: tuple[Path, ...],
 ) -> None:
     """Train the attribute network on labelled faces and a teacher's embeddings."""
-    runtime.keep_memory()
+    memory.keep()
     runtime.configure(out / "compiled")
     config = TrainConfig(steps=steps, batch=batch, rate=rate, seed=seed)
     net_config = AttributeConfig()

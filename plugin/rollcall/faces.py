@@ -142,7 +142,7 @@ class Analyzer:
         crops = [
             crop
             for picture, faces in zip(pictures, found, strict=True)
-            for crop in self._crops(picture, list(faces.landmarks))
+            for crop in self._crops(picture, faces.landmarks)
         ]
         said = iter(self._described(attributes, crops))
         return [
@@ -200,26 +200,31 @@ class Analyzer:
                     np.asarray(points[None], np.float32),
                 )
             )
-        said = self._described(attributes, self._crops(picture, [place.landmarks[0] for place in places]))
+        said = self._described(attributes, self._crops(picture, np.array([place.landmarks[0] for place in places])))
         return [self._face(picture, place, 0, one, False) for place, one in zip(places, said, strict=True)]
 
-    def _crops(self, picture: Picture, landmarks: Sequence[NDArray[np.float32]]) -> list[NDArray[np.uint8]]:
-        """Return the canonical crops of the faces of one picture, in pixels of which their landmarks are given."""
+    def _crops(self, picture: Picture, landmarks: NDArray[np.float32]) -> list[NDArray[np.uint8]]:
+        """Return the canonical crops of n faces of one picture; landmarks (n, 5, 2) in its pixels."""
         from rollcall_model import align
 
         pixels = picture.pixels
-        fine = list(landmarks)
-        coarse = picture.width > pixels.shape[1] and any(align.enlarged(one, self._size) > 1 for one in landmarks)
-        if coarse and self.settings.attributes.small_faces == "sharp":
-            try:
-                whole = decode.decode(picture.path, max_megapixels=self.settings.decode.max_megapixels).pixels
-            except PictureError:
-                pass  # it was readable a moment ago; what is known of it is better than nothing
-            else:
-                if whole.shape[:2] == (picture.height, picture.width):
-                    ratio = np.array([picture.width / pixels.shape[1], picture.height / pixels.shape[0]], np.float32)
-                    pixels, fine = whole, [points * ratio for points in landmarks]
-        return [align.crop(pixels, points, self._size) for points in fine]
+        if (
+            self.settings.attributes.small_faces == "sharp"
+            and picture.width > pixels.shape[1]
+            and any(align.enlarged(one, self._size) > 1 for one in landmarks)
+        ):
+            pixels = self._whole(picture)
+            ratio = np.array(pixels.shape[1::-1]) / picture.pixels.shape[1::-1]
+            landmarks = landmarks * ratio.astype(np.float32)
+        return [align.crop(pixels, points, self._size) for points in landmarks]
+
+    def _whole(self, picture: Picture) -> NDArray[np.uint8]:
+        """Return all pixels of a picture that was reduced, or those it has if its file is no longer the same."""
+        try:
+            whole = decode.decode(picture.path, max_megapixels=self.settings.decode.max_megapixels)
+        except PictureError:
+            return picture.pixels  # it was readable a moment ago; what is known of it is better than nothing
+        return whole.pixels if whole.content_hash == picture.content_hash else picture.pixels
 
     @property
     def _size(self) -> int:
@@ -275,10 +280,10 @@ class _Said:
 
 
 def keep_memory() -> None:
-    """Let this process keep what memory it once had: for a program that does nothing but index, see `runtime`."""
-    from rollcall_model import runtime
+    """Let this process keep what memory it once had: for a program that does nothing but index."""
+    from rollcall_model import memory
 
-    runtime.keep_memory()
+    memory.keep()
 
 
 def fit_adaptation(examples: Mapping[str, NDArray[Any]]) -> tuple[dict[str, Any], dict[str, Any], Adaptation]:

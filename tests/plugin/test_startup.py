@@ -21,5 +21,10 @@ def test_a_command_that_looks_at_no_picture_loads_no_networks(command: str) -> N
     assert not {"jax", "flax", "optax"} & imported_by(f"import rollcall.cli, rollcall.commands.{command}")
 
 
+def test_keeping_memory_loads_no_networks_for_a_run_that_finds_nothing_new() -> None:
+    code = "import rollcall.commands.index, rollcall.faces; rollcall.faces.keep_memory()"
+    assert not {"jax", "flax", "optax"} & imported_by(code)
+
+
 def test_analysing_without_a_database_loads_none() -> None:
     assert not {"sqlalchemy", "alembic", "watchdog"} & imported_by("import rollcall.cli, rollcall.commands.analyze")
