@@ -31,7 +31,7 @@ from rollcall.settings import Settings
 from rollcall.store import adaptations, corrections, finding, forgotten, journal, kept, photos, results
 from rollcall.store.database import Database
 from rollcall.store.photos import PendingPhoto, Place, Seen
-from rollcall.store.tables import FaceRow
+from rollcall.store.tables import FaceRow, Photo
 from rollcall.writing import Writer
 
 #: Says of a file, by its path and time of change in nanoseconds, whether to leave it as it is for now.
@@ -62,6 +62,16 @@ class _Decoded(NamedTuple):
     reason: str  # why there is no picture
     moved_from: photos.Lost | None = None
     look: bytes | None = None
+
+
+class _Facts(NamedTuple):
+    """What a batch is asked about once, so that most of its photos need not be asked about it one by one."""
+
+    there: dict[int, Photo]  # where they were when they were read; kept, so that they are not fetched again
+    blank: set[int]  # photos of which nothing is known yet
+    lost: set[str]  # contents that other photos have whose files are gone, or have to be looked at
+    faces_forgotten: bool  # whether any were, anywhere
+    spoken_of: set[str]  # contents for which something that a person said is waiting
 
 
 class _Stopped(Exception):
@@ -452,6 +462,7 @@ class Indexer:
             learnt = adaptations.current(session, version)
             if learnt is not None:
                 found = [tuple(map(learnt.applied, faces)) for faces in found]
+            facts = self._facts(session, batch)
             for one, faces in zip(batch, found, strict=True):
                 picture = one.picture
                 assert picture is not None
@@ -465,8 +476,20 @@ class Indexer:
                     version,
                     one.look,
                 )
-                stored.append(self._save(session, one, picture, analysis))
+                stored.append(self._save(session, one, picture, analysis, facts))
         return stored
+
+    @staticmethod
+    def _facts(session: Session, batch: Sequence[_Decoded]) -> _Facts:
+        hashes = [one.picture.content_hash for one in batch if one.picture is not None]
+        there = photos.still_there(session, [one.photo for one in batch])
+        return _Facts(
+            there,
+            results.blank(session, there.values()),
+            photos.lost_contents(session, hashes),
+            forgotten.faces_in(session),
+            finding.waiting_contents(session, hashes),
+        )
 
     def _tell_of_stored(
         self, batch: Sequence[_Decoded], summary: RunSummary, stored: Sequence[tuple[int, int]]
@@ -490,19 +513,32 @@ class Indexer:
         self.listener(events.PhotosSkipped(len(gone)))
         return [one for one in batch if one.photo not in gone]
 
-    def _save(self, session: Session, one: _Decoded, picture: Picture, analysis: Analysis) -> tuple[int, int]:
+    def _save(
+        self, session: Session, one: _Decoded, picture: Picture, analysis: Analysis, facts: _Facts
+    ) -> tuple[int, int]:
         """Store an analysis, lay over it what a person has said; return the photo's number and how many faces."""
-        photo_id, tag_settings = photos.at(session, one.photo), self.settings.tags
-        for lost in photos.of_content(session, analysis.content_hash, photo_id):
-            # Names were exchanged: a known photo is here now, and no longer where it was.
-            if lost.state == "missing" or not _has_content(lost.path, lost.content_hash):
-                photo_id = photos.swap(session, lost.photo_id, photo_id)
-                journal.note(session, "photo_moved", photo_id)
-                break
-        faces = forgotten.allowed(session, photo_id, analysis.content_hash, analysis.faces)
-        analysis = dataclasses.replace(analysis, faces=faces)
-        saved = results.save(session, photo_id, one.size, one.mtime_ns, analysis, tag_settings)
+        photo_id, tag_settings = one.photo.photo_id, self.settings.tags
+        if photo_id not in facts.there:
+            photo_id = photos.at(session, one.photo)
+        if analysis.content_hash in facts.lost:
+            for lost in photos.of_content(session, analysis.content_hash, photo_id):
+                # Names were exchanged: a known photo is here now, and no longer where it was.
+                if lost.state == "missing" or not _has_content(lost.path, lost.content_hash):
+                    photo_id = photos.swap(session, lost.photo_id, photo_id)
+                    journal.note(session, "photo_moved", photo_id)
+                    facts.there.clear()
+                    facts.blank.clear()
+                    break
+        blank = photo_id in facts.blank
+        if facts.faces_forgotten:
+            faces = forgotten.allowed(session, photo_id, analysis.content_hash, analysis.faces)
+            analysis = dataclasses.replace(analysis, faces=faces)
+        saved = results.save(session, photo_id, one.size, one.mtime_ns, analysis, tag_settings, blank=blank)
+        if blank and analysis.content_hash not in facts.spoken_of:
+            return photo_id, len(analysis.faces)
         said = finding.follow(session, photo_id, saved)
+        if said.photo_ids:
+            facts.blank.clear()  # what was said of one photo may be waiting for another of the batch now
         drawn = results.undescribed(session, photo_id, analysis.model_version)
         if drawn:
             boxes = [Box(face.x, face.y, face.width, face.height) for face in drawn]
@@ -511,7 +547,7 @@ class Indexer:
                 results.describe(session, row, learnt.applied(face), analysis.model_version)
         if drawn or said.photo_ids:
             corrections.settle(session, photo_id, tag_settings)
-        return photo_id, len(faces)
+        return photo_id, len(analysis.faces)
 
     def _find_lost(self, began: str) -> None:
         """Find again what a person said of files that were renamed and written anew, now that the scan is over."""

@@ -13,9 +13,10 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from unittest import mock
 
 import pytest
-from sqlalchemy import text, update
+from sqlalchemy import event, text, update
 
 from blobs import BlobAnalyzer, draw
 from rollcall import events
@@ -47,6 +48,21 @@ def test_a_folder_becomes_photos_and_faces(indexer: Indexer, database: Database,
     assert (x, y, width, height) == pytest.approx((10 / 200, 50 / 120, 30 / 200, 30 / 120))
     assert (age, p_children, gender) == (pytest.approx(5), 1.0, "female")
     assert rows(database, "SELECT faces, p_children FROM v1_photos ORDER BY path") == [(2, 1.0), (0, None)]
+
+
+def test_a_batch_of_new_photos_takes_few_statements_for_each(
+    indexer: Indexer, database: Database, library: Path
+) -> None:
+    draw(library / "first.png", (5, 255))
+    indexer.run([library])
+    for number in range(8):
+        draw(library / f"{number}.png", (5, 255), (40, 0), seed=number)
+    statements: list[str] = []
+    event.listen(database.engine, "before_cursor_execute", lambda *given: statements.append(given[2]), named=False)
+    with mock.patch.object(indexer, "_store", wraps=indexer._store) as store:
+        assert indexer.run([library]).indexed == 8
+    assert store.call_count == 1
+    assert 0 < len(statements) <= 36 + 8 * 9, statements
 
 
 def test_a_second_run_looks_at_nothing(indexer: Indexer, analyzer: BlobAnalyzer, library: Path) -> None:

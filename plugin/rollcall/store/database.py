@@ -117,7 +117,7 @@ class Database:
         """Give a session whose work is committed at the end, or not at all when an error ends it."""
         with Session(self._writing) as session, _explained(self.url), session.begin():
             yield session
-        events = journal.noted(session)
+            events = journal.write(session)
         if self.told is not None and events:
             self.told(events)
 

@@ -87,6 +87,12 @@ def _remember(session: Session, photo: Photo, saved: Saved) -> None:
     session.expire_all()
 
 
+def waiting_contents(session: Session, hashes: Sequence[str]) -> set[str]:
+    """Return those of some contents for which lines wait."""
+    found = session.scalars(select(Line.content_hash).where(Line.photo_id.is_(None), Line.content_hash.in_(hashes)))
+    return {one for one in found if one is not None}
+
+
 def attach(session: Session, photo_id: int, everything: bool = False) -> Done:
     """Give a photo the lines that wait for its content.
 

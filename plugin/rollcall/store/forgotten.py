@@ -51,6 +51,11 @@ def contents(session: Session, hashes: Sequence[str]) -> set[str]:
     return {one for one in found if one is not None}
 
 
+def faces_in(session: Session) -> bool:
+    """Say whether any face was forgotten."""
+    return session.scalar(select(Forgotten.id).where(Forgotten.kind == "face").limit(1)) is not None
+
+
 def allowed(session: Session, photo_id: int, content_hash: str, faces: Sequence[Face]) -> tuple[Face, ...]:
     """Return the faces of a photo without those that lie where one was forgotten."""
     rows = session.scalars(

