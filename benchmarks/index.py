@@ -22,7 +22,7 @@ import decode as decoding
 import library
 import measuring
 
-from rollcall.faces import Analyzer
+from rollcall.faces import Analyzer, keep_memory
 from rollcall.indexer import Indexer
 from rollcall.profile import Profile
 from rollcall.settings import Settings, load
@@ -79,6 +79,7 @@ def main() -> None:
     parser.add_argument("--min-face", type=int, nargs="+", default=[20, 40])
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
+    keep_memory()  # as `rollcall index` does
     cv2.setNumThreads(1)
     where = measuring.machine()
     lines: list[measuring.Line] = []

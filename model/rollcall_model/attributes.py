@@ -123,7 +123,7 @@ class Block(nnx.Module):
     """
 
     def __init__(self, channels: int, kernel: int, expansion: int, folded: bool, rngs: nnx.Rngs | None) -> None:
-        self.look = Normed(_init(rngs, (kernel, kernel, channels), kernel**2), folded)
+        self.look = Normed(drawn(rngs, (kernel, kernel, channels), kernel**2), folded)
         self.widen = Linear(channels, channels * expansion, rngs, gain=1.4)
         # Beginning as next to nothing, a block cannot disturb the ones before it while all are untrained.
         self.narrow = Linear(channels * expansion, channels, rngs, gain=0.2)
@@ -139,19 +139,19 @@ class AttributeNet(nnx.Module):
     def __init__(self, config: AttributeConfig, rngs: nnx.Rngs | None, folded: bool = False) -> None:
         self.config = config
         inputs = 3 * config.patch**2
-        self.stem = Normed(_init(rngs, (inputs, config.widths[0]), inputs), folded)
+        self.stem = Normed(drawn(rngs, (inputs, config.widths[0]), inputs), folded)
         stages, steps = [], []
         for number, (width, depth) in enumerate(zip(config.widths, config.depths, strict=True)):
             if number:
                 before = 4 * config.widths[number - 1]
-                steps.append(Normed(_init(rngs, (before, width), before), folded))
+                steps.append(Normed(drawn(rngs, (before, width), before), folded))
             stages.append(
                 nnx.List([Block(width, config.kernels[number], config.expansion, folded, rngs) for _ in range(depth)])
             )
         self.stages = nnx.List(stages)
         self.steps = nnx.List(steps)
         last = config.widths[-1]
-        self.join = Normed(_init(rngs, (last, config.features), last), folded)
+        self.join = Normed(drawn(rngs, (last, config.features), last), folded)
         grid = config.size // config.patch // 2 ** (len(config.widths) - 1)
         mean = np.full((grid, grid, config.features), 1 / grid**2, np.float32)
         self.pool = GridPool(cast(Array, mean), folded)
@@ -185,7 +185,7 @@ class Linear(nnx.Module):
     """A product and a bias."""
 
     def __init__(self, inputs: int, outputs: int, rngs: nnx.Rngs | None, gain: float = 0.5) -> None:
-        self.kernel = nnx.Param(_init(rngs, (inputs, outputs), inputs) * gain)
+        self.kernel = nnx.Param(drawn(rngs, (inputs, outputs), inputs) * gain)
         self.bias = nnx.Param(_zeros(outputs))
 
     def __call__(self, x: Float[Array, "*b i"]) -> Float[Array, "*b o"]:
@@ -193,7 +193,8 @@ class Linear(nnx.Module):
         return layers.pointwise(x, self.kernel[...]) + self.bias[...]
 
 
-def _init(rngs: nnx.Rngs | None, shape: tuple[int, ...], fan_in: int) -> Array:
+def drawn(rngs: nnx.Rngs | None, shape: tuple[int, ...], fan_in: int) -> Array:
+    """Return normal numbers that keep the size of what is summed over `fan_in`; without `rngs` zeros."""
     if rngs is None:
         return _zeros(*shape)
     return jax.random.normal(rngs.params(), shape) * (1 / fan_in) ** 0.5

@@ -21,7 +21,7 @@ def augment(
         face = cv2.GaussianBlur(face, (0, 0), rng.uniform(0.4, 1.6))
     values = face.astype(np.float32)
     if rng.random() < 0.8:
-        values = _light(values, rng)
+        values = light(values, rng)
     if rng.random() < 0.12:
         values[:] = values @ np.array([0.299, 0.587, 0.114], np.float32)[:, None]
     if rng.random() < 0.15 * strength:
@@ -62,7 +62,7 @@ def _coarse(face: UInt8[np.ndarray, "t t 3"], rng: np.random.Generator) -> UInt8
     return np.asarray(cv2.resize(small, (size, size), interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
-def _light(values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def light(values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Change exposure, contrast, gamma, white balance and saturation."""
     colour = 1 + rng.normal(0, 0.06, 3)
     gain, lift = np.exp(rng.normal(0, 0.2)), rng.normal(0, 12)

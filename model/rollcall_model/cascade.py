@@ -24,7 +24,7 @@ from jax.sharding import PartitionSpec as P
 from jaxtyping import Float, Float32, Int, Int32, UInt8
 
 from rollcall_model import boxes as bx
-from rollcall_model import layers, mtcnn, pooling, pyramid, runtime
+from rollcall_model import layers, mtcnn, pooling, prefilter, pyramid, runtime
 from rollcall_model.types import Detections, no_detections
 
 
@@ -35,6 +35,9 @@ class DetectorConfig(NamedTuple):
     min_face: int = 20  # pixels of the reduced image
     factor: float = 0.709
     thresholds: tuple[float, float, float] = (0.6, 0.7, 0.7)
+    #: Whether P-Net looks at all windows, or only where the prefilter finds a face likely. The latter on a CPU only:
+    #: what a GPU saves by it, it would lose by waiting.
+    thorough: bool = False
 
 
 #: Height and width of a page of the strip, in pixels.
@@ -42,6 +45,9 @@ PAGE = (256, 194)
 #: Rows that P-Net goes down at a time on a CPU: what it makes of them stays in a processor's cache. Pages of
 #: eight times the area, worked off whole, took 1.8 times as long for each pixel.
 STEP = 64
+#: Tiles of windows in a bucket for each device, and in a portion on a CPU.
+TILE_BUCKETS = (64, 512)
+_PORTION = 32
 #: Crops in a bucket for each device: small and large. On a CPU a large one is worked off in small portions, for
 #: the sake of the cache.
 RNET_BUCKETS = (16, 128)
@@ -93,12 +99,21 @@ class Detector:
         self._rnet = compiled(mtcnn.load(mtcnn.RNet), RNET_BUCKETS[0], mtcnn.RNet.__call__)
         self._onet = compiled(mtcnn.load(mtcnn.ONet), ONET_BUCKETS[0], mtcnn.ONet.__call__)
         self._strip = np.zeros((0, PAGE[1], 3), np.float32)
+        self._scout = None
+        if layers.on_cpu() and not self.config.thorough:
+            self._scout = prefilter.Scout(self.config.resolution, self.config.min_face)
+            self._tiles = compiled(mtcnn.load(mtcnn.PNet), _PORTION, mtcnn.PNet.__call__)
         self._threads = ThreadPoolExecutor(runtime.processors(), thread_name_prefix="rollcall-crop")
 
     def warm_up(self) -> None:
         """Compile every program (or fetch it from the cache on disk), so that the first photograph is quick."""
-        jax.block_until_ready(self._pnet(np.zeros((self._pages, *PAGE, 3), np.float32)))
-        for run, side, buckets in ((self._rnet, 24, RNET_BUCKETS), (self._onet, 48, ONET_BUCKETS)):
+        programs = [(self._rnet, 24, RNET_BUCKETS), (self._onet, 48, ONET_BUCKETS)]
+        if self._scout is None:
+            jax.block_until_ready(self._pnet(np.zeros((self._pages, *PAGE, 3), np.float32)))
+        else:
+            self._scout.warm_up()
+            programs.append((self._tiles, prefilter.TILE, TILE_BUCKETS))
+        for run, side, buckets in programs:
             for bucket in buckets:
                 jax.block_until_ready(run(np.zeros((bucket * self._devices, side, side, 3), np.float32)))
 
@@ -109,7 +124,7 @@ class Detector:
         """
         reduced = list(self._threads.map(self._reduce, images))
         sums = list(self._threads.map(pooling.integral, reduced))
-        first = self._propose(sums)
+        first = self._propose(reduced, sums)
         found = self._finish(sums, self._refine(sums, first))
         result = []
         for image, small, faces in zip(images, reduced, found, strict=True):
@@ -132,20 +147,12 @@ class Detector:
 
     # -- first stage ------------------------------------------------------------------------------
 
-    def _propose(self, sums: Sequence[Int32[np.ndarray, "h1 w1 3"]]) -> Candidates:
+    def _propose(
+        self, images: Sequence[UInt8[np.ndarray, "h w 3"]], sums: Sequence[Int32[np.ndarray, "h1 w1 3"]]
+    ) -> Candidates:
         """Run P-Net over the pyramids; return squared candidates."""
-        levels = [
-            level
-            for index, table in enumerate(sums)
-            for level in pyramid.levels(
-                index, table.shape[0] - 1, table.shape[1] - 1, self.config.min_face, self.config.factor
-            )
-        ]
-        if not levels:
-            return _no_candidates()
-        pieces, rows = pyramid.pack(levels, PAGE[1])
-        answers = self._draw(sums, levels, pieces, rows)
-        found, numbers = self._windows(answers, pieces, levels)
+        levels = self.levels(images)
+        found, numbers = self.search(images, sums, levels)
         survivors = []
         for mine in _runs(found.image):
             parts = [part[bx.nms(found.boxes[part], found.scores[part], 0.5)] for part in _runs(numbers, mine)]
@@ -155,6 +162,53 @@ class Detector:
             return _no_candidates()
         result = _taken(found, np.concatenate(survivors))
         return result._replace(boxes=bx.square(bx.regress(result.boxes, result.offsets)))
+
+    def levels(self, images: Sequence[UInt8[np.ndarray, "h w 3"]]) -> list[pyramid.Level]:
+        """Return the levels of the pyramids of reduced images, image by image."""
+        return [
+            level
+            for index, image in enumerate(images)
+            for level in pyramid.levels(index, image.shape[0], image.shape[1], self.config.min_face, self.config.factor)
+        ]
+
+    def search(
+        self,
+        images: Sequence[UInt8[np.ndarray, "h w 3"]],
+        sums: Sequence[Int32[np.ndarray, "h1 w1 3"]],
+        levels: Sequence[pyramid.Level],
+    ) -> tuple[Candidates, Int[np.ndarray, " n"]]:
+        """Return the windows that may be faces, in pixels of their images, and the level of each, in order."""
+        if not levels:
+            return _no_candidates(), np.zeros(0, np.int64)
+        if self._scout is not None:
+            tiles = self._scout(images, levels, self._threads)
+            return self._tiled(sums, levels, tiles)
+        pieces, rows = pyramid.pack(levels, PAGE[1])
+        return self._windows(self._draw(sums, levels, pieces, rows), pieces, levels)
+
+    def _tiled(
+        self, sums: Sequence[Int32[np.ndarray, "h1 w1 3"]], levels: Sequence[pyramid.Level], tiles: prefilter.Tiles
+    ) -> tuple[Candidates, Int[np.ndarray, " n"]]:
+        """Return the windows of tiles that may be faces, and the level of each; otherwise as `search`."""
+
+        def cut(part: Int[np.ndarray, " k"], out: Float32[np.ndarray, "k s s 3"]) -> None:
+            level = levels[tiles.level[part[0]]]
+            prefilter.cut(sums[level.image], level, prefilter.Tiles(*(column[part] for column in tiles)), out)
+
+        answers = self._bucketed(self._tiles, _runs(tiles.level), len(tiles.level), cut, prefilter.TILE, TILE_BUCKETS)
+        if not answers:
+            return _no_candidates(), np.zeros(0, np.int64)
+        probability, offsets = answers
+        heights, widths = np.array([(level.height, level.width) for level in levels]).T
+        rows, columns = prefilter.windows(tiles)
+        last = (
+            np.stack([heights, widths])[:, tiles.level, None, None] // pyramid.STRIDE - pyramid.WINDOW // pyramid.STRIDE
+        )
+        inside = (rows >= 0) & (columns >= 0) & (rows <= last[0]) & (columns <= last[1])
+        seen = np.nonzero((probability >= self.config.thresholds[0]) & inside)
+        level = tiles.level[seen[0]]
+        low = np.stack([columns[seen], rows[seen]], axis=1) * pyramid.STRIDE
+        return _found(levels, level, low, probability[seen], offsets[seen])
 
     def _draw(
         self,
@@ -192,7 +246,7 @@ class Detector:
         self, answers: Sequence[Any], pieces: Sequence[pyramid.Piece], levels: Sequence[pyramid.Level]
     ) -> tuple[Candidates, Int[np.ndarray, " n"]]:
         """Return the windows that may be faces, in pixels of their images, and the level of each, in order."""
-        stride, window, columns = pyramid.STRIDE, pyramid.WINDOW, (PAGE[1] - pyramid.WINDOW) // pyramid.STRIDE + 1
+        stride, columns = pyramid.STRIDE, (PAGE[1] - pyramid.WINDOW) // pyramid.STRIDE + 1
         height = self._pages * (PAGE[0] - pyramid.SHARED)
         owners = pyramid.owners(pieces, len(answers) * height + pyramid.SHARED, PAGE[1]).reshape(-1)
         places, scores, offsets = [], [], []
@@ -204,16 +258,10 @@ class Detector:
             scores.append(flat[seen])
             offsets.append(np.asarray(offset).reshape(-1, 4)[seen])
         place = np.concatenate(places)
-        table, scales = pyramid.positions(pieces, levels)
-        owner = owners[place]
-        level, image, x, y = table[owner].T
+        table = pyramid.positions(pieces)
+        level, x, y = table[owners[place]].T
         low = np.stack([place % columns * stride + x, place // columns * stride + y], axis=1)
-        scale = scales[owner, None]
-        boxes = np.concatenate([np.floor((low + 1) / scale), np.floor((low + window) / scale)], axis=1)
-        found = Candidates(image, boxes.astype(np.float32), np.concatenate(scores), np.concatenate(offsets))
-        # Levels are numbered image by image.
-        order = np.argsort(level, kind="stable")
-        return _taken(found, order), level[order]
+        return _found(levels, level, low, np.concatenate(scores), np.concatenate(offsets))
 
     # -- second and third stage -------------------------------------------------------------------
 
@@ -268,30 +316,61 @@ class Detector:
         high = np.minimum(whole[:, 2:], limits)
         inside = np.flatnonzero((high > low).all(axis=1))
         some, low, high = _taken(some, inside), low[inside], high[inside]
-        starts = _buckets(len(inside), *(bucket * self._devices for bucket in buckets))
+
+        def cut(part: Int[np.ndarray, " k"], out: Float32[np.ndarray, "k s s 3"]) -> None:
+            pooling.crops(sums[some.image[part[0]]], low[part], high[part], out)
+
+        return some, self._bucketed(run, _runs(some.image), len(inside), cut, side, buckets)
+
+    def _bucketed(
+        self,
+        run: Callable[..., Any],
+        runs: Sequence[Int[np.ndarray, " m"]],
+        count: int,
+        cut: Callable[[Int[np.ndarray, " k"], Float32[np.ndarray, "k s s 3"]], None],
+        side: int,
+        buckets: tuple[int, int],
+    ) -> tuple[Float32[np.ndarray, n * d], ...]:
+        """Return a network's answers to `count` small pictures, none if there are none.
+
+        `cut` draws some of them, of one of the `runs`. The first buckets are looked at while the next ones are drawn.
+        """
+        starts = _buckets(count, *(bucket * self._devices for bucket in buckets))
         # What the last bucket is filled up with is ignored.
         pixels = np.zeros((starts[-1], side, side, 3), np.float32)
-        # Candidates come image by image; a share of one image's is enough work for one thread.
-        cut = deque(
-            (
-                part[-1],
-                self._threads.submit(
-                    pooling.crops, sums[some.image[part[0]]], low[part], high[part], pixels[part[0] : part[-1] + 1]
-                ),
-            )
-            for mine in _runs(some.image)
+        # A share of one run is enough work for one thread.
+        drawn = deque(
+            (part[-1], self._threads.submit(cut, part, pixels[part[0] : part[-1] + 1]))
+            for mine in runs
             for part in np.array_split(mine, -(-len(mine) // 64))
         )
         answers = []
         for start, end in pairwise(starts):
-            while cut and cut[0][0] < end:
-                cut.popleft()[1].result()
-            if cut:  # may lie on both sides of the border
-                cut[0][1].result()
+            while drawn and drawn[0][0] < end:
+                drawn.popleft()[1].result()
+            if drawn:  # may lie on both sides of the border
+                drawn[0][1].result()
             answers.append(run(jax.device_put(pixels[start:end], self._sharding)))
-        return some, tuple(
-            np.concatenate([np.asarray(part) for part in parts])[: len(inside)] for parts in zip(*answers, strict=True)
+        return tuple(
+            np.concatenate([np.asarray(part) for part in parts])[:count] for parts in zip(*answers, strict=True)
         )
+
+
+def _found(
+    levels: Sequence[pyramid.Level],
+    level: Int[np.ndarray, " n"],
+    low: Int[np.ndarray, "n 2"],
+    scores: Float32[np.ndarray, " n"],
+    offsets: Float32[np.ndarray, "n 4"],
+) -> tuple[Candidates, Int[np.ndarray, " n"]]:
+    """Return windows, of which `low` is x and y in their levels, as candidates in the order of levels; and levels."""
+    image, scale = (np.array([getattr(one, name) for one in levels]) for name in ("image", "scale"))
+    scale = scale[level, None]
+    boxes = np.concatenate([np.floor((low + 1) / scale), np.floor((low + pyramid.WINDOW) / scale)], axis=1)
+    found = Candidates(image[level], boxes.astype(np.float32), scores, offsets)
+    # Levels are numbered image by image.
+    order = np.argsort(level, kind="stable")
+    return _taken(found, order), level[order]
 
 
 def _buckets(count: int, small: int, large: int) -> list[int]:

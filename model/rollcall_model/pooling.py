@@ -61,20 +61,44 @@ def crops(
 
     `low` and `high` are x, y of each rectangle's top left pixel and of the pixel past its bottom right one.
     """
-    side = out.shape[1]
-    index = np.arange(side)
+    index = np.arange(out.shape[1])
     size = (high - low)[:, :, None]
-    start = low[:, :, None] + index * size // side
-    end = low[:, :, None] - (-((index + 1) * size) // side)
+    start = low[:, :, None] + index * size // out.shape[1]
+    end = low[:, :, None] - (-((index + 1) * size) // out.shape[1])
+    _averages(sums, start.transpose(1, 0, 2), end.transpose(1, 0, 2), out)
+
+
+def part(
+    sums: Int32[np.ndarray, "h1 w1 3"],
+    index: Int[np.ndarray, "2 n s"],
+    size: tuple[int, int],
+    out: Float32[np.ndarray, "n s s 3"],
+) -> None:
+    """Average some pixels of what `resize` would make of the whole image, 0..255.
+
+    `index` are the columns, and then the rows, of the result of each part; `size` is the width and height that the
+    whole result would have.
+    """
+    given = np.array([sums.shape[1] - 1, sums.shape[0] - 1])[:, None, None]
+    wanted = np.array(size)[:, None, None]
+    _averages(sums, index * given // wanted, -(-((index + 1) * given) // wanted), out)
+
+
+def _averages(
+    sums: Int32[np.ndarray, "h1 w1 3"],
+    start: Int[np.ndarray, "2 n s"],
+    end: Int[np.ndarray, "2 n s"],
+    out: Float32[np.ndarray, "n s s 3"],
+) -> None:
+    """Average the rectangles between all starts and ends, columns and then rows, of the same place in `index`."""
     flat = sums.reshape(-1, 3)
-    stride = sums.shape[1]
-    (left, top), (right, bottom) = start.transpose(1, 0, 2), end.transpose(1, 0, 2)
-    top, bottom = top[:, :, None] * stride, bottom[:, :, None] * stride
+    (left, top), (right, bottom) = start, end
+    share = 1 / (end - start).astype(np.float32)
+    top, bottom = top[:, :, None] * sums.shape[1], bottom[:, :, None] * sums.shape[1]
     left, right = left[:, None, :], right[:, None, :]
     total = flat.take(bottom + right, axis=0)
     total -= flat.take(top + right, axis=0)
     total -= flat.take(bottom + left, axis=0)
     total += flat.take(top + left, axis=0)
-    share = 1 / (end - start).astype(np.float32)
-    share = share[:, 1, :, None] * share[:, 0, None, :]
+    share = share[1, :, :, None] * share[0, :, None, :]
     np.multiply(total, share[..., None], out=out, dtype=np.float32, casting="unsafe")

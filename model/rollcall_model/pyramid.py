@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float32, Int, Int32
+from jaxtyping import Float32, Int, Int32, Shaped
 
 from rollcall_model import pooling
 
@@ -159,17 +159,17 @@ def owners(pieces: Sequence[Piece], rows: int, width: int) -> Int32[np.ndarray, 
     return result
 
 
-def pages(
-    strip: Float32[np.ndarray, "rows width 3"], count: int, height: int
-) -> Float32[np.ndarray, "count height width 3"]:
-    """Return the strip as overlapping pages, without copying; row `SHARED` from each one's end begins the next."""
+def pages(strip: Shaped[np.ndarray, "rows width *c"], count: int, height: int, shared: int = SHARED) -> np.ndarray:
+    """Return the strip as overlapping pages, (count, height, width, *c), without copying.
+
+    `shared` rows from each one's end begins the next.
+    """
     shape = (count, height, *strip.shape[1:])
     return np.lib.stride_tricks.as_strided(
-        strip, shape, ((height - SHARED) * strip.strides[0], *strip.strides), writeable=False
+        strip, shape, ((height - shared) * strip.strides[0], *strip.strides), writeable=False
     )
 
 
-def positions(pieces: Sequence[Piece], all_levels: Sequence[Level]) -> tuple[Int[np.ndarray, "p 4"], np.ndarray]:
-    """Return, for every piece, (level, image, x, y) with what to add to a window's place on the strip; and scales."""
-    table = [(p.level, all_levels[p.level].image, p.left - p.column, -p.top) for p in pieces]
-    return np.array(table, np.int64).reshape(-1, 4), np.array([all_levels[p.level].scale for p in pieces])
+def positions(pieces: Sequence[Piece]) -> Int[np.ndarray, "p 3"]:
+    """Return, for every piece, its level and what to add to x and y on the strip for x and y in the level."""
+    return np.array([(p.level, p.left - p.column, -p.top) for p in pieces], np.int64).reshape(-1, 3)

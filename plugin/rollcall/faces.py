@@ -72,8 +72,9 @@ class Analyzer:
             f"{detector.resolution}/{detector.min_face}/{detector.pyramid_factor:g}"
             f"/{detector.threshold_pnet:g}/{detector.threshold_rnet:g}/{detector.threshold_onet:g}"
         )
+        thorough = "/thorough" if detector.search == "thorough" else ""
         sharp = "/sharp" if attributes.small_faces == "sharp" else ""
-        return f"{networks}@{asked}{sharp}{privacy.suffix(privacy.off(attributes))}"
+        return f"{networks}@{asked}{thorough}{sharp}{privacy.suffix(privacy.off(attributes))}"
 
     @cached_property
     def _networks(self) -> tuple[Detector, AttributeModel | None]:
@@ -88,6 +89,7 @@ class Analyzer:
             wanted.min_face,
             wanted.pyramid_factor,
             (wanted.threshold_pnet, wanted.threshold_rnet, wanted.threshold_onet),
+            thorough=wanted.search == "thorough",
         )
         off = privacy.off(self.settings.attributes)
         heads = [head for switch, head in _HEADS.items() if switch not in off]

@@ -80,6 +80,11 @@ class DetectorSettings(_Group):
         default=0.7, gt=0, lt=1, description="The score a candidate needs in the second stage."
     )
     threshold_onet: float = Field(default=0.7, gt=0, lt=1, description="The score a face needs in the last stage.")
+    search: Literal["quick", "thorough"] = Field(
+        default="quick",
+        description="Where faces are looked for: quick, where a first glance finds them likely; thorough, everywhere, "
+        "which takes two to three times as long.",
+    )
     batch: int = Field(default=8, ge=1, le=256, description="How many pictures go through the detector together.")
 
 

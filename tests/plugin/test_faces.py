@@ -65,6 +65,19 @@ def test_a_photo_that_went_meanwhile_is_described_from_what_is_there(photo: Path
     assert sharp.sharpness == fast.sharpness
 
 
-def test_photos_are_analysed_anew_when_the_pixels_of_small_faces_change() -> None:
-    versions = {Analyzer(load(None, {"attributes.small_faces": how})).model_version for how in ("fast", "sharp")}
-    assert len(versions) == 2
+@pytest.mark.parametrize(
+    ("name", "values"), [("attributes.small_faces", ("fast", "sharp")), ("detector.search", ("quick", "thorough"))]
+)
+def test_photos_are_analysed_anew_when_what_is_looked_at_changes(name: str, values: tuple[str, str]) -> None:
+    assert len({Analyzer(load(None, {name: value})).model_version for value in values}) == 2
+
+
+def test_a_thorough_search_finds_what_a_quick_one_finds(photo: Path, compiled: Path) -> None:
+    picture = decode.decode(photo, target=TARGET)
+    found = []
+    for search in ("quick", "thorough"):
+        wanted = {"detector.search": search, "detector.resolution": TARGET, "cache.folder": str(compiled)}
+        found.append(Analyzer(load(None, wanted)).analyze([picture])[0])
+    ((quick,), (thorough,)) = found
+    assert quick.box == pytest.approx(thorough.box, abs=0.01)
+    assert quick.score == pytest.approx(thorough.score, abs=0.01)
