@@ -56,7 +56,7 @@ def _kinds(rng: np.random.Generator) -> list[dict[str, Any]]:
             {
                 "model_version": VERSION,
                 "age_distribution": results.pack(distribution),
-                "age": float(ages.expectation(distribution)),
+                "age": float(ages.estimate(distribution)),
                 "age_low": low,
                 "age_high": high,
                 "p_female": float(rng.choice([rng.uniform(0, 0.15), rng.uniform(0.85, 1)])),

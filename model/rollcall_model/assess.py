@@ -41,9 +41,9 @@ def by_band(band: Int[np.ndarray, " n"], of: Callable[[Bool[np.ndarray, " n"]], 
 
 
 def ages(said: Said) -> dict[str, Any]:
-    """Return the errors of the expected age, and how often the 80 % interval holds the true one."""
-    expected = measures.expectation(said.age)
-    error = expected - said.years
+    """Return the errors of the estimated age, and how often the 80 % interval holds the true one."""
+    estimated = measures.estimate(said.age)
+    error = estimated - said.years
     ends, held = measures.intervals(said.age), measures.held(said.age, said.years)
 
     def errors(mine: Bool[np.ndarray, " n"]) -> dict[str, Any]:
@@ -61,7 +61,7 @@ def ages(said: Said) -> dict[str, Any]:
         return {**measures.share_with_range(held[mine]), "width": float(width.mean())}
 
     everyone = np.ones(len(error), bool)
-    true_band, said_band = measures.band_of(said.years), measures.band_of(expected)
+    true_band, said_band = measures.band_of(said.years), measures.band_of(estimated)
     child = said.years < CHILD_BELOW
     return {
         "all": errors(everyone),

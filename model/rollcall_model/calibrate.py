@@ -167,11 +167,11 @@ def scores(
     female: Int[np.ndarray, " n"],
 ) -> dict[str, float]:
     """Return how far the probabilities can be believed; `coverage_gap` is the mean over bands of estimated age."""
-    expected, held = measures.expectation(age), measures.held(age, years)
-    band, child, known = measures.band_of(expected), years < measures.CHILD_BELOW, female >= 0
+    estimated, held = measures.estimate(age), measures.held(age, years)
+    band, child, known = measures.band_of(estimated), years < measures.CHILD_BELOW, female >= 0
     gaps = [abs(held[band == i].mean() - measures.SHARE) for i in np.unique(band) if (band == i).sum() >= 20]
     truth = np.minimum(years, measures.OLDEST).astype(int)
-    error = np.abs(expected - years)
+    error = np.abs(estimated - years)
     result = {
         "coverage": float(held.mean()),
         "coverage_gap": float(np.mean(gaps)) if gaps else float(abs(held.mean() - measures.SHARE)),

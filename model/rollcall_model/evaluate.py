@@ -44,7 +44,7 @@ def central(faces: data.Faces, rows: np.ndarray, size: int) -> UInt8[np.ndarray,
 
 def attribute_scores(age: np.ndarray, p_female: np.ndarray, years: np.ndarray, female: np.ndarray) -> dict[str, float]:
     """Return the scores of age distributions (n, 101) and probabilities against true years and genders."""
-    error = np.abs(measures.expectation(age) - years)
+    error = np.abs(measures.estimate(age) - years)
     child = years < CHILD_BELOW
     right = (p_female > 0.5) == (female == 1)
     return {

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 import click
 import jax
@@ -18,6 +19,8 @@ import optax
 
 from rollcall_model import attributes, augment, checkpoint, data, evaluate, losses, runtime
 from rollcall_model.train import TrainConfig, told_by
+
+HEADS: Final = ("age", "gender")
 
 
 def features(net: attributes.AttributeNet, faces: data.Faces, rows: np.ndarray, moved: int) -> np.ndarray:
@@ -58,8 +61,9 @@ def fit(
     config: TrainConfig,
     steps: int,
     rate: float,
+    only: Sequence[str] = HEADS,
 ) -> None:
-    """Train the two heads on what they read; labels as in `train.Batch`, one a face."""
+    """Train the heads on what they read; labels as in `train.Batch`, one a face."""
     heads = {
         "age": (net.age.kernel[...], net.age.bias[...]),
         "gender": (net.gender.kernel[...], net.gender.bias[...]),
@@ -97,8 +101,9 @@ def fit(
         rows = rng.integers(0, seen.shape[1], 1024)
         view = rng.integers(0, len(seen), 1024)
         heads, state = step(heads, state, seen[view, rows], targets[rows], middle[rows], wanted[rows])
-    net.age.kernel[...], net.age.bias[...] = heads["age"]
-    net.gender.kernel[...], net.gender.bias[...] = heads["gender"]
+    for name in only:
+        head = getattr(net, name)
+        head.kernel[...], head.bias[...] = heads[name]
 
 
 @click.command()
@@ -108,8 +113,18 @@ def fit(
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="File for the weights; may be the same.")
 @click.option("--steps", default=1500, show_default=True, help="Steps of 1,024 faces.")
 @click.option("--rate", default=1e-3, show_default=True, help="The highest learning rate.")
+@click.option("--only", type=click.Choice(HEADS), multiple=True, help="Fit this head and keep the other.")
 @click.option("--moved", default=2, show_default=True, help="Slightly changed views of each face.")
-def main(folder: Path, weights: Path, teachers: Sequence[Path], out: Path, steps: int, rate: float, moved: int) -> None:
+def main(
+    folder: Path,
+    weights: Path,
+    teachers: Sequence[Path],
+    out: Path,
+    steps: int,
+    rate: float,
+    only: Sequence[str],
+    moved: int,
+) -> None:
     """Fit the heads for age and gender anew on undamaged faces."""
     runtime.configure()
     faces = data.load(folder)
@@ -122,7 +137,17 @@ def main(folder: Path, weights: Path, teachers: Sequence[Path], out: Path, steps
         age, female = told_by(teachers, faces)
         told = age[rows], female[rows]
     seen = features(net, faces, rows, moved)
-    fit(net, seen, faces.ages[rows].astype(np.int32), faces.female[rows], told, TrainConfig(), steps, rate)
+    fit(
+        net,
+        seen,
+        faces.ages[rows].astype(np.int32),
+        faces.female[rows],
+        told,
+        TrainConfig(),
+        steps,
+        rate,
+        only or HEADS,
+    )
     checkpoint.save(out, attributes.flat(net), facts)
     for path in (weights, out):
         click.echo(f"{path}: {evaluate.quick(path, faces)}")

@@ -25,6 +25,12 @@ BANDS: Final[dict[str, tuple[int, int]]] = {
 }
 
 
+def estimate(age: Float[np.ndarray, "n 101"]) -> Float[np.ndarray, " n"]:
+    """Return the estimated ages in years: the medians."""
+    cumulative = np.cumsum(np.asarray(age, np.float64), axis=1)
+    return np.asarray((cumulative < cumulative[:, -1:] / 2).sum(axis=1), np.float64)
+
+
 def expectation(age: Float[np.ndarray, "n 101"]) -> Float[np.ndarray, " n"]:
     """Return the expected ages in years."""
     return np.asarray(age, np.float64) @ np.arange(OLDEST + 1)
@@ -60,7 +66,7 @@ def held(age: Float[np.ndarray, "n 101"], years: Float[np.ndarray, " n"]) -> Boo
 
 
 def band_of(years: Float[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
-    """Return the position in `BANDS` of each age; expectations count to the nearest year."""
+    """Return the position in `BANDS` of each age; fractions count to the nearest year."""
     starts = [low for low, _ in BANDS.values()]
     return np.digitize(np.rint(years), starts) - 1
 

@@ -29,7 +29,7 @@ from jax.sharding import PartitionSpec as P
 from rollcall_model import attributes, augment, checkpoint, data, evaluate, losses, memory, recipes, runtime
 from rollcall_model.attributes import AttributeConfig, AttributeNet
 
-VERSION = "attributes-3"
+VERSION = "attributes-4"
 
 
 class TrainConfig(NamedTuple):

@@ -2,7 +2,7 @@
 
 An age distribution is a vector of 101 probabilities, one for each completed year of age 0..100
 (100 stands for 100 and above). Everything that Rollcall says about an age is derived from it here:
-the expectation, the 80 % interval, and the probability of a group. Pure functions of arrays.
+the estimate, the 80 % interval, and the probability of a group. Pure functions of arrays.
 """
 
 from __future__ import annotations
@@ -52,9 +52,13 @@ def mass(distribution: ArrayLike, low: int, high: int) -> NDArray[np.float64]:
     return total
 
 
-def expectation(distribution: ArrayLike) -> NDArray[np.float64]:
-    """Return the expected age in years: the mean of the distribution over the last axis."""
-    years: NDArray[np.float64] = np.asarray(distribution, dtype=np.float64) @ np.arange(AGES, dtype=np.float64)
+def estimate(distribution: ArrayLike) -> NDArray[np.float64]:
+    """Return the age in completed years that the true one is as likely below as above: the median, over the last axis.
+
+    It errs by less than the mean, most of all for children: their distributions have a long tail on one side only.
+    """
+    cumulative = np.cumsum(np.asarray(distribution, dtype=np.float64), axis=-1)
+    years: NDArray[np.float64] = (cumulative < cumulative[..., -1:] / 2).sum(axis=-1).astype(np.float64)
     return years
 
 

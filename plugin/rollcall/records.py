@@ -69,8 +69,8 @@ class Face:
 
     @property
     def age(self) -> float | None:
-        """The expected age in years."""
-        return None if self.age_distribution is None else float(ages.expectation(self.age_distribution))
+        """The estimated age in years, see `ages.estimate`."""
+        return None if self.age_distribution is None else float(ages.estimate(self.age_distribution))
 
     @property
     def age_interval(self) -> tuple[float, float] | None:

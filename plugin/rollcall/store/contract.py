@@ -131,7 +131,7 @@ V1_FACES: Final = View(
         Column(
             "age",
             "real",
-            "Age in years: what a person said (the middle of a range), else the model's expectation.",
+            "Age in years: what a person said (the middle of a range), else the model's estimate (the median).",
         ),
         Column("age_low", "real", "Lower end: of what a person said, else of the model's 80 % interval."),
         Column("age_high", "real", "Upper end of the same."),
