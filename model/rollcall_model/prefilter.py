@@ -180,8 +180,30 @@ def tile_of(
 
     `size` is the height and width of the image.
     """
-    ratio = np.array(size) / (octave.height, octave.width) * level.scale
+    ratio = _ratio(level, octave, size)
     return np.minimum(((cells + 0.5) * ratio).astype(np.int64), np.array(grid(level)) - 1)
+
+
+def _ratio(level: pyramid.Level, octave: Octave, size: tuple[int, int]) -> np.ndarray:
+    """Return how many pixels of the level, down and across, one of the octave is."""
+    return np.asarray(np.array(size) / (octave.height, octave.width) * level.scale)
+
+
+def _spoken_for(
+    said: Bool[np.ndarray, "h w"], level: pyramid.Level, octave: Octave, size: tuple[int, int]
+) -> Bool[np.ndarray, "r c"]:
+    """Return which tiles of a level a cell speaks for."""
+    result = np.zeros(grid(level), bool)
+    result[tuple(tile_of(level, octave, size, np.argwhere(said)).T)] = True
+    ratio = _ratio(level, octave, size)
+    if (ratio > 1).any():
+        # Cells a little larger than tiles: here and there a tile has no cell's middle. The cell at its own speaks.
+        rows, columns = (
+            np.minimum(((np.arange(count) + 0.5) / one).astype(np.int64), last - 1)
+            for count, one, last in zip(result.shape, ratio, said.shape, strict=True)
+        )
+        result |= said[np.ix_(rows, columns)]
+    return result
 
 
 def likely(
@@ -198,8 +220,7 @@ def likely(
         level = levels[number]
         where, which = place(level, min_face)
         if where == octave.number and is_asked(level, min_face):
-            tiles = tile_of(level, octave, size, np.argwhere(said[..., which]))
-            rows, columns = np.divmod(np.unique(tiles @ [grid(level)[1], 1]), grid(level)[1])
+            rows, columns = np.nonzero(_spoken_for(said[..., which], level, octave, size))
             parts.append(Tiles(np.full(len(rows), number), rows, columns))
     return joined(parts)
 

@@ -53,6 +53,20 @@ def test_the_tiles_of_a_level_hold_every_window_once(size: tuple[int, int]) -> N
         assert len(seen) == len(set(seen)) == (last[0] + 1) * (last[1] + 1)
 
 
+@pytest.mark.parametrize("size", [*SIZES, (967, 1289), (1280, 853)])
+@pytest.mark.parametrize("factor", [0.709, 0.8])
+def test_every_tile_has_a_cell_that_speaks_for_it(size: tuple[int, int], factor: float) -> None:
+    levels = pyramid.levels(0, *size, 20, factor)
+    numbers = range(len(levels))
+    parts = [prefilter.whole(numbers, levels, 20)]
+    for octave in prefilter.octaves(0, *size, 20, levels):
+        everything = np.ones((*octave.cells, 2), bool)
+        parts.append(prefilter.likely(everything, octave, size, numbers, levels, 20))
+    seen = set(zip(*(column.tolist() for column in prefilter.joined(parts)), strict=True))
+    wanted = {(n, *place) for n, level in enumerate(levels) for place in np.ndindex(*prefilter.grid(level))}
+    assert seen == wanted
+
+
 @pytest.mark.parametrize("size", SIZES[:3])
 def test_a_tile_shows_the_pixels_of_its_level(size: tuple[int, int]) -> None:
     image = np.random.default_rng(0).integers(0, 256, (*size, 3)).astype(np.uint8)
