@@ -83,7 +83,7 @@ class DetectorSettings(_Group):
     search: Literal["quick", "thorough"] = Field(
         default="quick",
         description="Where faces are looked for: quick, where a first glance finds them likely; thorough, everywhere, "
-        "which takes two to three times as long.",
+        "so that a run takes about twice as long.",
     )
     batch: int = Field(default=8, ge=1, le=256, description="How many pictures go through the detector together.")
 
