@@ -175,6 +175,16 @@ def test_what_the_prefilter_learns_is_where_the_cascade_finds_faces(
     assert marked
 
 
+def test_training_learns_where_faces_are(thorough: Detector, people: list[np.ndarray]) -> None:
+    heads = [people[0][20:220, 120:320], people[1][100:400, 120:400]]
+    grounds = [np.random.default_rng(0).integers(0, 255, (300, 300, 3)).astype(np.uint8), people[2]]
+    canvases = train_prefilter.make(np.random.default_rng(1), 16, heads, grounds, [thorough])
+    assert (canvases.face > 0).any((1, 2, 3)).sum() >= 4
+    net = train_prefilter.fit(canvases, prefilter.PrefilterConfig(widths=(8, 16), depth=1), 250, 8, 1e-2, 0)
+    highest, said = train_prefilter.scores(net, canvases)
+    assert np.median(highest) > np.quantile(said, 0.95)
+
+
 def test_nothing_is_asked_about_pictures_without_levels() -> None:
     with ThreadPoolExecutor(1) as threads:
         tiles = prefilter.Scout(1280, 20)(
