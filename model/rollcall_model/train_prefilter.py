@@ -256,7 +256,7 @@ def scores(net: prefilter.Prefilter, canvases: Canvases) -> tuple[np.ndarray, np
 @click.option("--steps", default=8_000, show_default=True, help="How many steps to train.")
 @click.option("--batch", "size", default=16, show_default=True, help="Canvases in a step.")
 @click.option("--rate", default=4e-3, show_default=True, help="The highest learning rate.")
-@click.option("--found", default=0.997, show_default=True, help="Share of validation faces that shall be looked at.")
+@click.option("--found", default=0.995, show_default=True, help="Share of validation faces that shall be looked at.")
 @click.option("--seed", default=0, show_default=True, help="Seed of everything random.")
 @click.option("--set", "pairs", multiple=True, metavar="NAME=VALUE", help="Any field of PrefilterConfig.")
 def main(
