@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given
+from hypothesis import HealthCheck, example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
@@ -291,6 +291,7 @@ def test_the_cut_leaves_out_exactly_the_less_likely(asked: Database, text: str, 
 
 
 @given(text=QUERIES, least=st.floats(0.01, 0.9), limit=st.integers(1, 30), offset=st.integers(0, 5))
+@example(text="(1 females over 0) and (3 females over 0)", least=0.0117, limit=1, offset=0)
 @hypothesis_settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_the_first_hits_are_those_of_a_look_at_all(
     asked: Database, text: str, least: float, limit: int, offset: int

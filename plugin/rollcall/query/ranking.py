@@ -16,6 +16,7 @@ from typing import Final, NamedTuple
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from rollcall import tagging
 from rollcall.query.similar import Likes
 from rollcall.query.terms import And, Cover, Everything, FaceCount, InGroup, LikeFace, Sql, Taken, Term
 from rollcall.store.database import Database
@@ -72,6 +73,16 @@ def _flat(term: Term) -> Iterator[Term]:
         yield term
 
 
+def is_stored(source: InGroup, least: float) -> bool:
+    """Say whether all photos are stored that show a group with at least this probability; the negligible are not."""
+    return source.at_least == 1 or least >= tagging.NEGLIGIBLE
+
+
+def _cut(least: float, cover: Cover) -> float:
+    """Return how likely one of a cover's events is at least, where one of them is as likely as `least`."""
+    return float(1.0 - (1.0 - min(least, 1.0)) ** (1.0 / len(cover)))
+
+
 class Search:
     """One query on its way."""
 
@@ -85,10 +96,14 @@ class Search:
         """Return the first so many photos in their order; None if that takes a look at all."""
         if isinstance(self.parts.rest, Everything):
             return self._certain(wanted)
-        covers = self.parts.rest.covers()
+        covers = [cover for cover in self.parts.rest.covers() if self._are_stored(cover)]
         if not covers or self._few():
             return None
         return self._walk(min(covers, key=self._size), wanted)
+
+    def _are_stored(self, cover: Cover) -> bool:
+        least = _cut(self.least, cover) / _SLACK
+        return all(is_stored(source, least) for source in cover if isinstance(source, InGroup))
 
     def _size(self, cover: Cover) -> int:
         """Return about how many photos a cover begins with; of the likes of a face there are few."""
@@ -127,8 +142,7 @@ class Search:
         return int(found or 0) <= _FEW
 
     def _walk(self, cover: Cover, wanted: int) -> list[Ranked]:
-        # If the events of all sources are less likely than this, so is one of them than the least that is asked for.
-        cut = 1.0 - (1.0 - min(self.least, 1.0)) ** (1.0 / len(cover))
+        cut = _cut(self.least, cover)
         sources = [self._source(source, cut / _SLACK, whole=len(cover) > 1) for source in cover]
         last: list[tuple[int, float] | None] = [(0, 1.0)] * len(sources)  # where each is; None: at its end
         best: list[tuple[float, int]] = []  # a heap, the least likely first: probability and the number's opposite

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from rollcall import ages, names
 from rollcall.query import switched_off
 from rollcall.query.language import parse
-from rollcall.query.ranking import SHOWN, Ranked, Search
+from rollcall.query.ranking import SHOWN, Ranked, Search, is_stored
 from rollcall.query.similar import Likes
 from rollcall.query.terms import (
     Company,
@@ -167,6 +167,7 @@ def _statement(term: Term, min_probability: float) -> tuple[str, dict[str, objec
         ), sql.parameters
     expression = term.sql(sql)
     source, where = "v1_photos p", SHOWN
+    needs = [need for need in needs if is_stored(need, min_probability * 0.999)]
     if needs and min_probability > 0:
         # No photo can be likelier to be meant than it is to show what is needed.
         need = needs[0]
