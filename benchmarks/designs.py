@@ -121,13 +121,7 @@ class Split(AttributeNet):
 
     def __call__(self, x: jax.Array, train: bool = False) -> Outputs:
         """Return the outputs."""
-        x = (x - 127.5) * (1 / 64)
-        x = self.stem(layers.patchify(x, self.config.patch), train)
-        for number, blocks in enumerate(self.stages):
-            if number:
-                x = self.steps[number - 1](layers.patchify(x, 2), train)
-            for block in blocks:
-                x = block(x, train)
+        x = self.trunk(x, train)
         first = self.pool(layers.hard_swish(self.join(self.shared_block(x, train), train)), train)
         second = self.own_pool(layers.hard_swish(self.own_join(self.own_block(x, train), train)), train)
         raw = self.identity(second)

@@ -161,6 +161,12 @@ class AttributeNet(nnx.Module):
 
     def features(self, x: Float[Array, "n s s 3"], train: bool = False) -> Float[Array, "n f"]:
         """Return what the heads read, for crops of RGB values 0..255."""
+        x = layers.hard_swish(self.join(self.trunk(x, train), train))
+        pooled: Array = self.pool(x, train)
+        return pooled
+
+    def trunk(self, x: Float[Array, "n s s 3"], train: bool = False) -> Float[Array, "n g g c"]:
+        """Return what the last stage gives, for crops of RGB values 0..255."""
         x = (x - 127.5) * (1 / 64)
         x = self.stem(layers.patchify(x, self.config.patch), train)
         for number, blocks in enumerate(self.stages):
@@ -168,9 +174,7 @@ class AttributeNet(nnx.Module):
                 x = self.steps[number - 1](layers.patchify(x, 2), train)
             for block in blocks:
                 x = block(x, train)
-        x = layers.hard_swish(self.join(x, train))
-        pooled: Array = self.pool(x, train)
-        return pooled
+        return x
 
     def __call__(self, x: Float[Array, "n s s 3"], train: bool = False) -> Outputs:
         """Return the outputs for crops of RGB values 0..255."""

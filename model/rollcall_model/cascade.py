@@ -95,14 +95,15 @@ class Detector:
             return jax.jit(spread, in_shardings=self._sharding)
 
         streamed = partial(mtcnn.PNet.streamed, rows=STEP) if layers.on_cpu() else mtcnn.PNet.__call__
-        self._pnet = compiled(mtcnn.load(mtcnn.PNet), 1, streamed)
+        pnet = mtcnn.load(mtcnn.PNet)
+        self._pnet = compiled(pnet, 1, streamed)
         self._rnet = compiled(mtcnn.load(mtcnn.RNet), RNET_BUCKETS[0], mtcnn.RNet.__call__)
         self._onet = compiled(mtcnn.load(mtcnn.ONet), ONET_BUCKETS[0], mtcnn.ONet.__call__)
         self._strip = np.zeros((0, PAGE[1], 3), np.float32)
         self._scout = None
         if layers.on_cpu() and not self.config.thorough:
             self._scout = prefilter.Scout(self.config.resolution, self.config.min_face)
-            self._tiles = compiled(mtcnn.load(mtcnn.PNet), _PORTION, mtcnn.PNet.__call__)
+            self._tiles = compiled(pnet, _PORTION, mtcnn.PNet.__call__)
         self._threads = ThreadPoolExecutor(runtime.processors(), thread_name_prefix="rollcall-crop")
 
     def warm_up(self) -> None:
