@@ -9,6 +9,8 @@ depend on it, so it is reproduced exactly (OpenCV's area interpolation weighs th
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import cv2
 import numpy as np
 from jaxtyping import Float32, Int, Int32, UInt8
@@ -20,6 +22,13 @@ def integral(image: UInt8[np.ndarray, "h w 3"]) -> Int32[np.ndarray, "h1 w1 3"]:
         return np.zeros((1, 1, 3), np.int32)
     sums: Int32[np.ndarray, "h1 w1 3"] = cv2.integral(image, sdepth=cv2.CV_32S)
     return sums
+
+
+def halved(image: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h2 w2 3"]:
+    """Return the means of all 2x2 pixels; an odd last row or column is left out."""
+    height, width = (side // 2 for side in image.shape[:2])
+    # Quick where the sides are exactly twice as long.
+    return cast(Any, cv2.resize(image[: 2 * height, : 2 * width], (width, height), interpolation=cv2.INTER_AREA))
 
 
 def _edges(size: int, count: int) -> tuple[Int[np.ndarray, " n"], Int[np.ndarray, " n"]]:

@@ -122,22 +122,25 @@ class Octave(NamedTuple):
         return -(-self.height // CELL), -(-self.width // CELL)
 
 
-def place(level: pyramid.Level, min_face: int) -> tuple[int, int]:
+def place(level: pyramid.Level) -> tuple[int, int]:
     """Return in which octave a level is asked about, and as which of its two levels."""
-    half = round(2 * math.log2(pyramid.WINDOW / level.scale / min_face))
+    half = round(2 * math.log2(level.first / level.scale))
     return half // 2, half % 2
 
 
-def is_asked(level: pyramid.Level, min_face: int) -> bool:
+def is_asked(level: pyramid.Level) -> bool:
     """Say whether a level, and its picture, are large enough to be asked about."""
     side = min(level.inner_height, level.inner_width)
-    return side >= ASKED and side * pyramid.WINDOW / min_face >= PICTURE * level.scale
+    return side >= ASKED and side * level.first >= PICTURE * level.scale
 
 
-def octaves(image: int, height: int, width: int, min_face: int, levels: Sequence[pyramid.Level]) -> list[Octave]:
+def octaves(image: int, height: int, width: int, levels: Sequence[pyramid.Level]) -> list[Octave]:
     """Return the octaves of an image that are asked about some of its levels."""
-    count = max((place(level, min_face)[0] + 1 for level in levels if is_asked(level, min_face)), default=0)
-    size = [max(round(side * pyramid.WINDOW / min_face), 1) for side in (height, width)]
+    asked = [level for level in levels if is_asked(level)]
+    if not asked:
+        return []
+    count = max(place(level)[0] + 1 for level in asked)
+    size = [max(round(side * asked[0].first), 1) for side in (height, width)]
     return [Octave(image, number, *(max(side >> number, 1) for side in size)) for number in range(count)]
 
 
@@ -146,17 +149,11 @@ def draw(pixels: UInt8[np.ndarray, "h w 3"], wanted: Sequence[Octave]) -> list[U
     result: list[UInt8[np.ndarray, "h2 w2 3"]] = []
     for octave in wanted:
         while pixels.shape[0] >= 2 * octave.height and pixels.shape[1] >= 2 * octave.width:
-            pixels = _halved(pixels)
+            pixels = pooling.halved(pixels)
         if pixels.shape[:2] != (octave.height, octave.width):
             pixels = cv2.resize(pixels, (octave.width, octave.height), interpolation=cv2.INTER_LINEAR)
         result.append(pixels)
     return result
-
-
-def _halved(pixels: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h2 w2 3"]:
-    height, width = (side // 2 for side in pixels.shape[:2])
-    # Quick where the sides are exactly twice as long.
-    return cast(Any, cv2.resize(pixels[: 2 * height, : 2 * width], (width, height), interpolation=cv2.INTER_AREA))
 
 
 class Tiles(NamedTuple):
@@ -212,24 +209,23 @@ def likely(
     size: tuple[int, int],
     numbers: Sequence[int],
     levels: Sequence[pyramid.Level],
-    min_face: int,
 ) -> Tiles:
     """Return the tiles of an octave's levels that a cell speaks for; `numbers` are the levels of its image."""
     parts = []
     for number in numbers:
         level = levels[number]
-        where, which = place(level, min_face)
-        if where == octave.number and is_asked(level, min_face):
+        where, which = place(level)
+        if where == octave.number and is_asked(level):
             rows, columns = np.nonzero(_spoken_for(said[..., which], level, octave, size))
             parts.append(Tiles(np.full(len(rows), number), rows, columns))
     return joined(parts)
 
 
-def whole(numbers: Sequence[int], levels: Sequence[pyramid.Level], min_face: int) -> Tiles:
+def whole(numbers: Sequence[int], levels: Sequence[pyramid.Level]) -> Tiles:
     """Return all tiles of the levels that are not asked about."""
     parts = []
     for number in numbers:
-        if not is_asked(levels[number], min_face):
+        if not is_asked(levels[number]):
             rows, columns = np.indices(grid(levels[number])).reshape(2, -1)
             parts.append(Tiles(np.full(len(rows), number), rows, columns))
     return joined(parts)
@@ -274,7 +270,7 @@ class Scout:
     Parameters
     ----------
     resolution, min_face
-        The longest side of an image, and the smallest face, in its pixels.
+        The longest side that an image may have where faces are looked for from `min_face` pixels on.
 
     Raises
     ------
@@ -284,7 +280,6 @@ class Scout:
 
     def __init__(self, resolution: int, min_face: int, path: Path = PREFILTER) -> None:
         net, self.least = load(path)
-        self._min_face = min_face
         # The longest octave and the space behind it.
         self._width = -(-math.ceil(resolution * pyramid.WINDOW / min_face) // CELL) + 1
         mesh = runtime.mesh()
@@ -310,15 +305,15 @@ class Scout:
         for number, level in enumerate(levels):
             by_image[level.image].append(number)
         wanted = [
-            octaves(i, image.shape[0], image.shape[1], self._min_face, [levels[n] for n in numbers])
+            octaves(i, image.shape[0], image.shape[1], [levels[n] for n in numbers])
             for i, (image, numbers) in enumerate(zip(images, by_image, strict=True))
         ]
         drawn = threads.map(draw, images, wanted)
         flat = [octave for some in wanted for octave in some]
-        tiles = [whole(range(len(levels)), levels, self._min_face)]
+        tiles = [whole(range(len(levels)), levels)]
         for octave, said in zip(flat, self._answers(flat, [p for some in drawn for p in some]), strict=True):
             size = images[octave.image].shape[:2]
-            tiles.append(likely(said >= self.least, octave, size, by_image[octave.image], levels, self._min_face))
+            tiles.append(likely(said >= self.least, octave, size, by_image[octave.image], levels))
         found = joined(tiles)
         order = np.argsort(found.level, kind="stable")
         return Tiles(*(column[order] for column in found))
@@ -330,8 +325,9 @@ class Scout:
         if not wanted:
             return []
         # Behind and below each lies a row and a column of cells without a picture.
-        sides = [tuple(CELL * (count + 1) for count in octave.cells) for octave in wanted]
-        pieces, rows = pyramid.pack([pyramid.Level(0, 1.0, *side, *side) for side in sides], CELL * self._width)
+        sides = [(CELL * (rows + 1), CELL * (columns + 1)) for rows, columns in (octave.cells for octave in wanted)]
+        spaces = [pyramid.Level(0, 1.0, height, width, height, width, 1.0) for height, width in sides]
+        pieces, rows = pyramid.pack(spaces, CELL * self._width)
         advance = _PAGE - 2 * REACH
         count = -(-(rows // CELL) // (advance * self._pages)) * self._pages
         inside = np.zeros((count * advance + 2 * REACH, self._width), bool)

@@ -32,6 +32,7 @@ class Level(NamedTuple):
     width: int
     inner_height: int  # without the filling
     inner_width: int
+    first: float  # the scale of the first level of the pyramid
 
 
 class Piece(NamedTuple):
@@ -45,7 +46,7 @@ class Piece(NamedTuple):
     column: int
 
 
-def scales(height: int, width: int, min_face: int, factor: float) -> list[float]:
+def scales(height: int, width: int, min_face: float, factor: float) -> list[float]:
     """Return the scales at which faces from `min_face` pixels up to the image's size fill a window."""
     result = []
     scale = WINDOW / min_face
@@ -55,12 +56,13 @@ def scales(height: int, width: int, min_face: int, factor: float) -> list[float]
     return result
 
 
-def levels(index: int, height: int, width: int, min_face: int, factor: float) -> list[Level]:
+def levels(index: int, height: int, width: int, min_face: float, factor: float) -> list[Level]:
     """Return the levels of the pyramid of an image of this size."""
     result = []
     for scale in scales(height, width, min_face, factor):
         rows, columns = int(height * scale + 1), int(width * scale + 1)
-        result.append(Level(index, scale, rows + rows % 2, columns + columns % 2, rows, columns))
+        first = WINDOW / min_face
+        result.append(Level(index, scale, rows + rows % 2, columns + columns % 2, rows, columns, first))
     return result
 
 

@@ -127,7 +127,7 @@ def judged(
     `detector` is a thorough one; images are no larger than it reduces them to.
     """
     sums = [pooling.integral(image) for image in images]
-    levels = detector.levels(images)
+    levels = detector.levels(images, [detector.config.min_face] * len(images))
     found, numbers = detector.search(images, sums, levels)
     moved = bx.square(bx.regress(found.boxes, found.offsets))
     scales = np.array([level.scale for level in levels])
@@ -140,16 +140,14 @@ def judged(
         overlap = bx.iou(moved[mine], bx.square(faces.boxes)) if len(faces.boxes) else np.zeros((len(mine), 1))
         face = np.where(overlap.max(axis=1) >= LEADS, overlap.argmax(axis=1) + 1, 0)
         own = [n for n, level in enumerate(levels) if level.image == index]
-        octaves = prefilter.octaves(
-            index, image.shape[0], image.shape[1], detector.config.min_face, [levels[n] for n in own]
-        )
+        octaves = prefilter.octaves(index, image.shape[0], image.shape[1], [levels[n] for n in own])
         answers = []
         for octave in octaves:
             of_face = np.zeros((*octave.cells, 2), np.uint8)
             every = np.argwhere(np.ones(octave.cells, bool))
             for number in own:
-                where, which = prefilter.place(levels[number], detector.config.min_face)
-                if where != octave.number or not prefilter.is_asked(levels[number], detector.config.min_face):
+                where, which = prefilter.place(levels[number])
+                if where != octave.number or not prefilter.is_asked(levels[number]):
                     continue
                 marked = np.zeros(prefilter.grid(levels[number]), np.uint8)
                 here = (numbers[mine] == number) & (face > 0)

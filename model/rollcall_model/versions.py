@@ -6,7 +6,7 @@ from rollcall_model import checkpoint
 from rollcall_model.weights import PATH
 
 #: Changes with everything that changes what the detector finds.
-DETECTOR = "mtcnn-3"
+DETECTOR = "mtcnn-4"
 
 
 def networks() -> str:

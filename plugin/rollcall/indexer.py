@@ -24,7 +24,7 @@ from rollcall import decode, discovery, events, looks, matching, names, privacy
 from rollcall.adaptation import Adaptation
 from rollcall.errors import LibraryError, ModelError, PictureError
 from rollcall.opting_out import OptingOut, ignoring
-from rollcall.pace import Pace
+from rollcall.pace import Pace, step_back
 from rollcall.profile import Profile
 from rollcall.records import Analysis, Box, Face, FileFacts, Picture, RunSummary
 from rollcall.settings import Settings
@@ -349,7 +349,8 @@ class Indexer:
         threads = self.settings.decode_threads
         pace = Pace(self.settings.power, self.listener)
         batch: list[_Decoded] = []
-        with ThreadPoolExecutor(threads, thread_name_prefix="decode") as pool, self._writer.running():
+        decoding = ThreadPoolExecutor(threads, thread_name_prefix="decode", initializer=step_back)
+        with decoding as pool, self._writer.running():
             try:
                 for one in self._decoded(pool, threads + self.settings.detector.batch, where, stop):
                     if one.picture is None:

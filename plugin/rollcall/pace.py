@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 import psutil
@@ -15,6 +17,8 @@ from rollcall.settings import PowerSettings
 
 #: How often the power supply is asked for, in seconds.
 LOOK_EVERY: Final = 10.0
+#: How much further back than the rest of a run its decoding threads stand.
+STEP: Final = 10
 
 
 def on_battery() -> bool:
@@ -36,6 +40,17 @@ def be_nice(level: int) -> None:
     else:
         idle = level >= 10
         psutil.Process().nice(psutil.IDLE_PRIORITY_CLASS if idle else psutil.BELOW_NORMAL_PRIORITY_CLASS)
+
+
+def step_back() -> None:
+    """Let the other threads of this process go before the calling one; only Linux can.
+
+    A run is as quick as the one thread that leads all the others, and decoding, which runs ahead of it, may wait.
+    """
+    if sys.platform == "linux":
+        thread = threading.get_native_id()
+        with suppress(OSError):  # a sandbox may forbid it
+            os.setpriority(os.PRIO_PROCESS, thread, min(os.getpriority(os.PRIO_PROCESS, thread) + STEP, 19))
 
 
 class Pace:

@@ -58,10 +58,10 @@ def test_the_tiles_of_a_level_hold_every_window_once(size: tuple[int, int]) -> N
 def test_every_tile_has_a_cell_that_speaks_for_it(size: tuple[int, int], factor: float) -> None:
     levels = pyramid.levels(0, *size, 20, factor)
     numbers = range(len(levels))
-    parts = [prefilter.whole(numbers, levels, 20)]
-    for octave in prefilter.octaves(0, *size, 20, levels):
+    parts = [prefilter.whole(numbers, levels)]
+    for octave in prefilter.octaves(0, *size, levels):
         everything = np.ones((*octave.cells, 2), bool)
-        parts.append(prefilter.likely(everything, octave, size, numbers, levels, 20))
+        parts.append(prefilter.likely(everything, octave, size, numbers, levels))
     seen = set(zip(*(column.tolist() for column in prefilter.joined(parts)), strict=True))
     wanted = {(n, *place) for n, level in enumerate(levels) for place in np.ndindex(*prefilter.grid(level))}
     assert seen == wanted
@@ -92,6 +92,7 @@ def test_looking_at_every_tile_finds_what_looking_at_everything_finds(
     open_minded = Detector()
     assert open_minded._scout is not None
     open_minded._scout.least = -np.inf
+    open_minded._refined_overlap = thorough._refined_overlap
     # Cells speak for the tile at their middle; of the larger tiles of finer levels each has a cell.
     for a, b in zip(open_minded.detect(people), thorough.detect(people), strict=True):
         for left, right in zip(a, b, strict=True):
@@ -104,9 +105,7 @@ def test_neighbours_on_the_strip_change_nothing(people: list[np.ndarray]) -> Non
     pictures = [people[0], people[1][:333, :250], people[0][:97, :61]]
     drawn, wanted = [], []
     for number, picture in enumerate(pictures):
-        octaves = prefilter.octaves(
-            number, *picture.shape[:2], 20, pyramid.levels(number, *picture.shape[:2], 20, 0.709)
-        )
+        octaves = prefilter.octaves(number, *picture.shape[:2], pyramid.levels(number, *picture.shape[:2], 20, 0.709))
         wanted += octaves
         drawn += prefilter.draw(picture, octaves)
     assert len(wanted) > 4
@@ -153,10 +152,21 @@ def test_faces_of_all_sizes_are_still_found_at_a_fraction_of_the_windows(
     assert len(hits) > 40
     assert hits.mean() >= 0.98
     assert detector._scout is not None
-    levels = detector.levels(pictures)
+    levels = detector.levels(pictures, [20] * len(pictures))
     with ThreadPoolExecutor(2) as threads:
         tiles = detector._scout(pictures, levels, threads)
     assert len(tiles.level) < 0.2 * sum(np.prod(prefilter.grid(level)) for level in levels)
+
+
+def test_large_faces_are_looked_for_in_a_halved_picture(people: list[np.ndarray]) -> None:
+    picture = cv2.resize(group(people, 3), None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC)
+    quick, whole = Detector(DetectorConfig(min_face=64)), Detector(DetectorConfig(min_face=64, thorough=True))
+    assert [quick._reduce(picture)[0].shape[1], whole._reduce(picture)[0].shape[1]] == [640, 1280]
+    (found,), (wanted,) = quick.detect([picture]), whole.detect([picture])
+    assert len(wanted.boxes) >= 2
+    assert same(found, wanted).all() and len(found.boxes) == len(wanted.boxes)
+    nearest = np.abs(found.landmarks[:, None] - wanted.landmarks[None]).max((2, 3)).min(axis=0)
+    assert (nearest < 0.15 * (wanted.boxes[:, 2] - wanted.boxes[:, 0])).all()
 
 
 def test_what_the_prefilter_learns_is_where_the_cascade_finds_faces(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -47,6 +50,15 @@ def test_a_paused_run_can_be_stopped() -> None:
     began = time.perf_counter()
     Pace(PowerSettings(on_battery="pause"), battery=lambda: True).keep(1.0, stop)
     assert time.perf_counter() - began < 5
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only on Linux threads have priorities of their own")
+def test_threads_that_decode_stand_back_and_no_others() -> None:
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    with ThreadPoolExecutor(1, initializer=pace.step_back) as pool:
+        behind = pool.submit(lambda: os.getpriority(os.PRIO_PROCESS, threading.get_native_id())).result()
+    assert behind == min(before + pace.STEP, 19)
+    assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == before
 
 
 def test_while_a_batch_is_written_the_next_one_is_analysed(
