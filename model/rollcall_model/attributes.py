@@ -12,6 +12,7 @@ used, with every normalisation folded into the product before it (`fold`).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, NamedTuple, cast
 
@@ -408,17 +409,12 @@ class AttributeModel:
     def __call__(self, crops: UInt8[np.ndarray, "n s s 3"]) -> Attributes:
         """Return what the network says of aligned crops (see `align.crop`)."""
         parts: list[Sequence[Any]] = []
-        sizes = [bucket * self._devices for bucket in BUCKETS]
-        start = 0
-        while start < len(crops):
-            left = len(crops) - start
-            # The largest bucket that is filled, or else the smallest that holds all that is left.
-            size = next((s for s in sizes if s >= left), sizes[-1])
-            part = crops[start : start + size]
-            if len(part) < size:
-                part = np.concatenate([part, np.zeros((size - len(part), *part.shape[1:]), np.uint8)])
+        starts = runtime.buckets(len(crops), [bucket * self._devices for bucket in BUCKETS])
+        for start, end in pairwise(starts):
+            part = crops[start:end]
+            if len(part) < end - start:
+                part = np.concatenate([part, np.zeros((end - start - len(part), *part.shape[1:]), np.uint8)])
             parts.append(self._run(part))
-            start += size
         found = Attributes(
             *(np.full((len(crops), *shape), np.nan, np.float32) for shape in ((AGES,), (), (EMBEDDING,)))
         )

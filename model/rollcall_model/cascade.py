@@ -48,15 +48,15 @@ STEP = 64
 #: An image whose smallest face has twice as many pixels is halved before it is searched.
 ENOUGH = 30
 #: Tiles of windows in a bucket for each device, and in a portion on a CPU.
-TILE_BUCKETS = (64, 512)
+TILE_BUCKETS = (64, 256)
 _PORTION = 32
 #: Of R-Net's boxes that overlap by more than this (intersection over union) the surest stays: as published, and in a
 #: quick search, where O-Net then has half as much to do.
 REFINED_OVERLAP = (0.7, 0.5)
 #: Crops in a bucket for each device: small and large. On a CPU a large one is worked off in small portions, for
 #: the sake of the cache.
-RNET_BUCKETS = (16, 128)
-ONET_BUCKETS = (4, 32)
+RNET_BUCKETS = (16, 64)
+ONET_BUCKETS = (4, 16)
 
 
 class Candidates(NamedTuple):
@@ -357,7 +357,7 @@ class Detector:
 
         `cut` draws some of them, of one of the `runs`. The first buckets are looked at while the next ones are drawn.
         """
-        starts = _buckets(count, *(bucket * self._devices for bucket in buckets))
+        starts = runtime.buckets(count, [bucket * self._devices for bucket in buckets])
         # What the last bucket is filled up with is ignored.
         pixels = np.zeros((starts[-1], side, side, 3), np.float32)
         # A share of one run is enough work for one thread.
@@ -393,15 +393,6 @@ def _found(
     # Levels are numbered image by image.
     order = np.argsort(level, kind="stable")
     return _taken(found, order), level[order]
-
-
-def _buckets(count: int, small: int, large: int) -> list[int]:
-    """Return where the buckets for `count` crops begin, and where the last one ends."""
-    result = [0]
-    while result[-1] < count:
-        # A large bucket costs less than the small ones it takes the place of, from half full on.
-        result.append(result[-1] + (large if count - result[-1] > large // 2 else small))
-    return result
 
 
 def _no_candidates() -> Candidates:

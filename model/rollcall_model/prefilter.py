@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from concurrent.futures import Executor
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, NamedTuple, cast
 
@@ -215,7 +216,7 @@ def likely(
     for number in numbers:
         level = levels[number]
         where, which = place(level)
-        if where == octave.number and is_asked(level):
+        if where == octave.number and is_asked(level) and said[..., which].any():
             rows, columns = np.nonzero(_spoken_for(said[..., which], level, octave, size))
             parts.append(Tiles(np.full(len(rows), number), rows, columns))
     return joined(parts)
@@ -259,6 +260,9 @@ def cut(
 
 #: Rows of cells on a page, of which the first and last `REACH` are those of its neighbours.
 _PAGE: Final = 32
+_ADVANCE: Final = _PAGE - 2 * REACH
+#: Pages in a bucket for each device.
+_BUCKETS: Final = (1, 4)
 
 
 class Scout:
@@ -283,11 +287,15 @@ class Scout:
         # The longest octave and the space behind it.
         self._width = -(-math.ceil(resolution * pyramid.WINDOW / min_face) // CELL) + 1
         mesh = runtime.mesh()
-        self._pages = mesh.size
+        self._buckets = [pages * mesh.size for pages in _BUCKETS]
         graph, state = nnx.split(net)
 
         def forward(pixels: Array, inside: Array) -> Array:
-            return nnx.merge(graph, state)(pixels.astype(jnp.float32), inside.astype(jnp.float32))
+            def run(page: tuple[Array, Array]) -> Array:
+                return nnx.merge(graph, state)(*(part[None].astype(jnp.float32) for part in page))[0]
+
+            # One page stays in the cache.
+            return jax.lax.map(run, (pixels, inside))
 
         spread = shard_map(forward, mesh=mesh, in_specs=P("batch"), out_specs=P("batch"), check_vma=False)
         self._sharding = NamedSharding(mesh, P("batch"))
@@ -295,7 +303,8 @@ class Scout:
 
     def warm_up(self) -> None:
         """Compile the program, or fetch it from the cache on disk."""
-        self._look(np.zeros((self._pages * (_PAGE - 2 * REACH) + 2 * REACH, self._width), bool), [], [], self._pages)
+        for count in self._buckets:
+            self._look(np.zeros((count * _ADVANCE + 2 * REACH, self._width), bool), [], [], [0, count])
 
     def __call__(
         self, images: Sequence[UInt8[np.ndarray, "h w 3"]], levels: Sequence[pyramid.Level], threads: Executor
@@ -328,15 +337,14 @@ class Scout:
         sides = [(CELL * (rows + 1), CELL * (columns + 1)) for rows, columns in (octave.cells for octave in wanted)]
         spaces = [pyramid.Level(0, 1.0, height, width, height, width, 1.0) for height, width in sides]
         pieces, rows = pyramid.pack(spaces, CELL * self._width)
-        advance = _PAGE - 2 * REACH
-        count = -(-(rows // CELL) // (advance * self._pages)) * self._pages
-        inside = np.zeros((count * advance + 2 * REACH, self._width), bool)
+        starts = runtime.buckets(-(-(rows // CELL) // _ADVANCE), self._buckets)
+        inside = np.zeros((starts[-1] * _ADVANCE + 2 * REACH, self._width), bool)
         places = []
         for piece in pieces:
             octave, top, left = wanted[piece.level], piece.top // CELL + REACH, piece.column // CELL
             inside[top : top + octave.cells[0], left : left + octave.cells[1]] = True
             places.append((piece.level, top, left))
-        answers = self._look(inside, places, drawn, count)
+        answers = self._look(inside, places, drawn, starts)
         result: list[Any] = [None] * len(wanted)
         for number, top, left in places:
             height, width = wanted[number].cells
@@ -348,18 +356,21 @@ class Scout:
         inside: Bool[np.ndarray, "r w"],
         places: Sequence[tuple[int, int, int]],
         drawn: Sequence[UInt8[np.ndarray, "h w 3"]],
-        count: int,
+        starts: Sequence[int],
     ) -> Float32[np.ndarray, "r2 w 2"]:
-        """Lay the pictures on a strip and return the answers of its pages, without those shared by two."""
+        """Lay the pictures on a strip and return the answers of its pages, without those shared by two.
+
+        `starts` are the first pages of the buckets, and the number of pages.
+        """
         strip = np.full((CELL * len(inside), CELL * self._width, 3), 127, np.uint8)
         for number, top, left in places:
             height, width = drawn[number].shape[:2]
             strip[CELL * top : CELL * top + height, CELL * left : CELL * left + width] = drawn[number]
-        pages = pyramid.pages(strip, count, CELL * _PAGE, 2 * REACH * CELL)
-        masks = pyramid.pages(inside, count, _PAGE, 2 * REACH)
+        pages = pyramid.pages(strip, starts[-1], CELL * _PAGE, 2 * REACH * CELL)
+        masks = pyramid.pages(inside, starts[-1], _PAGE, 2 * REACH)
         answers = [
-            self._run(*(jax.device_put(part[start : start + self._pages], self._sharding) for part in (pages, masks)))
-            for start in range(0, count, self._pages)
+            self._run(*(jax.device_put(part[start:end], self._sharding) for part in (pages, masks)))
+            for start, end in pairwise(starts)
         ]
         seen = np.concatenate([np.asarray(part)[:, REACH:-REACH] for part in answers])
         return seen.reshape(-1, *seen.shape[2:])

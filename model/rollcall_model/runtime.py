@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import jax
@@ -38,3 +39,15 @@ def configure(cache_folder: Path | None = None, cpu_devices: int | None = None) 
 def mesh() -> Mesh:
     """Return all devices in one row, named "batch"."""
     return Mesh(np.asarray(jax.devices()), ("batch",))
+
+
+def buckets(count: int, sizes: Sequence[int]) -> list[int]:
+    """Return where the buckets for `count` things begin, and where the last one ends; each has one of the `sizes`.
+
+    A large bucket costs less than the small ones it takes the place of when it is more than three quarters full.
+    """
+    result = [0]
+    while result[-1] < count:
+        left = count - result[-1]
+        result.append(result[-1] + max((size for size in sizes if left > size * 3 // 4), default=min(sizes)))
+    return result
