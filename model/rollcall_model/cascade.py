@@ -50,9 +50,8 @@ ENOUGH = 30
 #: Tiles of windows in a bucket for each device, and in a portion on a CPU.
 TILE_BUCKETS = (64, 256)
 _PORTION = 32
-#: Of R-Net's boxes that overlap by more than this (intersection over union) the surest stays: as published, and in a
-#: quick search, where O-Net then has half as much to do.
-REFINED_OVERLAP = (0.7, 0.5)
+#: R-Net's boxes that overlap by more than this (intersection over union) are about one face.
+ONE_FACE = 0.5
 #: Crops in a bucket for each device: small and large. On a CPU a large one is worked off in small portions, for
 #: the sake of the cache.
 RNET_BUCKETS = (16, 64)
@@ -66,6 +65,20 @@ class Candidates(NamedTuple):
     boxes: Float32[np.ndarray, "n 4"]
     scores: Float32[np.ndarray, " n"]
     offsets: Float32[np.ndarray, "n 4"]
+
+
+class Judged(NamedTuple):
+    """Crops that are faces, and the faces on them in pixels of the images, as in `Detections`."""
+
+    crops: Candidates
+    boxes: Float32[np.ndarray, "n 4"]
+    scores: Float32[np.ndarray, " n"]
+    landmarks: Float32[np.ndarray, "n 5 2"]
+
+    def joined(self, other: Judged) -> Judged:
+        """Return the faces of both."""
+        crops = Candidates(*(np.concatenate(pair) for pair in zip(self.crops, other.crops, strict=True)))
+        return Judged(crops, *(np.concatenate(pair) for pair in zip(self[1:], other[1:], strict=True)))
 
 
 class Detector:
@@ -109,7 +122,6 @@ class Detector:
         if layers.on_cpu() and not self.config.thorough:
             self._scout = prefilter.Scout(self.config.resolution, self.config.min_face)
             self._tiles = compiled(pnet, _PORTION, mtcnn.PNet.__call__)
-        self._refined_overlap = REFINED_OVERLAP[self._scout is not None]
         self._threads = ThreadPoolExecutor(runtime.processors(), thread_name_prefix="rollcall-crop")
 
     def warm_up(self) -> None:
@@ -295,29 +307,44 @@ class Detector:
         probability, offsets = answers
         some = some._replace(scores=probability, offsets=offsets)
         some = _taken(some, np.flatnonzero(probability > self.config.thresholds[1]))
-        some = _suppressed(some, partial(bx.nms, threshold=self._refined_overlap))
+        some = _suppressed(some, partial(bx.nms, threshold=0.7))
         return some._replace(boxes=bx.square(bx.regress(some.boxes, some.offsets, extra=1)))
 
     def _finish(self, sums: Sequence[Int32[np.ndarray, "h1 w1 3"]], some: Candidates) -> list[Detections]:
         """Run O-Net over crops; return the faces of each image."""
+        if self._scout is None:
+            found = self._judge(sums, some)
+        else:
+            # The surest box of each face first; the others only where that one was none. That is half of the crops.
+            surest = _kept(some, partial(bx.nms, threshold=ONE_FACE))
+            others = np.setdiff1d(np.arange(len(some.image)), surest)
+            found = self._judge(sums, _taken(some, surest))
+            overlap = bx.iou(some.boxes[others], found.crops.boxes)
+            overlap *= some.image[others, None] == found.crops.image
+            others = others[(overlap <= ONE_FACE).all(axis=1)]
+            found = found.joined(self._judge(sums, _taken(some, others)))
+        result = []
+        for index in range(len(sums)):
+            mine = np.flatnonzero(found.crops.image == index)
+            mine = mine[bx.nms(found.boxes[mine], found.scores[mine], 0.7, "min")]
+            result.append(Detections(found.boxes[mine], found.scores[mine], found.landmarks[mine]))
+        return result
+
+    def _judge(self, sums: Sequence[Int32[np.ndarray, "h1 w1 3"]], some: Candidates) -> Judged:
+        """Run O-Net over crops; return those that are faces."""
         some, answers = self._run(self._onet, sums, some, 48, ONET_BUCKETS)
         if not answers:
-            return [no_detections() for _ in sums]
+            return Judged(_no_candidates(), *no_detections())
         probability, offsets, points = answers
         low = some.boxes[:, None, :2]
         size = some.boxes[:, None, 2:] - low + 1
         landmarks = np.stack([points[:, :5], points[:, 5:]], axis=2) * size + low - 1
         # From here on pixels are areas with their centres at one half.
         landmarks += 0.5
-        some = some._replace(scores=probability, boxes=bx.regress(some.boxes, offsets, extra=1).astype(np.float32))
-        result = []
-        for index in range(len(sums)):
-            mine = np.flatnonzero((some.image == index) & (probability > self.config.thresholds[2]))
-            mine = mine[bx.nms(some.boxes[mine], some.scores[mine], 0.7, "min")]
-            result.append(
-                Detections(some.boxes[mine], some.scores[mine].astype(np.float32), landmarks[mine].astype(np.float32))
-            )
-        return result
+        boxes = bx.regress(some.boxes, offsets, extra=1)
+        faces = np.flatnonzero(probability > self.config.thresholds[2])
+        columns = (boxes, probability, landmarks)
+        return Judged(_taken(some, faces), *(column[faces].astype(np.float32) for column in columns))
 
     def _run(
         self,
@@ -414,8 +441,15 @@ def _suppressed(
     some: Candidates, nms: Callable[[Float[np.ndarray, "n 4"], Float[np.ndarray, " n"]], Int[np.ndarray, " k"]]
 ) -> Candidates:
     """Return what `nms` keeps in each image by itself."""
+    return _taken(some, _kept(some, nms))
+
+
+def _kept(
+    some: Candidates, nms: Callable[[Float[np.ndarray, "n 4"], Float[np.ndarray, " n"]], Int[np.ndarray, " k"]]
+) -> Int[np.ndarray, " k"]:
+    """Return the indices that `nms` keeps in each image by itself, image by image."""
     keep = [
         mine[nms(some.boxes[mine], some.scores[mine])]
         for mine in (np.flatnonzero(some.image == image) for image in np.unique(some.image))
     ]
-    return _taken(some, np.concatenate(keep) if keep else np.zeros(0, np.int64))
+    return np.concatenate(keep) if keep else np.zeros(0, np.int64)

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from rollcall_model import pooling, prefilter, pyramid, runtime, train_prefilter
+from rollcall_model import cascade, pooling, prefilter, pyramid, runtime, train_prefilter
 from rollcall_model.cascade import Detector, DetectorConfig
 from rollcall_model.types import Detections
 
@@ -92,7 +92,8 @@ def test_looking_at_every_tile_finds_what_looking_at_everything_finds(
     open_minded = Detector()
     assert open_minded._scout is not None
     open_minded._scout.least = -np.inf
-    open_minded._refined_overlap = thorough._refined_overlap
+    # Boxes that O-Net is not asked about could be surer than those it is.
+    monkeypatch.setattr(cascade, "ONE_FACE", 1.0)
     # Cells speak for the tile at their middle; of the larger tiles of finer levels each has a cell.
     for a, b in zip(open_minded.detect(people), thorough.detect(people), strict=True):
         for left, right in zip(a, b, strict=True):
@@ -156,6 +157,25 @@ def test_faces_of_all_sizes_are_still_found_at_a_fraction_of_the_windows(
     with ThreadPoolExecutor(2) as threads:
         tiles = detector._scout(pictures, levels, threads)
     assert len(tiles.level) < 0.2 * sum(np.prod(prefilter.grid(level)) for level in levels)
+
+
+def test_faces_whose_surest_box_is_refused_are_found_by_another(people: list[np.ndarray]) -> None:
+    detector = Detector()
+    pictures = [group(people, seed) for seed in range(4)]
+    wanted = detector.detect(pictures)
+    judge, asked = detector._judge, []
+
+    def refuse(sums: list[np.ndarray], some: cascade.Candidates) -> cascade.Judged:
+        asked.append(len(some.image))
+        found = judge(sums, some)
+        if len(asked) > 1:
+            return found
+        return cascade.Judged(cascade._taken(found.crops, np.arange(0)), *(column[:0] for column in found[1:]))
+
+    detector._judge = refuse  # type: ignore[method-assign]
+    found = detector.detect(pictures)
+    assert len(asked) == 2 and asked[1] > asked[0]
+    assert np.concatenate([same(a, b) for a, b in zip(found, wanted, strict=True)]).mean() > 0.9
 
 
 def test_large_faces_are_looked_for_in_a_halved_picture(people: list[np.ndarray]) -> None:
