@@ -55,8 +55,8 @@ def ours(resolution: int, min_face: int) -> Lane:
     return Lane(OURS, run)
 
 
-#: As many photographs at a time as the indexer takes.
-BATCH: Final = 16
+#: As many photographs at a time as the indexer takes (`detector.batch`).
+BATCH: Final = 8
 
 
 def facenet(min_face: int, threads: int) -> Lane:

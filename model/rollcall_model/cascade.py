@@ -21,7 +21,7 @@ from flax import nnx
 from jax import shard_map
 from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
-from jaxtyping import Float, Float32, Int, Int32, UInt8
+from jaxtyping import Bool, Float, Float32, Int, Int32, UInt8
 
 from rollcall_model import boxes as bx
 from rollcall_model import layers, mtcnn, pooling, prefilter, pyramid, runtime
@@ -50,7 +50,10 @@ ENOUGH = 30
 #: Tiles of windows in a bucket for each device, and in a portion on a CPU.
 TILE_BUCKETS = (64, 256)
 _PORTION = 32
-#: R-Net's boxes that overlap by more than this (intersection over union) are about one face.
+#: P-Net's boxes that overlap by more than this (intersection over union) show much the same. A quick search asks R-Net
+#: about the surest first, and not about the others where its answer is at least `FACE` or less than `NONE`.
+ALIKE, FACE, NONE = 0.3, 0.99, 0.02
+#: R-Net's boxes that overlap by more than this are about one face.
 ONE_FACE = 0.5
 #: Crops in a bucket for each device: small and large. On a CPU a large one is worked off in small portions, for
 #: the sake of the cache.
@@ -77,7 +80,7 @@ class Judged(NamedTuple):
 
     def joined(self, other: Judged) -> Judged:
         """Return the faces of both."""
-        crops = Candidates(*(np.concatenate(pair) for pair in zip(self.crops, other.crops, strict=True)))
+        crops = _joined(self.crops, other.crops)
         return Judged(crops, *(np.concatenate(pair) for pair in zip(self[1:], other[1:], strict=True)))
 
 
@@ -301,14 +304,21 @@ class Detector:
 
     def _refine(self, sums: Sequence[Int32[np.ndarray, "h1 w1 3"]], some: Candidates) -> Candidates:
         """Run R-Net over crops; return squared candidates."""
-        some, answers = self._run(self._rnet, sums, some, 24, RNET_BUCKETS)
-        if not answers:
-            return _no_candidates()
-        probability, offsets = answers
-        some = some._replace(scores=probability, offsets=offsets)
-        some = _taken(some, np.flatnonzero(probability > self.config.thresholds[1]))
+        if self._scout is None:
+            asked = self._ask(sums, some)
+        else:
+            surest = _kept(some, partial(bx.nms, threshold=ALIKE))
+            asked = self._ask(sums, _taken(some, surest))
+            others = _taken(some, np.setdiff1d(np.arange(len(some.image)), surest))
+            asked = _joined(asked, self._ask(sums, _taken(others, np.flatnonzero(~_settled(others, asked)))))
+        some = _taken(asked, np.flatnonzero(asked.scores > self.config.thresholds[1]))
         some = _suppressed(some, partial(bx.nms, threshold=0.7))
         return some._replace(boxes=bx.square(bx.regress(some.boxes, some.offsets, extra=1)))
+
+    def _ask(self, sums: Sequence[Int32[np.ndarray, "h1 w1 3"]], some: Candidates) -> Candidates:
+        """Return candidates with R-Net's scores and offsets."""
+        some, answers = self._run(self._rnet, sums, some, 24, RNET_BUCKETS)
+        return some._replace(scores=answers[0], offsets=answers[1]) if answers else _no_candidates()
 
     def _finish(self, sums: Sequence[Int32[np.ndarray, "h1 w1 3"]], some: Candidates) -> list[Detections]:
         """Run O-Net over crops; return the faces of each image."""
@@ -317,12 +327,11 @@ class Detector:
         else:
             # The surest box of each face first; the others only where that one was none. That is half of the crops.
             surest = _kept(some, partial(bx.nms, threshold=ONE_FACE))
-            others = np.setdiff1d(np.arange(len(some.image)), surest)
             found = self._judge(sums, _taken(some, surest))
-            overlap = bx.iou(some.boxes[others], found.crops.boxes)
-            overlap *= some.image[others, None] == found.crops.image
-            others = others[(overlap <= ONE_FACE).all(axis=1)]
-            found = found.joined(self._judge(sums, _taken(some, others)))
+            others = _taken(some, np.setdiff1d(np.arange(len(some.image)), surest))
+            overlap = bx.iou(others.boxes, found.crops.boxes) * (others.image[:, None] == found.crops.image)
+            left = np.flatnonzero((overlap <= ONE_FACE).all(axis=1))
+            found = found.joined(self._judge(sums, _taken(others, left)))
         result = []
         for index in range(len(sums)):
             mine = np.flatnonzero(found.crops.image == index)
@@ -435,6 +444,25 @@ def _runs(values: Int[np.ndarray, " n"], within: Int[np.ndarray, " k"] | None = 
     """Return the indices of each run of equal values; of those `within` alone if it is given."""
     index = np.arange(len(values)) if within is None else within
     return np.split(index, np.flatnonzero(np.diff(values[index])) + 1) if len(index) else []
+
+
+def _joined(some: Candidates, more: Candidates) -> Candidates:
+    return Candidates(*(np.concatenate(pair) for pair in zip(some, more, strict=True)))
+
+
+def _settled(others: Candidates, asked: Candidates) -> Bool[np.ndarray, " n"]:
+    """Say which candidates need not be asked about, after R-Net's answers about those that they are like."""
+    moved = bx.square(bx.regress(asked.boxes, asked.offsets, extra=1))
+    result = np.zeros(len(others.image), bool)
+    for mine in _runs(others.image):
+        here = asked.image == others.image[mine[0]]
+        faces, none = here & (asked.scores >= FACE), here & (asked.scores < NONE)
+        boxes = others.boxes[mine]
+        result[mine] = (bx.iou(boxes, moved[faces]) > ALIKE).any(axis=1)
+        # Nothing is certain near what may be something.
+        near = (bx.iou(boxes, asked.boxes[here & ~none]) > ALIKE / 2).any(axis=1)
+        result[mine] |= (bx.iou(boxes, asked.boxes[none]) > ALIKE).any(axis=1) & ~near
+    return result
 
 
 def _suppressed(
