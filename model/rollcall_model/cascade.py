@@ -325,7 +325,7 @@ class Detector:
         if self._scout is None:
             found = self._judge(sums, some)
         else:
-            # The surest box of each face first; the others only where that one was none. That is half of the crops.
+            # The surest box of each face first; the others only where that one was none. That is a third of the crops.
             surest = _kept(some, partial(bx.nms, threshold=ONE_FACE))
             found = self._judge(sums, _taken(some, surest))
             others = _taken(some, np.setdiff1d(np.arange(len(some.image)), surest))
