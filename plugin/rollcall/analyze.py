@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 from rollcall import decode, names
 from rollcall.errors import ModelError, PictureError
 from rollcall.faces import Analyzer
-from rollcall.pace import step_back
 from rollcall.records import Face, Picture
 from rollcall.settings import Settings
 
@@ -56,7 +55,7 @@ def _decoded(paths: Iterable[Path], settings: Settings) -> Iterator[Result]:
         return Result(path, picture, (), None)
 
     waiting: deque[Future[Result]] = deque()
-    with ThreadPoolExecutor(settings.decode_threads, thread_name_prefix="decode", initializer=step_back) as pool:
+    with ThreadPoolExecutor(settings.decode_threads, thread_name_prefix="decode") as pool:
         for path in paths:
             waiting.append(pool.submit(read, path))
             if len(waiting) > settings.decode_threads + settings.detector.batch:

@@ -345,11 +345,14 @@ class Indexer:
         if not where:
             return
         with self.database.read() as session:
-            self.listener(events.Discovered(photos.count_pending(session, where), finished=True))
+            pending = photos.count_pending(session, where)
+        self.listener(events.Discovered(pending, finished=True))
         threads = self.settings.decode_threads
+        # Of a few photos decoding is what all wait for.
+        many = pending > self.settings.detector.batch
         pace = Pace(self.settings.power, self.listener)
         batch: list[_Decoded] = []
-        decoding = ThreadPoolExecutor(threads, thread_name_prefix="decode", initializer=step_back)
+        decoding = ThreadPoolExecutor(threads, thread_name_prefix="decode", initializer=step_back if many else None)
         with decoding as pool, self._writer.running():
             try:
                 for one in self._decoded(pool, threads + self.settings.detector.batch, where, stop):

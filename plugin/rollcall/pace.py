@@ -18,7 +18,7 @@ from rollcall.settings import PowerSettings
 #: How often the power supply is asked for, in seconds.
 LOOK_EVERY: Final = 10.0
 #: How much further back than the rest of a run its decoding threads stand.
-STEP: Final = 10
+STEP: Final = 5
 
 
 def on_battery() -> bool:

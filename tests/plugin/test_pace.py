@@ -9,14 +9,16 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import text
 
 from blobs import BlobAnalyzer, draw
-from rollcall import events, pace
+from rollcall import decode, events, pace
 from rollcall.indexer import Indexer
 from rollcall.pace import Pace
+from rollcall.records import Picture
 from rollcall.settings import DetectorSettings, PowerSettings, Settings
 from rollcall.store.database import Database, open_database
 from rollcall.writing import Writer
@@ -59,6 +61,26 @@ def test_threads_that_decode_stand_back_and_no_others() -> None:
         behind = pool.submit(lambda: os.getpriority(os.PRIO_PROCESS, threading.get_native_id())).result()
     assert behind == min(before + pace.STEP, 19)
     assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == before
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only on Linux threads have priorities of their own")
+@pytest.mark.parametrize(("batch", "behind"), [(8, 0), (1, pace.STEP)])
+def test_only_in_a_long_run_decoding_stands_back(
+    make_indexer: Callable[..., Indexer], library: Path, monkeypatch: pytest.MonkeyPatch, batch: int, behind: int
+) -> None:
+    for number in range(3):
+        draw(library / f"{number}.png", (5, 0), seed=number)
+    read, seen = decode.decode, set()
+
+    def noted(*args: Any, **kwargs: Any) -> Picture:
+        seen.add(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+        return read(*args, **kwargs)
+
+    monkeypatch.setattr(decode, "decode", noted)
+    before = os.getpriority(os.PRIO_PROCESS, os.getpid())
+    make_indexer(Settings(detector=DetectorSettings(batch=batch))).run([library])
+    assert os.getpriority(os.PRIO_PROCESS, os.getpid()) == before
+    assert seen == {min(before + behind, 19)}
 
 
 def test_while_a_batch_is_written_the_next_one_is_analysed(
