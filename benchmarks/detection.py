@@ -27,6 +27,8 @@ import measuring
 import numpy as np
 from numpy.typing import NDArray
 
+from rollcall.settings import DetectorSettings
+
 Photo = NDArray[np.uint8]
 #: Resolution in pixels and smallest face.
 SETTINGS: Final = ((1280, 40), (1280, 20), (640, 20))
@@ -56,7 +58,7 @@ def ours(resolution: int, min_face: int) -> Lane:
 
 
 #: As many photographs at a time as the indexer takes (`detector.batch`).
-BATCH: Final = 8
+BATCH: Final = DetectorSettings().batch
 
 
 def facenet(min_face: int, threads: int) -> Lane:

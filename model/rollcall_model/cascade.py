@@ -149,10 +149,8 @@ class Detector:
 
         Images may be of any size; one smaller than 12 pixels, or empty, has no faces.
         """
-        reduced, min_faces = [], []
-        for small, min_face in self._threads.map(self._reduce, images):
-            reduced.append(small)
-            min_faces.append(min_face)
+        searched = list(self._threads.map(self._reduce, images))
+        reduced, min_faces = [small for small, _ in searched], [min_face for _, min_face in searched]
         sums = list(self._threads.map(pooling.integral, reduced))
         first = self._propose(reduced, sums, min_faces)
         found = self._finish(sums, self._refine(sums, first))
@@ -307,9 +305,8 @@ class Detector:
         if self._scout is None:
             asked = self._ask(sums, some)
         else:
-            surest = _kept(some, partial(bx.nms, threshold=ALIKE))
-            asked = self._ask(sums, _taken(some, surest))
-            others = _taken(some, np.setdiff1d(np.arange(len(some.image)), surest))
+            surest, others = _divided(some, ALIKE)
+            asked = self._ask(sums, surest)
             asked = _joined(asked, self._ask(sums, _taken(others, np.flatnonzero(~_settled(others, asked)))))
         some = _taken(asked, np.flatnonzero(asked.scores > self.config.thresholds[1]))
         some = _suppressed(some, partial(bx.nms, threshold=0.7))
@@ -326,9 +323,8 @@ class Detector:
             found = self._judge(sums, some)
         else:
             # The surest box of each face first; the others only where that one was none. That is a third of the crops.
-            surest = _kept(some, partial(bx.nms, threshold=ONE_FACE))
-            found = self._judge(sums, _taken(some, surest))
-            others = _taken(some, np.setdiff1d(np.arange(len(some.image)), surest))
+            surest, others = _divided(some, ONE_FACE)
+            found = self._judge(sums, surest)
             overlap = bx.iou(others.boxes, found.crops.boxes) * (others.image[:, None] == found.crops.image)
             left = np.flatnonzero((overlap <= ONE_FACE).all(axis=1))
             found = found.joined(self._judge(sums, _taken(others, left)))
@@ -448,6 +444,12 @@ def _runs(values: Int[np.ndarray, " n"], within: Int[np.ndarray, " k"] | None = 
 
 def _joined(some: Candidates, more: Candidates) -> Candidates:
     return Candidates(*(np.concatenate(pair) for pair in zip(some, more, strict=True)))
+
+
+def _divided(some: Candidates, threshold: float) -> tuple[Candidates, Candidates]:
+    """Return the surest of candidates that overlap by more than `threshold`, and the others."""
+    surest = _kept(some, partial(bx.nms, threshold=threshold))
+    return _taken(some, surest), _taken(some, np.setdiff1d(np.arange(len(some.image)), surest))
 
 
 def _settled(others: Candidates, asked: Candidates) -> Bool[np.ndarray, " n"]:

@@ -59,10 +59,10 @@ def scales(height: int, width: int, min_face: float, factor: float) -> list[floa
 def levels(index: int, height: int, width: int, min_face: float, factor: float) -> list[Level]:
     """Return the levels of the pyramid of an image of this size."""
     result = []
-    for scale in scales(height, width, min_face, factor):
+    every = scales(height, width, min_face, factor)
+    for scale in every:
         rows, columns = int(height * scale + 1), int(width * scale + 1)
-        first = WINDOW / min_face
-        result.append(Level(index, scale, rows + rows % 2, columns + columns % 2, rows, columns, first))
+        result.append(Level(index, scale, rows + rows % 2, columns + columns % 2, rows, columns, every[0]))
     return result
 
 

@@ -26,10 +26,8 @@ def look(pixels: NDArray[np.uint8]) -> bytes:
     """Return the look of an upright picture, uint8 RGB of shape (h, w, 3): 32 bytes."""
     # In one step OpenCV took ten times as long as by halving, which averages as well. A quarter of the pixels of a
     # large picture is enough.
-    factor = 4
-    while min(pixels.shape[:2]) >= 8 * _SIDE:
-        if min(pixels.shape[:2]) < factor * 8 * _SIDE:
-            factor = 2
+    while (least := min(pixels.shape[:2])) >= 8 * _SIDE:
+        factor = 4 if least >= 32 * _SIDE else 2
         size = (pixels.shape[1] // factor, pixels.shape[0] // factor)
         pixels = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_LINEAR), np.uint8)
     small = cv2.resize(pixels, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)
