@@ -15,7 +15,7 @@ import cv2
 import library
 import measuring
 
-from rollcall import decode
+from rollcall.media import decode
 from rollcall.settings import Settings
 
 TARGET = 1280  # pixels of the longest side that the detector is given

@@ -122,7 +122,8 @@ def reduced(photo: Photo, resolution: int) -> Photo:
 
 def read(folder: Path) -> list[Photo]:
     """Return every photograph under the folder that can be decoded, upright."""
-    from rollcall import decode, errors
+    from rollcall import errors
+    from rollcall.media import decode
 
     photos = []
     for path in sorted(path for path in folder.rglob("*") if path.suffix.lower() in decode.SUFFIXES):
@@ -135,7 +136,7 @@ def read(folder: Path) -> list[Photo]:
 
 def draw_photos(count: int) -> list[Photo]:
     """Return groups of the packaged portraits in many sizes, on ground made of the same pictures: 4000x3000."""
-    from rollcall.demo import portraits
+    from rollcall.commands.demo_library import portraits
 
     people = [np.asarray(picture.convert("RGB"), np.uint8) for picture in portraits()]
     rng, photos = np.random.default_rng(11), []

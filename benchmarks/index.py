@@ -22,11 +22,11 @@ import decode as decoding
 import library
 import measuring
 
-from rollcall.faces import Analyzer, keep_memory
-from rollcall.indexer import Indexer
-from rollcall.profile import Profile
+from rollcall.indexing.indexer import Indexer
+from rollcall.indexing.profile import Profile
+from rollcall.inference.analyzer import Analyzer, keep_memory
 from rollcall.settings import Settings, load
-from rollcall.store.database import open_database
+from rollcall.storage.database import open_database
 
 RESOLUTION = 1280
 

@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from rollcall import demo
+from rollcall.commands import demo_library
 
 SIZES = {12: (4032, 3024), 48: (8064, 6048)}
 ORIENTATIONS = (1, 1, 1, 6, 6, 8, 3)
@@ -58,7 +58,7 @@ def photo(rng: np.random.Generator, people: list[Image.Image], megapixels: int) 
 
 def encoded(picture: Image.Image, orientation: int) -> bytes:
     """Return a JPEG as a camera writes it."""
-    turn = demo.STORED[orientation]
+    turn = demo_library.STORED[orientation]
     exif = Image.Exif()
     exif[0x010F], exif[0x0110] = "Rollcall", "Benchmark camera"
     exif[0x0112] = orientation
@@ -74,7 +74,7 @@ def build(folder: Path, photos: int, distinct: int = 40, large: float = 0.1, see
     if folder.exists() and sum(1 for _ in folder.rglob("*.jpg")) == photos:
         return folder
     rng = np.random.default_rng(seed)
-    people = list(demo.portraits()[:2])
+    people = list(demo_library.portraits()[:2])
     day = datetime(2019, 1, 1, 10)
     made: list[bytes] = []
     for number in range(photos):

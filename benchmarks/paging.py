@@ -25,7 +25,7 @@ from pathlib import Path
 from measuring import Line, machine, report
 from rows import fill
 
-from rollcall.demo import build
+from rollcall.commands.demo_library import build
 
 EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "catalogue.py"
 COPIES = 20  # of the demo's photos

@@ -17,11 +17,12 @@ from typing import Any
 import numpy as np
 from sqlalchemy import insert
 
-from rollcall import ages, tagging
+from rollcall import ages
+from rollcall.indexing import persist
 from rollcall.settings import TagSettings
-from rollcall.store import results
-from rollcall.store.database import Database, open_database
-from rollcall.store.tables import Embedding, FaceRow, Photo, PhotoGroup, Prediction, Root, TagRow
+from rollcall.storage.database import Database, open_database
+from rollcall.storage.tables import EmbeddingRow, FaceRow, PhotoGroupRow, PhotoRow, PredictionRow, RootRow, TagRow
+from rollcall.tags import rules
 
 KINDS = 2000  # different faces as far as age and gender go
 VERSION = "benchmark-1"
@@ -55,7 +56,7 @@ def _kinds(rng: np.random.Generator) -> list[dict[str, Any]]:
         found.append(
             {
                 "model_version": VERSION,
-                "age_distribution": results.pack(distribution),
+                "age_distribution": persist.pack(distribution),
                 "age": float(ages.estimate(distribution)),
                 "age_low": low,
                 "age_high": high,
@@ -76,18 +77,18 @@ def _identities(rng: np.random.Generator, faces: int) -> Iterator[np.ndarray]:
 
 
 def _fill(database: Database, faces: int, rng: np.random.Generator) -> None:
-    kinds, rules = _kinds(rng), tagging.rules(TagSettings())
+    kinds, rules = _kinds(rng), rules.rules(TagSettings())
     probabilities = [
-        tagging.FaceProbabilities(**{name: kind[name] for name in tagging.FaceProbabilities._fields}) for kind in kinds
+        rules.FaceProbabilities(**{name: kind[name] for name in rules.FaceProbabilities._fields}) for kind in kinds
     ]
     landmarks = json.loads("[[0.3,0.4],[0.7,0.4],[0.5,0.6],[0.35,0.8],[0.65,0.8]]")
     with database.write() as session:
-        session.add(Root(id=1, path="/benchmark", added_at="2026-01-01T00:00:00.000Z"))
+        session.add(RootRow(id=1, path="/benchmark", added_at="2026-01-01T00:00:00.000Z"))
     photo_id = face_id = 0
     identities = _identities(rng, faces)
     while face_id < faces:
         rows: dict[Any, list[dict[str, Any]]] = {
-            table: [] for table in (Photo, FaceRow, Prediction, Embedding, PhotoGroup, TagRow)
+            table: [] for table in (PhotoRow, FaceRow, PredictionRow, EmbeddingRow, PhotoGroupRow, TagRow)
         }
         vectors: list[bytes] = []
         for _ in range(PART):
@@ -96,7 +97,7 @@ def _fill(database: Database, faces: int, rng: np.random.Generator) -> None:
             who = rng.integers(0, KINDS, count).tolist()
             day = rng.integers(0, 365 * 20)
             taken = (np.datetime64("2006-01-01T12:00:00") + np.timedelta64(int(day), "D")).item().isoformat()
-            rows[Photo].append(
+            rows[PhotoRow].append(
                 {
                     "id": photo_id,
                     "root_id": 1,
@@ -134,14 +135,14 @@ def _fill(database: Database, faces: int, rng: np.random.Generator) -> None:
                         "drawn": False,
                     }
                 )
-                rows[Prediction].append({"face_id": face_id, **kinds[kind]})
+                rows[PredictionRow].append({"face_id": face_id, **kinds[kind]})
                 if not vectors:
                     vectors = [vector.tobytes() for vector in next(identities)]
-                rows[Embedding].append(
+                rows[EmbeddingRow].append(
                     {"face_id": face_id, "model_version": VERSION, "dimension": DIMENSION, "vector": vectors.pop()}
                 )
-            groups = tagging.groups([probabilities[kind] for kind in who])
-            rows[PhotoGroup] += [
+            groups = rules.groups([probabilities[kind] for kind in who])
+            rows[PhotoGroupRow] += [
                 {"photo_id": photo_id, "name": name, "at_least": n, "probability": p}
                 for name, chances in groups.items()
                 for n, p in enumerate(chances, 1)
@@ -155,7 +156,7 @@ def _fill(database: Database, faces: int, rng: np.random.Generator) -> None:
                     "state": tag.state,
                     "created_at": "2026-01-01T00:00:00.000Z",
                 }
-                for tag in tagging.tags(groups, count, rules)
+                for tag in rules.tags(groups, count, rules)
             ]
             if face_id >= faces:
                 break

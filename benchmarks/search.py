@@ -14,8 +14,8 @@ from pathlib import Path
 import measuring
 import rows
 
-from rollcall import query
-from rollcall.store.database import open_database
+from rollcall import search
+from rollcall.storage.database import open_database
 
 QUERIES = ("photos of children", "two women", "taken:2012", "teenagers taken:2012", "faces:>=5", "similar:face:5")
 
@@ -39,7 +39,7 @@ def main() -> None:
             for text in QUERIES:
 
                 def search(text: str = text) -> None:
-                    assert query.search(database, text, limit=100), text  # noqa: B023 (called at once)
+                    assert search.search(database, text, limit=100), text  # noqa: B023 (called at once)
 
                 times = measuring.seconds(search, given.runs)
                 lines.append(

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import measuring
 
-from rollcall import demo
+from rollcall.commands import demo_library
 
 COMMAND = [sys.executable, "-m", "rollcall", "analyze"]
 
@@ -44,7 +44,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         photo = folder / "photo.jpg"
-        demo.write_photo(demo.portraits()[0], photo)
+        demo_library.write_photo(demo_library.portraits()[0], photo)
         once(photo, folder / "warm", folder / "pyc")
         first = tuple(once(photo, folder / f"cold-{run}", folder / "pyc") for run in range(given.runs))
         second = tuple(once(photo, folder / "warm", folder / "pyc") for _ in range(given.runs))

@@ -16,11 +16,11 @@ import library
 import measuring
 import numpy as np
 
-from rollcall.faces import Analyzer
-from rollcall.indexer import Indexer
+from rollcall.indexing.indexer import Indexer
+from rollcall.indexing.watcher import Watcher
+from rollcall.inference.analyzer import Analyzer
 from rollcall.settings import load
-from rollcall.store.database import open_database
-from rollcall.watcher import Watcher
+from rollcall.storage.database import open_database
 
 
 def main() -> None:

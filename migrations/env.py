@@ -5,7 +5,7 @@ from __future__ import annotations
 from alembic import context
 from sqlalchemy import Connection, create_engine
 
-from rollcall.store.tables import Base
+from rollcall.storage.tables import Base
 
 
 def _run(connection: Connection) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
-from rollcall.demo import build
+from rollcall.commands.demo_library import build
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 QUIET = ("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync")

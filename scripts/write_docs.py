@@ -13,12 +13,12 @@ from pathlib import Path
 
 import click
 
-from rollcall import query, settings
+from rollcall import search, settings
 from rollcall.cli import cli
-from rollcall.query.language import FIELDS
-from rollcall.query.terms import Term
-from rollcall.query.vocabulary import ADJECTIVES, WORDS
-from rollcall.store import contract
+from rollcall.search.grammar import FIELDS
+from rollcall.search.terms import Term
+from rollcall.search.vocabulary import ADJECTIVES, WORDS
+from rollcall.storage import views
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -35,7 +35,7 @@ def settings_table() -> str:
 def views() -> str:
     """Return the views with their columns."""
     parts = []
-    for view in contract.VIEWS:
+    for view in views.VIEWS:
         parts += [f"### `{view.name}`\n", f"{view.help}\n", "| column | type | what it holds |", "|---|---|---|"]
         parts += [f"| `{column.name}` | {column.type} | {column.help} |" for column in view.columns]
         parts.append("")
@@ -110,7 +110,7 @@ EXAMPLES = (
 def examples() -> str:
     """Return example queries with the trees that they are understood as."""
     rows = ["| query | understood as |", "|---|---|"]
-    rows += [f"| `{words}` | {_in_one_line(query.parse(words))} |" for words in EXAMPLES]
+    rows += [f"| `{words}` | {_in_one_line(search.parse(words))} |" for words in EXAMPLES]
     return "\n".join(rows)
 
 

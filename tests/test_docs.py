@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 import pytest
 
-from rollcall import query
+from rollcall import search
 from rollcall.cli import COMMANDS, cli
 from rollcall.settings import describe
 
@@ -43,7 +43,7 @@ def test_every_shell_line_is_a_command_that_exists(page: str, line: str) -> None
     assert command is not None, line
     parsed = command.make_context(words[1], words[2:], resilient_parsing=False)
     if words[1] == "search":
-        query.parse(" ".join(parsed.params["words"]))
+        search.parse(" ".join(parsed.params["words"]))
 
 
 def test_every_command_and_setting_is_documented() -> None:

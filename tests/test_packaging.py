@@ -30,10 +30,10 @@ def test_the_entry_point_is_the_manifests() -> None:
 
 
 def test_the_manifest_names_the_contracts_views() -> None:
-    from rollcall.store import contract
+    from rollcall.storage import views
 
-    assert MANIFEST["contract"]["version"] == contract.VERSION
-    assert MANIFEST["contract"]["views"] == [view.name for view in contract.VIEWS]
+    assert MANIFEST["contract"]["version"] == views.VERSION
+    assert MANIFEST["contract"]["views"] == [view.name for view in views.VIEWS]
 
 
 def test_the_manifests_defaults_are_the_programs() -> None:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
+import struct
+from typing import NamedTuple
+
 from rollcall_model import checkpoint
 from rollcall_model.weights import PATH
 
-#: Changes with everything that changes what the detector finds.
 DETECTOR = "mtcnn-4"
 
 
-def networks() -> str:
-    """Return the versions of the detector and of the attribute network.
+class AttributesVersion(NamedTuple):
+    name: str
+    digest: str
 
-    Raises
-    ------
-    WeightsError
-        If the attribute network's weights are missing.
-    """
-    facts = checkpoint.facts(PATH)
-    return f"{DETECTOR}+{facts['version']}"
+
+def attributes() -> AttributesVersion:
+    data = PATH.read_bytes()
+    (length,) = struct.unpack("<Q", data[:8])
+    return AttributesVersion(checkpoint.facts(PATH)["version"], hashlib.blake2b(data[8 + length :]).hexdigest()[:12])

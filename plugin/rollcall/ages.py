@@ -1,7 +1,7 @@
-"""Age distributions and the groups people speak of.
+"""Age distributions and named age groups.
 
 An age distribution is a vector of 101 probabilities, one for each completed year of age 0..100
-(100 stands for 100 and above). Everything that Rollcall says about an age is derived from it here:
+(100 stands for 100 and above). Everything that Rollcall tells about an age is derived from it here:
 the estimate, the 80 % interval, and the probability of a group. Pure functions of arrays.
 """
 
@@ -42,6 +42,20 @@ AGE_GROUPS: Final[dict[str, AgeGroup]] = {
         AgeGroup("seniors", 60, OLDEST),
     )
 }
+
+
+#: From this many faces on a photo counts as a group photo, in tags and searches alike.
+GROUP_PHOTO_FACES: Final = 5
+
+
+def range_share(low: int, high: int, wanted_low: int, wanted_high: int) -> float:
+    """Return the share of the ages `low` to `high` that lies in `wanted_low` to `wanted_high`, all included, 0..1.
+
+    This is the probability of a group where a person gave a range of ages instead of a distribution. A wanted range
+    that reaches to `OLDEST` has no upper end.
+    """
+    top = max(wanted_high, high) if wanted_high >= OLDEST else wanted_high
+    return max(min(high, top) - max(low, wanted_low) + 1, 0) / (high - low + 1)
 
 
 def mass(distribution: ArrayLike, low: int, high: int) -> NDArray[np.float64]:

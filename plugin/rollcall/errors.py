@@ -1,48 +1,59 @@
-"""What can go wrong, as a tree.
+"""The errors that Rollcall raises on purpose, as a tree.
 
 ::
 
-    RollcallError                 what failed, why, what to do: one sentence
-    ├── SettingsError             a setting is unknown or has a value that cannot be
-    ├── PictureError              one picture cannot be used (`path`, `reason`); a run goes on
-    │   ├── UnreadableError       missing, no permission, vanished while being read
-    │   ├── NotAPictureError      empty, truncated, corrupt, or no picture at all
-    │   ├── TooLargeError         more pixels than `decode.max_megapixels` allows
-    │   └── UnsupportedFormatError  needs an extra that is not installed
-    ├── LibraryError              a library root cannot be used (`path`, `reason`)
-    ├── StoreError                the database cannot be opened, migrated or written (`url`, `reason`)
-    │   └── NewerDatabaseError    written by a newer Rollcall than this one
-    ├── ModelError                weights missing, changed or of another shape
-    ├── QueryError                a search that cannot be understood (`query`, `position`, `expected`)
-    ├── CorrectionError           a correction that cannot be, or of what is not there
-    ├── ForgetError               what is to be forgotten is not there, or cannot be named so
-    └── WatchError                the watcher cannot watch (`path`, `reason`)
+    RollcallError                    what failed, why, what to do: one sentence
+    ├── SettingsError                a setting is unknown or has an invalid value
+    ├── PictureError                 one picture cannot be used (`path`, `reason`); a run goes on
+    │   ├── UnreadableError          missing, no permission, vanished while being read
+    │   ├── NotAPictureError         empty, truncated, corrupt, or no picture at all
+    │   ├── TooLargeError            more pixels than `decode.max_megapixels` allows
+    │   └── UnsupportedFormatError   needs an extra that is not installed
+    ├── LibraryError                 a library root cannot be used (`path`, `reason`)
+    ├── StoreError                   the database cannot be opened, migrated or written (`url`, `reason`)
+    │   ├── NewerDatabaseError       written by a newer Rollcall than this one
+    │   └── BusyError                another piece of work holds what this one needs (`running`)
+    ├── ModelError                   weights missing, changed or of another shape
+    ├── LifecycleError               the plugin is not started, or was started in another process
+    └── RequestError                 the request itself cannot be served
+        ├── InvalidQueryError        a search that cannot be understood (`query`, `position`, `expected`)
+        ├── InvalidCorrectionError   a correction with invalid values
+        ├── InvalidTargetError       what to erase or to correct is not named in a way that is understood
+        ├── NotFoundError            no such photo, face, folder or line of the log (`kind`, `key`)
+        └── ConflictError            the state does not allow it: nothing left to undo, no embedding to compare
 
-An error carries its facts as attributes and says them in one sentence: what failed, why, and
-what to do. Errors become exit codes in `cli.py` and nowhere else.
+An error carries its facts as attributes and tells them in one sentence: what failed, why, and what to do.
+`exit_code` is what the command line ends with (`cli.py`), `status` what the HTTP API answers with (`web/app.py`);
+both stand here, beside what they belong to.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import ClassVar, Final
 
 
 class RollcallError(Exception):
     """The root of all errors that Rollcall raises on purpose."""
 
-    #: The exit code that `cli.py` leaves with when this error ends a command.
-    exit_code = 1
+    #: The exit code of a command that this error ends.
+    exit_code: ClassVar[int] = 1
+    #: The status of an HTTP answer that this error ends.
+    status: ClassVar[int] = 500
 
 
 class SettingsError(RollcallError):
-    """A setting is unknown or has a value that cannot be."""
+    """A setting is unknown or has an invalid value."""
 
     exit_code = 2
+    status = 422
 
 
 class PictureError(RollcallError):
     """One picture cannot be used; the run goes on without it."""
+
+    status = 404
 
     def __init__(self, path: str | Path, reason: str, hint: str = "") -> None:
         self.path = Path(path)
@@ -71,6 +82,7 @@ class LibraryError(RollcallError):
     """A library root cannot be used."""
 
     exit_code = 3
+    status = 422
 
     def __init__(self, path: str | Path, reason: str) -> None:
         self.path = Path(path)
@@ -82,6 +94,7 @@ class StoreError(RollcallError):
     """The database cannot be opened, migrated or written."""
 
     exit_code = 4
+    status = 503
 
     def __init__(self, url: str, reason: str) -> None:
         self.url = url
@@ -93,20 +106,45 @@ class NewerDatabaseError(StoreError):
     """The database was written by a newer Rollcall than this one."""
 
 
+class BusyError(StoreError):
+    """Another piece of work holds what this one needs, and did not end in time.
+
+    `running` names it: "index", "update", "erase", or "another process".
+    """
+
+    status = 409
+
+    def __init__(self, url: str, reason: str, running: str) -> None:
+        self.running = running
+        super().__init__(url, reason)
+
+
 class ModelError(RollcallError):
     """Weights are missing, changed, or do not fit the network."""
 
     exit_code = 5
+    status = 503
 
 
-class QueryError(RollcallError):
+class LifecycleError(RollcallError):
+    """The plugin is not started, or is used in a process that was forked from the one that started it."""
+
+    status = 503
+
+
+class RequestError(RollcallError):
+    """The request itself cannot be served."""
+
+    exit_code = 2
+    status = 422
+
+
+class InvalidQueryError(RequestError):
     """A search that cannot be understood.
 
     `position` is the zero-based index of the offending character in `query`; `expected` names what
     would have been understood there; `suggestion` is a word that is known and close, or empty.
     """
-
-    exit_code = 2
 
     def __init__(
         self, query: str, position: int, message: str, expected: Sequence[str] = (), suggestion: str = ""
@@ -123,24 +161,43 @@ class QueryError(RollcallError):
         super().__init__(text)
 
 
-class CorrectionError(RollcallError):
-    """A correction that cannot be, or of a face, photo or point in the log that is not there."""
-
-    exit_code = 2
+class InvalidCorrectionError(RequestError):
+    """A correction with invalid values: an age that nobody has, a box outside of the picture, a tag without a name."""
 
 
-class ForgetError(RollcallError):
-    """What is to be forgotten is not there, or is not named in a way that is understood."""
-
-    exit_code = 2
+class InvalidTargetError(RequestError):
+    """What to erase or to correct is not named in a way that is understood."""
 
 
-class WatchError(RollcallError):
-    """The watcher cannot watch a folder."""
+_HINTS: Final = {
+    "photo": "`rollcall search --json` shows the photos' numbers",
+    "face": "it may have been dismissed; `rollcall search --json` shows the faces' numbers",
+    "line": "`rollcall corrections list` shows the log",
+}
 
-    exit_code = 6
 
-    def __init__(self, path: str | Path, reason: str) -> None:
-        self.path = Path(path)
-        self.reason = reason
-        super().__init__(f"{self.path}: {reason}")
+class NotFoundError(RequestError):
+    """There is no such photo, face, folder or line of the log.
+
+    `kind` is "photo", "face", "line" or "path"; `key` is the number or path that was asked for.
+    """
+
+    status = 404
+
+    def __init__(self, kind: str, key: int | str | Path, hint: str = "") -> None:
+        self.kind = kind
+        self.key = key
+        hint = hint or _HINTS.get(kind, "")
+        missing = {"line": f"the log has no line {key}", "path": str(key)}.get(kind, f"there is no {kind} {key}")
+        super().__init__(missing + ({"path": ": "}.get(kind, "; ") + hint if hint else ""))
+
+
+class ConflictError(RequestError):
+    """The state of the library does not allow it: nothing is left to undo, a face has no embedding to compare."""
+
+    status = 409
+
+
+# Names of version 0.1.0, for hosts that catch them.
+QueryError = InvalidQueryError
+CorrectionError = ForgetError = RequestError

@@ -1,10 +1,14 @@
-"""What happens during a run, told to whoever listens: a progress bar, a host, a log."""
+"""Events of a run and of corrections, for listeners: a progress bar, a host, a log."""
 
 from __future__ import annotations
 
+import logging
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +18,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Discovered(Event):
-    """A scan has found `total` pictures so far that this run will deal with."""
+    """A scan has found `total` pictures so far that this run will analyse."""
 
     total: int
     finished: bool
@@ -39,14 +43,14 @@ class PhotoFailed(Event):
 
 @dataclass(frozen=True, slots=True)
 class PhotosSkipped(Event):
-    """`count` pictures are unchanged since they were last dealt with."""
+    """`count` pictures are unchanged since they were last analysed."""
 
     count: int
 
 
 @dataclass(frozen=True, slots=True)
 class PhotoMoved(Event):
-    """A picture was recognised by its content under another path; all that is known of it was kept."""
+    """A picture was recognised by its content under another path; its rows were kept."""
 
     photo_id: int
     old: Path
@@ -62,21 +66,21 @@ class PhotosMissing(Event):
 
 @dataclass(frozen=True, slots=True)
 class TagsChanged(Event):
-    """A photo's tags are others than before."""
+    """The tags of a photo changed."""
 
     photo_id: int
 
 
 @dataclass(frozen=True, slots=True)
 class ReviewNeeded(Event):
-    """A photo has a tag that waits for a person's word."""
+    """A photo has a suggested tag that waits for review."""
 
     photo_id: int
 
 
 @dataclass(frozen=True, slots=True)
 class Corrected(Event):
-    """A person said something of a photo, or of one of its faces, or took it back."""
+    """A correction of a photo or one of its faces was recorded, undone or redone."""
 
     photo_id: int
     face_id: int | None
@@ -84,7 +88,7 @@ class Corrected(Event):
 
 @dataclass(frozen=True, slots=True)
 class Forgotten(Event):
-    """Photos and faces were forgotten, at a person's wish or for a file `.rollcall-ignore`."""
+    """Photos and faces were erased, on request or because of a file `.rollcall-ignore`."""
 
     photos: int
     faces: int
@@ -92,13 +96,49 @@ class Forgotten(Event):
 
 @dataclass(frozen=True, slots=True)
 class Warned(Event):
-    """Something a person should know and that stops nothing."""
+    """A message that a person should see; nothing stops because of it."""
 
     message: str
 
 
 Listener = Callable[[Event], None]
+#: Ends a subscription.
+Unsubscribe = Callable[[], None]
 
 
 def ignore(event: Event) -> None:
-    """Listen to nothing."""
+    """Do nothing with an event."""
+
+
+class EventBus:
+    """Publishes events to any number of listeners. May be used from any thread.
+
+    A listener that raises is logged; it neither ends the run that published the event, nor keeps the other listeners
+    from getting it.
+    """
+
+    def __init__(self) -> None:
+        self._listeners: tuple[Listener, ...] = ()
+        self._lock = threading.Lock()
+
+    def subscribe(self, listener: Listener) -> Unsubscribe:
+        """Call `listener` with every event from now on; return a function that ends it."""
+        with self._lock:
+            self._listeners = (*self._listeners, listener)
+
+        def unsubscribe() -> None:
+            with self._lock:
+                listeners = list(self._listeners)
+                if listener in listeners:
+                    listeners.remove(listener)
+                self._listeners = tuple(listeners)
+
+        return unsubscribe
+
+    def publish(self, event: Event) -> None:
+        """Call every listener with an event, on the calling thread."""
+        for listener in self._listeners:
+            try:
+                listener(event)
+            except Exception:
+                log.exception("a listener failed with %r; the others go on", event)

@@ -8,13 +8,39 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rollcall import ages
+
+
+class PhotoState(StrEnum):
+    """What became of a picture file."""
+
+    PENDING = "pending"  # has to be analysed
+    INDEXED = "indexed"
+    FAILED = "failed"  # cannot be used, see the photo's error
+    MISSING = "missing"  # the file is no longer there; what is stored of it is kept
+
+
+class TagState(StrEnum):
+    """Whether a photo has a tag."""
+
+    APPLIED = "applied"
+    SUGGESTED = "suggested"  # waits for review
+    REJECTED = "rejected"  # by a person, for good
+
+
+class TagSource(StrEnum):
+    """Who set a tag."""
+
+    AUTO = "auto"  # Rollcall, from predictions and corrections
+    USER = "user"  # a person, by a correction
+    HOST = "host"  # the host application
 
 
 class Box(NamedTuple):
@@ -24,6 +50,19 @@ class Box(NamedTuple):
     y: float
     width: float
     height: float
+
+    def iou(self, other: Box) -> float:
+        """Return the intersection over union with another box, 0..1."""
+        width = min(self.x + self.width, other.x + other.width) - max(self.x, other.x)
+        height = min(self.y + self.height, other.y + other.height) - max(self.y, other.y)
+        if width <= 0 or height <= 0:
+            return 0.0
+        shared = width * height
+        return shared / (self.width * self.height + other.width * other.height - shared)
+
+
+#: Two boxes in the same picture with at least this IoU are the same face.
+SAME_FACE_IOU: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +92,7 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Face:
-    """One face with all that the model says of it."""
+    """One detected face with its predictions."""
 
     box: Box
     landmarks: tuple[tuple[float, float], ...]  # left eye, right eye, nose, mouth left, mouth right (viewer's side)
@@ -63,7 +102,7 @@ class Face:
     p_female: float | None = None
     embedding: NDArray[np.float32] | None = None  # (128,), unit length
     detected: bool = True
-    # What the network said, where an adaptation to the person's corrections changed the two above.
+    # The predictions before an adaptation to the person's corrections changed the two above; else None.
     network_age_distribution: NDArray[np.float32] | None = None
     network_p_female: float | None = None
 
@@ -96,10 +135,19 @@ class Analysis:
     taken: CaptureTime | None
     faces: tuple[Face, ...]
     model_version: str
-    look: bytes | None = None  # see looks.py
+    perceptual_hash: bytes | None = None  # 32 bytes, see media/perceptual_hash.py
 
 
-class FileFacts(NamedTuple):
+class AttributeLabels(NamedTuple):
+    """Age and gender of one face as a person corrected them."""
+
+    age_low: int | None = None  # completed years, both ends included; None: not corrected
+    age_high: int | None = None
+    gender_given: bool = False
+    gender: str | None = None  # any label; None with `gender_given`: the gender is not to be estimated
+
+
+class FileStat(NamedTuple):
     """A file as discovery saw it: path relative to its root, with '/' between folders, size and mtime."""
 
     relative_path: str
@@ -117,7 +165,7 @@ class RunSummary:
     moved: int = 0  # recognised by content under another path
     failed: int = 0
     missing: int = 0  # newly marked as missing
-    forgotten: int = 0  # removed for good: in folders with a file .rollcall-ignore
+    forgotten: int = 0  # erased: in folders with a file .rollcall-ignore
     faces: int = 0  # found in this run
     seconds: float = 0.0
     failures: list[tuple[str, str]] = field(default_factory=list)  # (path, reason), the first few

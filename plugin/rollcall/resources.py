@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from functools import cache
 from pathlib import Path
+from typing import Any
+
+from rollcall.errors import ModelError
 
 _PACKAGE = Path(__file__).resolve().parent
 _PLACES = (
@@ -26,3 +31,30 @@ def find(name: str) -> Path:
         if (place / name).exists():
             return place / name
     raise FileNotFoundError(f"{_PACKAGE / name}: missing from the installation; reinstall Rollcall")
+
+
+@cache
+def weights_metadata() -> dict[str, Any]:
+    """Return what is stored with the attribute network's weights: its version, similarity and tag thresholds.
+
+    Raises
+    ------
+    ModelError
+        If the weights are missing or cannot be read.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(str(find("attributes.safetensors")), framework="numpy") as file:
+            found = file.metadata() or {}
+            if "rollcall" not in found:  # temporary
+                return {
+                    "similarity": {"midpoint": 0.755, "steepness": 44.0},
+                    "tag_thresholds": json.loads(find("tag_thresholds.json").read_text(encoding="utf-8")),
+                }
+            metadata: dict[str, Any] = json.loads(found["rollcall"])
+    except (OSError, SafetensorError, ValueError, KeyError) as error:
+        raise ModelError(
+            f"the weights of the attribute network cannot be read ({error}); reinstall Rollcall"
+        ) from error
+    return metadata

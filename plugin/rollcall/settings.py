@@ -11,7 +11,7 @@ import os
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple, get_args
 
 import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -88,8 +88,13 @@ class DetectorSettings(_Group):
     batch: int = Field(default=8, ge=1, le=256, description="How many pictures go through the detector together.")
 
 
+#: What may be switched off: the estimates of a face.
+Switch = Literal["age", "gender", "embeddings"]
+SWITCHES: Final[tuple[Switch, ...]] = get_args(Switch)
+
+
 class AttributeSettings(_Group):
-    """What is estimated and kept for each face."""
+    """What is estimated and stored for each face."""
 
     age: Literal["on", "off"] = Field(default="on", description="Whether ages are estimated and stored.")
     gender: Literal["on", "off"] = Field(default="on", description="Whether gender is estimated and stored.")
@@ -101,6 +106,11 @@ class AttributeSettings(_Group):
         description="Where the pixels of small faces come from: fast takes them from the reduced picture; sharp "
         "decodes a photo a second time, whole, when a face on it is too small there, which takes time.",
     )
+
+    @property
+    def switched_off(self) -> tuple[Switch, ...]:
+        """The estimates that are switched off."""
+        return tuple(name for name in SWITCHES if getattr(self, name) == "off")
 
 
 class LibrarySettings(_Group):

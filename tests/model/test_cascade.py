@@ -25,7 +25,7 @@ def detector(tmp_path_factory: pytest.TempPathFactory) -> Detector:
 
 @pytest.fixture(scope="module")
 def portraits() -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    from rollcall.demo import portraits
+    from rollcall.commands.demo_library import portraits
 
     hopper, astronaut, _ = portraits()
     return {"astronaut": (np.asarray(astronaut), ASTRONAUT), "hopper": (np.asarray(hopper), HOPPER)}
@@ -65,8 +65,8 @@ def test_all_eight_exif_orientations_end_with_the_same_face(
 ) -> None:
     from PIL import Image
 
-    from rollcall.decode import decode
-    from rollcall.demo import write_photo
+    from rollcall.commands.demo_library import write_photo
+    from rollcall.media.decode import decode
 
     folder = tmp_path_factory.mktemp("turned")
     pixels, points = portraits["astronaut"]

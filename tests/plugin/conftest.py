@@ -9,9 +9,9 @@ import pytest
 
 from blobs import BlobAnalyzer
 from rollcall import events
-from rollcall.indexer import Indexer
+from rollcall.indexing.indexer import Indexer
 from rollcall.settings import Settings
-from rollcall.store.database import Database, open_database
+from rollcall.storage.database import Database, open_database
 
 
 @pytest.fixture

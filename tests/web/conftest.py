@@ -83,10 +83,7 @@ def serving(folder: Path, draw_library: Callable[[Path], None] = fill, **values:
     draw_library(library)
     # Nothing but certainty is sure enough: there shall be much to review.
     given = {"database.url": f"sqlite:///{file}", "cache.folder": str(folder / "cache"), "tags.precision": 0.98}
-    plugin = Plugin({**given, **values})
-    analyzer = BlobAnalyzer()
-    analyzer.warm_up = lambda: None  # type: ignore[attr-defined]
-    plugin._analyzer = analyzer  # type: ignore[assignment]
+    plugin = Plugin({**given, **values}, analyzer=BlobAnalyzer())
     plugin.start()
     plugin.index([library])
     listening = socket.create_server(("127.0.0.1", 0))

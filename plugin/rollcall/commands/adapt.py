@@ -6,9 +6,8 @@ import json
 
 import click
 
-from rollcall.adapt import AdaptReport, HeadReport
 from rollcall.commands.common import Context, common, console, plural
-from rollcall.commands.corrections import opened
+from rollcall.inference.learning import AdaptationReport, HeadReport
 
 
 @click.command("adapt")
@@ -25,7 +24,7 @@ def adapt_command(context: Context, dry_run: bool, undone: bool, listed: bool, a
     """
     if sum((dry_run, undone, listed)) > 1:
         raise click.UsageError("give one of --dry-run, --undo and --list")
-    with opened(context) as plugin:
+    with context.opened() as plugin:
         if listed:
             for one in plugin.adaptations():
                 click.echo(
@@ -38,15 +37,15 @@ def adapt_command(context: Context, dry_run: bool, undone: bool, listed: bool, a
             number = plugin.undo_adaptation()
             console.print("nothing is in use" if number is None else f"number {number} was taken back")
             return
-        report = plugin.adapt(keep=not dry_run)
+        report = plugin.adapt(dry_run=dry_run)
     if as_json:
         heads = {"age": report.age._asdict(), "gender": report.gender._asdict()}
         click.echo(json.dumps({"id": report.id, **heads}))
         return
-    _tell(report, dry_run)
+    _print(report, dry_run)
 
 
-def _tell(report: AdaptReport, dry_run: bool) -> None:
+def _print(report: AdaptationReport, dry_run: bool) -> None:
     console.print(_about("age", report.age, lambda error: f"{error:.1f} years off"))
     console.print(_about("gender", report.gender, lambda error: f"{error:.0%} wrong"))
     if report.id is not None:

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import click
 
-from rollcall import drawing, names
-from rollcall.analyze import Result, analyze, as_dict
 from rollcall.commands.common import Context, common, console, plural
-from rollcall.discovery import discover
-from rollcall.faces import Analyzer
+from rollcall.indexing.discovery import discover
+from rollcall.inference.files import FileAnalysis, as_dict
+from rollcall.media import paths
+from rollcall.media.annotate import draw_faces, label_of, save
 from rollcall.settings import LibrarySettings
 
 
@@ -38,20 +38,19 @@ def analyze_command(
     annotate: Path | None,
 ) -> None:
     """Print the faces of pictures: IMAGE may be a file, a folder, or - for paths on standard input."""
-    analyzer = Analyzer(context.settings)
     written: set[str] = set()
     bad = total = 0
-    results = analyze(_paths(images, context.settings.library), analyzer, context.settings, one_face=one_face)
+    results = context.plugin().analyze(_paths(images, context.settings.library), one_face=one_face)
     for result in results:
         total += 1
         bad += result.error is not None
         if jsonl:
             click.echo(json.dumps(as_dict(result, embeddings), ensure_ascii=False))
         else:
-            _tell(result)
+            _print(result)
         if annotate is not None and result.picture is not None:
-            labels = [drawing.label_of(face) for face in result.faces]
-            drawing.save(drawing.annotate(result.picture.pixels, labels), annotate / _free_name(result.path, written))
+            labels = [label_of(face) for face in result.faces]
+            save(draw_faces(result.picture.pixels, labels), annotate / _free_name(result.path, written))
     if bad:
         console.print(f"{plural(bad, 'picture')} of {total:,} could not be read", style="yellow")
 
@@ -66,7 +65,7 @@ def _paths(images: tuple[str, ...], settings: LibrarySettings) -> Iterator[Path]
         elif Path(image).is_dir():
             folder = Path(image)
             for one in discover(folder, settings):
-                yield folder / names.from_text(one.relative_path)
+                yield folder / paths.from_text(one.relative_path)
         else:
             yield Path(image)
 
@@ -80,13 +79,13 @@ def _free_name(path: Path, written: set[str]) -> str:
     return name
 
 
-def _tell(result: Result) -> None:
+def _print(result: FileAnalysis) -> None:
     if result.error is not None:
         click.echo(f"{result.path}: {result.error}")
         return
     click.echo(f"{result.path}: {plural(len(result.faces), 'face')}")
     for face in result.faces:
-        label = drawing.label_of(face).text
+        label = label_of(face).text
         x, y, width, height = face.box
         click.echo(
             f"  {label:32} at {x:.0%}, {y:.0%}, {width:.0%} x {height:.0%} of the picture, score {face.score:.2f}"

@@ -1,4 +1,4 @@
-"""What every command shares: settings, the database, output."""
+"""What every command shares: settings, the plugin, output."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from rich.console import Console
 
+from rollcall import events
 from rollcall import settings as settings_module
 from rollcall.settings import Settings
 
 if TYPE_CHECKING:
-    from rollcall.store.database import Database
+    from rollcall.host import Plugin
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -32,11 +33,21 @@ class Context:
 
     settings: Settings
 
-    def database(self, read_only: bool = False) -> Database:
-        """Open the database; made or migrated unless `read_only`."""
-        from rollcall.store.database import open_database
+    def plugin(self, listener: events.Listener | None = None) -> Plugin:
+        """Return a plugin that is not started, as a host would create it."""
+        from rollcall.host import Plugin
 
-        return open_database(self.settings.database_url, read_only=read_only, backups=self.settings.database.backups)
+        return Plugin(listener=listener, settings=self.settings)
+
+    @contextmanager
+    def opened(self, listener: events.Listener | None = None, *, read_only: bool = False) -> Iterator[Plugin]:
+        """Give a started plugin, and stop it at the end."""
+        plugin = self.plugin(listener)
+        plugin.start(read_only=read_only)
+        try:
+            yield plugin
+        finally:
+            plugin.stop()
 
 
 def common(command: F) -> F:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,23 +12,11 @@ import click
 from rollcall import corrections
 from rollcall.ages import AGE_GROUPS
 from rollcall.commands.common import Context, common, console, plural
-from rollcall.corrections import Correction
-from rollcall.errors import CorrectionError
-from rollcall.host import Plugin
+from rollcall.corrections.kinds import Correction
+from rollcall.corrections.log import CorrectionResult, LogEntry
+from rollcall.corrections.transfer import FORMAT
+from rollcall.errors import InvalidCorrectionError, RollcallError
 from rollcall.records import Box
-from rollcall.store.carrying import FORMAT
-from rollcall.store.corrections import Done, Entry
-
-
-@contextmanager
-def opened(context: Context) -> Iterator[Plugin]:
-    """Give a started plugin, as a host would have it."""
-    plugin = Plugin(loaded=context.settings)
-    plugin.start()
-    try:
-        yield plugin
-    finally:
-        plugin.stop()
 
 
 @click.command("correct")
@@ -72,7 +58,7 @@ def correct_command(
     kind, _, number = target.partition(":")
     if kind not in ("face", "photo") or not number.isdigit():
         raise click.UsageError(f"{target!r} is neither face:N nor photo:N")
-    with opened(context) as plugin:
+    with context.opened() as plugin:
         face_id = int(number) if kind == "face" else None
         photo_id = int(number) if kind == "photo" else None
         if (accepted or rejected) and photo_id is None and face_id is not None:
@@ -128,7 +114,7 @@ def corrections_group() -> None:
     """What people said: list it, undo it, carry it to another database."""
 
 
-def _line(entry: Entry) -> str:
+def _line(entry: LogEntry) -> str:
     about = f"face:{entry.face_id}" if entry.face_id is not None else f"photo:{entry.photo_id}"
     if entry.photo_id is None:
         about = "waiting"
@@ -145,14 +131,14 @@ def _line(entry: Entry) -> str:
 @common
 def list_command(context: Context, limit: int, waiting: bool, as_json: bool) -> None:
     """Show the log, the newest line first."""
-    with opened(context) as plugin:
+    with context.opened() as plugin:
         entries = plugin.waiting_corrections()[:limit] if waiting else plugin.corrections(limit=limit)
     for entry in entries:
         click.echo(json.dumps(entry._asdict(), ensure_ascii=False) if as_json else _line(entry))
     console.print(plural(len(entries), "line"))
 
 
-def _report(done: Done, what: str) -> None:
+def _report(done: CorrectionResult, what: str) -> None:
     console.print(f"{plural(done.count, 'correction')} {what}, in {plural(len(done.photo_ids), 'photo')}")
 
 
@@ -161,7 +147,7 @@ def _report(done: Done, what: str) -> None:
 @common
 def undo_command(context: Context, to: int | None) -> None:
     """Undo what was said last, or go to any point of the log."""
-    with opened(context) as plugin:
+    with context.opened() as plugin:
         done = plugin.undo() if to is None else plugin.restore(to)
     _report(done, "undone" if to is None else "undone or redone")
 
@@ -170,7 +156,7 @@ def undo_command(context: Context, to: int | None) -> None:
 @common
 def redo_command(context: Context) -> None:
     """Let hold again what was undone last."""
-    with opened(context) as plugin:
+    with context.opened() as plugin:
         _report(plugin.redo(), "redone")
 
 
@@ -180,7 +166,7 @@ def redo_command(context: Context) -> None:
 @common
 def export_command(context: Context, file: Path, no_embeddings: bool) -> None:
     """Write the log to FILE, one JSON object a line, to be kept or imported elsewhere."""
-    with opened(context) as plugin:
+    with context.opened() as plugin:
         lines = plugin.export_corrections()
     part = file.with_name(file.name + ".part")
     try:
@@ -190,7 +176,7 @@ def export_command(context: Context, file: Path, no_embeddings: bool) -> None:
                 out.write(json.dumps({**line, "embedding": None} if no_embeddings else line) + "\n")
         part.replace(file)
     except OSError as error:
-        raise CorrectionError(f"{file}: cannot be written ({error.strerror}); choose another place") from error
+        raise RollcallError(f"{file}: cannot be written ({error.strerror}); choose another place") from error
     console.print(f"{plural(len(lines), 'line')} written to {file}", markup=False)
 
 
@@ -203,7 +189,7 @@ def import_command(context: Context, file: Path) -> None:
     Lines whose photo is not indexed yet wait for it.
     """
     lines = read(file)
-    with opened(context) as plugin:
+    with context.opened() as plugin:
         imported = plugin.import_corrections(lines)
     console.print(
         f"{plural(imported.added, 'line')} added, {imported.known:,} known before"
@@ -216,15 +202,19 @@ def read(file: Path) -> list[dict[str, Any]]:
 
     Raises
     ------
-    CorrectionError
+    InvalidCorrectionError
         If the file is none.
     """
     try:
         with file.open(encoding="utf-8") as source:
             head = json.loads(source.readline())
             if not isinstance(head, dict) or head.get("format") != FORMAT:
-                raise CorrectionError(f"{file}: this is no log of corrections that this Rollcall knows ({FORMAT})")
+                raise InvalidCorrectionError(
+                    f"{file}: this is no log of corrections that this Rollcall knows ({FORMAT})"
+                )
             lines = [json.loads(line) for line in source if line.strip()]
     except (OSError, ValueError) as error:
-        raise CorrectionError(f"{file}: cannot be read as a log of corrections ({error}); export it again") from error
+        raise InvalidCorrectionError(
+            f"{file}: cannot be read as a log of corrections ({error}); export it again"
+        ) from error
     return lines

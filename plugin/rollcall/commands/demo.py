@@ -6,15 +6,11 @@ from pathlib import Path
 
 import click
 
-from rollcall import drawing, query
-from rollcall.analyze import analyze
 from rollcall.commands.common import Context, common, stop_on_signals
-from rollcall.commands.index import _tell
+from rollcall.commands.demo_library import build
+from rollcall.commands.index import print_summary
 from rollcall.commands.progress import ProgressListener
-from rollcall.demo import build
-from rollcall.faces import Analyzer
-from rollcall.indexer import Indexer
-from rollcall.store.database import open_database
+from rollcall.media import annotate
 
 QUERIES = (
     "women",
@@ -42,26 +38,25 @@ def demo(context: Context, folder: Path, served: bool) -> None:
     library = build(folder / "library")
     click.echo(f"A library of public-domain pictures: {library}")
     file = folder / "rollcall.db"
-    database = open_database(str(file))
-    analyzer = Analyzer(context.settings)
-    with ProgressListener() as progress, stop_on_signals() as stop:
-        summary = Indexer(database, analyzer, context.settings, progress).run([library], stop=stop)
-    if stop.is_set():
-        raise KeyboardInterrupt
-    _tell(summary, False)
-    for text in QUERIES:
-        click.echo(f'\nrollcall search "{text}"')
-        hits = query.search(database, text, limit=5)
-        for hit in hits:
-            click.echo(f"{hit.probability:6.1%}  {hit.path.relative_to(library.resolve())}")
-        if not hits:
-            click.echo("        nothing")
+    located = context.settings.database.model_copy(update={"url": f"sqlite:///{file.resolve()}"})
+    context = Context(context.settings.model_copy(update={"database": located}))
     shown = folder / "annotated"
-    hits = query.search(database, "faces:>=1")
-    for result in analyze([hit.path for hit in hits], analyzer, context.settings):
-        if result.picture is not None:
-            image = drawing.annotate(result.picture.pixels, [drawing.label_of(face) for face in result.faces])
-            drawing.save(image, shown / result.path.name)
+    with ProgressListener() as progress, stop_on_signals() as stop, context.opened(progress) as plugin:
+        summary = plugin.index(library, stop=stop)
+        if stop.is_set():
+            raise KeyboardInterrupt
+        print_summary(summary, False)
+        for text in QUERIES:
+            click.echo(f'\nrollcall search "{text}"')
+            hits = plugin.search(text, limit=5)
+            for hit in hits:
+                click.echo(f"{hit.probability:6.1%}  {hit.path.relative_to(library.resolve())}")
+            if not hits:
+                click.echo("        nothing")
+        for result in plugin.analyze([hit.path for hit in plugin.search("faces:>=1")]):
+            if result.picture is not None:
+                image = annotate.draw_faces(result.picture.pixels, [annotate.label_of(face) for face in result.faces])
+                annotate.save(image, shown / result.path.name)
     click.echo(f"\nAnnotated pictures: {shown}")
     click.echo(f"The database:       {file}")
     click.echo(f'Go on with:         rollcall search "women over 50" --database {file}')
@@ -69,7 +64,4 @@ def demo(context: Context, folder: Path, served: bool) -> None:
     if served:
         from rollcall.commands.serve import serve
 
-        database.close()
-        url = f"sqlite:///{file.resolve()}"
-        located = context.settings.database.model_copy(update={"url": url})
-        serve(context.settings.model_copy(update={"database": located}), [], opened=True)
+        serve(context.settings, [], opened=True)

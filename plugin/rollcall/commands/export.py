@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from rollcall import faces
 from rollcall.commands.common import Context, common
+from rollcall.inference import analyzer
 
 
 @click.command("export-model")
@@ -18,5 +18,5 @@ def export_command(context: Context, file: Path) -> None:
 
     Its input is aligned crops, uint8 (n, 80, 80, 3) RGB; see the model card. Needs the extra: rollcall[onnx].
     """
-    difference = faces.export_model(file)
+    difference = analyzer.export_model(file)
     click.echo(f"{file}: written; onnxruntime gives the same as ours to {difference:.1e}")

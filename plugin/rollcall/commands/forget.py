@@ -5,13 +5,12 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
+from typing import Any
 
 import click
 
-from rollcall import forget
 from rollcall.commands.common import Context, common, console, plural
-from rollcall.commands.corrections import opened
-from rollcall.forget import Forgotten
+from rollcall.privacy.erasure import WAIT_SECONDS, ErasureReport
 
 _WORDS = ("photos", "faces", "estimates", "embeddings", "corrections", "tags")
 
@@ -27,7 +26,7 @@ _WORDS = ("photos", "faces", "estimates", "embeddings", "corrections", "tags")
 @click.option(
     "--wait",
     type=click.FloatRange(min=0),
-    default=forget.WAIT,
+    default=WAIT_SECONDS,
     show_default=True,
     help="For how many seconds others that use the database are waited for.",
 )
@@ -51,8 +50,8 @@ def forget_command(
     again by later runs, until `rollcall index PATH` names it. Without anything named, what an earlier call could not
     finish is finished.
     """
-    options = {"embeddings": embeddings, "ages": ages, "genders": genders, "everything": everything}
-    with opened(context) as plugin:
+    options: dict[str, Any] = {"embeddings": embeddings, "ages": ages, "genders": genders, "everything": everything}
+    with context.opened() as plugin:
         nothing_named = not targets and not any(options.values())
         if dry_run or not (yes or nothing_named):
             planned = plugin.forget(*targets, dry_run=True, **options)
@@ -66,13 +65,13 @@ def forget_command(
         _report(plugin.forget(*targets, wait=wait, **options), as_json)
 
 
-def _counted(report: Forgotten) -> str:
+def _counted(report: ErasureReport) -> str:
     parts = [plural(getattr(report, name), name[:-1]) for name in _WORDS if getattr(report, name)]
     parts += [plural(len(report.files), "file")] if report.files else []
     return ", ".join(parts) or "nothing"
 
 
-def _report(report: Forgotten, as_json: bool) -> None:
+def _report(report: ErasureReport, as_json: bool) -> None:
     if as_json:
         values = dataclasses.asdict(report) | {"files": list(map(str, report.files))}
         click.echo(json.dumps(values, ensure_ascii=False))

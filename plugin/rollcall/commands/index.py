@@ -12,15 +12,15 @@ from typing import Any, TypeVar
 import click
 import cv2
 
+from rollcall import events
 from rollcall.commands.common import Context, common, console, plural, stop_on_signals
 from rollcall.commands.progress import ProgressListener
 from rollcall.errors import LibraryError
-from rollcall.faces import Analyzer, keep_memory
-from rollcall.indexer import Indexer
-from rollcall.pace import be_nice
-from rollcall.profile import Profile
+from rollcall.host import Plugin
+from rollcall.indexing.profile import Profile
+from rollcall.indexing.throttle import lower_process_priority
+from rollcall.inference.analyzer import keep_memory
 from rollcall.records import RunSummary
-from rollcall.store import photos
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -36,9 +36,9 @@ def powered(command: F) -> F:
     )
     @functools.wraps(command)
     def wrapped(context: Context, *args: Any, workers: int | None, nice: int | None, **kwargs: Any) -> Any:
-        said = {name: value for name, value in (("workers", workers), ("nice", nice)) if value is not None}
-        power = context.settings.power.model_copy(update=said)
-        be_nice(power.nice)
+        given = {name: value for name, value in (("workers", workers), ("nice", nice)) if value is not None}
+        power = context.settings.power.model_copy(update=given)
+        lower_process_priority(power.nice)
         # Every photo has a thread of its own; OpenCV's would only take turns with them.
         cv2.setNumThreads(1)
         return command(Context(context.settings.model_copy(update={"power": power})), *args, **kwargs)
@@ -71,26 +71,22 @@ def index(
     entered stays. Only what lies in a folder with a file .rollcall-ignore is removed. What was forgotten is looked
     at again when it is named.
     """
-    database = context.database()
-    roots = _roots(context, folders)
-    profile = Profile()
     keep_memory()
-    with ProgressListener(quiet or as_json) as progress, stop_on_signals() as stop:
-        analyzer = Analyzer(context.settings)
-        indexer = Indexer(database, analyzer, context.settings, progress, profile)
-        indexer.remember(folders)
-        summary = indexer.run(roots, force=force, stop=stop)
+    with ProgressListener(quiet or as_json) as progress, stop_on_signals() as stop, context.opened(progress) as plugin:
+        roots = _roots(plugin, folders)
+        summary = plugin.index(roots, force=force, again=bool(folders), stop=stop)
         stopped = stop.is_set()
+        profile = plugin.profile
     if as_json:
         click.echo(json.dumps(dataclasses.asdict(summary), ensure_ascii=False))
     elif not quiet:
-        _tell(summary, stopped)
+        print_summary(summary, stopped)
     if profiled:
-        _tell_profile(profile, summary)
+        _print_profile(profile, summary)
     if stopped:
         raise KeyboardInterrupt
     if watching:
-        _watch(context, roots, quiet)
+        _watch(context, folders, quiet)
 
 
 @click.command()
@@ -103,53 +99,45 @@ def watch(context: Context, folders: tuple[Path, ...], quiet: bool) -> None:
 
     Without FOLDER all folders indexed before are watched.
     """
-    _watch(context, _roots(context, folders), quiet)
+    _watch(context, folders, quiet)
 
 
-def _roots(context: Context, folders: tuple[Path, ...]) -> list[Path]:
-    if folders:
-        return list(folders)
-    with context.database().read() as session:
-        known = [place.root for place in photos.places(session)]
-    if not known:
+def _roots(plugin: Plugin, folders: tuple[Path, ...]) -> list[Path]:
+    roots = list(folders) or plugin.folders()
+    if not roots:
         raise click.UsageError("no folder was indexed yet; name one: rollcall index FOLDER")
-    return known
+    return roots
 
 
-def _watch(context: Context, roots: list[Path], quiet: bool) -> None:
-    from rollcall import events
-    from rollcall.watcher import Watcher
-
-    for root in roots:
-        if not root.is_dir():
-            raise LibraryError(root, "the folder is not there; check the path")
-
-    def tell(event: events.Event) -> None:
-        match event:
-            case events.Warned(message):
-                console.print(f"Warning: {message}", style="yellow", markup=False)
-            case events.PhotoIndexed(path=path, faces=faces) if not quiet:
-                console.print(f"{path}: {plural(faces, 'face')}", markup=False)
-            case events.PhotoFailed(path, reason):
-                console.print(f"Skipped: {path}: {reason}", style="yellow", markup=False)
-            case events.PhotoMoved(old=old, new=new) if not quiet:
-                console.print(f"{old} -> {new}: moved", markup=False)
-            case events.PhotosMissing(count) if not quiet:
-                console.print(f"{plural(count, 'photo')} gone; what is known of them is kept", markup=False)
-
+def _watch(context: Context, folders: tuple[Path, ...], quiet: bool) -> None:
     keep_memory()
-    analyzer = Analyzer(context.settings)
-    indexer = Indexer(context.database(), analyzer, context.settings, tell)
-    with stop_on_signals() as stop:
+    with stop_on_signals() as stop, context.opened(functools.partial(_print_event, quiet=quiet)) as plugin:
+        roots = _roots(plugin, folders)
+        for root in roots:
+            if not root.is_dir():
+                raise LibraryError(root, "the folder is not there; check the path")
         if not quiet:
             console.print("Warming up ...")
-        analyzer.warm_up()
-        if not quiet:
             console.print(f"Watching {', '.join(map(str, roots))}; Ctrl-C ends it.", markup=False)
-        Watcher(indexer, roots, context.settings, tell).run(stop)
+        plugin.watch(roots, stop)
 
 
-def _tell(summary: RunSummary, stopped: bool) -> None:
+def _print_event(event: events.Event, quiet: bool) -> None:
+    match event:
+        case events.Warned(message):
+            console.print(f"Warning: {message}", style="yellow", markup=False)
+        case events.PhotoIndexed(path=path, faces=faces) if not quiet:
+            console.print(f"{path}: {plural(faces, 'face')}", markup=False)
+        case events.PhotoFailed(path, reason):
+            console.print(f"Skipped: {path}: {reason}", style="yellow", markup=False)
+        case events.PhotoMoved(old=old, new=new) if not quiet:
+            console.print(f"{old} -> {new}: moved", markup=False)
+        case events.PhotosMissing(count) if not quiet:
+            console.print(f"{plural(count, 'photo')} gone; what is known of them is kept", markup=False)
+
+
+def print_summary(summary: RunSummary, stopped: bool) -> None:
+    """Print what a run did, in one line."""
     parts = [f"{plural(summary.indexed, 'photo')} indexed", f"{plural(summary.faces, 'face')} found"]
     for count, what in (
         (summary.skipped, "unchanged"),
@@ -164,7 +152,7 @@ def _tell(summary: RunSummary, stopped: bool) -> None:
     click.echo(f"{', '.join(parts)} ({end})")
 
 
-def _tell_profile(profile: Profile, summary: RunSummary) -> None:
+def _print_profile(profile: Profile, summary: RunSummary) -> None:
     from rich.table import Table
 
     table = Table("work", "seconds", "share of the run")

@@ -7,13 +7,13 @@ from pathlib import Path
 import click
 from PIL import Image
 
-from rollcall import corrections, review
+from rollcall import corrections
 from rollcall.commands.common import Context, common, console, plural
-from rollcall.commands.corrections import opened
-from rollcall.corrections import Correction
+from rollcall.corrections import review_queue
+from rollcall.corrections.kinds import Correction
+from rollcall.corrections.review_queue import Question
 from rollcall.errors import PictureError
 from rollcall.host import Plugin
-from rollcall.review import Question
 
 _KEYS = "[y]es  [n]o  [b]aby  [c]hild  [t]eenager  [a]dult  [o]ld  [x] not a face  [s]kip  [u]ndo  [q]uit"
 _ANSWERS = {"b": "baby", "c": "child", "t": "teenager", "a": "adult", "o": "senior"}
@@ -34,7 +34,7 @@ def review_command(context: Context, limit: int | None, crops: Path | None, list
 
     For pictures beside the questions open the page: rollcall serve.
     """
-    with opened(context) as plugin:
+    with context.opened() as plugin:
         if listed:
             for question in plugin.review(limit=limit or 50):
                 click.echo(f"{question.gain:.3f} bits  {_about(question)}")
@@ -97,7 +97,7 @@ def _said(question: Question, key: str) -> Correction | None:
     if key == "x":
         return corrections.not_a_face(question.face.face_id)
     if key in _ANSWERS:
-        return corrections.age(question.face.face_id, *review.ANSWERS[_ANSWERS[key]])
+        return corrections.age(question.face.face_id, *review_queue.ANSWERS[_ANSWERS[key]])
     return None
 
 
@@ -113,8 +113,8 @@ def _about(question: Question) -> str:
 
 
 def _write_crop(question: Question, folder: Path) -> None:
-    from rollcall import drawing
-    from rollcall.decode import decode
+    from rollcall.media import annotate
+    from rollcall.media.decode import decode
 
     try:
         picture = decode(question.photo.path, target=1600)
@@ -127,4 +127,4 @@ def _write_crop(question: Question, folder: Path) -> None:
     x0, x1 = max(int((box.x - margin_x) * width), 0), int((box.x + box.width + margin_x) * width) + 1
     y0, y1 = max(int((box.y - margin_y) * height), 0), int((box.y + box.height + margin_y) * height) + 1
     folder.mkdir(parents=True, exist_ok=True)
-    drawing.save(Image.fromarray(picture.pixels[y0:y1, x0:x1]), folder / "face.png")
+    annotate.save(Image.fromarray(picture.pixels[y0:y1, x0:x1]), folder / "face.png")

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import click
 
-from rollcall import drawing, query
 from rollcall.commands.common import Context, common, console, plural
 from rollcall.errors import PictureError
+from rollcall.media import annotate
+from rollcall.search import MIN_PROBABILITY, Hit, explain, to_json
 
 #: How many photos are listed for a person, and put on a sheet, unless --limit says otherwise.
 LISTED = 50
@@ -22,7 +23,7 @@ LISTED = 50
 @click.option(
     "--min-probability",
     type=click.FloatRange(0, 1),
-    default=query.MIN_PROBABILITY,
+    default=MIN_PROBABILITY,
     show_default=True,
     help="Leave out photos less likely to be meant.",
 )
@@ -53,36 +54,36 @@ def search(
     """
     text = " ".join(words)
     if explained:
-        explanation = query.explain(text)
+        explanation = explain(text)
         click.echo(f"{explanation.tree}\n\n{explanation.sql}\n")
         for name, value in explanation.parameters.items():
             click.echo(f":{name} = {value!r}")
         return
-    database = context.database(read_only=True)
     if limit is None and not (as_json or paths):
         limit = LISTED
-    hits = query.search(database, text, limit=limit, offset=offset, min_probability=min_probability)
-    for notice in query.notices(database, text, context.settings.attributes):
-        console.print(f"Note: {notice}", style="yellow", markup=False)
+    with context.opened(read_only=True) as plugin:
+        hits = plugin.search(text, limit=limit, offset=offset, min_probability=min_probability)
+        for notice in plugin.notices(text):
+            console.print(f"Note: {notice}", style="yellow", markup=False)
+        total = len(hits)
+        if limit is not None and len(hits) == limit and not (as_json or paths):
+            total = plugin.count(text, min_probability=min_probability)
     if sheet is not None:
         _write_sheet(hits[:LISTED], sheet)
     if as_json:
         for hit in hits:
-            click.echo(query.to_json(hit))
+            click.echo(to_json(hit))
     elif paths:
         for hit in hits:
             click.echo(str(hit.path).encode("utf-8", "surrogateescape") + b"\0", nl=False)
     else:
         for hit in hits:
             click.echo(f"{hit.probability:6.1%}  {hit.path}")
-        total = len(hits)
-        if limit is not None and len(hits) == limit:
-            total = query.count(database, text, min_probability=min_probability)
         console.print(f"{plural(total, 'photo')} found" + (f", {len(hits)} shown" if total > len(hits) else ""))
 
 
-def _write_sheet(hits: Sequence[query.Hit], path: Path) -> None:
-    from rollcall.decode import decode
+def _write_sheet(hits: Sequence[Hit], path: Path) -> None:
+    from rollcall.media.decode import decode
 
     tiles = []
     for hit in hits:
@@ -92,9 +93,9 @@ def _write_sheet(hits: Sequence[query.Hit], path: Path) -> None:
             console.print(f"Skipped: {error}", style="yellow", markup=False)
             continue
         labels = tuple(
-            drawing.Label(face.box, "" if face.age is None else f"{face.age:.0f}", (255, 176, 32))
+            annotate.Label(face.box, "" if face.age is None else f"{face.age:.0f}", (255, 176, 32))
             for face in hit.faces
             if face.probability >= 0.5
         )
-        tiles.append(drawing.Tile(picture.pixels, labels, f"{hit.probability:.0%}  {hit.path.name}"))
-    drawing.save(drawing.contact_sheet(tiles), path)
+        tiles.append(annotate.Tile(picture.pixels, labels, f"{hit.probability:.0%}  {hit.path.name}"))
+    annotate.save(annotate.contact_sheet(tiles), path)

@@ -56,7 +56,7 @@ def serve(
         ) from error
     port = int(listening.getsockname()[1])
     token = security.new_token()
-    plugin = Plugin(loaded=settings)
+    plugin = Plugin(settings=settings)
     plugin.start()
     app = create(plugin, token, port)
     if watch:

@@ -7,7 +7,6 @@ import json
 import click
 from rich.console import Console
 from rich.table import Table
-from sqlalchemy import text
 
 from rollcall import settings as settings_module
 from rollcall.commands.common import Context, common
@@ -35,22 +34,15 @@ def settings_command(context: Context, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print it as one JSON object.")
 @common
 def status_command(context: Context, as_json: bool) -> None:
-    """Say what the database holds: photos by state, faces, tags, failures with their reasons."""
-    database = context.database(read_only=True)
-    with database.read() as session:
-        states = {
-            row[0]: row[1] for row in session.execute(text("SELECT state, COUNT(*) FROM v1_photos GROUP BY state"))
-        }
-        faces = session.execute(text("SELECT COUNT(*) FROM v1_faces")).scalar() or 0
-        roots = [row[0] for row in session.execute(text("SELECT DISTINCT root FROM v1_photos ORDER BY root"))]
-        failures = session.execute(
-            text("SELECT full_path, error FROM v1_photos WHERE state = 'failed' ORDER BY photo_id LIMIT 20")
-        ).all()
+    """Show what the database holds: photos by state, faces, tags, failures with their reasons."""
+    with context.opened(read_only=True) as plugin:
+        status = plugin.status()
+        roots, failures = plugin.overview()
     found = {
-        "database": database.url,
+        "database": status.database,
         "roots": roots,
-        "photos": states,
-        "faces": faces,
+        "photos": dict(status.photos),
+        "faces": status.faces,
         "failures": [{"path": path, "error": error} for path, error in failures],
     }
     if as_json:
@@ -59,7 +51,9 @@ def status_command(context: Context, as_json: bool) -> None:
     click.echo(f"Database: {found['database']}")
     for root in roots:
         click.echo(f"Folder:   {root}")
-    click.echo(f"Photos:   {', '.join(f'{count:,} {state}' for state, count in sorted(states.items())) or 'none'}")
-    click.echo(f"Faces:    {faces:,}")
+    click.echo(
+        f"Photos:   {', '.join(f'{count:,} {state}' for state, count in sorted(status.photos.items())) or 'none'}"
+    )
+    click.echo(f"Faces:    {status.faces:,}")
     for path, error in failures:
         click.echo(f"Failed:   {path}: {error}")

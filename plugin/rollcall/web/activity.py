@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Sequence
@@ -41,8 +42,7 @@ class Activity:
         self._thread: threading.Thread | None = None
         self._began = 0.0
         self._folders: list[Path] = []
-        self._before = plugin.listener
-        plugin.listener = self._listen
+        self._unsubscribe = plugin.subscribe(self._listen)
 
     def start(self, folders: Sequence[Path] = ()) -> bool:
         """Begin a run over folders, all known ones without any; False if one goes on already."""
@@ -76,9 +76,9 @@ class Activity:
         thread = self._thread
         if thread is not None:
             thread.join()
-        self.plugin.listener = self._before
+        self._unsubscribe()
 
-    def told(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Any]:
         """Return the progress as plain values."""
         with self._lock:
             if self.progress.state in ("running", "pausing"):
@@ -88,7 +88,7 @@ class Activity:
     def _run(self) -> None:
         message = ""
         try:
-            summary = self.plugin.index(self._folders, stop=self._stop)
+            summary = self.plugin.index(self._folders, stop=self._stop, timeout=math.inf)
             message = " ".join(summary.warnings)
         except RollcallError as error:
             message = str(error)
@@ -119,4 +119,3 @@ class Activity:
                 case events.Warned(message=message):
                     one.message = message
             self.changed += 1
-        self._before(event)

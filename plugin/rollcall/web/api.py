@@ -12,11 +12,13 @@ from typing import Annotated, TypeVar
 from fastapi import APIRouter, BackgroundTasks, HTTPException, Query, Request
 from fastapi.responses import Response, StreamingResponse
 
-from rollcall import corrections, names, query
-from rollcall.corrections import Correction
-from rollcall.errors import CorrectionError, PictureError
+from rollcall import corrections
+from rollcall.corrections.kinds import Correction
+from rollcall.errors import InvalidCorrectionError, PictureError
 from rollcall.host import Plugin
+from rollcall.media import paths
 from rollcall.records import Box
+from rollcall.search import MIN_PROBABILITY, Order
 from rollcall.web.activity import Activity
 from rollcall.web.models import (
     CorrectionIn,
@@ -56,16 +58,16 @@ def search(
     q: Annotated[str, Query(max_length=2000)] = "",
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     offset: Annotated[int, Query(ge=0)] = 0,
-    min_probability: Annotated[float, Query(ge=0, le=1)] = query.MIN_PROBABILITY,
-    order: query.Order = "probability",
+    min_probability: Annotated[float, Query(ge=0, le=1)] = MIN_PROBABILITY,
+    order: Order = "probability",
 ) -> SearchAnswer:
     """Return the photos that a query means, the likeliest or the newest first."""
     plugin = plugin_of(request)
-    hits = query.search(plugin.database, q, limit=limit, offset=offset, min_probability=min_probability, order=order)
+    hits = plugin.search(q, limit=limit, offset=offset, min_probability=min_probability, order=order)
     return SearchAnswer(
-        total=query.count(plugin.database, q, min_probability=min_probability),
+        total=plugin.count(q, min_probability=min_probability),
         hits=[HitModel.of(hit) for hit in hits],
-        notices=query.notices(plugin.database, q, plugin.settings.attributes),
+        notices=plugin.notices(q),
     )
 
 
@@ -87,7 +89,7 @@ def said(one: CorrectionIn) -> Correction:
 
     Raises
     ------
-    CorrectionError
+    InvalidCorrectionError
         If it lacks what its kind needs.
     """
     if one.kind == "take_back":
@@ -115,7 +117,7 @@ def said(one: CorrectionIn) -> Correction:
 
 def _needed(value: T | None, one: CorrectionIn, name: str) -> T:
     if value is None:
-        raise CorrectionError(f"a correction of the kind {one.kind} needs {name}")
+        raise InvalidCorrectionError(f"a correction of the kind {one.kind} needs {name}")
     return value
 
 
@@ -179,7 +181,7 @@ def status(request: Request) -> StatusModel:
     """Return what Rollcall does, and what the database holds."""
     plugin = plugin_of(request)
     now = plugin.status()
-    folders = [names.to_text(str(folder)) for folder in plugin.folders()]
+    folders = [paths.to_text(str(folder)) for folder in plugin.folders()]
     return StatusModel(state=now.state, photos=dict(now.photos), faces=now.faces, error=now.error, folders=folders)
 
 
@@ -206,7 +208,7 @@ def pause(request: Request) -> None:
 @router.post("/folders")
 def add_folder(request: Request, folder: FolderIn) -> bool:
     """Index one more folder; it belongs to the library from then on."""
-    path = Path(names.from_text(os.path.expanduser(folder.path.strip())))  # noqa: PTH111 (a text, not yet a path)
+    path = Path(paths.from_text(os.path.expanduser(folder.path.strip())))  # noqa: PTH111 (a text, not yet a path)
     if not path.is_absolute():
         raise HTTPException(422, "give the whole path of the folder, from the root on")
     if not path.is_dir():
@@ -233,7 +235,7 @@ async def progress(request: Request) -> StreamingResponse:
             running = activity.progress.state in ("running", "pausing")
             if activity.changed != seen or (running and quiet >= 1):
                 seen, quiet = activity.changed, 0.0
-                yield f"data: {json.dumps(activity.told())}\n\n"
+                yield f"data: {json.dumps(activity.as_dict())}\n\n"
             elif quiet >= 15:
                 quiet = 0.0
                 yield ": still here\n\n"

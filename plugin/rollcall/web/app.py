@@ -11,7 +11,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 
-from rollcall.errors import CorrectionError, QueryError, RollcallError
+from rollcall.errors import InvalidCorrectionError, InvalidQueryError, RollcallError
 from rollcall.host import Plugin
 from rollcall.web import api, insight, pages, reviewing, security
 from rollcall.web.activity import Activity
@@ -67,11 +67,11 @@ def create(plugin: Plugin, token: str, port: int) -> FastAPI:
 
 def _explained(request: Request, error: Exception) -> Response:
     """Answer with what the error says, as JSON or as a part of the page."""
-    status = 404 if isinstance(error, CorrectionError) and "there is no" in str(error) else 422
+    status = 404 if isinstance(error, InvalidCorrectionError) and "there is no" in str(error) else 422
     told: dict[str, object] = {"detail": str(error)}
-    if isinstance(error, QueryError):
+    if isinstance(error, InvalidQueryError):
         told |= {"position": error.position, "expected": list(error.expected), "suggestion": error.suggestion}
-    elif not isinstance(error, CorrectionError):
+    elif not isinstance(error, InvalidCorrectionError):
         status = 500
     if request.url.path.startswith("/api/"):
         return JSONResponse(told, status)

@@ -6,11 +6,12 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from rollcall import names, query
-from rollcall.query.details import FaceDetails, PhotoDetails
+from rollcall import search
+from rollcall.corrections.log import CorrectionResult, LogEntry
+from rollcall.corrections.review_queue import Question
+from rollcall.media import paths
 from rollcall.records import Box
-from rollcall.review import Question
-from rollcall.store.corrections import Done, Entry
+from rollcall.search.details import FaceDetails, PhotoDetails
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
@@ -98,7 +99,7 @@ class PhotoModel(_Model):
         """Return what is told of a photo."""
         return cls(
             photo_id=photo.photo_id,
-            path=names.to_text(str(photo.path)),
+            path=paths.to_text(str(photo.path)),
             state=photo.state,
             error=photo.error,
             width=photo.width,
@@ -130,11 +131,11 @@ class HitModel(_Model):
     faces: list[HitFaceModel]
 
     @classmethod
-    def of(cls, hit: query.Hit) -> HitModel:
+    def of(cls, hit: search.Hit) -> HitModel:
         """Return what is told of a photo that was found."""
         return cls(
             photo_id=hit.photo_id,
-            path=names.to_text(str(hit.path)),
+            path=paths.to_text(str(hit.path)),
             probability=hit.probability,
             faces=[
                 HitFaceModel(
@@ -195,7 +196,7 @@ class DoneModel(_Model):
     face_ids: list[int | None]
 
     @classmethod
-    def of(cls, done: Done) -> DoneModel:
+    def of(cls, done: CorrectionResult) -> DoneModel:
         """Return what is told of it."""
         return cls(batch=done.batch, count=done.count, photo_ids=sorted(done.photo_ids), face_ids=done.face_ids)
 
@@ -215,7 +216,7 @@ class EntryModel(_Model):
     path: str | None
 
     @classmethod
-    def of(cls, entry: Entry) -> EntryModel:
+    def of(cls, entry: LogEntry) -> EntryModel:
         """Return what is told of a line."""
         before = None if entry.value_before is None else dict(entry.value_before)
         shown = {name: getattr(entry, name) for name in cls.model_fields if name not in ("value", "value_before")}

@@ -10,15 +10,15 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from fastapi.templating import Jinja2Templates
-from sqlalchemy import text
 
-from rollcall import corrections, names, query
-from rollcall.errors import CorrectionError, QueryError, RollcallError
+from rollcall import corrections, search
+from rollcall.errors import InvalidCorrectionError, InvalidQueryError, RollcallError
 from rollcall.host import Plugin
-from rollcall.query.details import FaceDetails, PhotoDetails
-from rollcall.query.language import FIELDS
-from rollcall.query.vocabulary import NOUNS
+from rollcall.media import paths
 from rollcall.records import Box
+from rollcall.search.details import FaceDetails, PhotoDetails
+from rollcall.search.grammar import FIELDS
+from rollcall.search.vocabulary import NOUNS
 from rollcall.web.api import activity_of, plugin_of
 
 router = APIRouter()
@@ -90,23 +90,22 @@ def library(
     request: Request,
     q: Annotated[str, Query(max_length=2000)] = "",
     order: str = "",
-    sure: Annotated[float, Query(ge=0, le=1)] = query.MIN_PROBABILITY,
+    sure: Annotated[float, Query(ge=0, le=1)] = search.MIN_PROBABILITY,
     offset: Annotated[int, Query(ge=0)] = 0,
     after: int | None = None,
 ) -> Response:
     """Show the photos that a query means; from `offset` on, or `after` a photo, only the next part of them."""
     plugin = plugin_of(request)
     # Without a question all photos are as likely: then the newest come first.
-    chosen: query.Order = "date" if order == "date" or not q.strip() else "probability"
-    error: QueryError | None = None
-    hits: list[query.Hit] = []
+    chosen: search.Order = "date" if order == "date" or not q.strip() else "probability"
+    error: InvalidQueryError | None = None
+    hits: list[search.Hit] = []
     total: int | None = None
     further = offset > 0 or after is not None
     shown: list[PhotoDetails] = []
     notices: list[str] = []
     try:
-        hits = query.search(
-            plugin.database,
+        hits = plugin.search(
             q,
             limit=PAGE + 1,
             offset=offset,
@@ -121,9 +120,9 @@ def library(
             if len(hits) <= PAGE:
                 total = len(hits)
             elif not q.strip():
-                total = query.count(plugin.database, q)
-            notices = query.notices(plugin.database, q, plugin.settings.attributes)
-    except QueryError as wrong:
+                total = plugin.count(q)
+            notices = plugin.notices(q)
+    except InvalidQueryError as wrong:
         error = wrong
     chances = {hit.photo_id: hit.probability for hit in hits}
     address = {"q": q, "order": chosen, "sure": sure}
@@ -153,10 +152,10 @@ def library(
 def count(
     request: Request,
     q: Annotated[str, Query(max_length=2000)] = "",
-    sure: Annotated[float, Query(ge=0, le=1)] = query.MIN_PROBABILITY,
+    sure: Annotated[float, Query(ge=0, le=1)] = search.MIN_PROBABILITY,
 ) -> Response:
     """Tell how many photos a query means."""
-    total = query.count(plugin_of(request).database, q, min_probability=sure)
+    total = plugin_of(request).count(q, min_probability=sure)
     return page(request, "_count.html", total=total)
 
 
@@ -193,31 +192,9 @@ def _photo(request: Request, photo_id: int, face_id: int | None = None) -> Respo
         "curve": None if chosen is None else curve(chosen.age_distribution),
         # Drawn while a run goes on: the networks look at it when they are free.
         "waiting": chosen is not None and chosen.score == 0 and not chosen.groups.get("adults") and _estimates(plugin),
-        "before_after": _neighbours(plugin, photo_id),
+        "before_after": plugin.neighbours(photo_id),
     }
     return page(request, "_photo.html" if "hx-request" in request.headers else "photo.html", **values)
-
-
-def _neighbours(plugin: Plugin, photo_id: int) -> tuple[int | None, int | None]:
-    """Return the photos before and after in the order of the library."""
-    with plugin.database.read() as session:
-        row = session.execute(text("SELECT taken_local FROM v1_photos WHERE photo_id = :id"), {"id": photo_id}).first()
-        values = {"id": photo_id, "taken": None if row is None else row[0]}
-        if values["taken"] is None:
-            newer, older = "taken_local IS NULL AND photo_id > :id", "taken_local IS NULL AND photo_id < :id"
-        else:
-            newer, older = "(taken_local, photo_id) > (:taken, :id)", "(taken_local, photo_id) < (:taken, :id)"
-        found = [
-            session.execute(
-                text(
-                    f"SELECT photo_id FROM v1_photos WHERE {side} AND state IN ('indexed', 'pending')"
-                    f" ORDER BY taken_local {order}, photo_id {order} LIMIT 1"
-                ),
-                values,
-            ).scalar()
-            for side, order in ((newer, "ASC"), (older, "DESC"))
-        ]
-    return found[0], found[1]
 
 
 @router.get("/face/{face_id}/similar", response_class=HTMLResponse)
@@ -236,7 +213,7 @@ def with_faces(plugin: Plugin, near: Iterable[tuple[int, float]]) -> Iterator[tu
     for face_id, chance in near:
         try:
             yield plugin.face(face_id), chance
-        except CorrectionError:
+        except InvalidCorrectionError:
             continue  # it went while the page was made
 
 
@@ -290,7 +267,7 @@ def _box(words: str) -> Box:
     try:
         x, y, width, height = (float(value) for value in words.split(","))
     except ValueError as error:
-        raise CorrectionError(f"{words!r} is no box; load the page again and draw it anew") from error
+        raise InvalidCorrectionError(f"{words!r} is no box; load the page again and draw it anew") from error
     return Box(x, y, width, height)
 
 
@@ -316,38 +293,18 @@ def tags(request: Request) -> Response:
 def tag(request: Request, name: str, above: Annotated[float, Query(ge=0, le=1)] = 0.8) -> Response:
     """Show what of a tag waits for an answer, from a certainty on, the least certain first."""
     plugin = plugin_of(request)
-    found, count, applied = _suggested(plugin, name, above)
+    found = plugin.suggestions(name, above, limit=MOST_ACCEPTED)
     values: dict[str, Any] = {
         "name": name,
         "above": above,
-        "count": count,
-        "applied": applied,
+        "count": found.count,
+        "applied": found.applied,
         "most": MOST_ACCEPTED,
-        "photos": plugin.photos([photo_id for photo_id, _ in found[:24]]),
-        "chances": dict(found),
+        "photos": plugin.photos([photo_id for photo_id, _ in found.photos[:24]]),
+        "chances": dict(found.photos),
     }
     part = request.headers.get("hx-target") == "preview"
     return page(request, "_preview.html" if part else "tag.html", **values)
-
-
-def _suggested(plugin: Plugin, name: str, above: float) -> tuple[list[tuple[int, float]], int, int]:
-    """Return the photos for which a tag is suggested from a certainty on, how many, and how many have it."""
-    with plugin.database.read() as session:
-        rows = session.execute(
-            text(
-                "SELECT photo_id, probability FROM v1_tags WHERE tag = :tag AND state = 'suggested'"
-                " AND probability >= :above ORDER BY probability, photo_id LIMIT :most"
-            ),
-            {"tag": name, "above": above, "most": MOST_ACCEPTED},
-        ).all()
-        count = session.execute(
-            text("SELECT COUNT(*) FROM v1_tags WHERE tag = :tag AND state = 'suggested' AND probability >= :above"),
-            {"tag": name, "above": above},
-        ).scalar()
-        applied = session.execute(
-            text("SELECT COUNT(*) FROM v1_tags WHERE tag = :tag AND state = 'applied'"), {"tag": name}
-        ).scalar()
-    return [(int(row[0]), float(row[1])) for row in rows], int(count or 0), int(applied or 0)
 
 
 @router.post("/tag", response_class=HTMLResponse)
@@ -365,7 +322,7 @@ def answer_tag(
     elif photo_id is not None:
         plugin.correct(corrections.tag(photo_id, name, what == "accept"))
     elif what == "accept":
-        found, _, _ = _suggested(plugin, name, above)
+        found = plugin.suggestions(name, above, limit=MOST_ACCEPTED).photos
         if found:
             plugin.correct(*(corrections.tag(one, name, True) for one, _ in found))
     return tag(request, name, above)
@@ -380,8 +337,8 @@ def indexing(request: Request) -> Response:
     plugin = plugin_of(request)
     values: dict[str, Any] = {
         "status": plugin.status(),
-        "folders": [names.to_text(str(folder)) for folder in plugin.folders()],
-        "progress": activity_of(request).told(),
+        "folders": [paths.to_text(str(folder)) for folder in plugin.folders()],
+        "progress": activity_of(request).as_dict(),
     }
     return page(request, "indexing.html", **values)
 

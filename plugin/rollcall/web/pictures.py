@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Final, Literal
 
 from PIL import Image
-from sqlalchemy import text
 
-from rollcall import decode, names
 from rollcall.errors import UnreadableError
+from rollcall.media import decode
 from rollcall.records import Box
-from rollcall.store.database import Database
+from rollcall.search import library
+from rollcall.storage.database import Database
 
 Kind = Literal["thumb", "screen"]
 #: Height of a thumbnail and longest side of a picture on the screen, in pixels.
@@ -72,12 +72,10 @@ class Pictures:
             As for a photo; also if the face is not known.
         """
         with self.database.read() as session:
-            row = session.execute(
-                text("SELECT photo_id, x, y, width, height FROM v1_faces WHERE face_id = :id"), {"id": face_id}
-            ).first()
-        if row is None:
+            crop = library.face_crop(session, face_id)
+        if crop is None:
             raise UnreadableError(Path(f"face {face_id}"), "there is no such face, or it was dismissed")
-        photo_id, box = int(row[0]), Box(*row[1:])
+        photo_id, box = crop.photo_id, Box(*crop.box)
         path, version = self._file(photo_id)
         place = "-".join(f"{value:.4f}" for value in box)
         kept = self.folder / str(photo_id % 256) / f"{photo_id}-{version}-face{face_id}-{place}.webp"
@@ -98,20 +96,17 @@ class Pictures:
     def _file(self, photo_id: int) -> tuple[Path, str]:
         """Return where a photo lies, and a mark that changes with its content."""
         with self.database.read() as session:
-            row = session.execute(
-                text("SELECT full_path, root, content_hash, indexed_at FROM v1_photos WHERE photo_id = :id"),
-                {"id": photo_id},
-            ).first()
-        if row is None:
+            found = library.photo_file(session, photo_id)
+        if found is None:
             raise UnreadableError(Path(f"photo {photo_id}"), "there is no such photo")
-        path, root = Path(names.from_text(row[0])), Path(names.from_text(row[1]))
+        path, root = found.path, found.root
         try:
             real, inside = Path(os.path.realpath(path, strict=True)), Path(os.path.realpath(root, strict=True))
         except OSError as error:
             raise UnreadableError(path, f"the file cannot be read ({error.strerror or error})") from error
         if not real.is_relative_to(inside):
             raise UnreadableError(path, "the file is a link that leads out of the library")
-        return real, (row[2] or row[3] or "new")[:16].replace(":", "")
+        return real, found.version
 
     def _keep(self, path: Path, image: Image.Image) -> bytes:
         buffer = io.BytesIO()

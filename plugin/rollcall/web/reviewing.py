@@ -9,13 +9,14 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, Response
 
-from rollcall import corrections, review
+from rollcall import corrections
 from rollcall.ages import AGE_GROUPS
-from rollcall.corrections import Correction
-from rollcall.errors import CorrectionError
+from rollcall.corrections import review_queue
+from rollcall.corrections.kinds import Correction
+from rollcall.corrections.review_queue import Question
+from rollcall.errors import InvalidCorrectionError
 from rollcall.host import Plugin
-from rollcall.query.details import FaceDetails
-from rollcall.review import Question
+from rollcall.search.details import FaceDetails
 from rollcall.web.api import plugin_of
 from rollcall.web.pages import page, with_faces
 
@@ -122,7 +123,7 @@ def answer(
             else:
                 plugin.correct(one)
                 queue.answered += 1
-    except CorrectionError as error:
+    except InvalidCorrectionError as error:
         message = str(error)
     return _asked(request, message)
 
@@ -133,15 +134,15 @@ def said(face_id: int, group: str, what: str) -> Correction | None:
         return corrections.not_a_face(face_id)
     if what == "ignore":
         return corrections.ignore(face_id)
-    if what in review.ANSWERS:
-        return corrections.age(face_id, *review.ANSWERS[what])
+    if what in review_queue.ANSWERS:
+        return corrections.age(face_id, *review_queue.ANSWERS[what])
     if group not in AGE_GROUPS:
-        raise CorrectionError(f"{group!r} is no group of ages; load the page again")
+        raise InvalidCorrectionError(f"{group!r} is no group of ages; load the page again")
     if what == "yes":
         return corrections.age_group(face_id, group)
     if what == "no":
-        return review.none_of(face_id, group)
-    raise CorrectionError("the page said something that was not understood; load it again")
+        return review_queue.none_of(face_id, group)
+    raise InvalidCorrectionError("the page said something that was not understood; load it again")
 
 
 # ---- Look-alikes

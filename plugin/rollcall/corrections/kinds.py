@@ -1,0 +1,383 @@
+"""The kinds of corrections, as one discriminated union that Python, HTTP, command line and log share.
+
+What a person corrected last always holds. A correction is stored with a kind and a value; an empty value withdraws
+what was corrected before:
+
+=============  ==========================================================================
+age            ``{"low": 5, "high": 9}``, completed years, both ends included
+gender         ``{"label": "female"}``, any label; ``{"label": None}``: not to be estimated
+not_a_face     ``{"said": True}``
+ignore         ``{"said": True}``: a face, but one to be left out (a stranger, a poster)
+box            ``{"box": [x, y, width, height]}``, moved; with ``"drawn": True`` a new face
+tag            ``{"tag": "People/Children", "state": "applied" or "rejected"}``
+=============  ==========================================================================
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal, Self, TypeVar, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+
+from rollcall.ages import AGE_GROUPS
+from rollcall.ages import OLDEST as OLDEST_ESTIMATE
+from rollcall.errors import InvalidCorrectionError
+from rollcall.records import Box, TagState
+from rollcall.tags.rules import normalized_name
+
+Kind = Literal["age", "gender", "not_a_face", "ignore", "box", "tag"]
+KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
+#: Kinds of corrections of a face; a tag is one of a photo.
+FACE_KINDS: Final[tuple[Kind, ...]] = ("age", "gender", "not_a_face", "ignore", "box")
+#: The highest age that a correction may give, in years.
+OLDEST: Final = 130
+#: The largest number that a row can have.
+MOST_ROWS: Final = 2**63 - 1
+
+RowId = Annotated[int, Field(ge=0, le=MOST_ROWS)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
+class _Correction(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class BoxFields(_Correction):
+    """A rectangle as fractions of the upright picture, origin top left."""
+
+    x: Fraction
+    y: Fraction
+    width: Annotated[float, Field(gt=0, le=1)]
+    height: Annotated[float, Field(gt=0, le=1)]
+
+    @classmethod
+    def of(cls, box: Box) -> BoxFields:
+        """Return a stored box, which may reach a little beyond the picture, without checking it."""
+        return cls.model_construct(x=box.x, y=box.y, width=box.width, height=box.height)
+
+
+class AgeCorrection(_Correction):
+    """Someone's age in the picture: `low` to `high` completed years, both included, or a named `group`."""
+
+    kind: Literal["age"] = "age"
+    face_id: RowId
+    photo_id: None = None
+    low: float | None = None
+    high: float | None = None
+    group: str | None = None
+
+    @model_validator(mode="after")
+    def _resolve(self) -> Self:
+        low, high = self.low, self.high
+        if self.group is not None:
+            named = AGE_GROUPS.get(self.group)
+            if named is None:
+                raise ValueError(f"there is no age group {self.group!r}; choose one of {', '.join(AGE_GROUPS)}")
+            # A group without an upper end reaches to an age that no one has passed.
+            low, high = named.low, named.high if named.high < OLDEST_ESTIMATE else OLDEST
+        if low is None:
+            raise ValueError("a correction of the kind age needs low (and high), or group")
+        high = low if high is None else high
+        if not (math.isfinite(low) and math.isfinite(high) and 0 <= low <= high <= OLDEST):
+            raise ValueError(f"an age from {low:g} to {high:g} cannot be; give years from 0 to {OLDEST}")
+        for name, value in (("low", math.floor(low)), ("high", math.floor(high)), ("group", None)):
+            object.__setattr__(self, name, value)
+        return self
+
+    def value(self) -> dict[str, Any]:
+        """Return the value that is stored."""
+        return {"low": self.low, "high": self.high}
+
+
+class GenderCorrection(_Correction):
+    """Someone's gender: female, male, or any `label`; null: the gender is not to be estimated."""
+
+    kind: Literal["gender"] = "gender"
+    face_id: RowId
+    photo_id: None = None
+    label: Annotated[str, Field(max_length=100)] | None
+
+    @model_validator(mode="after")
+    def _strip(self) -> Self:
+        if self.label is not None:
+            if not self.label.strip():
+                raise ValueError("a gender needs a label; null keeps it from being estimated")
+            object.__setattr__(self, "label", self.label.strip())
+        return self
+
+    def value(self) -> dict[str, Any]:
+        """Return the value that is stored."""
+        return {"label": self.label}
+
+
+class NotAFace(_Correction):
+    """There is no face at this place."""
+
+    kind: Literal["not_a_face"] = "not_a_face"
+    face_id: RowId
+    photo_id: None = None
+
+    def value(self) -> dict[str, Any]:
+        """Return the value that is stored."""
+        return {"said": True}
+
+
+class IgnoredFace(_Correction):
+    """A face that is left out of everything."""
+
+    kind: Literal["ignore"] = "ignore"
+    face_id: RowId
+    photo_id: None = None
+
+    def value(self) -> dict[str, Any]:
+        """Return the value that is stored."""
+        return {"said": True}
+
+
+class BoxCorrection(_Correction):
+    """Where a face is: with `face_id` its box is moved, with `photo_id` a face that was missed is drawn."""
+
+    kind: Literal["box"] = "box"
+    face_id: RowId | None = None
+    photo_id: RowId | None = None
+    box: BoxFields
+
+    @model_validator(mode="after")
+    def _one_target(self) -> Self:
+        if self.face_id is None and self.photo_id is None:
+            raise ValueError("a correction of the kind box needs face_id or photo_id")
+        return self
+
+    @property
+    def drawn(self) -> bool:
+        """Whether the box is one of a new face."""
+        return self.face_id is None
+
+    def value(self) -> dict[str, Any]:
+        """Return the value that is stored."""
+        box = self.box
+        stored: dict[str, Any] = {"box": [box.x, box.y, box.width, box.height]}
+        return {**stored, "drawn": True} if self.drawn else stored
+
+
+class TagCorrection(_Correction):
+    """Whether a photo has a tag."""
+
+    kind: Literal["tag"] = "tag"
+    photo_id: RowId
+    face_id: None = None
+    name: Annotated[str, Field(max_length=500)]
+    accepted: bool = True
+
+    @model_validator(mode="after")
+    def _normalize(self) -> Self:
+        object.__setattr__(self, "name", _tag_name(self.name))
+        return self
+
+    def value(self) -> dict[str, Any]:
+        """Return the value that is stored."""
+        return {"tag": self.name, "state": TagState.APPLIED if self.accepted else TagState.REJECTED}
+
+
+class Withdrawal(_Correction):
+    """Corrections of the kind `of` are withdrawn, so that the prediction is shown again; of a tag, `name` tells which."""
+
+    kind: Literal["take_back"] = "take_back"
+    of: Kind
+    face_id: RowId | None = None
+    photo_id: RowId | None = None
+    name: Annotated[str, Field(max_length=500)] = ""
+
+    @model_validator(mode="after")
+    def _one_target(self) -> Self:
+        target = "photo" if self.of == "tag" else "face"
+        if (self.photo_id if self.of == "tag" else self.face_id) is None:
+            raise ValueError(f"give the {target} of which the {self.of} is taken back")
+        if self.of == "tag":
+            object.__setattr__(self, "name", _tag_name(self.name))
+        return self
+
+    def value(self) -> dict[str, Any]:
+        """Return the value that is stored."""
+        return {"tag": self.name} if self.of == "tag" else {}
+
+
+Correction = Annotated[
+    AgeCorrection | GenderCorrection | NotAFace | IgnoredFace | BoxCorrection | TagCorrection | Withdrawal,
+    Field(discriminator="kind"),
+]
+_ANY: Final[TypeAdapter[Any]] = TypeAdapter(Correction)
+C = TypeVar("C", bound=_Correction)
+
+
+def stored_kind(correction: Correction) -> Kind:
+    """Return the kind under which a correction stands in the log: a withdrawal stands under what it withdraws."""
+    return correction.of if isinstance(correction, Withdrawal) else correction.kind
+
+
+def from_stored(kind: str, value: Mapping[str, Any], face_id: int | None, photo_id: int | None) -> Correction:
+    """Return the correction that a line of the log, or of an exported log, stands for.
+
+    Raises
+    ------
+    InvalidCorrectionError
+        If the line is not a correction.
+    """
+    if kind not in KINDS:
+        raise InvalidCorrectionError(f"there is no correction of kind {kind!r}; choose one of {', '.join(KINDS)}")
+    fields: dict[str, Any] = {"kind": kind, "face_id": face_id, "photo_id": photo_id}
+    try:
+        if not value or (kind == "tag" and "state" not in value):
+            fields |= {"kind": "take_back", "of": kind, "name": str(value.get("tag", ""))}
+        elif kind == "tag":
+            accepted = {TagState.APPLIED: True, TagState.REJECTED: False}[value["state"]]
+            fields |= {"name": value["tag"], "accepted": accepted, "face_id": None}
+        elif kind == "box":
+            box = _inside(Box(*(float(part) for part in value["box"])))
+            fields |= {"box": box._asdict()}
+            fields |= {"face_id": None} if value.get("drawn") else {"photo_id": None}
+        elif kind == "age":
+            fields |= {"low": value["low"], "high": value["high"], "photo_id": None}
+        elif kind == "gender":
+            fields |= {"label": value["label"], "photo_id": None}
+        else:
+            fields |= {"photo_id": None}
+    except (KeyError, TypeError, ValueError) as error:
+        raise InvalidCorrectionError(f"a correction of the {kind} cannot have the value {dict(value)!r}") from error
+    return _checked(fields)
+
+
+def _checked(fields: Mapping[str, Any]) -> Correction:
+    try:
+        made: Correction = _ANY.validate_python(fields)
+    except ValidationError as error:
+        raise InvalidCorrectionError(_sentence(error)) from error
+    return made
+
+
+def _make(cls: type[C], **fields: Any) -> C:
+    try:
+        return cls(**fields)
+    except ValidationError as error:
+        raise InvalidCorrectionError(_sentence(error)) from error
+
+
+def _sentence(error: ValidationError) -> str:
+    """Return the first of pydantic's messages, as a sentence of ours where it is one."""
+    first = error.errors()[0]
+    if "error" in first.get("ctx", {}):
+        return str(first["ctx"]["error"])
+    name = ".".join(str(part) for part in first["loc"])
+    return f"a correction cannot have {name} = {first['input']!r}: {first['msg'].lower()}"
+
+
+# ---- The functions that make corrections
+
+
+def age(face_id: int, low: float, high: float | None = None) -> AgeCorrection:
+    """Correct how old someone is in the picture: exactly, or from `low` to `high` years.
+
+    Raises
+    ------
+    InvalidCorrectionError
+        If no one can be so old.
+    """
+    return _make(AgeCorrection, face_id=face_id, low=low, high=high)
+
+
+def age_group(face_id: int, name: str) -> AgeCorrection:
+    """Correct the age group that someone belongs to, such as children.
+
+    Raises
+    ------
+    InvalidCorrectionError
+        If there is no such group.
+    """
+    return _make(AgeCorrection, face_id=face_id, group=name)
+
+
+def gender(face_id: int, label: str | None) -> GenderCorrection:
+    """Correct someone's gender: female, male, or any label; None: it is not to be estimated.
+
+    Raises
+    ------
+    InvalidCorrectionError
+        If the label is empty.
+    """
+    return _make(GenderCorrection, face_id=face_id, label=label)
+
+
+def not_a_face(face_id: int) -> NotAFace:
+    """Correct a detection: there is no face at this place."""
+    return _make(NotAFace, face_id=face_id)
+
+
+def ignore(face_id: int) -> IgnoredFace:
+    """Leave a face out of everything."""
+    return _make(IgnoredFace, face_id=face_id)
+
+
+def move(face_id: int, box: Box) -> BoxCorrection:
+    """Correct where a face is; the part of the box outside of the picture is cut off.
+
+    Raises
+    ------
+    InvalidCorrectionError
+        If the box does not lie in the picture.
+    """
+    return _make(BoxCorrection, face_id=face_id, box=_inside(box)._asdict())
+
+
+def draw(photo_id: int, box: Box) -> BoxCorrection:
+    """Add a face that the detector missed; the part of the box outside of the picture is cut off.
+
+    Raises
+    ------
+    InvalidCorrectionError
+        If the box does not lie in the picture.
+    """
+    return _make(BoxCorrection, photo_id=photo_id, box=_inside(box)._asdict())
+
+
+def tag(photo_id: int, name: str, accepted: bool) -> TagCorrection:
+    """Accept a tag for a photo, or reject it for good.
+
+    Raises
+    ------
+    InvalidCorrectionError
+        If the name cannot be a tag.
+    """
+    return _make(TagCorrection, photo_id=photo_id, name=name, accepted=accepted)
+
+
+def take_back(kind: Kind, *, face_id: int | None = None, photo_id: int | None = None, name: str = "") -> Withdrawal:
+    """Withdraw corrections of a kind, so that the prediction is shown again; of a tag, `name` tells which.
+
+    Raises
+    ------
+    InvalidCorrectionError
+        If the face, or of a tag the photo, is not given.
+    """
+    return _make(Withdrawal, of=kind, face_id=face_id, photo_id=photo_id, name=name)
+
+
+def _tag_name(name: str) -> str:
+    try:
+        return normalized_name(name)
+    except InvalidCorrectionError as error:
+        raise ValueError(str(error)) from error
+
+
+def _inside(box: Box) -> Box:
+    """Return the part of a box that lies in the picture."""
+    if not all(map(math.isfinite, box)):
+        raise InvalidCorrectionError("a box needs four numbers: left, top, width, height, as fractions of the picture")
+    x0, y0 = max(box.x, 0.0), max(box.y, 0.0)
+    x1, y1 = min(box.x + box.width, 1.0), min(box.y + box.height, 1.0)
+    if x1 - x0 < 1e-4 or y1 - y0 < 1e-4:
+        raise InvalidCorrectionError(
+            "the box does not lie in the picture, or is empty; give fractions of the upright picture"
+        )
+    return Box(x0, y0, min(x1 - x0, 1.0), min(y1 - y0, 1.0))

@@ -1,0 +1,272 @@
+"""The log of corrections: written and read. Lines are added and never removed.
+
+`photo_id` and `face_id` of a line only tell where it holds at present. `undo`, `reattach` and `transfer` work on the
+log; `projection` writes what it amounts to beside the predictions, so that readers need not know of it.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select
+from sqlalchemy.orm import Session
+
+from rollcall.corrections.kinds import FACE_KINDS, BoxCorrection, Correction, TagCorrection, Withdrawal, stored_kind
+from rollcall.corrections.projection import UNDO_KINDS, log_lines, project_face, project_photo, undone_uids
+from rollcall.errors import NotFoundError
+from rollcall.records import Box
+from rollcall.settings import TagSettings
+from rollcall.storage import change_feed
+from rollcall.storage.change_feed import ChangeKind
+from rollcall.storage.library import now
+from rollcall.storage.tables import CorrectionRow, EmbeddingRow, FaceRow, PhotoRow, PredictionRow, TagRow, VerdictRow
+from rollcall.tags.rules import tag_rules
+
+#: Where eyes, nose and mouth usually are in a face's box, until the networks have analysed a drawn face.
+_TYPICAL_LANDMARKS: Final = ((0.31, 0.4), (0.69, 0.4), (0.5, 0.6), (0.35, 0.79), (0.65, 0.79))
+
+
+@dataclass
+class CorrectionResult:
+    """What a change of the log did."""
+
+    batch: str = ""
+    count: int = 0  # corrections recorded, undone or redone
+    photo_ids: set[int] = field(default_factory=set)
+    # Faces whose box is new: their estimates have still to be made.
+    undescribed: set[int] = field(default_factory=set)
+    face_ids: list[int | None] = field(default_factory=list)  # of each correction: a drawn face's number is new
+
+    def add(self, more: CorrectionResult) -> None:
+        """Add what another change did."""
+        self.count += more.count
+        self.photo_ids |= more.photo_ids
+        self.undescribed |= more.undescribed
+
+
+class LogEntry(NamedTuple):
+    """One line of the log, for people and hosts."""
+
+    id: int
+    uid: str
+    batch: str
+    made_at: str
+    made_by: str
+    kind: str
+    photo_id: int | None
+    face_id: int | None
+    value: Mapping[str, Any]
+    value_before: Mapping[str, Any] | None
+    undone: bool
+    path: str | None
+
+
+# ---- Writing
+
+
+def record(session: Session, given: Sequence[Correction], by: str, settings: TagSettings) -> CorrectionResult:
+    """Add corrections to the log as one batch; they are effective at once.
+
+    Raises
+    ------
+    NotFoundError
+        If one of them names a face or photo that is not there; then none is added.
+    """
+    result = CorrectionResult(batch=uuid.uuid4().hex)
+    moment = next_moment(session)
+    groups = {name: group for group, name in tag_rules(settings).names.items()}
+    for correction in given:
+        face, photo = _target(session, correction)
+        before = None
+        if isinstance(correction, BoxCorrection) and correction.drawn:
+            box = correction.box
+            face = draw_face(session, photo.id, Box(box.x, box.y, box.width, box.height))
+            result.undescribed.add(face.id)
+        else:
+            before = _value_before(session, correction, face, photo)
+        session.add(_line(session, correction, face, photo, result.batch, moment, by, before, groups))
+        session.flush()
+        if face is not None:
+            # At once, not at the end: the next correction may be of the same face and reads what it is now.
+            result.undescribed |= project_face(session, face)
+        result.face_ids.append(None if face is None else face.id)
+        result.photo_ids.add(photo.id)
+        result.count += 1
+        change_feed.record(session, ChangeKind.CORRECTED, photo.id, None if face is None else face.id)
+    for photo_id in result.photo_ids:
+        project_photo(session, photo_id, settings)
+    return result
+
+
+def _target(session: Session, correction: Correction) -> tuple[FaceRow | None, PhotoRow]:
+    """Return the face, if any, and the photo that a correction is of."""
+    if correction.face_id is not None:
+        face = session.get(FaceRow, correction.face_id)
+        if face is None:
+            raise NotFoundError("face", correction.face_id)
+        return face, session.get_one(PhotoRow, face.photo_id)
+    photo = session.get(PhotoRow, correction.photo_id)
+    if photo is None:
+        raise NotFoundError("photo", str(correction.photo_id))
+    return None, photo
+
+
+def _line(
+    session: Session,
+    correction: Correction,
+    face: FaceRow | None,
+    photo: PhotoRow,
+    batch: str,
+    moment: str,
+    by: str,
+    before: dict[str, Any] | None,
+    groups: Mapping[str, str],
+) -> CorrectionRow:
+    """Return a line of the log with all by which its photo and face are found again."""
+    embedding = None if face is None else session.get(EmbeddingRow, face.id, populate_existing=True)
+    if embedding is not None and embedding.stale:
+        embedding = None
+    value = dict(correction.value())
+    uid = uuid.uuid4().hex
+    if value.get("tag") in groups:
+        # An automatic tag may be renamed or translated later; its group stays the same.
+        value["group"] = groups[value["tag"]]
+    return CorrectionRow(
+        uid=uid,
+        batch=batch,
+        made_at=moment,
+        made_by=by,
+        kind=stored_kind(correction),
+        photo_id=photo.id,
+        face_id=None if face is None else face.id,
+        content_hash=photo.content_hash,
+        path=photo.path,
+        box=None if face is None else [face.x, face.y, face.width, face.height],
+        embedding=None if embedding is None else embedding.vector,
+        embedding_version=None if embedding is None else embedding.model_version,
+        perceptual_hash=photo.perceptual_hash,
+        face_uid=None if face is None else _face_uid(session, face.id) or uid,
+        value=value,
+        value_before=before,
+    )
+
+
+def _face_uid(session: Session, face_id: int) -> str | None:
+    """Return what the lines of a face have in common in every database; None if there are none yet."""
+    return session.scalar(
+        select(CorrectionRow.face_uid).where(CorrectionRow.face_id == face_id).order_by(CorrectionRow.id).limit(1)
+    )
+
+
+def next_moment(session: Session) -> str:
+    """Return the time, never before the newest line's: with a clock set back the newer line must still win."""
+    return max(now(), session.scalar(select(func.max(CorrectionRow.made_at))) or "")
+
+
+def draw_face(session: Session, photo_id: int, box: Box) -> FaceRow:
+    """Add a face with a box that a person drew."""
+    face = FaceRow(
+        photo_id=photo_id,
+        x=box.x,
+        y=box.y,
+        width=box.width,
+        height=box.height,
+        landmarks=[[box.x + box.width * a, box.y + box.height * b] for a, b in _TYPICAL_LANDMARKS],
+        score=0.0,
+        sharpness=0.0,
+        detected=False,
+        present=True,
+        drawn=True,
+    )
+    session.add(face)
+    session.flush()
+    return face
+
+
+def _value_before(
+    session: Session, correction: Correction, face: FaceRow | None, photo: PhotoRow
+) -> dict[str, Any] | None:
+    """Return what was shown before the correction."""
+    if face is not None:
+        return _face_value_before(session, face, stored_kind(correction))
+    assert isinstance(correction, TagCorrection | Withdrawal)
+    row = session.scalar(select(TagRow).where(TagRow.photo_id == photo.id, TagRow.name == correction.name))
+    return None if row is None else {"state": row.state, "source": row.source, "probability": row.probability}
+
+
+def _face_value_before(session: Session, face: FaceRow, kind: str) -> dict[str, Any]:
+    verdict, prediction = session.get(VerdictRow, face.id), session.get(PredictionRow, face.id)
+    if kind == "age":
+        if verdict is not None and verdict.age_low is not None:
+            return {"low": verdict.age_low, "high": verdict.age_high, "source": "user"}
+        return {"age": None if prediction is None else prediction.age, "source": "model"}
+    if kind == "gender":
+        if verdict is not None and verdict.gender_given:
+            return {"label": verdict.gender, "source": "user"}
+        return {"p_female": None if prediction is None else prediction.p_female, "source": "model"}
+    if kind == "box":
+        return {"box": [face.x, face.y, face.width, face.height], "drawn": face.drawn}
+    return {"said": bool(verdict is not None and verdict.dismissed)}
+
+
+# ---- Reading
+
+
+def entries(session: Session, *, limit: int | None = None, before: int | None = None) -> list[LogEntry]:
+    """Return the log, the newest line first, from below line `before` on."""
+    undone = undone_uids(log_lines(session, CorrectionRow.kind.in_(UNDO_KINDS)))
+    rows: Select[Any] = select(CorrectionRow).order_by(CorrectionRow.id.desc())
+    if before is not None:
+        rows = rows.where(CorrectionRow.id < before)
+    if limit is not None:
+        rows = rows.limit(limit)
+    return [_entry(row, undone) for row in session.scalars(rows)]
+
+
+def waiting(session: Session) -> list[LogEntry]:
+    """Return the lines whose photo or face cannot be found at present, and those of photos whose file is missing.
+
+    Undone lines are left out, and so are dismissals of faces that are hidden anyway.
+    """
+    missing = select(PhotoRow.id).where(PhotoRow.state == "missing")
+    hidden = select(FaceRow.id).where(~FaceRow.present)
+    rows = session.scalars(
+        select(CorrectionRow)
+        .where(
+            CorrectionRow.kind.not_in(UNDO_KINDS),
+            or_(
+                CorrectionRow.photo_id.is_(None),
+                CorrectionRow.photo_id.in_(missing),
+                without_face(),
+                and_(CorrectionRow.face_id.in_(hidden), CorrectionRow.kind.not_in(("not_a_face", "ignore"))),
+            ),
+        )
+        .order_by(CorrectionRow.id)
+    )
+    undone = undone_uids(log_lines(session, CorrectionRow.kind.in_(UNDO_KINDS)))
+    return [_entry(row, undone) for row in rows if row.uid not in undone]
+
+
+def _entry(row: CorrectionRow, undone: set[str]) -> LogEntry:
+    return LogEntry(
+        row.id,
+        row.uid,
+        row.batch,
+        row.made_at,
+        row.made_by,
+        row.kind,
+        row.photo_id,
+        row.face_id,
+        row.value,
+        row.value_before,
+        row.uid in undone,
+        row.path,
+    )
+
+
+def without_face() -> ColumnElement[bool]:
+    """Return the condition of lines whose face is not known at present."""
+    return and_(CorrectionRow.face_id.is_(None), CorrectionRow.kind.in_(FACE_KINDS))

@@ -1,0 +1,210 @@
+"""Recover, after a scan, the photos of lines that wait: pictures that were renamed, edited, or both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import ColumnElement, and_, or_, select
+from sqlalchemy.orm import Session
+
+from rollcall.corrections.log import CorrectionResult
+from rollcall.corrections.projection import project_faces, project_photo
+from rollcall.corrections.reattach import attach, attach_by_content, by_face, match_lines
+from rollcall.media import perceptual_hash
+from rollcall.model_version import weights_of
+from rollcall.records import Box
+from rollcall.settings import TagSettings
+from rollcall.storage.estimates import unpack
+from rollcall.storage.tables import CorrectionRow, EmbeddingRow, FaceRow, PhotoRow
+
+#: In a file that was both renamed and edited, faces with at least this cosine similarity and IoU are the same.
+RENAMED_SIMILARITY: Final = 0.9
+RENAMED_IOU: Final = 0.7
+
+
+def recover(session: Session, settings: TagSettings, since: str = "") -> CorrectionResult:
+    """Search the photos of lines that wait, and of photos that are missing.
+
+    First by content, then by perceptual hash, then by path, last by the faces. To be called when a scan is over, so
+    that a file that was only renamed is not mistaken for another. Missing photos are searched among those that were
+    indexed at `since` (UTC, ISO 8601) or later.
+    """
+    result = CorrectionResult()
+    if session.scalar(select(CorrectionRow.id).where(_homeless()).limit(1)) is None:
+        return result
+    waits = select(CorrectionRow.content_hash).where(
+        CorrectionRow.photo_id.is_(None), CorrectionRow.content_hash.is_not(None)
+    )
+    known = session.scalars(
+        select(PhotoRow.id)
+        .where(PhotoRow.content_hash.in_(waits))
+        .order_by(PhotoRow.state != "indexed", PhotoRow.reviewed, PhotoRow.id)
+    ).all()
+    for everything in (False, True):
+        for photo_id in known:
+            result.add(attach_by_content(session, photo_id, everything))
+    result.add(_by_perceptual_hash(session, since))
+    result.add(_by_path(session))
+    result.add(_by_faces(session, since))
+    for photo_id in result.photo_ids:
+        project_photo(session, photo_id, settings)
+    return result
+
+
+def _homeless() -> ColumnElement[bool]:
+    """Return the condition of lines that wait, and of lines of photos whose file is missing."""
+    missing = select(PhotoRow.id).where(PhotoRow.state == "missing", PhotoRow.reviewed)
+    return or_(CorrectionRow.photo_id.is_(None), CorrectionRow.photo_id.in_(missing))
+
+
+def _homeless_by_picture(session: Session) -> dict[str, list[CorrectionRow]]:
+    """Return the lines that want a photo, by the picture that they were made for."""
+    result: dict[str, list[CorrectionRow]] = {}
+    for line in session.scalars(
+        select(CorrectionRow).where(_homeless()).order_by(CorrectionRow.made_at, CorrectionRow.id)
+    ):
+        name = f"photo {line.photo_id}" if line.photo_id is not None else f"file {line.content_hash} {line.path}"
+        result.setdefault(name, []).append(line)
+    return result
+
+
+def _uncorrected(since: str) -> ColumnElement[bool]:
+    """Return the condition of photos without corrections that were indexed lately."""
+    return and_(PhotoRow.state == "indexed", ~PhotoRow.reviewed, PhotoRow.indexed_at >= since)
+
+
+def _move(session: Session, lines: Sequence[CorrectionRow], photo_id: int, same_picture: bool) -> CorrectionResult:
+    """Attach the lines of a missing photo, or of none, to another photo."""
+    result = CorrectionResult()
+    left = {line.face_id for line in lines if line.face_id is not None}
+    result.photo_ids |= {line.photo_id for line in lines if line.photo_id is not None}
+    for line in lines:
+        line.photo_id, line.face_id = None, None
+    session.flush()
+    result.add(attach(session, lines, session.get_one(PhotoRow, photo_id), same_picture))
+    result.undescribed |= project_faces(session, left)
+    return result
+
+
+def _by_perceptual_hash(session: Session, since: str) -> CorrectionResult:
+    """Search pictures that were saved again under another name: the nearest pair first."""
+    result = CorrectionResult()
+    sources = _homeless_by_picture(session)
+    wanted = {
+        name: next((line.perceptual_hash for line in lines if line.perceptual_hash), None)
+        for name, lines in sources.items()
+    }
+    if not any(wanted.values()):
+        return result
+    size = perceptual_hash.BITS // 8
+    rows = session.execute(
+        select(PhotoRow.id, PhotoRow.perceptual_hash).where(_uncorrected(since), PhotoRow.perceptual_hash.is_not(None))
+    ).all()
+    free = [(photo_id, found) for photo_id, found in rows if found is not None and len(found) == size]
+    if not free:
+        return result
+    table = np.frombuffer(b"".join(found for _, found in free), np.uint8).reshape(len(free), size)
+    pairs = []
+    for name, source in wanted.items():
+        if source and len(source) == size:
+            distances = perceptual_hash.distances(source, table)
+            near = np.flatnonzero(distances <= perceptual_hash.SAME_PICTURE)
+            pairs += [(float(distances[index]), name, free[index][0]) for index in near]
+    taken: set[int] = set()
+    for _, name, photo_id in sorted(pairs):
+        if name in sources and photo_id not in taken:
+            taken.add(photo_id)
+            result.add(_move(session, sources.pop(name), photo_id, True))
+    return result
+
+
+def _by_path(session: Session) -> CorrectionResult:
+    """Search files that were edited where they are, while this database did not know of them."""
+    result = CorrectionResult()
+    rows = session.execute(
+        select(CorrectionRow, PhotoRow.id)
+        .join(PhotoRow, PhotoRow.path == CorrectionRow.path)
+        .where(CorrectionRow.photo_id.is_(None), PhotoRow.state == "indexed")
+        .order_by(CorrectionRow.made_at, CorrectionRow.id)
+    ).all()
+    by_photo: dict[int, list[CorrectionRow]] = {}
+    for line, photo_id in rows:
+        by_photo.setdefault(photo_id, []).append(line)
+    for photo_id, lines in by_photo.items():
+        photo = session.get_one(PhotoRow, photo_id)
+        left = [line for line in lines if line.photo_id is None]
+        distances = [perceptual_hash.distance(line.perceptual_hash, photo.perceptual_hash) or 0.0 for line in left]
+        groups = by_face(left)
+        differs = min(distances, default=0.0) >= perceptual_hash.OTHER_PICTURE
+        another = bool(groups) and bool(photo.face_count) and differs
+        if another and not match_lines(session, photo, groups, same_picture=False):
+            continue
+        same = any(perceptual_hash.is_same_picture(line.perceptual_hash, photo.perceptual_hash) for line in left)
+        result.add(attach(session, left, photo, same_picture=same))
+    return result
+
+
+def _by_faces(session: Session, since: str) -> CorrectionResult:
+    """Search the faces of pictures that were edited and renamed."""
+    result = CorrectionResult()
+    sources = _homeless_by_picture(session)
+    wanted = [
+        (name, line)
+        for name, lines in sources.items()
+        for line in lines
+        if line.embedding is not None and line.box is not None
+    ]
+    if not wanted:
+        return result
+    candidates = _Candidates(session, since)
+    votes: dict[str, list[int]] = {}
+    for name, line in wanted:
+        photo_id = candidates.photo_of(line)
+        if photo_id is not None:
+            votes.setdefault(name, []).append(photo_id)
+    taken: set[int] = set()
+    for name, photo_ids in votes.items():
+        photo_id = max(set(photo_ids), key=photo_ids.count)
+        if photo_id not in taken:
+            taken.add(photo_id)
+            result.add(_move(session, sources[name], photo_id, False))
+    return result
+
+
+class _Candidates:
+    """The faces of photos without corrections, with their embeddings as one matrix for each network."""
+
+    def __init__(self, session: Session, since: str) -> None:
+        self.rows: Sequence[Any] = session.execute(
+            select(FaceRow, EmbeddingRow, PhotoRow.perceptual_hash)
+            .join(EmbeddingRow, EmbeddingRow.face_id == FaceRow.id)
+            .join(PhotoRow, PhotoRow.id == FaceRow.photo_id)
+            .where(_uncorrected(since))
+        ).all()
+        indices: dict[tuple[str, int], list[int]] = {}
+        for index, (_, embedding, _) in enumerate(self.rows):
+            indices.setdefault((weights_of(embedding.model_version), embedding.dimension), []).append(index)
+        self.indices: Mapping[tuple[str, int], list[int]] = indices
+        self.embeddings: Mapping[tuple[str, int], NDArray[np.float32]] = {
+            key: np.stack([unpack(self.rows[index][1].vector) for index in some]) for key, some in indices.items()
+        }
+
+    def photo_of(self, line: CorrectionRow) -> int | None:
+        """Return the photo with the most similar face at the place of a line; None if no face is similar enough."""
+        embedding = unpack(line.embedding or b"")
+        key = (weights_of(line.embedding_version), len(embedding))
+        if key not in self.embeddings:
+            return None
+        similarities = self.embeddings[key] @ embedding
+        near = np.flatnonzero(similarities >= RENAMED_SIMILARITY)
+        for index in near[np.argsort(-similarities[near])].tolist():
+            face, _, found = self.rows[self.indices[key][index]]
+            if Box(*(line.box or [])).iou(Box(face.x, face.y, face.width, face.height)) < RENAMED_IOU:
+                continue
+            distance = perceptual_hash.distance(line.perceptual_hash, found)
+            if distance is None or distance < perceptual_hash.OTHER_PICTURE:
+                return int(face.photo_id)
+        return None

@@ -1,0 +1,135 @@
+"""Export the log of corrections, and import it into another database."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import func, insert, or_, select
+from sqlalchemy.orm import Session
+
+from rollcall.corrections.kinds import from_stored
+from rollcall.corrections.log import without_face
+from rollcall.corrections.projection import UNDO_KINDS
+from rollcall.corrections.recover import recover
+from rollcall.errors import InvalidCorrectionError
+from rollcall.settings import TagSettings
+from rollcall.storage.library import chunks
+from rollcall.storage.tables import CorrectionRow, PhotoRow
+
+#: The first line of an exported log.
+FORMAT: Final = "rollcall-corrections-1"
+#: Returns whether a content, and a box in it where a face is meant, was erased.
+IsErased = Callable[[str | None, Sequence[float] | None], bool]
+
+
+class ImportResult(NamedTuple):
+    """What became of an imported log."""
+
+    added: int
+    known: int  # lines that the log had already
+    waiting: int  # lines whose photo or face is not in the database (yet); they are kept
+    photo_ids: frozenset[int]  # those that lines were attached to
+
+
+def export_log(session: Session) -> Iterator[dict[str, Any]]:
+    """Yield the log as plain values, oldest first, each line with what its photo and face are found again by."""
+    rows = session.execute(
+        select(CorrectionRow, PhotoRow.content_hash, PhotoRow.path)
+        .outerjoin(PhotoRow, PhotoRow.id == CorrectionRow.photo_id)
+        .order_by(CorrectionRow.made_at, CorrectionRow.id),
+        execution_options={"yield_per": 1000},
+    )
+    for line, content_hash, path in rows:
+        yield {
+            "uid": line.uid,
+            "batch": line.batch,
+            "made_at": line.made_at,
+            "made_by": line.made_by,
+            "kind": line.kind,
+            "value": line.value,
+            "value_before": line.value_before,
+            "content_hash": line.content_hash,
+            # Where the file is now, unless the line is of what was there before it was edited.
+            "path": path if path is not None and content_hash == line.content_hash else line.path,
+            "box": line.box,
+            "embedding": _text(line.embedding),
+            "embedding_version": line.embedding_version,
+            # The format's name of the perceptual hash.
+            "look": _text(line.perceptual_hash),
+            "face_uid": line.face_uid,
+        }
+
+
+def import_log(
+    session: Session, lines: Iterable[Mapping[str, Any]], settings: TagSettings, is_erased: IsErased
+) -> ImportResult:
+    """Add an exported log to this one; lines that it has already are left as they are.
+
+    Raises
+    ------
+    InvalidCorrectionError
+        If a line is not a correction; the message tells its number, counted from 1. Then nothing is imported.
+    """
+    rows = []
+    for number, line in enumerate(lines, 1):
+        try:
+            rows.append(_row(line))
+        except (InvalidCorrectionError, KeyError, TypeError, ValueError, AttributeError, binascii.Error) as error:
+            raise InvalidCorrectionError(
+                f"correction {number} of the file is none ({error}); nothing was imported"
+            ) from error
+    known: set[str] = set()
+    for part in chunks(rows):
+        uids = [row["uid"] for row in part]
+        known |= set(session.scalars(select(CorrectionRow.uid).where(CorrectionRow.uid.in_(uids))))
+    unknown = list({row["uid"]: row for row in rows if row["uid"] not in known}.values())
+    # What was erased is not brought back by an old copy of its corrections.
+    new = [row for row in unknown if not is_erased(row["content_hash"], row["box"])]
+    for chunk in chunks(new):
+        session.execute(insert(CorrectionRow), list(chunk))
+    touched = recover(session, settings).photo_ids
+    left = 0
+    for part in chunks([row["uid"] for row in new]):
+        lost = or_(CorrectionRow.photo_id.is_(None), without_face())
+        statement = select(func.count()).select_from(CorrectionRow).where(CorrectionRow.uid.in_(part), lost)
+        left += session.scalar(statement) or 0
+    return ImportResult(len(new), len(rows) - len(unknown), left, frozenset(touched))
+
+
+def _text(data: bytes | None) -> str | None:
+    return None if data is None else base64.b64encode(data).decode()
+
+
+def _data(text: str | None) -> bytes | None:
+    return None if text is None else base64.b64decode(text, validate=True)
+
+
+def _row(line: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the columns of an exported line, checked."""
+    kind, value = str(line["kind"]), dict(line["value"])
+    if kind in UNDO_KINDS:
+        str(value["of"])
+    else:
+        # Whatever numbers the other database had: the value has to fit the kind, for some face or photo.
+        of_photo = kind == "tag" or bool(value.get("drawn"))
+        from_stored(kind, value, None if of_photo else 0, 0 if of_photo else None)
+    box = line.get("box")
+    return {
+        "uid": str(line["uid"]),
+        "batch": str(line["batch"]),
+        "made_at": str(line["made_at"]),
+        "made_by": str(line["made_by"]),
+        "kind": kind,
+        "value": value,
+        "value_before": line.get("value_before"),
+        "content_hash": line.get("content_hash"),
+        "path": line.get("path"),
+        "box": None if box is None else [float(part) for part in box],
+        "embedding": _data(line.get("embedding")),
+        "embedding_version": line.get("embedding_version"),
+        "perceptual_hash": _data(line.get("look")),
+        "face_uid": line.get("face_uid"),
+    }

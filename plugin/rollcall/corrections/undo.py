@@ -1,0 +1,129 @@
+"""Undo corrections and redo them: the log only grows."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from rollcall.corrections.log import CorrectionResult, next_moment
+from rollcall.corrections.projection import (
+    UNDO_KINDS,
+    LogLine,
+    effective,
+    project_faces,
+    project_photo,
+    undone_uids,
+)
+from rollcall.errors import ConflictError, NotFoundError
+from rollcall.settings import TagSettings
+from rollcall.storage import change_feed
+from rollcall.storage.change_feed import ChangeKind
+from rollcall.storage.tables import CorrectionRow, PhotoRow
+
+
+def undo(session: Session, settings: TagSettings) -> CorrectionResult:
+    """Undo the newest batch of corrections that is effective.
+
+    Raises
+    ------
+    ConflictError
+        If nothing is left to be undone.
+    """
+    log = _whole_log(session)
+    undone = undone_uids(map(_log_line, log))
+    last = next((row for row in reversed(log) if row.kind not in UNDO_KINDS and row.uid not in undone), None)
+    if last is None:
+        raise ConflictError("there is nothing left to undo; `rollcall corrections list` shows the log")
+    return _flip(session, [row for row in log if row.batch == last.batch and row.uid not in undone], "undo", settings)
+
+
+def redo(session: Session, settings: TagSettings) -> CorrectionResult:
+    """Make the batch effective again that was undone last.
+
+    Raises
+    ------
+    ConflictError
+        If nothing was undone since the last correction.
+    """
+    log = _whole_log(session)
+    by_uid = {row.uid: row for row in log}
+    # As in any editor: undone batches lie on a stack, and a new correction clears it.
+    stack: list[str] = []
+    for row in log:
+        target = by_uid.get(str(row.value.get("of"))) if row.kind in UNDO_KINDS else None
+        if row.kind == "undo" and target is not None:
+            if target.batch not in stack:
+                stack.append(target.batch)
+        elif row.kind == "redo" and target is not None:
+            stack = [batch for batch in stack if batch != target.batch]
+        elif row.kind not in UNDO_KINDS:
+            stack.clear()
+    if not stack:
+        raise ConflictError("there is nothing to redo: something was said since, or nothing was undone")
+    undone = undone_uids(map(_log_line, log))
+    return _flip(session, [row for row in log if row.batch == stack[-1] and row.uid in undone], "redo", settings)
+
+
+def restore(session: Session, to: int, settings: TagSettings) -> CorrectionResult:
+    """Make effective what was effective when line `to` of the log was the newest; 0: nothing.
+
+    A restore can be undone by another one.
+
+    Raises
+    ------
+    NotFoundError
+        If the log has no such line.
+    """
+    log = _whole_log(session)
+    if to != 0 and all(row.id != to for row in log):
+        raise NotFoundError("line", to)
+    lines = {row.id: _log_line(row) for row in log}
+    wanted = {line.uid for line in effective(line for number, line in lines.items() if number <= to)}
+    holds = {line.uid for line in effective(lines.values())}
+    result = _flip(session, [row for row in log if row.uid in holds - wanted], "undo", settings)
+    result.add(_flip(session, [row for row in log if row.uid in wanted - holds], "redo", settings))
+    return result
+
+
+def _log_line(row: CorrectionRow) -> LogLine:
+    return LogLine(row.uid, row.kind, row.value)
+
+
+def _whole_log(session: Session) -> list[CorrectionRow]:
+    return list(session.scalars(select(CorrectionRow).order_by(CorrectionRow.made_at, CorrectionRow.id)))
+
+
+def _flip(session: Session, rows: Sequence[CorrectionRow], kind: str, settings: TagSettings) -> CorrectionResult:
+    """Add lines to the log that undo others, or redo them."""
+    result = CorrectionResult(batch=uuid.uuid4().hex, count=len(rows))
+    moment = next_moment(session)
+    for row in rows:
+        session.add(
+            CorrectionRow(
+                uid=uuid.uuid4().hex,
+                batch=result.batch,
+                made_at=moment,
+                made_by=row.made_by,
+                kind=kind,
+                photo_id=row.photo_id,
+                face_id=row.face_id,
+                content_hash=row.content_hash,
+                path=row.path,
+                box=row.box,
+                perceptual_hash=row.perceptual_hash,
+                face_uid=row.face_uid,
+                value={"of": row.uid},
+            )
+        )
+        if row.photo_id is not None:
+            result.photo_ids.add(row.photo_id)
+            change_feed.record(session, ChangeKind.CORRECTED, row.photo_id, row.face_id)
+    session.flush()
+    result.undescribed |= project_faces(session, {row.face_id for row in rows if row.face_id is not None})
+    for photo_id in result.photo_ids:
+        if session.get(PhotoRow, photo_id) is not None:
+            project_photo(session, photo_id, settings)
+    return result

@@ -1,0 +1,175 @@
+"""The life of a plugin: what it is made of, start and stop, and what protects it from being used wrongly."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, NamedTuple, Self
+
+from rollcall import events, settings
+from rollcall.errors import LifecycleError
+from rollcall.indexing.profile import Profile
+from rollcall.indexing.run import PictureAnalyzer
+from rollcall.indexing.service import IndexingService
+from rollcall.inference.analyzer import Analyzer
+from rollcall.storage.change_feed import Change, ChangeKind
+from rollcall.storage.database import Database, open_database
+
+State = Literal["stopped", "idle", "indexing", "watching"]
+
+
+class Status(NamedTuple):
+    """What the plugin does, and what the database holds."""
+
+    state: State
+    database: str
+    photos: Mapping[str, int]  # by state: pending, indexed, failed, missing
+    faces: int
+    error: str | None  # why watching ended, or what it waits for
+
+
+class PluginBase:
+    """The parts of a plugin, put together: the only place where this is done.
+
+    Parameters
+    ----------
+    values
+        Settings by their dotted names, as in plugin.toml; `database.url` tells where everything is stored.
+    listener
+        Is called with events (`rollcall.events`); `subscribe` adds others.
+    settings
+        Loaded settings, in place of `values`.
+    analyzer
+        Finds and describes faces, in place of the shipped networks.
+    """
+
+    def __init__(
+        self,
+        values: Mapping[str, Any] | None = None,
+        listener: events.Listener | None = None,
+        *,
+        settings: settings.Settings | None = None,
+        analyzer: PictureAnalyzer | None = None,
+    ) -> None:
+        self.settings = settings or _load(values)
+        self.profile = Profile()
+        self.analyzer: PictureAnalyzer = analyzer or Analyzer(self.settings)
+        self._bus = events.EventBus()
+        self._database: Database | None = None
+        self._service: IndexingService | None = None
+        self._pid = os.getpid()
+        if listener is not None:
+            self._bus.subscribe(listener)
+
+    # ---- Life
+
+    def start(self, watch: Sequence[Path] = (), *, read_only: bool = False) -> None:
+        """Open the database; with `watch` keep it in step with folders from now on, on a thread.
+
+        Parameters
+        ----------
+        watch
+            Folders to watch. A watcher that has to wait for another process to end its indexing says so in
+            `status().error` and begins when that is done.
+        read_only
+            Open a database that exists, and change nothing. Otherwise it is created or migrated as needed.
+
+        Raises
+        ------
+        StoreError
+            If the database cannot be opened.
+        LifecycleError
+            If this process was forked from the one that created the plugin.
+        """
+        self._check_process()
+        if self._database is None:
+            self._database = open_database(
+                self.settings.database_url, read_only=read_only, backups=self.settings.database.backups
+            )
+            self._database.on_commit = self._publish_changes
+            self._service = IndexingService(
+                self._database, self.analyzer, self.settings, self._bus.publish, self.profile
+            )
+        if watch:
+            self.service.watch(watch)
+
+    def stop(self) -> None:
+        """End what runs after the photos in flight, and close the database; may be called more than once."""
+        if self._service is not None:
+            self._service.stop()
+            self._service = None
+        if self._database is not None:
+            self._database.close()
+            self._database = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def subscribe(self, listener: events.Listener) -> events.Unsubscribe:
+        """Call `listener` with every event from now on; return a function that ends it.
+
+        Listeners are called on the thread that does the work, after it is committed. An error in a listener is
+        logged, and nothing stops because of it. What other processes do stands in the view v1_events alone.
+        """
+        return self._bus.subscribe(listener)
+
+    # ---- Parts
+
+    @property
+    def database(self) -> Database:
+        """The open database.
+
+        Raises
+        ------
+        LifecycleError
+            If the plugin is not started, or was started in another process.
+        """
+        self._check_process()
+        if self._database is None:
+            raise LifecycleError("the plugin is not started; call start() first")
+        return self._database
+
+    @property
+    def service(self) -> IndexingService:
+        """The indexing service.
+
+        Raises
+        ------
+        LifecycleError
+            If the plugin is not started, or was started in another process.
+        """
+        self._check_process()
+        if self._service is None:
+            raise LifecycleError("the plugin is not started; call start() first")
+        return self._service
+
+    def _check_process(self) -> None:
+        # Threads, locks and the runtime of the networks do not survive a fork: what uses them there waits for ever.
+        if os.getpid() != self._pid:
+            raise LifecycleError(
+                "this plugin was created in another process, from which this one was forked; create a plugin of its own"
+                " here, in a process started with the method 'spawn'"
+            )
+
+    def _publish_changes(self, changes: Sequence[Change]) -> None:
+        for kind, photo_id, face_id in changes:
+            if photo_id is None:
+                continue
+            if kind == ChangeKind.TAGS_CHANGED:
+                self._bus.publish(events.TagsChanged(photo_id))
+            elif kind == ChangeKind.REVIEW_NEEDED:
+                self._bus.publish(events.ReviewNeeded(photo_id))
+            elif kind == ChangeKind.CORRECTED:
+                self._bus.publish(events.Corrected(photo_id, face_id))
+
+
+def _load(values: Mapping[str, Any] | None) -> settings.Settings:
+    return settings.load(None, values)

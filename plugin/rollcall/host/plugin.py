@@ -1,0 +1,117 @@
+"""The plugin: everything that Rollcall does, behind one object."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from rollcall.errors import ModelError
+from rollcall.host.correcting import CorrectingMixin
+from rollcall.host.reading import ReadingMixin
+from rollcall.indexing.classify import retry_failed
+from rollcall.indexing.service import WAIT_SECONDS
+from rollcall.inference import files
+from rollcall.inference.files import FileAnalysis, FileAnalyzer
+from rollcall.records import RunSummary
+
+
+class Plugin(ReadingMixin, CorrectingMixin):
+    """Rollcall inside a host: index, search, correct, review, erase.
+
+    All methods may be called from any thread. Work that writes analyses (index, erase, warm up) is done one at a
+    time; a call that has to wait for other work takes a timeout and raises `BusyError` when it is over. From asyncio
+    call methods by `asyncio.to_thread`. Several plugins may live in one process, also on one database. A forked child
+    process must create its own plugin, in a process started with 'spawn'; one that uses its parent's gets a
+    `LifecycleError`. As a context manager it is started and stopped.
+    """
+
+    def index(
+        self,
+        folders: Path | Sequence[Path],
+        *,
+        force: bool = False,
+        again: bool = False,
+        stop: threading.Event | None = None,
+        timeout: float = WAIT_SECONDS,
+    ) -> RunSummary:
+        """Analyse what is new or changed in folders; return when done, or soon after `stop` is set.
+
+        Parameters
+        ----------
+        folders
+            One folder or several; also single files of the library.
+        force
+            Analyse unchanged photos again, too.
+        again
+            Index the folders although they were erased (`forget`).
+        stop
+            Ends the run after the photos in flight when set; without it, the method `stop` does.
+        timeout
+            For how many seconds to wait for other work of this plugin.
+
+        Raises
+        ------
+        BusyError
+            If other work of this plugin does not end within `timeout` seconds, or another process indexes.
+        LibraryError
+            If none of the folders can be used.
+        StoreError, ModelError
+            If the database or the networks fail.
+        """
+        named = [folders] if isinstance(folders, Path) else list(folders)
+        return self.service.index(named, force=force, lift_erasure=again, stop=stop, timeout=timeout)
+
+    def watch(self, folders: Sequence[Path], stop: threading.Event) -> None:
+        """Keep the database in step with folders on the calling thread, until `stop` is set.
+
+        `start(watch=folders)` does the same on a thread of its own.
+
+        Raises
+        ------
+        ModelError
+            If the networks cannot be loaded.
+        """
+        self.service.watch_until(folders, stop)
+
+    def warm_up(self, *, timeout: float = WAIT_SECONDS) -> None:
+        """Load the networks now, so that the first face that is drawn is analysed at once.
+
+        Raises
+        ------
+        BusyError
+            If other work does not end within `timeout` seconds.
+        ModelError
+            If the weights are missing or do not fit.
+        """
+        self.service.warm_up(timeout)
+
+    def retry(self) -> int:
+        """Make photos that failed pending again, for the next run; return how many there are."""
+        with self.database.write() as session:
+            return retry_failed(session)
+
+    def backup(self, file: Path) -> None:
+        """Copy the database, while it is in use, to a new file: SQLite's online backup.
+
+        Raises
+        ------
+        StoreError
+            If the database is not an SQLite file, or the file exists or cannot be written.
+        """
+        self.database.backup(file)
+
+    def analyze(self, paths: Iterable[Path], *, one_face: bool = False) -> Iterator[FileAnalysis]:
+        """Yield the faces of pictures, without a database; the plugin need not be started.
+
+        With `one_face` every picture is taken to be a portrait of one person.
+
+        Raises
+        ------
+        ModelError
+            If the networks cannot be loaded.
+        """
+        analyzer = self.analyzer
+        if not isinstance(analyzer, FileAnalyzer):
+            raise ModelError("the analyzer of this plugin cannot analyse files without a database")
+        return files.analyze(paths, analyzer, self.settings, one_face=one_face)

@@ -1,0 +1,165 @@
+"""What a host reads: searches, photos, faces, statistics."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from rollcall import events
+from rollcall.host.base import PluginBase, Status
+from rollcall.privacy.switches import search_notices
+from rollcall.search import MIN_PROBABILITY, Hit, Order, details, engine, library, parse, similarity
+from rollcall.search.details import FaceDetails, PhotoDetails
+from rollcall.search.library import LibraryStatistics, TagSuggestions
+from rollcall.storage.library import roots
+
+#: How many failures an overview names.
+LISTED_FAILURES: Final = 20
+
+
+class ReadingMixin(PluginBase):
+    """Searches, photos, faces and statistics of a plugin."""
+
+    def search(
+        self,
+        words: str,
+        *,
+        limit: int | None = None,
+        offset: int = 0,
+        min_probability: float = MIN_PROBABILITY,
+        order: Order = "probability",
+        faces: bool = True,
+        after: int | None = None,
+    ) -> list[Hit]:
+        """Return the photos that match a query; see docs/search.md.
+
+        Listeners are warned where the query needs ages, genders or embeddings that are switched off.
+
+        Parameters
+        ----------
+        limit, offset
+            How many photos at most, and how many to leave out first.
+        min_probability
+            Leave out photos with a lower probability.
+        order
+            "probability": the most probable first; "date": the newest first.
+        faces
+            Return what is known of the photos' faces too.
+        after
+            With all photos by date: go on behind this photo, which is as fast at the end of a large library.
+
+        Raises
+        ------
+        InvalidQueryError
+            If the query cannot be understood.
+        """
+        for notice in self.notices(words):
+            self._bus.publish(events.Warned(notice))
+        return engine.search(
+            self.database,
+            words,
+            limit=limit,
+            offset=offset,
+            min_probability=min_probability,
+            order=order,
+            faces=faces,
+            after=after,
+        )
+
+    def count(self, words: str, *, min_probability: float = MIN_PROBABILITY) -> int:
+        """Return how many photos match a query.
+
+        Raises
+        ------
+        InvalidQueryError
+            If the query cannot be understood.
+        """
+        return engine.count(self.database, words, min_probability=min_probability)
+
+    def notices(self, words: str) -> list[str]:
+        """Return what a person should know of a query's answer: that estimates it needs are switched off.
+
+        Raises
+        ------
+        InvalidQueryError
+            If the query cannot be understood.
+        """
+        term = parse(words)
+        if not self.settings.attributes.switched_off:
+            return []
+        with self.database.read() as session:
+            return search_notices(session, term, self.settings.attributes)
+
+    def similar(self, face_id: int, *, limit: int = 24) -> list[tuple[int, float]]:
+        """Return the faces most similar to one, and the probability that each is of the same person.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such face.
+        ConflictError
+            If it has no embedding.
+        """
+        with self.database.read() as session:
+            return similarity.most_similar(self.database, session, face_id, limit)
+
+    def photo(self, photo_id: int) -> PhotoDetails:
+        """Return a photo with its faces and tags.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such photo.
+        """
+        with self.database.read() as session:
+            return details.photo(session, photo_id)
+
+    def photos(self, photo_ids: Sequence[int]) -> list[PhotoDetails]:
+        """Return some photos with their faces and tags, in the given order; unknown numbers are left out."""
+        with self.database.read() as session:
+            return details.photos(session, photo_ids)
+
+    def face(self, face_id: int) -> FaceDetails:
+        """Return one visible face.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such face, or it was dismissed.
+        """
+        with self.database.read() as session:
+            return details.face(session, face_id)
+
+    def neighbours(self, photo_id: int) -> tuple[int | None, int | None]:
+        """Return the next newer and the next older photo in the order of capture times; None at an end."""
+        with self.database.read() as session:
+            return library.neighbours(session, photo_id)
+
+    def suggestions(self, tag: str, above: float, *, limit: int) -> TagSuggestions:
+        """Return the photos for which a tag is suggested with at least the probability `above`, lowest first."""
+        with self.database.read() as session:
+            return library.suggestions(session, tag, above, limit)
+
+    def statistics(self) -> LibraryStatistics:
+        """Return statistics of the library: ages, years, coverage, failures, model versions."""
+        with self.database.read() as session:
+            return library.statistics(session)
+
+    def overview(self) -> tuple[list[str], list[tuple[str, str]]]:
+        """Return the folders that photos are in, and path and reason of the first photos that failed."""
+        with self.database.read() as session:
+            return library.root_names(session), library.failures(session, LISTED_FAILURES)[0]
+
+    def folders(self) -> list[Path]:
+        """Return the folders of the library."""
+        with self.database.read() as session:
+            return [place.root for place in roots(session)]
+
+    def status(self) -> Status:
+        """Return what the plugin does and what the database holds."""
+        if self._database is None:
+            return Status("stopped", "", {}, 0, None)
+        with self.database.read() as session:
+            photos, faces = library.counts(session)
+        return Status(self.service.state, self.database.url, photos, faces, self.service.error)

@@ -1,0 +1,172 @@
+"""Store a batch of analysed photos in one transaction, with the corrections that were made for them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from sqlalchemy.orm import Session
+
+from rollcall.corrections import reattach
+from rollcall.corrections.projection import project_photo
+from rollcall.indexing import moves, persist
+from rollcall.indexing.run import Tools
+from rollcall.inference import adaptation_store
+from rollcall.inference.adaptation import Adaptation
+from rollcall.media import decode
+from rollcall.privacy import tombstones
+from rollcall.records import Analysis, Box, Face, PhotoState, Picture
+from rollcall.storage import change_feed
+from rollcall.storage.change_feed import ChangeKind
+from rollcall.storage.library import PendingPhoto, mark_photo_missing, photo_at
+from rollcall.storage.tables import PhotoRow
+
+
+class DecodedPhoto(NamedTuple):
+    """A pending photo after decoding: its picture, or why there is none."""
+
+    photo: PendingPhoto
+    size: int
+    mtime_ns: int
+    picture: Picture | None = None
+    reason: str = ""  # why there is no picture
+    moved_from: moves.MovedCandidate | None = None
+    perceptual_hash: bytes | None = None
+
+
+@dataclasses.dataclass
+class _BatchState:
+    """What is read once for a batch, so that most of its photos need no queries of their own."""
+
+    unmoved: dict[int, PhotoRow]  # still at the path where they were read; held, so that they are not loaded again
+    new: set[int]  # photos without any faces, tags or corrections
+    movable: set[str]  # contents of missing and pending photos
+    any_face_erased: bool
+    waiting: set[str]  # contents that lines of the log wait for
+
+
+class BatchStore:
+    """Stores analysed photos, and those that could not be analysed."""
+
+    def __init__(self, tools: Tools) -> None:
+        self.tools = tools
+
+    def store(self, batch: Sequence[DecodedPhoto], found: Sequence[tuple[Face, ...]]) -> list[tuple[int, int]]:
+        """Store an analysed batch in one transaction; return each photo's number and how many faces it has."""
+        version = self.tools.model_version
+        stored = []
+        with self.tools.profile("write", parallel=True), self.tools.database.write() as session:
+            learnt = adaptation_store.current(session, version)
+            if learnt is not None:
+                found = [tuple(map(learnt.applied, faces)) for faces in found]
+            state = self._state(session, batch)
+            for photo, faces in zip(batch, found, strict=True):
+                stored.append(self._store_one(session, photo, faces, version, state))
+        return stored
+
+    @staticmethod
+    def _state(session: Session, batch: Sequence[DecodedPhoto]) -> _BatchState:
+        hashes = [photo.picture.content_hash for photo in batch if photo.picture is not None]
+        unmoved = moves.unmoved(session, [photo.photo for photo in batch])
+        return _BatchState(
+            unmoved,
+            persist.never_analysed(session, unmoved.values()),
+            moves.movable_contents(session, hashes),
+            tombstones.any_face_erased(session),
+            reattach.waiting_contents(session, hashes),
+        )
+
+    def _store_one(
+        self, session: Session, photo: DecodedPhoto, faces: tuple[Face, ...], version: str, state: _BatchState
+    ) -> tuple[int, int]:
+        """Store one analysis and reattach its corrections; return the photo's number and how many faces it has."""
+        picture, settings = photo.picture, self.tools.settings.tags
+        assert picture is not None
+        photo_id = self._photo_of(session, photo.photo, picture.content_hash, state)
+        new = photo_id in state.new
+        if state.any_face_erased:
+            faces = tombstones.without_erased(session, photo_id, picture.content_hash, faces)
+        analysis = Analysis(
+            picture.width,
+            picture.height,
+            picture.orientation,
+            picture.content_hash,
+            picture.taken,
+            faces,
+            version,
+            photo.perceptual_hash,
+        )
+        stored = persist.store_analysis(session, photo_id, photo.size, photo.mtime_ns, analysis, settings, new=new)
+        if new and picture.content_hash not in state.waiting:
+            return photo_id, len(faces)
+        corrected = reattach.reattach(session, photo_id, stored)
+        if corrected.photo_ids:
+            # Corrections of one photo may now wait for another of the batch.
+            state.new.clear()
+        described = self._describe(session, photo_id, picture, version)
+        if described or corrected.photo_ids:
+            project_photo(session, photo_id, settings)
+        return photo_id, len(faces)
+
+    @staticmethod
+    def _photo_of(session: Session, photo: PendingPhoto, content_hash: str, state: _BatchState) -> int:
+        """Return the photo that a file is: the one at its path, or a known one of this content that moved here."""
+        photo_id = photo.photo_id
+        if photo_id not in state.unmoved:
+            photo_id = photo_at(session, photo)
+        if content_hash in state.movable:
+            for candidate in moves.candidates_of_content(session, content_hash, photo_id):
+                if candidate.state == PhotoState.MISSING or not _has_content(candidate.path, content_hash):
+                    photo_id = moves.swap(session, candidate.photo_id, photo_id)
+                    change_feed.record(session, ChangeKind.PHOTO_MOVED, photo_id)
+                    state.unmoved.clear()
+                    state.new.clear()
+                    break
+        return photo_id
+
+    def _describe(self, session: Session, photo_id: int, picture: Picture, version: str) -> bool:
+        """Make the estimates of faces whose boxes a person gave; return whether there were any."""
+        rows = persist.undescribed_faces(session, photo_id, version)
+        if rows:
+            boxes = [Box(face.x, face.y, face.width, face.height) for face in rows]
+            learnt = adaptation_store.current(session, version) or Adaptation()
+            for row, face in zip(rows, self.tools.analyzer.describe(picture, boxes), strict=True):
+                persist.store_description(session, row, learnt.applied(face), version)
+        return bool(rows)
+
+    # ---- Photos that are not analysed
+
+    def store_missing(self, photo: DecodedPhoto) -> None:
+        """Mark a photo whose file went while it waited."""
+        with self.tools.database.write() as session:
+            photo_id = photo_at(session, photo.photo)
+            mark_photo_missing(session, photo_id)
+            change_feed.record(session, ChangeKind.PHOTO_MISSING, photo_id)
+
+    def store_failure(self, photo: DecodedPhoto) -> None:
+        """Record why a photo cannot be used."""
+        with self.tools.database.write() as session:
+            photo_id = photo_at(session, photo.photo)
+            persist.store_failure(session, photo_id, photo.size, photo.mtime_ns, photo.reason)
+
+    def relocate(self, photo: DecodedPhoto, candidate: moves.MovedCandidate) -> tuple[bool, bool]:
+        """Give a known photo its new path.
+
+        Returns whether it was moved (of two copies of a missing file only the first is the missing one), and whether
+        the photo at the path has still to be analysed.
+        """
+        with self.tools.database.write() as session:
+            if not moves.is_still_at(session, candidate):
+                return False, True
+            pending = moves.relocate(session, candidate.photo_id, photo.photo.photo_id, self.tools.model_version)
+            change_feed.record(session, ChangeKind.PHOTO_MOVED, candidate.photo_id)
+        return True, pending
+
+
+def _has_content(path: Path, digest: str) -> bool:
+    try:
+        return decode.content_hash(path) == digest
+    except OSError:
+        return False

@@ -1,0 +1,198 @@
+"""Compare files with the stored photos: which are new, changed, unchanged or missing, and which are pending."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import ColumnElement, func, insert, or_, select, update
+from sqlalchemy.orm import Session
+
+from rollcall.media import paths
+from rollcall.model_version import ModelVersion
+from rollcall.records import FileStat, PhotoState
+from rollcall.storage.library import PendingPhoto, Place, chunks, photo_ids_under, roots
+from rollcall.storage.tables import PhotoRow
+
+
+@dataclass
+class SeenPhotos:
+    """The photos that a scan came across: one bit each, so that millions fit into memory."""
+
+    bits: bytearray = field(default_factory=bytearray)
+    returned: list[int] = field(default_factory=list)  # were missing, and are there again, unchanged
+
+    def add(self, photo_id: int) -> None:
+        """Add a photo."""
+        byte = photo_id >> 3
+        if byte >= len(self.bits):
+            self.bits.extend(bytes(byte + 4096 - len(self.bits)))
+        self.bits[byte] |= 1 << (photo_id & 7)
+
+    def __contains__(self, photo_id: int) -> bool:
+        byte = photo_id >> 3
+        return byte < len(self.bits) and bool(self.bits[byte] >> (photo_id & 7) & 1)
+
+
+def classify(
+    session: Session,
+    place: Place,
+    files: Sequence[FileStat],
+    model_version: str | None,
+    force: bool,
+    seen: SeenPhotos,
+) -> tuple[int, int]:
+    """Compare files with what is stored; new and changed ones become pending.
+
+    Parameters
+    ----------
+    model_version
+        The version that photos must have been analysed by; None: any version will do.
+    force
+        Make unchanged photos pending too.
+    seen
+        Gets every photo that one of the files belongs to.
+
+    Returns
+    -------
+    How many files are unchanged, and how many are pending.
+    """
+    pending_count = 0
+    new: list[FileStat] = []
+    sufficient = None if model_version is None else ModelVersion.parse(model_version).sufficient
+    for part in chunks(files):
+        known = _stored(session, place, part)
+        changes = []
+        for file in part:
+            row = known.get(file.relative_path)
+            if row is None:
+                new.append(file)
+                continue
+            seen.add(row.id)
+            state = _next_state(row, file, sufficient, force)
+            if state is None:
+                continue
+            if state == PhotoState.INDEXED:
+                seen.returned.append(row.id)
+            else:
+                pending_count += 1
+            changes.append({"id": row.id, "size": file.size, "mtime_ns": file.mtime_ns, "state": state, "error": None})
+        if changes:
+            session.execute(update(PhotoRow), changes)
+    for part in chunks(new):
+        _insert_pending(session, place, part, seen)
+    pending_count += len(new)
+    return len(files) - pending_count, pending_count
+
+
+def _stored(session: Session, place: Place, files: Sequence[FileStat]) -> Mapping[str, Any]:
+    """Return the stored photos of some files by their paths."""
+    statement = select(
+        PhotoRow.id,
+        PhotoRow.path,
+        PhotoRow.size,
+        PhotoRow.mtime_ns,
+        PhotoRow.state,
+        PhotoRow.model_version,
+        PhotoRow.indexed_at,
+    ).where(PhotoRow.root_id == place.root_id, PhotoRow.path.in_([file.relative_path for file in files]))
+    return {row.path: row for row in session.execute(statement)}
+
+
+def _next_state(row: Any, file: FileStat, sufficient: frozenset[str] | None, force: bool) -> PhotoState | None:
+    """Return the state that a photo changes to now that its file was seen; None: it stays as it is."""
+    if force or (row.size, row.mtime_ns) != (file.size, file.mtime_ns):
+        return PhotoState.PENDING
+    current = row.indexed_at is not None and (sufficient is None or row.model_version in sufficient)
+    if row.state == PhotoState.FAILED or (row.state == PhotoState.INDEXED and current):
+        return None
+    # A file that was missing and is back as it was needs no second analysis.
+    return PhotoState.INDEXED if row.state == PhotoState.MISSING and current else PhotoState.PENDING
+
+
+def _insert_pending(session: Session, place: Place, files: Sequence[FileStat], seen: SeenPhotos) -> None:
+    rows = [
+        {
+            "root_id": place.root_id,
+            "path": file.relative_path,
+            "size": file.size,
+            "mtime_ns": file.mtime_ns,
+            "state": PhotoState.PENDING,
+            "reviewed": False,
+        }
+        for file in files
+    ]
+    for photo_id in session.scalars(insert(PhotoRow).returning(PhotoRow.id), rows):
+        seen.add(photo_id)
+
+
+def mark_missing(session: Session, place: Place, seen: SeenPhotos, unreadable: Iterable[str]) -> list[int]:
+    """Mark the photos that a complete scan of a place did not come across as missing, and return them.
+
+    Photos below the folders in `unreadable` keep their state.
+    """
+    spared = tuple(unreadable)
+    if "" in spared:
+        return []
+    rows = session.execute(
+        photo_ids_under(place).add_columns(PhotoRow.path).where(PhotoRow.state != PhotoState.MISSING)
+    )
+    gone = [
+        photo_id
+        for photo_id, path in rows
+        if photo_id not in seen and not any(path == folder or path.startswith(folder + "/") for folder in spared)
+    ]
+    for part in chunks(gone):
+        session.execute(update(PhotoRow).where(PhotoRow.id.in_(part)).values(state=PhotoState.MISSING))
+    return gone
+
+
+def pending(session: Session, places: Sequence[Place], after: int, limit: int) -> list[PendingPhoto]:
+    """Return the next pending photos of some places by number, from above `after` on."""
+    # Roots are joined by hand: there are few, and their paths are needed as they are on disk.
+    folders = {place.root_id: place.root for place in roots(session)}
+    rows = session.execute(
+        select(PhotoRow.id, PhotoRow.root_id, PhotoRow.path, PhotoRow.size, PhotoRow.mtime_ns, PhotoRow.content_hash)
+        .where(PhotoRow.state == PhotoState.PENDING, PhotoRow.id > after, _in_places(places))
+        .order_by(PhotoRow.id)
+        .limit(limit)
+    ).all()
+    new = {row.size for row in rows if row.content_hash is None}
+    known: set[int] = set()
+    for part in chunks(sorted(new)):
+        of_size = select(PhotoRow.size).where(PhotoRow.size.in_(part), PhotoRow.content_hash.is_not(None))
+        known |= set(session.scalars(of_size.where(PhotoRow.state != PhotoState.PENDING).distinct()))
+    return [
+        PendingPhoto(
+            row.id,
+            folders[row.root_id] / paths.from_text(row.path),
+            row.size,
+            row.mtime_ns,
+            row.content_hash is None and row.size in known,
+        )
+        for row in rows
+    ]
+
+
+def count_pending(session: Session, places: Sequence[Place]) -> int:
+    """Return how many photos of some places are pending."""
+    statement = select(func.count()).where(PhotoRow.state == PhotoState.PENDING, _in_places(places))
+    return session.scalar(statement) or 0
+
+
+def _in_places(places: Sequence[Place]) -> ColumnElement[bool]:
+    return or_(
+        *(
+            PhotoRow.id.in_(photo_ids_under(place)) if place.prefix else PhotoRow.root_id == place.root_id
+            for place in places
+        )
+    )
+
+
+def retry_failed(session: Session) -> int:
+    """Make photos that failed pending again; return how many there are."""
+    found = session.execute(
+        update(PhotoRow).where(PhotoRow.state == PhotoState.FAILED).values(state=PhotoState.PENDING, error=None)
+    )
+    return int(getattr(found, "rowcount", 0))

@@ -1,0 +1,129 @@
+"""One index run: scan folders, process what is pending, recover corrections, scrub what was erased."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Collection, Iterable, Sequence
+from pathlib import Path
+
+from rollcall import events
+from rollcall.indexing.pipeline import Pipeline
+from rollcall.indexing.profile import Profile
+from rollcall.indexing.reanalysis import describe_faces, recover_corrections
+from rollcall.indexing.run import LeaveAlone, PictureAnalyzer, Run, StoppedError, Tools
+from rollcall.indexing.scan import Scanner
+from rollcall.privacy.switches import retained_notices
+from rollcall.records import RunSummary
+from rollcall.settings import Settings
+from rollcall.storage.database import Database
+from rollcall.storage.library import Place, locate, now
+
+
+class Indexer:
+    """Keeps a database in step with folders of photos. Use from one thread at a time.
+
+    Each method holds the database's right to index while it works.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        analyzer: PictureAnalyzer,
+        settings: Settings,
+        publish: events.Listener = events.ignore,
+        profile: Profile | None = None,
+        between_batches: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.tools = Tools(database, analyzer, settings, publish, profile or Profile())
+        self.between_batches = between_batches
+        self.scanner = Scanner(self.tools)
+        self.pipeline = Pipeline(self.tools)
+
+    def run(
+        self,
+        roots: Sequence[Path],
+        *,
+        force: bool = False,
+        stop: threading.Event | None = None,
+        leave_alone: LeaveAlone | None = None,
+    ) -> RunSummary:
+        """Scan folders completely and analyse what is new or changed; return what was done.
+
+        Parameters
+        ----------
+        force
+            Analyse unchanged photos again, too.
+        stop
+            When set, the run ends after the photos in flight; what is left stays pending.
+        leave_alone
+            Called with each file's path and time of change in nanoseconds; files for which it returns True are left
+            as they are for now.
+
+        Raises
+        ------
+        LibraryError
+            If none of the folders can be used.
+        BusyError
+            If another process indexes into this database.
+        StoreError, ModelError
+            If the database or the networks fail.
+        """
+        began, started = time.perf_counter(), now()
+        run = Run(force, stop, leave_alone, between_batches=self.between_batches)
+        with self.tools.database.indexing():
+            places = self.scanner.places(roots, run)
+            try:
+                for place in places:
+                    if place.prefix and place.folder.is_file():
+                        self.scanner.check_paths(place._replace(prefix=""), [place.folder], run)
+                    else:
+                        self.scanner.scan(place, run)
+                self.pipeline.process(places, run)
+                recover_corrections(self.tools, started)
+            except StoppedError:
+                pass
+            self.tools.exclusions.scrub_if_due(self.tools.publish)
+            self._warn_of_retained(run)
+        run.summary.seconds = time.perf_counter() - began
+        return run.summary
+
+    def update(self, paths: Iterable[Path], *, stop: threading.Event | None = None) -> RunSummary:
+        """Compare single files and folders, new, changed or gone, and analyse what needs it."""
+        began, started = time.perf_counter(), now()
+        run = Run(stop=stop, between_batches=self.between_batches)
+        with self.tools.database.indexing():
+            by_root: dict[Place, list[Path]] = {}
+            with self.tools.database.read() as session:
+                for path in paths:
+                    place = locate(session, path)
+                    if place is not None:
+                        by_root.setdefault(place._replace(prefix=""), []).append(place.folder)
+            try:
+                for root, hinted in by_root.items():
+                    self.scanner.check_paths(root, hinted, run)
+                self.pipeline.process(list(by_root), run)
+                if run.summary.indexed:
+                    recover_corrections(self.tools, started)
+            except StoppedError:
+                pass
+            self.tools.exclusions.scrub_if_due(self.tools.publish)
+        run.summary.seconds = time.perf_counter() - began
+        return run.summary
+
+    def lift_erasure(self, paths: Iterable[Path]) -> None:
+        """Let folders and files that a person names be indexed again although they were erased."""
+        with self.tools.database.indexing():
+            self.tools.exclusions.lift(paths)
+
+    def describe(self, photo_ids: Collection[int]) -> None:
+        """Make the estimates of faces of some photos whose boxes are new."""
+        describe_faces(self.tools, photo_ids)
+
+    def _warn_of_retained(self, run: Run) -> None:
+        """Warn that switching an estimate off does not remove what is stored of it."""
+        if self.tools.settings.attributes.switched_off:
+            with self.tools.database.read() as session:
+                notices = retained_notices(session, self.tools.settings.attributes)
+            for notice in notices:
+                run.warn(notice, self.tools.publish)

@@ -1,0 +1,134 @@
+"""Files that were moved or renamed: known photos found again by content under another path."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from rollcall.media import paths
+from rollcall.model_version import ModelVersion
+from rollcall.records import PhotoState
+from rollcall.storage.library import CHUNK, PendingPhoto, roots
+from rollcall.storage.tables import PhotoRow, RootRow
+
+
+class MovedCandidate(NamedTuple):
+    """A photo whose file is, or may be, no longer where it was."""
+
+    photo_id: int
+    path: Path
+    content_hash: str
+    state: str
+
+
+def candidates_of_size(session: Session, size: int, exclude: int) -> list[MovedCandidate]:
+    """Return the known photos of a size in bytes that may have moved, missing ones first; `exclude` is left out."""
+    folders = {place.root_id: place.root for place in roots(session)}
+    rows = session.execute(
+        select(PhotoRow.id, PhotoRow.root_id, PhotoRow.path, PhotoRow.content_hash, PhotoRow.state)
+        .where(
+            PhotoRow.size == size,
+            PhotoRow.id != exclude,
+            PhotoRow.content_hash.is_not(None),
+            PhotoRow.state != PhotoState.PENDING,
+        )
+        .order_by(PhotoRow.state != PhotoState.MISSING, PhotoRow.id)
+        .limit(CHUNK)
+    )
+    return [
+        MovedCandidate(photo_id, folders[root_id] / paths.from_text(path), content_hash, state)
+        for photo_id, root_id, path, content_hash, state in rows
+        if content_hash is not None
+    ]
+
+
+def relocate(session: Session, old_id: int, new_id: int, model_version: str) -> bool:
+    """Give a known photo the path of a newly found file of the same content, whose own row goes.
+
+    Returns whether the photo has still to be analysed.
+    """
+    new = session.get_one(PhotoRow, new_id)
+    old = session.get_one(PhotoRow, old_id)
+    root_id, path, size, mtime_ns = new.root_id, new.path, new.size, new.mtime_ns
+    session.delete(new)
+    session.flush()
+    old.root_id, old.path, old.size, old.mtime_ns = root_id, path, size, mtime_ns
+    done = old.indexed_at is not None and old.model_version in ModelVersion.parse(model_version).sufficient
+    old.state = PhotoState.INDEXED if done else PhotoState.FAILED if old.error else PhotoState.PENDING
+    return old.state == PhotoState.PENDING
+
+
+def movable_contents(session: Session, hashes: Sequence[str]) -> set[str]:
+    """Return those of some content hashes that missing or pending photos have."""
+    found = session.scalars(
+        select(PhotoRow.content_hash).where(
+            PhotoRow.content_hash.in_(hashes), PhotoRow.state.in_((PhotoState.MISSING, PhotoState.PENDING))
+        )
+    )
+    return {one for one in found if one is not None}
+
+
+def candidates_of_content(session: Session, content_hash: str, exclude: int) -> list[MovedCandidate]:
+    """Return the missing and pending photos of a content; none if the photo `exclude` has it already."""
+    if session.scalar(select(PhotoRow.content_hash).where(PhotoRow.id == exclude)) == content_hash:
+        return []
+    folders = {place.root_id: place.root for place in roots(session)}
+    rows = session.execute(
+        select(PhotoRow.id, PhotoRow.root_id, PhotoRow.path, PhotoRow.state)
+        .where(
+            PhotoRow.content_hash == content_hash,
+            PhotoRow.id != exclude,
+            PhotoRow.state.in_((PhotoState.MISSING, PhotoState.PENDING)),
+        )
+        .order_by(PhotoRow.state != PhotoState.MISSING, PhotoRow.id)
+        .limit(CHUNK)
+    )
+    return [
+        MovedCandidate(photo_id, folders[root_id] / paths.from_text(path), content_hash, state)
+        for photo_id, root_id, path, state in rows
+    ]
+
+
+def unmoved(session: Session, photos: Sequence[PendingPhoto]) -> dict[int, PhotoRow]:
+    """Return by number those photos that are still stored at the paths at which they were read."""
+    by_id = {one.photo_id: one for one in photos}
+    folders = {place.root_id: place.root for place in roots(session)}
+    rows = session.scalars(select(PhotoRow).where(PhotoRow.id.in_(by_id)))
+    return {row.id: row for row in rows if folders[row.root_id] / paths.from_text(row.path) == by_id[row.id].path}
+
+
+def swap(session: Session, known_id: int, here_id: int) -> int:
+    """Exchange the paths of a known photo, whose file lies here now, and of the photo stored here; return the known one."""
+    known, here = session.get_one(PhotoRow, known_id), session.get_one(PhotoRow, here_id)
+    if here.content_hash is None:
+        # It was never analysed.
+        relocate(session, known_id, here_id, "")
+        return known_id
+    places_ = (known.root_id, known.path, known.size, known.mtime_ns, known.state)
+    here_root, here_path, here_size, here_mtime = here.root_id, here.path, here.size, here.mtime_ns
+    # A path is never at two photos, not even for a moment; no file has an empty one.
+    here.path = f"/{here.id}"
+    session.flush()
+    known.root_id, known.path, known.size, known.mtime_ns = here_root, here_path, here_size, here_mtime
+    session.flush()
+    here.root_id, here.path, here.size, here.mtime_ns, here.state = places_
+    session.flush()
+    return known_id
+
+
+def is_new(session: Session, photo_id: int) -> bool:
+    """Return whether a photo has never been analysed."""
+    return bool(session.scalar(select(PhotoRow.content_hash.is_(None)).where(PhotoRow.id == photo_id)))
+
+
+def is_still_at(session: Session, candidate: MovedCandidate) -> bool:
+    """Return whether a photo is still stored at the path of the candidate."""
+    row = session.get(PhotoRow, candidate.photo_id)
+    if row is None:
+        return False
+    root = session.get_one(RootRow, row.root_id)
+    return Path(paths.from_text(root.path)) / paths.from_text(row.path) == candidate.path

@@ -1,0 +1,150 @@
+"""Observers of folders: events of the file system where they come, polling where they do not."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from watchdog.events import FileSystemEvent, FileSystemEventHandler
+from watchdog.observers import Observer
+from watchdog.observers.polling import PollingObserver
+
+from rollcall import events
+from rollcall.settings import WatchSettings
+
+log = logging.getLogger(__name__)
+
+#: File systems on which changes made elsewhere cause no events here.
+_REMOTE: Final = (
+    "nfs",
+    "cifs",
+    "smb",
+    "9p",
+    "afs",
+    "ceph",
+    "fuse.",
+    "glusterfs",
+    "ncpfs",
+    "davfs",
+    "vboxsf",
+    "drvfs",
+)
+
+#: Gets a path that something happened to, whether it is a folder, and whether a file was closed there after writing.
+OnChange = Callable[[Path, bool, bool], None]
+
+
+class Observers:
+    """One observer for each root. Use from one thread; `on_change` is called on the observers' threads."""
+
+    def __init__(self, settings: WatchSettings, on_change: OnChange, publish: events.Listener) -> None:
+        self.settings, self.on_change, self.publish = settings, on_change, publish
+        self.running: dict[Path, Any] = {}
+
+    def start(self, root: Path) -> None:
+        """Begin to observe a root; a root that cannot be observed becomes a warning."""
+        self.stop(root)
+        if not root.is_dir():
+            self.publish(events.Warned(f"{root}: the folder is not there; it is watched as soon as it is back"))
+            return
+        polling = self.settings.polling
+        if polling != "on" and not (polling == "auto" and is_remote(root)):
+            observer = Observer()
+            try:
+                self._start(observer, root)
+                return
+            except OSError as error:
+                _end(observer)
+                self.publish(events.Warned(_why_polling(root, error, self.settings.polling_seconds)))
+        try:
+            self._start(PollingObserver(timeout=self.settings.polling_seconds), root)
+        except OSError as error:
+            self.publish(
+                events.Warned(
+                    f"{root}: the folder cannot be watched ({error.strerror or error}); only scans see changes"
+                )
+            )
+
+    def _start(self, observer: Any, root: Path) -> None:
+        observer.schedule(_Handler(self.on_change), str(root), recursive=True)
+        observer.start()
+        self.running[root] = observer
+
+    def stop(self, root: Path) -> None:
+        """End the observer of a root, if it has one."""
+        observer = self.running.pop(root, None)
+        if observer is not None:
+            _end(observer)
+
+    def stop_all(self) -> None:
+        """End all observers."""
+        for root in list(self.running):
+            self.stop(root)
+
+    def is_broken(self, root: Path) -> bool:
+        """Return whether a root has an observer that ended by itself."""
+        observer = self.running.get(root)
+        return observer is not None and (not observer.is_alive() or not observer.emitters)
+
+
+class _Handler(FileSystemEventHandler):
+    def __init__(self, on_change: OnChange) -> None:
+        self.on_change = on_change
+
+    def on_any_event(self, event: FileSystemEvent) -> None:
+        if event.event_type in ("opened", "closed_no_write"):
+            return
+        # A folder's own time changes with each file in it, and the file has an event of its own.
+        if event.is_directory and event.event_type == "modified":
+            return
+        for raw in (event.src_path, event.dest_path):
+            if raw:
+                closed = event.event_type in ("closed", "moved", "deleted")
+                self.on_change(Path(os.fsdecode(raw)), event.is_directory, closed)
+
+
+def _end(observer: Any) -> None:
+    try:
+        observer.stop()
+        if observer.is_alive():
+            observer.join(5)
+    except (OSError, RuntimeError):
+        log.debug("an observer did not end cleanly", exc_info=True)
+
+
+def is_remote(path: Path, mounts: Path = Path("/proc/mounts")) -> bool:
+    """Return whether a folder lies on a network mount, where changes made by others cause no events."""
+    try:
+        lines = mounts.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return False
+    best, kind = Path(), ""
+    for line in lines:
+        fields = line.split(" ")
+        if len(fields) < 3:
+            continue
+        point = Path(fields[1].replace("\\040", " ").replace("\\011", "\t").replace("\\134", "\\"))
+        if path.is_relative_to(point) and len(point.parts) >= len(best.parts):
+            best, kind = point, fields[2]
+    return kind.startswith(_REMOTE)
+
+
+def _why_polling(root: Path, error: OSError, seconds: float) -> str:
+    if error.errno == errno.ENOSPC:
+        return (
+            f"{root}: there are more folders than this system lets a program watch; they are looked through every"
+            f" {seconds:g} s instead, until `sudo sysctl fs.inotify.max_user_watches=1048576` raises the limit"
+        )
+    if error.errno == errno.EMFILE:
+        return (
+            f"{root}: too many programs watch folders on this system; it is looked through every {seconds:g} s"
+            " instead, until `sudo sysctl fs.inotify.max_user_instances=1024` raises the limit"
+        )
+    return (
+        f"{root}: the folder cannot be watched by events ({error.strerror or error}); it is looked through every"
+        f" {seconds:g} s instead"
+    )

@@ -1,0 +1,206 @@
+"""Persist the analysis of a photo: its row, its faces with their predictions, and what follows from them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from datetime import timedelta
+from typing import NamedTuple
+
+from sqlalchemy import and_, func, or_, select, update
+from sqlalchemy.orm import Session
+
+from rollcall.corrections.known_faces import known_faces
+from rollcall.corrections.matching import KnownFace, match
+from rollcall.corrections.reattach import StoredAnalysis
+from rollcall.media import perceptual_hash
+from rollcall.model_version import weights_of
+from rollcall.records import SAME_FACE_IOU, Analysis, Box, Face, PhotoState
+from rollcall.settings import TagSettings
+from rollcall.storage import change_feed
+from rollcall.storage.change_feed import ChangeKind
+from rollcall.storage.estimates import delete_estimates, insert_estimates, replace_estimates
+from rollcall.storage.library import now
+from rollcall.storage.tables import CorrectionRow, EmbeddingRow, FaceRow, PhotoRow, PredictionRow, TagRow
+from rollcall.tags import projection
+
+
+def never_analysed(session: Session, photos: Iterable[PhotoRow]) -> set[int]:
+    """Return the numbers of those photos that have no faces, tags or corrections yet."""
+    new = {photo.id for photo in photos if photo.content_hash is None and not photo.reviewed}
+    for table in (FaceRow, TagRow):
+        new -= set(session.scalars(select(table.photo_id).where(table.photo_id.in_(new)))) if new else set()
+    return new
+
+
+def store_analysis(
+    session: Session,
+    photo_id: int,
+    size: int,
+    mtime_ns: int,
+    analysis: Analysis,
+    settings: TagSettings,
+    *,
+    new: bool = False,
+) -> StoredAnalysis:
+    """Store an analysis.
+
+    A face found again keeps its number, and with it its corrections. A face that is not found again is deleted,
+    unless it was corrected: then it is kept, hidden, and `reattach` decides whether it is shown. With `new` the photo
+    has no rows yet that need to be searched.
+    """
+    photo = session.get_one(PhotoRow, photo_id)
+    content_before, hash_before = photo.content_hash, photo.perceptual_hash
+    same_picture = content_before in (None, analysis.content_hash) or perceptual_hash.is_same_picture(
+        hash_before, analysis.perceptual_hash
+    )
+    _fill_photo(photo, size, mtime_ns, analysis)
+    old = [] if new else known_faces(session, photo_id)
+    found = _store_faces(session, photo_id, analysis, same_picture, old)
+    if old:
+        delete_estimates(session, [row.id for row, _ in found])
+    predictions = insert_estimates(session, [(row.id, face) for row, face in found], analysis.model_version)
+    if new:
+        projection.compute_new(session, photo_id, predictions, settings)
+    else:
+        projection.recompute(session, photo_id, settings)
+    change_feed.record(session, ChangeKind.PHOTO_INDEXED, photo_id)
+    face_ids = [row.id for row, _ in found]
+    return StoredAnalysis(
+        face_ids=face_ids,
+        content_hash_before=content_before,
+        same_picture=same_picture,
+        perceptual_hash_before=hash_before,
+        perceptual_hash=analysis.perceptual_hash,
+        faces_before=len(old),
+        faces_matched=len({row.id for row, _ in old} & set(face_ids)),
+        faces=len(analysis.faces),
+    )
+
+
+def store_failure(session: Session, photo_id: int, size: int, mtime_ns: int, reason: str) -> None:
+    """Record why a photo cannot be used; what is stored of it stays."""
+    session.execute(
+        update(PhotoRow)
+        .where(PhotoRow.id == photo_id)
+        .values(state=PhotoState.FAILED, error=reason, size=size, mtime_ns=mtime_ns)
+    )
+    change_feed.record(session, ChangeKind.PHOTO_FAILED, photo_id)
+
+
+def _fill_photo(photo: PhotoRow, size: int, mtime_ns: int, analysis: Analysis) -> None:
+    taken = analysis.taken
+    utc = None
+    if taken is not None and taken.offset_minutes is not None:
+        utc = (taken.local - timedelta(minutes=taken.offset_minutes)).isoformat() + "Z"
+    photo.size, photo.mtime_ns, photo.content_hash = size, mtime_ns, analysis.content_hash
+    photo.width, photo.height, photo.orientation = analysis.width, analysis.height, analysis.orientation
+    photo.taken_local = taken.local.isoformat() if taken else None
+    photo.taken_offset_minutes = taken.offset_minutes if taken else None
+    photo.taken_utc = utc
+    photo.state, photo.error = PhotoState.INDEXED, None
+    photo.model_version, photo.indexed_at = analysis.model_version, now()
+    photo.perceptual_hash = analysis.perceptual_hash
+
+
+class _OldFaces(NamedTuple):
+    """The faces of a photo before an analysis."""
+
+    rows: list[FaceRow]
+    matched: dict[int, FaceRow]  # by the index of the new face
+    moved: list[tuple[FaceRow, Box]]  # moved by hand, with the place where the detector found them
+
+
+def _store_faces(
+    session: Session,
+    photo_id: int,
+    analysis: Analysis,
+    same_picture: bool,
+    known: Sequence[tuple[FaceRow, KnownFace]],
+) -> list[tuple[FaceRow, Face]]:
+    """Write the rows of the faces found; return them with the faces."""
+    old = _match(session, analysis, same_picture, known)
+    found: list[tuple[FaceRow, Face]] = []
+    for index, face in enumerate(analysis.faces):
+        row = old.matched.get(index)
+        if row is None:
+            moved = next((one for one, box in old.moved if face.box.iou(box) >= SAME_FACE_IOU), None)
+            if moved is not None:
+                moved.detected = True
+                continue
+            row = FaceRow(photo_id=photo_id)
+            session.add(row)
+        row.present, row.detected = True, face.detected
+        if not row.drawn:
+            _fill_face(row, face)
+        found.append((row, face))
+    session.flush()
+    return found
+
+
+def _match(
+    session: Session, analysis: Analysis, same_picture: bool, known: Sequence[tuple[FaceRow, KnownFace]]
+) -> _OldFaces:
+    """Match the faces known before with the new ones; hide or delete those that are not found again."""
+    rows = [row for row, _ in known]
+    weights = weights_of(analysis.model_version)
+    new = [KnownFace(face.box, face.embedding, weights) for face in analysis.faces]
+    pairs = match([one for _, one in known], new, same_picture)
+    corrected = _corrected(session, [row.id for row in rows]) if rows else set()
+    moved = _moved_by_hand(session, [row for row in rows if row.drawn and row.id in corrected])
+    for index, row in enumerate(rows):
+        row.detected = False
+        if index in pairs:
+            continue
+        if row.id not in corrected:
+            session.delete(row)
+        elif not row.drawn:
+            # A box that a person drew stays, wherever the detector finds faces now.
+            row.present = False
+    return _OldFaces(rows, {j: rows[i] for i, j in pairs.items()}, moved)
+
+
+def _fill_face(row: FaceRow, face: Face) -> None:
+    row.x, row.y, row.width, row.height = face.box
+    row.landmarks = [list(point) for point in face.landmarks]
+    row.score, row.sharpness = face.score, face.sharpness
+
+
+def _corrected(session: Session, face_ids: Collection[int]) -> set[int]:
+    found = session.scalars(select(CorrectionRow.face_id).where(CorrectionRow.face_id.in_(face_ids)))
+    return {face_id for face_id in found if face_id is not None}
+
+
+def _moved_by_hand(session: Session, rows: Sequence[FaceRow]) -> list[tuple[FaceRow, Box]]:
+    """Return where the detector found faces that a person moved: it will find them there again."""
+    by_id = {row.id: row for row in rows}
+    if not by_id:
+        return []
+    lines = session.execute(
+        select(CorrectionRow.face_id, CorrectionRow.value_before).where(
+            CorrectionRow.face_id.in_(list(by_id)), CorrectionRow.kind == "box"
+        )
+    )
+    return [(by_id[face_id], Box(*before["box"])) for face_id, before in lines if face_id is not None and before]
+
+
+def undescribed_faces(session: Session, photo_id: int, model_version: str) -> list[FaceRow]:
+    """Return the visible faces of a photo whose estimates have to be made: drawn by hand, moved, or not detected."""
+    estimated = func.coalesce(PredictionRow.model_version, EmbeddingRow.model_version, "")
+    stale = or_(func.coalesce(PredictionRow.stale, False), func.coalesce(EmbeddingRow.stale, False))
+    return list(
+        session.scalars(
+            select(FaceRow)
+            .outerjoin(PredictionRow, PredictionRow.face_id == FaceRow.id)
+            .outerjoin(EmbeddingRow, EmbeddingRow.face_id == FaceRow.id)
+            .where(FaceRow.photo_id == photo_id, FaceRow.present)
+            .where(or_(and_(or_(FaceRow.drawn, ~FaceRow.detected), estimated != model_version), stale))
+        )
+    )
+
+
+def store_description(session: Session, row: FaceRow, face: Face, model_version: str) -> None:
+    """Store the estimates of a face whose box a person gave; the box stays."""
+    row.landmarks = [list(point) for point in face.landmarks]
+    row.score, row.sharpness = face.score, face.sharpness
+    session.flush()
+    replace_estimates(session, row.id, face, model_version)

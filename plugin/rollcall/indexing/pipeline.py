@@ -1,0 +1,223 @@
+"""The pipeline: read pending photos, decode them on threads, analyse them in batches, store them.
+
+The queue is the database, and every stage is bounded, so that memory does not grow with the library. A kill at any
+moment loses at most the photos in flight, which are still pending.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from typing import Final
+
+from rollcall import events
+from rollcall.errors import ModelError, PictureError
+from rollcall.indexing import classify, moves, throttle
+from rollcall.indexing.batch import BatchStore, DecodedPhoto
+from rollcall.indexing.run import Run, Tools
+from rollcall.indexing.throttle import Throttle
+from rollcall.indexing.writer import Writer
+from rollcall.media import decode, perceptual_hash
+from rollcall.privacy.exclusions import FileIdentity
+from rollcall.storage.library import CHUNK, PendingPhoto, Place
+
+#: How many failures a summary names; the database has them all.
+NAMED_FAILURES: Final = 20
+
+
+class Pipeline:
+    """Analyses pending photos. Use from one thread at a time."""
+
+    def __init__(self, tools: Tools) -> None:
+        self.tools = tools
+        self.database, self.settings, self.publish = tools.database, tools.settings, tools.publish
+        self.store = BatchStore(tools)
+        self.exclusions = tools.exclusions
+        # A database in memory has one connection, which two threads cannot share.
+        self.writer = Writer(threaded=tools.database.file is not None)
+
+    def process(self, places: Sequence[Place], run: Run) -> None:
+        """Analyse all pending photos of some places."""
+        if not places:
+            return
+        with self.database.read() as session:
+            pending = classify.count_pending(session, places)
+        self.publish(events.Discovered(pending, finished=True))
+        threads, size = self.settings.decode_threads, self.settings.detector.batch
+        # With few photos everything waits for decoding; with many, decoding threads yield to the analysing thread.
+        yields = throttle.lower_thread_priority if pending > size else None
+        pace = Throttle(self.settings.power, self.publish)
+        batch: list[DecodedPhoto] = []
+        decoding = ThreadPoolExecutor(threads, thread_name_prefix="decode", initializer=yields)
+        with decoding as pool, self.writer.running():
+            try:
+                for photo in self._decoded(pool, threads + size, places, run):
+                    if photo.picture is None:
+                        self._store_unanalysed(photo, run)
+                        continue
+                    batch.append(photo)
+                    if len(batch) >= size:
+                        began = time.perf_counter()
+                        self._analyze(batch, run)
+                        batch = []
+                        pace.wait_after(time.perf_counter() - began, run.stop)
+                        run.between_batches()
+                if batch:
+                    self._analyze(batch, run)
+                self.writer.finish()
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+
+    # ---- Decoding
+
+    def _decoded(
+        self, pool: ThreadPoolExecutor, ahead: int, places: Sequence[Place], run: Run
+    ) -> Iterator[DecodedPhoto]:
+        """Yield pending photos decoded, in their order, with at most `ahead` of them decoded in advance."""
+        waiting: deque[Future[DecodedPhoto]] = deque()
+        source = self._pending(places)
+        while True:
+            while len(waiting) < ahead and not run.stopping:
+                photo = next(source, None)
+                if photo is None:
+                    break
+                waiting.append(pool.submit(self._decode, photo))
+            if not waiting:
+                break
+            with self.tools.profile("waiting for decoding"):
+                decoded = waiting.popleft().result()
+            yield decoded
+        run.check()
+
+    def _pending(self, places: Sequence[Place]) -> Iterator[PendingPhoto]:
+        after = 0
+        while True:
+            with self.database.read() as session:
+                part = classify.pending(session, places, after, CHUNK)
+            if not part:
+                return
+            yield from part
+            after = part[-1].photo_id
+
+    def _decode(self, photo: PendingPhoto) -> DecodedPhoto:
+        """Decode one photo; runs on a thread of the pool."""
+        size, mtime_ns = photo.size, photo.mtime_ns
+        try:
+            info = photo.path.stat()
+            # Taken before the file is read: what is written to it later shows in the next scan.
+            size, mtime_ns = info.st_size, info.st_mtime_ns
+            moved_from = self._moved_from(photo, size) if photo.may_have_moved or size != photo.size else None
+            if moved_from is not None:
+                return DecodedPhoto(photo, size, mtime_ns, moved_from=moved_from)
+            with self.tools.profile("decode", parallel=True):
+                picture = decode.decode(
+                    photo.path,
+                    target=self.settings.detector.resolution,
+                    max_megapixels=self.settings.decode.max_megapixels,
+                )
+            hashed = perceptual_hash.compute(picture.pixels)
+            return DecodedPhoto(photo, size, mtime_ns, picture, perceptual_hash=hashed)
+        except OSError as error:
+            return DecodedPhoto(photo, size, mtime_ns, reason=f"the file cannot be read ({error.strerror or error})")
+        except PictureError as error:
+            reason = error.reason + (f"; {error.hint}" if error.hint else "")
+            return DecodedPhoto(photo, size, mtime_ns, reason=reason)
+
+    def _moved_from(self, photo: PendingPhoto, size: int) -> moves.MovedCandidate | None:
+        """Return the known photo that this file is, if only its path is new."""
+        with self.database.read() as session:
+            if not moves.is_new(session, photo.photo_id):
+                return None
+            candidates = moves.candidates_of_size(session, size, photo.photo_id)
+        candidates = [one for one in candidates if one.state == "missing" or not one.path.exists()]
+        if not candidates:
+            return None
+        digest = decode.content_hash(photo.path)
+        return next((one for one in candidates if one.content_hash == digest), None)
+
+    # ---- Analysing
+
+    def _analyze(self, batch: list[DecodedPhoto], run: Run) -> None:
+        """Analyse a batch and store it in one transaction; if it fails, find the photo that makes it fail."""
+        batch = self._without_erased(batch, run)
+        pictures = [photo.picture for photo in batch if photo.picture is not None]
+        if not pictures:
+            return
+        try:
+            with self.tools.profile("detect and estimate"):
+                found = self.tools.analyzer.analyze(pictures)
+        except ModelError:
+            raise
+        except Exception as error:  # one bad photo never stops a run
+            if len(batch) > 1:
+                for photo in batch:
+                    self._analyze([photo], run)
+                return
+            reason = f"the analysis failed ({type(error).__name__}: {error}); please report this photo"
+            self._store_unanalysed(batch[0]._replace(picture=None, reason=reason), run)
+            return
+        with self.tools.profile("waiting for writing"):
+            self.writer.submit(partial(self.store.store, batch, found), partial(self._report, batch, run))
+
+    def _without_erased(self, batch: list[DecodedPhoto], run: Run) -> list[DecodedPhoto]:
+        """Return a batch without the photos that were erased, at whatever path they are now."""
+        hashes = {photo.photo: photo.picture.content_hash for photo in batch if photo.picture is not None}
+        erased = self.exclusions.erased_contents(list(hashes.values()))
+        if not erased:
+            return batch
+        gone = {
+            photo.photo: FileIdentity(photo.size, photo.mtime_ns, hashes[photo.photo])
+            for photo in batch
+            if hashes[photo.photo] in erased
+        }
+        self.writer.finish()
+        self.exclusions.drop(gone)
+        run.summary.skipped += len(gone)
+        self.publish(events.PhotosSkipped(len(gone)))
+        return [photo for photo in batch if photo.photo not in gone]
+
+    def _report(self, batch: Sequence[DecodedPhoto], run: Run, stored: Sequence[tuple[int, int]]) -> None:
+        """Count the photos of a batch that is stored, and publish them."""
+        for photo, (photo_id, face_count) in zip(batch, stored, strict=True):
+            run.summary.indexed += 1
+            run.summary.moved += photo_id != photo.photo.photo_id
+            run.summary.faces += face_count
+            self.publish(events.PhotoIndexed(photo_id, photo.photo.path, face_count))
+
+    # ---- What is not analysed
+
+    def _store_unanalysed(self, photo: DecodedPhoto, run: Run) -> None:
+        """Store a photo that moved, is gone, or failed."""
+        self.writer.finish()
+        path = photo.photo.path
+        if photo.moved_from is not None:
+            self._relocate(photo, photo.moved_from, run)
+        elif not path.exists():
+            # It went while it waited, which is no failure of the file.
+            self.store.store_missing(photo)
+            run.summary.missing += 1
+            self.publish(events.PhotosMissing(1))
+        else:
+            self.store.store_failure(photo)
+            run.summary.failed += 1
+            if len(run.summary.failures) < NAMED_FAILURES:
+                run.summary.failures.append((str(path), photo.reason))
+            self.publish(events.PhotoFailed(path, photo.reason))
+
+    def _relocate(self, photo: DecodedPhoto, moved_from: moves.MovedCandidate, run: Run) -> None:
+        """Give a known photo its new path, and analyse it if that is still needed."""
+        moved, pending = self.store.relocate(photo, moved_from)
+        if moved:
+            run.summary.moved += 1
+            self.publish(events.PhotoMoved(moved_from.photo_id, moved_from.path, photo.photo.path))
+        if not pending:
+            return
+        again = self._decode(photo.photo._replace(photo_id=moved_from.photo_id) if moved else photo.photo)
+        if again.picture is not None:
+            self._analyze([again], run)
+        else:
+            self._store_unanalysed(again, run)

@@ -1,0 +1,31 @@
+"""The time that each part of a run took."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Profile:
+    """Seconds by the name of the work; what is done on other threads meanwhile adds up to more."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    parallel: set[str] = field(default_factory=set)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @contextmanager
+    def __call__(self, name: str, parallel: bool = False) -> Iterator[None]:
+        """Count the time until the end of the `with` under a name; `parallel` for work on other threads."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            spent = time.perf_counter() - began
+            with self._lock:
+                self.seconds[name] = self.seconds.get(name, 0.0) + spent
+                if parallel:
+                    self.parallel.add(name)

@@ -1,0 +1,75 @@
+"""Make the estimates of faces whose boxes are new: drawn or moved by a person, or recovered after a scan."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from rollcall import events
+from rollcall.corrections import recover
+from rollcall.corrections.projection import project_photo
+from rollcall.errors import PictureError
+from rollcall.indexing import persist
+from rollcall.indexing.run import Tools
+from rollcall.inference import adaptation_store
+from rollcall.inference.adaptation import Adaptation
+from rollcall.media import decode
+from rollcall.records import SAME_FACE_IOU, Box, Face, Picture
+from rollcall.storage import change_feed
+from rollcall.storage.library import drop_empty_roots, path_of
+from rollcall.storage.tables import FaceRow
+
+
+def recover_corrections(tools: Tools, since: str) -> None:
+    """Recover, after a scan, the corrections of files that were renamed and changed since `since` (UTC, ISO 8601)."""
+    with tools.database.write() as session:
+        found = recover.recover(session, tools.settings.tags, since)
+        change_feed.prune(session)
+        drop_empty_roots(session)
+    describe_faces(tools, found.photo_ids)
+
+
+def describe_faces(tools: Tools, photo_ids: Collection[int]) -> None:
+    """Make the estimates of those faces of some photos whose boxes are new.
+
+    A photo that cannot be read becomes a warning; its new faces have no estimates until it is indexed again.
+    """
+    for photo_id in sorted(photo_ids):
+        try:
+            _describe_photo(tools, photo_id)
+        except PictureError as error:
+            tools.publish(events.Warned(f"{error}; its new faces are estimated when it can be read"))
+
+
+def _describe_photo(tools: Tools, photo_id: int) -> None:
+    version = tools.model_version
+    with tools.database.read() as session:
+        rows = persist.undescribed_faces(session, photo_id, version)
+        boxes = {face.id: Box(face.x, face.y, face.width, face.height) for face in rows}
+        # Back where the detector found them, after a move by hand was undone.
+        returned = {face.id for face in rows if face.detected and not face.drawn}
+        path = path_of(session, photo_id) if rows else None
+    if path is None:
+        return
+    settings = tools.settings
+    picture = decode.decode(path, target=settings.detector.resolution, max_megapixels=settings.decode.max_megapixels)
+    found = dict(zip(boxes, tools.analyzer.describe(picture, list(boxes.values())), strict=True))
+    if returned:
+        found |= _detected_again(tools, picture, {face_id: boxes[face_id] for face_id in returned})
+    with tools.database.write() as session:
+        learnt = adaptation_store.current(session, version) or Adaptation()
+        for face_id, face in found.items():
+            row = session.get(FaceRow, face_id)
+            if row is not None:
+                persist.store_description(session, row, learnt.applied(face), version)
+        project_photo(session, photo_id, settings.tags)
+
+
+def _detected_again(tools: Tools, picture: Picture, boxes: dict[int, Box]) -> dict[int, Face]:
+    """Return the detector's own faces at some boxes, by number, where it finds them there."""
+    (detected,) = tools.analyzer.analyze([picture])
+    found = {}
+    for face_id, box in boxes.items():
+        nearest = max(detected, key=lambda face: face.box.iou(box), default=None)
+        if nearest is not None and nearest.box.iou(box) >= SAME_FACE_IOU:
+            found[face_id] = nearest
+    return found

@@ -1,0 +1,226 @@
+"""Scan folders: compare the files in them with the database, and make new and changed ones pending."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path, PurePosixPath
+
+from sqlalchemy.orm import Session
+
+from rollcall import events
+from rollcall.errors import LibraryError
+from rollcall.indexing import discovery
+from rollcall.indexing.classify import SeenPhotos, classify, mark_missing
+from rollcall.indexing.run import Run, Tools
+from rollcall.media import paths
+from rollcall.privacy.exclusions import OPT_OUT_MARKER, opted_out_above
+from rollcall.records import FileStat
+from rollcall.storage import change_feed
+from rollcall.storage.change_feed import ChangeKind
+from rollcall.storage.library import CHUNK, Place, add_root, locate
+
+
+class Scanner:
+    """Compares folders and files with the database."""
+
+    def __init__(self, tools: Tools) -> None:
+        self.tools = tools
+        self.database, self.settings, self.publish = tools.database, tools.settings, tools.publish
+        self.exclusions = tools.exclusions
+
+    # ---- Where folders lie in the library
+
+    def places(self, roots: Sequence[Path], run: Run) -> list[Place]:
+        """Return where folders and files lie in the library; those that cannot be used become warnings.
+
+        Raises
+        ------
+        LibraryError
+            If none of them can be used.
+        """
+        result: list[Place] = []
+        problems: list[LibraryError] = []
+        for root in roots:
+            try:
+                place = self._place(root, watched=run.leave_alone is not None)
+            except LibraryError as error:
+                problems.append(error)
+            else:
+                if place not in result:
+                    result.append(place)
+        if problems and not result:
+            raise problems[0]
+        for problem in problems:
+            run.warn(str(problem), self.publish)
+        # A folder inside another of the same run would be scanned twice.
+        return [one for one in result if not any(one != outer and _contains(outer, one) for outer in result)]
+
+    def _place(self, root: Path, watched: bool) -> Place:
+        """Return where a folder, or a file in a known one, lies in the library; a new folder becomes a root.
+
+        A watched folder becomes a root even while it is empty, so that its first photo is found.
+
+        Raises
+        ------
+        LibraryError
+            If it is not there, is empty, or was erased.
+        """
+        folder = Path(os.path.realpath(root))
+        with self.database.read() as session:
+            known = locate(session, folder)
+        erased = self.exclusions.erased_paths().folder_above(paths.to_text(str(folder)))
+        if erased is not None:
+            name = paths.from_text(erased)
+            raise LibraryError(root, f"the folder {name} was forgotten; index that one by its name to have it again")
+        if folder.is_file():
+            if known is None:
+                raise LibraryError(root, "this is a file outside of all folders of the library; index its folder")
+            return known
+        if not discovery.is_available(folder):
+            raise self._unavailable(root, folder, known, watched)
+        with self.database.write() as session:
+            return add_root(session, folder)
+
+    def _unavailable(self, root: Path, folder: Path, known: Place | None, watched: bool) -> LibraryError:
+        reason = "is empty or cannot be read" if folder.is_dir() else "is not there"
+        hint = "check the path"
+        if known:
+            hint = "nothing was marked as missing; plug the disk in or mount the share, and run again"
+        elif watched and folder.is_dir():
+            with self.database.write() as session:
+                add_root(session, folder)
+            hint = "its photos are indexed when they arrive"
+        return LibraryError(root, f"the folder {reason}; {hint}")
+
+    # ---- Whole folders
+
+    def scan(self, place: Place, run: Run) -> None:
+        """Compare a whole folder with the database; mark what is gone, and erase what opted out."""
+        seen = SeenPhotos()
+        unreadable: list[str] = []
+        opted_out: list[str] = []
+        found = self._files(place, run, unreadable, opted_out)
+        files = self.exclusions.not_erased(place, found, self.exclusions.erased_paths())
+        while part := list(islice(files, CHUNK)):
+            run.check()
+            if run.leave_alone is not None:
+                left = {file for file in part if run.leave_alone(_path(place, file), file.mtime_ns)}
+                unreadable += [file.relative_path for file in left]
+                part = [file for file in part if file not in left]
+            with self.tools.profile("scan"), self.database.write() as session:
+                unchanged, pending = classify(session, place, part, self.tools.model_version, run.force, seen)
+                _record_returned(session, seen)
+            run.summary.photos += len(part)
+            run.summary.skipped += unchanged
+            self.publish(events.PhotosSkipped(unchanged))
+            self.publish(events.Discovered(pending, finished=False))
+        if not discovery.is_available(place.root):
+            message = f"{place.root}: the folder went away during the scan; nothing was marked as missing"
+            run.warn(message, self.publish)
+            return
+        self._erase_opted_out(place, opted_out, run)
+        with self.tools.profile("scan"), self.database.write() as session:
+            gone = self._mark_missing(session, place, seen, unreadable)
+        self.report_missing(gone, run)
+
+    def _files(self, place: Place, run: Run, unreadable: list[str], opted_out: list[str]) -> Iterator[FileStat]:
+        """Yield the pictures of a place; fill in the folders that cannot be read and those that opted out."""
+
+        def on_unreadable(path: str, reason: str) -> None:
+            unreadable.append(path)
+            shown = place.root / paths.from_text(path)
+            run.warn(
+                f"{shown}: the folder cannot be read ({reason}); what lies below it was left as it is", self.publish
+            )
+
+        below = PurePosixPath(paths.from_text(place.prefix))
+        above = opted_out_above(place)
+        if above is not None:
+            opted_out.append(above)
+            return iter(())
+        if not place.prefix or discovery.is_included(place.root, below, self.settings.library):
+            return discovery.discover(
+                place.root, self.settings.library, on_unreadable, below=below, on_opted_out=opted_out.append
+            )
+        run.warn(f"{place.folder}: the folder is left out of the library, by its name or a file in it", self.publish)
+        return iter(())
+
+    # ---- Single files
+
+    def check_paths(self, root: Place, hinted: Sequence[Path], run: Run) -> None:
+        """Compare some files and folders below one root with the database."""
+        if not discovery.is_available(root.root):
+            run.warn(f"{root.root}: the folder is gone or empty; nothing was marked as missing", self.publish)
+            return
+        files = []
+        for path in hinted:
+            run.check()
+            file = self._check_path(root, path, run)
+            if file is not None:
+                files.append(file)
+        files = list(self.exclusions.not_erased(root, files, self.exclusions.erased_paths()))
+        with self.database.write() as session:
+            seen = SeenPhotos()
+            unchanged, _ = classify(session, root, files, self.tools.model_version, run.force, seen)
+            _record_returned(session, seen)
+        run.summary.photos += len(files)
+        run.summary.skipped += unchanged
+
+    def _check_path(self, root: Place, path: Path, run: Run) -> FileStat | None:
+        """Return the file at a path; a folder is scanned, and what is gone marked as missing."""
+        below = path.relative_to(root.root)
+        place = root._replace(prefix="" if below == Path() else paths.to_text(below.as_posix()))
+        relative = PurePosixPath(below.as_posix())
+        inside = place.prefix == "" or discovery.is_included(root.root, relative, self.settings.library)
+        if path.is_dir() and inside:
+            self.scan(place, dataclasses.replace(run, force=False, leave_alone=None))
+            return None
+        above = opted_out_above(place)
+        if above is not None:
+            self._erase_opted_out(place, [above], run)
+            return None
+        file = discovery.file_stat(root.root, path, self.settings.library)
+        if file is None:
+            with self.database.write() as session:
+                gone = self._mark_missing(session, place, SeenPhotos(), ())
+            self.report_missing(gone, run)
+        return file
+
+    # ---- What is gone, and what opted out
+
+    def _erase_opted_out(self, place: Place, folders: Sequence[str], run: Run) -> None:
+        for folder, count in self.exclusions.erase_opted_out(place, folders):
+            run.summary.forgotten += count
+            run.warn(f"{folder}: it holds a file {OPT_OUT_MARKER}, so what was stored of it was removed", self.publish)
+            self.publish(events.Forgotten(count, 0))
+
+    @staticmethod
+    def _mark_missing(session: Session, place: Place, seen: SeenPhotos, unreadable: Iterable[str]) -> int:
+        gone = mark_missing(session, place, seen, unreadable)
+        for photo_id in gone:
+            change_feed.record(session, ChangeKind.PHOTO_MISSING, photo_id)
+        return len(gone)
+
+    def report_missing(self, count: int, run: Run) -> None:
+        """Count photos that are missing, and publish it."""
+        if count:
+            run.summary.missing += count
+            self.publish(events.PhotosMissing(count))
+
+
+def _record_returned(session: Session, seen: SeenPhotos) -> None:
+    """Record that missing photos are there again."""
+    for photo_id in seen.returned:
+        change_feed.record(session, ChangeKind.PHOTO_INDEXED, photo_id)
+    seen.returned.clear()
+
+
+def _contains(outer: Place, inner: Place) -> bool:
+    return outer.root_id == inner.root_id and (not outer.prefix or inner.prefix.startswith(outer.prefix + "/"))
+
+
+def _path(place: Place, file: FileStat) -> Path:
+    return place.root / paths.from_text(file.relative_path)

@@ -1,0 +1,262 @@
+"""The indexing service of a plugin: index, update, describe and erase, one at a time, and a watcher beside them."""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+import time
+from collections.abc import Callable, Collection, Iterable, Sequence
+from pathlib import Path
+from typing import Final, Literal
+
+from rollcall import events
+from rollcall.errors import BusyError, RollcallError
+from rollcall.indexing.indexer import Indexer
+from rollcall.indexing.profile import Profile
+from rollcall.indexing.run import LeaveAlone, PictureAnalyzer
+from rollcall.indexing.watcher import Watcher
+from rollcall.indexing.work_queue import WorkQueue
+from rollcall.privacy import erasure
+from rollcall.privacy.erasure import ErasureReport, ErasureRequest
+from rollcall.records import RunSummary
+from rollcall.settings import Settings
+from rollcall.storage.database import Database
+
+log = logging.getLogger(__name__)
+
+State = Literal["idle", "indexing", "watching"]
+#: How long calls wait for other work of the same plugin unless told otherwise, in seconds.
+WAIT_SECONDS: Final = 10.0
+
+
+class IndexingService:
+    """Does all work that writes analyses. May be used from any thread."""
+
+    def __init__(
+        self,
+        database: Database,
+        analyzer: PictureAnalyzer,
+        settings: Settings,
+        publish: events.Listener = events.ignore,
+        profile: Profile | None = None,
+    ) -> None:
+        self.database, self.analyzer, self.settings, self.publish = database, analyzer, settings, publish
+        self.queue = WorkQueue(database.url)
+        self.error: str | None = None
+        self.indexer = Indexer(database, analyzer, settings, publish, profile, self.describe_pending)
+        self._pending: set[int] = set()  # photos with faces that wait to be described
+        self._described = threading.Condition()
+        self._stop = threading.Event()
+        self._watching: threading.Thread | None = None
+
+    # ---- State
+
+    @property
+    def state(self) -> State:
+        """What the service does."""
+        if self._watching is not None and self._watching.is_alive():
+            return "watching"
+        return "idle" if self.queue.running is None else "indexing"
+
+    @property
+    def pending_descriptions(self) -> frozenset[int]:
+        """The photos with faces whose estimates are still to be made."""
+        with self._described:
+            return frozenset(self._pending)
+
+    # ---- Work
+
+    def index(
+        self,
+        folders: Sequence[Path],
+        *,
+        force: bool = False,
+        lift_erasure: bool = False,
+        stop: threading.Event | None = None,
+        timeout: float = WAIT_SECONDS,
+    ) -> RunSummary:
+        """Analyse what is new or changed in folders; see `Indexer.run`.
+
+        Raises
+        ------
+        BusyError
+            If other work of this plugin does not end within `timeout` seconds, or another process indexes.
+        LibraryError, StoreError, ModelError
+            As `Indexer.run`.
+        """
+        stop = stop or self._stop
+        with self.queue.turn("index", timeout, stop):
+            if lift_erasure:
+                self.indexer.lift_erasure(folders)
+            try:
+                return self.indexer.run(folders, force=force, stop=stop)
+            finally:
+                self.describe_pending()
+
+    def describe(self, photo_ids: Collection[int], timeout: float) -> bool:
+        """Make the estimates of faces whose boxes are new; return whether that is done.
+
+        While other work runs, it is done between two of its batches; what is not done within `timeout` seconds is
+        done later.
+        """
+        until = time.monotonic() + timeout
+        with self._described:
+            self._pending |= set(photo_ids)
+        while True:
+            try:
+                with self.queue.turn("describe", 0):
+                    self.describe_pending()
+            except BusyError:
+                with self._described:
+                    left = until - time.monotonic()
+                    if left > 0 and self._pending.intersection(photo_ids):
+                        self._described.wait(min(left, 0.1))
+            with self._described:
+                if not self._pending.intersection(photo_ids):
+                    return True
+            if time.monotonic() >= until:
+                return False
+
+    def describe_pending(self) -> None:
+        """Describe the faces that wait; to be called by whoever has the turn."""
+        with self._described:
+            waiting, self._pending = self._pending, set()
+        if not waiting:
+            return
+        try:
+            self.indexer.describe(waiting)
+        except RollcallError as error:
+            self.publish(events.Warned(f"{error}; new faces are estimated when their photos are indexed again"))
+        finally:
+            with self._described:
+                self._described.notify_all()
+
+    def erase(self, request: ErasureRequest, wait: float) -> ErasureReport:
+        """Erase what is requested; see `privacy.erasure.erase`.
+
+        Raises
+        ------
+        BusyError
+            If other work, of this plugin or of another process, does not end within `wait` seconds.
+        NotFoundError, StoreError
+            As `privacy.erasure.erase`.
+        """
+        until = time.monotonic() + wait
+        with self.queue.turn("erase", wait):
+            left = max(until - time.monotonic(), 0.0)
+            return erasure.erase(self.database, self.settings, request, wait=left, publish=self.publish)
+
+    def warm_up(self, timeout: float = WAIT_SECONDS) -> None:
+        """Load the networks now.
+
+        Raises
+        ------
+        BusyError
+            If other work does not end within `timeout` seconds.
+        ModelError
+            If the weights are missing or do not fit.
+        """
+        warm = getattr(self.analyzer, "warm_up", None)
+        if warm is not None:
+            with self.queue.turn("warm up", timeout):
+                warm()
+
+    # ---- Watching
+
+    def watch(self, folders: Sequence[Path]) -> None:
+        """Keep the database in step with folders on a thread of its own, until `stop`; does nothing if it does so."""
+        if self._watching is not None and self._watching.is_alive():
+            return
+        self._stop.clear()
+        self.error = None
+        self._watching = threading.Thread(
+            target=self._watch_on_thread, args=(list(folders),), name="rollcall-watch", daemon=True
+        )
+        self._watching.start()
+
+    def _watch_on_thread(self, folders: Sequence[Path]) -> None:
+        try:
+            self.watch_until(folders, self._stop)
+        except Exception as error:  # the host's process goes on; it reads `error`
+            log.exception("watching ended")
+            self.error = str(error)
+            self.publish(events.Warned(f"watching ended: {error}"))
+
+    def watch_until(self, folders: Sequence[Path], stop: threading.Event) -> None:
+        """Keep the database in step with folders, on the calling thread, until `stop` is set.
+
+        Raises
+        ------
+        ModelError
+            If the networks cannot be loaded.
+        """
+        if self._warmed_up(stop):
+            Watcher(_Turns(self, stop), folders, self.settings, self.publish).run(stop)
+
+    def _warmed_up(self, stop: threading.Event) -> bool:
+        """Load the networks on a thread, so that `stop` need not wait for their compilation."""
+        warm = getattr(self.analyzer, "warm_up", None)
+        if warm is None:
+            return True
+        failures: list[Exception] = []
+
+        def load() -> None:
+            try:
+                warm()
+            except Exception as error:
+                failures.append(error)
+
+        loading = threading.Thread(target=load, name="rollcall-warm-up", daemon=True)
+        loading.start()
+        while loading.is_alive() and not stop.is_set():
+            loading.join(0.1)
+        if failures:
+            raise failures[0]
+        return not stop.is_set()
+
+    def stop(self) -> None:
+        """End what runs after the photos in flight, and wait for it."""
+        self._stop.set()
+        if self._watching is not None:
+            self._watching.join()
+            self._watching = None
+        with self.queue.turn("stop", math.inf):
+            pass
+        self._stop.clear()
+
+
+class _Turns:
+    """The indexer as the watcher uses it: each scan and update waits for its turn, without a limit."""
+
+    def __init__(self, service: IndexingService, stop: threading.Event) -> None:
+        self.service = service
+        self.stop = stop
+
+    def run(
+        self,
+        roots: Sequence[Path],
+        *,
+        force: bool = False,
+        stop: threading.Event | None = None,
+        leave_alone: LeaveAlone | None = None,
+    ) -> RunSummary:
+        return self._served(
+            "index", lambda: self.service.indexer.run(roots, force=force, stop=stop, leave_alone=leave_alone)
+        )
+
+    def update(self, paths: Iterable[Path], *, stop: threading.Event | None = None) -> RunSummary:
+        return self._served("update", lambda: self.service.indexer.update(paths, stop=stop))
+
+    def _served(self, name: str, work: Callable[[], RunSummary]) -> RunSummary:
+        """Do work in its turn; what keeps it from being done stands in the service's `error` until it is done."""
+        service = self.service
+        try:
+            with service.queue.turn(name, math.inf, self.stop):
+                summary = work()
+                service.describe_pending()
+        except RollcallError as error:
+            service.error = str(error)
+            raise
+        service.error = None
+        return summary

@@ -1,0 +1,159 @@
+"""Watch folders: events are hints, gathered until files hold still; scans find what events did not tell."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Final, Protocol
+
+from rollcall import events
+from rollcall.errors import RollcallError, StoreError
+from rollcall.indexing import discovery
+from rollcall.indexing.hints import HintQueue
+from rollcall.indexing.observers import Observers
+from rollcall.indexing.run import LeaveAlone
+from rollcall.media.decode import SUFFIXES
+from rollcall.privacy.exclusions import MARKERS
+from rollcall.records import RunSummary
+from rollcall.settings import Settings
+
+log = logging.getLogger(__name__)
+
+#: How often the watcher checks whether a root went away or came back, in seconds.
+_CHECK_ROOTS_SECONDS: Final = 5.0
+#: After how many seconds a scan or update that failed is made up for by a scan.
+RETRY_SECONDS: Final = 2.0
+
+
+class Updater(Protocol):
+    """What the watcher needs of the indexer."""
+
+    def run(
+        self,
+        roots: Sequence[Path],
+        *,
+        force: bool = False,
+        stop: threading.Event | None = None,
+        leave_alone: LeaveAlone | None = None,
+    ) -> RunSummary:
+        """Compare whole folders with the database, without the files that `leave_alone` returns True for."""
+
+    def update(self, paths: Iterable[Path], *, stop: threading.Event | None = None) -> RunSummary:
+        """Compare single files and folders with the database."""
+
+
+class Watcher:
+    """Keeps a database in step with folders, until stopped."""
+
+    def __init__(
+        self,
+        updater: Updater,
+        roots: Sequence[Path],
+        settings: Settings,
+        publish: events.Listener = events.ignore,
+    ) -> None:
+        self.updater = updater
+        self.roots = [Path(os.path.realpath(root)) for root in roots]
+        self.settings = settings
+        self.publish = publish
+        self.hints = HintQueue(settings.watch.settle_seconds)
+        self.observers = Observers(settings.watch, self._on_change, publish)
+        self._next_scan = 0.0
+        self._last_failure = ""
+
+    def _on_change(self, path: Path, folder: bool, closed: bool) -> None:
+        """Take a hint from an observer's thread."""
+        if self.concerns(path, folder):
+            self.hints.add(path.parent if path.name in MARKERS else path, closed)
+
+    def concerns(self, path: Path, folder: bool) -> bool:
+        """Return whether a path can be part of the library."""
+        root = next((root for root in self.roots if path.is_relative_to(root)), None)
+        if root is None:
+            return False
+        relative = PurePosixPath(path.relative_to(root).as_posix())
+        if path.name in MARKERS:
+            return True
+        if not folder and relative.suffix.lower() not in SUFFIXES:
+            return False
+        return discovery.is_included(root, relative, self.settings.library)
+
+    def run(self, stop: threading.Event) -> None:
+        """Watch until `stop` is set; errors of single files and folders become warnings."""
+        threading.Thread(target=self._wake_on, args=(stop,), daemon=True).start()
+        try:
+            # Observers start before the first scan: nothing is missed between the two.
+            for root in self.roots:
+                self.observers.start(root)
+            self._scan(self.roots, stop)
+            next_check = time.monotonic() + _CHECK_ROOTS_SECONDS
+            while not stop.is_set():
+                settled, pause = self.hints.take_settled()
+                if self.hints.take_overflow() or time.monotonic() >= self._next_scan:
+                    self._scan(self.roots, stop)
+                if settled:
+                    self._update(settled, stop)
+                if time.monotonic() >= next_check:
+                    self._check_roots(stop)
+                    next_check = time.monotonic() + _CHECK_ROOTS_SECONDS
+                if not settled and not stop.is_set():
+                    until = min(self._next_scan, next_check) - time.monotonic()
+                    self.hints.wait(until if pause is None else min(pause, until))
+        finally:
+            self.observers.stop_all()
+
+    def _wake_on(self, stop: threading.Event) -> None:
+        stop.wait()
+        self.hints.wake()
+
+    def _scan(self, roots: Sequence[Path], stop: threading.Event) -> None:
+        if roots is self.roots:
+            self._next_scan = time.monotonic() + self.settings.watch.reconcile_seconds
+        self._attempt(lambda: self.updater.run(roots, stop=stop, leave_alone=self._is_being_written))
+
+    def _update(self, paths: list[Path], stop: threading.Event) -> None:
+        # What vanished goes first: a file that appears elsewhere can then be recognised as moved.
+        paths.sort(key=lambda path: (path.exists(), str(path)))
+        self._attempt(lambda: self.updater.update(paths, stop=stop))
+
+    def _is_being_written(self, path: Path, mtime_ns: int) -> bool:
+        """Return whether a file that a scan comes across may still be being written; then it is checked once settled."""
+        fresh = 0 <= time.time_ns() - mtime_ns < self.settings.watch.settle_seconds * 1e9
+        if fresh:
+            self.hints.add(path)
+        return fresh
+
+    def _attempt(self, work: Callable[[], object]) -> None:
+        """Do work; if it fails, warn, and scan again soon, so that nothing of it is lost."""
+        try:
+            work()
+            self._last_failure = ""
+        except RollcallError as error:
+            if isinstance(error, StoreError):
+                self._next_scan = min(self._next_scan, time.monotonic() + RETRY_SECONDS)
+            # One that lasts, such as another process that indexes, is published once.
+            if str(error) != self._last_failure:
+                self.publish(events.Warned(str(error)))
+            self._last_failure = str(error)
+        except Exception as error:  # a watcher that ends at night watches nothing
+            log.exception("while updating")
+            self.publish(
+                events.Warned(f"an update failed ({type(error).__name__}: {error}); it is tried again at the next scan")
+            )
+
+    def _check_roots(self, stop: threading.Event) -> None:
+        """Observe a root again that went away and came back."""
+        for root in self.roots:
+            there = root.is_dir()
+            if root in self.observers.running and (not there or self.observers.is_broken(root)):
+                self.observers.stop(root)
+                if not there:
+                    message = f"{root}: the folder went away; it is watched as soon as it is back"
+                    self.publish(events.Warned(message))
+            if there and root not in self.observers.running:
+                self.observers.start(root)
+                self._scan([root], stop)

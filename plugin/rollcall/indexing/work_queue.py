@@ -1,0 +1,95 @@
+"""A queue of work: one piece at a time, in the order of asking, and never a wait without a limit."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from rollcall.errors import BusyError
+
+
+class RunningWork(NamedTuple):
+    """A piece of work that runs."""
+
+    name: str  # "index", "update", "describe", "erase", "warm up"
+    since: float  # by time.monotonic()
+
+
+class WorkQueue:
+    """Gives threads turns. May be used from any thread.
+
+    Parameters
+    ----------
+    url
+        The database that the work is done on, for errors.
+    """
+
+    def __init__(self, url: str = "") -> None:
+        self.url = url
+        self._condition = threading.Condition()
+        self._waiting: deque[object] = deque()
+        self._running: RunningWork | None = None
+        self._owner: int | None = None
+
+    @property
+    def running(self) -> RunningWork | None:
+        """What runs at present."""
+        return self._running
+
+    @contextmanager
+    def turn(self, name: str, timeout: float, stop: threading.Event | None = None) -> Iterator[None]:
+        """Wait for a turn, hold it while the `with` lasts.
+
+        Parameters
+        ----------
+        name
+            What the work is, for `running` and for errors.
+        timeout
+            For how many seconds to wait at most; 0: not at all, infinity: without a limit.
+        stop
+            Gives up waiting when set.
+
+        Raises
+        ------
+        BusyError
+            If other work is not done within `timeout` seconds, or `stop` was set, or the same thread has a turn
+            already.
+        """
+        ticket = object()
+        until = time.monotonic() + timeout
+        with self._condition:
+            if self._owner == threading.get_ident():
+                raise self._busy(f"a listener cannot start {name!r} while it is called")
+            self._waiting.append(ticket)
+            try:
+                while self._running is not None or self._waiting[0] is not ticket:
+                    left = until - time.monotonic()
+                    if left <= 0 or (stop is not None and stop.is_set()):
+                        raise self._busy("wait for it, stop it, or give a longer timeout")
+                    # Short enough to see `stop` in time.
+                    self._condition.wait(min(left, 0.2))
+            finally:
+                self._waiting.remove(ticket)
+                self._condition.notify_all()
+            self._running = RunningWork(name, time.monotonic())
+            self._owner = threading.get_ident()
+        try:
+            yield
+        finally:
+            with self._condition:
+                self._running = None
+                self._owner = None
+                self._condition.notify_all()
+
+    def _busy(self, advice: str) -> BusyError:
+        running = self._running
+        if running is None:
+            return BusyError(self.url, f"other work is waiting for its turn; {advice}", "waiting")
+        seconds = time.monotonic() - running.since
+        return BusyError(
+            self.url, f"this plugin has been busy with {running.name!r} for {seconds:.0f} s; {advice}", running.name
+        )

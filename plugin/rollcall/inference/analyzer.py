@@ -1,0 +1,325 @@
+"""Pictures to faces: detection, alignment, estimates. The only module that knows the networks."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property, wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeVar
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from rollcall.errors import ModelError, PictureError
+from rollcall.inference.adaptation import Adaptation, Head
+from rollcall.media import decode
+from rollcall.model_version import ModelVersion
+from rollcall.records import Box, Face, Picture
+from rollcall.settings import Settings
+
+if TYPE_CHECKING:
+    from rollcall_model.attributes import AttributeModel
+    from rollcall_model.cascade import Detector
+    from rollcall_model.types import Detections
+
+
+P = ParamSpec("P")
+T = TypeVar("T")
+#: Each switch and the head of the attribute network that it is of.
+_HEADS: Final = {"age": "age", "gender": "gender", "embeddings": "embedding"}
+#: How far around a box that a person gave the detector looks, in sides of the box, and what it must find there.
+NEAR: Final = 0.5
+NEAR_IOU: Final = 0.3
+#: A box smaller than this many pixels is enlarged first.
+NEAR_SIDE: Final = 120.0
+
+
+def _one_at_a_time(method: Callable[Concatenate[Analyzer, P], T]) -> Callable[Concatenate[Analyzer, P], T]:
+    """Let a method be called by one thread at a time."""
+
+    @wraps(method)
+    def wrapped(self: Analyzer, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        with self._lock:
+            return method(self, *args, **kwargs)
+
+    return wrapped
+
+
+class Analyzer:
+    """Finds and describes the faces of pictures; of several threads that ask at once, one waits for the other.
+
+    Making one costs nothing; the networks are loaded at the first use, and compiled (or fetched from
+    the cache folder) for each new size of batch.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._lock = threading.RLock()
+
+    @cached_property
+    def model_version(self) -> ModelVersion:
+        """The versions of both networks and their settings: when it changes, faces are analysed again.
+
+        Raises
+        ------
+        ModelError
+            If the weights are missing.
+        """
+        from rollcall_model import checkpoint, versions
+
+        try:
+            weights = versions.attributes()
+        except checkpoint.WeightsError as error:
+            raise ModelError(str(error)) from error
+        detector, attributes = self.settings.detector, self.settings.attributes
+        options = (
+            f"{detector.resolution}/{detector.min_face}/{detector.pyramid_factor:g}"
+            f"/{detector.threshold_pnet:g}/{detector.threshold_rnet:g}/{detector.threshold_onet:g}"
+        )
+        options += "/thorough" if detector.search == "thorough" else ""
+        options += "/sharp" if attributes.small_faces == "sharp" else ""
+        return ModelVersion(versions.DETECTOR, weights.name, weights.digest, options, attributes.switched_off)
+
+    @cached_property
+    def _networks(self) -> tuple[Detector, AttributeModel | None]:
+        from rollcall_model import checkpoint, runtime
+        from rollcall_model.attributes import AttributeModel
+        from rollcall_model.cascade import Detector, DetectorConfig
+
+        runtime.configure(self.settings.cache_folder / "compiled", self.settings.workers)
+        wanted = self.settings.detector
+        config = DetectorConfig(
+            wanted.resolution,
+            wanted.min_face,
+            wanted.pyramid_factor,
+            (wanted.threshold_pnet, wanted.threshold_rnet, wanted.threshold_onet),
+            thorough=wanted.search == "thorough",
+        )
+        off = self.settings.attributes.switched_off
+        heads = [head for switch, head in _HEADS.items() if switch not in off]
+        try:
+            return Detector(config), AttributeModel(heads=heads) if heads else None
+        except checkpoint.WeightsError as error:
+            raise ModelError(str(error)) from error
+
+    def warm_up(self) -> None:
+        """Load the networks and compile every program they need, so that the first picture is quick.
+
+        Raises
+        ------
+        ModelError
+            If weights are missing or do not fit.
+        """
+        detector, attributes = self._networks
+        detector.warm_up()
+        if attributes is not None:
+            attributes.warm_up()
+
+    @_one_at_a_time
+    def analyze(self, pictures: Sequence[Picture], *, one_face: bool = False) -> list[tuple[Face, ...]]:
+        """Return the faces of each picture, the surest first.
+
+        With `one_face` every picture is taken to be a portrait of one: of several faces the one nearest
+        the centre is kept, and where none was found a central face is assumed (`detected` is False).
+
+        Raises
+        ------
+        ModelError
+            If weights are missing or do not fit.
+        """
+        from rollcall_model import align
+        from rollcall_model.types import nearest_centre, no_detections
+
+        detector, attributes = self._networks
+        found = detector.detect([picture.pixels for picture in pictures])
+        detected = [len(faces.scores) > 0 for faces in found]
+        if one_face:
+            for index, (picture, faces) in enumerate(zip(pictures, found, strict=True)):
+                height, width = picture.pixels.shape[:2]
+                if detected[index]:
+                    best = nearest_centre(faces, height, width)
+                    found[index] = type(faces)(*(column[best : best + 1] for column in faces))
+                elif min(height, width) > 0:
+                    found[index] = no_detections()._replace(
+                        boxes=align.central_box(height, width)[None],
+                        scores=np.zeros(1, np.float32),
+                        landmarks=align.central_landmarks(height, width)[None],
+                    )
+        crops = [
+            crop
+            for picture, faces in zip(pictures, found, strict=True)
+            for crop in self._crops(picture, faces.landmarks)
+        ]
+        said = iter(self._described(attributes, crops))
+        return [
+            tuple(self._face(picture, faces, row, next(said), seen) for row in range(len(faces.scores)))
+            for picture, faces, seen in zip(pictures, found, detected, strict=True)
+        ]
+
+    @_one_at_a_time
+    def describe(self, picture: Picture, boxes: Sequence[Box]) -> list[Face]:
+        """Return what the networks say of faces whose boxes a person gave.
+
+        The detector looks at each box from near by, for its landmarks; where it still sees no face, they are
+        taken to be where they usually are in a box.
+
+        Raises
+        ------
+        ModelError
+            If weights are missing or do not fit.
+        """
+        from rollcall_model import align
+        from rollcall_model.types import Detections
+
+        detector, attributes = self._networks
+        height, width = picture.pixels.shape[:2]
+        near, corners, scales = [], [], []
+        for box in boxes:
+            side = max(box.width * width, box.height * height, 1.0)
+            margin = NEAR * side
+            x0, y0 = max(int(box.x * width - margin), 0), max(int(box.y * height - margin), 0)
+            x1 = min(int(np.ceil((box.x + box.width) * width + margin)), width)
+            y1 = min(int(np.ceil((box.y + box.height) * height + margin)), height)
+            region = picture.pixels[y0 : max(y1, y0 + 1), x0 : max(x1, x0 + 1)]
+            # A person also draws faces that are too small for the detector's setting.
+            scale = min(max(NEAR_SIDE / side, 1.0), 8.0)
+            near.append(np.asarray(cv2.resize(region, None, fx=scale, fy=scale), np.uint8))
+            corners.append(np.array([x0, y0], np.float32))
+            scales.append(scale)
+        places = []
+        for box, corner, scale, found in zip(boxes, corners, scales, detector.detect(near), strict=True):
+            frame = np.array([box.x * width, box.y * height, box.width * width, box.height * height], np.float32)
+            boxes_found = found.boxes / scale + np.tile(corner, 2)
+            ious = [Box(*frame.tolist()).iou(Box(x0, y0, x1 - x0, y1 - y0)) for x0, y0, x1, y1 in boxes_found.tolist()]
+            best = int(np.argmax(ious)) if ious else 0
+            seen = bool(ious) and ious[best] >= NEAR_IOU
+            points = (
+                found.landmarks[best] / scale + corner if seen else frame[:2] + align.typical_landmarks() * frame[2:]
+            )
+            right, bottom = frame[0] + frame[2], frame[1] + frame[3]
+            places.append(
+                Detections(
+                    np.array([[frame[0], frame[1], right, bottom]], np.float32),
+                    np.array([found.scores[best] if seen else 0.0], np.float32),
+                    np.asarray(points[None], np.float32),
+                )
+            )
+        said = self._described(attributes, self._crops(picture, np.array([place.landmarks[0] for place in places])))
+        return [self._face(picture, place, 0, one, False) for place, one in zip(places, said, strict=True)]
+
+    def _crops(self, picture: Picture, landmarks: NDArray[np.float32]) -> list[NDArray[np.uint8]]:
+        """Return the canonical crops of n faces of one picture; landmarks (n, 5, 2) in its pixels."""
+        from rollcall_model import align
+
+        pixels = picture.pixels
+        if (
+            self.settings.attributes.small_faces == "sharp"
+            and picture.width > pixels.shape[1]
+            and any(align.enlarged(one, self._size) > 1 for one in landmarks)
+        ):
+            pixels = self._whole(picture)
+            ratio = np.array(pixels.shape[1::-1]) / picture.pixels.shape[1::-1]
+            landmarks = landmarks * ratio.astype(np.float32)
+        return [align.crop(pixels, points, self._size) for points in landmarks]
+
+    def _whole(self, picture: Picture) -> NDArray[np.uint8]:
+        """Return all pixels of a picture that was reduced, or those it has if its file is no longer the same."""
+        try:
+            whole = decode.decode(picture.path, max_megapixels=self.settings.decode.max_megapixels)
+        except PictureError:
+            return picture.pixels  # it was readable a moment ago; what is known of it is better than nothing
+        return whole.pixels if whole.content_hash == picture.content_hash else picture.pixels
+
+    @property
+    def _size(self) -> int:
+        """The side of a face's crop; the sharpness is measured on one even where no network looks at it."""
+        from rollcall_model.attributes import AttributeConfig
+
+        attributes = self._networks[1]
+        return AttributeConfig().size if attributes is None else attributes.size
+
+    def _described(self, attributes: AttributeModel | None, crops: list[NDArray[np.uint8]]) -> list[_Said]:
+        """Run the attribute network over all crops; it was not even loaded when all of it is switched off."""
+        from rollcall_model import align
+
+        wanted = self.settings.attributes
+        said = [_Said(align.sharpness(crop)) for crop in crops]
+        if not crops or attributes is None:
+            return said
+        found = attributes(np.stack(crops))
+        for row, one in enumerate(said):
+            one.age = found.age[row] if wanted.age == "on" else None
+            one.p_female = float(found.p_female[row]) if wanted.gender == "on" else None
+            one.embedding = found.embedding[row] if wanted.embeddings == "on" else None
+        return said
+
+    @staticmethod
+    def _face(picture: Picture, faces: Detections, row: int, said: _Said, detected: bool) -> Face:
+        """Return one face in fractions of the picture; a box reaching beyond it is cut at its border."""
+        height, width = picture.pixels.shape[:2]
+        x0, y0, x1, y1 = np.clip(
+            faces.boxes[row].astype(np.float64) / np.array([width, height, width, height]), 0, 1
+        ).tolist()
+        points = faces.landmarks[row].astype(np.float64) / np.array([width, height])
+        return Face(
+            box=Box(x0, y0, x1 - x0, y1 - y0),
+            landmarks=tuple((float(x), float(y)) for x, y in points),
+            score=float(faces.scores[row]),
+            sharpness=said.sharpness,
+            age_distribution=said.age,
+            p_female=said.p_female,
+            embedding=said.embedding,
+            detected=detected,
+        )
+
+
+class _Said:
+    """What the attribute network says of one crop."""
+
+    def __init__(self, sharpness: float) -> None:
+        self.sharpness = sharpness
+        self.age: NDArray[np.float32] | None = None
+        self.p_female: float | None = None
+        self.embedding: NDArray[np.float32] | None = None
+
+
+def keep_memory() -> None:
+    """Let this process keep what memory it once had: for a program that does nothing but index."""
+    from rollcall_model import memory
+
+    memory.keep()
+
+
+def fit_adaptation(examples: Mapping[str, NDArray[Any]]) -> tuple[dict[str, Any], dict[str, Any], Adaptation]:
+    """Return how corrections of the ages and of the gender did on faces held out, and those that help.
+
+    `examples` are the arrays of `rollcall_model.adapt.Examples` by their names.
+    """
+    from rollcall_model import adapt
+
+    heads, reports = [], []
+    for one in adapt.adapt(adapt.Examples(**examples)):
+        fitted = one.fitted
+        heads.append(None if fitted is None else Head(fitted.temperature, fitted.tilt, fitted.looks))
+        names = ("faces", "loss_before", "loss_after", "error_before", "error_after")
+        reports.append({**{name: getattr(one, name) for name in names}, "helps": fitted is not None})
+    return reports[0], reports[1], Adaptation(*heads)
+
+
+def export_model(file: Path) -> float:
+    """Write the attribute network as ONNX and return the largest difference between its outputs and ours.
+
+    Raises
+    ------
+    ModelError
+        If the extra is not installed, the file cannot be written, or the two differ.
+    """
+    from rollcall_model import checkpoint, export
+
+    try:
+        export.export_model(file)
+        return float(export.largest_difference(file))
+    except (export.ExportError, checkpoint.WeightsError) as error:
+        raise ModelError(str(error)) from error

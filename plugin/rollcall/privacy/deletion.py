@@ -1,0 +1,267 @@
+"""Delete rows that are to be erased, and set tombstones. That no file keeps them is the work of `privacy.erasure`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, and_, delete, func, or_, select, update
+from sqlalchemy.orm import Session
+
+from rollcall.ages import AGE_GROUPS
+from rollcall.corrections.projection import UNDO_KINDS, project_photo
+from rollcall.media import paths
+from rollcall.privacy import tombstones
+from rollcall.records import SAME_FACE_IOU, Box
+from rollcall.settings import TagSettings
+from rollcall.storage import change_feed
+from rollcall.storage.change_feed import ChangeKind
+from rollcall.storage.library import Place, chunks, now, photo_ids_under
+from rollcall.storage.tables import (
+    Base,
+    CorrectionRow,
+    EmbeddingRow,
+    FaceRow,
+    MetaRow,
+    PhotoRow,
+    PredictionRow,
+    RootRow,
+    TagRow,
+)
+from rollcall.tags import projection
+
+#: Stands in `meta` from the moment something is deleted until no file holds it any more.
+_SCRUB_DUE: Final = "scrub"
+_COUNTED: Final = (
+    ("photos", PhotoRow),
+    ("faces", FaceRow),
+    ("estimates", PredictionRow),
+    ("embeddings", EmbeddingRow),
+    ("corrections", CorrectionRow),
+    ("tags", TagRow),
+)
+
+
+def row_counts(session: Session) -> dict[str, int]:
+    """Return how many rows there are of each kind; embeddings in the log count as embeddings."""
+    found = {name: session.scalar(select(func.count()).select_from(table)) or 0 for name, table in _COUNTED}
+    in_log = select(func.count()).select_from(CorrectionRow).where(CorrectionRow.embedding.is_not(None))
+    found["embeddings"] += session.scalar(in_log) or 0
+    return found
+
+
+def is_scrub_due(session: Session) -> bool:
+    """Return whether something was deleted that files may still hold."""
+    return session.scalar(select(MetaRow.value).where(MetaRow.key == _SCRUB_DUE)) is not None
+
+
+def set_scrub_due(session: Session, due: bool) -> None:
+    """Store whether something was deleted that files may still hold, so that a kill in between loses nothing."""
+    session.execute(delete(MetaRow).where(MetaRow.key == _SCRUB_DUE))
+    if due:
+        session.add(MetaRow(key=_SCRUB_DUE, value=now()))
+    session.flush()
+
+
+# ---- Photos
+
+
+def delete_photos(session: Session, photo_ids: Sequence[int], *, bury: bool, keep_log: bool = False) -> None:
+    """Delete photos with all that belongs to them.
+
+    Parameters
+    ----------
+    bury
+        Set tombstones, so that the same content is not stored again.
+    keep_log
+        Keep the corrections in the log, without embeddings; they wait for the photos. Otherwise they go too.
+    """
+    for part in chunks(list(photo_ids)):
+        rows = session.execute(
+            select(PhotoRow.id, PhotoRow.path, PhotoRow.size, PhotoRow.mtime_ns, PhotoRow.content_hash, RootRow.path)
+            .join(RootRow, RootRow.id == PhotoRow.root_id)
+            .where(PhotoRow.id.in_(part))
+        ).all()
+        hashes = [row[4] for row in rows if row[4] is not None]
+        # Lines that wait for a photo of this content are of it too.
+        of_photos = or_(
+            CorrectionRow.photo_id.in_(part),
+            and_(CorrectionRow.photo_id.is_(None), CorrectionRow.content_hash.in_(hashes)),
+        )
+        if keep_log:
+            session.execute(
+                update(CorrectionRow)
+                .where(of_photos)
+                .values(photo_id=None, face_id=None, embedding=None, embedding_version=None, perceptual_hash=None)
+            )
+        else:
+            session.execute(delete(CorrectionRow).where(of_photos))
+        session.execute(delete(PhotoRow).where(PhotoRow.id.in_(part)))
+        if bury:
+            for _, path, size, mtime_ns, content_hash, root in rows:
+                tombstones.bury_photo(session, f"{root.rstrip('/')}/{path}", size, mtime_ns, content_hash)
+        for photo_id, *_ in rows:
+            change_feed.record(session, ChangeKind.PHOTO_ERASED, photo_id)
+    if not keep_log:
+        _delete_orphans(session)
+    session.expire_all()
+
+
+def delete_folder(session: Session, place: Place) -> None:
+    """Delete all photos of a folder and bury the folder; if it is a root, the root goes."""
+    delete_photos(session, session.scalars(photo_ids_under(place)).all(), bury=False)
+    waiting = and_(CorrectionRow.photo_id.is_(None), _below(place.prefix))
+    # Lines that wait for a file of this path may be of another root's file: they stay, without biometric data.
+    session.execute(
+        update(CorrectionRow).where(waiting).values(embedding=None, embedding_version=None, perceptual_hash=None)
+    )
+    tombstones.bury_folder(session, paths.to_text(str(place.folder)))
+    if not place.prefix:
+        session.execute(delete(RootRow).where(RootRow.id == place.root_id))
+    session.flush()
+
+
+def _below(prefix: str) -> ColumnElement[bool]:
+    path = CorrectionRow.path
+    return or_(path == prefix, and_(path >= prefix + "/", path < prefix + "0")) if prefix else path.is_not(None)
+
+
+# ---- Single faces
+
+
+def delete_faces(session: Session, face_ids: Iterable[int], settings: TagSettings) -> None:
+    """Delete faces with their corrections, in copies of their photos too, and bury them."""
+    for face_id in sorted(set(face_ids)):
+        face = session.get(FaceRow, face_id)
+        if face is not None:
+            _delete_face(session, face, settings)
+    _delete_orphans(session)
+
+
+def _delete_face(session: Session, face: FaceRow, settings: TagSettings) -> None:
+    face_id, photo = face.id, session.get_one(PhotoRow, face.photo_id)
+    boxes = _places(session, face)
+    copies = [photo.id]
+    if photo.content_hash is not None:
+        copies = list(session.scalars(select(PhotoRow.id).where(PhotoRow.content_hash == photo.content_hash)))
+    gone = [face_id]
+    for row in session.scalars(select(FaceRow).where(FaceRow.photo_id.in_(copies), FaceRow.id != face_id)):
+        box = Box(row.x, row.y, row.width, row.height)
+        # Another face of the same photo stays, however near; one of a copy is the same face.
+        if row.photo_id != photo.id and any(box.iou(one) >= SAME_FACE_IOU for one in boxes):
+            gone.append(row.id)
+    _delete_lines(session, gone, copies, photo.content_hash, boxes)
+    session.execute(delete(FaceRow).where(FaceRow.id.in_(gone)))
+    for box in boxes:
+        tombstones.bury_face(session, photo.id, photo.content_hash, box)
+    session.flush()
+    session.expire_all()
+    for photo_id in copies:
+        project_photo(session, photo_id, settings)
+    change_feed.record(session, ChangeKind.FACE_ERASED, photo.id, face_id)
+    for photo_id in copies:
+        if photo_id != photo.id:
+            change_feed.record(session, ChangeKind.FACE_ERASED, photo_id)
+
+
+def _places(session: Session, face: FaceRow) -> list[Box]:
+    """Return where a face is, and where the detector finds it if a person moved it."""
+    found = [Box(face.x, face.y, face.width, face.height)]
+    lines = session.execute(
+        select(CorrectionRow.box, CorrectionRow.value_before).where(CorrectionRow.face_id == face.id)
+    )
+    for box, before in lines:
+        for one in (box, (before or {}).get("box")):
+            if one and all(Box(*one).iou(known) < 0.9 for known in found):
+                found.append(Box(*one))
+    return found
+
+
+def _delete_lines(
+    session: Session, face_ids: Sequence[int], photo_ids: Sequence[int], content_hash: str | None, boxes: Sequence[Box]
+) -> None:
+    """Delete the corrections of faces, also those that wait for them."""
+    found = session.scalars(select(CorrectionRow.face_uid).where(CorrectionRow.face_id.in_(face_ids)))
+    uids = {uid for uid in found if uid is not None}
+    waiting = and_(CorrectionRow.photo_id.is_(None), CorrectionRow.content_hash == content_hash)
+    lost = select(CorrectionRow).where(
+        CorrectionRow.face_id.is_(None),
+        CorrectionRow.box.is_not(None),
+        or_(CorrectionRow.photo_id.in_(photo_ids), waiting),
+    )
+    same_place = [
+        line.id
+        for line in session.scalars(lost)
+        if line.box is not None and any(Box(*line.box).iou(box) >= SAME_FACE_IOU for box in boxes)
+    ]
+    session.execute(
+        delete(CorrectionRow).where(
+            or_(
+                CorrectionRow.face_id.in_(face_ids),
+                CorrectionRow.face_uid.in_(uids),
+                CorrectionRow.id.in_(same_place),
+            )
+        )
+    )
+
+
+def _delete_orphans(session: Session) -> None:
+    """Delete the undo and redo lines of corrections that are gone."""
+    rows = session.execute(
+        select(CorrectionRow.id, CorrectionRow.value).where(CorrectionRow.kind.in_(UNDO_KINDS))
+    ).all()
+    uids = sorted({str(value["of"]) for _, value in rows})
+    known: set[str] = set()
+    for part in chunks(uids):
+        known |= set(session.scalars(select(CorrectionRow.uid).where(CorrectionRow.uid.in_(part))))
+    for orphans in chunks([number for number, value in rows if value["of"] not in known]):
+        session.execute(delete(CorrectionRow).where(CorrectionRow.id.in_(orphans)))
+
+
+# ---- One kind of estimate, or everything
+
+
+def delete_embeddings(session: Session) -> None:
+    """Delete all identity embeddings, those in the log of corrections too."""
+    session.execute(delete(EmbeddingRow))
+    session.execute(update(CorrectionRow).values(embedding=None, embedding_version=None))
+    change_feed.record(session, ChangeKind.EMBEDDINGS_ERASED, None)
+
+
+def delete_ages(session: Session, settings: TagSettings) -> None:
+    """Delete all predictions of ages; corrections stay."""
+    nulls: dict[str, Any] = {
+        column.name: None
+        for column in PredictionRow.__table__.columns
+        if "age" in column.name.split("_") or column.name in {f"p_{name}" for name in AGE_GROUPS}
+    }
+    _delete_predictions(session, nulls, "age", settings)
+
+
+def delete_genders(session: Session, settings: TagSettings) -> None:
+    """Delete all predictions of genders; corrections stay."""
+    _delete_predictions(session, {"p_female": None, "network_p_female": None}, "gender", settings)
+
+
+def _delete_predictions(session: Session, nulls: dict[str, Any], kind: str, settings: TagSettings) -> None:
+    touched = session.scalars(
+        select(FaceRow.photo_id).join(PredictionRow, PredictionRow.face_id == FaceRow.id).distinct()
+    ).all()
+    session.execute(update(PredictionRow).values(**nulls))
+    session.execute(delete(PredictionRow).where(PredictionRow.age.is_(None), PredictionRow.p_female.is_(None)))
+    for line in session.scalars(select(CorrectionRow).where(CorrectionRow.kind == kind)):
+        if line.value_before and line.value_before.get("source") == "model":
+            line.value_before = None
+    session.flush()
+    session.expire_all()
+    for photo_id in touched:
+        projection.recompute(session, photo_id, settings)
+
+
+def delete_everything(session: Session) -> None:
+    """Delete all rows of all tables but `meta`; numbers are not given again, so that hosts' cursors stay right."""
+    for table in reversed(Base.metadata.sorted_tables):
+        if table is not MetaRow.__table__:
+            session.execute(table.delete())
+    session.expire_all()
+    change_feed.record(session, ChangeKind.PHOTO_ERASED, None)

@@ -1,0 +1,118 @@
+"""Exclusions: files and folders that are not indexed because they were erased, or because a folder opted out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from rollcall import events
+from rollcall.errors import StoreError
+from rollcall.media import decode, paths
+from rollcall.privacy import deletion, erasure, tombstones
+from rollcall.privacy.tombstones import ErasedPaths
+from rollcall.records import FileStat
+from rollcall.settings import Settings
+from rollcall.storage.database import Database
+from rollcall.storage.library import PendingPhoto, Place, photo_at, photo_ids_under
+
+#: A file of this name excludes its folder, and all below it.
+MARKERS: Final = (".nomedia", ".noimage", ".rollcall-ignore")
+#: One of this name is Rollcall's own: what is stored of the folder is erased, too.
+OPT_OUT_MARKER: Final = ".rollcall-ignore"
+#: How long readers are waited for at the end of a run; what they keep from being scrubbed waits for the next run.
+_PATIENCE_SECONDS: Final = 5.0
+
+
+class FileIdentity(NamedTuple):
+    """What a tombstone knows of a file."""
+
+    size: int  # bytes
+    mtime_ns: int
+    content_hash: str
+
+
+class Exclusions:
+    """Consulted before files are read and before they are stored; the caller holds the right to index."""
+
+    def __init__(self, database: Database, settings: Settings) -> None:
+        self.database = database
+        self.settings = settings
+
+    def erased_paths(self) -> ErasedPaths:
+        """Return the files and folders that were erased."""
+        with self.database.read() as session:
+            return tombstones.erased_paths(session)
+
+    @staticmethod
+    def not_erased(place: Place, files: Iterable[FileStat], erased: ErasedPaths) -> Iterator[FileStat]:
+        """Yield those of a place's files that were not erased."""
+        root = paths.to_text(str(place.root)).rstrip("/")
+        for file in files:
+            if not erased.covers(f"{root}/{file.relative_path}", file.size, file.mtime_ns):
+                yield file
+
+    def erase_opted_out(self, place: Place, folders: Collection[str]) -> list[tuple[Path, int]]:
+        """Erase what is stored of folders with an opt-out marker; return those of which something was stored.
+
+        Corrections stay in the log, without embeddings: the marker may go again.
+        """
+        result = []
+        for folder in sorted(folders):
+            of_folder = place._replace(prefix=folder)
+            with self.database.erase() as session:
+                photo_ids = session.scalars(photo_ids_under(of_folder)).all()
+                if photo_ids:
+                    deletion.delete_photos(session, photo_ids, bury=False, keep_log=True)
+                    deletion.set_scrub_due(session, True)
+                    result.append((of_folder.folder, len(photo_ids)))
+        return result
+
+    def erased_contents(self, hashes: Sequence[str]) -> set[str]:
+        """Return which of some content hashes were erased."""
+        with self.database.read() as session:
+            return tombstones.erased_contents(session, hashes)
+
+    def drop(self, photos: Mapping[PendingPhoto, FileIdentity]) -> None:
+        """Delete the rows of files that turned out to be erased photos under another path."""
+        with self.database.erase() as session:
+            for photo, file in photos.items():
+                deletion.delete_photos(session, [photo_at(session, photo)], bury=False, keep_log=True)
+                tombstones.bury_photo(session, paths.to_text(str(photo.path)), *file)
+            deletion.set_scrub_due(session, True)
+
+    def lift(self, named: Iterable[Path]) -> None:
+        """Let folders and files that a person names be stored again, whatever was erased of them."""
+        for path in named:
+            real = Path(os.path.realpath(path))
+            shown = paths.to_text(str(real))
+            if real.is_file():
+                try:
+                    digest = decode.content_hash(real)
+                except OSError:
+                    continue
+                with self.database.write() as session:
+                    tombstones.lift_file(session, shown, digest)
+            else:
+                with self.database.write() as session:
+                    tombstones.lift_folder(session, shown)
+
+    def scrub_if_due(self, publish: events.Listener) -> None:
+        """Remove what was deleted from all files, if something was."""
+        with self.database.read() as session:
+            due = deletion.is_scrub_due(session)
+        if due:
+            try:
+                erasure.scrub(self.database, self.settings, _PATIENCE_SECONDS)
+            except StoreError as error:
+                publish(events.Warned(str(error)))
+
+
+def opted_out_above(place: Place) -> str | None:
+    """Return the topmost folder at or above a place, up to its root, that holds an opt-out marker."""
+    parts = Path(paths.from_text(place.prefix)).parts
+    for count in range(len(parts) + 1):
+        if os.path.lexists(place.root.joinpath(*parts[:count], OPT_OUT_MARKER)):
+            return paths.to_text("/".join(parts[:count]))
+    return None

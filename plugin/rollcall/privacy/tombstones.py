@@ -1,0 +1,147 @@
+"""Tombstones: what was erased stays erased. They are read before anything is stored, and lifted on request."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+from typing import NamedTuple
+
+from sqlalchemy import delete, insert, or_, select
+from sqlalchemy.orm import Session
+
+from rollcall.records import SAME_FACE_IOU, Box, Face
+from rollcall.storage.library import now
+from rollcall.storage.tables import TombstoneRow
+
+
+class ErasedPaths(NamedTuple):
+    """The files and folders that are not read; all paths absolute, as in the database."""
+
+    folders: frozenset[str]
+    files: dict[str, tuple[int | None, int | None]]  # path to size and mtime
+
+    def folder_above(self, path: str) -> str | None:
+        """Return the erased folder that a path is or lies in; None if there is none."""
+        if not self.folders:
+            return None
+        whole = PurePosixPath(path)
+        return next((str(one) for one in (whole, *whole.parents) if str(one) in self.folders), None)
+
+    def covers(self, path: str, size: int, mtime_ns: int) -> bool:
+        """Return whether a file is not to be read: it lies in an erased folder, or was erased and is unchanged."""
+        return self.files.get(path) == (size, mtime_ns) or self.folder_above(path) is not None
+
+
+def erased_paths(session: Session) -> ErasedPaths:
+    """Return the files and folders that are not to be read."""
+    rows = session.execute(
+        select(TombstoneRow.kind, TombstoneRow.path, TombstoneRow.size, TombstoneRow.mtime_ns).where(
+            TombstoneRow.path.is_not(None)
+        )
+    ).all()
+    return ErasedPaths(
+        frozenset(str(path) for kind, path, _, _ in rows if kind == "folder"),
+        {str(path): (size, mtime_ns) for kind, path, size, mtime_ns in rows if kind == "photo"},
+    )
+
+
+def erased_contents(session: Session, hashes: Sequence[str]) -> set[str]:
+    """Return which of some content hashes are not to be stored, at whatever path they are."""
+    found = session.scalars(
+        select(TombstoneRow.content_hash).where(TombstoneRow.kind == "photo", TombstoneRow.content_hash.in_(hashes))
+    )
+    return {one for one in found if one is not None}
+
+
+def any_face_erased(session: Session) -> bool:
+    """Return whether any single face was erased."""
+    return session.scalar(select(TombstoneRow.id).where(TombstoneRow.kind == "face").limit(1)) is not None
+
+
+def without_erased(session: Session, photo_id: int, content_hash: str, faces: Sequence[Face]) -> tuple[Face, ...]:
+    """Return the faces of a photo without those that lie where one was erased."""
+    rows = session.scalars(
+        select(TombstoneRow.box).where(
+            TombstoneRow.kind == "face",
+            or_(TombstoneRow.photo_id == photo_id, TombstoneRow.content_hash == content_hash),
+        )
+    )
+    boxes = [Box(*box) for box in rows if box is not None]
+    return tuple(face for face in faces if not any(face.box.iou(box) >= SAME_FACE_IOU for box in boxes))
+
+
+class ErasedContents:
+    """All tombstones of contents and of faces in them, read once: a predicate for imported corrections."""
+
+    def __init__(self, session: Session) -> None:
+        self._photos: set[str] = set()
+        self._faces: dict[str, list[Box]] = {}
+        rows = session.execute(
+            select(TombstoneRow.kind, TombstoneRow.content_hash, TombstoneRow.box).where(
+                TombstoneRow.content_hash.is_not(None)
+            )
+        )
+        for kind, content_hash, box in rows:
+            if kind == "photo":
+                self._photos.add(str(content_hash))
+            elif box is not None:
+                self._faces.setdefault(str(content_hash), []).append(Box(*box))
+
+    def __call__(self, content_hash: str | None, box: Sequence[float] | None) -> bool:
+        """Return whether a content was erased, or a face of it at a box."""
+        if content_hash is None:
+            return False
+        boxes = self._faces.get(content_hash, []) if box is not None else []
+        return content_hash in self._photos or any(Box(*(box or ())).iou(one) >= SAME_FACE_IOU for one in boxes)
+
+
+# ---- Setting and lifting
+
+
+def bury_photo(session: Session, path: str, size: int, mtime_ns: int, content_hash: str | None) -> None:
+    """Keep a photo from being stored again, by its path and by its content."""
+    session.execute(delete(TombstoneRow).where(TombstoneRow.kind == "photo", TombstoneRow.path == path))
+    session.execute(
+        insert(TombstoneRow).values(
+            made_at=now(), kind="photo", path=path, size=size, mtime_ns=mtime_ns, content_hash=content_hash
+        )
+    )
+
+
+def bury_folder(session: Session, path: str) -> None:
+    """Keep a folder from being indexed again; tombstones of files and folders in it go."""
+    inside = path.rstrip("/") + "/"
+    session.execute(
+        delete(TombstoneRow).where(
+            or_(TombstoneRow.path == path, TombstoneRow.path.startswith(inside, autoescape=True))
+        )
+    )
+    session.add(TombstoneRow(made_at=now(), kind="folder", path=path))
+
+
+def bury_face(session: Session, photo_id: int, content_hash: str | None, box: Box) -> None:
+    """Keep a face from being stored again at a place of a photo, and of copies of it."""
+    session.add(TombstoneRow(made_at=now(), kind="face", content_hash=content_hash, photo_id=photo_id, box=list(box)))
+
+
+def lift_folder(session: Session, path: str) -> bool:
+    """Let an erased folder be indexed again; return False if it was not erased."""
+    found = session.execute(
+        delete(TombstoneRow).where(TombstoneRow.kind == "folder", TombstoneRow.path == path).returning(TombstoneRow.id)
+    )
+    return bool(found.all())
+
+
+def lift_file(session: Session, path: str, content_hash: str) -> bool:
+    """Let an erased file, and erased faces in it, be stored again; return False if nothing of it was erased."""
+    found = session.execute(
+        delete(TombstoneRow)
+        .where(
+            or_(
+                TombstoneRow.content_hash == content_hash,
+                (TombstoneRow.kind == "photo") & (TombstoneRow.path == path),
+            )
+        )
+        .returning(TombstoneRow.id)
+    )
+    return bool(found.all())

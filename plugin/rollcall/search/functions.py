@@ -1,0 +1,91 @@
+"""SQL functions of probabilities that searches register on an SQLite connection."""
+
+from __future__ import annotations
+
+import sqlite3
+import struct
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from rollcall import ages
+
+
+def supported(session: Session) -> bool:
+    """Return whether the database can call these functions; elsewhere searches run in memory."""
+    return session.get_bind().dialect.name == "sqlite"
+
+
+def register(session: Session, similar: Mapping[int, Mapping[int, float]] | None = None) -> None:
+    """Register all functions on the connection of a session.
+
+    Parameters
+    ----------
+    similar
+        For each face that is asked for, the photos that show someone similar and how likely each shows the same
+        person; SQL reads it by ``similar_to(face_id, photo_id)``.
+    """
+    connection: Any = session.connection().connection.dbapi_connection
+    assert isinstance(connection, sqlite3.Connection)
+    connection.create_function("age_mass", 3, age_mass, deterministic=True)
+    connection.create_function("age_share", 4, ages.range_share, deterministic=True)
+    connection.create_function("least_of", -1, least_of, deterministic=True)
+    connection.create_aggregate("at_least", 2, AtLeast)  # type: ignore[arg-type]
+    connection.create_aggregate("all_of", 1, AllOf)  # type: ignore[arg-type]
+    found = similar or {}
+
+    def similar_to(face_id: int, photo_id: int) -> float:
+        return found.get(face_id, {}).get(photo_id, 0.0)
+
+    connection.create_function("similar_to", 2, similar_to)
+
+
+def age_mass(distribution: bytes | None, low: int, high: int) -> float | None:
+    """Return the probability of an age from `low` to `high` of a stored distribution (SQL function)."""
+    if distribution is None:
+        return None
+    low, high = min(max(int(low), 0), ages.AGES), min(int(high), ages.OLDEST)
+    # For a few numbers NumPy takes ten times as long, and this is asked of every face.
+    return float(min(sum(struct.unpack_from(f"<{max(high - low + 1, 0)}e", distribution, 2 * low)), 1.0))
+
+
+def least_of(*values: float) -> float:
+    """Return the smallest of some values (SQL function; MIN with one argument is another thing)."""
+    return min(values)
+
+
+class AtLeast:
+    """SQL aggregate: the probability that at least `count` of the rows' independent events happen."""
+
+    def __init__(self) -> None:
+        self.count = 1
+        self.chances: list[float] = []
+
+    def step(self, count: int, chance: float | None) -> None:
+        """Take one row's probability."""
+        self.count = count
+        self.chances.append(chance or 0.0)
+
+    def finalize(self) -> float:
+        """Return the probability."""
+        if self.count > len(self.chances):
+            return 0.0
+        if self.count == 1:
+            return ages.any_of(self.chances)
+        return float(ages.at_least(self.chances)[self.count - 1])
+
+
+class AllOf:
+    """SQL aggregate: the probability that the events of all rows happen; null for no rows."""
+
+    def __init__(self) -> None:
+        self.result: float | None = None
+
+    def step(self, chance: float | None) -> None:
+        """Take one row's probability."""
+        self.result = (1.0 if self.result is None else self.result) * (chance or 0.0)
+
+    def finalize(self) -> float | None:
+        """Return the product."""
+        return self.result

@@ -1,0 +1,214 @@
+"""The library as a whole, read from the public views: counts, statistics, neighbours of a photo, suggested tags."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from rollcall.media import paths
+from rollcall.records import PhotoState, TagState
+
+#: Width of the age bands, in years, and how many failures the statistics name.
+BAND_YEARS: Final = 5
+NAMED_FAILURES: Final = 200
+#: Photos are shown by year for this many years at most.
+_MOST_YEARS: Final = 60
+
+
+class AgeBand(NamedTuple):
+    """Faces in a band of ages."""
+
+    label: str
+    female: int
+    male: int
+
+
+class Year(NamedTuple):
+    """Photos of one year."""
+
+    label: str
+    without_people: int
+    with_people: int
+
+
+@dataclass(frozen=True, slots=True)
+class LibraryStatistics:
+    """What the library holds at a glance."""
+
+    age_bands: list[AgeBand]  # the oldest first
+    years: list[Year]
+    coverage: dict[str, int]  # how much is analysed, dated, tagged and reviewed
+    model_versions: list[tuple[str, int]]  # what made the predictions, and for how many photos
+    failures: list[tuple[str, str]]  # path and reason of the first photos that failed
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
+class TagSuggestions:
+    """The photos for which a tag is suggested."""
+
+    photos: list[tuple[int, float]]  # number and probability, the lowest first
+    count: int  # of all
+    applied: int  # photos that have the tag already
+
+
+def counts(session: Session) -> tuple[dict[str, int], int]:
+    """Return how many photos there are by state, and how many faces."""
+    states = session.execute(text("SELECT state, COUNT(*) FROM v1_photos GROUP BY state")).all()
+    faces = session.execute(text("SELECT COUNT(*) FROM v1_faces")).scalar()
+    return {row[0]: row[1] for row in states}, int(faces or 0)
+
+
+def root_names(session: Session) -> list[str]:
+    """Return the folders that photos are in, as the views name them."""
+    return [row[0] for row in session.execute(text("SELECT DISTINCT root FROM v1_photos ORDER BY root"))]
+
+
+def statistics(session: Session) -> LibraryStatistics:
+    """Return statistics of the library."""
+    named, count = failures(session, NAMED_FAILURES)
+    return LibraryStatistics(
+        _age_bands(session), _years(session), _coverage(session), _model_versions(session), named, count
+    )
+
+
+def _age_bands(session: Session) -> list[AgeBand]:
+    # CASE instead of MIN or LEAST, and division after the cast: the same statement runs on every database.
+    rows = session.execute(
+        text(
+            "SELECT CAST(CASE WHEN age > 99.9 THEN 99.9 ELSE age END AS INTEGER) AS years,"
+            " SUM(CASE WHEN p_female >= 0.5 THEN 1 ELSE 0 END), SUM(CASE WHEN p_female < 0.5 THEN 1 ELSE 0 END)"
+            " FROM v1_faces WHERE age IS NOT NULL AND p_female IS NOT NULL GROUP BY 1"
+        )
+    ).all()
+    bands: dict[int, tuple[int, int]] = {}
+    for years, female, male in rows:
+        band = min(int(years), 99) // BAND_YEARS
+        before = bands.get(band, (0, 0))
+        bands[band] = (before[0] + int(female), before[1] + int(male))
+    return [
+        AgeBand(f"{band * BAND_YEARS}–{band * BAND_YEARS + BAND_YEARS - 1}", *bands.get(band, (0, 0)))
+        for band in range(max(bands, default=-1), -1, -1)
+    ]
+
+
+def _years(session: Session) -> list[Year]:
+    rows = session.execute(
+        text(
+            "SELECT SUBSTR(taken_local, 1, 4), SUM(CASE WHEN faces = 0 THEN 1 ELSE 0 END),"
+            " SUM(CASE WHEN faces > 0 THEN 1 ELSE 0 END) FROM v1_photos"
+            " WHERE taken_local IS NOT NULL AND state = 'indexed' GROUP BY 1 ORDER BY 1"
+        )
+    ).all()
+    found = {int(row[0]): (int(row[1]), int(row[2])) for row in rows if str(row[0]).isdigit()}
+    if not found:
+        return []
+    # A camera's clock that was never set must not stretch the chart over a century.
+    first = max(min(found), max(found) - _MOST_YEARS)
+    return [Year(str(year), *found.get(year, (0, 0))) for year in range(first, max(found) + 1)]
+
+
+def failures(session: Session, limit: int) -> tuple[list[tuple[str, str]], int]:
+    """Return path and reason of the first photos that failed, and how many there are."""
+    rows = session.execute(
+        text("SELECT full_path, error FROM v1_photos WHERE state = :state ORDER BY photo_id LIMIT :most"),
+        {"state": PhotoState.FAILED.value, "most": limit},
+    ).all()
+    count = session.execute(text("SELECT COUNT(*) FROM v1_photos WHERE state = 'failed'")).scalar()
+    return [(row[0], row[1] or "") for row in rows], int(count or 0)
+
+
+def _coverage(session: Session) -> dict[str, int]:
+    row = session.execute(
+        text(
+            "SELECT COUNT(*), SUM(CASE WHEN faces > 0 THEN 1 ELSE 0 END),"
+            " SUM(CASE WHEN taken_local IS NOT NULL THEN 1 ELSE 0 END),"
+            " SUM(CASE WHEN reviewed THEN 1 ELSE 0 END) FROM v1_photos WHERE state = 'indexed'"
+        )
+    ).one()
+    names = ("indexed", "with people", "with a capture time", "reviewed")
+    found = {name: int(value or 0) for name, value in zip(names, row, strict=True)}
+    for name, state in (("with a tag", TagState.APPLIED), ("with a suggested tag", TagState.SUGGESTED)):
+        statement = text("SELECT COUNT(DISTINCT photo_id) FROM v1_tags WHERE state = :state")
+        found[name] = int(session.execute(statement, {"state": state.value}).scalar() or 0)
+    return found
+
+
+def _model_versions(session: Session) -> list[tuple[str, int]]:
+    rows = session.execute(
+        text("SELECT model_version, COUNT(*) FROM v1_photos WHERE model_version IS NOT NULL GROUP BY 1 ORDER BY 2")
+    ).all()
+    return [(str(row[0]), int(row[1])) for row in rows]
+
+
+def neighbours(session: Session, photo_id: int) -> tuple[int | None, int | None]:
+    """Return the next newer and the next older photo in the order of capture times; None at an end."""
+    row = session.execute(text("SELECT taken_local FROM v1_photos WHERE photo_id = :id"), {"id": photo_id}).first()
+    values = {"id": photo_id, "taken": None if row is None else row[0]}
+    if values["taken"] is None:
+        newer, older = "taken_local IS NULL AND photo_id > :id", "taken_local IS NULL AND photo_id < :id"
+    else:
+        newer, older = "(taken_local, photo_id) > (:taken, :id)", "(taken_local, photo_id) < (:taken, :id)"
+    found = [
+        session.execute(
+            text(
+                f"SELECT photo_id FROM v1_photos WHERE {side} AND state IN ('indexed', 'pending')"
+                f" ORDER BY taken_local {order}, photo_id {order} LIMIT 1"
+            ),
+            values,
+        ).scalar()
+        for side, order in ((newer, "ASC"), (older, "DESC"))
+    ]
+    return found[0], found[1]
+
+
+def suggestions(session: Session, tag: str, above: float, limit: int) -> TagSuggestions:
+    """Return the photos for which a tag is suggested with at least the probability `above`, lowest first."""
+    values = {"tag": tag, "above": above, "most": limit}
+    suggested = "FROM v1_tags WHERE tag = :tag AND state = 'suggested' AND probability >= :above"
+    rows = session.execute(
+        text(f"SELECT photo_id, probability {suggested} ORDER BY probability, photo_id LIMIT :most"), values
+    ).all()
+    count = session.execute(text(f"SELECT COUNT(*) {suggested}"), values).scalar()
+    applied = session.execute(
+        text("SELECT COUNT(*) FROM v1_tags WHERE tag = :tag AND state = 'applied'"), values
+    ).scalar()
+    return TagSuggestions([(int(row[0]), float(row[1])) for row in rows], int(count or 0), int(applied or 0))
+
+
+class FaceCrop(NamedTuple):
+    """Where the picture of a face comes from."""
+
+    photo_id: int
+    box: tuple[float, float, float, float]  # left, top, width, height, as fractions of the upright picture
+
+
+def face_crop(session: Session, face_id: int) -> FaceCrop | None:
+    """Return the photo and box of a visible face; None if there is no such face."""
+    row = session.execute(
+        text("SELECT photo_id, x, y, width, height FROM v1_faces WHERE face_id = :id"), {"id": face_id}
+    ).first()
+    return None if row is None else FaceCrop(int(row[0]), (row[1], row[2], row[3], row[4]))
+
+
+class PhotoFile(NamedTuple):
+    """Where a photo's file is, and which version of it was analysed."""
+
+    path: Path
+    root: Path
+    version: str  # changes when the file's content does
+
+
+def photo_file(session: Session, photo_id: int) -> PhotoFile | None:
+    """Return where a photo's file is; None if there is no such photo."""
+    row = session.execute(
+        text("SELECT full_path, root, content_hash, indexed_at FROM v1_photos WHERE photo_id = :id"), {"id": photo_id}
+    ).first()
+    if row is None:
+        return None
+    version = (row[2] or row[3] or "new")[:16].replace(":", "")
+    return PhotoFile(Path(paths.from_text(row[0])), Path(paths.from_text(row[1])), version)

@@ -1,0 +1,142 @@
+"""The library's roots, and where photos lie below them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+from sqlalchemy import Select, and_, delete, or_, select, update
+from sqlalchemy.orm import Session
+
+from rollcall.media import paths
+from rollcall.records import PhotoState
+from rollcall.storage.tables import PhotoRow, RootRow
+
+#: How many paths or ids go into one statement: SQLite before 3.32 takes no more than 999 values.
+CHUNK = 500
+T = TypeVar("T")
+
+
+class Place(NamedTuple):
+    """A root and a path below it; `prefix` is "" for the whole root."""
+
+    root_id: int
+    root: Path
+    prefix: str
+
+    @property
+    def folder(self) -> Path:
+        """The folder, absolute."""
+        return self.root / paths.from_text(self.prefix)
+
+
+class PendingPhoto(NamedTuple):
+    """A photo that is pending: it has to be analysed."""
+
+    photo_id: int
+    path: Path
+    size: int
+    mtime_ns: int
+    may_have_moved: bool = True  # new, and a known photo has the same size
+
+
+def now() -> str:
+    """Return the time in UTC, ISO 8601 with milliseconds."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def chunks(items: Sequence[T], size: int = CHUNK) -> Iterator[Sequence[T]]:
+    """Yield the items in parts of at most `size`."""
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
+
+
+def roots(session: Session) -> list[Place]:
+    """Return all roots."""
+    rows = session.execute(select(RootRow.id, RootRow.path).order_by(RootRow.path))
+    return [Place(root_id, Path(paths.from_text(path)), "") for root_id, path in rows]
+
+
+def locate(session: Session, folder: Path, resolve: bool = True) -> Place | None:
+    """Return the root that holds a path, and the path below it; None if no root holds it.
+
+    Without `resolve` an absolute path is taken as it stands, with the links in it.
+    """
+    folder = Path(os.path.realpath(folder)) if resolve else folder
+    for root in roots(session):
+        if folder.is_relative_to(root.root):
+            below = folder.relative_to(root.root).as_posix()
+            return root._replace(prefix="" if below == "." else paths.to_text(below))
+    return None
+
+
+def add_root(session: Session, folder: Path) -> Place:
+    """Return the place of a folder; it becomes a root unless one holds it, and takes in the roots below it."""
+    folder = Path(os.path.realpath(folder))
+    found = locate(session, folder)
+    if found is not None:
+        return found
+    root = RootRow(path=paths.to_text(str(folder)), added_at=now())
+    session.add(root)
+    session.flush()
+    for inner in roots(session):
+        if inner.root_id == root.id or not inner.root.is_relative_to(folder):
+            continue
+        below = paths.to_text(inner.root.relative_to(folder).as_posix())
+        session.execute(
+            update(PhotoRow)
+            .where(PhotoRow.root_id == inner.root_id)
+            .values(root_id=root.id, path=below + "/" + PhotoRow.path)
+        )
+        session.execute(delete(RootRow).where(RootRow.id == inner.root_id))
+    return Place(root.id, folder, "")
+
+
+def drop_empty_roots(session: Session) -> None:
+    """Drop the roots that are gone and whose photos all moved elsewhere: a folder that got another name."""
+    for place in roots(session):
+        if not place.root.exists() and session.scalar(photo_ids_under(place).limit(1)) is None:
+            session.execute(delete(RootRow).where(RootRow.id == place.root_id))
+
+
+def photo_ids_under(place: Place, prefix: str | None = None) -> Select[int]:
+    """Return a selection of the ids of the photos in a place (or at exactly that path)."""
+    prefix = place.prefix if prefix is None else prefix
+    statement = select(PhotoRow.id).where(PhotoRow.root_id == place.root_id)
+    if prefix:
+        # "0" is the character behind "/": a range is found by the index, a pattern might not be.
+        statement = statement.where(
+            or_(PhotoRow.path == prefix, and_(PhotoRow.path >= prefix + "/", PhotoRow.path < prefix + "0"))
+        )
+    return statement
+
+
+def path_of(session: Session, photo_id: int) -> Path | None:
+    """Return where a photo's file lies; None if there is no such photo."""
+    row = session.execute(
+        select(RootRow.path, PhotoRow.path).join(RootRow, RootRow.id == PhotoRow.root_id).where(PhotoRow.id == photo_id)
+    ).first()
+    return None if row is None else Path(paths.from_text(row[0])) / paths.from_text(row[1])
+
+
+def photo_at(session: Session, photo: PendingPhoto) -> int:
+    """Return the photo that stands at a path now: it may have changed places with another since it was read."""
+    row = session.get(PhotoRow, photo.photo_id)
+    here = None if row is None else path_of(session, photo.photo_id)
+    if here == photo.path:
+        return photo.photo_id
+    for place in roots(session):
+        if photo.path.is_relative_to(place.root):
+            below = paths.to_text(photo.path.relative_to(place.root).as_posix())
+            found = session.scalar(select(PhotoRow.id).where(PhotoRow.root_id == place.root_id, PhotoRow.path == below))
+            if found is not None:
+                return found
+    return photo.photo_id
+
+
+def mark_photo_missing(session: Session, photo_id: int) -> None:
+    """Mark one photo as missing."""
+    session.execute(update(PhotoRow).where(PhotoRow.id == photo_id).values(state=PhotoState.MISSING))

@@ -1,0 +1,95 @@
+"""The SQLite dialect: pragmas, backup copies, rewriting the file. Nothing outside this module depends on them."""
+
+from __future__ import annotations
+
+import glob
+import sqlite3
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Engine, event
+
+#: How long a writer waits for another before it gives up, in milliseconds.
+BUSY_MS = 60_000
+
+
+def prepare(engine: Engine, read_only: bool) -> None:
+    """Make every connection of an SQLite engine safe to read while another process writes."""
+
+    @event.listens_for(engine, "connect")
+    def _connect(connection: sqlite3.Connection, _record: Any) -> None:
+        # The driver's own idea of when a transaction begins would leave DDL and reads outside of it.
+        connection.isolation_level = None
+        connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
+        connection.execute("PRAGMA foreign_keys = ON")
+        if read_only:
+            connection.execute("PRAGMA query_only = ON")
+        else:
+            connection.execute("PRAGMA journal_mode = WAL")
+        # In WAL mode a crash of the machine can lose the last transactions, never the database.
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("PRAGMA cache_size = -32768")
+        connection.execute("PRAGMA mmap_size = 268435456")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Any) -> None:
+        # A writer takes the lock at once: a reader that turns into a writer may not wait for it.
+        immediate = connection.get_execution_options().get("writes", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+
+def file_of(url: URL) -> Path | None:
+    """Return the database's file, or None for one in memory."""
+    return Path(url.database) if url.database and url.database != ":memory:" else None
+
+
+def overwrite_deleted(connection: sqlite3.Connection) -> None:
+    """Make this connection overwrite what it deletes with zeros."""
+    connection.execute("PRAGMA secure_delete = ON")
+
+
+def scrub(connection: sqlite3.Connection, wait: float) -> bool:
+    """Write the database's file anew and empty its journal; False if readers of an older state keep the journal.
+
+    Rows that were deleted earlier, without being overwritten, go with the old pages.
+    """
+    connection.execute(f"PRAGMA busy_timeout = {int(wait * 1000)}")
+    try:
+        connection.execute("VACUUM")
+        (busy, _, _) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        return not busy
+    finally:
+        connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
+
+
+def is_at_rest(file: Path) -> bool:
+    """Return whether no process has a database open, so that its one file is complete."""
+    return not any(file.with_name(f"{file.name}{suffix}").exists() for suffix in ("-wal", "-shm"))
+
+
+def connect_at_rest(file: Path) -> sqlite3.Connection:
+    """Open a database where nothing can be written, such as a read-only medium: without a journal beside it."""
+    return sqlite3.connect(f"{file.resolve().as_uri()}?immutable=1", uri=True, check_same_thread=False)
+
+
+def copies(file: Path) -> list[Path]:
+    """Return the files beside a database that hold copies of parts of it: backups, and what came with them."""
+    return sorted(file.parent.glob(f"{glob.escape(file.name)}.*.backup*"))
+
+
+def copy(file: Path, target: Path) -> None:
+    """Copy a database in use to another file: SQLite's online backup."""
+    with closing(sqlite3.connect(file)) as source, closing(sqlite3.connect(target)) as destination:
+        source.backup(destination)
+
+
+def back_up(file: Path, keep: int) -> Path:
+    """Copy a database in use to a file beside it, and keep only the newest `keep` of such copies."""
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
+    target = file.with_name(f"{file.name}.{stamp}.backup")
+    copy(file, target)
+    for old in sorted(file.parent.glob(f"{glob.escape(file.name)}.*.backup"))[:-keep]:
+        old.unlink(missing_ok=True)
+    return target

@@ -1,0 +1,251 @@
+"""The tables. Hosts do not read these: they may change with a migration; the views in `contract` may not."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, LargeBinary, MetaData, Text, UniqueConstraint
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.types import TypeEngine
+
+
+class Base(DeclarativeBase):
+    """The root of all tables; constraints have names, so that migrations can speak of them."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map: ClassVar[dict[Any, TypeEngine[Any] | type[TypeEngine[Any]]]] = {
+        str: Text,
+        bytes: LargeBinary,
+        list[Any]: JSON,
+        dict[str, Any]: JSON,
+    }
+
+
+class MetaRow(Base):
+    """Facts about the database itself."""
+
+    __tablename__ = "meta"
+    key: Mapped[str] = mapped_column(primary_key=True)
+    value: Mapped[str]
+
+
+class RootRow(Base):
+    """A folder that the library was told of; no root lies inside another."""
+
+    __tablename__ = "roots"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    path: Mapped[str] = mapped_column(unique=True)
+    added_at: Mapped[str]  # UTC, ISO 8601
+
+
+class PhotoRow(Base):
+    """One picture file, and what became of it."""
+
+    __tablename__ = "photos"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    root_id: Mapped[int] = mapped_column(ForeignKey("roots.id", ondelete="CASCADE"))
+    path: Mapped[str]  # relative to the root, '/' between folders
+    size: Mapped[int] = mapped_column(BigInteger)  # bytes
+    mtime_ns: Mapped[int] = mapped_column(BigInteger)
+    content_hash: Mapped[str | None]
+    perceptual_hash: Mapped[bytes | None] = mapped_column("look")  # see media/perceptual_hash.py
+    width: Mapped[int | None]  # pixels of the upright picture
+    height: Mapped[int | None]
+    orientation: Mapped[int | None]  # EXIF 1..8, as stored
+    taken_local: Mapped[str | None]  # ISO 8601, wall time
+    taken_utc: Mapped[str | None]  # ISO 8601, only where the file has an offset
+    taken_offset_minutes: Mapped[int | None]
+    state: Mapped[str]  # pending, indexed, failed, missing
+    error: Mapped[str | None]
+    model_version: Mapped[str | None]
+    indexed_at: Mapped[str | None]
+    face_count: Mapped[int | None]
+    # Derived from the corrections' log: a person has said something of its faces or tags.
+    reviewed: Mapped[bool] = mapped_column(default=False)
+    __table_args__ = (
+        UniqueConstraint("root_id", "path"),
+        Index(None, "content_hash"),
+        Index(None, "state", "id"),
+        Index(None, "size"),
+        Index(None, "taken_local"),
+        Index(None, "face_count"),
+        # The number of a photo that went is never given to another: the corrections' log speaks of it.
+        {"sqlite_autoincrement": True},
+    )
+
+
+class FaceRow(Base):
+    """One face: a box and landmarks as fractions of the upright picture, origin top left."""
+
+    __tablename__ = "faces"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    photo_id: Mapped[int] = mapped_column(ForeignKey("photos.id", ondelete="CASCADE"), index=True)
+    x: Mapped[float]
+    y: Mapped[float]
+    width: Mapped[float]
+    height: Mapped[float]
+    landmarks: Mapped[list[Any]]  # five [x, y]
+    score: Mapped[float]
+    sharpness: Mapped[float]
+    # The detector found it in the last analysis, where the box is or, of one that was moved, was.
+    detected: Mapped[bool]
+    # A face that a person spoke of is kept even if it cannot be found in an edited picture, hidden from the views.
+    present: Mapped[bool] = mapped_column(default=True)
+    # The box is a person's: drawn, or moved. The detector never changes it.
+    drawn: Mapped[bool] = mapped_column(default=False)
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+
+class PredictionRow(Base):
+    """What the model says of a face; nothing that a person said is ever written here."""
+
+    __tablename__ = "predictions"
+    face_id: Mapped[int] = mapped_column(ForeignKey("faces.id", ondelete="CASCADE"), primary_key=True)
+    model_version: Mapped[str]
+    age_distribution: Mapped[bytes | None]  # 101 little-endian float16
+    age: Mapped[float | None]
+    age_low: Mapped[float | None]
+    age_high: Mapped[float | None]
+    p_babies: Mapped[float | None]
+    p_toddlers: Mapped[float | None]
+    p_children: Mapped[float | None]
+    p_teenagers: Mapped[float | None]
+    p_adults: Mapped[float | None]
+    p_seniors: Mapped[float | None]
+    p_female: Mapped[float | None]
+    # Whether the estimates were made for another box than the face has now: they are made again.
+    stale: Mapped[bool] = mapped_column(default=False)
+    # The shipped network's predictions, where an adaptation to the person's corrections changed them; else null.
+    network_age_distribution: Mapped[bytes | None]
+    network_p_female: Mapped[float | None]
+
+
+class EmbeddingRow(Base):
+    """The identity embedding of a face."""
+
+    __tablename__ = "embeddings"
+    face_id: Mapped[int] = mapped_column(ForeignKey("faces.id", ondelete="CASCADE"), primary_key=True)
+    model_version: Mapped[str]
+    dimension: Mapped[int]
+    vector: Mapped[bytes]  # little-endian float16, unit length
+    stale: Mapped[bool] = mapped_column(default=False)  # as of a prediction
+
+
+class CorrectionRow(Base):
+    """What a person said, in its order. Rows are added, never taken away, and what they say never changes."""
+
+    __tablename__ = "corrections"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    uid: Mapped[str] = mapped_column(unique=True)  # the same in every database that it is imported into
+    batch: Mapped[str] = mapped_column(index=True)  # what was said in one go is undone in one go
+    made_at: Mapped[str]
+    made_by: Mapped[str]
+    kind: Mapped[str]  # age, gender, not_a_face, ignore, box, tag; undo, redo
+    # No foreign keys: what was said outlives the rows it was said of. The numbers say where it holds now, and are
+    # null while it waits for its photo or face to be found again by what follows: as it was when last seen.
+    photo_id: Mapped[int | None] = mapped_column(index=True)
+    face_id: Mapped[int | None] = mapped_column(index=True)
+    content_hash: Mapped[str | None] = mapped_column(index=True)
+    path: Mapped[str | None] = mapped_column(index=True)  # relative to the root
+    box: Mapped[list[Any] | None]
+    embedding: Mapped[bytes | None]
+    embedding_version: Mapped[str | None]  # the model version that made it
+    perceptual_hash: Mapped[bytes | None] = mapped_column("look")
+    face_uid: Mapped[str | None]  # the same for all lines of one face: the uid of the first
+    value: Mapped[dict[str, Any]]
+    value_before: Mapped[dict[str, Any] | None]
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+
+class VerdictRow(Base):
+    """What the corrections of a face amount to now: derived from the log, so that views need not read it all."""
+
+    __tablename__ = "verdicts"
+    face_id: Mapped[int] = mapped_column(ForeignKey("faces.id", ondelete="CASCADE"), primary_key=True)
+    age_low: Mapped[int | None]  # completed years, both ends included
+    age_high: Mapped[int | None]
+    gender: Mapped[str | None]  # female, male, or any label a person chose
+    gender_given: Mapped[bool] = mapped_column(default=False)  # with no label: "do not estimate"
+    dismissed: Mapped[bool] = mapped_column(default=False)  # not a face, or to be ignored
+
+
+class TagRow(Base):
+    """A tag of a photo."""
+
+    __tablename__ = "tags"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    photo_id: Mapped[int] = mapped_column(ForeignKey("photos.id", ondelete="CASCADE"))
+    name: Mapped[str]
+    source: Mapped[str]  # auto, user, host
+    probability: Mapped[float | None]
+    state: Mapped[str]  # applied, suggested, rejected
+    created_at: Mapped[str]
+    # With the photo in the index a host pages through the photos of a tag without sorting them.
+    __table_args__ = (UniqueConstraint("photo_id", "name"), Index(None, "name", "state", "photo_id"))
+
+
+class PhotoGroupRow(Base):
+    """The probability that at least so many faces of a photo are of a group: what everyday searches rank by."""
+
+    __tablename__ = "photo_groups"
+    photo_id: Mapped[int] = mapped_column(ForeignKey("photos.id", ondelete="CASCADE"), primary_key=True)
+    name: Mapped[str] = mapped_column(primary_key=True)
+    at_least: Mapped[int] = mapped_column(primary_key=True)
+    probability: Mapped[float]
+
+
+#: The everyday search reads its answer off this one, in its order.
+Index(
+    "ix_photo_groups_ranked",
+    PhotoGroupRow.name,
+    PhotoGroupRow.at_least,
+    PhotoGroupRow.probability.desc(),
+    PhotoGroupRow.photo_id,
+)
+
+
+class EventRow(Base):
+    """What happened, for hosts that would rather look than be called; the oldest rows are dropped in time."""
+
+    __tablename__ = "events"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    happened_at: Mapped[str]
+    kind: Mapped[str]  # see contract.V1_EVENTS
+    photo_id: Mapped[int | None]
+    face_id: Mapped[int | None]
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+
+class TombstoneRow(Base):
+    """What must not come back: known by its file, and by a box in it; nothing here says what anyone looks like."""
+
+    __tablename__ = "forgotten"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    made_at: Mapped[str]
+    kind: Mapped[str]  # face, photo, folder
+    path: Mapped[str | None]  # absolute, of a photo or folder
+    size: Mapped[int | None] = mapped_column(BigInteger)  # of a photo: such a file at this path is not read again
+    mtime_ns: Mapped[int | None] = mapped_column(BigInteger)
+    content_hash: Mapped[str | None] = mapped_column(index=True)  # of a photo, or of the one that a face was in
+    photo_id: Mapped[int | None] = mapped_column(index=True)  # that a face was in, whatever becomes of its file
+    box: Mapped[list[Any] | None]  # where a face was
+
+
+class AdaptationRow(Base):
+    """A correction of the estimates that was learnt from a person's corrections; the newest that stands is used."""
+
+    __tablename__ = "adaptations"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    made_at: Mapped[str]
+    standing: Mapped[bool]
+    model_version: Mapped[str]
+    parameters: Mapped[dict[str, Any]]
+    report: Mapped[dict[str, Any]]
+    __table_args__ = ({"sqlite_autoincrement": True},)

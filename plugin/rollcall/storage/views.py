@@ -1,0 +1,228 @@
+"""The views that hosts read: names and columns of contract version 1, which may grow but never change.
+
+What a person said is laid over what the model said. The views hold no data, so they are made anew
+whenever their text changed; the documentation and `plugin.toml` are checked against this module.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Final, NamedTuple
+
+from rollcall.ages import AGE_GROUPS, OLDEST
+
+VERSION: Final = 1
+
+
+class Column(NamedTuple):
+    """One column of a view."""
+
+    name: str
+    type: str
+    help: str
+
+
+class View(NamedTuple):
+    """One view."""
+
+    name: str
+    help: str
+    columns: tuple[Column, ...]
+    sql: str  # a SELECT that gives the columns in this order
+
+
+def _group(name: str) -> str:
+    return (
+        f"(SELECT g.probability FROM photo_groups g WHERE g.photo_id = p.id AND g.name = '{name}' AND g.at_least = 1)"
+    )
+
+
+_PHOTO_GROUPS: Final = (*AGE_GROUPS, "women", "men", "girls", "boys")
+#: Where a person gave the age, a group is certain if it holds the whole range, and impossible if it holds none.
+#: A group without an upper end holds every age that a person can give.
+_AGE_GROUPS: Final = tuple(
+    (group.name, group.low, group.high if group.high < OLDEST else 1000) for group in AGE_GROUPS.values()
+)
+
+
+def _p_group(name: str, low: int, high: int) -> str:
+    shared = (
+        f"(CASE WHEN v.age_high < {high} THEN v.age_high ELSE {high} END"
+        f" - CASE WHEN v.age_low > {low} THEN v.age_low ELSE {low} END + 1)"
+    )
+    return (
+        f"CASE WHEN v.age_low IS NULL THEN m.p_{name} WHEN {shared} <= 0 THEN 0.0"
+        f" ELSE 1.0 * {shared} / (v.age_high - v.age_low + 1) END"
+    )
+
+
+V1_PHOTOS: Final = View(
+    "v1_photos",
+    "One row for each picture file that Rollcall knows of.",
+    (
+        Column("photo_id", "integer", "The photo's number; it stays the same when the file is moved or renamed."),
+        Column("root", "text", "The library folder, an absolute path."),
+        Column("path", "text", "The file's path below the root, with '/' between folders."),
+        Column("full_path", "text", "Root and path together."),
+        Column("width", "integer", "Width of the upright picture in pixels."),
+        Column("height", "integer", "Height of the upright picture in pixels."),
+        Column("orientation", "integer", "EXIF orientation as stored in the file, 1 to 8."),
+        Column("taken_local", "text", "Capture time on the clock where it was taken, ISO 8601; null if unknown."),
+        Column("taken_utc", "text", "Capture time in UTC, ISO 8601; null where the file has no offset."),
+        Column("taken_offset_minutes", "integer", "Minutes east of Greenwich; null where the file has no offset."),
+        Column("state", "text", "pending, indexed, failed or missing."),
+        Column("error", "text", "Why the photo failed, in one sentence; null otherwise."),
+        Column(
+            "faces",
+            "integer",
+            "How many faces the photo shows, dismissed ones not counted; null until indexed.",
+        ),
+        Column("reviewed", "boolean", "Whether a person has said something of its faces or tags."),
+        Column("indexed_at", "text", "When the photo was last analysed, UTC, ISO 8601."),
+        Column("model_version", "text", "What analysed it."),
+        Column("content_hash", "text", "BLAKE2b-128 of the file, hexadecimal."),
+        *(
+            Column(
+                f"p_{name}",
+                "real",
+                f"Probability that at least one face is one of: {name}; null if nothing is known.",
+            )
+            for name in _PHOTO_GROUPS
+        ),
+    ),
+    f"""SELECT p.id, r.path, p.path,
+        CASE WHEN r.path LIKE '%/' THEN r.path || p.path ELSE r.path || '/' || p.path END,
+        p.width, p.height, p.orientation, p.taken_local, p.taken_utc, p.taken_offset_minutes, p.state, p.error,
+        p.face_count, p.reviewed, p.indexed_at, p.model_version, p.content_hash,
+        {", ".join(_group(name) for name in _PHOTO_GROUPS)}
+    FROM photos p JOIN roots r ON r.id = p.root_id""",
+)
+
+V1_FACES: Final = View(
+    "v1_faces",
+    "One row for each face that is shown; faces that a person dismissed are left out.",
+    (
+        Column("face_id", "integer", "The face's number; it stays the same when the photo is analysed again."),
+        Column("photo_id", "integer", "The photo it is in."),
+        Column("x", "real", "Left edge of the box, as a fraction of the upright picture's width."),
+        Column("y", "real", "Top edge, as a fraction of the height."),
+        Column("width", "real", "Width of the box, as a fraction of the width."),
+        Column("height", "real", "Height of the box, as a fraction of the height."),
+        Column(
+            "landmarks",
+            "text",
+            "JSON: five [x, y] fractions: eyes, nose, corners of the mouth, left to right.",
+        ),
+        Column("score", "real", "How sure the detector is that this is a face, 0 to 1."),
+        Column("sharpness", "real", "Variance of the Laplacian of the face's crop; more is sharper."),
+        Column(
+            "age",
+            "real",
+            "Age in years: what a person said (the middle of a range), else the model's estimate (the median).",
+        ),
+        Column("age_low", "real", "Lower end: of what a person said, else of the model's 80 % interval."),
+        Column("age_high", "real", "Upper end of the same."),
+        Column("age_source", "text", "user, model, or null where nothing is known."),
+        Column("gender", "text", "female, male, or the label a person chose; null where nothing is known."),
+        Column(
+            "p_female",
+            "real",
+            "Probability of female, 0 to 1; certain where a person said so; null if unknown.",
+        ),
+        Column("gender_source", "text", "user, model, or null where nothing is known."),
+        *(
+            Column(f"p_{name}", "real", f"Probability that the age is from {low} to {min(high, OLDEST)}.")
+            for name, low, high in _AGE_GROUPS
+        ),
+        Column(
+            "age_distribution",
+            "blob",
+            "The model's 101 probabilities of ages 0 to 100, little-endian float16; null where a person gave it.",
+        ),
+        Column(
+            "embedding",
+            "blob",
+            "Identity embedding: little-endian float16 of unit length; null if switched off.",
+        ),
+        Column("embedding_dimension", "integer", "How many numbers it has."),
+        Column("model_version", "text", "What made the estimates."),
+    ),
+    f"""SELECT f.id, f.photo_id, f.x, f.y, f.width, f.height, f.landmarks, f.score, f.sharpness,
+        CASE WHEN v.age_low IS NULL THEN m.age ELSE (v.age_low + v.age_high) / 2.0 END,
+        CASE WHEN v.age_low IS NULL THEN m.age_low ELSE v.age_low END,
+        CASE WHEN v.age_low IS NULL THEN m.age_high ELSE v.age_high END,
+        CASE WHEN v.age_low IS NOT NULL THEN 'user' WHEN m.age IS NOT NULL THEN 'model' END,
+        CASE WHEN v.gender_given THEN v.gender WHEN m.p_female IS NULL THEN NULL
+             WHEN m.p_female >= 0.5 THEN 'female' ELSE 'male' END,
+        CASE WHEN v.gender_given THEN (CASE v.gender WHEN 'female' THEN 1.0 WHEN 'male' THEN 0.0 END)
+             ELSE m.p_female END,
+        CASE WHEN v.gender_given THEN 'user' WHEN m.p_female IS NOT NULL THEN 'model' END,
+        {", ".join(_p_group(*group) for group in _AGE_GROUPS)},
+        CASE WHEN v.age_low IS NULL THEN m.age_distribution END,
+        e.vector, e.dimension, m.model_version
+    FROM faces f
+    LEFT JOIN predictions m ON m.face_id = f.id
+    LEFT JOIN verdicts v ON v.face_id = f.id
+    LEFT JOIN embeddings e ON e.face_id = f.id
+    WHERE f.present AND NOT COALESCE(v.dismissed, false)""",
+)
+
+V1_TAGS: Final = View(
+    "v1_tags",
+    "One row for each tag of a photo, rejected ones included.",
+    (
+        Column("photo_id", "integer", "The photo."),
+        Column("tag", "text", "The tag, with '/' between levels, such as People/Children."),
+        Column("source", "text", "auto, user or host: who set it."),
+        Column("probability", "real", "How likely it is right, for automatic tags; null otherwise."),
+        Column("state", "text", "applied, suggested (waits for review) or rejected (a person said no)."),
+    ),
+    "SELECT t.photo_id, t.name, t.source, t.probability, t.state FROM tags t",
+)
+
+V1_GROUPS: Final = View(
+    "v1_groups",
+    "How likely a photo shows people of a group; no row means: certainly not, or nothing is known. For lists of the"
+    " likeliest photos, which the columns of v1_photos are too slow for.",
+    (
+        Column("name", "text", f"The group: {', '.join(_PHOTO_GROUPS)}."),
+        Column("at_least", "integer", "How many different faces of the group are meant, from 1."),
+        Column("probability", "real", "How likely at least so many are of the group."),
+        Column("photo_id", "integer", "The photo."),
+    ),
+    "SELECT g.name, g.at_least, g.probability, g.photo_id FROM photo_groups g",
+)
+
+V1_EVENTS: Final = View(
+    "v1_events",
+    "What happened, in its order: a host remembers the last event_id it dealt with and asks for those behind it.",
+    (
+        Column("event_id", "integer", "Grows by at least one with each event; numbers are never used again."),
+        Column("happened_at", "text", "When, UTC, ISO 8601."),
+        Column(
+            "kind",
+            "text",
+            "photo_indexed, photo_failed, photo_moved, photo_missing, photo_forgotten, face_forgotten,"
+            " embeddings_forgotten, tags_changed, review_needed or corrected; others may come.",
+        ),
+        Column("photo_id", "integer", "The photo it is about; null where it is about all of them."),
+        Column("face_id", "integer", "The face it is about; null where it is about the whole photo."),
+    ),
+    "SELECT e.id, e.happened_at, e.kind, e.photo_id, e.face_id FROM events e",
+)
+
+VIEWS: Final = (V1_PHOTOS, V1_FACES, V1_TAGS, V1_GROUPS, V1_EVENTS)
+
+
+def statements() -> list[str]:
+    """Return the SQL that makes all views anew."""
+    result = []
+    for view in VIEWS:
+        columns = ", ".join(column.name for column in view.columns)
+        result += [f"DROP VIEW IF EXISTS {view.name}", f"CREATE VIEW {view.name} ({columns}) AS {view.sql}"]
+    return result
+
+
+def fingerprint() -> str:
+    """Return a digest of the views' text: another text means they have to be made anew."""
+    return hashlib.sha256("\n".join(statements()).encode()).hexdigest()

@@ -1,0 +1,184 @@
+"""Libraries as they really are: links, markers, patterns, folders that move; databases where nothing can be written."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from blobs import draw
+from drawn import open_to_all, ordinary_user
+from rollcall import events, search
+from rollcall.errors import LibraryError, StoreError
+from rollcall.indexing import discovery
+from rollcall.indexing.indexer import Indexer
+from rollcall.settings import LibrarySettings, Settings
+from rollcall.storage.database import Database, open_database
+
+
+def names(root: Path, told: list[str] | None = None, **values: object) -> list[str]:
+    settings = LibrarySettings.model_validate(values)
+    unreadable: list[str] = [] if told is None else told
+    return [one.relative_path for one in discovery.discover(root, settings, lambda path, why: unreadable.append(path))]
+
+
+def states(database: Database) -> dict[str, str]:
+    with database.read() as session:
+        return {row[0]: row[1] for row in session.execute(text("SELECT path, state FROM v1_photos"))}
+
+
+# ---- Links, markers, patterns
+
+
+def test_links_that_lead_in_circles_are_walked_once_and_cause_no_warnings(library: Path) -> None:
+    draw(library / "a" / "x.png")
+    (library / "a" / "up").symlink_to("..")
+    (library / "loop").symlink_to(library)
+    (library / "self").symlink_to("self")
+    (library / "self.jpg").symlink_to("self.jpg")
+    (library / "one").symlink_to("two")
+    (library / "two").symlink_to("one")
+    (library / "nowhere.jpg").symlink_to("gone.jpg")
+    told: list[str] = []
+    assert names(library, told) == ["a/x.png"]
+    assert told == []
+
+
+def test_a_folder_outside_is_followed_once_or_not_at_all(library: Path, tmp_path: Path) -> None:
+    draw(tmp_path / "outside" / "x.png")
+    (library / "here").symlink_to(tmp_path / "outside")
+    (library / "there").symlink_to(tmp_path / "outside")
+    assert names(library) == ["here/x.png"]
+    assert names(library, follow_links=False) == []
+
+
+@pytest.mark.parametrize("marker", [".nomedia", ".noimage", ".rollcall-ignore"])
+def test_a_marker_hides_its_folder_and_all_below(library: Path, marker: str) -> None:
+    draw(library / "x.png")
+    draw(library / "sub" / "deep" / "y.png")
+    (library / "sub" / marker).touch()
+    assert names(library) == ["x.png"]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "hidden"),
+    [("sub", {"sub/y.png"}), ("sub/*.png", {"sub/y.png"}), ("*.png", {"x.png", "sub/y.png"}), ("[xz].png", {"x.png"})],
+)
+def test_patterns_match_names_and_paths_from_the_root(library: Path, pattern: str, hidden: set[str]) -> None:
+    for path in ("x.png", "sub/y.png"):
+        draw(library / path)
+    assert set(names(library, ignore=(pattern,))) == {"x.png", "sub/y.png"} - hidden
+
+
+def test_patterns_mean_the_same_when_only_a_folder_is_indexed(
+    make_indexer: Callable[..., Indexer], database: Database, library: Path
+) -> None:
+    draw(library / "sub" / "private" / "x.png")
+    draw(library / "sub" / "y.png", seed=1)
+    indexer = make_indexer(Settings(library=LibrarySettings(ignore=("sub/private",))))
+    indexer.run([library])
+    indexer.run([library / "sub"], force=True)
+    assert states(database) == {"sub/y.png": "indexed"}
+
+
+def test_naming_a_folder_that_is_left_out_says_so(
+    make_indexer: Callable[..., Indexer], database: Database, library: Path
+) -> None:
+    draw(library / "trash" / "x.png")
+    draw(library / "y.png", seed=1)
+    indexer = make_indexer(Settings(library=LibrarySettings(ignore=("trash",))))
+    indexer.run([library])
+    assert "left out" in indexer.run([library / "trash"]).warnings[0]
+    assert states(database) == {"y.png": "indexed"}
+
+
+# ---- Roots
+
+
+def test_a_renamed_root_is_known_again_and_the_old_name_is_forgotten(
+    indexer: Indexer, database: Database, library: Path
+) -> None:
+    draw(library / "x.png", (5, 255))
+    indexer.run([library])
+    new = library.rename(library.parent / "renamed")
+    summary = indexer.run([new])
+    assert (summary.moved, summary.indexed) == (1, 0)
+    with database.read() as session:
+        assert session.execute(text("SELECT path FROM roots")).all() == [(str(new),)]
+
+
+def test_a_problem_is_told_once(indexer: Indexer, library: Path, told: list[events.Event]) -> None:
+    with pytest.raises(LibraryError, match="check the path"):
+        indexer.run([library / "nowhere"])
+    assert told == []
+
+
+def test_a_single_file_of_the_library_can_be_named(indexer: Indexer, database: Database, library: Path) -> None:
+    draw(library / "x.png", (5, 255))
+    draw(library / "y.png", (6, 255), seed=1)
+    with pytest.raises(LibraryError, match="index its folder"):
+        indexer.run([library / "x.png"])
+    indexer.run([library])
+    summary = indexer.run([library / "x.png"], force=True)
+    assert (summary.photos, summary.indexed, summary.missing) == (1, 1, 0)
+
+
+# ---- Where the database lies
+
+
+@pytest.mark.parametrize("name", ["a b.db", "what?.db", "50%20.db", "#1.db", 'it\'s "so".db', "ü‑ñ.db", "a&b=c;d.db"])
+def test_a_database_may_have_any_name(tmp_path: Path, name: str) -> None:
+    file = tmp_path / name
+    database = open_database(str(file))
+    assert file.exists()
+    again = open_database(database.url, read_only=True)
+    assert search.search(again, "faces:0") == []
+    for one in (database, again):
+        one.close()
+    assert {path.name for path in tmp_path.iterdir()} == {name}
+
+
+def test_a_database_in_a_folder_that_may_not_be_written_is_read_all_the_same() -> None:
+    with open_to_all() as folder:
+        file = folder / "photos.db"
+        open_database(str(file)).close()
+        folder.chmod(0o555)
+        with ordinary_user():
+            database = open_database(str(file), read_only=True)
+            assert search.search(database, "faces:0") == []
+            database.close()
+        folder.chmod(0o755)
+
+
+@pytest.mark.parametrize("kind", ["folder", "file"])
+def test_a_database_that_may_not_be_written_is_explained(kind: str) -> None:
+    with open_to_all() as folder:
+        file = folder / "photos.db"
+        open_database(str(file)).close()
+        folder.chmod(0o555 if kind == "folder" else 0o777)
+        file.chmod(0o444)
+        with ordinary_user(), pytest.raises(StoreError, match="may not be written; .* --database"):
+            open_database(str(file))
+        folder.chmod(0o755)
+
+
+def test_a_lock_of_another_user_is_explained(tmp_path: Path) -> None:
+    database = open_database(str(tmp_path / "x.db"))
+    (tmp_path / "x.db.lock").mkdir()
+    with pytest.raises(StoreError, match=r"x\.db\.lock"), database.indexing():
+        pass
+    database.close()
+
+
+def test_a_reader_of_a_database_at_rest_sees_all_of_it(indexer: Indexer, database: Database, library: Path) -> None:
+    draw(library / "x.png", (5, 255))
+    indexer.run([library])
+    file = Path(database.engine.url.database or "")
+    database.close()
+    assert not file.with_name(file.name + "-wal").exists()
+    connection = sqlite3.connect(f"{file.as_uri()}?immutable=1", uri=True)
+    assert connection.execute("SELECT COUNT(*) FROM v1_faces").fetchone() == (1,)
+    connection.close()

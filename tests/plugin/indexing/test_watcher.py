@@ -1,0 +1,270 @@
+"""Watched folders: what is still being written is left alone, bursts are gathered, what is missed is healed."""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from blobs import draw
+from rollcall import events
+from rollcall.errors import StoreError
+from rollcall.indexing import hints, observers, watcher
+from rollcall.indexing.indexer import Indexer
+from rollcall.indexing.watcher import Updater, Watcher
+from rollcall.records import RunSummary
+from rollcall.settings import Settings, WatchSettings
+from rollcall.storage.database import Database
+
+
+class Recorder:
+    """Remembers what it was asked for; fails when told to."""
+
+    def __init__(self) -> None:
+        self.runs: list[list[Path]] = []
+        self.updates: list[list[Path]] = []
+        self.failing = False
+
+    def run(
+        self,
+        roots: Sequence[Path],
+        *,
+        force: bool = False,
+        stop: threading.Event | None = None,
+        leave_alone: Callable[[Path, int], bool] | None = None,
+    ) -> RunSummary:
+        self.runs.append(list(roots))
+        if self.failing:
+            raise StoreError("sqlite:///x", "the disk is full")
+        return RunSummary()
+
+    def update(self, paths: Iterable[Path], *, stop: threading.Event | None = None) -> RunSummary:
+        self.updates.append(list(paths))
+        return RunSummary()
+
+
+def settings(**values: Any) -> Settings:
+    return Settings(watch=WatchSettings(**({"settle_seconds": 0.2} | values)))
+
+
+@contextmanager
+def watching(
+    updater: Updater, folder: Path, told: list[events.Event], chosen: Settings | None = None
+) -> Iterator[Watcher]:
+    """Watch a folder on a thread until the block ends."""
+    made = Watcher(updater, [folder], chosen or settings(), told.append)
+    stop = threading.Event()
+    thread = threading.Thread(target=made.run, args=(stop,))
+    thread.start()
+    try:
+        until(lambda: bool(made.observers.running) or any(isinstance(event, events.Warned) for event in told))
+        yield made
+    finally:
+        stop.set()
+        thread.join(20)
+        assert not thread.is_alive()
+
+
+def until(condition: Callable[[], bool], seconds: float = 15.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it never came about"
+        time.sleep(0.02)
+
+
+def states(database: Database) -> dict[str, str]:
+    with database.read() as session:
+        return {row[0]: row[1] for row in session.execute(text("SELECT path, state FROM v1_photos"))}
+
+
+def warnings(told: list[events.Event]) -> list[str]:
+    return [event.message for event in told if isinstance(event, events.Warned)]
+
+
+def test_a_file_that_is_still_being_written_is_left_alone(
+    indexer: Indexer, database: Database, library: Path, told: list[events.Event]
+) -> None:
+    content = draw(library.parent / "whole.png", (5, 255)).read_bytes()
+    with watching(indexer, library, told, settings(settle_seconds=0.6)), (library / "slow.png").open("wb") as file:
+        for start in range(0, len(content), len(content) // 8 + 1):
+            file.write(content[start : start + len(content) // 8 + 1])
+            file.flush()
+            time.sleep(0.15)
+            assert states(database).get("slow.png") in (None, "pending")
+        file.close()
+        until(lambda: states(database).get("slow.png") == "indexed")
+    assert not any(isinstance(event, events.PhotoFailed) for event in told)
+
+
+def test_the_first_photo_of_an_empty_folder_is_found(
+    indexer: Indexer, database: Database, library: Path, told: list[events.Event]
+) -> None:
+    with watching(indexer, library, told):
+        until(lambda: any("as they come" in message for message in warnings(told)))
+        draw(library / "first.png", (5, 0))
+        until(lambda: states(database).get("first.png") == "indexed")
+
+
+def test_a_file_that_a_scan_finds_being_written_is_left_until_it_settled(
+    indexer: Indexer, database: Database, library: Path, told: list[events.Event]
+) -> None:
+    whole = draw(library.parent / "whole.png", (5, 255)).read_bytes()
+    (library / "half.png").write_bytes(whole[:200])
+    with watching(indexer, library, told, settings(settle_seconds=2.0)):
+        time.sleep(1.0)
+        assert states(database) == {}
+        (library / "half.png").write_bytes(whole)
+        until(lambda: states(database) == {"half.png": "indexed"})
+    assert not any(isinstance(event, events.PhotoFailed) for event in told)
+
+
+def test_a_moved_photo_stays_the_same(
+    indexer: Indexer, database: Database, library: Path, told: list[events.Event]
+) -> None:
+    draw(library / "a.png", (5, 255))
+    with watching(indexer, library, told):
+        until(lambda: states(database).get("a.png") == "indexed")
+        (library / "sub").mkdir()
+        (library / "a.png").rename(library / "sub" / "b.png")
+        until(lambda: states(database) == {"sub/b.png": "indexed"})
+    assert any(isinstance(event, events.PhotoMoved) for event in told)
+
+
+def test_a_folder_moved_in_and_one_removed_are_noticed(
+    indexer: Indexer, database: Database, library: Path, told: list[events.Event]
+) -> None:
+    draw(library / "old" / "a.png", (5, 255))
+    draw(library.parent / "elsewhere" / "deep" / "b.png", (6, 255), seed=1)
+    with watching(indexer, library, told):
+        until(lambda: states(database).get("old/a.png") == "indexed")
+        (library.parent / "elsewhere").rename(library / "new")
+        until(lambda: states(database).get("new/deep/b.png") == "indexed")
+        (library / "old").rename(library.parent / "away")
+        until(lambda: states(database).get("old/a.png") == "missing")
+
+
+def test_a_folder_that_opts_out_is_forgotten_at_once(
+    indexer: Indexer, database: Database, library: Path, told: list[events.Event]
+) -> None:
+    draw(library / "sub" / "a.png", (5, 255))
+    draw(library / "b.png", (5, 255), seed=1)
+    with watching(indexer, library, told):
+        until(lambda: len(states(database)) == 2)
+        (library / "sub" / ".rollcall-ignore").touch()
+        until(lambda: states(database) == {"b.png": "indexed"})
+
+
+def test_a_burst_of_thousands_is_gathered(library: Path, told: list[events.Event]) -> None:
+    recorder = Recorder()
+    with watching(recorder, library, told):
+        until(lambda: bool(recorder.runs))
+        for number in range(3000):
+            (library / f"{number}.jpg").write_bytes(b"x")
+        until(lambda: len({path for paths in recorder.updates for path in paths}) == 3000, 60)
+    assert len(recorder.updates) < 300
+    assert max(map(len, recorder.updates)) > 50
+
+
+def test_more_hints_than_are_worth_it_become_one_scan(
+    library: Path, told: list[events.Event], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hints, "OVERFLOW", 10)
+    recorder = Recorder()
+    with watching(recorder, library, told, settings(settle_seconds=1.0)):
+        until(lambda: len(recorder.runs) == 1)
+        for number in range(40):
+            (library / f"{number}.jpg").write_bytes(b"x")
+        until(lambda: len(recorder.runs) >= 2)
+
+
+def test_what_events_miss_a_scan_heals(library: Path, told: list[events.Event]) -> None:
+    recorder = Recorder()
+    with watching(recorder, library, told, settings(reconcile_seconds=1.0)):
+        until(lambda: len(recorder.runs) >= 3)
+    assert all(run == [library] for run in recorder.runs)
+
+
+def test_an_error_does_not_end_the_watching(library: Path, told: list[events.Event]) -> None:
+    recorder = Recorder()
+    recorder.failing = True
+    with watching(recorder, library, told):
+        until(lambda: bool(warnings(told)))
+        (library / "a.jpg").write_bytes(b"x")
+        until(lambda: bool(recorder.updates))
+    assert "the disk is full" in warnings(told)[0]
+
+
+@pytest.mark.parametrize(
+    ("number", "says"),
+    [
+        (errno.ENOSPC, "sudo sysctl fs.inotify.max_user_watches="),
+        (errno.EMFILE, "sudo sysctl fs.inotify.max_user_instances="),
+    ],
+)
+def test_running_out_of_watches_is_explained_and_the_folder_is_polled(
+    library: Path, told: list[events.Event], monkeypatch: pytest.MonkeyPatch, number: int, says: str
+) -> None:
+    def refuse(self: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(observers.Observer, "start", refuse)
+    recorder = Recorder()
+    with watching(recorder, library, told, settings(polling_seconds=0.2)) as made:
+        until(lambda: bool(made.observers.running) and bool(recorder.runs))
+        time.sleep(0.3)
+        (library / "a.jpg").write_bytes(b"x")
+        until(lambda: any(library / "a.jpg" in paths for paths in recorder.updates))
+    assert says in warnings(told)[0] and str(library) in warnings(told)[0]
+
+
+def test_a_root_that_goes_and_comes_back_is_watched_again(
+    indexer: Indexer,
+    database: Database,
+    library: Path,
+    told: list[events.Event],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(watcher, "_CHECK_ROOTS_SECONDS", 0.2)
+    draw(library / "a.png", (5, 255))
+    with watching(indexer, library, told):
+        until(lambda: states(database).get("a.png") == "indexed")
+        library.rename(library.parent / "unplugged")
+        until(lambda: any("went away" in message for message in warnings(told)))
+        assert states(database) == {"a.png": "indexed"}
+        draw(library.parent / "unplugged" / "b.png", (6, 255), seed=1)
+        (library.parent / "unplugged").rename(library)
+        until(lambda: states(database) == {"a.png": "indexed", "b.png": "indexed"})
+        draw(library / "c.png", (7, 255), seed=2)
+        until(lambda: states(database).get("c.png") == "indexed")
+
+
+def test_files_that_are_no_photos_are_not_spoken_of(library: Path, told: list[events.Event]) -> None:
+    recorder = Recorder()
+    (library / "@eaDir").mkdir()
+    with watching(recorder, library, told):
+        until(lambda: bool(recorder.runs))
+        (library / "notes.txt").write_text("x")
+        (library / ".hidden.jpg").write_bytes(b"x")
+        (library / "@eaDir" / "thumb.jpg").write_bytes(b"x")
+        (library / "a.jpg").write_bytes(b"x")
+        until(lambda: bool(recorder.updates))
+        time.sleep(0.5)
+    assert {path for paths in recorder.updates for path in paths} == {library / "a.jpg"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"), [("nfs4", True), ("cifs", True), ("fuse.sshfs", True), ("ext4", False), ("btrfs", False)]
+)
+def test_network_mounts_are_known_by_their_kind(tmp_path: Path, kind: str, expected: bool) -> None:
+    mounts = tmp_path / "mounts"
+    mounts.write_text(f"/dev/a / ext4 rw 0 0\nserver:/x /mnt/my\\040photos {kind} rw 0 0\n/dev/b /mnt ext4 rw 0 0\n")
+    assert observers.is_remote(Path("/mnt/my photos/2020"), mounts) is expected
+    assert observers.is_remote(Path("/mnt/other"), mounts) is False

@@ -1,0 +1,143 @@
+"""Learning from corrections, kept beside the networks' word and taken back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import text
+
+from blobs import BlobAnalyzer, draw
+from rollcall import corrections
+from rollcall.host import Plugin
+from rollcall.inference import adaptation
+from rollcall.inference.adaptation import Adaptation, Head
+from rollcall.records import Box, Face
+
+
+class WideBlobs(BlobAnalyzer):
+    """As unsure of ages as networks are."""
+
+    def analyze(self, pictures: Any) -> Any:
+        return [tuple(map(self._widened, faces)) for faces in super().analyze(pictures)]
+
+    @staticmethod
+    def _widened(face: Face) -> Face:
+        assert face.age is not None
+        wide = np.exp(-0.5 * ((np.arange(101) - face.age) / 8) ** 2)
+        return replace(face, age_distribution=(wide / wide.sum()).astype(np.float32))
+
+
+@pytest.fixture(scope="module")
+def learnt(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Plugin, Path, list[Any]]]:
+    """A library in which one person always looks fifteen years younger, and the estimates before anything was said."""
+    folder = tmp_path_factory.mktemp("adapt")
+    for number in range(60):
+        person = (30, 0) if number % 2 else (60, 255)
+        draw(folder / "photos" / f"{number:02}.png", person, seed=number)
+    plugin = Plugin({"database.url": f"sqlite:///{folder / 'adapt.db'}"}, analyzer=WideBlobs())
+    plugin.start()
+    plugin.index([folder / "photos"])
+    before = estimates(plugin)
+    for face_id, path, _ in before:
+        if int(path[:2]) < 48:
+            plugin.correct(corrections.age(face_id, 45 if int(path[:2]) % 2 else 60))
+    yield plugin, folder / "photos", before
+    plugin.stop()
+
+
+def estimates(plugin: Plugin) -> list[Any]:
+    with plugin.database.read() as session:
+        return [
+            tuple(row)
+            for row in session.execute(
+                text(
+                    "SELECT f.id, p.path, m.age FROM faces f JOIN photos p ON p.id = f.photo_id"
+                    " JOIN predictions m ON m.face_id = f.id ORDER BY p.path"
+                )
+            )
+        ]
+
+
+def test_what_was_learnt_holds_for_others_and_is_taken_back(learnt: tuple[Plugin, Path, list[Any]]) -> None:
+    plugin, photos, before = learnt
+    tried = plugin.adapt(dry_run=True)
+    assert tried.id is None and tried.age.helps
+    assert estimates(plugin) == before
+    report = plugin.adapt()
+    assert report.id is not None and report.age.helps
+    assert report.age.error_after < report.age.error_before
+    after = estimates(plugin)
+    for (_, path, old), (_, _, new) in zip(before, after, strict=True):
+        # Those of whom nothing was said too.
+        if int(path[:2]) % 2:
+            assert new > old + 3
+        else:
+            assert abs(new - old) < 3
+    draw(photos / "61.png", (30, 0), seed=99)
+    plugin.index([photos])
+    assert estimates(plugin)[-1][2] == pytest.approx(after[-1][2], abs=1)
+    (kept,) = plugin.adaptations()
+    assert (kept.id, kept.standing, kept.network) == (report.id, True, "blobs-1")
+    assert plugin.undo_adaptation() == report.id
+    assert estimates(plugin)[:-1] == before
+    assert estimates(plugin)[-1][2] == pytest.approx(before[-1][2], abs=0.5)
+    assert plugin.undo_adaptation() is None
+
+
+def test_too_little_said_changes_nothing(tmp_path: Path) -> None:
+    draw(tmp_path / "photos" / "a.png", (30, 0))
+    plugin = Plugin({"database.url": f"sqlite:///{tmp_path / 'a.db'}"}, analyzer=WideBlobs())
+    plugin.start()
+    plugin.index([tmp_path / "photos"])
+    plugin.correct(corrections.age(1, 50))
+    report = plugin.adapt()
+    assert (report.id, report.helps, report.age.faces) == (None, False, 1)
+    assert plugin.adaptations() == []
+    plugin.stop()
+
+
+FACE = Face(Box(0, 0, 1, 1), (), 1.0, 1.0, np.full(101, 1 / 101, np.float32), 0.5, np.eye(128, dtype=np.float32)[0])
+
+
+@given(st.floats(0.5, 2), st.floats(-9, 9), st.floats(-9, 9))
+def test_a_corrected_distribution_is_one(temperature: float, tilt: float, bend: float) -> None:
+    head = Head(temperature, (tilt, bend), np.zeros(adaptation.FEATURES))
+    face = Adaptation(head, head).applied(FACE)
+    assert face.age_distribution is not None and face.p_female is not None
+    assert face.age_distribution.sum() == pytest.approx(1, abs=1e-4)
+    assert 0 <= face.p_female <= 1
+    assert face.network_age_distribution is FACE.age_distribution and face.network_p_female == 0.5
+    assert adaptation.of_dict(Adaptation(head).as_dict()).applied(FACE).p_female == 0.5
+
+
+def test_features_tell_how_alike_embeddings_are() -> None:
+    rng = np.random.default_rng(0)
+    one, two = (vector / np.linalg.norm(vector) for vector in rng.normal(size=(2, 128)))
+    near = one + 0.3 * two
+    near /= np.linalg.norm(near)
+    for other in (one, near, two):
+        expected = np.exp(-(adaptation.SHARPNESS**2) * ((one - other) ** 2).sum() / 2)
+        assert adaptation.features(one) @ adaptation.features(other) == pytest.approx(expected, abs=0.12)
+
+
+def test_the_networks_package_means_the_same_by_its_numbers() -> None:
+    import jax.numpy as jnp
+
+    from rollcall_model import adapt
+
+    looks = np.random.default_rng(2).normal(size=adaptation.FEATURES)
+    theta = {"temperature": jnp.float32(0.4), "tilt": jnp.array([0.3, -0.2]), "looks": jnp.asarray(looks / 5)}
+    features = adaptation.features(np.asarray(FACE.embedding))[None].astype(np.float32)
+    told = np.exp(np.asarray(adapt.adapted_age(theta, FACE.age_distribution[None], features, jnp.float32(5))))[0]  # type: ignore
+    head = Head(
+        float(np.exp(0.4 * adapt.SPREAD_TEMPERATURE)), (0.3 * adapt.SPREAD_TILT, -0.2 * adapt.SPREAD_TILT), looks
+    )
+    applied = Adaptation(head).applied(FACE).age_distribution
+    assert applied == pytest.approx(told, abs=1e-4)

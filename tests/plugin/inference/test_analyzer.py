@@ -1,0 +1,83 @@
+"""Where the pixels of faces come from: the reduced picture, or the whole one for small faces when that is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from rollcall.commands.demo_library import portraits
+from rollcall.inference.analyzer import Analyzer
+from rollcall.media import decode
+from rollcall.records import Face, Picture
+from rollcall.settings import load
+
+pytest.importorskip("skimage")
+TARGET = 640
+Faces = Callable[[Picture, str], tuple[Face, ...]]
+
+
+@pytest.fixture(scope="module")
+def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A photo of 1280 pixels with one face of about 60, stored lying on its side."""
+    person = portraits()[1].convert("RGB").resize((320, 320), Image.Resampling.LANCZOS)
+    picture = Image.new("RGB", (1280, 960), (90, 110, 120))
+    picture.paste(person, (500, 300))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    path = tmp_path_factory.mktemp("small") / "far.jpg"
+    picture.transpose(Image.Transpose.ROTATE_90).save(path, quality=95, exif=exif)
+    return path
+
+
+@pytest.fixture
+def faces(compiled: Path) -> Faces:
+    def run(picture: Picture, small_faces: str) -> tuple[Face, ...]:
+        wanted = {"attributes.small_faces": small_faces, "detector.resolution": TARGET, "cache.folder": str(compiled)}
+        return Analyzer(load(None, wanted)).analyze([picture])[0]
+
+    return run
+
+
+def test_small_faces_are_sharper_when_the_photo_is_decoded_whole_for_them(photo: Path, faces: Faces) -> None:
+    reduced = decode.decode(photo, target=TARGET)
+    assert reduced.pixels.shape == (480, 640, 3)
+    whole = decode.decode(photo)
+    (fast,), (sharp,) = faces(reduced, "fast"), faces(reduced, "sharp")
+    assert sharp.box == fast.box and sharp.landmarks == fast.landmarks
+    assert sharp.sharpness > 1.5 * fast.sharpness
+    assert sharp.age_distribution is not None and fast.age_distribution is not None
+    # What is said of it is what is said of the whole picture, where the detector saw it to a pixel or two.
+    (best,) = faces(whole, "fast")
+    assert best.embedding is not None and sharp.embedding is not None and fast.embedding is not None
+    assert np.dot(sharp.embedding, best.embedding) > np.dot(fast.embedding, best.embedding)
+
+
+def test_a_photo_that_went_meanwhile_is_described_from_what_is_there(photo: Path, tmp_path: Path, faces: Faces) -> None:
+    moved = tmp_path / "gone.jpg"
+    moved.write_bytes(photo.read_bytes())
+    reduced = decode.decode(moved, target=TARGET)
+    moved.unlink()
+    (fast,), (sharp,) = faces(reduced, "fast"), faces(reduced, "sharp")
+    assert sharp.sharpness == fast.sharpness
+
+
+@pytest.mark.parametrize(
+    ("name", "values"), [("attributes.small_faces", ("fast", "sharp")), ("detector.search", ("quick", "thorough"))]
+)
+def test_photos_are_analysed_anew_when_what_is_looked_at_changes(name: str, values: tuple[str, str]) -> None:
+    assert len({Analyzer(load(None, {name: value})).model_version for value in values}) == 2
+
+
+def test_a_thorough_search_finds_what_a_quick_one_finds(photo: Path, compiled: Path) -> None:
+    picture = decode.decode(photo, target=TARGET)
+    found = []
+    for search in ("quick", "thorough"):
+        wanted = {"detector.search": search, "detector.resolution": TARGET, "cache.folder": str(compiled)}
+        found.append(Analyzer(load(None, wanted)).analyze([picture])[0])
+    ((quick,), (thorough,)) = found
+    assert quick.box == pytest.approx(thorough.box, abs=0.01)
+    assert quick.score == pytest.approx(thorough.score, abs=0.01)

@@ -1,0 +1,433 @@
+"""Forgetting: no byte of it is left in any file, and it does not come back."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from sqlalchemy import text
+
+from blobs import BlobAnalyzer, draw
+from rollcall import corrections, events
+from rollcall.cli import cli
+from rollcall.errors import InvalidTargetError, LibraryError, StoreError
+from rollcall.host import Plugin
+from rollcall.storage import sqlite
+from rollcall.storage.estimates import pack
+
+
+def vector(age: int, blue: int) -> bytes:
+    """Return the embedding that is stored of a drawn face."""
+    found = np.random.default_rng([age, blue]).normal(size=128).astype(np.float32)
+    return pack(found / np.linalg.norm(found))
+
+
+def traces(folder: Path, embedding: bytes) -> dict[str, int]:
+    """Return in which files of a folder how many of all 16-byte runs of an embedding stand."""
+    runs = [embedding[start : start + 16] for start in range(len(embedding) - 15)]
+    found = {}
+    for file in sorted(folder.rglob("*")):
+        if file.is_file():
+            content = file.read_bytes()
+            count = sum(run in content for run in runs)
+            if count:
+                found[file.name] = count
+    return found
+
+
+@pytest.fixture
+def told() -> list[events.Event]:
+    return []
+
+
+@pytest.fixture
+def plugin(tmp_path: Path, told: list[events.Event]) -> Iterator[Plugin]:
+    made = Plugin(
+        {"database.url": f"sqlite:///{tmp_path / 'data' / 'r.db'}", "cache.folder": str(tmp_path / "data" / "cache")},
+        told.append,
+        analyzer=BlobAnalyzer(),
+    )
+    made.start()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def filled(plugin: Plugin, library: Path, data: Path) -> Plugin:
+    """Three photos: two faces in a.png, one in sub/b.png, one in c.png; a copy, a matrix, thumbnails, corrections."""
+    draw(library / "a.png", (5, 255), (40, 0))
+    draw(library / "sub" / "b.png", (60, 255), seed=1)
+    draw(library / "c.png", (30, 0), seed=2)
+    plugin.index([library])
+    plugin.correct(corrections.age(face(plugin, 5), 6), corrections.gender(face(plugin, 40), "male"))
+    plugin.correct(corrections.age(face(plugin, 60), 61))
+    plugin.undo()
+    plugin.redo()
+    assert plugin.search(f"similar:face:{face(plugin, 30)}")  # makes the matrix
+    sqlite.back_up(data / "r.db", 3)
+    thumbnail = plugin.settings.thumbnail_folder / "1" / "face.jpg"
+    thumbnail.parent.mkdir(parents=True)
+    thumbnail.write_bytes(b"a face")
+    return plugin
+
+
+def face(plugin: Plugin, age: int) -> int:
+    """Return the face that was drawn with an age."""
+    return rows(plugin, "SELECT face_id FROM v1_faces ORDER BY ABS(age - :age) LIMIT 1", age=age)[0][0]
+
+
+def photo(plugin: Plugin, path: str) -> int:
+    return rows(plugin, "SELECT photo_id FROM v1_photos WHERE path = :path", path=path)[0][0]
+
+
+def rows(plugin: Plugin, sql: str, **values: object) -> list[tuple]:
+    with plugin.database.read() as session:
+        return [tuple(row) for row in session.execute(text(sql), values)]
+
+
+def ages(plugin: Plugin) -> list[int]:
+    with plugin.database.read() as session:
+        return sorted(round(age) for (age,) in session.execute(text("SELECT age FROM predictions")))
+
+
+def test_a_forgotten_face_is_in_no_file(filled: Plugin, data: Path) -> None:
+    gone, kept = vector(5, 255), vector(40, 0)
+    before = traces(data, gone)
+    assert "r.db.vectors" in before and {"r.db", "r.db-wal"} & before.keys()
+    assert any(name.endswith(".backup") for name in before)
+    report = filled.forget(f"face:{face(filled, 6)}")
+    assert traces(data, gone) == {}
+    assert traces(data, kept)["r.db"] > 200
+    assert (report.photos, report.faces, report.estimates, report.embeddings, report.corrections) == (0, 1, 1, 2, 1)
+    assert {file.name.split(".")[-1] for file in report.files} == {"backup", "vectors", "jpg"}
+    assert report.bytes > 0
+    assert ages(filled) == [30, 40, 60]
+
+
+def test_a_forgotten_face_does_not_come_back(filled: Plugin, library: Path, data: Path) -> None:
+    filled.forget(f"face:{face(filled, 6)}")
+    shutil.copy(library / "a.png", library / "copy.png")
+    (library / "a.png").rename(library / "sub" / "renamed.png")
+    filled.index([library], force=True)
+    filled.index([library], force=True)
+    assert ages(filled) == [30, 40, 40, 60]
+    assert traces(data, vector(5, 255)) == {}
+    assert rows(filled, "SELECT faces FROM v1_photos ORDER BY path") == [(1,)] * 4
+
+
+def test_a_face_that_was_moved_by_hand_does_not_come_back_where_the_detector_sees_it(
+    filled: Plugin, library: Path
+) -> None:
+    number = face(filled, 30)
+    where = filled.face(number).box
+    filled.correct(corrections.move(number, where._replace(x=where.x + 0.4)))
+    filled.forget(f"face:{number}")
+    filled.index([library], force=True)
+    assert 30 not in ages(filled)
+
+
+def test_a_forgotten_face_goes_from_copies_of_its_photo_too(filled: Plugin, library: Path, data: Path) -> None:
+    shutil.copy(library / "a.png", library / "copy.png")
+    filled.index([library])
+    assert filled.forget(f"face:{face(filled, 6)}").faces == 2
+    assert traces(data, vector(5, 255)) == {}
+
+
+def test_a_forgotten_photo_is_in_no_file_and_stays_away_under_any_name(
+    filled: Plugin, library: Path, data: Path
+) -> None:
+    report = filled.forget(f"photo:{photo(filled, 'a.png')}")
+    assert (report.photos, report.faces, report.corrections) == (1, 2, 2)
+    assert traces(data, vector(5, 255)) == traces(data, vector(40, 0)) == {}
+    seen = filled.analyzer.seen  # type: ignore[attr-defined]
+    assert filled.index([library]).indexed == 0
+    (library / "a.png").rename(library / "b.png")
+    os.utime(library / "b.png", ns=(5, 5))
+    assert filled.index([library], force=True).indexed == 2
+    assert filled.analyzer.seen == seen + 2, "the networks looked at it"  # type: ignore[attr-defined]
+    assert rows(filled, "SELECT path FROM v1_photos ORDER BY path") == [("c.png",), ("sub/b.png",)]
+    assert traces(data, vector(5, 255)) == {}
+
+
+def test_a_forgotten_photo_is_back_when_it_is_named(filled: Plugin, library: Path) -> None:
+    filled.forget(f"photo:{photo(filled, 'a.png')}")
+    assert filled.index([library / "a.png"], again=True).indexed == 1
+    assert ages(filled) == [5, 30, 40, 60]
+
+
+def test_naming_a_file_brings_forgotten_faces_in_it_back(filled: Plugin, library: Path) -> None:
+    filled.forget(f"face:{face(filled, 6)}")
+    assert filled.index([library / "a.png"], again=True, force=True).faces == 2
+    assert ages(filled) == [5, 30, 40, 60]
+
+
+def test_a_forgotten_folder_stays_away_until_it_is_named(filled: Plugin, library: Path, data: Path) -> None:
+    report = filled.forget(library / "sub")
+    assert (report.photos, report.faces, report.corrections) == (1, 1, 3)
+    assert traces(data, vector(60, 255)) == {}
+    draw(library / "sub" / "new.png", (70, 0), seed=7)
+    assert filled.index([library], again=True).indexed == 0
+    with pytest.raises(LibraryError, match="was forgotten"):
+        filled.index([library / "sub"])
+    assert filled.index([library / "sub"], again=True).indexed == 2
+
+
+def test_a_forgotten_root_is_no_root_any_more(filled: Plugin, library: Path) -> None:
+    assert filled.forget(library).photos == 3
+    assert rows(filled, "SELECT COUNT(*) FROM roots") == [(0,)]
+    with pytest.raises(LibraryError, match="was forgotten"):
+        filled.index([library])
+    assert filled.index([library], again=True).indexed == 3
+
+
+def test_a_file_is_forgotten_by_its_path(filled: Plugin, library: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(library / "sub")
+    assert filled.forget("../c.png").photos == 1
+    assert filled.index([library]).indexed == 0
+
+
+def test_all_embeddings_go_and_nothing_else(filled: Plugin, data: Path) -> None:
+    report = filled.forget(embeddings=True)
+    assert (report.embeddings, report.faces, report.corrections) == (4 + 3, 0, 0)
+    for age, blue in ((5, 255), (40, 0), (60, 255), (30, 0)):
+        assert traces(data, vector(age, blue)) == {}
+    assert "attributes.embeddings is on" in report.notes[0]
+    assert len(filled.corrections()) == 5
+
+
+def test_estimates_of_age_and_gender_go_and_what_a_person_said_stays(filled: Plugin) -> None:
+    assert filled.search("kids", min_probability=0.5)
+    report = filled.forget(ages=True, genders=True)
+    assert (report.estimates, report.embeddings) == (4, 0)
+    assert rows(filled, "SELECT age_source, COUNT(*) FROM v1_faces GROUP BY 1 ORDER BY 1") == [(None, 2), ("user", 2)]
+    assert rows(filled, "SELECT COUNT(*) FROM v1_faces WHERE gender_source = 'model'") == [(0,)]
+    assert [hit.path.name for hit in filled.search("kids", min_probability=0.5)] == ["a.png"]
+
+
+def test_everything_goes_and_numbers_are_not_given_anew(filled: Plugin, library: Path, data: Path) -> None:
+    last = rows(filled, "SELECT MAX(event_id) FROM v1_events")[0][0]
+    assert filled.forget(everything=True).photos == 3
+    for age, blue in ((5, 255), (40, 0), (60, 255), (30, 0)):
+        assert traces(data, vector(age, blue)) == {}
+    assert traces(data, os.fsencode(library)) == {}, "the folder's name is still there"
+    assert rows(filled, "SELECT event_id > :last, kind, photo_id FROM v1_events", last=last) == [
+        (1, "photo_forgotten", None)
+    ]
+    filled.index([library])
+    assert rows(filled, "SELECT MIN(photo_id) FROM v1_photos") == [(4,)]
+
+
+def test_rows_deleted_earlier_go_as_well(filled: Plugin, library: Path, data: Path) -> None:
+    (library / "a.png").unlink()
+    draw(library / "a.png", (41, 0), seed=9)
+    filled.index([library], force=True)  # the child's row went, its bytes may still lie in the file
+    filled.forget(f"photo:{photo(filled, 'c.png')}")
+    assert traces(data, vector(30, 0)) == {}
+
+
+def test_a_dry_run_tells_the_same_and_changes_nothing(filled: Plugin, library: Path, data: Path) -> None:
+    before = {file: file.stat().st_size for file in data.rglob("*.backup")}
+    planned = filled.forget(library / "sub", embeddings=True, dry_run=True)
+    assert planned.dry_run and ages(filled) == [5, 30, 40, 60]
+    assert {file: file.stat().st_size for file in data.rglob("*.backup")} == before
+    done = filled.forget(library / "sub", embeddings=True)
+    assert replace(done, bytes=0, notes=[]) == replace(planned, bytes=0, dry_run=False)
+
+
+@pytest.mark.parametrize(
+    ("target", "says"),
+    [
+        ("face:99", "no face 99"),
+        ("photo:99", "no photo 99"),
+        ("face:x", "face:12"),
+        ("/elsewhere/x.png", "no folder of the library"),
+        ("{library}/unknown.png", "nothing is known"),
+    ],
+)
+def test_what_is_not_there_is_told_and_nothing_is_forgotten(
+    filled: Plugin, library: Path, target: str, says: str
+) -> None:
+    with pytest.raises(InvalidTargetError, match=says):
+        filled.forget(f"photo:{photo(filled, 'a.png')}", target.format(library=library))
+    assert ages(filled) == [5, 30, 40, 60]
+
+
+def test_a_reader_that_stays_is_told_of_and_the_next_call_finishes(filled: Plugin, data: Path) -> None:
+    reader = sqlite3.connect(f"file:{data / 'r.db'}?mode=ro", uri=True, isolation_level=None)
+    reader.execute("BEGIN")
+    reader.execute("SELECT COUNT(*) FROM v1_faces").fetchone()
+    with pytest.raises(StoreError, match="close it and run `rollcall forget` again"):
+        filled.forget(f"face:{face(filled, 6)}", wait=0.2)
+    reader.execute("COMMIT")
+    reader.close()
+    filled.forget()
+    assert traces(data, vector(5, 255)) == {}
+
+
+def test_what_could_not_be_finished_is_finished_by_the_next_run(filled: Plugin, library: Path, data: Path) -> None:
+    reader = sqlite3.connect(f"file:{data / 'r.db'}?mode=ro", uri=True, isolation_level=None)
+    reader.execute("BEGIN")
+    reader.execute("SELECT COUNT(*) FROM v1_faces").fetchone()
+    with pytest.raises(StoreError):
+        filled.forget(f"face:{face(filled, 6)}", wait=0.2)
+    reader.close()
+    filled.index([library])
+    assert traces(data, vector(5, 255)) == {}
+
+
+def test_an_indexer_at_work_is_waited_for(filled: Plugin, data: Path) -> None:
+    script = (
+        "import sys, time; from filelock import FileLock\n"
+        "with FileLock(sys.argv[1]): print('held', flush=True); time.sleep(float(sys.argv[2]))"
+    )
+    command = [sys.executable, "-c", script, str(data / "r.db.lock")]
+    with subprocess.Popen([*command, "1"], stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None and other.stdout.readline() == "held\n"
+        began = time.monotonic()
+        filled.forget(f"face:{face(filled, 6)}", wait=20)
+        assert time.monotonic() - began > 0.3
+    with subprocess.Popen([*command, "30"], stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None and other.stdout.readline() == "held\n"
+        with pytest.raises(StoreError, match="indexing into this database"):
+            filled.forget(embeddings=True, wait=0.1)
+        other.kill()
+
+
+def test_readers_see_a_whole_state_while_something_is_forgotten(filled: Plugin, data: Path) -> None:
+    errors: list[BaseException] = []
+    stop = threading.Event()
+
+    def read() -> None:
+        connection = sqlite3.connect(f"file:{data / 'r.db'}?mode=ro", uri=True, timeout=10)
+        try:
+            while not stop.is_set():
+                assert connection.execute("SELECT COUNT(*) FROM v1_faces").fetchone()[0] in (3, 4)
+        except BaseException as error:
+            errors.append(error)
+        finally:
+            connection.close()
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    filled.forget(f"face:{face(filled, 6)}")
+    stop.set()
+    reader.join()
+    assert errors == []
+
+
+def test_undoing_after_forgetting_does_not_speak_of_what_is_gone(filled: Plugin) -> None:
+    filled.forget(f"photo:{photo(filled, 'sub/b.png')}")
+    assert [entry.kind for entry in filled.corrections()] == ["gender", "age"]
+    assert filled.undo().count == 2
+
+
+def test_an_old_copy_of_the_corrections_does_not_bring_back_what_was_forgotten(
+    filled: Plugin, library: Path, data: Path
+) -> None:
+    copy = filled.export_corrections()
+    filled.forget(f"face:{face(filled, 6)}", f"photo:{photo(filled, 'sub/b.png')}")
+    imported = filled.import_corrections(copy)
+    assert (imported.known, imported.waiting) == (1, 0)
+    filled.index([library], force=True)
+    assert ages(filled) == [30, 40]
+    assert traces(data, vector(5, 255)) == traces(data, vector(60, 255)) == {}
+
+
+def test_hosts_are_told(filled: Plugin, told: list[events.Event]) -> None:
+    last = rows(filled, "SELECT MAX(event_id) FROM v1_events")[0][0]
+    number, of_photo, whole = face(filled, 6), photo(filled, "a.png"), photo(filled, "c.png")
+    filled.forget(f"face:{number}", f"photo:{whole}")
+    found = rows(filled, "SELECT kind, photo_id, face_id FROM v1_events WHERE event_id > :last", last=last)
+    assert {("face_forgotten", of_photo, number), ("photo_forgotten", whole, None)} <= set(found)
+    assert events.Forgotten(1, 2) in told
+
+
+def test_similar_faces_are_searched_without_what_was_forgotten(filled: Plugin) -> None:
+    number = face(filled, 30)
+    draw_again = filled.search(f"similar:face:{number}")
+    assert draw_again
+    filled.forget(f"face:{face(filled, 6)}")
+    assert all(hit.path.name != "a.png" for hit in filled.search(f"similar:face:{number}", min_probability=0.5))
+
+
+# ---- Folders that opt out
+
+
+def test_a_folder_that_opts_out_is_forgotten_at_the_next_scan(filled: Plugin, library: Path, data: Path) -> None:
+    (library / "sub" / ".rollcall-ignore").touch()
+    summary = filled.index([library])
+    assert (summary.forgotten, summary.missing) == (1, 0)
+    assert ".rollcall-ignore" in summary.warnings[0] and "sub" in summary.warnings[0]
+    assert traces(data, vector(60, 255)) == {}
+    assert ages(filled) == [5, 30, 40]
+    assert filled.index([library]).warnings == []
+
+
+def test_what_a_person_said_waits_for_the_folder_to_opt_in_again(filled: Plugin, library: Path) -> None:
+    marker = library / "sub" / ".rollcall-ignore"
+    marker.touch()
+    filled.index([library])
+    assert [entry.kind for entry in filled.waiting_corrections()] == ["age"]
+    marker.unlink()
+    filled.index([library])
+    assert rows(filled, "SELECT age FROM v1_faces WHERE age_source = 'user' ORDER BY age") == [(6,), (61,)]
+
+
+def test_a_folder_below_one_that_opts_out_is_forgotten_too(filled: Plugin, library: Path) -> None:
+    draw(library / "sub" / "deep" / "d.png", (33, 0), seed=4)
+    filled.index([library])
+    (library / "sub" / ".rollcall-ignore").touch()
+    assert filled.index([library / "sub" / "deep"]).forgotten == 2
+    assert ages(filled) == [5, 30, 40]
+
+
+def test_a_root_can_opt_out(filled: Plugin, library: Path) -> None:
+    (library / ".rollcall-ignore").touch()
+    assert filled.index([library]).forgotten == 3
+
+
+def test_no_media_hides_and_does_not_forget(filled: Plugin, library: Path) -> None:
+    (library / "sub" / ".nomedia").touch()
+    summary = filled.index([library])
+    assert (summary.forgotten, summary.missing) == (0, 1)
+    assert 60 in ages(filled)
+
+
+# ---- The command
+
+
+def command(data: Path, *words: str, answer: str | None = None) -> Result:
+    return CliRunner().invoke(cli, ["forget", *words, "-d", str(data / "r.db")], input=answer)
+
+
+def test_the_command_asks_for_a_word_before_it_removes(filled: Plugin, data: Path) -> None:
+    done = command(data, "face:1")
+    assert done.exit_code == 2 and "--yes" in done.output
+    assert ages(filled) == [5, 30, 40, 60]
+
+
+def test_the_command_tells_what_it_would_remove_and_what_it_removed(filled: Plugin, data: Path) -> None:
+    planned = json.loads(command(data, "photo:1", "--dry-run", "--json").stdout)
+    assert planned["dry_run"] and len(ages(filled)) == 4
+    done = json.loads(command(data, "photo:1", "--yes", "--json").stdout)
+    assert done.items() >= {"photos": 1, "faces": 2, "embeddings": 4, "corrections": 2}.items()
+    assert done.items() >= {key: planned[key] for key in ("photos", "faces", "embeddings", "tags")}.items()
+    assert ages(filled) == [30, 60]
+    assert command(data).output.startswith("Removed: nothing")
