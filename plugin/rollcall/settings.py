@@ -113,6 +113,12 @@ class AttributeSettings(_Group):
         return tuple(name for name in SWITCHES if getattr(self, name) == "off")
 
 
+#: A file of one of these names excludes its folder, and all below it.
+EXCLUSION_MARKERS: Final = (".nomedia", ".noimage", ".rollcall-ignore")
+#: This one is Rollcall's own: what is stored of the folder is erased, too.
+OPT_OUT_MARKER: Final = ".rollcall-ignore"
+
+
 class LibrarySettings(_Group):
     """Which files belong to the library."""
 

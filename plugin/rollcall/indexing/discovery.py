@@ -12,9 +12,8 @@ from typing import Final
 
 from rollcall.media.decode import SUFFIXES
 from rollcall.media.paths import to_text
-from rollcall.privacy.exclusions import MARKERS, OPT_OUT_MARKER
 from rollcall.records import FileStat
-from rollcall.settings import LibrarySettings
+from rollcall.settings import EXCLUSION_MARKERS, OPT_OUT_MARKER, LibrarySettings
 
 _WHOLE: Final = PurePosixPath()
 
@@ -66,7 +65,7 @@ def _walk(
     except OSError as error:
         on_unreadable("" if relative == _WHOLE else to_text(str(relative)), error.strerror or str(error))
         return
-    markers = {entry.name for entry in entries}.intersection(MARKERS)
+    markers = {entry.name for entry in entries}.intersection(EXCLUSION_MARKERS)
     if markers:
         _report_opted_out(markers, relative, on_opted_out)
         return
@@ -123,7 +122,7 @@ def is_included(root: Path, relative: PurePosixPath, settings: LibrarySettings) 
     if any(_excluded(PurePosixPath(*parts[: n + 1]), settings) for n in range(len(parts))):
         return False
     folders = [root.joinpath(*parts[:n]) for n in range(len(parts) + 1)]
-    if any(os.path.lexists(folder / marker) for folder in folders[:-1] for marker in MARKERS):
+    if any(os.path.lexists(folder / marker) for folder in folders[:-1] for marker in EXCLUSION_MARKERS):
         return False
     keys = list(_keys(folders))
     if len(set(keys)) < len(keys):

@@ -16,8 +16,9 @@ from rollcall.indexing import discovery
 from rollcall.indexing.classify import SeenPhotos, classify, mark_missing
 from rollcall.indexing.run import Run, Tools
 from rollcall.media import paths
-from rollcall.privacy.exclusions import OPT_OUT_MARKER, opted_out_above
+from rollcall.privacy.exclusions import opted_out_above
 from rollcall.records import FileStat
+from rollcall.settings import OPT_OUT_MARKER
 from rollcall.storage import change_feed
 from rollcall.storage.change_feed import ChangeKind
 from rollcall.storage.library import CHUNK, Place, add_root, locate

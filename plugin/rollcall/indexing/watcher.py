@@ -17,9 +17,8 @@ from rollcall.indexing.hints import HintQueue
 from rollcall.indexing.observers import Observers
 from rollcall.indexing.run import LeaveAlone
 from rollcall.media.decode import SUFFIXES
-from rollcall.privacy.exclusions import MARKERS
 from rollcall.records import RunSummary
-from rollcall.settings import Settings
+from rollcall.settings import EXCLUSION_MARKERS, Settings
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +67,7 @@ class Watcher:
     def _on_change(self, path: Path, folder: bool, closed: bool) -> None:
         """Take a hint from an observer's thread."""
         if self.concerns(path, folder):
-            self.hints.add(path.parent if path.name in MARKERS else path, closed)
+            self.hints.add(path.parent if path.name in EXCLUSION_MARKERS else path, closed)
 
     def concerns(self, path: Path, folder: bool) -> bool:
         """Return whether a path can be part of the library."""
@@ -76,7 +75,7 @@ class Watcher:
         if root is None:
             return False
         relative = PurePosixPath(path.relative_to(root).as_posix())
-        if path.name in MARKERS:
+        if path.name in EXCLUSION_MARKERS:
             return True
         if not folder and relative.suffix.lower() not in SUFFIXES:
             return False

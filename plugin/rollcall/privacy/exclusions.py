@@ -13,14 +13,10 @@ from rollcall.media import decode, paths
 from rollcall.privacy import deletion, erasure, tombstones
 from rollcall.privacy.tombstones import ErasedPaths
 from rollcall.records import FileStat
-from rollcall.settings import Settings
+from rollcall.settings import OPT_OUT_MARKER, Settings
 from rollcall.storage.database import Database
 from rollcall.storage.library import PendingPhoto, Place, photo_at, photo_ids_under
 
-#: A file of this name excludes its folder, and all below it.
-MARKERS: Final = (".nomedia", ".noimage", ".rollcall-ignore")
-#: One of this name is Rollcall's own: what is stored of the folder is erased, too.
-OPT_OUT_MARKER: Final = ".rollcall-ignore"
 #: How long readers are waited for at the end of a run; what they keep from being scrubbed waits for the next run.
 _PATIENCE_SECONDS: Final = 5.0
 

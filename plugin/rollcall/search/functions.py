@@ -33,7 +33,7 @@ def register(session: Session, similar: Mapping[int, Mapping[int, float]] | None
     connection.create_function("least_of", -1, least_of, deterministic=True)
     connection.create_aggregate("at_least", 2, AtLeast)  # type: ignore[arg-type]
     connection.create_aggregate("all_of", 1, AllOf)  # type: ignore[arg-type]
-    found = similar or {}
+    found = {} if similar is None else similar
 
     def similar_to(face_id: int, photo_id: int) -> float:
         return found.get(face_id, {}).get(photo_id, 0.0)

@@ -13,7 +13,7 @@ from sqlalchemy import text
 from blobs import BlobAnalyzer, draw
 from rollcall import corrections
 from rollcall.corrections.kinds import Correction
-from rollcall.errors import InvalidCorrectionError
+from rollcall.errors import ConflictError, NotFoundError
 from rollcall.host import Plugin
 from rollcall.records import Box
 
@@ -87,12 +87,12 @@ def test_every_state_of_the_log_can_be_had_back(plugin: Plugin, seed: int) -> No
     for _, state in reversed(states[:-1]):
         plugin.undo()
         assert shown(plugin) == state
-    with pytest.raises(InvalidCorrectionError, match="nothing left to undo"):
+    with pytest.raises(ConflictError, match="nothing left to undo"):
         plugin.undo()
     for _, state in states[1:]:
         plugin.redo()
         assert shown(plugin) == state
-    with pytest.raises(InvalidCorrectionError, match="nothing to redo"):
+    with pytest.raises(ConflictError, match="nothing to redo"):
         plugin.redo()
     for number, state in rng.sample(states, 6):
         plugin.restore(number)
@@ -103,7 +103,7 @@ def test_a_new_word_ends_what_can_be_redone(plugin: Plugin) -> None:
     plugin.correct(corrections.age(1, 5))
     plugin.undo()
     plugin.correct(corrections.age(2, 5))
-    with pytest.raises(InvalidCorrectionError, match="something was said since"):
+    with pytest.raises(ConflictError, match="something was said since"):
         plugin.redo()
 
 
@@ -133,11 +133,11 @@ def test_the_clock_going_back_does_not_let_the_older_word_win(plugin: Plugin, mo
 
 
 def test_a_line_that_is_not_there_cannot_be_gone_back_to(plugin: Plugin) -> None:
-    with pytest.raises(InvalidCorrectionError, match="no line 77"):
+    with pytest.raises(NotFoundError, match="no line 77"):
         plugin.restore(77)
 
 
 def test_if_one_correction_cannot_be_none_is_recorded(plugin: Plugin) -> None:
-    with pytest.raises(InvalidCorrectionError, match="no face 999"):
+    with pytest.raises(NotFoundError, match="no face 999"):
         plugin.correct(corrections.age(1, 5), corrections.age(999, 5))
     assert plugin.corrections() == []

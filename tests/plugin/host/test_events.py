@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import get_args
 
 import pytest
 from sqlalchemy import text
 
 from blobs import BlobAnalyzer, draw
 from rollcall import corrections, events
+from rollcall.errors import NotFoundError
 from rollcall.host import Plugin
+from rollcall.storage.change_feed import ChangeKind
 from rollcall.storage.views import V1_EVENTS
 
 Poll = Callable[[], list[tuple]]
@@ -24,7 +25,9 @@ def told() -> list[events.Event]:
 
 @pytest.fixture
 def plugin(tmp_path: Path, told: list[events.Event]) -> Iterator[Plugin]:
-    made = Plugin({"database.url": f"sqlite:///{tmp_path / 'r.db'}", "tags.precision": 0.99}, told.append, analyzer=BlobAnalyzer())
+    made = Plugin(
+        {"database.url": f"sqlite:///{tmp_path / 'r.db'}", "tags.precision": 0.99}, told.append, analyzer=BlobAnalyzer()
+    )
     made.start()
     yield made
     made.stop()
@@ -102,7 +105,7 @@ def test_the_listener_is_told_what_is_committed_and_not_what_failed(
     plugin.correct(corrections.age(1, 40))
     assert told == [events.Corrected(1, 1), events.TagsChanged(1)]
     told.clear()
-    with pytest.raises(corrections.InvalidCorrectionError):
+    with pytest.raises(NotFoundError):
         plugin.correct(corrections.age(1, 41), corrections.age(99, 41))
     assert told == []
 
@@ -110,8 +113,10 @@ def test_the_listener_is_told_what_is_committed_and_not_what_failed(
 def test_the_listener_may_ask_the_plugin_from_within(plugin: Plugin, library: Path) -> None:
     draw(library / "a.png", (5, 255))
     seen: list[int] = []
-    plugin.listener = lambda event: (
-        seen.append(len(plugin.photo(event.photo_id).tags)) if isinstance(event, events.TagsChanged) else None
+    plugin.subscribe(
+        lambda event: (
+            seen.append(len(plugin.photo(event.photo_id).tags)) if isinstance(event, events.TagsChanged) else None
+        )
     )
     plugin.index([library])
     assert len(seen) == 1 and seen[0] >= 1
@@ -129,4 +134,4 @@ def test_a_suggested_tag_asks_for_review(plugin: Plugin, poll: Poll, told: list[
 
 def test_every_kind_is_documented() -> None:
     (column,) = (column for column in V1_EVENTS.columns if column.name == "kind")
-    assert all(kind in column.help for kind in get_args(Kind))
+    assert all(kind in column.help for kind in ChangeKind)

@@ -14,7 +14,9 @@ from rollcall.host import Plugin
 
 @pytest.fixture
 def plugin(tmp_path: Path) -> Plugin:
-    return Plugin({"database.url": f"sqlite:///{tmp_path / 'host.db'}", "watch.settle_seconds": 0.1}, analyzer=BlobAnalyzer())
+    return Plugin(
+        {"database.url": f"sqlite:///{tmp_path / 'host.db'}", "watch.settle_seconds": 0.1}, analyzer=BlobAnalyzer()
+    )
 
 
 def test_index_search_status(plugin: Plugin, library: Path) -> None:
@@ -39,7 +41,7 @@ def test_asking_before_start_is_explained(plugin: Plugin) -> None:
 def test_watching_finds_new_photos_and_stop_ends_it(plugin: Plugin, library: Path) -> None:
     draw(library / "a.png", (5, 0))
     told: list[events.Event] = []
-    plugin.listener = told.append
+    plugin.subscribe(told.append)
     plugin.start(watch=[library])
     try:
         _until(lambda: len(plugin.search("kids")) == 1)

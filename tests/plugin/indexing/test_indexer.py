@@ -11,7 +11,6 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from unittest import mock
 
@@ -265,17 +264,18 @@ def test_tags_of_people_and_hosts_are_never_touched(indexer: Indexer, database: 
     assert ("People/Adults", "user", "applied") in found
 
 
-def test_a_run_stops_when_asked_and_goes_on_later(
-    make_indexer: Callable[..., Indexer], database: Database, library: Path
-) -> None:
+def test_a_run_stops_when_asked_and_goes_on_later(database: Database, analyzer: BlobAnalyzer, library: Path) -> None:
     for number in range(12):
         draw(library / f"{number:02}.png", (5, 0), seed=number)
     stop = threading.Event()
-    indexer = make_indexer(Settings(detector=DetectorSettings(batch=2)))
-    indexer.listener = lambda event: stop.set() if isinstance(event, events.PhotoIndexed) else None
+
+    def stop_at_the_first(event: events.Event) -> None:
+        if isinstance(event, events.PhotoIndexed):
+            stop.set()
+
+    indexer = Indexer(database, analyzer, Settings(detector=DetectorSettings(batch=2)), stop_at_the_first)
     first = indexer.run([library], stop=stop)
     assert 0 < first.indexed < 12
-    indexer.listener = events.ignore
     second = indexer.run([library])
     assert first.indexed + second.indexed == 12
     assert set(states(database).values()) == {"indexed"}

@@ -43,7 +43,9 @@ def test_paused_goes_on_when_the_power_is_back(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(throttle, "CHECK_SECONDS", 0.02)
     plugged = iter([True, True, True, False])
     told: list[events.Event] = []
-    Throttle(PowerSettings(on_battery="pause"), told.append, battery=lambda: next(plugged)).wait_after(1.0, threading.Event())
+    Throttle(PowerSettings(on_battery="pause"), told.append, battery=lambda: next(plugged)).wait_after(
+        1.0, threading.Event()
+    )
     assert next(plugged, None) is None
     assert len(told) == 1
 

@@ -108,7 +108,7 @@ def test_the_first_photo_of_an_empty_folder_is_found(
     indexer: Indexer, database: Database, library: Path, told: list[events.Event]
 ) -> None:
     with watching(indexer, library, told):
-        until(lambda: any("as they come" in message for message in warnings(told)))
+        until(lambda: any("when they arrive" in message for message in warnings(told)))
         draw(library / "first.png", (5, 0))
         until(lambda: states(database).get("first.png") == "indexed")
 

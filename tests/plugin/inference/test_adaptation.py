@@ -114,7 +114,7 @@ def test_a_corrected_distribution_is_one(temperature: float, tilt: float, bend: 
     assert face.age_distribution.sum() == pytest.approx(1, abs=1e-4)
     assert 0 <= face.p_female <= 1
     assert face.network_age_distribution is FACE.age_distribution and face.network_p_female == 0.5
-    assert adaptation.of_dict(Adaptation(head).as_dict()).applied(FACE).p_female == 0.5
+    assert adaptation.from_dict(Adaptation(head).as_dict()).applied(FACE).p_female == 0.5
 
 
 def test_features_tell_how_alike_embeddings_are() -> None:

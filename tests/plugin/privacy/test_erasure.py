@@ -22,7 +22,7 @@ from sqlalchemy import text
 from blobs import BlobAnalyzer, draw
 from rollcall import corrections, events
 from rollcall.cli import cli
-from rollcall.errors import InvalidTargetError, LibraryError, StoreError
+from rollcall.errors import LibraryError, RequestError, StoreError
 from rollcall.host import Plugin
 from rollcall.storage import sqlite
 from rollcall.storage.estimates import pack
@@ -264,7 +264,7 @@ def test_a_dry_run_tells_the_same_and_changes_nothing(filled: Plugin, library: P
 def test_what_is_not_there_is_told_and_nothing_is_forgotten(
     filled: Plugin, library: Path, target: str, says: str
 ) -> None:
-    with pytest.raises(InvalidTargetError, match=says):
+    with pytest.raises(RequestError, match=says):
         filled.forget(f"photo:{photo(filled, 'a.png')}", target.format(library=library))
     assert ages(filled) == [5, 30, 40, 60]
 

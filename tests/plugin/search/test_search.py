@@ -17,6 +17,7 @@ from rollcall.errors import InvalidQueryError, RollcallError
 from rollcall.indexing.indexer import Indexer
 from rollcall.search import functions
 from rollcall.search.engine import photo_facts
+from rollcall.search.similarity import SimilarFaces
 from rollcall.search.terms import And, DistinctPeople, FaceCount, Not, Only, Or, PathLike, People, Taken
 from rollcall.search.vocabulary import NOUNS, PersonFilter
 from rollcall.settings import Settings
@@ -61,7 +62,10 @@ BABY = PersonFilter(0, 2)
         ("men or women", Or((People(PersonFilter(20, 100, "male")), People(WOMAN)))),
         ("kids and not faces:2", And((People(CHILD), Not(FaceCount(2, 2))))),
         ("kids without men", And((People(CHILD), Not(People(PersonFilter(20, 100, "male")))))),
-        ("(kids or men) -faces:2", And((Or((People(CHILD), People(PersonFilter(20, 100, "male")))), Not(FaceCount(2, 2))))),
+        (
+            "(kids or men) -faces:2",
+            And((Or((People(CHILD), People(PersonFilter(20, 100, "male")))), Not(FaceCount(2, 2)))),
+        ),
     ],
 )
 def test_a_query_is_understood(text: str, tree: object) -> None:
@@ -245,13 +249,13 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
         session.add(
             TagRow(photo_id=4, name="x/odd_tag", source="user", probability=None, state="applied", created_at="")
         )
-    from rollcall.indexing import persist
     from rollcall.settings import TagSettings
     from rollcall.storage.tables import PhotoRow
+    from rollcall.tags import projection
 
     with database.write() as session:
         for photo_id in range(1, 25):
-            persist.refresh(session, photo_id, TagSettings())
+            projection.recompute(session, photo_id, TagSettings())
             session.get_one(PhotoRow, photo_id).reviewed = photo_id % 5 == 0
             session.get_one(PhotoRow, photo_id).taken_local = f"20{10 + photo_id % 12}-05-01T10:00:00"
     yield database

@@ -12,12 +12,13 @@ from blobs import draw
 from rollcall import search
 from rollcall.corrections import log, undo
 from rollcall.corrections.kinds import not_a_face
-from rollcall.indexing import persist
 from rollcall.indexing.indexer import Indexer
-from rollcall.search.similarity import SimilarFaces
+from rollcall.search.similarity import SimilarFaces, calibration
+from rollcall.search.vectors import vectors_of
 from rollcall.settings import TagSettings
 from rollcall.storage import change_feed
 from rollcall.storage.database import Database, open_database
+from rollcall.storage.estimates import unpack
 from rollcall.storage.tables import EmbeddingRow, EventRow, FaceRow
 
 
@@ -33,12 +34,14 @@ def by_hand(database: Database, face_id: int) -> dict[int, float]:
     """Return what `Likes` should, from the rows."""
     with database.read() as session:
         rows = session.execute(
-            select(EmbeddingRow.vector, FaceRow.photo_id, EmbeddingRow.face_id).join(FaceRow, FaceRow.id == EmbeddingRow.face_id)
+            select(EmbeddingRow.vector, FaceRow.photo_id, EmbeddingRow.face_id).join(
+                FaceRow, FaceRow.id == EmbeddingRow.face_id
+            )
         ).all()
-    vectors = {row[2]: persist.unpack(row[0]) for row in rows}
+    vectors = {row[2]: unpack(row[0]) for row in rows}
     found: dict[int, float] = {}
     for _, photo_id, other in rows:
-        chance = float(probability(np.array([vectors[other] @ vectors[face_id]]))[0])
+        chance = float(calibration().probability(np.array([vectors[other] @ vectors[face_id]]))[0])
         if chance > 0.01:
             found[photo_id] = max(found.get(photo_id, 0.0), chance)
     return found
@@ -106,7 +109,7 @@ def test_forgotten_embeddings_leave_no_file(filled: Database) -> None:
     with filled.write() as session:
         session.execute(delete(EmbeddingRow).where(EmbeddingRow.face_id > 2))
         change_feed.record(session, "photo_forgotten", 2)
-    filled.vectors.forget()
+    vectors_of(filled).delete()
     assert not file_of(filled).exists()
     assert likes(filled, 1) == pytest.approx(by_hand(filled, 1), rel=1e-4)
 

@@ -73,7 +73,8 @@ def test_one_face_is_a_woman_or_a_man_if_adult_and_a_girl_or_a_boy_if_a_child(
     adult: float, child: float, female: float
 ) -> None:
     found = {
-        name: counts[0] for name, counts in group_probabilities([face(adults=adult, children=child, female=female)]).items()
+        name: counts[0]
+        for name, counts in group_probabilities([face(adults=adult, children=child, female=female)]).items()
     }
     assert found["women"] + found["men"] == pytest.approx(adult, abs=1e-9)
     assert found["girls"] + found["boys"] == pytest.approx(child, abs=1e-9)

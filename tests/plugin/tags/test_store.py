@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from blobs import BlobAnalyzer, draw
 from rollcall import corrections
 from rollcall.cli import cli
-from rollcall.errors import InvalidCorrectionError
+from rollcall.errors import InvalidCorrectionError, NotFoundError
 from rollcall.host import Plugin
 
 CHILDREN = "People/Children"
@@ -23,7 +23,10 @@ def file(tmp_path: Path) -> Path:
 
 
 def opened(file: Path, **names: str) -> Plugin:
-    plugin = Plugin({"database.url": f"sqlite:///{file}", **{f"tags.{name}": value for name, value in names.items()}}, analyzer=BlobAnalyzer())
+    plugin = Plugin(
+        {"database.url": f"sqlite:///{file}", **{f"tags.{name}": value for name, value in names.items()}},
+        analyzer=BlobAnalyzer(),
+    )
     plugin.start()
     return plugin
 
@@ -85,7 +88,7 @@ def test_a_host_takes_away_only_what_is_its_own(plugin: Plugin) -> None:
     photo = number(plugin, "child")
     assert not plugin.remove_tag(photo, CHILDREN)
     assert tags(plugin, "child")[CHILDREN] == ("auto", "applied")
-    with pytest.raises(InvalidCorrectionError, match="no photo 99"):
+    with pytest.raises(NotFoundError, match="no photo 99"):
         plugin.add_tag(99, "x")
     with pytest.raises(InvalidCorrectionError, match="cannot be a tag"):
         plugin.add_tag(photo, " / ")
