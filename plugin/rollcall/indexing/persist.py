@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from datetime import timedelta
 from typing import NamedTuple
 
 from sqlalchemy import and_, func, or_, select, update
@@ -89,14 +88,12 @@ def store_failure(session: Session, photo_id: int, size: int, mtime_ns: int, rea
 
 def _fill_photo(photo: PhotoRow, size: int, mtime_ns: int, analysis: Analysis) -> None:
     taken = analysis.taken
-    utc = None
-    if taken is not None and taken.offset_minutes is not None:
-        utc = (taken.local - timedelta(minutes=taken.offset_minutes)).isoformat() + "Z"
+    utc = taken.utc() if taken else None
     photo.size, photo.mtime_ns, photo.content_hash = size, mtime_ns, analysis.content_hash
     photo.width, photo.height, photo.orientation = analysis.width, analysis.height, analysis.orientation
     photo.taken_local = taken.local.isoformat() if taken else None
     photo.taken_offset_minutes = taken.offset_minutes if taken else None
-    photo.taken_utc = utc
+    photo.taken_utc = f"{utc.isoformat()}Z" if utc else None
     photo.state, photo.error = PhotoState.INDEXED, None
     photo.model_version, photo.indexed_at = analysis.model_version, now()
     photo.perceptual_hash = analysis.perceptual_hash

@@ -117,7 +117,7 @@ class Pipeline:
                 picture = decode.decode(
                     photo.path,
                     target=self.settings.detector.resolution,
-                    max_megapixels=self.settings.decode.max_megapixels,
+                    limits=self.settings.decode,
                 )
             hashed = perceptual_hash.compute(picture.pixels)
             return DecodedPhoto(photo, size, mtime_ns, picture, perceptual_hash=hashed)

@@ -227,7 +227,7 @@ class Analyzer:
     def _whole(self, picture: Picture) -> NDArray[np.uint8]:
         """Return all pixels of a picture that was reduced, or those it has if its file is no longer the same."""
         try:
-            whole = decode.decode(picture.path, max_megapixels=self.settings.decode.max_megapixels)
+            whole = decode.decode(picture.path, limits=self.settings.decode)
         except PictureError:
             return picture.pixels  # it was readable a moment ago; what is known of it is better than nothing
         return whole.pixels if whole.content_hash == picture.content_hash else picture.pixels
