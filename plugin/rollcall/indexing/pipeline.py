@@ -14,7 +14,7 @@ from functools import partial
 from typing import Final
 
 from rollcall import events
-from rollcall.errors import ModelError, PictureError
+from rollcall.errors import PictureError, RollcallError
 from rollcall.indexing import classify, moves, throttle
 from rollcall.indexing.batch import BatchStore, DecodedPhoto
 from rollcall.indexing.run import Run, Tools
@@ -150,7 +150,8 @@ class Pipeline:
         try:
             with self.tools.profile("detect and estimate"):
                 found = self.tools.analyzer.analyze(pictures)
-        except ModelError:
+        except (RollcallError, MemoryError):
+            # Trouble of the machine or the installation is not the photo's.
             raise
         except Exception as error:  # one bad photo never stops a run
             if len(batch) > 1:

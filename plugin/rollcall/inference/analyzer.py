@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, wraps
@@ -12,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from rollcall.errors import ModelError, PictureError
+from rollcall.errors import LifecycleError, ModelError, PictureError
 from rollcall.inference.adaptation import Adaptation, Head
 from rollcall.media import decode
 from rollcall.model_version import ModelVersion
@@ -36,11 +37,34 @@ NEAR_IOU: Final = 0.3
 NEAR_SIDE: Final = 120.0
 
 
+#: The process in which the networks' runtime was started; None: it was not.
+_runtime_pid: int | None = None
+
+
+def _refuse_after_fork() -> None:
+    """Raise where the networks' runtime would hang: in a child of the process in which it was started.
+
+    Raises
+    ------
+    LifecycleError
+        If this process was forked after the networks were loaded.
+    """
+    global _runtime_pid  # noqa: PLW0603  the runtime is one for the whole process
+    if _runtime_pid not in (None, os.getpid()):
+        raise LifecycleError(
+            "this process was forked after the networks were loaded, and they cannot run in it; start it with the"
+            " method 'spawn' (multiprocessing.get_context('spawn'))"
+        )
+    _runtime_pid = os.getpid()
+
+
 def _one_at_a_time(method: Callable[Concatenate[Analyzer, P], T]) -> Callable[Concatenate[Analyzer, P], T]:
     """Let a method be called by one thread at a time."""
 
     @wraps(method)
     def wrapped(self: Analyzer, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        # Before the lock: a fork may have copied it while it was held.
+        _refuse_after_fork()
         with self._lock:
             return method(self, *args, **kwargs)
 
@@ -88,6 +112,7 @@ class Analyzer:
         from rollcall_model.attributes import AttributeModel
         from rollcall_model.cascade import Detector, DetectorConfig
 
+        _refuse_after_fork()
         runtime.configure(self.settings.cache_folder / "compiled", self.settings.workers)
         wanted = self.settings.detector
         config = DetectorConfig(
