@@ -49,6 +49,7 @@ def powered(command: F) -> F:
 @click.command()
 @FOLDERS
 @click.option("--force", is_flag=True, help="Analyse every photo anew, unchanged ones too.")
+@click.option("--retry", is_flag=True, help="Try every photo that failed again, whatever the reason.")
 @click.option("--watch", "watching", is_flag=True, help="Go on watching the folders afterwards.")
 @click.option("--json", "as_json", is_flag=True, help="Print a summary as one JSON object.")
 @click.option("--profile", "profiled", is_flag=True, help="Print where the time went.")
@@ -59,6 +60,7 @@ def index(
     context: Context,
     folders: tuple[Path, ...],
     force: bool,
+    retry: bool,
     watching: bool,
     as_json: bool,
     profiled: bool,
@@ -74,6 +76,8 @@ def index(
     keep_memory()
     with ProgressListener(quiet or as_json) as progress, stop_on_signals() as stop, context.opened(progress) as plugin:
         roots = _roots(plugin, folders)
+        if retry:
+            plugin.retry()
         summary = plugin.index(roots, force=force, again=bool(folders), stop=stop)
         stopped = stop.is_set()
         profile = plugin.profile

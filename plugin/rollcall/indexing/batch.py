@@ -17,7 +17,7 @@ from rollcall.inference import adaptation_store
 from rollcall.inference.adaptation import Adaptation
 from rollcall.media import decode
 from rollcall.privacy import tombstones
-from rollcall.records import Analysis, Box, Face, PhotoState, Picture
+from rollcall.records import Analysis, Box, Face, FileStat, PhotoState, Picture
 from rollcall.storage import change_feed
 from rollcall.storage.change_feed import ChangeKind
 from rollcall.storage.library import PendingPhoto, mark_photo_missing, photo_at
@@ -28,12 +28,13 @@ class DecodedPhoto(NamedTuple):
     """A pending photo after decoding: its picture, or why there is none."""
 
     photo: PendingPhoto
-    size: int
-    mtime_ns: int
+    stat: FileStat  # as the file was before it was read
     picture: Picture | None = None
     reason: str = ""  # why there is no picture
+    failure_key: str | None = None  # see indexing/failures.py
     moved_from: moves.MovedCandidate | None = None
     perceptual_hash: bytes | None = None
+    unchanged: bool = False  # only the file's times changed
 
 
 @dataclasses.dataclass
@@ -98,7 +99,7 @@ class BatchStore:
             version,
             photo.perceptual_hash,
         )
-        stored = persist.store_analysis(session, photo_id, photo.size, photo.mtime_ns, analysis, settings, new=new)
+        stored = persist.store_analysis(session, photo_id, photo.stat, analysis, settings, new=new)
         if new and picture.content_hash not in state.waiting:
             return photo_id, len(faces)
         corrected = reattach.reattach(session, photo_id, stored)
@@ -145,11 +146,16 @@ class BatchStore:
             mark_photo_missing(session, photo_id)
             change_feed.record(session, ChangeKind.PHOTO_MISSING, photo_id)
 
+    def store_unchanged(self, photo: DecodedPhoto) -> None:
+        """Store the times of a photo whose content is as it was."""
+        with self.tools.database.write() as session:
+            persist.store_unchanged(session, photo_at(session, photo.photo), photo.stat)
+
     def store_failure(self, photo: DecodedPhoto) -> None:
         """Record why a photo cannot be used."""
         with self.tools.database.write() as session:
             photo_id = photo_at(session, photo.photo)
-            persist.store_failure(session, photo_id, photo.size, photo.mtime_ns, photo.reason)
+            persist.store_failure(session, photo_id, photo.stat, photo.reason, photo.failure_key)
 
     def relocate(self, photo: DecodedPhoto, candidate: moves.MovedCandidate) -> tuple[bool, bool]:
         """Give a known photo its new path.

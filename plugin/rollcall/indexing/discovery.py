@@ -89,7 +89,7 @@ def _walk(
             elif name.suffix.lower() in SUFFIXES:
                 info = entry.stat()
                 if stat.S_ISREG(info.st_mode):
-                    yield FileStat(to_text(str(name)), info.st_size, info.st_mtime_ns)
+                    yield FileStat.of(to_text(str(name)), info)
         except OSError as error:
             # A link to nothing or to itself, or a file that went between listing and looking, is simply not there.
             if not isinstance(error, FileNotFoundError) and error.errno != errno.ELOOP:
@@ -113,13 +113,13 @@ def file_stat(root: Path, path: Path, settings: LibrarySettings) -> FileStat | N
         info = path.stat()
     except (OSError, ValueError):
         return None
-    return FileStat(to_text(str(relative)), info.st_size, info.st_mtime_ns) if stat.S_ISREG(info.st_mode) else None
+    return FileStat.of(to_text(str(relative)), info) if stat.S_ISREG(info.st_mode) else None
 
 
 def is_included(root: Path, relative: PurePosixPath, settings: LibrarySettings) -> bool:
     """Return whether neither a path nor any folder above it, up to the root, is excluded."""
     parts = relative.parts
-    if any(_excluded(PurePosixPath(*parts[: n + 1]), settings) for n in range(len(parts))):
+    if is_excluded_by_name(relative, settings):
         return False
     folders = [root.joinpath(*parts[:n]) for n in range(len(parts) + 1)]
     if any(os.path.lexists(folder / marker) for folder in folders[:-1] for marker in EXCLUSION_MARKERS):
@@ -130,6 +130,12 @@ def is_included(root: Path, relative: PurePosixPath, settings: LibrarySettings) 
     # What is gone, and what is no folder, has only its name to be judged by.
     links = [folder for folder in folders[1 : len(keys)] if folder.is_symlink()]
     return not links or (settings.follow_links and not any(_has_own_name(root, link, settings) for link in links))
+
+
+def is_excluded_by_name(relative: PurePosixPath, settings: LibrarySettings) -> bool:
+    """Return whether a path is hidden or ignored by its name or by that of a folder above it, up to the root."""
+    parts = relative.parts
+    return any(_excluded(PurePosixPath(*parts[: n + 1]), settings) for n in range(len(parts)))
 
 
 def _keys(folders: Iterable[Path]) -> Iterator[tuple[int, int]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -14,6 +14,9 @@ from rollcall.model_version import ModelVersion
 from rollcall.records import PhotoState
 from rollcall.storage.library import CHUNK, PendingPhoto, roots
 from rollcall.storage.tables import PhotoRow, RootRow
+
+#: The size of a photo whose own file is not known at present; no file has it.
+UNKNOWN_SIZE: Final = -1
 
 
 class MovedCandidate(NamedTuple):
@@ -53,10 +56,11 @@ def relocate(session: Session, old_id: int, new_id: int, model_version: str) -> 
     """
     new = session.get_one(PhotoRow, new_id)
     old = session.get_one(PhotoRow, old_id)
-    root_id, path, size, mtime_ns = new.root_id, new.path, new.size, new.mtime_ns
+    root_id, path = new.root_id, new.path
+    size, mtime_ns, ctime_ns = new.size, new.mtime_ns, new.ctime_ns
     session.delete(new)
     session.flush()
-    old.root_id, old.path, old.size, old.mtime_ns = root_id, path, size, mtime_ns
+    old.root_id, old.path, old.size, old.mtime_ns, old.ctime_ns = root_id, path, size, mtime_ns, ctime_ns
     done = old.indexed_at is not None and old.model_version in ModelVersion.parse(model_version).sufficient
     old.state = PhotoState.INDEXED if done else PhotoState.FAILED if old.error else PhotoState.PENDING
     return old.state == PhotoState.PENDING
@@ -108,14 +112,18 @@ def swap(session: Session, known_id: int, here_id: int) -> int:
         # It was never analysed.
         relocate(session, known_id, here_id, "")
         return known_id
-    places_ = (known.root_id, known.path, known.size, known.mtime_ns, known.state)
-    here_root, here_path, here_size, here_mtime = here.root_id, here.path, here.size, here.mtime_ns
+    known_root, known_path, known_state = known.root_id, known.path, known.state
+    here_root, here_path = here.root_id, here.path
+    stat = (here.size, here.mtime_ns, here.ctime_ns)
     # A path is never at two photos, not even for a moment; no file has an empty one.
     here.path = f"/{here.id}"
     session.flush()
-    known.root_id, known.path, known.size, known.mtime_ns = here_root, here_path, here_size, here_mtime
+    known.root_id, known.path = here_root, here_path
+    known.size, known.mtime_ns, known.ctime_ns = stat
     session.flush()
-    here.root_id, here.path, here.size, here.mtime_ns, here.state = places_
+    here.root_id, here.path, here.state = known_root, known_path, known_state
+    # The file at that path, if there is one, is not this photo's: no size and time may make it look unchanged.
+    here.size, here.mtime_ns, here.ctime_ns = UNKNOWN_SIZE, 0, None
     session.flush()
     return known_id
 

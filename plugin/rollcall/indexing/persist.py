@@ -14,7 +14,7 @@ from rollcall.corrections.matching import KnownFace, match
 from rollcall.corrections.reattach import StoredAnalysis
 from rollcall.media import perceptual_hash
 from rollcall.model_version import weights_of
-from rollcall.records import SAME_FACE_IOU, Analysis, Box, Face, PhotoState
+from rollcall.records import SAME_FACE_IOU, Analysis, Box, Face, FileStat, PhotoState
 from rollcall.settings import TagSettings
 from rollcall.storage import change_feed
 from rollcall.storage.change_feed import ChangeKind
@@ -35,8 +35,7 @@ def never_analysed(session: Session, photos: Iterable[PhotoRow]) -> set[int]:
 def store_analysis(
     session: Session,
     photo_id: int,
-    size: int,
-    mtime_ns: int,
+    stat: FileStat,
     analysis: Analysis,
     settings: TagSettings,
     *,
@@ -53,7 +52,7 @@ def store_analysis(
     same_picture = content_before in (None, analysis.content_hash) or perceptual_hash.is_same_picture(
         hash_before, analysis.perceptual_hash
     )
-    _fill_photo(photo, size, mtime_ns, analysis)
+    _fill_photo(photo, stat, analysis)
     old = [] if new else known_faces(session, photo_id)
     found = _store_faces(session, photo_id, analysis, same_picture, old)
     if old:
@@ -77,22 +76,37 @@ def store_analysis(
     )
 
 
-def store_failure(session: Session, photo_id: int, size: int, mtime_ns: int, reason: str) -> None:
+def store_failure(session: Session, photo_id: int, stat: FileStat, reason: str, failure_key: str | None) -> None:
     """Record why a photo cannot be used; what is stored of it stays."""
     session.execute(
         update(PhotoRow)
         .where(PhotoRow.id == photo_id)
-        .values(state=PhotoState.FAILED, error=reason, size=size, mtime_ns=mtime_ns)
+        .values(
+            state=PhotoState.FAILED,
+            error=reason,
+            failure_key=failure_key,
+            size=stat.size,
+            mtime_ns=stat.mtime_ns,
+            ctime_ns=stat.ctime_ns,
+        )
     )
     change_feed.record(session, ChangeKind.PHOTO_FAILED, photo_id)
 
 
-def _fill_photo(photo: PhotoRow, size: int, mtime_ns: int, analysis: Analysis) -> None:
+def store_unchanged(session: Session, photo_id: int, stat: FileStat) -> None:
+    """Store the times of a photo whose content is as it was when it was analysed."""
+    photo = session.get_one(PhotoRow, photo_id)
+    photo.size, photo.mtime_ns, photo.ctime_ns = stat.identity
+    photo.state, photo.error = PhotoState.INDEXED, None
+
+
+def _fill_photo(photo: PhotoRow, stat: FileStat, analysis: Analysis) -> None:
     taken = analysis.taken
     utc = None
     if taken is not None and taken.offset_minutes is not None:
         utc = (taken.local - timedelta(minutes=taken.offset_minutes)).isoformat() + "Z"
-    photo.size, photo.mtime_ns, photo.content_hash = size, mtime_ns, analysis.content_hash
+    photo.size, photo.mtime_ns, photo.ctime_ns = stat.identity
+    photo.content_hash = analysis.content_hash
     photo.width, photo.height, photo.orientation = analysis.width, analysis.height, analysis.orientation
     photo.taken_local = taken.local.isoformat() if taken else None
     photo.taken_offset_minutes = taken.offset_minutes if taken else None

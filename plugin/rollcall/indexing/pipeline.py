@@ -17,11 +17,13 @@ from rollcall import events
 from rollcall.errors import PictureError, RollcallError
 from rollcall.indexing import classify, moves, throttle
 from rollcall.indexing.batch import BatchStore, DecodedPhoto
+from rollcall.indexing.failures import analysis_key, failure_key
 from rollcall.indexing.run import Run, Tools
 from rollcall.indexing.throttle import Throttle
 from rollcall.indexing.writer import Writer
 from rollcall.media import decode, perceptual_hash
 from rollcall.privacy.exclusions import FileIdentity
+from rollcall.records import FileStat
 from rollcall.storage.library import CHUNK, PendingPhoto, Place
 
 #: How many failures a summary names; the database has them all.
@@ -79,7 +81,7 @@ class Pipeline:
     ) -> Iterator[DecodedPhoto]:
         """Yield pending photos decoded, in their order, with at most `ahead` of them decoded in advance."""
         waiting: deque[Future[DecodedPhoto]] = deque()
-        source = self._pending(places)
+        source = self._pending(places, run)
         while True:
             while len(waiting) < ahead and not run.stopping:
                 photo = next(source, None)
@@ -93,11 +95,12 @@ class Pipeline:
             yield decoded
         run.check()
 
-    def _pending(self, places: Sequence[Place]) -> Iterator[PendingPhoto]:
+    def _pending(self, places: Sequence[Place], run: Run) -> Iterator[PendingPhoto]:
         after = 0
+        version = None if run.force else self.tools.model_version
         while True:
             with self.database.read() as session:
-                part = classify.pending(session, places, after, CHUNK)
+                part = classify.pending(session, places, after, CHUNK, version)
             if not part:
                 return
             yield from part
@@ -105,27 +108,27 @@ class Pipeline:
 
     def _decode(self, photo: PendingPhoto) -> DecodedPhoto:
         """Decode one photo; runs on a thread of the pool."""
-        size, mtime_ns = photo.size, photo.mtime_ns
+        stat = FileStat("", photo.size, 0)
         try:
-            info = photo.path.stat()
             # Taken before the file is read: what is written to it later shows in the next scan.
-            size, mtime_ns = info.st_size, info.st_mtime_ns
-            moved_from = self._moved_from(photo, size) if photo.may_have_moved or size != photo.size else None
+            stat = FileStat.of("", photo.path.stat())
+            moved_from = self._moved_from(photo, stat.size) if photo.may_have_moved or stat.size != photo.size else None
             if moved_from is not None:
-                return DecodedPhoto(photo, size, mtime_ns, moved_from=moved_from)
+                return DecodedPhoto(photo, stat, moved_from=moved_from)
+            if photo.verified_hash is not None and decode.content_hash(photo.path) == photo.verified_hash:
+                return DecodedPhoto(photo, stat, unchanged=True)
             with self.tools.profile("decode", parallel=True):
                 picture = decode.decode(
                     photo.path,
                     target=self.settings.detector.resolution,
                     max_megapixels=self.settings.decode.max_megapixels,
                 )
-            hashed = perceptual_hash.compute(picture.pixels)
-            return DecodedPhoto(photo, size, mtime_ns, picture, perceptual_hash=hashed)
+            return DecodedPhoto(photo, stat, picture, perceptual_hash=perceptual_hash.compute(picture.pixels))
         except OSError as error:
-            return DecodedPhoto(photo, size, mtime_ns, reason=f"the file cannot be read ({error.strerror or error})")
+            return DecodedPhoto(photo, stat, reason=f"the file cannot be read ({error.strerror or error})")
         except PictureError as error:
             reason = error.reason + (f"; {error.hint}" if error.hint else "")
-            return DecodedPhoto(photo, size, mtime_ns, reason=reason)
+            return DecodedPhoto(photo, stat, reason=reason, failure_key=failure_key(error, self.settings.decode))
 
     def _moved_from(self, photo: PendingPhoto, size: int) -> moves.MovedCandidate | None:
         """Return the known photo that this file is, if only its path is new."""
@@ -159,7 +162,7 @@ class Pipeline:
                     self._analyze([photo], run)
                 return
             reason = f"the analysis failed ({type(error).__name__}: {error}); please report this photo"
-            self._store_unanalysed(batch[0]._replace(picture=None, reason=reason), run)
+            self._store_unanalysed(batch[0]._replace(picture=None, reason=reason, failure_key=analysis_key()), run)
             return
         with self.tools.profile("waiting for writing"):
             self.writer.submit(partial(self.store.store, batch, found), partial(self._report, batch, run))
@@ -171,7 +174,7 @@ class Pipeline:
         if not erased:
             return batch
         gone = {
-            photo.photo: FileIdentity(photo.size, photo.mtime_ns, hashes[photo.photo])
+            photo.photo: FileIdentity(photo.stat.size, photo.stat.mtime_ns, hashes[photo.photo])
             for photo in batch
             if hashes[photo.photo] in erased
         }
@@ -192,10 +195,14 @@ class Pipeline:
     # ---- What is not analysed
 
     def _store_unanalysed(self, photo: DecodedPhoto, run: Run) -> None:
-        """Store a photo that moved, is gone, or failed."""
+        """Store a photo that is unchanged, moved, gone, or failed."""
         self.writer.finish()
         path = photo.photo.path
-        if photo.moved_from is not None:
+        if photo.unchanged:
+            self.store.store_unchanged(photo)
+            run.summary.skipped += 1
+            self.publish(events.PhotosSkipped(1))
+        elif photo.moved_from is not None:
             self._relocate(photo, photo.moved_from, run)
         elif not path.exists():
             # It went while it waited, which is no failure of the file.

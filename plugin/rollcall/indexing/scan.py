@@ -14,6 +14,7 @@ from rollcall import events
 from rollcall.errors import LibraryError
 from rollcall.indexing import discovery
 from rollcall.indexing.classify import SeenPhotos, classify, mark_missing
+from rollcall.indexing.failures import current_keys
 from rollcall.indexing.run import Run, Tools
 from rollcall.media import paths
 from rollcall.privacy.exclusions import opted_out_above
@@ -31,6 +32,7 @@ class Scanner:
         self.tools = tools
         self.database, self.settings, self.publish = tools.database, tools.settings, tools.publish
         self.exclusions = tools.exclusions
+        self.lasting = current_keys(tools.settings.decode)
 
     # ---- Where folders lie in the library
 
@@ -72,6 +74,9 @@ class Scanner:
         folder = Path(os.path.realpath(root))
         with self.database.read() as session:
             known = locate(session, folder)
+        if known is not None and folder.is_dir() and self._is_excluded(known.root, folder):
+            # A hidden or ignored folder that is named belongs to the library all the same: as a root of its own.
+            known = None
         erased = self.exclusions.erased_paths().folder_above(paths.to_text(str(folder)))
         if erased is not None:
             name = paths.from_text(erased)
@@ -83,7 +88,13 @@ class Scanner:
         if not discovery.is_available(folder):
             raise self._unavailable(root, folder, known, watched)
         with self.database.write() as session:
-            return add_root(session, folder)
+            return add_root(session, folder, self._is_excluded)
+
+    def _is_excluded(self, root: Path, folder: Path) -> bool:
+        """Return whether a folder in a root is excluded by the settings, so that scans of the root leave it out."""
+        return not discovery.is_included(
+            root, PurePosixPath(folder.relative_to(root).as_posix()), self.settings.library
+        )
 
     def _unavailable(self, root: Path, folder: Path, known: Place | None, watched: bool) -> LibraryError:
         reason = "is empty or cannot be read" if folder.is_dir() else "is not there"
@@ -92,7 +103,7 @@ class Scanner:
             hint = "nothing was marked as missing; plug the disk in or mount the share, and run again"
         elif watched and folder.is_dir():
             with self.database.write() as session:
-                add_root(session, folder)
+                add_root(session, folder, self._is_excluded)
             hint = "its photos are indexed when they arrive"
         return LibraryError(root, f"the folder {reason}; {hint}")
 
@@ -112,7 +123,9 @@ class Scanner:
                 unreadable += [file.relative_path for file in left]
                 part = [file for file in part if file not in left]
             with self.tools.profile("scan"), self.database.write() as session:
-                unchanged, pending = classify(session, place, part, self.tools.model_version, run.force, seen)
+                unchanged, pending = classify(
+                    session, place, part, self.tools.model_version, run.force, seen, self.lasting
+                )
                 _record_returned(session, seen)
             run.summary.photos += len(part)
             run.summary.skipped += unchanged
@@ -165,7 +178,7 @@ class Scanner:
         files = list(self.exclusions.not_erased(root, files, self.exclusions.erased_paths()))
         with self.database.write() as session:
             seen = SeenPhotos()
-            unchanged, _ = classify(session, root, files, self.tools.model_version, run.force, seen)
+            unchanged, _ = classify(session, root, files, self.tools.model_version, run.force, seen, self.lasting)
             _record_returned(session, seen)
         run.summary.photos += len(files)
         run.summary.skipped += unchanged

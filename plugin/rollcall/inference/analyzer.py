@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from rollcall_model.cascade import Detector
     from rollcall_model.types import Detections
 
+
+log = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -56,6 +59,21 @@ def _refuse_after_fork() -> None:
             " method 'spawn' (multiprocessing.get_context('spawn'))"
         )
     _runtime_pid = os.getpid()
+
+
+def _usable(folder: Path) -> Path | None:
+    """Return a cache folder, created if needed; None, with a warning, where nothing can be written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        log.warning(
+            "%s: the folder of the compilation cache cannot be created (%s), so the networks are compiled at every"
+            " start; set cache.folder to one that can be written",
+            folder,
+            error.strerror or error,
+        )
+        return None
+    return folder if os.access(folder, os.W_OK) else None
 
 
 def _one_at_a_time(method: Callable[Concatenate[Analyzer, P], T]) -> Callable[Concatenate[Analyzer, P], T]:
@@ -113,7 +131,7 @@ class Analyzer:
         from rollcall_model.cascade import Detector, DetectorConfig
 
         _refuse_after_fork()
-        runtime.configure(self.settings.cache_folder / "compiled", self.settings.workers)
+        runtime.configure(_usable(self.settings.cache_folder / "compiled"), self.settings.workers)
         wanted = self.settings.detector
         config = DetectorConfig(
             wanted.resolution,

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from sqlalchemy import Select, and_, delete, or_, select, update
+from sqlalchemy import Select, and_, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from rollcall.media import paths
@@ -39,8 +39,8 @@ class PendingPhoto(NamedTuple):
     photo_id: int
     path: Path
     size: int
-    mtime_ns: int
     may_have_moved: bool = True  # new, and a known photo has the same size
+    verified_hash: str | None = None  # with this content hash what is stored of it is still right
 
 
 def now() -> str:
@@ -61,38 +61,52 @@ def roots(session: Session) -> list[Place]:
 
 
 def locate(session: Session, folder: Path, resolve: bool = True) -> Place | None:
-    """Return the root that holds a path, and the path below it; None if no root holds it.
+    """Return the innermost root that holds a path, and the path below it; None if no root holds it.
 
     Without `resolve` an absolute path is taken as it stands, with the links in it.
     """
     folder = Path(os.path.realpath(folder)) if resolve else folder
-    for root in roots(session):
-        if folder.is_relative_to(root.root):
-            below = folder.relative_to(root.root).as_posix()
-            return root._replace(prefix="" if below == "." else paths.to_text(below))
-    return None
+    holding = [root for root in roots(session) if folder.is_relative_to(root.root)]
+    if not holding:
+        return None
+    root = max(holding, key=lambda one: len(one.root.parts))
+    below = folder.relative_to(root.root).as_posix()
+    return root._replace(prefix="" if below == "." else paths.to_text(below))
 
 
-def add_root(session: Session, folder: Path) -> Place:
-    """Return the place of a folder; it becomes a root unless one holds it, and takes in the roots below it."""
+def add_root(session: Session, folder: Path, is_separate: Callable[[Path, Path], bool]) -> Place:
+    """Return the place of a folder; it becomes a root unless one holds it, and takes in the roots below it.
+
+    `is_separate` gets a root and a folder in it, and returns whether the folder is a root of its own although it lies
+    there: one that is left out of the outer root, and was named.
+    """
     folder = Path(os.path.realpath(folder))
     found = locate(session, folder)
-    if found is not None:
+    if found is not None and (not found.prefix or not is_separate(found.root, folder)):
         return found
     root = RootRow(path=paths.to_text(str(folder)), added_at=now())
     session.add(root)
     session.flush()
+    if found is not None:
+        _move_photos(session, found.root_id, root.id, found.prefix + "/", "")
     for inner in roots(session):
-        if inner.root_id == root.id or not inner.root.is_relative_to(folder):
+        if inner.root_id == root.id or not inner.root.is_relative_to(folder) or is_separate(folder, inner.root):
             continue
-        below = paths.to_text(inner.root.relative_to(folder).as_posix())
-        session.execute(
-            update(PhotoRow)
-            .where(PhotoRow.root_id == inner.root_id)
-            .values(root_id=root.id, path=below + "/" + PhotoRow.path)
+        _move_photos(
+            session, inner.root_id, root.id, "", paths.to_text(inner.root.relative_to(folder).as_posix()) + "/"
         )
         session.execute(delete(RootRow).where(RootRow.id == inner.root_id))
     return Place(root.id, folder, "")
+
+
+def _move_photos(session: Session, source: int, target: int, old_prefix: str, new_prefix: str) -> None:
+    """Move the photos of a root whose paths begin with a prefix to another root, where they begin with another."""
+    statement = update(PhotoRow).where(PhotoRow.root_id == source)
+    if old_prefix:
+        # "0" is the character behind "/".
+        statement = statement.where(PhotoRow.path >= old_prefix, PhotoRow.path < old_prefix[:-1] + "0")
+    path = func.substr(PhotoRow.path, len(old_prefix) + 1) if old_prefix else PhotoRow.path
+    session.execute(statement.values(root_id=target, path=new_prefix + path))
 
 
 def drop_empty_roots(session: Session) -> None:

@@ -54,6 +54,7 @@ class PhotoRow(Base):
     path: Mapped[str]  # relative to the root, '/' between folders
     size: Mapped[int] = mapped_column(BigInteger)  # bytes
     mtime_ns: Mapped[int] = mapped_column(BigInteger)
+    ctime_ns: Mapped[int | None] = mapped_column(BigInteger)  # see records.FileStat
     content_hash: Mapped[str | None]
     perceptual_hash: Mapped[bytes | None] = mapped_column("look")  # see media/perceptual_hash.py
     width: Mapped[int | None]  # pixels of the upright picture
@@ -64,6 +65,7 @@ class PhotoRow(Base):
     taken_offset_minutes: Mapped[int | None]
     state: Mapped[str]  # pending, indexed, failed, missing
     error: Mapped[str | None]
+    failure_key: Mapped[str | None]  # see indexing/failures.py
     model_version: Mapped[str | None]
     indexed_at: Mapped[str | None]
     face_count: Mapped[int | None]

@@ -84,14 +84,39 @@ def test_patterns_mean_the_same_when_only_a_folder_is_indexed(
     assert states(database) == {"sub/y.png": "indexed"}
 
 
-def test_naming_a_folder_that_is_left_out_says_so(
+def test_an_ignored_folder_that_is_named_belongs_to_the_library(
     make_indexer: Callable[..., Indexer], database: Database, library: Path
 ) -> None:
     draw(library / "trash" / "x.png")
     draw(library / "y.png", seed=1)
     indexer = make_indexer(Settings(library=LibrarySettings(ignore=("trash",))))
     indexer.run([library])
-    assert "left out" in indexer.run([library / "trash"]).warnings[0]
+    assert states(database) == {"y.png": "indexed"}
+    indexer.run([library / "trash"])
+    assert states(database) == {"x.png": "indexed", "y.png": "indexed"}
+    indexer.run([library])
+    assert states(database) == {"x.png": "indexed", "y.png": "indexed"}
+
+
+def test_a_hidden_folder_that_was_named_stays_when_the_folder_above_is_added(
+    indexer: Indexer, database: Database, library: Path
+) -> None:
+    draw(library / ".camera" / "hidden.png", (5, 255))
+    draw(library / "shown.png", (40, 0), seed=1)
+    indexer.run([library / ".camera"])
+    indexer.run([library])
+    assert states(database) == {"hidden.png": "indexed", "shown.png": "indexed"}
+    assert indexer.run([library / ".camera"]).skipped == 1
+
+
+def test_a_folder_below_one_that_opted_out_is_not_indexed_by_its_name(
+    indexer: Indexer, database: Database, library: Path
+) -> None:
+    draw(library / "private" / "sub" / "x.png", (5, 255))
+    draw(library / "y.png", (40, 0), seed=1)
+    (library / "private" / ".rollcall-ignore").touch()
+    indexer.run([library])
+    indexer.run([library / "private" / "sub"])
     assert states(database) == {"y.png": "indexed"}
 
 
