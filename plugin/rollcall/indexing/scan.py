@@ -91,10 +91,9 @@ class Scanner:
             return add_root(session, folder, self._is_excluded)
 
     def _is_excluded(self, root: Path, folder: Path) -> bool:
-        """Return whether a folder in a root is excluded by the settings, so that scans of the root leave it out."""
-        return not discovery.is_included(
-            root, PurePosixPath(folder.relative_to(root).as_posix()), self.settings.library
-        )
+        """Return whether scans of a root leave a folder in it out because it is hidden or ignored."""
+        below = PurePosixPath(folder.relative_to(root).as_posix())
+        return discovery.is_excluded_by_name(below, self.settings.library)
 
     def _unavailable(self, root: Path, folder: Path, known: Place | None, watched: bool) -> LibraryError:
         reason = "is empty or cannot be read" if folder.is_dir() else "is not there"
