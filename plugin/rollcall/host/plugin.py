@@ -9,6 +9,8 @@ from pathlib import Path
 from rollcall.errors import ModelError
 from rollcall.host.correcting import CorrectingMixin
 from rollcall.host.reading import ReadingMixin
+from rollcall.indexing import check
+from rollcall.indexing.check import CheckReport
 from rollcall.indexing.classify import retry_failed
 from rollcall.indexing.service import WAIT_SECONDS
 from rollcall.inference import files
@@ -90,6 +92,23 @@ class Plugin(ReadingMixin, CorrectingMixin):
         """Make photos that failed pending again, for the next run; return how many there are."""
         with self.database.write() as session:
             return retry_failed(session)
+
+    def check(self, *, every_file: bool = False, repair: bool = False) -> CheckReport:
+        """Check that the database agrees with itself, with its file of embeddings and with the photos' files.
+
+        Parameters
+        ----------
+        every_file
+            Compare every photo's file with what was analysed, not a sample.
+        repair
+            Mend what can be mended; photos of another content are analysed by the next run.
+
+        Raises
+        ------
+        StoreError
+            If the database cannot be read, or with `repair` not be written.
+        """
+        return check.check(self.database, every_file=every_file, repair=repair)
 
     def backup(self, file: Path) -> None:
         """Copy the database, while it is in use, to a new file: SQLite's online backup.
