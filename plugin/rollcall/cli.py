@@ -26,6 +26,7 @@ COMMANDS = {
     "tag": ("tag", "tag_command", "Make the automatic tags anew after settings changed."),
     "serve": ("serve", "serve_command", "Look, search and correct in a browser; the HTTP API."),
     "export-model": ("export", "export_command", "Write the attribute network as ONNX."),
+    "restore": ("restore", "restore_command", "Put a backup in the place of a damaged database."),
     "check": ("check", "check_command", "Check a library, and repair it."),
     "status": ("settings", "status_command", "Say what the database holds."),
     "settings": ("settings", "settings_command", "List every setting."),

@@ -37,6 +37,12 @@ class DatabaseSettings(_Group):
         le=50,
         description="How many copies made before a migration are kept beside the database.",
     )
+    daily_backups: int = Field(
+        default=2,
+        ge=0,
+        le=50,
+        description="How many copies, made once a day after an index run, are kept beside the database; 0: none.",
+    )
 
 
 class DecodeSettings(_Group):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -16,6 +17,7 @@ from rollcall.indexing.scan import Scanner
 from rollcall.privacy.switches import retained_notices
 from rollcall.records import RunSummary
 from rollcall.settings import Settings
+from rollcall.storage import backups
 from rollcall.storage.database import Database
 from rollcall.storage.library import Place, locate, now
 
@@ -85,6 +87,7 @@ class Indexer:
                 pass
             self.tools.exclusions.scrub_if_due(self.tools.publish)
             self._warn_of_retained(run)
+            self._back_up(run)
         run.summary.seconds = time.perf_counter() - began
         return run.summary
 
@@ -119,6 +122,16 @@ class Indexer:
     def describe(self, photo_ids: Collection[int]) -> None:
         """Make the estimates of faces of some photos whose boxes are new."""
         describe_faces(self.tools, photo_ids)
+
+    def _back_up(self, run: Run) -> None:
+        """Make the backup of the day, if it is due."""
+        file = self.tools.database.file
+        if file is None:
+            return
+        try:
+            backups.make_daily(file, self.tools.settings.database.daily_backups)
+        except (OSError, sqlite3.Error) as error:
+            run.warn(f"{file}: the backup of the day cannot be written ({error})", self.tools.publish)
 
     def _warn_of_retained(self, run: Run) -> None:
         """Warn that switching an estimate off does not remove what is stored of it."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from filelock import FileLock, Timeout
 from sqlalchemy import Connection, Engine, create_engine, inspect, make_url, select, text
@@ -170,7 +170,26 @@ def _explained(url: str) -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
-        raise StoreError(url, f"the database refused ({error.orig})") from error
+        raise StoreError(url, _sentence(str(error.orig))) from error
+
+
+#: What SQLite says, and what that means for a person.
+_MESSAGES: Final = (
+    ("malformed", "the database is damaged ({}); `rollcall restore` puts its newest backup in its place"),
+    ("not a database", "the file is damaged or not a database ({}); `rollcall restore` puts its newest backup there"),
+    ("is full", "the disk is full ({}); make room, and run it again: nothing is lost"),
+    ("readonly", "the database may not be written ({}); allow it, or choose another place with the option --database"),
+    ("is locked", "another program has kept the database locked for too long ({}); close it, and run it again"),
+    ("disk I/O error", "the disk, or the share, that the database lies on does not work ({}); check it"),
+)
+
+
+def _sentence(message: str) -> str:
+    """Return a database's message as a sentence with what to do."""
+    for part, sentence in _MESSAGES:
+        if part in message:
+            return sentence.format(message)
+    return f"the database refused ({message})"
 
 
 def to_url(text_or_path: str) -> URL:

@@ -90,6 +90,7 @@ def back_up(file: Path, keep: int) -> Path:
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
     target = file.with_name(f"{file.name}.{stamp}.backup")
     copy(file, target)
-    for old in sorted(file.parent.glob(f"{glob.escape(file.name)}.*.backup"))[:-keep]:
+    made = sorted(file.parent.glob(f"{glob.escape(file.name)}.*.backup"))
+    for old in [copy for copy in made if not copy.name.endswith(".daily.backup")][:-keep]:
         old.unlink(missing_ok=True)
     return target
