@@ -1,21 +1,30 @@
-"""Which networks are installed, without loading them."""
+"""The versions of the installed networks, without loading them."""
 
 from __future__ import annotations
+
+from pathlib import Path
+from typing import Final, NamedTuple
 
 from rollcall_model import checkpoint
 from rollcall_model.weights import PATH
 
-#: Changes with everything that changes what the detector finds.
-DETECTOR = "mtcnn-4"
+#: Changes with every change of the detector's results.
+DETECTOR: Final = "mtcnn-4"
 
 
-def networks() -> str:
-    """Return the versions of the detector and of the attribute network.
+class AttributesVersion(NamedTuple):
+    """Identifies trained weights: the name is for people, the digest for comparisons."""
+
+    name: str  # as in the weights' metadata, such as "attributes-4"
+    digest: str  # `checkpoint.digest`: 12 hex digits that depend on the arrays alone
+
+
+def attributes(path: Path = PATH) -> AttributesVersion:
+    """Return the version of the attribute network's weights (default: the installed ones). JAX is not imported.
 
     Raises
     ------
     WeightsError
-        If the attribute network's weights are missing.
+        If the weights are missing or damaged.
     """
-    facts = checkpoint.facts(PATH)
-    return f"{DETECTOR}+{facts['version']}"
+    return AttributesVersion(str(checkpoint.metadata(path).get("version", "")), checkpoint.digest(path))

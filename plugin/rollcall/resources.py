@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import struct
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 _PACKAGE = Path(__file__).resolve().parent
 _PLACES = (
@@ -26,3 +30,16 @@ def find(name: str) -> Path:
         if (place / name).exists():
             return place / name
     raise FileNotFoundError(f"{_PACKAGE / name}: missing from the installation; reinstall Rollcall")
+
+
+@cache
+def weights_metadata() -> dict[str, Any]:
+    """Return the metadata in the header of the attribute network's weights: similarity, tag_thresholds and others.
+
+    The header is read here, so that a search does not import the networks' package.
+    """
+    with find("attributes.safetensors").open("rb") as file:
+        (length,) = struct.unpack("<Q", file.read(8))
+        header = json.loads(file.read(length))["__metadata__"]
+    metadata: dict[str, Any] = json.loads(header["rollcall"])
+    return metadata

@@ -6,7 +6,6 @@ a child: one minus the product of the complements, the faces taken as independen
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Final, Literal, NamedTuple
@@ -123,8 +122,7 @@ def rules(settings: TagSettings) -> Rules:
 
     For a precision between two measured ones the stricter is taken.
     """
-    file = resources.find("tag_thresholds.json")
-    measured = json.loads(file.read_text(encoding="utf-8"))["thresholds"]
+    measured = resources.weights_metadata()["tag_thresholds"]["thresholds"]
     names, thresholds = {}, {}
     for group in GROUPS:
         name = getattr(settings, group, "")

@@ -9,15 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
-from rollcall import matching
+from rollcall import matching, resources
 from rollcall.errors import RollcallError
 from rollcall.store.database import Database
 from rollcall.store.tables import Embedding
 
-#: Fitted on the pairs of LFW (validation) for the committed weights: attributes-3.
+#: Fitted on the pairs of LFW (validation) for the committed weights, in whose metadata they stand.
 #: From this cosine on two embeddings are taken to be of one person as likely as not, and how sharply that turns.
-HALF_WAY = 0.755
-STEEPNESS = 44.0
+_SIMILARITY: Final = resources.weights_metadata()["similarity"]
+HALF_WAY: Final[float] = _SIMILARITY["midpoint"]
+STEEPNESS: Final[float] = _SIMILARITY["steepness"]
 #: Photos less likely than this to show someone are taken to show someone else.
 LEAST: Final = 0.01
 #: So many of the likeliest faces are sorted first: for the first page no others are needed.
