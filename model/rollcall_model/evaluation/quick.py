@@ -58,7 +58,9 @@ def quick_scores(weights: Path, faces: Faces, folder: Path | None = None) -> dic
     if len(others):
         embedding = model(central_crops(faces, others, model.size)).embedding
         scores["teacher_cosine"] = float((embedding * faces.teacher[others, 0]).sum(1).mean())
-        scores["pairs_auc"] = _pairs_auc(embedding, np.array([faces.samples[row].identity for row in others]))
+        identity = np.array([faces.samples[row].identity for row in others])
+        if len(np.unique(identity)) < len(identity):
+            scores["pairs_auc"] = _pairs_auc(embedding, identity)
         pairs = pairs_of(faces, others, folder)
         if pairs is not None:
             scores["lfw"] = metrics.verification(pairs.cosine_similarities(embedding), pairs.same, pairs.fold)

@@ -7,14 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rollcall_model import attributes, checkpoint, export
+from rollcall_model import checkpoint
+from rollcall_model.attributes import export
+from rollcall_model.attributes.calibration import Calibration, read_calibration
 
 onnx = pytest.importorskip("onnx", reason="export is an extra")
 onnxruntime = pytest.importorskip("onnxruntime", reason="export is an extra")
 
 
 @pytest.mark.parametrize("pixels", ["uint8", "float32"])
-def test_the_file_says_what_the_network_says(tmp_path: Path, small_weights: Path, pixels: str) -> None:
+def test_the_file_gives_the_outputs_of_the_network(tmp_path: Path, small_weights: Path, pixels: str) -> None:
     path = export.export_model(tmp_path / "net.onnx", small_weights, pixels)  # type: ignore[arg-type]
     assert export.largest_difference(path, small_weights) < 1e-4
 
@@ -25,9 +27,9 @@ def test_the_installed_weights_are_exported_within_a_thousandth(tmp_path: Path) 
 
 
 def test_the_comparison_notices_another_calibration(tmp_path: Path, small_weights: Path) -> None:
-    arrays, facts = checkpoint.load(small_weights)
+    arrays, metadata = checkpoint.load(small_weights)
     other = tmp_path / "other.safetensors"
-    checkpoint.save(other, arrays, {**facts, "calibration": {}})
+    checkpoint.save(other, arrays, {**metadata, "calibration": {}})
     path = export.export_model(tmp_path / "net.onnx", small_weights)
     assert export.largest_difference(path, other) > 1e-3
 
@@ -46,11 +48,11 @@ def test_any_number_of_faces_goes_through_the_file(tmp_path: Path, small_weights
 
 def test_the_file_carries_what_a_host_needs_to_cut_the_crop_and_the_terms(tmp_path: Path, small_weights: Path) -> None:
     model = onnx.load(str(export.export_model(tmp_path / "net.onnx", small_weights)))
-    facts = {line.key: line.value for line in model.metadata_props}
-    assert facts["version"] == "small-1"
-    assert np.asarray(json.loads(facts["landmarks"])).shape == (5, 2)
-    assert "research" in facts["terms"]
-    assert json.loads(facts["calibration"])["gender_shift"] == 0.3
+    metadata = {line.key: line.value for line in model.metadata_props}
+    assert metadata["version"] == "small-1"
+    assert np.asarray(json.loads(metadata["landmarks"])).shape == (5, 2)
+    assert "research" in metadata["terms"]
+    assert json.loads(metadata["calibration"])["gender_shift"] == 0.3
 
 
 def test_without_the_package_the_error_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,11 +68,11 @@ def test_a_place_that_cannot_be_written_is_named_and_nothing_is_left(tmp_path: P
     assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "small.safetensors"]
 
 
-def test_calibration_is_read_back_from_the_facts_and_unknown_facts_are_passed_over(
+def test_calibration_is_read_from_the_metadata_and_unknown_entries_are_ignored(
     small_weights: Path,
 ) -> None:
-    facts = checkpoint.facts(small_weights)
-    facts["calibration"]["scores"] = {"coverage": 0.8}
-    found = attributes.calibration_of(facts)
-    assert found == attributes.Calibration(0.6, 0.3, (-0.7, 0.4), 0.5, 0.3)
-    assert attributes.calibration_of({}) == attributes.Calibration()
+    metadata = checkpoint.metadata(small_weights)
+    metadata["calibration"]["scores"] = {"coverage": 0.8}
+    found = read_calibration(metadata)
+    assert found == Calibration(0.6, 0.3, (-0.7, 0.4), 0.5, 0.3)
+    assert read_calibration({}) == Calibration()

@@ -1,4 +1,4 @@
-"""The whole detector on portraits in every orientation, and on pictures that show nothing or hardly exist."""
+"""The whole detector on portraits in every orientation, and on pictures without faces or nearly without pixels."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from rollcall_model import runtime
-from rollcall_model.cascade import Detector
+from rollcall_model.detection.detector import Detector
 from rollcall_model.types import Detections
 
 pytest.importorskip("skimage")
 pytest.importorskip("matplotlib")
 
-#: Eyes, nose and corners of the mouth, left to right, where a person put them (pixels).
+#: Eyes, nose and corners of the mouth, left to right, annotated by hand (pixels).
 ASTRONAUT = np.array([[202, 101], [246, 104], [224, 128], [204, 140], [246, 141]])
 HOPPER = np.array([[222, 190], [303, 186], [266, 240], [233, 279], [307, 277]])
 
@@ -46,7 +46,7 @@ def turned(pixels: np.ndarray, points: np.ndarray, mirror: bool, quarters: int) 
 
 @pytest.mark.parametrize("name", ["astronaut", "hopper"])
 @pytest.mark.parametrize("mirror", [False, True])
-def test_landmarks_are_where_a_person_puts_them(
+def test_landmarks_are_near_those_annotated_by_hand(
     detector: Detector, portraits: dict[str, tuple[np.ndarray, np.ndarray]], name: str, mirror: bool
 ) -> None:
     pixels, points = turned(*portraits[name], mirror, 0)
@@ -82,7 +82,7 @@ def test_all_eight_exif_orientations_end_with_the_same_face(
 @pytest.mark.parametrize(
     "shape", [(0, 0), (0, 10), (1, 1), (11, 11), (5, 400), (400, 5), (12, 12), (13, 700), (960, 1280)]
 )
-def test_pictures_that_show_nothing_have_no_faces(detector: Detector, shape: tuple[int, int]) -> None:
+def test_pictures_without_faces_have_no_detections(detector: Detector, shape: tuple[int, int]) -> None:
     flat = np.full((*shape, 3), 120, np.uint8)
     noise = np.random.default_rng(0).integers(90, 150, (*shape, 3)).astype(np.uint8)
     assert [len(found.scores) for found in detector.detect([flat])] == [0]
@@ -93,7 +93,7 @@ def test_no_pictures_have_no_results(detector: Detector) -> None:
     assert detector.detect([]) == []
 
 
-def test_neighbours_in_a_batch_change_nothing(
+def test_results_do_not_depend_on_the_rest_of_the_batch(
     detector: Detector, portraits: dict[str, tuple[np.ndarray, np.ndarray]]
 ) -> None:
     pictures = [portraits["astronaut"][0], np.zeros((300, 500, 3), np.uint8), portraits["hopper"][0]]

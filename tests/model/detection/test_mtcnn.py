@@ -1,4 +1,4 @@
-"""The three networks against a plain reference: loops over windows, 64-bit floats, NumPy alone."""
+"""The three networks against a reference in NumPy: loops over windows, 64-bit floats."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rollcall_model import checkpoint, layers, mtcnn
+from rollcall_model import checkpoint
+from rollcall_model.detection import mtcnn, mtcnn_weights
+from rollcall_model.nn import layers
 
 
 def conv(x: np.ndarray, layer: Any) -> np.ndarray:
@@ -28,7 +30,7 @@ def prelu(x: np.ndarray, slope: np.ndarray) -> np.ndarray:
 
 
 def pool(x: np.ndarray, size: int, up: bool) -> np.ndarray:
-    """Return maxima two apart; `up` lets the last window reach over the border."""
+    """Return maxima at a stride of 2; with `up` the last window may reach over the border."""
     count = [(-(-(n - size) // 2) if up else (n - size) // 2) + 1 for n in x.shape[:2]]
     rows = [
         [x[2 * i : 2 * i + size, 2 * j : 2 * j + size].max((0, 1)) for j in range(count[1])] for i in range(count[0])
@@ -76,7 +78,7 @@ def reference_onet(net: mtcnn.ONet, x: np.ndarray) -> tuple[np.ndarray, ...]:
         (mtcnn.ONet, reference_onet, (48, 48)),
     ],
 )
-def test_a_network_gives_what_the_reference_gives(
+def test_a_network_gives_the_outputs_of_the_reference(
     kind: type,
     reference: Callable[..., tuple[np.ndarray, ...]],
     shape: tuple[int, int],
@@ -85,17 +87,17 @@ def test_a_network_gives_what_the_reference_gives(
 ) -> None:
     # The form for a GPU gives the same on a CPU.
     monkeypatch.setattr(layers, "on_cpu", lambda: cpu)
-    net = mtcnn.load(kind)
+    net = mtcnn_weights.load(kind)
     images = np.random.default_rng(shape[1]).uniform(-1, 1, (2, *shape, 3)).astype(np.float32)
-    ours = net(images)
+    outputs = net(images)
     for index, image in enumerate(images):
-        for got, wanted in zip(ours, reference(net, image.astype(np.float64)), strict=True):
-            assert np.abs(np.asarray(got)[index] - wanted).max() < 1e-4
+        for output, expected in zip(outputs, reference(net, image.astype(np.float64)), strict=True):
+            assert np.abs(np.asarray(output)[index] - expected).max() < 1e-4
 
 
 @pytest.mark.parametrize(("shape", "rows"), [((64, 30), 32), ((48, 76), 4), ((12, 12), 12)])
-def test_pnet_in_steps_gives_what_it_gives_at_once(shape: tuple[int, int], rows: int) -> None:
-    net = mtcnn.load(mtcnn.PNet)
+def test_pnet_in_steps_gives_the_same_as_at_once(shape: tuple[int, int], rows: int) -> None:
+    net = mtcnn_weights.load(mtcnn.PNet)
     images = np.random.default_rng(rows).uniform(-1, 1, (2, *shape, 3)).astype(np.float32)
     for stepped, whole in zip(net.streamed(images, rows), net(images), strict=True):
         assert stepped.shape == whole.shape
@@ -103,9 +105,9 @@ def test_pnet_in_steps_gives_what_it_gives_at_once(shape: tuple[int, int], rows:
 
 
 def test_weights_that_were_changed_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    original = mtcnn.weights_file("pnet")
+    original = mtcnn_weights.weights_file("pnet")
     changed = tmp_path / original.name
     changed.write_bytes(original.read_bytes()[:-1] + b"x")
-    monkeypatch.setattr(mtcnn, "weights_file", lambda name: changed)
+    monkeypatch.setattr(mtcnn_weights, "weights_file", lambda name: changed)
     with pytest.raises(checkpoint.WeightsError):
-        mtcnn.read_arrays("pnet")
+        mtcnn_weights.read_arrays("pnet")
