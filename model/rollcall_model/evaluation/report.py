@@ -79,7 +79,7 @@ def _head(result: dict[str, Any]) -> str:
         text
         + f"\n\nThe probabilities are calibrated (form: {calibration['form']}), fitted on "
         + ", ".join(f"{count:,} faces of {name}" for name, count in calibration["faces"].items())
-        + ". The sections below measure the calibration on the same faces, which is optimistic; the figures of "
+        + ". The sections below measure the calibration on the same faces, which is optimistic; the scores of "
         "the second column are not: each face was scored by a fit on *other* faces "
         "(two halves, crosswise, mean of several divisions).\n\n"
         + table(
