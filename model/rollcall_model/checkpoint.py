@@ -124,7 +124,7 @@ def _open(path: Path, arrays: bool) -> tuple[StateDict, dict[str, Any]]:
         with safe_open(str(path), framework="numpy") as file:
             header = file.metadata() or {}
             stored: dict[str, Any] = json.loads(header.get(KEY) or header.get(LEGACY_KEY) or "{}")
-            # safe_open's handle is no mapping: it must be asked for its names.
+            # The handle is no mapping: `in` and iteration do not work on it.
             names = file.keys() if arrays else ()
             return {name: file.get_tensor(name) for name in names}, stored
     except (OSError, SafetensorError, ValueError) as error:

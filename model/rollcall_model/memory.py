@@ -12,7 +12,7 @@ _TRIM_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -4, -8
 def keep() -> None:
     """Make the process keep freed memory for later use, where the C library is glibc; elsewhere do nothing.
 
-    By default every batch gets its arrays from the system anew, page by page. That took a sixth of a training step,
+    By default every batch gets its arrays from the system again, page by page. That took a sixth of a training step,
     and memory freed by one thread could not be used by another, so that a run over photos grew without bound.
     """
     if sys.platform != "linux":

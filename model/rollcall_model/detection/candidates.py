@@ -67,7 +67,7 @@ def nms_per_image(candidates: Candidates, threshold: float) -> Int[np.ndarray, "
     return np.concatenate(keep) if keep else np.zeros(0, np.int64)
 
 
-def split_by_overlap(candidates: Candidates, iou: float) -> tuple[Candidates, Candidates]:
+def split_by_iou(candidates: Candidates, iou: float) -> tuple[Candidates, Candidates]:
     """Return the highest-scoring of candidates with a higher IoU, and the others."""
     highest = nms_per_image(candidates, iou)
     others = np.setdiff1d(np.arange(len(candidates.image)), highest)
@@ -91,5 +91,5 @@ def decided(others: Candidates, scored: Candidates, quick: QuickSearch) -> Bool[
 
 def uncovered(others: Candidates, faces: ScoredFaces, iou: float) -> Int[np.ndarray, " k"]:
     """Return the indices of those of `others` that have no such IoU with the crop of any face in their image."""
-    overlap = bx.iou(others.boxes, faces.crops.boxes) * (others.image[:, None] == faces.crops.image)
-    return np.flatnonzero((overlap <= iou).all(axis=1))
+    ious = bx.iou(others.boxes, faces.crops.boxes) * (others.image[:, None] == faces.crops.image)
+    return np.flatnonzero((ious <= iou).all(axis=1))

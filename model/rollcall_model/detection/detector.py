@@ -25,7 +25,7 @@ from rollcall_model.detection.candidates import (
     nms_per_image,
     no_candidates,
     runs,
-    split_by_overlap,
+    split_by_iou,
     uncovered,
 )
 from rollcall_model.detection.config import (
@@ -94,7 +94,7 @@ class Detector:
     def reduce(self, image: UInt8[np.ndarray, "h w 3"]) -> tuple[UInt8[np.ndarray, "h w 3"], float]:
         """Return an image as it is searched, and the smallest face in its pixels."""
         min_face = self.config.min_face * max(max(image.shape[:2], default=0) / self.config.resolution, 1)
-        # Where faces are large a quick search drops more pixels than the resolution asks for: halving is cheap.
+        # Where faces are large a quick search drops more pixels than the resolution requires: halving is cheap.
         while self.quick and min_face >= 2 * SUFFICIENT_FACE and min(image.shape[:2]) >= 4 * pyramid.WINDOW:
             image, min_face = pooling.halve(image), min_face / 2
         ratio = self.config.min_face / min_face
@@ -108,7 +108,7 @@ class Detector:
     def refine(self, sums: Sequence[Int32[np.ndarray, "h1 w1 3"]], candidates: Candidates) -> Candidates:
         """Return R-Net's candidates, with squared boxes, of P-Net's; `sums` are the images' integral images."""
         if self.quick:
-            highest, others = split_by_overlap(candidates, self.config.quick.similar_iou)
+            highest, others = split_by_iou(candidates, self.config.quick.similar_iou)
             scored = self.score_candidates(sums, highest)
             undecided = np.flatnonzero(~decided(others, scored, self.config.quick))
             scored = scored.concat(self.score_candidates(sums, others.take(undecided)))
@@ -128,7 +128,7 @@ class Detector:
         if not self.quick:
             return self.score_crops(sums, candidates)
         same_face = self.config.quick.same_face_iou
-        highest, others = split_by_overlap(candidates, same_face)
+        highest, others = split_by_iou(candidates, same_face)
         faces = self.score_crops(sums, highest)
         return faces.concat(self.score_crops(sums, others.take(uncovered(others, faces, same_face))))
 

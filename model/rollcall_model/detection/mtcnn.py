@@ -96,8 +96,8 @@ class PNet(nnx.Module):
         return probability, offsets
 
     def _heads(self, x: Float[Array, "n h w 32"]) -> tuple[Float[Array, "n h w"], Float[Array, "n h w 4"]]:
-        flat, shape = x.reshape(-1, 32), x.shape[:3]
-        return _face_probability(self.score(flat)).reshape(shape), self.offsets(flat).reshape(*shape, 4)
+        rows, shape = x.reshape(-1, 32), x.shape[:3]
+        return _face_probability(self.score(rows)).reshape(shape), self.offsets(rows).reshape(*shape, 4)
 
 
 class RNet(nnx.Module):

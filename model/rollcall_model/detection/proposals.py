@@ -167,12 +167,12 @@ class ProposalStage:
         owners = packing.owners(pieces, len(outputs) * height + packing.OVERLAP, TILE_SHAPE[1]).reshape(-1)
         places, scores, offsets = [], [], []
         for number, (probability, offset) in enumerate(outputs):
-            flat = np.asarray(probability).reshape(-1)
-            start = number * len(flat)
-            owned = owners[start : start + len(flat)] >= 0
-            above = np.flatnonzero((flat >= self._config.thresholds[0]) & owned)
+            values = np.asarray(probability).reshape(-1)
+            start = number * len(values)
+            owned = owners[start : start + len(values)] >= 0
+            above = np.flatnonzero((values >= self._config.thresholds[0]) & owned)
             places.append(start + above)
-            scores.append(flat[above])
+            scores.append(values[above])
             offsets.append(np.asarray(offset).reshape(-1, 4)[above])
         place = np.concatenate(places)
         level, x, y = packing.positions(pieces)[owners[place]].T

@@ -16,7 +16,7 @@ from rollcall_model.evaluation.fit import minimise
 PRECISIONS: Final = (0.8, 0.85, 0.9, 0.925, 0.95, 0.96, 0.97, 0.98, 0.99)
 CANDIDATES: Final = np.linspace(0.5, 0.99, 99)
 MIN_FACES: Final = 20
-#: Safety margin: the fraction of the way from the wanted precision to 1 that is demanded in addition.
+#: Safety margin: the fraction of the way from the wanted precision to 1 that is required in addition.
 MARGIN: Final = 0.3
 #: Where the fit of the similarity starts, which is also about what networks of this kind have.
 _START: Final = (0.75, 40.0)

@@ -100,14 +100,14 @@ def _averages(
     out: Float32[np.ndarray, "n s s 3"],
 ) -> None:
     """Average the rectangles between `start` and `end`; both hold columns first, then rows."""
-    flat = sums.reshape(-1, 3)
+    pixels = sums.reshape(-1, 3)
     (left, top), (right, bottom) = start, end
     share = 1 / (end - start).astype(np.float32)
     top, bottom = top[:, :, None] * sums.shape[1], bottom[:, :, None] * sums.shape[1]
     left, right = left[:, None, :], right[:, None, :]
-    total = flat.take(bottom + right, axis=0)
-    total -= flat.take(top + right, axis=0)
-    total -= flat.take(bottom + left, axis=0)
-    total += flat.take(top + left, axis=0)
+    total = pixels.take(bottom + right, axis=0)
+    total -= pixels.take(top + right, axis=0)
+    total -= pixels.take(bottom + left, axis=0)
+    total += pixels.take(top + left, axis=0)
     share = share[1, :, :, None] * share[0, :, None, :]
     np.multiply(total, share[..., None], out=out, dtype=np.float32, casting="unsafe")

@@ -164,7 +164,7 @@ class _PatchLabels(NamedTuple):
         return result
 
 
-def make(
+def make_canvases(
     rng: np.random.Generator,
     count: int,
     crops: Sequence[UInt8[np.ndarray, "h w 3"]],

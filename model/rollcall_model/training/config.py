@@ -35,7 +35,7 @@ class TrainConfig(NamedTuple):
     labelled_ratio: float = 0.75  # of a batch that has an age label
     resampling_exponent: float = 0.4  # 0: ages at their frequency; 1: every age equally often
     mixup_ratio: float = 0.4  # of the faces that are blended with another
-    single_face_ratio: float = 0.5  # of the composites drawn that show one face only
+    single_face_ratio: float = 0.5  # of the sampled composites that show one face only
     augmentation_strength: float = 0.6  # see `augment.augment`
     age_std: float = 1.0  # of the age targets, in years, at age 0
     age_std_growth: float = 0.04  # for each year of age

@@ -1,8 +1,8 @@
 """The teacher of identity: dlib's 29-layer residual network, read from its own file. Used in training only.
 
 The network (King 2017, public domain) comes with the distribution `face_recognition_models`, in dlib's own
-serialisation. Here it embeds exactly the picture that the student is shown: a teacher that sees the same composite is
-worth more than its embeddings of the original pictures (Beyer et al. 2022, "Knowledge distillation: a good teacher is
+serialisation. Here it embeds exactly the picture that the student is shown: an embedding of the same composite is
+worth more than embeddings of the original pictures (Beyer et al. 2022, "Knowledge distillation: a good teacher is
 patient and consistent").
 """
 

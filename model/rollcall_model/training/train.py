@@ -66,7 +66,7 @@ class _Progress:
             click.echo(f"step {number:6,}  {text}  {rate:.0f} faces/s  {minutes:.0f} min left")
 
     def line(self, number: int, scores: dict[str, float]) -> dict[str, Any]:
-        """Return a line of the log, and start the means anew."""
+        """Return a line of the log, and reset the means."""
         means = {name: round(value, 4) for name, value in self._means().items()}
         self._sums, self._count = {}, 0
         return {"step": number, "seconds": round(time.perf_counter() - self._began, 1), **means, **scores}

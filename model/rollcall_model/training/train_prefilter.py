@@ -28,8 +28,7 @@ from rollcall_model.detection.config import DetectorConfig
 from rollcall_model.detection.detector import Detector
 from rollcall_model.detection.prefilter import Prefilter, PrefilterConfig
 from rollcall_model.nn.state import state_dict
-from rollcall_model.training import canvases as drawn
-from rollcall_model.training.canvases import MIN_FACES, Canvases
+from rollcall_model.training.canvases import MIN_FACES, Canvases, make_canvases
 
 #: Weight of a cell with a face: a missed face is lost, a superfluous cell costs little time.
 POSITIVE_WEIGHT: Final = 8.0
@@ -124,7 +123,7 @@ class Sources(NamedTuple):
         if not store.exists():
             rng = np.random.default_rng(seed)
             detectors = [Detector(DetectorConfig(min_face=size, thorough=True)) for size in MIN_FACES]
-            made = drawn.make(rng, count, self._crops(rng, split), self._backgrounds(split), detectors)
+            made = make_canvases(rng, count, self._crops(rng, split), self._backgrounds(split), detectors)
             np.savez(store, **made._asdict())
         with np.load(store) as archive:
             return Canvases(**archive)

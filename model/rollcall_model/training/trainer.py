@@ -82,7 +82,7 @@ class Trainer:
         return parts
 
     def begin_with(self, params: Any, stats: Any) -> None:
-        """Set the parameters and batch statistics before the first step; the optimiser starts anew."""
+        """Set the parameters and batch statistics before the first step; the optimiser is reset."""
         self.state = self.state._replace(params=params, stats=stats, ema=jax.tree.map(jnp.copy, params))
 
     def averaged(self, source: Iterator[Batch], count: int = STATISTICS_BATCHES) -> AttributeNet:
@@ -107,7 +107,7 @@ class Trainer:
         gradient, stats, parts = jax.lax.pmean((gradient, stats, parts), "batch")
         updates, optimiser = self.optimiser.update(gradient, state.optimiser, state.params)
         params = optax.apply_updates(state.params, updates)
-        # Early averages follow quickly: the first weights are worth nothing.
+        # Early averages follow quickly: the first weights are poor.
         keep = jnp.minimum(self.config.ema, (1.0 + state.step) / (20.0 + state.step))
         ema = jax.tree.map(lambda old, new: keep * old + (1 - keep) * new, state.ema, params)
         return State(params, stats, ema, optimiser, state.step + 1), parts

@@ -83,10 +83,10 @@ def test_all_eight_exif_orientations_end_with_the_same_face(
     "shape", [(0, 0), (0, 10), (1, 1), (11, 11), (5, 400), (400, 5), (12, 12), (13, 700), (960, 1280)]
 )
 def test_pictures_without_faces_have_no_detections(detector: Detector, shape: tuple[int, int]) -> None:
-    flat = np.full((*shape, 3), 120, np.uint8)
+    plain = np.full((*shape, 3), 120, np.uint8)
     noise = np.random.default_rng(0).integers(90, 150, (*shape, 3)).astype(np.uint8)
-    assert [len(found.scores) for found in detector.detect([flat])] == [0]
-    assert [len(found.scores) for found in detector.detect([flat, noise])] == [0, 0]
+    assert [len(found.scores) for found in detector.detect([plain])] == [0]
+    assert [len(found.scores) for found in detector.detect([plain, noise])] == [0, 0]
 
 
 def test_no_pictures_have_no_results(detector: Detector) -> None:
@@ -97,9 +97,9 @@ def test_results_do_not_depend_on_the_rest_of_the_batch(
     detector: Detector, portraits: dict[str, tuple[np.ndarray, np.ndarray]]
 ) -> None:
     pictures = [portraits["astronaut"][0], np.zeros((300, 500, 3), np.uint8), portraits["hopper"][0]]
-    alone = [detector.detect([picture])[0] for picture in pictures]
+    single = [detector.detect([picture])[0] for picture in pictures]
     together = detector.detect(pictures)
-    for a, b in zip(alone, together, strict=True):
+    for a, b in zip(single, together, strict=True):
         assert isinstance(a, Detections) and len(a.scores) == len(b.scores)
         for left, right in zip(a, b, strict=True):
             np.testing.assert_allclose(left, right, atol=1e-2)

@@ -115,9 +115,9 @@ def test_logits_do_not_depend_on_the_neighbours_on_the_canvas(people: list[np.nd
         pictures += octaves.draw(image, found)
     assert len(wanted) > 4
     for octave, picture, logits in zip(wanted, pictures, runner.logits(wanted, pictures), strict=True):
-        alone = np.full((octave.cells[0] * octaves.CELL, octave.cells[1] * octaves.CELL, 3), 127, np.uint8)
-        alone[: octave.height, : octave.width] = picture
-        np.testing.assert_allclose(logits, np.asarray(net(alone[None].astype(np.float32)))[0], atol=1e-3)
+        single = np.full((octave.cells[0] * octaves.CELL, octave.cells[1] * octaves.CELL, 3), 127, np.uint8)
+        single[: octave.height, : octave.width] = picture
+        np.testing.assert_allclose(logits, np.asarray(net(single[None].astype(np.float32)))[0], atol=1e-3)
 
 
 def group(people: list[np.ndarray], seed: int) -> np.ndarray:

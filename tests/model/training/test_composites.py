@@ -23,12 +23,12 @@ def _faces(count: int = 12) -> Faces:
 
 def test_composites_are_of_training_faces_and_never_combine_labelled_with_unlabelled() -> None:
     faces = _faces()
-    drawn = composites.draw(faces, np.full(4, 0.25), 0.5, 200, 0)
+    some = composites.draw(faces, np.full(4, 0.25), 0.5, 200, 0)
     train = set(faces.where(split="train").tolist())
-    assert set(drawn.rows.ravel().tolist()) <= train
+    assert set(some.rows.ravel().tolist()) <= train
     known = faces.ages[:, 0] != UNKNOWN
-    assert (known[drawn.rows[:, 0]] == known[drawn.rows[:, 1]]).all()
-    assert ((drawn.ratio >= 0.5) & (drawn.ratio <= 1)).all()
+    assert (known[some.rows[:, 0]] == known[some.rows[:, 1]]).all()
+    assert ((some.ratio >= 0.5) & (some.ratio <= 1)).all()
 
 
 def test_a_composite_shows_its_faces_by_kind_and_ratio() -> None:

@@ -46,7 +46,7 @@ def test_the_labelled_cells_are_where_the_cascade_finds_faces(thorough: Detector
 def test_training_learns_where_faces_are(thorough: Detector, people: list[np.ndarray]) -> None:
     heads = [people[0][20:220, 120:320], people[1][100:400, 120:400]]
     backgrounds = [np.random.default_rng(0).integers(0, 255, (300, 300, 3)).astype(np.uint8), people[2]]
-    made = canvases.make(np.random.default_rng(1), 16, heads, backgrounds, [thorough])
+    made = canvases.make_canvases(np.random.default_rng(1), 16, heads, backgrounds, [thorough])
     assert (made.face > 0).any((1, 2, 3)).sum() >= 4
     config = train_prefilter.FitConfig(steps=250, batch=8, learning_rate=1e-2)
     net = train_prefilter.fit(made, PrefilterConfig(widths=(8, 16), depth=1), config)
