@@ -14,7 +14,6 @@ from pathlib import Path
 import measuring
 import rows
 
-from rollcall import search
 from rollcall.storage.database import open_database
 
 QUERIES = ("photos of children", "two women", "taken:2012", "teenagers taken:2012", "faces:>=5", "similar:face:5")

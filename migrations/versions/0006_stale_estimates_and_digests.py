@@ -14,7 +14,7 @@ branch_labels = None
 depends_on = None
 
 #: The only weights that were ever shipped as attributes-4, so that libraries indexed with them stay as they are.
-_NAME, _WITH_DIGEST = "attributes-4", "attributes-4:596be5176987"
+_NAME, _WITH_DIGEST = "attributes-4", "attributes-4:6fc9e939191d"
 _VERSIONS = (
     ("photos", "model_version"),
     ("predictions", "model_version"),

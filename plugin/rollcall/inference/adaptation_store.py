@@ -167,7 +167,7 @@ def as_arrays(found: list[Example]) -> dict[str, NDArray[Any]]:
     result: dict[str, NDArray[Any]] = {
         "age": np.full((count, AGES), 1 / AGES, np.float32),
         "p_female": np.full(count, 0.5, np.float32),
-        "looks": np.zeros((count, FEATURES), np.float32),
+        "features": np.zeros((count, FEATURES), np.float32),
         "low": np.full(count, -1, np.int64),
         "high": np.full(count, -1, np.int64),
         "female": np.full(count, -1, np.int64),
@@ -175,7 +175,7 @@ def as_arrays(found: list[Example]) -> dict[str, NDArray[Any]]:
     }
     for row, one in enumerate(found):
         if one.face.embedding is not None:
-            result["looks"][row] = features(one.face.embedding)
+            result["features"][row] = features(one.face.embedding)
         if one.face.age_distribution is not None:
             result["age"][row] = one.face.age_distribution
             if one.age is not None:

@@ -22,8 +22,8 @@ from rollcall.records import Box, Face, Picture
 from rollcall.settings import Settings
 
 if TYPE_CHECKING:
-    from rollcall_model.attributes import AttributeModel
-    from rollcall_model.cascade import Detector
+    from rollcall_model.attributes.model import AttributeModel
+    from rollcall_model.detection.detector import Detector
     from rollcall_model.types import Detections
 
 
@@ -127,8 +127,9 @@ class Analyzer:
     @cached_property
     def _networks(self) -> tuple[Detector, AttributeModel | None]:
         from rollcall_model import checkpoint, runtime
-        from rollcall_model.attributes import AttributeModel
-        from rollcall_model.cascade import Detector, DetectorConfig
+        from rollcall_model.attributes.model import AttributeModel
+        from rollcall_model.detection.config import DetectorConfig
+        from rollcall_model.detection.detector import Detector
 
         _refuse_after_fork()
         runtime.configure(_usable(self.settings.cache_folder / "compiled"), self.settings.workers)
@@ -172,7 +173,7 @@ class Analyzer:
         ModelError
             If weights are missing or do not fit.
         """
-        from rollcall_model import align
+        from rollcall_model.attributes import align
         from rollcall_model.types import nearest_centre, no_detections
 
         detector, attributes = self._networks
@@ -213,7 +214,7 @@ class Analyzer:
         ModelError
             If weights are missing or do not fit.
         """
-        from rollcall_model import align
+        from rollcall_model.attributes import align
         from rollcall_model.types import Detections
 
         detector, attributes = self._networks
@@ -254,13 +255,13 @@ class Analyzer:
 
     def _crops(self, picture: Picture, landmarks: NDArray[np.float32]) -> list[NDArray[np.uint8]]:
         """Return the canonical crops of n faces of one picture; landmarks (n, 5, 2) in its pixels."""
-        from rollcall_model import align
+        from rollcall_model.attributes import align
 
         pixels = picture.pixels
         if (
             self.settings.attributes.small_faces == "sharp"
             and picture.width > pixels.shape[1]
-            and any(align.enlarged(one, self._size) > 1 for one in landmarks)
+            and any(align.magnification(one, self._size) > 1 for one in landmarks)
         ):
             pixels = self._whole(picture)
             ratio = np.array(pixels.shape[1::-1]) / picture.pixels.shape[1::-1]
@@ -278,14 +279,14 @@ class Analyzer:
     @property
     def _size(self) -> int:
         """The side of a face's crop; the sharpness is measured on one even where no network looks at it."""
-        from rollcall_model.attributes import AttributeConfig
+        from rollcall_model.attributes.network import AttributeConfig
 
         attributes = self._networks[1]
         return AttributeConfig().size if attributes is None else attributes.size
 
     def _described(self, attributes: AttributeModel | None, crops: list[NDArray[np.uint8]]) -> list[_Said]:
         """Run the attribute network over all crops; it was not even loaded when all of it is switched off."""
-        from rollcall_model import align
+        from rollcall_model.attributes import align
 
         wanted = self.settings.attributes
         said = [_Said(align.sharpness(crop)) for crop in crops]
@@ -338,14 +339,15 @@ def keep_memory() -> None:
 def fit_adaptation(examples: Mapping[str, NDArray[Any]]) -> tuple[dict[str, Any], dict[str, Any], Adaptation]:
     """Return how corrections of the ages and of the gender did on faces held out, and those that help.
 
-    `examples` are the arrays of `rollcall_model.adapt.Examples` by their names.
+    `examples` are the arrays of `rollcall_model.attributes.adapt.Examples` by their names.
     """
-    from rollcall_model import adapt
+    from rollcall_model.attributes import adapt
 
     heads, reports = [], []
-    for one in adapt.adapt(adapt.Examples(**examples)):
+    arrays = {"features" if name == "looks" else name: array for name, array in examples.items()}
+    for one in adapt.adapt(adapt.Examples(**arrays)):
         fitted = one.fitted
-        heads.append(None if fitted is None else Head(fitted.temperature, fitted.tilt, fitted.looks))
+        heads.append(None if fitted is None else Head(fitted.temperature, fitted.tilt, fitted.feature_weights))
         names = ("faces", "loss_before", "loss_after", "error_before", "error_after")
         reports.append({**{name: getattr(one, name) for name in names}, "helps": fitted is not None})
     return reports[0], reports[1], Adaptation(*heads)
@@ -359,7 +361,8 @@ def export_model(file: Path) -> float:
     ModelError
         If the extra is not installed, the file cannot be written, or the two differ.
     """
-    from rollcall_model import checkpoint, export
+    from rollcall_model import checkpoint
+    from rollcall_model.attributes import export
 
     try:
         export.export_model(file)

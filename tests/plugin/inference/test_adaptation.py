@@ -130,14 +130,12 @@ def test_features_tell_how_alike_embeddings_are() -> None:
 def test_the_networks_package_means_the_same_by_its_numbers() -> None:
     import jax.numpy as jnp
 
-    from rollcall_model import adapt
+    from rollcall_model.attributes import adapt
 
     looks = np.random.default_rng(2).normal(size=adaptation.FEATURES)
-    theta = {"temperature": jnp.float32(0.4), "tilt": jnp.array([0.3, -0.2]), "looks": jnp.asarray(looks / 5)}
+    theta = {"temperature": jnp.float32(0.4), "tilt": jnp.array([0.3, -0.2]), "features": jnp.asarray(looks / 5)}
     features = adaptation.features(np.asarray(FACE.embedding))[None].astype(np.float32)
     told = np.exp(np.asarray(adapt.adapted_age(theta, FACE.age_distribution[None], features, jnp.float32(5))))[0]  # type: ignore
-    head = Head(
-        float(np.exp(0.4 * adapt.SPREAD_TEMPERATURE)), (0.3 * adapt.SPREAD_TILT, -0.2 * adapt.SPREAD_TILT), looks
-    )
+    head = Head(float(np.exp(0.4 * adapt.TEMPERATURE_STD)), (0.3 * adapt.TILT_STD, -0.2 * adapt.TILT_STD), looks)
     applied = Adaptation(head).applied(FACE).age_distribution
     assert applied == pytest.approx(told, abs=1e-4)

@@ -37,7 +37,7 @@ def portrait() -> Picture:
 def test_what_is_off_is_neither_computed_nor_told(
     compiled: Path, portrait: Picture, off: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from rollcall_model import attributes
+    from rollcall_model.attributes import model as attributes
 
     made: list[tuple[str, ...]] = []
     whole = attributes.AttributeModel.__init__
@@ -59,7 +59,8 @@ def test_what_is_off_is_neither_computed_nor_told(
 
 
 def test_a_head_that_is_off_is_not_in_the_compiled_program() -> None:
-    from rollcall_model.attributes import EMBEDDING, AttributeModel
+    from rollcall_model.attributes.model import AttributeModel
+    from rollcall_model.types import EMBEDDING
 
     def program(model: AttributeModel) -> str:
         crops = np.zeros((model._devices, model.size, model.size, 3), np.uint8)
