@@ -52,6 +52,13 @@ class HintQueue:
             self._hints[path] = _Hint(_stat(path), time.monotonic(), wait)
             self._changed.notify()
 
+    def overflow(self) -> None:
+        """Note that paths were lost; those that wait go, because everything is scanned."""
+        with self._changed:
+            self._overflowed = True
+            self._hints.clear()
+            self._changed.notify_all()
+
     def take_overflow(self) -> bool:
         """Return whether there were too many paths to hold, once."""
         with self._changed:

@@ -39,11 +39,28 @@ OnChange = Callable[[Path, bool, bool], None]
 
 
 class Observers:
-    """One observer for each root. Use from one thread; `on_change` is called on the observers' threads."""
+    """One observer for each root. Use from one thread; `on_change` and `on_loss` are called on the observers' threads.
 
-    def __init__(self, settings: WatchSettings, on_change: OnChange, publish: events.Listener) -> None:
+    Parameters
+    ----------
+    on_change
+        Gets every path that something happened to.
+    on_loss
+        Called when events were lost: the system held more than its queue can.
+    """
+
+    def __init__(
+        self,
+        settings: WatchSettings,
+        on_change: OnChange,
+        publish: events.Listener,
+        on_loss: Callable[[], None] = lambda: None,
+    ) -> None:
         self.settings, self.on_change, self.publish = settings, on_change, publish
         self.running: dict[Path, Any] = {}
+        self._identities: dict[Path, tuple[int, int]] = {}
+        self._losses = _LossHandler(on_loss)
+        _WATCHDOG_LOG.addHandler(self._losses)
 
     def start(self, root: Path) -> None:
         """Begin to observe a root; a root that cannot be observed becomes a warning."""
@@ -53,13 +70,24 @@ class Observers:
             return
         polling = self.settings.polling
         if polling != "on" and not (polling == "auto" and is_remote(root)):
-            observer = Observer()
             try:
-                self._start(observer, root)
+                self._start_native(root)
                 return
             except OSError as error:
-                _end(observer)
                 self.publish(events.Warned(_why_polling(root, error, self.settings.polling_seconds)))
+        self._start_polling(root)
+
+    def _start_native(self, root: Path) -> None:
+        observer = Observer()
+        try:
+            self._start(observer, root)
+            _demand_one_more_watch(root)
+        except OSError:
+            self.running.pop(root, None)
+            _end(observer)
+            raise
+
+    def _start_polling(self, root: Path) -> None:
         try:
             self._start(PollingObserver(timeout=self.settings.polling_seconds), root)
         except OSError as error:
@@ -73,6 +101,7 @@ class Observers:
         observer.schedule(_Handler(self.on_change), str(root), recursive=True)
         observer.start()
         self.running[root] = observer
+        self._identities[root] = _identity(root)
 
     def stop(self, root: Path) -> None:
         """End the observer of a root, if it has one."""
@@ -84,11 +113,69 @@ class Observers:
         """End all observers."""
         for root in list(self.running):
             self.stop(root)
+        _WATCHDOG_LOG.removeHandler(self._losses)
 
     def is_broken(self, root: Path) -> bool:
-        """Return whether a root has an observer that ended by itself."""
+        """Return whether a root has an observer that sees nothing (any more).
+
+        It ended by itself, or another folder lies at the path now: a disk that was unmounted and mounted again.
+        """
         observer = self.running.get(root)
-        return observer is not None and (not observer.is_alive() or not observer.emitters)
+        if observer is None:
+            return False
+        return not observer.is_alive() or not observer.emitters or _identity(root) != self._identities[root]
+
+    def check_limit(self, root: Path) -> bool:
+        """Poll a root from now on if the system's limit keeps new folders in it from being watched.
+
+        Returns whether that is so.
+        """
+        if root not in self.running or isinstance(self.running[root], PollingObserver):
+            return False
+        try:
+            _demand_one_more_watch(root)
+        except OSError as error:
+            self.publish(events.Warned(_why_polling(root, error, self.settings.polling_seconds)))
+            self.stop(root)
+            self._start_polling(root)
+            return True
+        return False
+
+
+def _identity(root: Path) -> tuple[int, int]:
+    """Return what tells a folder from another one at the same path."""
+    try:
+        info = root.stat()
+    except OSError:
+        return (0, 0)
+    return info.st_dev, info.st_ino
+
+
+def _demand_one_more_watch(root: Path) -> None:
+    """Raise OSError if the system's limit of watches is reached.
+
+    A recursive observer passes over the folders that it cannot watch without a word, so one more watch is tried.
+    """
+    probe = Observer()
+    try:
+        probe.schedule(FileSystemEventHandler(), str(root), recursive=False)
+        probe.start()
+    finally:
+        _end(probe)
+
+
+#: watchdog tells of lost events in its log alone.
+_WATCHDOG_LOG: Final = logging.getLogger("watchdog")
+
+
+class _LossHandler(logging.Handler):
+    def __init__(self, on_loss: Callable[[], None]) -> None:
+        super().__init__(logging.WARNING)
+        self.on_loss = on_loss
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if "overflow" in record.getMessage().lower():
+            self.on_loss()
 
 
 class _Handler(FileSystemEventHandler):

@@ -60,7 +60,7 @@ class Watcher:
         self.settings = settings
         self.publish = publish
         self.hints = HintQueue(settings.watch.settle_seconds)
-        self.observers = Observers(settings.watch, self._on_change, publish)
+        self.observers = Observers(settings.watch, self._on_change, publish, self.hints.overflow)
         self._next_scan = 0.0
         self._last_failure = ""
 
@@ -152,7 +152,11 @@ class Watcher:
                 self.observers.stop(root)
                 if not there:
                     message = f"{root}: the folder went away; it is watched as soon as it is back"
-                    self.publish(events.Warned(message))
+                else:
+                    message = f"{root}: another disk or folder lies there now; it is scanned and watched from now on"
+                self.publish(events.Warned(message))
             if there and root not in self.observers.running:
                 self.observers.start(root)
+                self._scan([root], stop)
+            elif there and self.observers.check_limit(root):
                 self._scan([root], stop)

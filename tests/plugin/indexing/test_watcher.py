@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -268,3 +270,62 @@ def test_network_mounts_are_known_by_their_kind(tmp_path: Path, kind: str, expec
     mounts.write_text(f"/dev/a / ext4 rw 0 0\nserver:/x /mnt/my\\040photos {kind} rw 0 0\n/dev/b /mnt ext4 rw 0 0\n")
     assert observers.is_remote(Path("/mnt/my photos/2020"), mounts) is expected
     assert observers.is_remote(Path("/mnt/other"), mounts) is False
+
+
+def test_lost_events_become_a_scan(library: Path, told: list[events.Event]) -> None:
+    recorder = Recorder()
+    with watching(recorder, library, told):
+        until(lambda: len(recorder.runs) == 1)
+        logging.getLogger("watchdog.observers.inotify_c").warning(
+            "Inotify queue overflowed; filesystem events were lost"
+        )
+        until(lambda: len(recorder.runs) == 2, 5)
+
+
+def test_a_flood_of_files_is_seen_as_a_whole(
+    indexer: Indexer, database: Database, library: Path, told: list[events.Event], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hints, "OVERFLOW", 50)
+    one = draw(library.parent / "one.png", (5, 255)).read_bytes()
+    (library / "first.png").write_bytes(one)
+    with watching(indexer, library, told):
+        until(lambda: "first.png" in states(database))
+        for number in range(300):
+            (library / f"{number}.png").write_bytes(one)
+        until(lambda: len(states(database)) == 301 and set(states(database).values()) == {"indexed"}, 60)
+
+
+def test_a_folder_that_was_exchanged_for_another_is_scanned_and_watched_again(
+    indexer: Indexer, database: Database, library: Path, told: list[events.Event], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watcher, "_CHECK_ROOTS_SECONDS", 0.2)
+    draw(library / "a.png", (5, 255))
+    draw(library.parent / "other" / "b.png", (6, 255), seed=1)
+    with watching(indexer, library, told):
+        until(lambda: "a.png" in states(database))
+        library.rename(library.parent / "gone")
+        (library.parent / "other").rename(library)
+        until(lambda: states(database).get("b.png") == "indexed")
+        draw(library / "c.png", (7, 255), seed=2)
+        until(lambda: states(database).get("c.png") == "indexed")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only inotify has such a limit")
+def test_folders_beyond_the_limit_of_watches_are_polled(
+    library: Path, told: list[events.Event], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorder = Recorder()
+    monkeypatch.setattr(watcher, "_CHECK_ROOTS_SECONDS", 0.2)
+    draw(library / "a.png", (5, 255))
+    with watching(recorder, library, told, settings(polling_seconds=0.2)) as made:
+        until(lambda: len(recorder.runs) == 1)
+
+        def full(root: Path) -> None:
+            raise OSError(errno.ENOSPC, "inotify watch limit reached")
+
+        monkeypatch.setattr(observers, "_demand_one_more_watch", full)
+        until(lambda: any("max_user_watches" in message for message in warnings(told)))
+        until(lambda: len(recorder.runs) == 2)
+        draw(library / "b.png", (6, 255), seed=1)
+        until(lambda: any(path.name == "b.png" for update in recorder.updates for path in update))
+        assert made.observers.running
