@@ -16,10 +16,11 @@ from rollcall import search
 from rollcall.errors import InvalidQueryError, RollcallError
 from rollcall.indexing.indexer import Indexer
 from rollcall.search import functions
-from rollcall.search.engine import photo_facts
-from rollcall.search.similarity import SimilarFaces
+from rollcall.search.candidates import load_photos
+from rollcall.search.execution import similar_photos
+from rollcall.search.person_filter import PersonFilter
 from rollcall.search.terms import And, DistinctPeople, FaceCount, Not, Only, Or, PathLike, People, Taken
-from rollcall.search.vocabulary import NOUNS, PersonFilter
+from rollcall.search.vocabulary import NOUNS
 from rollcall.settings import Settings
 from rollcall.storage.database import Database, open_database
 from rollcall.storage.tables import TagRow, VerdictRow
@@ -271,11 +272,9 @@ def test_sql_and_memory_agree(asked: Database, text: str) -> None:
         assert "of that age" in str(error)
         return
     by_sql = {hit.photo_id: hit.probability for hit in search.search(asked, text, min_probability=0)}
-    from rollcall.search.engine import asked_faces
-
     with asked.read() as session:
-        similar = {face: SimilarFaces(asked, session, face).all() for face in asked_faces(term)}
-        in_memory = {photo.photo_id: term.match(photo) for photo in photo_facts(session, range(1, 25), similar)}
+        similar = similar_photos(asked, session, term)
+        in_memory = {photo.photo_id: term.match(photo) for photo in load_photos(session, range(1, 25), similar)}
     # The stored groups come from 32-bit distributions, what is kept of them has 16 bits.
     assert by_sql == pytest.approx(in_memory, abs=2e-3)
     assert all(0 <= probability <= 1 + 1e-9 for probability in by_sql.values())
@@ -324,8 +323,8 @@ def test_a_database_without_functions_answers_the_same(asked: Database, monkeypa
 def test_two_children_need_two_faces(asked: Database) -> None:
     two = {hit.photo_id for hit in search.search(asked, "two children", min_probability=0.5)}
     with asked.read() as session:
-        for photo in photo_facts(session, range(1, 25)):
-            children = sum(face.p(CHILD) for face in photo.faces)
+        for photo in load_photos(session, range(1, 25)):
+            children = sum(face.probability(CHILD) for face in photo.faces)
             assert (photo.photo_id in two) == (children > 1.5)
 
 
