@@ -62,9 +62,8 @@ def words() -> str:
         ages = "any" if person.any_age else _ages(person.low, person.high)
         rows.append(f"| {', '.join(text.split())} | {ages} | {person.gender or 'any'} |")
     rows += ["", "| before a word | ages |", "|---|---|"]
-    rows += [
-        f"| {name} | {'as the word says' if ages is None else _ages(*ages)} |" for name, ages in ADJECTIVES.items()
-    ]
+    for name, limits in ADJECTIVES.items():
+        rows.append(f"| {name} | " + ("the noun's own" if limits is None else _ages(*limits)) + " |")
     rows += ["", "| field | takes |", "|---|---|"]
     rows += [f"| `{name}:` | {text.replace('|', chr(92) + '|')} |" for name, text in FIELDS.items()]
     return "\n".join(rows)
@@ -148,7 +147,7 @@ def rewritten(text: str) -> str:
 
 
 def main() -> int:
-    """Write the files; with --check only say which are not up to date."""
+    """Write the files; with --check only print which are not up to date."""
     stale = []
     for name in FILES:
         path = ROOT / name

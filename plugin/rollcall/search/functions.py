@@ -23,8 +23,8 @@ def register(session: Session, similar: Mapping[int, Mapping[int, float]] | None
     Parameters
     ----------
     similar
-        For each face that is asked for, the photos that show someone similar and how likely each shows the same
-        person; SQL reads it by ``similar_to(face_id, photo_id)``.
+        For each face that the query compares with, the photos that show someone similar and the probability of the
+        same person; SQL reads it by ``similar_to(face_id, photo_id)``.
     """
     connection: Any = session.connection().connection.dbapi_connection
     assert isinstance(connection, sqlite3.Connection)

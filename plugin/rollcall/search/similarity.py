@@ -127,7 +127,8 @@ class SimilarFaces:
 
     def all(self) -> dict[int, float]:
         """Return every photo with its probability of showing the person."""
-        return {photo: chance for part in reversed(list(self.blocks())) for photo, chance in part}
+        blocks = reversed(list(self.blocks()))
+        return {photo: probability for block in blocks for photo, probability in block}
 
 
 def most_similar(database: Database, session: Session, face_id: int, limit: int) -> list[tuple[int, float]]:
@@ -148,4 +149,4 @@ def most_similar(database: Database, session: Session, face_id: int, limit: int)
         near += [(float(cosines[row]), int(part.face_ids[row])) for row in rows if cosines[row] > -2]
     near = sorted((one for one in near if one[1] != face_id), reverse=True)[:limit]
     probabilities = calibration().probability(np.array([cosine for cosine, _ in near]))
-    return [(face, float(chance)) for (_, face), chance in zip(near, probabilities, strict=True)]
+    return [(face, float(probability)) for (_, face), probability in zip(near, probabilities, strict=True)]

@@ -41,9 +41,9 @@ def by_hand(database: Database, face_id: int) -> dict[int, float]:
     vectors = {row[2]: unpack(row[0]) for row in rows}
     found: dict[int, float] = {}
     for _, photo_id, other in rows:
-        chance = float(calibration().probability(np.array([vectors[other] @ vectors[face_id]]))[0])
-        if chance > 0.01:
-            found[photo_id] = max(found.get(photo_id, 0.0), chance)
+        probability = float(calibration().probability(np.array([vectors[other] @ vectors[face_id]]))[0])
+        if probability > 0.01:
+            found[photo_id] = max(found.get(photo_id, 0.0), probability)
     return found
 
 
@@ -84,7 +84,7 @@ def test_photos_indexed_later_are_found_without_a_new_file(
     assert 7 in similar_photos(filled, 4)
 
 
-def test_a_face_that_a_person_dismissed_is_like_nobody(filled: Database) -> None:
+def test_a_dismissed_face_is_similar_to_none(filled: Database) -> None:
     with filled.read() as session:
         face = session.scalars(select(FaceRow.id).where(FaceRow.photo_id == 3)).all()
     assert 3 in similar_photos(filled, 2)
@@ -96,7 +96,7 @@ def test_a_face_that_a_person_dismissed_is_like_nobody(filled: Database) -> None
     assert 3 in similar_photos(filled, 2)
 
 
-def test_a_database_put_back_from_a_copy_is_looked_at_anew(filled: Database) -> None:
+def test_of_a_restored_database_the_matrix_is_made_again(filled: Database) -> None:
     similar_photos(filled, 1)
     with filled.write() as session:
         session.execute(delete(EventRow).where(EventRow.id > 3))
@@ -122,7 +122,7 @@ def test_the_file_is_as_private_as_the_database(filled: Database) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"x" * 10_000])
-def test_a_damaged_file_is_made_anew(filled: Database, content: bytes) -> None:
+def test_a_damaged_file_is_made_again(filled: Database, content: bytes) -> None:
     expected = similar_photos(filled, 1)
     other = open_database(filled.url)
     file_of(other).write_bytes(content)
@@ -143,5 +143,20 @@ def test_where_no_file_can_be_written_the_search_works_all_the_same(
 
 def test_similar_photos_are_ranked(filled: Database) -> None:
     hits = search.search(filled, "similar:face:2", limit=3)
-    chances = by_hand(filled, 2)
-    assert [hit.photo_id for hit in hits] == sorted(chances, key=lambda photo: (-chances[photo], photo))[:3]
+    probabilities = by_hand(filled, 2)
+    assert [hit.photo_id for hit in hits] == sorted(probabilities, key=lambda photo: (-probabilities[photo], photo))[:3]
+
+
+def test_more_model_versions_than_can_be_numbered_are_never_mixed(
+    filled: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rollcall.search.vectors._MOST_VERSIONS", 1)
+    with filled.write() as session:
+        vector = session.get_one(EmbeddingRow, 1).vector
+        for face_id, weights in ((3, "second"), (5, "third")):
+            row = session.get_one(EmbeddingRow, face_id)
+            row.model_version, row.vector = f"mtcnn-4+{weights}:00@", vector
+    with filled.read() as session:
+        photos = {face_id: session.get_one(FaceRow, face_id).photo_id for face_id in (1, 5)}
+    assert photos[1] in similar_photos(filled, 1)
+    assert photos[5] not in similar_photos(filled, 3)
