@@ -148,6 +148,12 @@ class BoxCorrection(_Correction):
     def _one_target(self) -> Self:
         if self.face_id is None and self.photo_id is None:
             raise ValueError("a correction of the kind box needs face_id or photo_id")
+        box = self.box
+        try:
+            inside = _inside(Box(box.x, box.y, box.width, box.height))
+        except InvalidCorrectionError as error:
+            raise ValueError(str(error)) from error
+        object.__setattr__(self, "box", BoxFields.of(inside))
         return self
 
     @property

@@ -11,7 +11,7 @@ from rollcall.host.base import PluginBase, Status
 from rollcall.privacy.switches import search_notices
 from rollcall.search import MIN_PROBABILITY, Hit, Order, details, engine, library, parse, similarity
 from rollcall.search.details import FaceDetails, PhotoDetails
-from rollcall.search.library import LibraryStatistics, TagSuggestions
+from rollcall.search.library import FaceCrop, LibraryStatistics, PhotoFile, TagSuggestions
 from rollcall.storage.library import roots
 
 #: How many failures an overview names.
@@ -140,6 +140,16 @@ class ReadingMixin(PluginBase):
         """Return the photos for which a tag is suggested with at least the probability `above`, lowest first."""
         with self.database.read() as session:
             return library.suggestions(session, tag, above, limit)
+
+    def photo_file(self, photo_id: int) -> PhotoFile | None:
+        """Return where a photo's file is; None if there is no such photo."""
+        with self.database.read() as session:
+            return library.photo_file(session, photo_id)
+
+    def face_crop(self, face_id: int) -> FaceCrop | None:
+        """Return the photo and box of a visible face; None if there is no such face."""
+        with self.database.read() as session:
+            return library.face_crop(session, face_id)
 
     def statistics(self) -> LibraryStatistics:
         """Return statistics of the library: ages, years, coverage, failures, model versions."""

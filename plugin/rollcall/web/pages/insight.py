@@ -1,19 +1,19 @@
-"""What the library holds at a glance: ages, years, coverage, failures, and how far the estimates can be trusted."""
+"""Statistics of the library: ages, years, coverage, failures, and which models made the predictions."""
 
 from __future__ import annotations
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 
-from rollcall.web.api import activity_of, plugin_of
-from rollcall.web.pages import page
+from rollcall.web.inputs import activity_of, plugin_of
+from rollcall.web.pages.rendering import page
 
 router = APIRouter()
 
 
 @router.get("/insight", response_class=HTMLResponse)
 def show(request: Request) -> Response:
-    """Show all of it."""
+    """Show the statistics."""
     plugin = plugin_of(request)
     found = plugin.statistics()
     return page(
@@ -28,8 +28,7 @@ def show(request: Request) -> Response:
 
 @router.post("/insight/retry", response_class=HTMLResponse)
 def retry(request: Request) -> Response:
-    """Try the photos that failed again."""
-    plugin = plugin_of(request)
-    plugin.retry()
+    """Analyse the photos that failed again."""
+    plugin_of(request).retry()
     activity_of(request).start()
     return page(request, "_problem.html", message="They are being tried again; see Indexing.")
