@@ -45,7 +45,9 @@ class IndexingService:
         self.queue = WorkQueue(database.url)
         self.error: str | None = None
         self.indexer = Indexer(database, analyzer, settings, publish, profile, self.describe_pending)
-        self._pending: set[int] = set()  # photos with faces that wait to be described
+        # Photos with faces that wait to be described, each with the number of its newest request.
+        self._pending: dict[int, int] = {}
+        self._requests = 0
         self._described = threading.Condition()
         self._stop = threading.Event()
         self._watching: threading.Thread | None = None
@@ -102,7 +104,8 @@ class IndexingService:
         """
         until = time.monotonic() + timeout
         with self._described:
-            self._pending |= set(photo_ids)
+            self._requests += 1
+            self._pending |= dict.fromkeys(photo_ids, self._requests)
         while True:
             try:
                 with self.queue.turn("describe", 0):
@@ -110,10 +113,10 @@ class IndexingService:
             except BusyError:
                 with self._described:
                     left = until - time.monotonic()
-                    if left > 0 and self._pending.intersection(photo_ids):
+                    if left > 0 and self._pending.keys() & set(photo_ids):
                         self._described.wait(min(left, 0.1))
             with self._described:
-                if not self._pending.intersection(photo_ids):
+                if not self._pending.keys() & set(photo_ids):
                     return True
             if time.monotonic() >= until:
                 return False
@@ -121,15 +124,19 @@ class IndexingService:
     def describe_pending(self) -> None:
         """Describe the faces that wait; to be called by whoever has the turn."""
         with self._described:
-            waiting, self._pending = self._pending, set()
+            waiting = dict(self._pending)
         if not waiting:
             return
         try:
-            self.indexer.describe(waiting)
+            self.indexer.describe(waiting.keys())
         except RollcallError as error:
             self.publish(events.Warned(f"{error}; new faces are estimated when their photos are indexed again"))
         finally:
             with self._described:
+                for photo_id, request in waiting.items():
+                    # A face that was drawn meanwhile has a newer request, and waits on.
+                    if self._pending.get(photo_id) == request:
+                        del self._pending[photo_id]
                 self._described.notify_all()
 
     def erase(self, request: ErasureRequest, wait: float) -> ErasureReport:
