@@ -1,4 +1,4 @@
-"""Stale estimates have a column; model versions name the digest of the weights that made a result.
+"""Estimates get the column `stale`; model versions get the digest of the weights that made a result.
 
 Revision 0006, follows 0005.
 """

@@ -1,4 +1,4 @@
-"""Showing a run's progress: a bar on a terminal, a line now and then elsewhere."""
+"""Show a run's progress: a bar on a terminal, elsewhere a line every few seconds."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SECONDS_BETWEEN_LINES: Final = 10.0
 
 
 class ProgressListener:
-    """Listens to a run and shows how far it is; use as a context manager."""
+    """A listener that shows the progress of a run; use it as a context manager."""
 
     def __init__(self, quiet: bool = False) -> None:
         self.quiet = quiet
@@ -44,18 +44,18 @@ class ProgressListener:
             self.task = self.bar.add_task("Looking through folders", total=None, rate="")
 
     def __enter__(self) -> ProgressListener:
-        """Begin to show."""
+        """Show the progress from now on."""
         if self.bar is not None:
             self.bar.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End it."""
+        """Remove the bar."""
         if self.bar is not None:
             self.bar.stop()
 
     def __call__(self, event: events.Event) -> None:
-        """Take note of an event."""
+        """Count an event, and show it."""
         match event:
             case events.Warned(message):
                 console.print(f"Warning: {message}", style="yellow", markup=False)
@@ -80,7 +80,7 @@ class ProgressListener:
 
     @property
     def rate(self) -> float:
-        """Photos a second since the first one was done: compiling at the start is no speed."""
+        """Photos a second since the first one was done, without the compilation at the start; 0 if not known yet."""
         spent = time.perf_counter() - (self.first or self.began)
         return max(self.done - 1, 0) / spent if spent > 0.5 and self.first else 0.0
 

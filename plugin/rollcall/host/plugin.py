@@ -1,4 +1,4 @@
-"""The plugin: everything that Rollcall does, behind one object."""
+"""The plugin: all of Rollcall behind one object."""
 
 from __future__ import annotations
 
@@ -19,11 +19,12 @@ from rollcall.records import RunSummary
 class Plugin(ReadingMixin, CorrectingMixin):
     """Rollcall inside a host: index, search, correct, review, erase.
 
-    All methods may be called from any thread. Work that writes analyses (index, erase, warm up) is done one at a
-    time; a call that has to wait for other work takes a timeout and raises `BusyError` when it is over. From asyncio
-    call methods by `asyncio.to_thread`. Several plugins may live in one process, also on one database. A forked child
-    process must create its own plugin, in a process started with 'spawn'; one that uses its parent's gets a
-    `LifecycleError`. As a context manager it is started and stopped.
+    All methods may be called from any thread. Work that writes analyses (index, erase, warm up) is done one piece at a
+    time; a call that has to wait for other work takes a timeout in seconds, after which it raises `BusyError`. From
+    asyncio, call methods by `asyncio.to_thread`. Several plugins may live in one process, also on one database. A child
+    process needs a plugin of its own and must be started with 'spawn'; in a forked child the methods of its parent's
+    plugin raise `LifecycleError`. As a context manager a plugin is started and stopped. Methods that need the database
+    raise `LifecycleError` before `start`, and `StoreError` if the database fails.
     """
 
     def index(
@@ -35,7 +36,7 @@ class Plugin(ReadingMixin, CorrectingMixin):
         stop: threading.Event | None = None,
         timeout: float = WAIT_SECONDS,
     ) -> RunSummary:
-        """Analyse what is new or changed in folders; return when done, or soon after `stop` is set.
+        """Analyse new and changed photos of folders; return when done, or soon after `stop` is set.
 
         Parameters
         ----------
@@ -44,9 +45,9 @@ class Plugin(ReadingMixin, CorrectingMixin):
         force
             Analyse unchanged photos again, too.
         again
-            Index the folders although they were erased (`forget`).
+            Index folders and files that were erased by `forget` again.
         stop
-            Ends the run after the photos in flight when set; without it, the method `stop` does.
+            Ends the run after the photos in flight when set; without it the method `stop` does.
         timeout
             For how many seconds to wait for other work of this plugin.
 
@@ -75,7 +76,7 @@ class Plugin(ReadingMixin, CorrectingMixin):
         self.service.watch_until(folders, stop)
 
     def warm_up(self, *, timeout: float = WAIT_SECONDS) -> None:
-        """Load the networks now, so that the first face that is drawn is analysed at once.
+        """Load the networks now, so that the first analysis does not wait for them.
 
         Raises
         ------
@@ -102,14 +103,15 @@ class Plugin(ReadingMixin, CorrectingMixin):
         self.database.backup(file)
 
     def analyze(self, paths: Iterable[Path], *, one_face: bool = False) -> Iterator[FileAnalysis]:
-        """Yield the faces of pictures, without a database; the plugin need not be started.
+        """Yield the faces of picture files, without a database; the plugin need not be started.
 
-        With `one_face` every picture is taken to be a portrait of one person.
+        A picture that cannot be used is a result with an error. With `one_face` every picture is taken to be a portrait
+        of one person.
 
         Raises
         ------
         ModelError
-            If the networks cannot be loaded.
+            If the networks cannot be loaded, or the plugin's `analyzer` cannot analyse files.
         """
         analyzer = self.analyzer
         if not isinstance(analyzer, FileAnalyzer):

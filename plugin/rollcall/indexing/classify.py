@@ -18,10 +18,10 @@ from rollcall.storage.tables import PhotoRow
 
 @dataclass
 class SeenPhotos:
-    """The photos that a scan came across: one bit each, so that millions fit into memory."""
+    """The photos whose files a scan found: one bit each, so that millions fit into memory."""
 
     bits: bytearray = field(default_factory=bytearray)
-    returned: list[int] = field(default_factory=list)  # were missing, and are there again, unchanged
+    returned: list[int] = field(default_factory=list)  # photos that were missing and are back, unchanged
 
     def add(self, photo_id: int) -> None:
         """Add a photo."""
@@ -43,7 +43,7 @@ def classify(
     force: bool,
     seen: SeenPhotos,
 ) -> tuple[int, int]:
-    """Compare files with what is stored; new and changed ones become pending.
+    """Compare files with the stored photos; new and changed ones become pending.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ def _stored(session: Session, place: Place, files: Sequence[FileStat]) -> Mappin
 
 
 def _next_state(row: Any, file: FileStat, sufficient: frozenset[str] | None, force: bool) -> PhotoState | None:
-    """Return the state that a photo changes to now that its file was seen; None: it stays as it is."""
+    """Return the state that a photo changes to when its file is found; None: its row stays as it is."""
     if force or (row.size, row.mtime_ns) != (file.size, file.mtime_ns):
         return PhotoState.PENDING
     current = row.indexed_at is not None and (sufficient is None or row.model_version in sufficient)
@@ -128,9 +128,9 @@ def _insert_pending(session: Session, place: Place, files: Sequence[FileStat], s
 
 
 def mark_missing(session: Session, place: Place, seen: SeenPhotos, unreadable: Iterable[str]) -> list[int]:
-    """Mark the photos that a complete scan of a place did not come across as missing, and return them.
+    """Mark the photos whose files a complete scan of a place did not find as missing, and return their numbers.
 
-    Photos below the folders in `unreadable` keep their state.
+    Photos at or below the paths in `unreadable`, relative to the root, keep their state.
     """
     spared = tuple(unreadable)
     if "" in spared:
@@ -149,7 +149,7 @@ def mark_missing(session: Session, place: Place, seen: SeenPhotos, unreadable: I
 
 
 def pending(session: Session, places: Sequence[Place], after: int, limit: int) -> list[PendingPhoto]:
-    """Return the next pending photos of some places by number, from above `after` on."""
+    """Return up to `limit` pending photos of some places with numbers above `after`, in the order of their numbers."""
     # Roots are joined by hand: there are few, and their paths are needed as they are on disk.
     folders = {place.root_id: place.root for place in roots(session)}
     rows = session.execute(
@@ -182,6 +182,7 @@ def count_pending(session: Session, places: Sequence[Place]) -> int:
 
 
 def _in_places(places: Sequence[Place]) -> ColumnElement[bool]:
+    """Return the condition of photos in any of some places."""
     return or_(
         *(
             PhotoRow.id.in_(photo_ids_under(place)) if place.prefix else PhotoRow.root_id == place.root_id

@@ -1,4 +1,4 @@
-"""Observers of folders: events of the file system where they come, polling where they do not."""
+"""Observers of folders: by events of the file system where it has them, else by polling."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _REMOTE: Final = (
     "drvfs",
 )
 
-#: Gets a path that something happened to, whether it is a folder, and whether a file was closed there after writing.
+#: Gets a path that changed, whether it is a folder, and whether a file was closed there after writing.
 OnChange = Callable[[Path, bool, bool], None]
 
 
@@ -46,7 +46,7 @@ class Observers:
         self.running: dict[Path, Any] = {}
 
     def start(self, root: Path) -> None:
-        """Begin to observe a root; a root that cannot be observed becomes a warning."""
+        """Begin to observe a root, by polling if events are not available; if neither works, publish a warning."""
         self.stop(root)
         if not root.is_dir():
             self.publish(events.Warned(f"{root}: the folder is not there; it is watched as soon as it is back"))
@@ -86,19 +86,21 @@ class Observers:
             self.stop(root)
 
     def is_broken(self, root: Path) -> bool:
-        """Return whether a root has an observer that ended by itself."""
+        """Return whether the observer of a root ended by itself."""
         observer = self.running.get(root)
         return observer is not None and (not observer.is_alive() or not observer.emitters)
 
 
 class _Handler(FileSystemEventHandler):
+    """Calls `on_change` for the events that change files."""
+
     def __init__(self, on_change: OnChange) -> None:
         self.on_change = on_change
 
     def on_any_event(self, event: FileSystemEvent) -> None:
         if event.event_type in ("opened", "closed_no_write"):
             return
-        # A folder's own time changes with each file in it, and the file has an event of its own.
+        # A folder is modified by each change of a file in it, which has an event of its own.
         if event.is_directory and event.event_type == "modified":
             return
         for raw in (event.src_path, event.dest_path):
@@ -108,6 +110,7 @@ class _Handler(FileSystemEventHandler):
 
 
 def _end(observer: Any) -> None:
+    """Stop an observer, also one that never started."""
     try:
         observer.stop()
         if observer.is_alive():
@@ -134,6 +137,7 @@ def is_remote(path: Path, mounts: Path = Path("/proc/mounts")) -> bool:
 
 
 def _why_polling(root: Path, error: OSError, seconds: float) -> str:
+    """Return the sentence that explains why a folder is polled, and what ends it."""
     if error.errno == errno.ENOSPC:
         return (
             f"{root}: there are more folders than this system lets a program watch; they are looked through every"
