@@ -1,4 +1,4 @@
-"""The documentation agrees with the code, and what it tells to type works."""
+"""The documentation agrees with the code, and its shell lines are valid commands."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
 
 
-def test_the_made_parts_are_up_to_date() -> None:
+def test_generated_parts_are_up_to_date() -> None:
     done = subprocess.run(
         [sys.executable, str(ROOT / "scripts" / "write_docs.py"), "--check"], capture_output=True, text=True
     )
@@ -36,13 +36,12 @@ def shell_lines() -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize(("page", "line"), shell_lines())
 def test_every_shell_line_is_a_command_that_exists(page: str, line: str) -> None:
-    words = shlex.split(re.split(r"&&|\|", line)[-1].replace("uv run ", ""))
-    assert words[0] == "rollcall"
-    context = click.Context(cli, info_name="rollcall")
-    command = cli.get_command(context, words[1])
+    program, name, *arguments = shlex.split(re.split(r"&&|\|", line)[-1].replace("uv run ", ""))
+    assert program == "rollcall"
+    command = cli.get_command(click.Context(cli, info_name="rollcall"), name)
     assert command is not None, line
-    parsed = command.make_context(words[1], words[2:], resilient_parsing=False)
-    if words[1] == "search":
+    parsed = command.make_context(name, arguments, resilient_parsing=False)
+    if name == "search":
         search.parse(" ".join(parsed.params["words"]))
 
 
@@ -55,6 +54,6 @@ def test_every_command_and_setting_is_documented() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_links_lead_somewhere(page: Path) -> None:
+def test_links_have_targets(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
         assert (page.parent / target).exists(), target

@@ -1,4 +1,4 @@
-"""Libraries as they really are: links, markers, patterns, folders that move; databases where nothing can be written."""
+"""Links, exclusion markers, patterns, roots that move; databases with odd names and without write permission."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ from rollcall.settings import LibrarySettings, Settings
 from rollcall.storage.database import Database, open_database
 
 
-def names(root: Path, told: list[str] | None = None, **values: object) -> list[str]:
+def names(root: Path, unreadable: list[str] | None = None, **values: object) -> list[str]:
+    """Return the paths that discovery finds; add those that it cannot read to `unreadable`."""
     settings = LibrarySettings.model_validate(values)
-    unreadable: list[str] = [] if told is None else told
-    return [one.relative_path for one in discovery.discover(root, settings, lambda path, why: unreadable.append(path))]
+    failed = [] if unreadable is None else unreadable
+    return [one.relative_path for one in discovery.discover(root, settings, lambda path, why: failed.append(path))]
 
 
 def states(database: Database) -> dict[str, str]:
@@ -42,9 +43,9 @@ def test_links_that_lead_in_circles_are_walked_once_and_cause_no_warnings(librar
     (library / "one").symlink_to("two")
     (library / "two").symlink_to("one")
     (library / "nowhere.jpg").symlink_to("gone.jpg")
-    told: list[str] = []
-    assert names(library, told) == ["a/x.png"]
-    assert told == []
+    unreadable: list[str] = []
+    assert names(library, unreadable) == ["a/x.png"]
+    assert unreadable == []
 
 
 def test_a_folder_outside_is_followed_once_or_not_at_all(library: Path, tmp_path: Path) -> None:
@@ -84,7 +85,7 @@ def test_patterns_mean_the_same_when_only_a_folder_is_indexed(
     assert states(database) == {"sub/y.png": "indexed"}
 
 
-def test_naming_a_folder_that_is_left_out_says_so(
+def test_naming_an_excluded_folder_is_a_warning(
     make_indexer: Callable[..., Indexer], database: Database, library: Path
 ) -> None:
     draw(library / "trash" / "x.png")
@@ -98,7 +99,7 @@ def test_naming_a_folder_that_is_left_out_says_so(
 # ---- Roots
 
 
-def test_a_renamed_root_is_known_again_and_the_old_name_is_forgotten(
+def test_a_renamed_root_is_recognised_and_the_old_one_deleted(
     indexer: Indexer, database: Database, library: Path
 ) -> None:
     draw(library / "x.png", (5, 255))
@@ -110,10 +111,12 @@ def test_a_renamed_root_is_known_again_and_the_old_name_is_forgotten(
         assert session.execute(text("SELECT path FROM roots")).all() == [(str(new),)]
 
 
-def test_a_problem_is_told_once(indexer: Indexer, library: Path, told: list[events.Event]) -> None:
+def test_a_run_without_a_usable_folder_raises_and_publishes_nothing(
+    indexer: Indexer, library: Path, events_seen: list[events.Event]
+) -> None:
     with pytest.raises(LibraryError, match="check the path"):
         indexer.run([library / "nowhere"])
-    assert told == []
+    assert events_seen == []
 
 
 def test_a_single_file_of_the_library_can_be_named(indexer: Indexer, database: Database, library: Path) -> None:
