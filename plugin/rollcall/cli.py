@@ -91,6 +91,6 @@ def main() -> None:
         click.echo("rollcall: stopped; what was done is kept", err=True)
         sys.exit(130)
     except BrokenPipeError:
-        # The reader of our output went away (rollcall search ... | head): that is no error of ours.
+        # The reader of the output closed it (rollcall search ... | head), which is not an error.
         sys.stderr.close()
         sys.exit(0)

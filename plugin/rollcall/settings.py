@@ -68,7 +68,7 @@ class DetectorSettings(_Group):
         default=20,
         ge=12,
         le=2000,
-        description="The smallest face looked for, in pixels of the reduced picture.",
+        description="The smallest face that is detected, in pixels of the reduced picture.",
     )
     pyramid_factor: float = Field(
         default=0.709, gt=0.3, lt=0.95, description="The step between the scales of the image pyramid."
@@ -82,8 +82,8 @@ class DetectorSettings(_Group):
     threshold_onet: float = Field(default=0.7, gt=0, lt=1, description="The score a face needs in the last stage.")
     search: Literal["quick", "thorough"] = Field(
         default="quick",
-        description="Where faces are looked for: quick, where a first glance finds them likely; thorough, everywhere, "
-        "so that a run takes about twice as long.",
+        description="Where faces are searched for: quick, only where a small network finds them likely; thorough, "
+        "everywhere, so that a run takes about twice as long.",
     )
     batch: int = Field(default=8, ge=1, le=256, description="How many pictures go through the detector together.")
 
@@ -146,13 +146,13 @@ class WatchSettings(_Group):
     reconcile_seconds: float = Field(
         default=3600.0,
         ge=1,
-        description="How often the whole library is compared with the database, to heal lost events.",
+        description="How often the whole library is compared with the database, to find changes without events.",
     )
     polling: Literal["auto", "on", "off"] = Field(
         default="auto",
         description="Whether folders are polled instead of watched; auto polls network mounts only.",
     )
-    polling_seconds: float = Field(default=30.0, ge=0.1, description="How often a polled folder is looked through.")
+    polling_seconds: float = Field(default=30.0, ge=0.1, description="How often a polled folder is scanned.")
 
 
 def _tag_name(default: str, what: str) -> str:

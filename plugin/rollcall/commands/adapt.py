@@ -45,7 +45,7 @@ def adapt_command(context: Context, dry_run: bool, undone: bool, listed: bool, a
 
 
 def _plain(one: StoredAdaptation) -> dict[str, Any]:
-    """Return an adaptation as JSON, with the name that it has for `in_use`."""
+    """Return an adaptation as plain values for JSON, in which `in_use` has the name "standing"."""
     return {("standing" if name == "in_use" else name): value for name, value in one._asdict().items()}
 
 

@@ -41,7 +41,7 @@ class ProgressListener:
                 console=console,
                 transient=True,
             )
-            self.task = self.bar.add_task("Looking through folders", total=None, rate="")
+            self.task = self.bar.add_task("Scanning folders", total=None, rate="")
 
     def __enter__(self) -> ProgressListener:
         """Show the progress from now on."""
@@ -87,7 +87,7 @@ class ProgressListener:
     def _show(self) -> None:
         rate = f"{self.rate:.1f}/s  {plural(self.faces, 'face')}" if self.first else ""
         if self.bar is not None:
-            what = "Finding faces" if self.known else f"Looking through folders, {self.skipped:,} unchanged"
+            what = "Finding faces" if self.known else f"Scanning folders, {self.skipped:,} unchanged"
             self.bar.update(
                 self.task,
                 description=what,

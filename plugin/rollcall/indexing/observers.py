@@ -140,15 +140,15 @@ def _why_polling(root: Path, error: OSError, seconds: float) -> str:
     """Return the sentence that explains why a folder is polled, and what ends it."""
     if error.errno == errno.ENOSPC:
         return (
-            f"{root}: there are more folders than this system lets a program watch; they are looked through every"
+            f"{root}: there are more folders than this system lets a program watch; they are scanned every"
             f" {seconds:g} s instead, until `sudo sysctl fs.inotify.max_user_watches=1048576` raises the limit"
         )
     if error.errno == errno.EMFILE:
         return (
-            f"{root}: too many programs watch folders on this system; it is looked through every {seconds:g} s"
+            f"{root}: too many programs watch folders on this system; it is scanned every {seconds:g} s"
             " instead, until `sudo sysctl fs.inotify.max_user_instances=1024` raises the limit"
         )
     return (
-        f"{root}: the folder cannot be watched by events ({error.strerror or error}); it is looked through every"
+        f"{root}: the folder cannot be watched by events ({error.strerror or error}); it is scanned every"
         f" {seconds:g} s instead"
     )

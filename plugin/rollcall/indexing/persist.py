@@ -45,8 +45,8 @@ def store_analysis(
     """Store the analysis of a photo's file, of `size` bytes; return how it differs from the one before.
 
     A face that is found again keeps its number, and with it its corrections. A face that is not found again is deleted,
-    unless it was corrected: then it is hidden, and `reattach` decides whether it is shown. `new` tells that the photo
-    has no faces, tags or corrections yet, which saves queries.
+    unless it was corrected: then it is hidden, and `reattach` decides whether it is shown. Pass `new` if the photo has
+    no faces, tags or corrections yet, which saves queries.
     """
     photo = session.get_one(PhotoRow, photo_id)
     content_before, hash_before = photo.content_hash, photo.perceptual_hash

@@ -314,7 +314,7 @@ def fit_adaptation(examples: Mapping[str, NDArray[Any]]) -> tuple[dict[str, Any]
 
 
 def export_model(file: Path) -> float:
-    """Write the attribute network as ONNX and return the largest difference between its outputs and ours.
+    """Write the attribute network as ONNX and return the largest difference of its outputs in ONNX Runtime.
 
     Raises
     ------

@@ -159,7 +159,7 @@ def test_a_corrected_age_gives_the_share_of_each_group(low: int, extra: int) -> 
     high = min(low + extra, 110)
     found = with_labels(face(children=0.5, adults=0.5, female=0.25), AttributeLabels(low, high))
     for name, group in AGE_GROUPS.items():
-        # The last year stands for all above it.
+        # The last age includes all above it.
         inside = [age for age in range(low, high + 1) if group.low <= min(age, 100) <= group.high]
         assert getattr(found, f"p_{name}") == pytest.approx(len(inside) / (high - low + 1))
     assert found.p_female == 0.25
