@@ -32,7 +32,7 @@ def settings_table() -> str:
     return "\n".join(rows)
 
 
-def views() -> str:
+def views_tables() -> str:
     """Return the views with their columns."""
     parts = []
     for view in views.VIEWS:
@@ -131,7 +131,7 @@ def manifest_settings() -> str:
 
 PARTS = {
     "settings": settings_table,
-    "views": views,
+    "views": views_tables,
     "commands": commands,
     "words": words,
     "examples": examples,
