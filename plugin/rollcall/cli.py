@@ -26,6 +26,7 @@ COMMANDS = {
     "tag": ("tag", "tag_command", "Make the automatic tags anew after settings changed."),
     "serve": ("serve", "serve_command", "Look, search and correct in a browser; the HTTP API."),
     "export-model": ("export", "export_command", "Write the attribute network as ONNX."),
+    "backup": ("backup", "backup_command", "Copy the database to a file, also while it is in use."),
     "status": ("settings", "status_command", "Say what the database holds."),
     "settings": ("settings", "settings_command", "List every setting."),
 }
@@ -38,7 +39,6 @@ Exit codes:
   3    a folder cannot be used
   4    the database cannot be used
   5    the networks cannot be loaded
-  6    folders cannot be watched
   130  stopped by Ctrl-C; what was done is kept
 """
 

@@ -14,7 +14,7 @@ from rollcall.commands.common import Context, common, console, plural
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a change.")
 @common
 def tag_command(context: Context, dry_run: bool, as_json: bool) -> None:
-    """Make the automatic tags of the whole library anew: after a change of `store.precision`, or of a tag's name.
+    """Make the automatic tags of the whole library anew: after a change of `tags.precision`, or of a tag's name.
 
     What a person or a host set, and what a person rejected, stays as it is.
     """
