@@ -33,9 +33,9 @@ _TYPICAL_LANDMARKS: Final = ((0.31, 0.4), (0.69, 0.4), (0.5, 0.6), (0.35, 0.79),
 class CorrectionResult:
     """What a change of the log did."""
 
-    batch: str = ""
+    batch: str = ""  # of the lines that were added to the log
     count: int = 0  # corrections recorded, undone or redone
-    photo_ids: set[int] = field(default_factory=set)
+    photo_ids: set[int] = field(default_factory=set)  # of the photos that changed
     # Faces whose box is new: their estimates have still to be made.
     undescribed: set[int] = field(default_factory=set)
     face_ids: list[int | None] = field(default_factory=list)  # of each correction: a drawn face's number is new
@@ -50,18 +50,18 @@ class CorrectionResult:
 class LogEntry(NamedTuple):
     """One line of the log, for people and hosts."""
 
-    id: int
-    uid: str
-    batch: str
-    made_at: str
+    id: int  # grows with each line
+    uid: str  # the same in every database that the line is imported into
+    batch: str  # the same for corrections that are undone together
+    made_at: str  # UTC, ISO 8601
     made_by: str
-    kind: str
-    photo_id: int | None
-    face_id: int | None
-    value: Mapping[str, Any]
+    kind: str  # a kind of corrections; "undo" or "redo"
+    photo_id: int | None  # None while the line waits for its photo
+    face_id: int | None  # None of a photo, and while the line waits for its face
+    value: Mapping[str, Any]  # as `rollcall.corrections.kinds` stores it; empty: withdrawn
     value_before: Mapping[str, Any] | None
     undone: bool
-    path: str | None
+    path: str | None  # of the photo when it was last seen, below its root
 
 
 # ---- Writing

@@ -43,6 +43,11 @@ class PluginBase:
         Loaded settings, in place of `values`.
     analyzer
         Finds and describes faces, in place of the shipped networks.
+
+    Raises
+    ------
+    SettingsError
+        If a setting is unknown or has an invalid value.
     """
 
     def __init__(
@@ -67,6 +72,8 @@ class PluginBase:
 
     def start(self, watch: Sequence[Path] = (), *, read_only: bool = False) -> None:
         """Open the database; with `watch` keep it in step with folders from now on, on a thread.
+
+        May be called again: a database that is open stays open, and a plugin that watches goes on with its folders.
 
         Parameters
         ----------
@@ -114,10 +121,12 @@ class PluginBase:
         self.stop()
 
     def subscribe(self, listener: events.Listener) -> events.Unsubscribe:
-        """Call `listener` with every event from now on; return a function that ends it.
+        """Call `listener` with every event of this plugin from now on; return a function that ends the subscription.
 
         Listeners are called on the thread that does the work, after it is committed. An error in a listener is
-        logged, and nothing stops because of it. What other processes do stands in the view v1_events alone.
+        logged, and nothing stops because of it. A listener may read and correct; a call of `index`, `forget` or
+        `warm_up` from a listener that runs inside such work raises `BusyError`, since it would wait for itself. What
+        other processes do stands in the view v1_events alone.
         """
         return self._bus.subscribe(listener)
 
@@ -125,7 +134,7 @@ class PluginBase:
 
     @property
     def database(self) -> Database:
-        """The open database.
+        """The open database: for reading with SQLAlchemy; what is not a view may change with any version.
 
         Raises
         ------
@@ -139,7 +148,7 @@ class PluginBase:
 
     @property
     def service(self) -> IndexingService:
-        """The indexing service.
+        """The indexing service, which does one piece of work at a time; the methods above and below call it.
 
         Raises
         ------

@@ -38,6 +38,15 @@ class CorrectingMixin(PluginBase):
         moved before this returns; while other work runs they do so between two of its batches, and after `wait`
         seconds this returns without their estimates (`undescribed` names the faces).
 
+        Parameters
+        ----------
+        given
+            Corrections, in their order. They are undone together.
+        by
+            Who corrects, for the log.
+        wait
+            For how many seconds to wait for the estimates of faces whose boxes are new.
+
         Raises
         ------
         NotFoundError
@@ -49,6 +58,11 @@ class CorrectingMixin(PluginBase):
 
     def undo(self, *, wait: float = DESCRIBE_SECONDS) -> CorrectionResult:
         """Undo the newest batch of corrections that is effective.
+
+        Parameters
+        ----------
+        wait
+            For how many seconds to wait for the estimates of faces whose boxes are new.
 
         Raises
         ------
@@ -62,6 +76,11 @@ class CorrectingMixin(PluginBase):
     def redo(self, *, wait: float = DESCRIBE_SECONDS) -> CorrectionResult:
         """Make the batch effective again that was undone last.
 
+        Parameters
+        ----------
+        wait
+            For how many seconds to wait for the estimates of faces whose boxes are new.
+
         Raises
         ------
         ConflictError
@@ -73,6 +92,13 @@ class CorrectingMixin(PluginBase):
 
     def restore(self, to: int, *, wait: float = DESCRIBE_SECONDS) -> CorrectionResult:
         """Make effective what was effective when line `to` of the log was the newest; 0: nothing.
+
+        Parameters
+        ----------
+        to
+            The number of a line of the log (`LogEntry.id`), or 0.
+        wait
+            For how many seconds to wait for the estimates of faces whose boxes are new.
 
         Raises
         ------
@@ -90,7 +116,7 @@ class CorrectingMixin(PluginBase):
         return result
 
     def corrections(self, *, limit: int | None = None, before: int | None = None) -> list[LogEntry]:
-        """Return the log of corrections, the newest line first, from below line `before` on."""
+        """Return the log of corrections, the newest line first; with `before` only lines below that number."""
         with self.database.read() as session:
             return log.entries(session, limit=limit, before=before)
 
@@ -100,12 +126,22 @@ class CorrectingMixin(PluginBase):
             return log.waiting(session)
 
     def export_corrections(self) -> list[dict[str, Any]]:
-        """Return the log as plain values, to be kept or imported into another database."""
+        """Return the log as values that JSON can hold, to be kept or imported into another database.
+
+        The lines hold embeddings and hashes, by which photos and faces are found again.
+        """
         with self.database.read() as session:
             return list(transfer.export_log(session))
 
     def import_corrections(self, lines: Iterable[Mapping[str, Any]], *, wait: float = DESCRIBE_SECONDS) -> ImportResult:
         """Add an exported log to this database; lines that it has already are left as they are.
+
+        Parameters
+        ----------
+        lines
+            As `export_corrections` returns them.
+        wait
+            For how many seconds to wait for the estimates of faces whose boxes are new.
 
         Raises
         ------
@@ -188,7 +224,8 @@ class CorrectingMixin(PluginBase):
     def adapt(self, *, dry_run: bool = False) -> AdaptationReport:
         """Learn a small change of the predictions from corrections; it is kept, and applied, only if it helps.
 
-        The networks themselves never change. With `dry_run` nothing is written.
+        Whether it helps is measured on corrected faces that were held out. The networks themselves never change.
+        With `dry_run` nothing is written.
 
         Raises
         ------
@@ -217,6 +254,8 @@ class CorrectingMixin(PluginBase):
     def add_tag(self, photo_id: int, name: str) -> bool:
         """Set a tag of the host's; return False, and do nothing, if a person has rejected it.
 
+        `name` is the tag's full name, with '/' between levels.
+
         Raises
         ------
         NotFoundError
@@ -228,7 +267,10 @@ class CorrectingMixin(PluginBase):
             return tag_store.add_host_tag(session, photo_id, name)
 
     def remove_tag(self, photo_id: int, name: str) -> bool:
-        """Remove a tag of the host's; return False if it has set none. What a person decides goes through `correct`."""
+        """Remove the tag `name` of the host's; return False if it has set none.
+
+        What a person decides about a tag goes through `correct`.
+        """
         with self.database.write() as session:
             return tag_store.remove_host_tag(session, photo_id, name, self.settings.tags)
 
@@ -236,7 +278,13 @@ class CorrectingMixin(PluginBase):
         """Recompute the automatic tags of the whole library, portion by portion, and yield what changes.
 
         Needed after a change of `tags.precision` or of a tag's name. What people and hosts set, and what people
-        rejected, stays as it is. With `dry_run` nothing is written.
+        rejected, stays as it is. With `dry_run` nothing is written. Changes are made as they are yielded: read the
+        iterator to its end.
+
+        Raises
+        ------
+        ModelError
+            If the tag thresholds, which are stored with the weights, cannot be read.
         """
         return _retag(self.database, self.settings.tags, dry_run)
 

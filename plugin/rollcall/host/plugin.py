@@ -24,6 +24,9 @@ class Plugin(ReadingMixin, CorrectingMixin):
     call methods by `asyncio.to_thread`. Several plugins may live in one process, also on one database. A forked child
     process must create its own plugin, in a process started with 'spawn'; one that uses its parent's gets a
     `LifecycleError`. As a context manager it is started and stopped.
+
+    Every method that uses the database also raises `LifecycleError` where the plugin is not started, and `StoreError`
+    where the database cannot be read or written.
     """
 
     def index(
@@ -46,9 +49,11 @@ class Plugin(ReadingMixin, CorrectingMixin):
         again
             Index the folders although they were erased (`forget`).
         stop
-            Ends the run after the photos in flight when set; without it, the method `stop` does.
+            Ends the run after the photos in flight when set. Without it the method `stop` ends the run; with it,
+            `stop` waits until the run has ended.
         timeout
-            For how many seconds to wait for other work of this plugin.
+            For how many seconds to wait for other work of this plugin. Another process that indexes into the
+            database is not waited for.
 
         Raises
         ------
@@ -65,7 +70,15 @@ class Plugin(ReadingMixin, CorrectingMixin):
     def watch(self, folders: Sequence[Path], stop: threading.Event) -> None:
         """Keep the database in step with folders on the calling thread, until `stop` is set.
 
-        `start(watch=folders)` does the same on a thread of its own.
+        `start(watch=folders)` does the same on a thread of its own. What keeps a scan from being done, such as
+        another process that indexes, becomes the event `Warned`, and the scan is tried again.
+
+        Parameters
+        ----------
+        folders
+            The folders to watch.
+        stop
+            Ends the watching when set.
 
         Raises
         ------
@@ -76,6 +89,11 @@ class Plugin(ReadingMixin, CorrectingMixin):
 
     def warm_up(self, *, timeout: float = WAIT_SECONDS) -> None:
         """Load the networks now, so that the first face that is drawn is analysed at once.
+
+        Parameters
+        ----------
+        timeout
+            For how many seconds to wait for other work of this plugin.
 
         Raises
         ------
@@ -94,22 +112,37 @@ class Plugin(ReadingMixin, CorrectingMixin):
     def backup(self, file: Path) -> None:
         """Copy the database, while it is in use, to a new file: SQLite's online backup.
 
+        The copy holds what was committed at one moment, and is a database like any other.
+
+        Parameters
+        ----------
+        file
+            Where to write; the file must not exist, its folder must.
+
         Raises
         ------
         StoreError
-            If the database is not an SQLite file, or the file exists or cannot be written.
+            If the database is not an SQLite file, or `file` exists or cannot be written.
         """
         self.database.backup(file)
 
     def analyze(self, paths: Iterable[Path], *, one_face: bool = False) -> Iterator[FileAnalysis]:
-        """Yield the faces of pictures, without a database; the plugin need not be started.
+        """Yield the faces of pictures, in the order of the paths, without a database; the plugin need not be started.
 
-        With `one_face` every picture is taken to be a portrait of one person.
+        A picture that cannot be used is a result with an error. Boxes are fractions of the upright picture.
+
+        Parameters
+        ----------
+        paths
+            Picture files; they are decoded some pictures ahead of what is yielded.
+        one_face
+            Take every picture to be a portrait of one person: of several faces the one nearest the centre is
+            returned, and where none is found a central box with `detected` False.
 
         Raises
         ------
         ModelError
-            If the networks cannot be loaded.
+            If the networks cannot be loaded, or the plugin's own analyzer cannot do this.
         """
         analyzer = self.analyzer
         if not isinstance(analyzer, FileAnalyzer):
