@@ -18,7 +18,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Discovered(Event):
-    """A scan found `total` more pictures to analyse; when `finished`, `total` is the number of all in the run."""
+    """A scan has found `total` pictures so far that this run will analyse."""
 
     total: int
     finished: bool
@@ -26,7 +26,7 @@ class Discovered(Event):
 
 @dataclass(frozen=True, slots=True)
 class PhotoIndexed(Event):
-    """A picture was analysed, and its rows are committed; `faces` is how many it shows."""
+    """A picture was analysed and its rows are committed."""
 
     photo_id: int
     path: Path
@@ -80,7 +80,7 @@ class ReviewNeeded(Event):
 
 @dataclass(frozen=True, slots=True)
 class Corrected(Event):
-    """A correction of a photo, or of its face `face_id`, was recorded, undone or redone."""
+    """A correction of a photo or one of its faces was recorded, undone or redone."""
 
     photo_id: int
     face_id: int | None

@@ -324,19 +324,14 @@ def config_path() -> Path:
 
 
 def load(file: Path | None = None, overrides: Mapping[str, Any] | None = None) -> Settings:
-    """Return the settings from a file, the environment and `overrides`, each winning over the one before.
+    """Return the settings from file, environment and `overrides` (dotted names to values).
 
-    Parameters
-    ----------
-    file
-        A TOML file; None: `rollcall.toml` in the platform's configuration folder, if it is there.
-    overrides
-        Values by dotted names, such as ``{"detector.min_face": 40}``; a value may be text, as on a command line.
+    A value in `overrides` may be text, as it comes from a command line.
 
     Raises
     ------
     SettingsError
-        If the file cannot be read, or a name or value is not understood.
+        If the file cannot be read, or a name or value is not understood; says which.
     """
     path = file or config_path()
     data: dict[str, Any] = {}

@@ -288,7 +288,7 @@ def age(face_id: int, low: float, high: float | None = None) -> AgeCorrection:
 
 
 def age_group(face_id: int, name: str) -> AgeCorrection:
-    """Correct the age group that someone belongs to, by its `name` in `ages.AGE_GROUPS`, such as children.
+    """Correct the age group that someone belongs to, by its name in `ages.AGE_GROUPS`, such as children.
 
     Raises
     ------
@@ -299,7 +299,7 @@ def age_group(face_id: int, name: str) -> AgeCorrection:
 
 
 def gender(face_id: int, label: str | None) -> GenderCorrection:
-    """Correct someone's gender: the `label` female, male, or any other; None: it is not to be estimated.
+    """Correct someone's gender: female, male, or any label; None: it is not to be estimated.
 
     Raises
     ------
@@ -320,7 +320,7 @@ def ignore(face_id: int) -> IgnoredFace:
 
 
 def move(face_id: int, box: Box) -> BoxCorrection:
-    """Correct where a face is; the part of the `box` outside of the picture is cut off.
+    """Correct where a face is; the part of the box outside of the picture is cut off.
 
     Raises
     ------
@@ -331,7 +331,7 @@ def move(face_id: int, box: Box) -> BoxCorrection:
 
 
 def draw(photo_id: int, box: Box) -> BoxCorrection:
-    """Add a face that the detector missed; the part of the `box` outside of the picture is cut off.
+    """Add a face that the detector missed; the part of the box outside of the picture is cut off.
 
     Raises
     ------
@@ -342,7 +342,7 @@ def draw(photo_id: int, box: Box) -> BoxCorrection:
 
 
 def tag(photo_id: int, name: str, accepted: bool) -> TagCorrection:
-    """Accept the tag `name` for a photo, or with `accepted` False reject it for good.
+    """Accept a tag for a photo, or reject it for good.
 
     Raises
     ------
@@ -353,7 +353,7 @@ def tag(photo_id: int, name: str, accepted: bool) -> TagCorrection:
 
 
 def take_back(kind: Kind, *, face_id: int | None = None, photo_id: int | None = None, name: str = "") -> Withdrawal:
-    """Withdraw corrections of a `kind`, so that the prediction is shown again; of a tag, `name` tells which.
+    """Withdraw corrections of a kind, so that the prediction is shown again; of a tag, `name` tells which.
 
     Raises
     ------

@@ -33,9 +33,9 @@ _TYPICAL_LANDMARKS: Final = ((0.31, 0.4), (0.69, 0.4), (0.5, 0.6), (0.35, 0.79),
 class CorrectionResult:
     """What a change of the log did."""
 
-    batch: str = ""  # of the lines that were added to the log
+    batch: str = ""
     count: int = 0  # corrections recorded, undone or redone
-    photo_ids: set[int] = field(default_factory=set)  # of the photos that changed
+    photo_ids: set[int] = field(default_factory=set)
     # Faces whose box is new: their estimates have still to be made.
     undescribed: set[int] = field(default_factory=set)
     face_ids: list[int | None] = field(default_factory=list)  # of each correction: a drawn face's number is new

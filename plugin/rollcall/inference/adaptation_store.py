@@ -25,13 +25,13 @@ PORTION: Final = 200
 
 
 class StoredAdaptation(NamedTuple):
-    """An adaptation that was kept."""
+    """One adaptation."""
 
     id: int
-    made_at: str  # UTC, ISO 8601
-    standing: bool  # in use, not withdrawn
-    network: str  # name and digest of the weights that it is for
-    report: Mapping[str, Any]  # how it did, by head: "age" and "gender", with the fields of `HeadReport`
+    made_at: str
+    standing: bool
+    network: str
+    report: Mapping[str, Any]
 
 
 class Example(NamedTuple):

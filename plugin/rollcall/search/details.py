@@ -33,15 +33,15 @@ class FaceDetails:
     photo_id: int
     box: Box
     landmarks: tuple[tuple[float, float], ...]
-    score: float  # of the detector
-    sharpness: float  # variance of the Laplacian of the aligned crop, 0 and up
-    age: float | None  # years
-    age_interval: tuple[float, float] | None  # years: the corrected range, else the central 80 %
-    age_source: str | None  # "user", "model", or None where nothing is known
+    score: float
+    sharpness: float
+    age: float | None
+    age_interval: tuple[float, float] | None
+    age_source: str | None
     age_distribution: tuple[float, ...] | None  # 101 probabilities; None where a person gave the age
-    gender: str | None  # "female", "male", or the label that a person chose
+    gender: str | None
     p_female: float | None
-    gender_source: str | None  # as `age_source`
+    gender_source: str | None
     groups: dict[str, float | None]  # probability of each age group
 
 
@@ -49,10 +49,10 @@ class FaceDetails:
 class TagDetails:
     """A tag of a photo."""
 
-    name: str  # with '/' between levels
-    source: str  # "auto", "user" or "host"
-    probability: float | None  # of automatic tags
-    state: str  # "applied", "suggested" or "rejected"
+    name: str
+    source: str
+    probability: float | None
+    state: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +61,13 @@ class PhotoDetails:
 
     photo_id: int
     path: Path
-    root: Path  # the library's folder that it is in
-    state: str  # "pending", "indexed", "failed" or "missing"
-    error: str | None  # why it failed
-    width: int | None  # pixels of the upright picture
+    root: Path
+    state: str
+    error: str | None
+    width: int | None
     height: int | None
-    taken_local: str | None  # on the clock where it was taken
-    reviewed: bool  # whether there are corrections of it
+    taken_local: str | None
+    reviewed: bool
     faces: tuple[FaceDetails, ...]
     tags: tuple[TagDetails, ...]
 

@@ -50,8 +50,8 @@ class HitFace:
 
     face_id: int
     box: Box
-    age: float | None  # years
-    age_interval: tuple[float, float] | None  # years: the corrected range, else the central 80 %
+    age: float | None
+    age_interval: tuple[float, float] | None
     p_female: float | None
     probability: float
 
