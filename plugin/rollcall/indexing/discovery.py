@@ -76,15 +76,8 @@ def _walk(
             continue
         try:
             if entry.is_dir(follow_symlinks=settings.follow_links):
-                where = entry.stat()
-                key = (where.st_dev, where.st_ino)
-                # A link to a folder above would never end; one folder behind two links is looked at once.
-                if key in ancestors:
+                if _is_walked_elsewhere(entry, root, settings, ancestors, linked):
                     continue
-                if entry.is_symlink():
-                    if key in linked or _has_own_name(root, folder / entry.name, settings):
-                        continue
-                    linked.add(key)
                 yield from _walk(root, folder / entry.name, name, settings, tell, ancestors, linked)
             elif name.suffix.lower() in SUFFIXES:
                 info = entry.stat()
@@ -94,6 +87,27 @@ def _walk(
             # A link to nothing or to itself, or a file that went between listing and looking, is simply not there.
             if not isinstance(error, FileNotFoundError) and error.errno != errno.ELOOP:
                 on_unreadable(to_text(str(name)), error.strerror or str(error))
+
+
+def _is_walked_elsewhere(
+    entry: os.DirEntry[str],
+    root: Path,
+    settings: LibrarySettings,
+    ancestors: frozenset[tuple[int, int]],
+    linked: set[tuple[int, int]],
+) -> bool:
+    """Return whether a folder is walked under another name; remember the target of a link that is not."""
+    where = entry.stat()
+    key = (where.st_dev, where.st_ino)
+    # A link to a folder above would never end; a folder behind two links is walked once.
+    if key in ancestors:
+        return True
+    if not entry.is_symlink():
+        return False
+    if key in linked or _has_own_name(root, Path(entry.path), settings):
+        return True
+    linked.add(key)
+    return False
 
 
 def _report_opted_out(markers: set[str], folder: PurePosixPath, on_opted_out: Callable[[str], None]) -> None:
