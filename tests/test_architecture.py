@@ -33,8 +33,6 @@ OLD_WORDS = {
     "look": "perceptual hash",
     "looks": "perceptual hash",
     "normed": "batch normalization",
-    "overlap": "IoU",
-    "overlaps": "IoU",
     "pace": "throttle",
     "recipe": "composite",
     "recipes": "composites",
