@@ -26,6 +26,7 @@ COMMANDS = {
     "tag": ("tag", "tag_command", "Recompute the automatic tags after settings changed."),
     "serve": ("serve", "serve_command", "Browse, search and correct in a browser; the HTTP API."),
     "export-model": ("export", "export_command", "Write the attribute network as ONNX."),
+    "backup": ("backup", "backup_command", "Copy the database to a file, also while it is in use."),
     "status": ("settings", "status_command", "Show what the database holds."),
     "settings": ("settings", "settings_command", "List every setting."),
 }

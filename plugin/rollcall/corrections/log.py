@@ -51,18 +51,18 @@ class CorrectionResult:
 class LogEntry(NamedTuple):
     """One line of the log, for people and hosts."""
 
-    id: int
-    uid: str
-    batch: str
-    made_at: str
+    id: int  # grows with each line
+    uid: str  # the same in every database that the line is imported into
+    batch: str  # the same for corrections that are undone together
+    made_at: str  # UTC, ISO 8601
     made_by: str
-    kind: str
-    photo_id: int | None
-    face_id: int | None
-    value: Mapping[str, Any]
+    kind: str  # a kind of corrections; "undo" or "redo"
+    photo_id: int | None  # None while the line waits for its photo
+    face_id: int | None  # None of a photo, and while the line waits for its face
+    value: Mapping[str, Any]  # as `rollcall.corrections.kinds` stores it; empty: withdrawn
     value_before: Mapping[str, Any] | None
     undone: bool
-    path: str | None
+    path: str | None  # of the photo when it was last seen, below its root
 
 
 # ---- Writing

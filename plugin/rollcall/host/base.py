@@ -74,6 +74,8 @@ class PluginBase:
     def start(self, watch: Sequence[Path] = (), *, read_only: bool = False) -> None:
         """Open the database; with `watch` keep it in step with folders from now on, on a thread.
 
+        May be called again: a database that is open stays open, and a plugin that watches goes on with its folders.
+
         Parameters
         ----------
         watch
@@ -119,10 +121,12 @@ class PluginBase:
         self.stop()
 
     def subscribe(self, listener: events.Listener) -> events.Unsubscribe:
-        """Call `listener` with every event from now on; return a function that ends the subscription.
+        """Call `listener` with every event of this plugin from now on; return a function that ends the subscription.
 
         Listeners are called on the thread that does the work, after it is committed. An error in a listener is
-        logged, and nothing stops because of it. Changes by other processes are found in the view v1_events only.
+        logged, and nothing stops because of it. A listener may read and correct; a call of `index`, `forget` or
+        `warm_up` from a listener that runs inside such work raises `BusyError`, since it would wait for itself.
+        Changes by other processes are found in the view v1_events only.
         """
         return self._bus.subscribe(listener)
 
@@ -130,7 +134,7 @@ class PluginBase:
 
     @property
     def database(self) -> Database:
-        """The open database.
+        """The open database: for reading with SQLAlchemy; what is not a view may change with any version.
 
         Raises
         ------
@@ -144,7 +148,7 @@ class PluginBase:
 
     @property
     def service(self) -> IndexingService:
-        """The indexing service.
+        """The indexing service, which does one piece of work at a time; the methods above and below call it.
 
         Raises
         ------

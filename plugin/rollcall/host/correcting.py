@@ -41,7 +41,7 @@ class CorrectingMixin(PluginBase):
         Parameters
         ----------
         given
-            Corrections, made by the functions of `rollcall.corrections`.
+            Corrections, made by the functions of `rollcall.corrections`, in their order.
         by
             The name of the person who made them, for the log.
         wait
@@ -62,6 +62,11 @@ class CorrectingMixin(PluginBase):
     def undo(self, *, wait: float = DESCRIBE_SECONDS) -> CorrectionResult:
         """Undo the newest batch of corrections that is effective.
 
+        Parameters
+        ----------
+        wait
+            For how many seconds to wait for the estimates of faces whose boxes are new.
+
         Raises
         ------
         ConflictError
@@ -73,6 +78,11 @@ class CorrectingMixin(PluginBase):
 
     def redo(self, *, wait: float = DESCRIBE_SECONDS) -> CorrectionResult:
         """Redo the batch that was undone last.
+
+        Parameters
+        ----------
+        wait
+            For how many seconds to wait for the estimates of faces whose boxes are new.
 
         Raises
         ------
@@ -87,6 +97,13 @@ class CorrectingMixin(PluginBase):
         """Undo and redo corrections until those are effective that were when line `to` of the log was the newest.
 
         0 undoes all corrections.
+
+        Parameters
+        ----------
+        to
+            The number of a line of the log (`LogEntry.id`), or 0.
+        wait
+            For how many seconds to wait for the estimates of faces whose boxes are new.
 
         Raises
         ------
@@ -114,12 +131,23 @@ class CorrectingMixin(PluginBase):
             return log.waiting(session)
 
     def export_corrections(self) -> list[dict[str, Any]]:
-        """Return the log as plain values, oldest line first, to be stored or imported into another database."""
+        """Return the log as values that JSON can hold, the oldest line first.
+
+        It can be stored, or imported into another database. The lines contain the embeddings and hashes by which
+        photos and faces are found again.
+        """
         with self.database.read() as session:
             return list(transfer.export_log(session))
 
     def import_corrections(self, lines: Iterable[Mapping[str, Any]], *, wait: float = DESCRIBE_SECONDS) -> ImportResult:
         """Add an exported log to this database; lines that it has already are left as they are.
+
+        Parameters
+        ----------
+        lines
+            As `export_corrections` returns them.
+        wait
+            For how many seconds to wait for the estimates of faces whose boxes are new.
 
         Raises
         ------
@@ -203,7 +231,7 @@ class CorrectingMixin(PluginBase):
     def adapt(self, *, dry_run: bool = False) -> AdaptationReport:
         """Learn an adaptation of the predictions from corrections; store and apply it only if it helps.
 
-        Whether it helps is measured on corrected faces that it was not fitted on. The networks themselves never change.
+        Whether it helps is measured on corrected faces that were held out. The networks themselves never change.
         With `dry_run` nothing is written.
 
         Raises
@@ -235,6 +263,8 @@ class CorrectingMixin(PluginBase):
     def add_tag(self, photo_id: int, name: str) -> bool:
         """Set a tag for the host; return False, and do nothing, if a person has rejected it.
 
+        `name` is the tag's full name, with '/' between levels.
+
         Raises
         ------
         NotFoundError
@@ -246,7 +276,9 @@ class CorrectingMixin(PluginBase):
             return store.add_host_tag(session, photo_id, name)
 
     def remove_tag(self, photo_id: int, name: str) -> bool:
-        """Remove a tag that the host set; return False if it set none. A person's decisions go through `correct`.
+        """Remove the tag `name` that the host set; return False if it set none.
+
+        What a person decides about a tag goes through `correct`.
 
         Raises
         ------
@@ -266,7 +298,7 @@ class CorrectingMixin(PluginBase):
         Raises
         ------
         ModelError
-            If the metadata of the networks' weights cannot be read.
+            If the tag thresholds, which are stored with the weights, cannot be read.
         """
         return _retag(self.database, self.settings.tags, dry_run)
 

@@ -34,12 +34,12 @@ class ReadingMixin(PluginBase):
     ) -> list[Hit]:
         """Return the photos that match a query.
 
-        Listeners get a warning where the query needs ages, genders or embeddings that are switched off.
+        Listeners get the event `Warned` where the query needs ages, genders or embeddings that are switched off.
 
         Parameters
         ----------
         words
-            The query; docs/search.md describes its language.
+            The query, such as "photos of children"; empty: all photos.
         limit, offset
             How many photos at most, and how many to leave out first.
         min_probability
@@ -71,7 +71,7 @@ class ReadingMixin(PluginBase):
         )
 
     def count(self, words: str, *, min_probability: float = MIN_PROBABILITY) -> int:
-        """Return how many photos match a query.
+        """Return how many photos match the query `words` with at least the probability `min_probability`.
 
         Raises
         ------
@@ -81,7 +81,7 @@ class ReadingMixin(PluginBase):
         return engine.count(self.database, words, min_probability=min_probability)
 
     def notices(self, words: str) -> list[str]:
-        """Return a sentence for each kind of estimate that a query needs and that is switched off.
+        """Return a sentence for each kind of estimate that the query `words` needs and that is switched off.
 
         Raises
         ------
@@ -95,7 +95,10 @@ class ReadingMixin(PluginBase):
             return search_notices(session, term, self.settings.attributes)
 
     def similar(self, face_id: int, *, limit: int = 24) -> list[tuple[int, float]]:
-        """Return the faces most similar to one, with the probability that each is of the same person, 0..1.
+        """Return the faces most similar to one, the most similar first.
+
+        Each is the number of a visible face and the calibrated probability, 0..1, that both are of one person.
+        Only embeddings of the same weights are compared.
 
         Raises
         ------
@@ -140,7 +143,10 @@ class ReadingMixin(PluginBase):
             return library.neighbours(session, photo_id)
 
     def suggestions(self, tag: str, above: float, *, limit: int) -> TagSuggestions:
-        """Return the photos for which a tag is suggested with at least the probability `above`, lowest first."""
+        """Return the photos for which a tag is suggested with at least the probability `above`, lowest first.
+
+        `tag` is the tag's full name, such as People/Children; the report counts all, whatever `limit` is.
+        """
         with self.database.read() as session:
             return library.suggestions(session, tag, above, limit)
 

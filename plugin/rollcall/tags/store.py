@@ -33,8 +33,8 @@ class TagChange(NamedTuple):
     """How recomputing changes one tag of one photo; a state of None means that the photo does not have it."""
 
     photo_id: int
-    path: str
-    tag: str
+    path: str  # root and path together
+    tag: str  # its full name
     before: str | None
     after: str | None
     probability: float | None
