@@ -1,6 +1,6 @@
 """The plain values that travel between decoding, analysis, storage and search.
 
-Frames of coordinates: everything here is in fractions of the *upright* picture (EXIF orientation
+Coordinate frame: everything here is in fractions of the *upright* picture (EXIF orientation
 applied), origin top left, x to the right, y down. Pixels appear only inside `Picture.pixels`.
 """
 
@@ -20,12 +20,12 @@ from rollcall import ages
 
 
 class PhotoState(StrEnum):
-    """What became of a picture file."""
+    """The state of a picture file in the library."""
 
     PENDING = "pending"  # has to be analysed
     INDEXED = "indexed"
     FAILED = "failed"  # cannot be used, see the photo's error
-    MISSING = "missing"  # the file is no longer there; what is stored of it is kept
+    MISSING = "missing"  # the file is no longer there; its rows stay
 
 
 class TagState(StrEnum):
@@ -127,7 +127,7 @@ class Face:
 
 @dataclass(frozen=True, slots=True)
 class Analysis:
-    """A picture's facts and faces, ready to be stored."""
+    """The metadata and faces of a picture, ready to be stored."""
 
     width: int
     height: int

@@ -1,4 +1,4 @@
-"""Databases of earlier programs, with data in them, brought up to date."""
+"""Databases of earlier programs, with data in them, are migrated."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rollcall.model_version import ModelVersion
 from rollcall.storage.database import open_database
 
 
-def test_lines_of_one_face_belong_together_after_0004(tmp_path: Path) -> None:
+def test_lines_of_one_face_share_a_uid_after_0004(tmp_path: Path) -> None:
     file = tmp_path / "old.db"
     config = Config()
     config.set_main_option("script_location", str(resources.find("migrations")).replace("%", "%%"))
