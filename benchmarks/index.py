@@ -1,8 +1,8 @@
 """The whole run, photos to committed rows, beside decoding alone and beside the same job from usual parts.
 
 The usual parts: OpenCV decodes whole pictures and reduces them, facenet-pytorch's MTCNN finds faces, its
-InceptionResnetV1 describes them (random weights: the time is the same), one insert a face. They are left out, which
-is said, where facenet-pytorch is not installed. The page cache is warm; programs are compiled before.
+InceptionResnetV1 describes them (random weights: the time is the same), one insert a face. They are left out, and a
+line says so, where facenet-pytorch is not installed. The page cache is warm; programs are compiled before.
 
     python benchmarks/index.py [--photos 64] [--runs 3] [--min-face 20 40] [--out FOLDER]
 """

@@ -22,7 +22,7 @@ from rollcall.host.base import PluginBase
 from rollcall.settings import describe
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 
 #: Parameters whose name and type leave nothing to describe.
 OBVIOUS = {"accepted", "face_id", "photo_id", "photo_ids", "limit"}
@@ -83,6 +83,29 @@ def test_every_command_and_setting_is_documented() -> None:
         assert f"### `rollcall {name}`" in text
     for setting in describe():
         assert f"`{setting.name}`" in text
+
+
+@pytest.mark.parametrize("page", ["ARCHITECTURE.md", "CONTRIBUTING.md"])
+def test_files_and_folders_that_the_pages_for_developers_name_exist(page: str) -> None:
+    places = (ROOT, ROOT / "plugin" / "rollcall", ROOT / "model" / "rollcall_model")
+    places += (places[2] / "training",)
+    named = re.findall(r"`([a-z_/.]*(?:/|\.py|\.toml|\.md))`", (ROOT / page).read_text(encoding="utf-8"))
+    assert named
+    assert not [name for name in named if not any((place / name).exists() for place in places)]
+
+
+@pytest.mark.parametrize(
+    "room",
+    [
+        room
+        for package in ("plugin/rollcall", "model/rollcall_model")
+        for room in sorted((ROOT / package).iterdir())
+        if (room / "__init__.py").exists()
+    ],
+    ids=lambda room: room.name,
+)
+def test_every_room_is_in_the_tour(room: Path) -> None:
+    assert f"| `{room.name}/` |" in (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
