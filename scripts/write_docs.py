@@ -1,4 +1,4 @@
-"""Write the parts of the documentation that the code knows: settings, commands, views, the manifest's settings.
+"""Write the parts of the documentation that the code knows: settings, commands, views, the Python API, the manifest.
 
 Each part stands between `<!-- made from the code: NAME -->` and `<!-- end -->` (`#` lines in plugin.toml).
 Run with: uv run python scripts/write_docs.py; a test fails when the files are not up to date.
@@ -11,14 +11,16 @@ import re
 import sys
 from pathlib import Path
 
+import api_reference
 import click
 
 from rollcall import search, settings
-from rollcall.cli import cli
+from rollcall.ages import OLDEST
+from rollcall.cli import EXIT_CODES, cli
 from rollcall.search.grammar import FIELDS
 from rollcall.search.terms import Term
 from rollcall.search.vocabulary import ADJECTIVES, WORDS
-from rollcall.storage import views
+from rollcall.storage.views import VIEWS
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -32,10 +34,10 @@ def settings_table() -> str:
     return "\n".join(rows)
 
 
-def views() -> str:
+def views_tables() -> str:
     """Return the views with their columns."""
     parts = []
-    for view in views.VIEWS:
+    for view in VIEWS:
         parts += [f"### `{view.name}`\n", f"{view.help}\n", "| column | type | what it holds |", "|---|---|---|"]
         parts += [f"| `{column.name}` | {column.type} | {column.help} |" for column in view.columns]
         parts.append("")
@@ -54,27 +56,29 @@ def commands() -> str:
     return "\n".join(parts).rstrip()
 
 
+def exit_codes() -> str:
+    """Return what each exit code means."""
+    rows = ["| code | meaning |", "|---|---|"]
+    rows += [f"| {code} | {meaning} |" for code, meaning in re.findall(r"^  (\d+) +(.*)$", EXIT_CODES, re.MULTILINE)]
+    return "\n".join(rows)
+
+
 def words() -> str:
     """Return the everyday words and the fields of the search language."""
     rows = ["| words | ages | gender |", "|---|---|---|"]
-    for who, text in WORDS:
-        span = (
-            "any"
-            if (who.low, who.high) == (0, 100)
-            else f"{who.low} to {who.high}"
-            if who.high < 100
-            else f"from {who.low}"
-        )
-        rows.append(f"| {', '.join(text.split())} | {span} | {who.gender or 'any'} |")
+    for person, text in WORDS:
+        ages = "any" if person.any_age else _ages(person.low, person.high)
+        rows.append(f"| {', '.join(text.split())} | {ages} | {person.gender or 'any'} |")
     rows += ["", "| before a word | ages |", "|---|---|"]
-    for name, ages in ADJECTIVES.items():
-        shown = (
-            "as the word says" if ages is None else f"{ages[0]} to {ages[1]}" if ages[1] < 100 else f"from {ages[0]}"
-        )
-        rows.append(f"| {name} | {shown} |")
+    for name, limits in ADJECTIVES.items():
+        rows.append(f"| {name} | " + ("the noun's own" if limits is None else _ages(*limits)) + " |")
     rows += ["", "| field | takes |", "|---|---|"]
     rows += [f"| `{name}:` | {text.replace('|', chr(92) + '|')} |" for name, text in FIELDS.items()]
     return "\n".join(rows)
+
+
+def _ages(low: int, high: int) -> str:
+    return f"{low} to {high}" if high < OLDEST else f"from {low}"
 
 
 #: Queries whose meaning the documentation shows as the program understands it.
@@ -131,13 +135,29 @@ def manifest_settings() -> str:
 
 PARTS = {
     "settings": settings_table,
-    "views": views,
+    "views": views_tables,
     "commands": commands,
+    "exit codes": exit_codes,
+    "api names": api_reference.names_reference,
+    "api plugin": api_reference.plugin_reference,
+    "api corrections": api_reference.corrections_reference,
+    "api events": api_reference.events_reference,
+    "api errors": api_reference.errors_reference,
+    "api records": api_reference.records_reference,
+    "api settings": api_reference.settings_reference,
+    "api types": api_reference.aliases_reference,
     "words": words,
     "examples": examples,
     "manifest settings": manifest_settings,
 }
-FILES = ("docs/settings.md", "docs/host-guide.md", "docs/commands.md", "docs/search.md", "plugin.toml")
+FILES = (
+    "docs/api.md",
+    "docs/commands.md",
+    "docs/host-guide.md",
+    "docs/search.md",
+    "docs/settings.md",
+    "plugin.toml",
+)
 
 
 def rewritten(text: str) -> str:
@@ -151,7 +171,7 @@ def rewritten(text: str) -> str:
 
 
 def main() -> int:
-    """Write the files; with --check only say which are not up to date."""
+    """Write the files; with --check only print which are not up to date."""
     stale = []
     for name in FILES:
         path = ROOT / name
