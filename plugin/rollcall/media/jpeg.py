@@ -82,8 +82,10 @@ def by_pillow(job: Job) -> Decoded:
         if not cut:
             raise
     # An end where the file ends makes libjpeg fill the rest.
+    data = jpeg_markers.before_cut(data, frame.scan)
     found = pillow_formats.decode(job._replace(data=data + _EOI), ("JPEG", "MPO"))
-    if not _is_complete(job._replace(data=data), found):
+    # Of a picture in several scans the last ones may be missing altogether, which shows in no row.
+    if frame.in_scans or not _is_complete(job._replace(data=data), found):
         found = pillow_formats.unless_blank(found._replace(warnings=(CUT_OFF,)))
     return found._replace(warnings=(*warnings, *found.warnings))
 

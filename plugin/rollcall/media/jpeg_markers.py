@@ -94,6 +94,18 @@ def scans(data: bytes, first: int, most: int) -> list[int]:
     return found
 
 
+def before_cut(data: bytes, first: int) -> bytes:
+    """Return a file that ends early without the segment that it ends in, if that stands between scans."""
+    position = first + 4
+    while match := _MARKER.search(data, position):
+        end = match.end()
+        length = int.from_bytes(data[end : end + 2], "big")
+        if end + max(length, 2) > len(data):
+            return data[: match.start()]
+        position = end + max(length, 2)
+    return data
+
+
 def has_end(data: bytes, scan: int) -> bool:
     """Return whether there is an end of the picture behind the start of its scan.
 
