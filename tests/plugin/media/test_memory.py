@@ -161,9 +161,10 @@ def test_more_than_the_budget_goes_alone() -> None:
 
 def test_more_than_the_machine_has_is_refused_in_a_sentence() -> None:
     budget = MemoryBudget(lambda: 1000 * MB)
-    with pytest.raises(
-        NotEnoughMemoryError, match=r"^a\.tif: decoding it takes about 2\.9 GiB of memory, and 1\.0 GiB"
-    ), budget.reserve(3000 * MB, Path("a.tif"), 100):
+    with (
+        pytest.raises(NotEnoughMemoryError, match=r"^a\.tif: decoding it takes about 2\.9 GiB of memory, and 1\.0 GiB"),
+        budget.reserve(3000 * MB, Path("a.tif"), 100),
+    ):
         pass
     assert budget.reserved == 0
 
