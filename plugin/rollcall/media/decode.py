@@ -45,6 +45,8 @@ __all__ = ["MAX_BYTES", "SUFFIXES", "content_hash", "decode", "interrupt"]
 _LOG: Final = logging.getLogger(__name__)
 #: A picture that takes more memory than this is decoded where that memory is given back, and where it can be ended.
 _IN_PROCESS: Final = 384 << 20
+#: More megapixels than this are no picture's, but damage of the header.
+_ABSURD: Final = 100_000
 _RARE: Final = frozenset({Format.AVIF, Format.HEIF, Format.JXL, Format.JPEG2000, Format.RAW})
 _DEFAULTS: Final = DecodeSettings()
 
@@ -103,6 +105,8 @@ def decode(
     except (PictureError, worker.Interrupted):
         raise
     except TooManyPixels as error:
+        if error.megapixels > _ABSURD:
+            raise _damaged(path) from error
         raise TooLargeError(
             path,
             f"the picture has {error.megapixels:.0f} megapixels, more than the limit of {job.max_megapixels:g}",

@@ -1,6 +1,6 @@
 """How much memory decoding will take, from the header, before a pixel is made.
 
-Bytes a pixel of what the decoders hold at once, as measured with files of 100 to 268 megapixels (peak of the resident
+Bytes a pixel of what the decoders hold at once, as measured with files of 20 to 268 megapixels (peak of the resident
 memory of a process, `tests/plugin/media/test_memory.py`), rounded up.
 """
 
@@ -18,7 +18,7 @@ _FIXED: Final = 8 << 20
 #: What a strip of rows takes while its pixels are converted.
 _STRIPS: Final = 40 << 20
 #: Bytes a pixel of the formats whose decoders are libraries of their own: planes of the codec, their RGB, and a copy.
-_LIBRARIES: Final = {Format.AVIF: 16, Format.HEIF: 12, Format.JXL: 24, Format.JPEG2000: 20, Format.RAW: 16}
+_LIBRARIES: Final = {Format.AVIF: 16, Format.HEIF: 10, Format.JXL: 16, Format.JPEG2000: 22, Format.RAW: 16}
 #: No compression. Any other is libtiff's, which reports damage on the terminal.
 _PLAIN_COMPRESSIONS: Final = frozenset({None, 1})
 #: Bytes a pixel of Pillow's modes; RGB is stored in four.
