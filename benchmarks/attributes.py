@@ -1,14 +1,14 @@
-"""Our attribute network beside the ones before it: parameters, multiply-adds and faces a second, in one run.
+"""The attribute network compared with earlier ones: parameters, multiply-adds and faces a second, in one run.
 
 The Levi-Hassner pair (Levi & Hassner, "Age and Gender Classification using Convolutional Neural Networks",
 CVPR workshops 2015) is two networks, one a task; LMTCNN-1-1 (Lee, Chan, Chen & Chen, MIPR 2018) is one
-light network for both tasks with depthwise separable products. Both are built here from their published
-shapes, with random numbers for weights: this measures size and speed, and says nothing of accuracy. Ours
-gives an age by the year, gender *and* an identity vector; the others eight classes of age and gender.
+light network for both tasks with depthwise separable convolutions. Both are built here from their published
+shapes, with random weights: this measures size and speed, not accuracy. Ours predicts an age by the year,
+gender *and* an identity embedding; the others eight classes of age and gender.
 
-Every network is compiled the same way and fed the same pictures at its own input size. At batch 64 each is
-timed on one device with all threads and with the batch spread over one device a processor, and takes the
-quicker of the two. The networks take turns, so that a busy machine is equally unkind to all.
+Every network is compiled the same way and gets the same pictures at its own input size. At batch 64 each is
+timed on one device with all threads and with the batch sharded over one device a processor, and the faster of
+the two counts. The networks take turns, so that other load on the machine affects all equally.
 
     python benchmarks/attributes.py [--quick] [--out FOLDER]
 """
@@ -32,7 +32,11 @@ from flax import nnx
 from jax import shard_map
 from jax.sharding import PartitionSpec as P
 
-from rollcall_model import attributes, layers, runtime
+from rollcall_model import runtime
+from rollcall_model.attributes.calibration import calibrate, read_calibration
+from rollcall_model.attributes.model import load_net
+from rollcall_model.nn import layers
+from rollcall_model.nn.state import parameter_count
 from rollcall_model.weights import PATH
 
 SIZE = 227  # side of the others' input in pixels
@@ -59,13 +63,13 @@ class Conv(nnx.Module):
 
 
 def max_pool(x: jax.Array) -> jax.Array:
-    """Return the maximum over 3x3 windows, two apart, the border cut off."""
+    """Return the maximum over 3x3 windows at a stride of 2, without partial windows."""
     result: jax.Array = jax.lax.reduce_window(x, -jnp.inf, jax.lax.max, (1, 3, 3, 1), (1, 2, 2, 1), "VALID")
     return result
 
 
 def normalise(x: jax.Array) -> jax.Array:
-    """Return x over the local energy of five neighbouring channels (Krizhevsky et al. 2012), as both papers do."""
+    """Return local response normalisation over five channels (Krizhevsky et al. 2012), as in both papers."""
     energy = jnp.pad(x * x, ((0, 0), (0, 0), (0, 0), (2, 2)))
     near = sum(energy[..., i : i + x.shape[-1]] for i in range(5))
     return x * (1 + 1e-4 / 5 * near) ** -0.75
@@ -82,7 +86,7 @@ class LeviHassner(nnx.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         x = x - 127.5
         for number, conv in enumerate(self.convs):
-            # Their framework rounds the number of windows up: 96x28x28, 256x14x14, 384x7x7.
+            # Caffe rounds the number of windows up: 96x28x28, 256x14x14, 384x7x7.
             x = layers.max_pool(jax.nn.relu(conv(x)), 3)
             x = normalise(x) if number < 2 else x
         x = x.reshape(len(x), -1)
@@ -102,24 +106,25 @@ class Pair(nnx.Module):
 
 
 class Separable(nnx.Module):
-    """A depthwise 3x3 and a pointwise product, a rectifier after each; normalisation is folded in."""
+    """A depthwise 3x3 and a pointwise convolution, a rectifier after each; normalisation is fused in."""
 
     def __init__(self, inputs: int, outputs: int, stride: int, rngs: nnx.Rngs) -> None:
-        self.look = nnx.Param(jax.random.normal(rngs.params(), (3, 3, inputs)) / 3)
-        self.shift = nnx.Param(jnp.zeros(inputs))
-        self.mix = nnx.Linear(inputs, outputs, rngs=rngs)
+        self.depthwise = nnx.Param(jax.random.normal(rngs.params(), (3, 3, inputs)) / 3)
+        self.bias = nnx.Param(jnp.zeros(inputs))
+        self.pointwise = nnx.Linear(inputs, outputs, rngs=rngs)
         self.stride = stride
 
     def __call__(self, x: jax.Array) -> jax.Array:
         height, width = x.shape[1:3]
-        # The form that is quick for ours, so that it is the network that is compared and not the way it is written.
-        x = strided_depthwise(x, self.look[...]) if self.stride == 2 else layers.depthwise(x, self.look[...])
+        # The form that is fast for ours, so that the networks are compared and not their implementations.
+        kernel = self.depthwise[...]
+        x = strided_depthwise(x, kernel) if self.stride == 2 else layers.depthwise(x, kernel)
         assert x.shape[1:3] == (-(-height // self.stride), -(-width // self.stride))
-        return jax.nn.relu(self.mix(jax.nn.relu(x + self.shift[...])))
+        return jax.nn.relu(self.pointwise(jax.nn.relu(x + self.bias[...])))
 
 
 def strided_depthwise(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """Convolve each channel by itself with 3x3, every second place, an odd side zero-padded by one."""
+    """Return a depthwise 3x3 convolution at a stride of 2; an odd side is zero-padded by one."""
     if not layers.on_cpu():
         pads = ((1, 1), (1, 1))
         return jax.lax.conv_general_dilated(
@@ -140,7 +145,7 @@ def strided_depthwise(x: jax.Array, kernel: jax.Array) -> jax.Array:
 
 
 class Lmtcnn(nnx.Module):
-    """LMTCNN-1-1: one convolution, two separable ones, two layers of 512, both tasks from the last."""
+    """LMTCNN-1-1: one convolution, two separable ones, two layers of 512, both heads on the last."""
 
     def __init__(self, rngs: nnx.Rngs) -> None:
         self.conv = Conv(7, 3, 96, 4, 0, rngs)
@@ -158,7 +163,7 @@ class Lmtcnn(nnx.Module):
 
 
 class Candidate(NamedTuple):
-    """A network, ready to be timed."""
+    """A network to be timed."""
 
     net: nnx.Module
     size: int
@@ -167,25 +172,25 @@ class Candidate(NamedTuple):
 
 def candidates(weights: Path) -> dict[str, Candidate]:
     """Return the networks by name."""
-    net, facts = attributes.load_net(weights)
-    calibration = attributes.calibration_of(facts)
+    net, metadata = load_net(weights)
+    calibration = read_calibration(metadata)
 
     def ours(x: jax.Array) -> Any:
         out = net(x)
-        return *attributes.calibrated(out, calibration), out.embedding
+        return *calibrate(out, calibration), out.embedding
 
-    pair, light = Pair(nnx.Rngs(0)), Lmtcnn(nnx.Rngs(0))
+    pair, lmtcnn = Pair(nnx.Rngs(0)), Lmtcnn(nnx.Rngs(0))
     return {
         OURS: Candidate(net, net.config.size, ours),
         PAIR: Candidate(pair, SIZE, pair),
-        LMTCNN: Candidate(light, SIZE, light),
+        LMTCNN: Candidate(lmtcnn, SIZE, lmtcnn),
     }
 
 
 def multiply_adds(candidate: Candidate) -> int:
-    """Return the multiplications, each with its addition, of the products of one face."""
+    """Return the multiply-adds of the matrix products and convolutions for one face."""
     x = jax.ShapeDtypeStruct((1, candidate.size, candidate.size, 3), jnp.float32)
-    # Counted as written for a GPU, where every product is one operation that shows its size.
+    # Counted in the form for a GPU, where every convolution is one operation.
     with mock.patch.object(layers, "on_cpu", lambda: False):
         return _counted(jax.make_jaxpr(candidate.forward)(x).jaxpr)
 
@@ -199,7 +204,7 @@ def _counted(jaxpr: Any) -> int:
         elif line.primitive.name == "dot_general":
             (contracted, _), _ = line.params["dimension_numbers"]
             total += result * int(np.prod([line.invars[0].aval.shape[axis] for axis in contracted]))
-        elif line.primitive.name == "reduce_sum":  # the weighted sum over the grid
+        elif line.primitive.name == "reduce_sum":  # the global depthwise convolution
             total += int(np.prod(line.invars[0].aval.shape))
         for inner in line.params.values():
             total += _counted(inner.jaxpr) if hasattr(inner, "jaxpr") else 0
@@ -207,7 +212,7 @@ def _counted(jaxpr: Any) -> int:
 
 
 class Lane(NamedTuple):
-    """One network in one form and batch."""
+    """One network in one form and batch size."""
 
     name: str
     batch: int
@@ -216,16 +221,16 @@ class Lane(NamedTuple):
 
 
 def lanes(networks: dict[str, Candidate]) -> list[Lane]:
-    """Return everything that is timed, compiled and warm."""
+    """Return everything that is timed, compiled."""
     mesh, rng, found = runtime.mesh(), np.random.default_rng(0), []
     for name, network in networks.items():
         forms = {"one device": jax.jit(network.forward)}
         if mesh.size > 1:
-            spread = shard_map(network.forward, mesh=mesh, in_specs=P("batch"), out_specs=P("batch"), check_vma=False)
-            forms["spread"] = jax.jit(spread)
+            sharded = shard_map(network.forward, mesh=mesh, in_specs=P("batch"), out_specs=P("batch"), check_vma=False)
+            forms["sharded"] = jax.jit(sharded)
         for batch in BATCHES:
             for form, run in forms.items():
-                if form == "spread" and batch % mesh.size:
+                if form == "sharded" and batch % mesh.size:
                     continue
                 crops = rng.integers(0, 256, (batch, network.size, network.size, 3)).astype(np.float32)
 
@@ -237,25 +242,25 @@ def lanes(networks: dict[str, Candidate]) -> list[Lane]:
     return found
 
 
-def measure(turns: list[Lane], rounds: int, least: float) -> dict[tuple[str, int, str], list[float]]:
-    """Return the faces a second of every lane in each round; a lane runs for `least` seconds at its turn."""
+def measure(turns: list[Lane], rounds: int, duration: float) -> dict[tuple[str, int, str], list[float]]:
+    """Return the faces a second of every lane in each round; a lane runs for `duration` seconds in its turn."""
     speeds: dict[tuple[str, int, str], list[float]] = {(t.name, t.batch, t.form): [] for t in turns}
     for _ in range(rounds):
         for turn in turns:
             count, began = 0, time.perf_counter()
-            while (taken := time.perf_counter() - began) < least:
+            while (elapsed := time.perf_counter() - began) < duration:
                 turn.run()
                 count += 1
-            speeds[turn.name, turn.batch, turn.form].append(count * turn.batch / taken)
+            speeds[turn.name, turn.batch, turn.form].append(count * turn.batch / elapsed)
     return speeds
 
 
 def summary(networks: dict[str, Candidate], speeds: dict[tuple[str, int, str], list[float]]) -> dict[str, Any]:
-    """Return the figures of every network; at each batch those of its quicker form."""
+    """Return the results of every network; at each batch size those of its faster form."""
     result: dict[str, Any] = {}
     for name, network in networks.items():
         result[name] = {
-            "parameters": attributes.parameter_count(network.net),
+            "parameters": parameter_count(network.net),
             "multiply_adds": multiply_adds(network),
             "input": network.size,
             "speed": {},
@@ -274,7 +279,7 @@ def summary(networks: dict[str, Candidate], speeds: dict[tuple[str, int, str], l
 
 
 def ratios(found: dict[str, Any]) -> dict[str, dict[str, float]]:
-    """Return how many times smaller and quicker ours is than each of the others, from the medians."""
+    """Return how many times smaller and faster ours is than each of the others, by the medians."""
     ours = found[OURS]
     return {
         name: {
@@ -291,7 +296,7 @@ def ratios(found: dict[str, Any]) -> dict[str, dict[str, float]]:
 
 
 def show(found: dict[str, Any], compared: dict[str, dict[str, float]]) -> None:
-    """Print the figures."""
+    """Print the results."""
     for name, line in found.items():
         print(f"{name:18} {line['parameters']:>11,} parameters {line['multiply_adds'] / 1e6:8.1f} M multiply-adds")
         for batch, speed in line["speed"].items():
@@ -301,14 +306,14 @@ def show(found: dict[str, Any], compared: dict[str, dict[str, float]]) -> None:
             )
     for name, line in compared.items():
         print(
-            f"ours beside {name}: {line['parameters']:.1f} times fewer parameters, "
+            f"ours against {name}: {line['parameters']:.1f} times fewer parameters, "
             f"{line['multiply_adds']:.1f} times fewer multiply-adds, "
             + ", ".join(f"{line[f'speed_{batch}']:.1f} times the speed at batch {batch}" for batch in BATCHES)
         )
 
 
 def draw(found: dict[str, Any], path: Path) -> None:
-    """Draw size and speed; without matplotlib, an extra, say so and do nothing."""
+    """Plot size and speed; without matplotlib, an extra, print a note instead."""
     try:
         from matplotlib.figure import Figure
     except ImportError:
@@ -323,8 +328,8 @@ def draw(found: dict[str, Any], path: Path) -> None:
     for place, batch in enumerate(BATCHES):
         axes = figure.add_subplot(1, 4, place + 3)
         speeds = [line["speed"][str(batch)] for line in found.values()]
-        reach = [[s["median"] - s["min"] for s in speeds], [s["max"] - s["median"] for s in speeds]]
-        axes.bar(list(found), [s["median"] for s in speeds], yerr=reach)
+        errors = [[s["median"] - s["min"] for s in speeds], [s["max"] - s["median"] for s in speeds]]
+        axes.bar(list(found), [s["median"] for s in speeds], yerr=errors)
         axes.set(title=f"faces a second, batch {batch}")
     for axes in figure.axes:
         axes.tick_params(axis="x", rotation=20, labelsize=8)
@@ -337,15 +342,15 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="Three short rounds instead of nine longer ones.")
     parser.add_argument("--out", type=Path, help="Folder for attributes.json and attributes.png.")
     parser.add_argument("--weights", type=Path, default=PATH, help="Ours; default: the installed ones.")
-    given = parser.parse_args()
+    options = parser.parse_args()
     runtime.configure()
-    networks = candidates(given.weights)
-    rounds, least = (3, 0.2) if given.quick else (9, 0.8)
-    found = summary(networks, measure(lanes(networks), rounds, least))
+    networks = candidates(options.weights)
+    rounds, duration = (3, 0.2) if options.quick else (9, 0.8)
+    found = summary(networks, measure(lanes(networks), rounds, duration))
     compared = ratios(found)
     show(found, compared)
-    if given.out is not None:
-        given.out.mkdir(parents=True, exist_ok=True)
+    if options.out is not None:
+        options.out.mkdir(parents=True, exist_ok=True)
         where = {
             "processors": runtime.processors(),
             "machine": platform.machine(),
@@ -353,9 +358,9 @@ def main() -> None:
             "jax": jax.__version__,
             "rounds": rounds,
         }
-        whole = {"where": where, "networks": found, "ours_beside": compared}
-        (given.out / "attributes.json").write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
-        draw(found, given.out / "attributes.png")
+        whole = {"where": where, "networks": found, "ours_against": compared}
+        (options.out / "attributes.json").write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
+        draw(found, options.out / "attributes.png")
 
 
 if __name__ == "__main__":

@@ -1,16 +1,16 @@
-"""Our detector beside two others: photos a second and faces found, on the same photographs in one run.
+"""Our detector compared with two others: photos a second and faces found, on the same photographs in one run.
 
 The others are the MTCNN of facenet-pytorch 2.6 (PyTorch) and of mtcnn 1.0 (TensorFlow), both with the same
-published networks. A peer that is not installed is left out, saying so; `uv run --extra benchmarks` brings the
-first. Photographs are decoded and reduced to the resolution before the clock runs. All have the same processors;
-they take turns, so that a busy machine is equally unkind to all, and the first turn of each is not counted.
+published networks. A peer that is not installed is skipped with a note; `uv run --extra benchmarks` installs
+the first. Photographs are decoded and reduced to the resolution before the timing. All have the same processors;
+they take turns, so that other load on the machine affects all equally, and the first turn of each is not counted.
 
-Faces are compared with facenet-pytorch's: a face is found when a box overlaps it by at least one half
-(intersection over union); a box that overlaps no face of the peer is one too many, or one that the peer missed.
+Faces are compared with facenet-pytorch's: a face is found when a box matches it by at least one half
+(intersection over union); a box that matches no face of the peer is one too many, or one that the peer missed.
 
     python benchmarks/detection.py [--photos FOLDER] [--processors N] [--rounds 5] [--out FOLDER]
 
-Without a folder it draws photographs of groups, of 12 megapixels, from the packaged portraits.
+Without a folder, photographs of groups, of 12 megapixels, are composed from the packaged portraits.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ Photo = NDArray[np.uint8]
 #: Resolution in pixels and smallest face.
 SETTINGS: Final = ((1280, 40), (1280, 20), (640, 20))
 OURS, FACENET, MTCNN = "rollcall", "facenet-pytorch", "mtcnn"
-OVERLAP: Final = 0.5
+#: IoU from which on two boxes are of one face.
+MIN_IOU: Final = 0.5
 
 
 class Lane(NamedTuple):
@@ -44,8 +45,9 @@ class Lane(NamedTuple):
 
 
 def ours(resolution: int, min_face: int) -> Lane:
-    """Return our detector, which takes photographs in batches as the indexer gives them."""
-    from rollcall_model.cascade import Detector, DetectorConfig
+    """Return our detector, with photographs in batches as large as the indexer's."""
+    from rollcall_model.detection.config import DetectorConfig
+    from rollcall_model.detection.detector import Detector
 
     detector = Detector(DetectorConfig(resolution, min_face))
     detector.warm_up()
@@ -57,12 +59,12 @@ def ours(resolution: int, min_face: int) -> Lane:
     return Lane(OURS, run)
 
 
-#: As many photographs at a time as the indexer takes (`detector.batch`).
+#: Photographs in a batch, as in the indexer (`detector.batch`).
 BATCH: Final = DetectorSettings().batch
 
 
 def facenet(min_face: int, threads: int) -> Lane:
-    """Return the MTCNN of facenet-pytorch, which takes photographs of unequal sizes one by one."""
+    """Return the MTCNN of facenet-pytorch, which processes photographs of different sizes one by one."""
     import facenet_pytorch
     import torch
 
@@ -78,7 +80,7 @@ def facenet(min_face: int, threads: int) -> Lane:
 
 
 def mtcnn(min_face: int) -> Lane:
-    """Return mtcnn's, which runs on TensorFlow."""
+    """Return that of mtcnn, which runs on TensorFlow."""
     import mtcnn as package
 
     peer = package.MTCNN(device="CPU:0")
@@ -96,7 +98,7 @@ def mtcnn(min_face: int) -> Lane:
 
 
 def lanes(resolution: int, min_face: int, threads: int) -> tuple[list[Lane], list[str]]:
-    """Return what can run here, and a sentence for each that cannot."""
+    """Return the detectors that are installed, and a note for each that is not."""
     makers: dict[str, Callable[[], Lane]] = {
         OURS: lambda: ours(resolution, min_face),
         FACENET: lambda: facenet(min_face, threads),
@@ -107,7 +109,7 @@ def lanes(resolution: int, min_face: int, threads: int) -> tuple[list[Lane], lis
         try:
             found.append(make())
         except ImportError as error:
-            missing.append(f"{name} is left out: {error}")
+            missing.append(f"{name} is skipped: {error}")
     return found, missing
 
 
@@ -130,20 +132,20 @@ def read(folder: Path) -> list[Photo]:
         try:
             photos.append(decode.decode(path).pixels)
         except errors.RollcallError as error:
-            print(f"left out: {error}")
+            print(f"skipped: {error}")
     return photos
 
 
 def draw_photos(count: int) -> list[Photo]:
-    """Return groups of the packaged portraits in many sizes, on ground made of the same pictures: 4000x3000."""
+    """Return groups of the packaged portraits in many sizes, on backgrounds of the same pictures: 4000x3000."""
     from rollcall.commands.demo_library import portraits
 
     people = [np.asarray(picture.convert("RGB"), np.uint8) for picture in portraits()]
     rng, photos = np.random.default_rng(11), []
     for _ in range(count):
         height, width = (3000, 4000) if rng.random() < 0.7 else (4000, 3000)
-        ground = cv2.GaussianBlur(people[rng.integers(len(people))], (0, 0), 9)
-        photo = np.asarray(cv2.resize(ground, (width, height)), np.float32)
+        background = cv2.GaussianBlur(people[rng.integers(len(people))], (0, 0), 9)
+        photo = np.asarray(cv2.resize(background, (width, height)), np.float32)
         grain = cv2.resize(rng.normal(0, 24, (height // 8, width // 8, 3)).astype(np.float32), (width, height))
         photo = np.clip(photo + grain, 0, 255).astype(np.uint8)
         for _ in range(int(rng.integers(1, 7))):
@@ -169,15 +171,15 @@ def measure(
     return {name: tuple(values) for name, values in speeds.items()}
 
 
-def compared(found: Sequence[NDArray[np.float32]], wanted: Sequence[NDArray[np.float32]]) -> tuple[int, int]:
-    """Return how many of the wanted faces were found, and how many boxes are on none of them."""
-    from rollcall_model.boxes import iou
+def compared(found: Sequence[NDArray[np.float32]], expected: Sequence[NDArray[np.float32]]) -> tuple[int, int]:
+    """Return how many of the expected faces were found, and how many boxes are on none of them."""
+    from rollcall_model.detection.boxes import iou
 
     hits = extra = 0
-    for boxes, faces in zip(found, wanted, strict=True):
-        overlaps = iou(boxes, faces) >= OVERLAP
-        hits += int(overlaps.any(axis=0).sum())
-        extra += int((~overlaps.any(axis=1)).sum())
+    for boxes, faces in zip(found, expected, strict=True):
+        matches = iou(boxes, faces) >= MIN_IOU
+        hits += int(matches.any(axis=0).sum())
+        extra += int((~matches.any(axis=1)).sum())
     return hits, extra
 
 
@@ -187,40 +189,40 @@ def described(found: dict[str, list[NDArray[np.float32]]], name: str) -> str:
     if name == FACENET or FACENET not in found:
         return note
     hits, extra = compared(found[name], found[FACENET])
-    wanted = sum(len(boxes) for boxes in found[FACENET])
-    return f"{note}; {hits} of the {wanted} of {FACENET}, {extra} others"
+    expected = sum(len(boxes) for boxes in found[FACENET])
+    return f"{note}; {hits} of the {expected} of {FACENET}, {extra} others"
 
 
 def main() -> None:
     """Run the comparison."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "--photos", type=Path, help="Folder of photographs; default: drawn from the packaged portraits."
+        "--photos", type=Path, help="Folder of photographs; default: composed from the packaged portraits."
     )
-    parser.add_argument("--count", type=int, default=32, help="How many to draw.")
-    parser.add_argument("--processors", type=int, help="How many to use; default: all that are given.")
+    parser.add_argument("--count", type=int, default=32, help="How many to compose.")
+    parser.add_argument("--processors", type=int, help="How many to use; default: all of this process.")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument(
         "--processor-time",
         action="store_true",
-        help="Count seconds of all processors in use: what is left to measure where others use them too.",
+        help="Count processor time instead of wall time: for a machine with other load.",
     )
     parser.add_argument(
         "--settings", nargs="*", default=[f"{r}/{m}" for r, m in SETTINGS], help="resolution/smallest face"
     )
     parser.add_argument("--out", type=Path, help="Folder for a JSON file and a plot for each setting.")
-    given = parser.parse_args()
-    if given.processors and hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: given.processors])
+    options = parser.parse_args()
+    if options.processors and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: options.processors])
     from rollcall_model import runtime
 
     runtime.configure()
     cv2.setNumThreads(1)
-    photos = read(given.photos) if given.photos else draw_photos(given.count)
-    data = f"{len(photos)} photographs " + ("of a folder" if given.photos else "drawn from the packaged portraits")
-    clock = time.process_time if given.processor_time else time.perf_counter
-    unit = "photos a second" + (" of one processor" if given.processor_time else "")
-    for setting in given.settings:
+    photos = read(options.photos) if options.photos else draw_photos(options.count)
+    data = f"{len(photos)} photographs " + ("of a folder" if options.photos else "composed from the packaged portraits")
+    clock = time.process_time if options.processor_time else time.perf_counter
+    unit = "photos a second" + (" of one processor" if options.processor_time else "")
+    for setting in options.settings:
         resolution, min_face = (int(part) for part in setting.split("/"))
         turns, missing = lanes(resolution, min_face, runtime.processors())
         small = [reduced(photo, resolution) for photo in photos]
@@ -228,11 +230,11 @@ def main() -> None:
         where = measuring.machine()
         lines = [
             measuring.Line(name, values, unit, described(found, name))
-            for name, values in measure(turns, small, given.rounds, clock).items()
+            for name, values in measure(turns, small, options.rounds, clock).items()
         ]
         title = f"Detection at {resolution} pixels, faces from {min_face} pixels"
         name = f"detection-{resolution}-{min_face}"
-        measuring.report(title, data, lines, given.out, name, where, peer=FACENET)
+        measuring.report(title, data, lines, options.out, name, where, peer=FACENET)
         for sentence in missing:
             print(f"  {sentence}")
 

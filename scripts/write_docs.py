@@ -15,11 +15,12 @@ import api_reference
 import click
 
 from rollcall import search, settings
+from rollcall.ages import OLDEST
 from rollcall.cli import EXIT_CODES, cli
 from rollcall.search.grammar import FIELDS
 from rollcall.search.terms import Term
 from rollcall.search.vocabulary import ADJECTIVES, WORDS
-from rollcall.storage import views
+from rollcall.storage.views import VIEWS
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -36,7 +37,7 @@ def settings_table() -> str:
 def views_tables() -> str:
     """Return the views with their columns."""
     parts = []
-    for view in views.VIEWS:
+    for view in VIEWS:
         parts += [f"### `{view.name}`\n", f"{view.help}\n", "| column | type | what it holds |", "|---|---|---|"]
         parts += [f"| `{column.name}` | {column.type} | {column.help} |" for column in view.columns]
         parts.append("")
@@ -65,24 +66,19 @@ def exit_codes() -> str:
 def words() -> str:
     """Return the everyday words and the fields of the search language."""
     rows = ["| words | ages | gender |", "|---|---|---|"]
-    for who, text in WORDS:
-        span = (
-            "any"
-            if (who.low, who.high) == (0, 100)
-            else f"{who.low} to {who.high}"
-            if who.high < 100
-            else f"from {who.low}"
-        )
-        rows.append(f"| {', '.join(text.split())} | {span} | {who.gender or 'any'} |")
+    for person, text in WORDS:
+        ages = "any" if person.any_age else _ages(person.low, person.high)
+        rows.append(f"| {', '.join(text.split())} | {ages} | {person.gender or 'any'} |")
     rows += ["", "| before a word | ages |", "|---|---|"]
-    for name, ages in ADJECTIVES.items():
-        shown = (
-            "as the word says" if ages is None else f"{ages[0]} to {ages[1]}" if ages[1] < 100 else f"from {ages[0]}"
-        )
-        rows.append(f"| {name} | {shown} |")
+    for name, limits in ADJECTIVES.items():
+        rows.append(f"| {name} | " + ("the noun's own" if limits is None else _ages(*limits)) + " |")
     rows += ["", "| field | takes |", "|---|---|"]
     rows += [f"| `{name}:` | {text.replace('|', chr(92) + '|')} |" for name, text in FIELDS.items()]
     return "\n".join(rows)
+
+
+def _ages(low: int, high: int) -> str:
+    return f"{low} to {high}" if high < OLDEST else f"from {low}"
 
 
 #: Queries whose meaning the documentation shows as the program understands it.
@@ -175,7 +171,7 @@ def rewritten(text: str) -> str:
 
 
 def main() -> int:
-    """Write the files; with --check only say which are not up to date."""
+    """Write the files; with --check only print which are not up to date."""
     stale = []
     for name in FILES:
         path = ROOT / name

@@ -1,4 +1,4 @@
-"""The documentation agrees with the code, and what it tells to type works."""
+"""The documentation agrees with the code, and its shell lines are valid commands."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ PUBLIC: dict[str, Any] = {
 }
 
 
-def test_the_made_parts_are_up_to_date() -> None:
+def test_generated_parts_are_up_to_date() -> None:
     done = subprocess.run(
         [sys.executable, str(ROOT / "scripts" / "write_docs.py"), "--check"], capture_output=True, text=True
     )
@@ -68,13 +68,12 @@ def shell_lines() -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize(("page", "line"), shell_lines())
 def test_every_shell_line_is_a_command_that_exists(page: str, line: str) -> None:
-    words = shlex.split(re.split(r"&&|\|", line)[-1].replace("uv run ", ""))
-    assert words[0] == "rollcall"
-    context = click.Context(cli, info_name="rollcall")
-    command = cli.get_command(context, words[1])
+    program, name, *arguments = shlex.split(re.split(r"&&|\|", line)[-1].replace("uv run ", ""))
+    assert program == "rollcall"
+    command = cli.get_command(click.Context(cli, info_name="rollcall"), name)
     assert command is not None, line
-    parsed = command.make_context(words[1], words[2:], resilient_parsing=False)
-    if words[1] == "search":
+    parsed = command.make_context(name, arguments, resilient_parsing=False)
+    if name == "search":
         search.parse(" ".join(parsed.params["words"]))
 
 
@@ -110,7 +109,7 @@ def test_every_room_is_in_the_tour(room: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_links_lead_somewhere(page: Path) -> None:
+def test_links_have_targets(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
         assert (page.parent / target).exists(), target
 

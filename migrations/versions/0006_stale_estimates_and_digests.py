@@ -1,4 +1,4 @@
-"""Stale estimates have a column; model versions name the digest of the weights that made a result.
+"""Stale estimates and a file's ctime have columns; model versions name the digest of the weights.
 
 Revision 0006, follows 0005.
 """
@@ -14,7 +14,7 @@ branch_labels = None
 depends_on = None
 
 #: The only weights that were ever shipped as attributes-4, so that libraries indexed with them stay as they are.
-_NAME, _WITH_DIGEST = "attributes-4", "attributes-4:596be5176987"
+_NAME, _WITH_DIGEST = "attributes-4", "attributes-4:6fc9e939191d"
 _VERSIONS = (
     ("photos", "model_version"),
     ("predictions", "model_version"),
@@ -24,6 +24,8 @@ _VERSIONS = (
 
 
 def upgrade() -> None:
+    op.add_column("photos", sa.Column("failure_key", sa.Text(), nullable=True))
+    op.add_column("photos", sa.Column("ctime_ns", sa.BigInteger(), nullable=True))
     for table in ("predictions", "embeddings"):
         op.add_column(table, sa.Column("stale", sa.Boolean(), nullable=False, server_default=sa.false()))
         op.execute(f"UPDATE {table} SET stale = true WHERE model_version = 'stale'")
@@ -39,3 +41,5 @@ def downgrade() -> None:
     for table in ("predictions", "embeddings"):
         op.execute(f"UPDATE {table} SET model_version = 'stale' WHERE stale")
         op.drop_column(table, "stale")
+    op.drop_column("photos", "ctime_ns")
+    op.drop_column("photos", "failure_key")

@@ -1,4 +1,4 @@
-"""The C library's allocator, told to keep what it has. Imports nothing that computes."""
+"""Settings of the C library's allocator for long runs over large arrays. Imports nothing that computes."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ _TRIM_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -4, -8
 
 
 def keep() -> None:
-    """Have the process keep the memory it once had, where the C library is glibc. For long runs of large arrays.
+    """Make the process keep freed memory for later use, where the C library is glibc; elsewhere do nothing.
 
-    Otherwise every batch gets its arrays from the system anew, page by page; that took a sixth of a training step,
-    and some of what one thread gives back another cannot use, so that a run over photos took more and more.
+    By default every batch gets its arrays from the system again, page by page. That took a sixth of a training step,
+    and memory freed by one thread could not be used by another, so that a run over photos grew without bound.
     """
     if sys.platform != "linux":
         return
     libc = ctypes.CDLL(None)
     if not hasattr(libc, "gnu_get_libc_version"):
         return
-    # One arena, since only its heap can grow without bound; nothing by mmap; nothing given back.
+    # One arena, since only its heap can grow without bound; nothing by mmap; nothing returned to the system.
     for name, value in ((_ARENA_MAX, 1), (_MMAP_MAX, 0), (_TRIM_THRESHOLD, 2**31 - 1)):
         libc.mallopt(name, value)

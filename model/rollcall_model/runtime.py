@@ -1,4 +1,4 @@
-"""How JAX is set up: processors, and the compilation cache on disk. Called before the first computation."""
+"""JAX's set-up: devices and the compilation cache on disk. Call `configure` before the first computation."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ def processors() -> int:
 
 
 def configure(cache_folder: Path | None = None, cpu_devices: int | None = None) -> None:
-    """Give JAX one device for each processor, and keep compiled programs in `cache_folder`.
+    """Create one JAX device for each processor, and keep compiled programs in `cache_folder`.
 
-    One thread for each image beats all threads on one image, so that work is spread over devices.
-    Harmless when JAX has started already: then its devices stay as they are.
+    One thread for each image is faster than all threads on one image, so batches are sharded over devices. Has no
+    effect on the devices when JAX has already started.
     """
     if cache_folder is not None:
         cache_folder.mkdir(parents=True, exist_ok=True)
@@ -32,22 +32,22 @@ def configure(cache_folder: Path | None = None, cpu_devices: int | None = None) 
     try:
         jax.config.update("jax_num_cpu_devices", cpu_devices or processors())
     except RuntimeError:
-        # The backend runs already; mesh() takes what is there.
+        # The backend has started; mesh() uses the devices there are.
         pass
 
 
 def mesh() -> Mesh:
-    """Return all devices in one row, named "batch"."""
+    """Return all devices as a one-dimensional mesh with the axis "batch"."""
     return Mesh(np.asarray(jax.devices()), ("batch",))
 
 
 def buckets(count: int, sizes: Sequence[int]) -> list[int]:
-    """Return where the buckets for `count` things begin, and where the last one ends; each has one of the `sizes`.
+    """Return the start of each bucket for `count` items, and the end of the last; each bucket has one of the `sizes`.
 
-    A large bucket costs less than the small ones it takes the place of when it is more than three quarters full.
+    A large bucket is used when it is more than three quarters full: it then costs less than small ones.
     """
     result = [0]
     while result[-1] < count:
-        left = count - result[-1]
-        result.append(result[-1] + max((size for size in sizes if left > size * 3 // 4), default=min(sizes)))
+        remaining = count - result[-1]
+        result.append(result[-1] + max((size for size in sizes if remaining > size * 3 // 4), default=min(sizes)))
     return result

@@ -1,23 +1,30 @@
-"""Which networks are installed, without loading them."""
+"""The versions of the installed networks, without loading them."""
 
 from __future__ import annotations
 
-import hashlib
-import struct
-from typing import NamedTuple
+from pathlib import Path
+from typing import Final, NamedTuple
 
 from rollcall_model import checkpoint
 from rollcall_model.weights import PATH
 
-DETECTOR = "mtcnn-4"
+#: Changes with every change of the detector's results.
+DETECTOR: Final = "mtcnn-4"
 
 
 class AttributesVersion(NamedTuple):
-    name: str
-    digest: str
+    """Identifies trained weights: the name is for people, the digest for comparisons."""
+
+    name: str  # as in the weights' metadata, such as "attributes-4"
+    digest: str  # `checkpoint.digest`: 12 hex digits that depend on the arrays alone
 
 
-def attributes() -> AttributesVersion:
-    data = PATH.read_bytes()
-    (length,) = struct.unpack("<Q", data[:8])
-    return AttributesVersion(checkpoint.facts(PATH)["version"], hashlib.blake2b(data[8 + length :]).hexdigest()[:12])
+def attributes(path: Path = PATH) -> AttributesVersion:
+    """Return the version of the attribute network's weights (default: the installed ones). JAX is not imported.
+
+    Raises
+    ------
+    WeightsError
+        If the weights are missing or damaged.
+    """
+    return AttributesVersion(str(checkpoint.metadata(path).get("version", "")), checkpoint.digest(path))

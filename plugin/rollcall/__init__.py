@@ -28,7 +28,7 @@ __all__ = [
     "errors",
     "events",
 ]
-#: Loaded when they are asked for: `rollcall --help` must not pay for the database and the decoders.
+#: Imported at the first access: `rollcall --help` must not pay for the database and the decoders.
 _LAZY = {"Plugin": "rollcall.host", "Status": "rollcall.host", "Hit": "rollcall.search", "corrections": ""}
 
 

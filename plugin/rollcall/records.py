@@ -1,11 +1,12 @@
 """The plain values that travel between decoding, analysis, storage and search.
 
-Frames of coordinates: everything here is in fractions of the *upright* picture (EXIF orientation
+Coordinate frame: everything here is in fractions of the *upright* picture (EXIF orientation
 applied), origin top left, x to the right, y down. Pixels appear only inside `Picture.pixels`.
 """
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -19,12 +20,12 @@ from rollcall import ages
 
 
 class PhotoState(StrEnum):
-    """What became of a picture file."""
+    """The state of a picture file in the library."""
 
     PENDING = "pending"  # has to be analysed
     INDEXED = "indexed"
     FAILED = "failed"  # cannot be used, see the photo's error
-    MISSING = "missing"  # the file is no longer there; what is stored of it is kept
+    MISSING = "missing"  # the file is no longer there; its rows stay
 
 
 class TagState(StrEnum):
@@ -126,7 +127,7 @@ class Face:
 
 @dataclass(frozen=True, slots=True)
 class Analysis:
-    """A picture's facts and faces, ready to be stored."""
+    """The metadata and faces of a picture, ready to be stored."""
 
     width: int
     height: int
@@ -147,12 +148,32 @@ class AttributeLabels(NamedTuple):
     gender: str | None = None  # any label; None with `gender_given`: the gender is not to be estimated
 
 
+#: What a column of whole numbers holds at most.
+_LARGEST: Final = 2**63 - 1
+
+
 class FileStat(NamedTuple):
-    """A file as discovery saw it: path relative to its root, with '/' between folders, size and mtime."""
+    """A file as discovery saw it: path relative to its root, with '/' between folders, size and times."""
 
     relative_path: str
     size: int  # bytes
     mtime_ns: int
+    # Time of the last change of the file or its name; None where the file system does not keep one that can be relied
+    # on. It tells apart files of equal size and mtime that were exchanged.
+    ctime_ns: int | None = None
+
+    @classmethod
+    def of(cls, relative_path: str, info: os.stat_result) -> FileStat:
+        """Return the facts of an `os.stat` result; times beyond what a database holds are bounded (year 2262)."""
+        times = (max(min(time, _LARGEST), -_LARGEST) for time in (info.st_mtime_ns, info.st_ctime_ns))
+        mtime_ns, ctime_ns = times
+        # On Windows the value is the time of creation, which an exchange of names keeps.
+        return cls(relative_path, min(info.st_size, _LARGEST), mtime_ns, None if os.name == "nt" else ctime_ns)
+
+    @property
+    def identity(self) -> tuple[int, int, int | None]:
+        """Size and times: while these stay the same, the content does too."""
+        return self.size, self.mtime_ns, self.ctime_ns
 
 
 @dataclass(slots=True)

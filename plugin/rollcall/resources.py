@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ _PACKAGE = Path(__file__).resolve().parent
 _PLACES = (
     _PACKAGE,
     _PACKAGE.parent.parent,
-    # What was measured with the networks' weights lies beside them.
+    # The weights, and files of measurements made with them.
     _PACKAGE.parent / "rollcall_model" / "weights",
     _PACKAGE.parent.parent / "model" / "rollcall_model" / "weights",
 )
@@ -35,25 +36,21 @@ def find(name: str) -> Path:
 
 @cache
 def weights_metadata() -> dict[str, Any]:
-    """Return what is stored with the attribute network's weights: its version, similarity and tag thresholds.
+    """Return the metadata of the attribute network's weights: version, similarity calibration, tag thresholds.
+
+    The header of the file is read here, so that a search does not import the networks' package.
 
     Raises
     ------
     ModelError
         If the weights are missing or cannot be read.
     """
-    from safetensors import SafetensorError, safe_open
-
     try:
-        with safe_open(str(find("attributes.safetensors")), framework="numpy") as file:
-            found = file.metadata() or {}
-            if "rollcall" not in found:  # temporary
-                return {
-                    "similarity": {"midpoint": 0.755, "steepness": 44.0},
-                    "tag_thresholds": json.loads(find("tag_thresholds.json").read_text(encoding="utf-8")),
-                }
-            metadata: dict[str, Any] = json.loads(found["rollcall"])
-    except (OSError, SafetensorError, ValueError, KeyError) as error:
+        with find("attributes.safetensors").open("rb") as file:
+            (length,) = struct.unpack("<Q", file.read(8))
+            header = json.loads(file.read(length))["__metadata__"]
+        metadata: dict[str, Any] = json.loads(header["rollcall"])
+    except (OSError, ValueError, KeyError, struct.error) as error:
         raise ModelError(
             f"the weights of the attribute network cannot be read ({error}); reinstall Rollcall"
         ) from error

@@ -1,4 +1,4 @@
-"""A small network with random weights, and drawn faces with labels, for tests that need no trained one."""
+"""A small network with random weights, and synthetic faces with labels, for tests that need no trained one."""
 
 from __future__ import annotations
 
@@ -10,31 +10,32 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from rollcall_model import attributes, data
-from rollcall_model.attributes import AttributeConfig, AttributeNet
+from rollcall_model import checkpoint
+from rollcall_model.attributes.fusion import fuse_batch_norm
+from rollcall_model.attributes.network import AttributeConfig, AttributeNet
+from rollcall_model.datasets.samples import Sample
+from rollcall_model.nn.state import load_state_dict, state_dict
 
 SMALL = AttributeConfig(widths=(8, 12, 16), depths=(1, 1, 1), features=24, expansion=2)
 
 
 @pytest.fixture(scope="session")
 def small_net() -> AttributeNet:
-    """The form that is trained, its statistics and biases as if it had been."""
+    """The training form, with statistics and biases as after training."""
     net = AttributeNet(SMALL, nnx.Rngs(3))
     rng = np.random.default_rng(0)
     for kind in (nnx.Param, nnx.BatchStat):
         arrays = {}
-        for name, array in attributes.flat(net, kind).items():
+        for name, array in state_dict(net, kind).items():
             noise = rng.normal(size=array.shape).astype(np.float32)
             arrays[name] = np.exp(0.3 * noise) if name.endswith("var") else array + 0.1 * noise
-        attributes.unflat(net, arrays, kind)
+        load_state_dict(net, arrays, kind)
     return net
 
 
 @pytest.fixture
 def small_weights(tmp_path: Path, small_net: AttributeNet) -> Path:
     """Its exported weights, with a calibration that changes every output it can."""
-    from rollcall_model import checkpoint
-
     path = tmp_path / "small.safetensors"
     calibration = {
         "age_temperature": 0.6,
@@ -43,18 +44,18 @@ def small_weights(tmp_path: Path, small_net: AttributeNet) -> Path:
         "gender_temperature": 0.5,
         "gender_shift": 0.3,
     }
-    facts = {"version": "small-1", "config": SMALL._asdict(), "calibration": calibration}
-    checkpoint.save(path, attributes.flat(attributes.fold(small_net)), facts)
+    metadata = {"version": "small-1", "config": SMALL._asdict(), "calibration": calibration}
+    checkpoint.save(path, state_dict(fuse_batch_norm(small_net)), metadata)
     return path
 
 
 @pytest.fixture(scope="session")
-def drawn_faces(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """Crops of patterns, as `data.prepare` would store them, and a folder with pairs."""
+def synthetic_faces(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Crops of patterns, as `faces.prepare` stores them, and a folder of data sets with pairs."""
     crops_folder, data_folder = tmp_path_factory.mktemp("crops"), tmp_path_factory.mktemp("sets")
     rng = np.random.default_rng(0)
     samples = [
-        data.Sample(
+        Sample(
             "utkface",
             f"{i}.webp",
             "train" if i % 8 == 0 else "val",
@@ -64,15 +65,15 @@ def drawn_faces(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
         )
         for i in range(96)
     ]
-    samples.append(data.Sample("fairface", "range.webp", "val", (20, 29), True))
+    samples.append(Sample("fairface", "range.webp", "val", (20, 29), True))
     samples += [
-        data.Sample("lfw", f"p{person}_{shot}.webp", "val", identity=f"p{person}")
+        Sample("lfw", f"p{person}_{shot}.webp", "val", identity=f"p{person}")
         for person in range(8)
         for shot in range(3)
     ]
     crops = rng.integers(0, 256, (len(samples), 13, 13, 3), dtype=np.uint8).repeat(8, 1).repeat(8, 2)
     for row, sample in enumerate(samples):
-        if sample.identity:  # one person's pictures are nearly the same
+        if sample.identity:  # one person's pictures are nearly identical
             first = next(i for i, s in enumerate(samples) if s.identity == sample.identity)
             crops[row] = np.clip(crops[first].astype(int) + rng.integers(-3, 4, crops[first].shape), 0, 255)
     np.save(crops_folder / "crops.npy", crops)

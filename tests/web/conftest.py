@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 import pytest
 import uvicorn
+from fastapi import FastAPI
 
 from blobs import BlobAnalyzer, draw
 from rollcall.host import Plugin
@@ -45,6 +46,7 @@ class Served:
     library: Path
     file: Path
     client: httpx.Client
+    app: FastAPI
 
     def rows(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
         """Return what the database holds, read by sqlite3 alone."""
@@ -89,7 +91,8 @@ def serving(folder: Path, draw_library: Callable[[Path], None] = fill, **values:
     listening = socket.create_server(("127.0.0.1", 0))
     port = listening.getsockname()[1]
     token = security.new_token()
-    server = uvicorn.Server(uvicorn.Config(create(plugin, token, port), log_level="error", timeout_graceful_shutdown=1))
+    app = create(plugin, token, port)
+    server = uvicorn.Server(uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=1))
     thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
     thread.start()
     while not server.started:
@@ -99,7 +102,7 @@ def serving(folder: Path, draw_library: Callable[[Path], None] = fill, **values:
     with httpx.Client(
         base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=30, trust_env=False
     ) as client:
-        yield Served(url, token, port, plugin, library, file, client)
+        yield Served(url, token, port, plugin, library, file, client, app)
     server.should_exit = True
     thread.join(20)
     plugin.stop()
@@ -117,6 +120,13 @@ def served(tmp_path: Path) -> Iterator[Served]:
     """Serve a library of the test's own."""
     with serving(tmp_path / "served") as one:
         yield one
+
+
+@pytest.fixture(scope="module")
+def serve_shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Served]]:
+    """Return a function that serves a library to all tests of a file."""
+    with ExitStack() as stack:
+        yield lambda *given, **values: stack.enter_context(serving(tmp_path_factory.mktemp("served"), *given, **values))
 
 
 @pytest.fixture(scope="module")

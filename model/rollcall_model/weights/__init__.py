@@ -1,6 +1,9 @@
-"""The trained weights of the attribute network and of the prefilter, and the model card."""
+"""Paths of the committed weights; the model card lies beside them."""
 
 from pathlib import Path
+from typing import Final
 
-PATH = Path(__file__).parent / "attributes.safetensors"
-PREFILTER = Path(__file__).parent / "prefilter.safetensors"
+#: The attribute network.
+PATH: Final = Path(__file__).parent / "attributes.safetensors"
+#: The detector's prefilter. MTCNN's own weights come with the distribution `mtcnn`.
+PREFILTER: Final = Path(__file__).parent / "prefilter.safetensors"

@@ -1,4 +1,4 @@
-"""The plugin: everything that Rollcall does, behind one object."""
+"""The plugin: all of Rollcall behind one object."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from pathlib import Path
 from rollcall.errors import ModelError
 from rollcall.host.correcting import CorrectingMixin
 from rollcall.host.reading import ReadingMixin
+from rollcall.indexing import check
+from rollcall.indexing.check import CheckReport
 from rollcall.indexing.classify import retry_failed
 from rollcall.indexing.service import WAIT_SECONDS
 from rollcall.inference import files
@@ -19,14 +21,14 @@ from rollcall.records import RunSummary
 class Plugin(ReadingMixin, CorrectingMixin):
     """Rollcall inside a host: index, search, correct, review, erase.
 
-    All methods may be called from any thread. Work that writes analyses (index, erase, warm up) is done one at a
-    time; a call that has to wait for other work takes a timeout and raises `BusyError` when it is over. From asyncio
-    call methods by `asyncio.to_thread`. Several plugins may live in one process, also on one database. A forked child
-    process must create its own plugin, in a process started with 'spawn'; one that uses its parent's gets a
-    `LifecycleError`. As a context manager it is started and stopped.
+    All methods may be called from any thread. Work that writes analyses (index, erase, warm up) is done one piece at a
+    time; a call that has to wait for other work takes a timeout in seconds, after which it raises `BusyError`. From
+    asyncio, call methods by `asyncio.to_thread`. Several plugins may live in one process, also on one database. A child
+    process needs a plugin of its own and must be started with 'spawn'; in a forked child the methods of its parent's
+    plugin raise `LifecycleError`. As a context manager a plugin is started and stopped.
 
-    Every method that uses the database also raises `LifecycleError` where the plugin is not started, and `StoreError`
-    where the database cannot be read or written.
+    Every method that uses the database also raises `LifecycleError` if the plugin is not started, and `StoreError`
+    if the database cannot be read or written.
     """
 
     def index(
@@ -38,7 +40,7 @@ class Plugin(ReadingMixin, CorrectingMixin):
         stop: threading.Event | None = None,
         timeout: float = WAIT_SECONDS,
     ) -> RunSummary:
-        """Analyse what is new or changed in folders; return when done, or soon after `stop` is set.
+        """Analyse new and changed photos of folders; return when done, or soon after `stop` is set.
 
         Parameters
         ----------
@@ -47,7 +49,7 @@ class Plugin(ReadingMixin, CorrectingMixin):
         force
             Analyse unchanged photos again, too.
         again
-            Index the folders although they were erased (`forget`).
+            Index folders and files that were erased by `forget` again.
         stop
             Ends the run after the photos in flight when set. Without it the method `stop` ends the run; with it,
             `stop` waits until the run has ended.
@@ -88,7 +90,7 @@ class Plugin(ReadingMixin, CorrectingMixin):
         self.service.watch_until(folders, stop)
 
     def warm_up(self, *, timeout: float = WAIT_SECONDS) -> None:
-        """Load the networks now, so that the first face that is drawn is analysed at once.
+        """Load the networks now, so that the first analysis does not wait for them.
 
         Parameters
         ----------
@@ -109,6 +111,23 @@ class Plugin(ReadingMixin, CorrectingMixin):
         with self.database.write() as session:
             return retry_failed(session)
 
+    def check(self, *, every_file: bool = False, repair: bool = False) -> CheckReport:
+        """Check that the database agrees with itself, with its file of embeddings and with the photos' files.
+
+        Parameters
+        ----------
+        every_file
+            Compare every photo's file with what was analysed, not a sample.
+        repair
+            Mend what can be mended; photos of another content are analysed by the next run.
+
+        Raises
+        ------
+        StoreError
+            If the database cannot be read, or with `repair` not be written.
+        """
+        return check.check(self.database, every_file=every_file, repair=repair)
+
     def backup(self, file: Path) -> None:
         """Copy the database, while it is in use, to a new file: SQLite's online backup.
 
@@ -127,14 +146,15 @@ class Plugin(ReadingMixin, CorrectingMixin):
         self.database.backup(file)
 
     def analyze(self, paths: Iterable[Path], *, one_face: bool = False) -> Iterator[FileAnalysis]:
-        """Yield the faces of pictures, in the order of the paths, without a database; the plugin need not be started.
+        """Yield the faces of picture files, in the order of `paths`, without a database.
 
-        A picture that cannot be used is a result with an error. Boxes are fractions of the upright picture.
+        The plugin need not be started. A picture that cannot be used is a result with an error. Boxes are fractions of
+        the upright picture.
 
         Parameters
         ----------
         paths
-            Picture files; they are decoded some pictures ahead of what is yielded.
+            Picture files; some of them are decoded ahead of what is yielded.
         one_face
             Take every picture to be a portrait of one person: of several faces the one nearest the centre is
             returned, and where none is found a central box with `detected` False.
@@ -142,7 +162,7 @@ class Plugin(ReadingMixin, CorrectingMixin):
         Raises
         ------
         ModelError
-            If the networks cannot be loaded, or the plugin's own analyzer cannot do this.
+            If the networks cannot be loaded, or the plugin's `analyzer` cannot analyse files.
         """
         analyzer = self.analyzer
         if not isinstance(analyzer, FileAnalyzer):

@@ -1,4 +1,4 @@
-"""What a host reads: searches, photos, faces, statistics."""
+"""The methods of a plugin that read: searches, photos, faces, statistics."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from rollcall.host.base import PluginBase, Status
 from rollcall.privacy.switches import search_notices
 from rollcall.search import MIN_PROBABILITY, Hit, Order, details, engine, library, parse, similarity
 from rollcall.search.details import FaceDetails, PhotoDetails
-from rollcall.search.library import LibraryStatistics, TagSuggestions
+from rollcall.search.library import FaceCrop, LibraryStatistics, PhotoFile, TagSuggestions
 from rollcall.storage.library import roots
 
-#: How many failures an overview names.
+#: How many failures an overview lists.
 LISTED_FAILURES: Final = 20
 
 
@@ -32,7 +32,7 @@ class ReadingMixin(PluginBase):
         faces: bool = True,
         after: int | None = None,
     ) -> list[Hit]:
-        """Return the photos that match a query; see docs/search.md.
+        """Return the photos that match a query.
 
         Listeners get the event `Warned` where the query needs ages, genders or embeddings that are switched off.
 
@@ -47,9 +47,10 @@ class ReadingMixin(PluginBase):
         order
             "probability": the most probable first; "date": the newest first.
         faces
-            Return what is known of the photos' faces too.
+            Return the photos' faces, too.
         after
-            With all photos by date: go on behind this photo, which is as fast at the end of a large library.
+            The number of a photo: return the photos behind it. For queries of all photos in the order of dates, where
+            it is as fast at the end of a large library as at its beginning.
 
         Raises
         ------
@@ -80,7 +81,7 @@ class ReadingMixin(PluginBase):
         return engine.count(self.database, words, min_probability=min_probability)
 
     def notices(self, words: str) -> list[str]:
-        """Return what a person should know of the answer to the query `words`: which estimates are switched off.
+        """Return a sentence for each kind of estimate that the query `words` needs and that is switched off.
 
         Raises
         ------
@@ -137,7 +138,7 @@ class ReadingMixin(PluginBase):
             return details.face(session, face_id)
 
     def neighbours(self, photo_id: int) -> tuple[int | None, int | None]:
-        """Return the next newer and the next older photo in the order of capture times; None at an end."""
+        """Return the numbers of the next newer and the next older photo by capture time; None at an end."""
         with self.database.read() as session:
             return library.neighbours(session, photo_id)
 
@@ -148,6 +149,16 @@ class ReadingMixin(PluginBase):
         """
         with self.database.read() as session:
             return library.suggestions(session, tag, above, limit)
+
+    def photo_file(self, photo_id: int) -> PhotoFile | None:
+        """Return where a photo's file is; None if there is no such photo."""
+        with self.database.read() as session:
+            return library.photo_file(session, photo_id)
+
+    def face_crop(self, face_id: int) -> FaceCrop | None:
+        """Return the photo and box of a visible face; None if there is no such face."""
+        with self.database.read() as session:
+            return library.face_crop(session, face_id)
 
     def statistics(self) -> LibraryStatistics:
         """Return statistics of the library: ages, years, coverage, failures, model versions."""
@@ -165,7 +176,7 @@ class ReadingMixin(PluginBase):
             return [place.root for place in roots(session)]
 
     def status(self) -> Status:
-        """Return what the plugin does and what the database holds; of a plugin that is not started, that it is not."""
+        """Return the state of the plugin and the content of its database; the plugin need not be started."""
         if self._database is None:
             return Status("stopped", "", {}, 0, None)
         with self.database.read() as session:

@@ -17,7 +17,7 @@ from rollcall.inference import adaptation_store
 from rollcall.inference.adaptation import Adaptation
 from rollcall.media import decode
 from rollcall.privacy import tombstones
-from rollcall.records import Analysis, Box, Face, PhotoState, Picture
+from rollcall.records import Analysis, Box, Face, FileStat, PhotoState, Picture
 from rollcall.storage import change_feed
 from rollcall.storage.change_feed import ChangeKind
 from rollcall.storage.library import PendingPhoto, mark_photo_missing, photo_at
@@ -28,27 +28,28 @@ class DecodedPhoto(NamedTuple):
     """A pending photo after decoding: its picture, or why there is none."""
 
     photo: PendingPhoto
-    size: int
-    mtime_ns: int
+    stat: FileStat  # as the file was before it was read
     picture: Picture | None = None
     reason: str = ""  # why there is no picture
+    failure_key: str | None = None  # see indexing/failures.py
     moved_from: moves.MovedCandidate | None = None
     perceptual_hash: bytes | None = None
+    unchanged: bool = False  # only the file's times changed
 
 
 @dataclasses.dataclass
 class _BatchState:
-    """What is read once for a batch, so that most of its photos need no queries of their own."""
+    """Results of queries that run once for a batch, so that most of its photos need no queries of their own."""
 
     unmoved: dict[int, PhotoRow]  # still at the path where they were read; held, so that they are not loaded again
     new: set[int]  # photos without any faces, tags or corrections
-    movable: set[str]  # contents of missing and pending photos
+    movable: set[str]  # content hashes of missing and pending photos
     any_face_erased: bool
-    waiting: set[str]  # contents that lines of the log wait for
+    waiting: set[str]  # content hashes that lines of the log wait for
 
 
 class BatchStore:
-    """Stores analysed photos, and those that could not be analysed."""
+    """Stores photos that were analysed, moved, went missing or failed."""
 
     def __init__(self, tools: Tools) -> None:
         self.tools = tools
@@ -98,7 +99,7 @@ class BatchStore:
             version,
             photo.perceptual_hash,
         )
-        stored = persist.store_analysis(session, photo_id, photo.size, photo.mtime_ns, analysis, settings, new=new)
+        stored = persist.store_analysis(session, photo_id, photo.stat, analysis, settings, new=new)
         if new and picture.content_hash not in state.waiting:
             return photo_id, len(faces)
         corrected = reattach.reattach(session, photo_id, stored)
@@ -127,7 +128,7 @@ class BatchStore:
         return photo_id
 
     def _describe(self, session: Session, photo_id: int, picture: Picture, version: str) -> bool:
-        """Make the estimates of faces whose boxes a person gave; return whether there were any."""
+        """Analyse the faces whose boxes a person gave; return whether there were any."""
         rows = persist.undescribed_faces(session, photo_id, version)
         if rows:
             boxes = [Box(face.x, face.y, face.width, face.height) for face in rows]
@@ -139,22 +140,27 @@ class BatchStore:
     # ---- Photos that are not analysed
 
     def store_missing(self, photo: DecodedPhoto) -> None:
-        """Mark a photo whose file went while it waited."""
+        """Mark a photo as missing whose file was deleted while it waited."""
         with self.tools.database.write() as session:
             photo_id = photo_at(session, photo.photo)
             mark_photo_missing(session, photo_id)
             change_feed.record(session, ChangeKind.PHOTO_MISSING, photo_id)
 
+    def store_unchanged(self, photo: DecodedPhoto) -> None:
+        """Store the times of a photo whose content is as it was."""
+        with self.tools.database.write() as session:
+            persist.store_unchanged(session, photo_at(session, photo.photo), photo.stat)
+
     def store_failure(self, photo: DecodedPhoto) -> None:
         """Record why a photo cannot be used."""
         with self.tools.database.write() as session:
             photo_id = photo_at(session, photo.photo)
-            persist.store_failure(session, photo_id, photo.size, photo.mtime_ns, photo.reason)
+            persist.store_failure(session, photo_id, photo.stat, photo.reason, photo.failure_key)
 
     def relocate(self, photo: DecodedPhoto, candidate: moves.MovedCandidate) -> tuple[bool, bool]:
         """Give a known photo its new path.
 
-        Returns whether it was moved (of two copies of a missing file only the first is the missing one), and whether
+        Returns whether it was moved (of two copies of a missing file only the first one takes its place), and whether
         the photo at the path has still to be analysed.
         """
         with self.tools.database.write() as session:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,10 +18,10 @@ from rollcall.storage.tables import PhotoRow
 
 @dataclass
 class SeenPhotos:
-    """The photos that a scan came across: one bit each, so that millions fit into memory."""
+    """The photos whose files a scan found: one bit each, so that millions fit into memory."""
 
     bits: bytearray = field(default_factory=bytearray)
-    returned: list[int] = field(default_factory=list)  # were missing, and are there again, unchanged
+    returned: list[int] = field(default_factory=list)  # photos that were missing and are back, unchanged
 
     def add(self, photo_id: int) -> None:
         """Add a photo."""
@@ -42,8 +42,9 @@ def classify(
     model_version: str | None,
     force: bool,
     seen: SeenPhotos,
+    lasting: Collection[str] = (),
 ) -> tuple[int, int]:
-    """Compare files with what is stored; new and changed ones become pending.
+    """Compare files with the stored photos; new and changed ones become pending.
 
     Parameters
     ----------
@@ -53,6 +54,8 @@ def classify(
         Make unchanged photos pending too.
     seen
         Gets every photo that one of the files belongs to.
+    lasting
+        The keys of failures that would happen again, see `failures.current_keys`; other failures become pending.
 
     Returns
     -------
@@ -70,14 +73,23 @@ def classify(
                 new.append(file)
                 continue
             seen.add(row.id)
-            state = _next_state(row, file, sufficient, force)
+            state = _next_state(row, file, sufficient, force, lasting)
             if state is None:
                 continue
             if state == PhotoState.INDEXED:
                 seen.returned.append(row.id)
             else:
                 pending_count += 1
-            changes.append({"id": row.id, "size": file.size, "mtime_ns": file.mtime_ns, "state": state, "error": None})
+            changes.append(
+                {
+                    "id": row.id,
+                    "size": file.size,
+                    "mtime_ns": file.mtime_ns,
+                    "ctime_ns": file.ctime_ns,
+                    "state": state,
+                    "error": None,
+                }
+            )
         if changes:
             session.execute(update(PhotoRow), changes)
     for part in chunks(new):
@@ -93,22 +105,37 @@ def _stored(session: Session, place: Place, files: Sequence[FileStat]) -> Mappin
         PhotoRow.path,
         PhotoRow.size,
         PhotoRow.mtime_ns,
+        PhotoRow.ctime_ns,
         PhotoRow.state,
         PhotoRow.model_version,
         PhotoRow.indexed_at,
+        PhotoRow.failure_key,
     ).where(PhotoRow.root_id == place.root_id, PhotoRow.path.in_([file.relative_path for file in files]))
     return {row.path: row for row in session.execute(statement)}
 
 
-def _next_state(row: Any, file: FileStat, sufficient: frozenset[str] | None, force: bool) -> PhotoState | None:
+def _next_state(
+    row: Any, file: FileStat, sufficient: frozenset[str] | None, force: bool, lasting: Collection[str]
+) -> PhotoState | None:
     """Return the state that a photo changes to now that its file was seen; None: it stays as it is."""
-    if force or (row.size, row.mtime_ns) != (file.size, file.mtime_ns):
+    if force or not _is_unchanged(row, file):
         return PhotoState.PENDING
     current = row.indexed_at is not None and (sufficient is None or row.model_version in sufficient)
-    if row.state == PhotoState.FAILED or (row.state == PhotoState.INDEXED and current):
+    if row.state == PhotoState.FAILED:
+        return None if row.failure_key in lasting else PhotoState.PENDING
+    if row.state == PhotoState.INDEXED and current:
         return None
-    # A file that was missing and is back as it was needs no second analysis.
-    return PhotoState.INDEXED if row.state == PhotoState.MISSING and current else PhotoState.PENDING
+    # A file that was missing and is back needs no second analysis if even the time of its last change is the same.
+    returned = (
+        row.state == PhotoState.MISSING and current and row.ctime_ns is not None and row.ctime_ns == file.ctime_ns
+    )
+    return PhotoState.INDEXED if returned else PhotoState.PENDING
+
+
+def _is_unchanged(row: Any, file: FileStat) -> bool:
+    """Return whether a file is as it was when its photo was stored."""
+    known = row.ctime_ns is not None and file.ctime_ns is not None
+    return (row.size, row.mtime_ns) == (file.size, file.mtime_ns) and (not known or row.ctime_ns == file.ctime_ns)
 
 
 def _insert_pending(session: Session, place: Place, files: Sequence[FileStat], seen: SeenPhotos) -> None:
@@ -118,6 +145,7 @@ def _insert_pending(session: Session, place: Place, files: Sequence[FileStat], s
             "path": file.relative_path,
             "size": file.size,
             "mtime_ns": file.mtime_ns,
+            "ctime_ns": file.ctime_ns,
             "state": PhotoState.PENDING,
             "reviewed": False,
         }
@@ -128,9 +156,9 @@ def _insert_pending(session: Session, place: Place, files: Sequence[FileStat], s
 
 
 def mark_missing(session: Session, place: Place, seen: SeenPhotos, unreadable: Iterable[str]) -> list[int]:
-    """Mark the photos that a complete scan of a place did not come across as missing, and return them.
+    """Mark the photos whose files a complete scan of a place did not find as missing, and return their numbers.
 
-    Photos below the folders in `unreadable` keep their state.
+    Photos at or below the paths in `unreadable`, relative to the root, keep their state.
     """
     spared = tuple(unreadable)
     if "" in spared:
@@ -148,12 +176,27 @@ def mark_missing(session: Session, place: Place, seen: SeenPhotos, unreadable: I
     return gone
 
 
-def pending(session: Session, places: Sequence[Place], after: int, limit: int) -> list[PendingPhoto]:
-    """Return the next pending photos of some places by number, from above `after` on."""
+def pending(
+    session: Session, places: Sequence[Place], after: int, limit: int, model_version: str | None
+) -> list[PendingPhoto]:
+    """Return the next pending photos of some places by number, from above `after` on.
+
+    A photo that was analysed by `model_version`, or by a version that gives no less, carries its content hash: if the
+    file still has this content, only its times changed, and it needs no analysis. With None every photo needs one.
+    """
     # Roots are joined by hand: there are few, and their paths are needed as they are on disk.
     folders = {place.root_id: place.root for place in roots(session)}
+    sufficient = frozenset() if model_version is None else ModelVersion.parse(model_version).sufficient
     rows = session.execute(
-        select(PhotoRow.id, PhotoRow.root_id, PhotoRow.path, PhotoRow.size, PhotoRow.mtime_ns, PhotoRow.content_hash)
+        select(
+            PhotoRow.id,
+            PhotoRow.root_id,
+            PhotoRow.path,
+            PhotoRow.size,
+            PhotoRow.content_hash,
+            PhotoRow.model_version,
+            PhotoRow.indexed_at,
+        )
         .where(PhotoRow.state == PhotoState.PENDING, PhotoRow.id > after, _in_places(places))
         .order_by(PhotoRow.id)
         .limit(limit)
@@ -168,8 +211,8 @@ def pending(session: Session, places: Sequence[Place], after: int, limit: int) -
             row.id,
             folders[row.root_id] / paths.from_text(row.path),
             row.size,
-            row.mtime_ns,
             row.content_hash is None and row.size in known,
+            row.content_hash if row.indexed_at is not None and row.model_version in sufficient else None,
         )
         for row in rows
     ]
@@ -182,6 +225,7 @@ def count_pending(session: Session, places: Sequence[Place]) -> int:
 
 
 def _in_places(places: Sequence[Place]) -> ColumnElement[bool]:
+    """Return the condition of photos in any of some places."""
     return or_(
         *(
             PhotoRow.id.in_(photo_ids_under(place)) if place.prefix else PhotoRow.root_id == place.root_id

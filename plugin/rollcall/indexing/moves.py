@@ -1,10 +1,10 @@
-"""Files that were moved or renamed: known photos found again by content under another path."""
+"""Files that were moved or renamed: known photos that are recognised by content under another path."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -15,9 +15,12 @@ from rollcall.records import PhotoState
 from rollcall.storage.library import CHUNK, PendingPhoto, roots
 from rollcall.storage.tables import PhotoRow, RootRow
 
+#: The size of a photo whose own file is not known at present; no file has it.
+UNKNOWN_SIZE: Final = -1
+
 
 class MovedCandidate(NamedTuple):
-    """A photo whose file is, or may be, no longer where it was."""
+    """A photo whose file may no longer be at its stored path."""
 
     photo_id: int
     path: Path
@@ -26,7 +29,7 @@ class MovedCandidate(NamedTuple):
 
 
 def candidates_of_size(session: Session, size: int, exclude: int) -> list[MovedCandidate]:
-    """Return the known photos of a size in bytes that may have moved, missing ones first; `exclude` is left out."""
+    """Return the known photos of a size in bytes that may have moved, missing ones first, without photo `exclude`."""
     folders = {place.root_id: place.root for place in roots(session)}
     rows = session.execute(
         select(PhotoRow.id, PhotoRow.root_id, PhotoRow.path, PhotoRow.content_hash, PhotoRow.state)
@@ -47,23 +50,24 @@ def candidates_of_size(session: Session, size: int, exclude: int) -> list[MovedC
 
 
 def relocate(session: Session, old_id: int, new_id: int, model_version: str) -> bool:
-    """Give a known photo the path of a newly found file of the same content, whose own row goes.
+    """Give a known photo the path of a new photo of the same content, whose row is deleted.
 
     Returns whether the photo has still to be analysed.
     """
     new = session.get_one(PhotoRow, new_id)
     old = session.get_one(PhotoRow, old_id)
-    root_id, path, size, mtime_ns = new.root_id, new.path, new.size, new.mtime_ns
+    root_id, path = new.root_id, new.path
+    size, mtime_ns, ctime_ns = new.size, new.mtime_ns, new.ctime_ns
     session.delete(new)
     session.flush()
-    old.root_id, old.path, old.size, old.mtime_ns = root_id, path, size, mtime_ns
+    old.root_id, old.path, old.size, old.mtime_ns, old.ctime_ns = root_id, path, size, mtime_ns, ctime_ns
     done = old.indexed_at is not None and old.model_version in ModelVersion.parse(model_version).sufficient
     old.state = PhotoState.INDEXED if done else PhotoState.FAILED if old.error else PhotoState.PENDING
     return old.state == PhotoState.PENDING
 
 
 def movable_contents(session: Session, hashes: Sequence[str]) -> set[str]:
-    """Return those of some content hashes that missing or pending photos have."""
+    """Return which of some content hashes missing or pending photos have."""
     found = session.scalars(
         select(PhotoRow.content_hash).where(
             PhotoRow.content_hash.in_(hashes), PhotoRow.state.in_((PhotoState.MISSING, PhotoState.PENDING))
@@ -73,7 +77,7 @@ def movable_contents(session: Session, hashes: Sequence[str]) -> set[str]:
 
 
 def candidates_of_content(session: Session, content_hash: str, exclude: int) -> list[MovedCandidate]:
-    """Return the missing and pending photos of a content; none if the photo `exclude` has it already."""
+    """Return the missing and pending photos of a content, without photo `exclude`; none if that has the content."""
     if session.scalar(select(PhotoRow.content_hash).where(PhotoRow.id == exclude)) == content_hash:
         return []
     folders = {place.root_id: place.root for place in roots(session)}
@@ -94,7 +98,7 @@ def candidates_of_content(session: Session, content_hash: str, exclude: int) -> 
 
 
 def unmoved(session: Session, photos: Sequence[PendingPhoto]) -> dict[int, PhotoRow]:
-    """Return by number those photos that are still stored at the paths at which they were read."""
+    """Return, by number, the rows of those photos that are still stored at the paths where they were read."""
     by_id = {one.photo_id: one for one in photos}
     folders = {place.root_id: place.root for place in roots(session)}
     rows = session.scalars(select(PhotoRow).where(PhotoRow.id.in_(by_id)))
@@ -102,20 +106,27 @@ def unmoved(session: Session, photos: Sequence[PendingPhoto]) -> dict[int, Photo
 
 
 def swap(session: Session, known_id: int, here_id: int) -> int:
-    """Exchange the paths of a known photo, whose file lies here now, and of the photo stored here; return the known one."""
+    """Swap the paths of a known photo, whose file is here now, and of the photo that is stored here.
+
+    Returns the number of the known photo.
+    """
     known, here = session.get_one(PhotoRow, known_id), session.get_one(PhotoRow, here_id)
     if here.content_hash is None:
         # It was never analysed.
         relocate(session, known_id, here_id, "")
         return known_id
-    places_ = (known.root_id, known.path, known.size, known.mtime_ns, known.state)
-    here_root, here_path, here_size, here_mtime = here.root_id, here.path, here.size, here.mtime_ns
+    known_root, known_path, known_state = known.root_id, known.path, known.state
+    here_root, here_path = here.root_id, here.path
+    stat = (here.size, here.mtime_ns, here.ctime_ns)
     # A path is never at two photos, not even for a moment; no file has an empty one.
     here.path = f"/{here.id}"
     session.flush()
-    known.root_id, known.path, known.size, known.mtime_ns = here_root, here_path, here_size, here_mtime
+    known.root_id, known.path = here_root, here_path
+    known.size, known.mtime_ns, known.ctime_ns = stat
     session.flush()
-    here.root_id, here.path, here.size, here.mtime_ns, here.state = places_
+    here.root_id, here.path, here.state = known_root, known_path, known_state
+    # The file at that path, if there is one, is not this photo's: no size and time may make it look unchanged.
+    here.size, here.mtime_ns, here.ctime_ns = UNKNOWN_SIZE, 0, None
     session.flush()
     return known_id
 

@@ -14,17 +14,19 @@ from functools import partial
 from typing import Final
 
 from rollcall import events
-from rollcall.errors import ModelError, PictureError
+from rollcall.errors import PictureError, RollcallError
 from rollcall.indexing import classify, moves, throttle
 from rollcall.indexing.batch import BatchStore, DecodedPhoto
+from rollcall.indexing.failures import analysis_key, failure_key
 from rollcall.indexing.run import Run, Tools
 from rollcall.indexing.throttle import Throttle
 from rollcall.indexing.writer import Writer
 from rollcall.media import decode, perceptual_hash
 from rollcall.privacy.exclusions import FileIdentity
+from rollcall.records import FileStat, PhotoState
 from rollcall.storage.library import CHUNK, PendingPhoto, Place
 
-#: How many failures a summary names; the database has them all.
+#: How many failures a summary lists; the database has all of them.
 NAMED_FAILURES: Final = 20
 
 
@@ -47,11 +49,11 @@ class Pipeline:
             pending = classify.count_pending(session, places)
         self.publish(events.Discovered(pending, finished=True))
         threads, size = self.settings.decode_threads, self.settings.detector.batch
-        # With few photos everything waits for decoding; with many, decoding threads yield to the analysing thread.
-        yields = throttle.lower_thread_priority if pending > size else None
-        pace = Throttle(self.settings.power, self.publish)
+        # With few photos the analysis waits for decoding; with many, decoding threads must not slow the analysis down.
+        initializer = throttle.lower_thread_priority if pending > size else None
+        power = Throttle(self.settings.power, self.publish)
         batch: list[DecodedPhoto] = []
-        decoding = ThreadPoolExecutor(threads, thread_name_prefix="decode", initializer=yields)
+        decoding = ThreadPoolExecutor(threads, thread_name_prefix="decode", initializer=initializer)
         with decoding as pool, self.writer.running():
             try:
                 for photo in self._decoded(pool, threads + size, places, run):
@@ -63,7 +65,7 @@ class Pipeline:
                         began = time.perf_counter()
                         self._analyze(batch, run)
                         batch = []
-                        pace.wait_after(time.perf_counter() - began, run.stop)
+                        power.wait_after(time.perf_counter() - began, run.stop)
                         run.between_batches()
                 if batch:
                     self._analyze(batch, run)
@@ -79,7 +81,7 @@ class Pipeline:
     ) -> Iterator[DecodedPhoto]:
         """Yield pending photos decoded, in their order, with at most `ahead` of them decoded in advance."""
         waiting: deque[Future[DecodedPhoto]] = deque()
-        source = self._pending(places)
+        source = self._pending(places, run)
         while True:
             while len(waiting) < ahead and not run.stopping:
                 photo = next(source, None)
@@ -93,11 +95,12 @@ class Pipeline:
             yield decoded
         run.check()
 
-    def _pending(self, places: Sequence[Place]) -> Iterator[PendingPhoto]:
+    def _pending(self, places: Sequence[Place], run: Run) -> Iterator[PendingPhoto]:
         after = 0
+        version = None if run.force else self.tools.model_version
         while True:
             with self.database.read() as session:
-                part = classify.pending(session, places, after, CHUNK)
+                part = classify.pending(session, places, after, CHUNK, version)
             if not part:
                 return
             yield from part
@@ -105,35 +108,35 @@ class Pipeline:
 
     def _decode(self, photo: PendingPhoto) -> DecodedPhoto:
         """Decode one photo; runs on a thread of the pool."""
-        size, mtime_ns = photo.size, photo.mtime_ns
+        stat = FileStat("", photo.size, 0)
         try:
-            info = photo.path.stat()
             # Taken before the file is read: what is written to it later shows in the next scan.
-            size, mtime_ns = info.st_size, info.st_mtime_ns
-            moved_from = self._moved_from(photo, size) if photo.may_have_moved or size != photo.size else None
+            stat = FileStat.of("", photo.path.stat())
+            moved_from = self._moved_from(photo, stat.size) if photo.may_have_moved or stat.size != photo.size else None
             if moved_from is not None:
-                return DecodedPhoto(photo, size, mtime_ns, moved_from=moved_from)
+                return DecodedPhoto(photo, stat, moved_from=moved_from)
+            if photo.verified_hash is not None and decode.content_hash(photo.path) == photo.verified_hash:
+                return DecodedPhoto(photo, stat, unchanged=True)
             with self.tools.profile("decode", parallel=True):
                 picture = decode.decode(
                     photo.path,
                     target=self.settings.detector.resolution,
                     max_megapixels=self.settings.decode.max_megapixels,
                 )
-            hashed = perceptual_hash.compute(picture.pixels)
-            return DecodedPhoto(photo, size, mtime_ns, picture, perceptual_hash=hashed)
+            return DecodedPhoto(photo, stat, picture, perceptual_hash=perceptual_hash.compute(picture.pixels))
         except OSError as error:
-            return DecodedPhoto(photo, size, mtime_ns, reason=f"the file cannot be read ({error.strerror or error})")
+            return DecodedPhoto(photo, stat, reason=f"the file cannot be read ({error.strerror or error})")
         except PictureError as error:
             reason = error.reason + (f"; {error.hint}" if error.hint else "")
-            return DecodedPhoto(photo, size, mtime_ns, reason=reason)
+            return DecodedPhoto(photo, stat, reason=reason, failure_key=failure_key(error, self.settings.decode))
 
     def _moved_from(self, photo: PendingPhoto, size: int) -> moves.MovedCandidate | None:
-        """Return the known photo that this file is, if only its path is new."""
+        """Return the known photo of this content whose file is gone; None if there is none."""
         with self.database.read() as session:
             if not moves.is_new(session, photo.photo_id):
                 return None
             candidates = moves.candidates_of_size(session, size, photo.photo_id)
-        candidates = [one for one in candidates if one.state == "missing" or not one.path.exists()]
+        candidates = [one for one in candidates if one.state == PhotoState.MISSING or not one.path.exists()]
         if not candidates:
             return None
         digest = decode.content_hash(photo.path)
@@ -150,7 +153,8 @@ class Pipeline:
         try:
             with self.tools.profile("detect and estimate"):
                 found = self.tools.analyzer.analyze(pictures)
-        except ModelError:
+        except (RollcallError, MemoryError):
+            # Trouble of the machine or the installation is not the photo's.
             raise
         except Exception as error:  # one bad photo never stops a run
             if len(batch) > 1:
@@ -158,19 +162,19 @@ class Pipeline:
                     self._analyze([photo], run)
                 return
             reason = f"the analysis failed ({type(error).__name__}: {error}); please report this photo"
-            self._store_unanalysed(batch[0]._replace(picture=None, reason=reason), run)
+            self._store_unanalysed(batch[0]._replace(picture=None, reason=reason, failure_key=analysis_key()), run)
             return
         with self.tools.profile("waiting for writing"):
             self.writer.submit(partial(self.store.store, batch, found), partial(self._report, batch, run))
 
     def _without_erased(self, batch: list[DecodedPhoto], run: Run) -> list[DecodedPhoto]:
-        """Return a batch without the photos that were erased, at whatever path they are now."""
+        """Return a batch without the photos whose content was erased, whatever their path is now."""
         hashes = {photo.photo: photo.picture.content_hash for photo in batch if photo.picture is not None}
         erased = self.exclusions.erased_contents(list(hashes.values()))
         if not erased:
             return batch
         gone = {
-            photo.photo: FileIdentity(photo.size, photo.mtime_ns, hashes[photo.photo])
+            photo.photo: FileIdentity(photo.stat.size, photo.stat.mtime_ns, hashes[photo.photo])
             for photo in batch
             if hashes[photo.photo] in erased
         }
@@ -181,23 +185,27 @@ class Pipeline:
         return [photo for photo in batch if photo.photo not in gone]
 
     def _report(self, batch: Sequence[DecodedPhoto], run: Run, stored: Sequence[tuple[int, int]]) -> None:
-        """Count the photos of a batch that is stored, and publish them."""
+        """Count the photos of a stored batch, and publish them."""
         for photo, (photo_id, face_count) in zip(batch, stored, strict=True):
             run.summary.indexed += 1
             run.summary.moved += photo_id != photo.photo.photo_id
             run.summary.faces += face_count
             self.publish(events.PhotoIndexed(photo_id, photo.photo.path, face_count))
 
-    # ---- What is not analysed
+    # ---- Photos that are not analysed
 
     def _store_unanalysed(self, photo: DecodedPhoto, run: Run) -> None:
-        """Store a photo that moved, is gone, or failed."""
+        """Store a photo that is unchanged, moved, gone, or failed."""
         self.writer.finish()
         path = photo.photo.path
-        if photo.moved_from is not None:
+        if photo.unchanged:
+            self.store.store_unchanged(photo)
+            run.summary.skipped += 1
+            self.publish(events.PhotosSkipped(1))
+        elif photo.moved_from is not None:
             self._relocate(photo, photo.moved_from, run)
         elif not path.exists():
-            # It went while it waited, which is no failure of the file.
+            # It was deleted while it waited, which is no failure of the file.
             self.store.store_missing(photo)
             run.summary.missing += 1
             self.publish(events.PhotosMissing(1))

@@ -1,4 +1,4 @@
-"""Make the estimates of faces whose boxes are new: drawn or moved by a person, or recovered after a scan."""
+"""Analyse faces whose boxes are new: drawn or moved by a person, or recovered after a scan."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ from rollcall.storage.tables import FaceRow
 
 
 def recover_corrections(tools: Tools, since: str) -> None:
-    """Recover, after a scan, the corrections of files that were renamed and changed since `since` (UTC, ISO 8601)."""
+    """Recover the corrections of files that a scan, begun at `since` (UTC, ISO 8601), found renamed or edited.
+
+    Also prunes the change feed and deletes empty roots.
+    """
     with tools.database.write() as session:
         found = recover.recover(session, tools.settings.tags, since)
         change_feed.prune(session)
@@ -29,7 +32,7 @@ def recover_corrections(tools: Tools, since: str) -> None:
 
 
 def describe_faces(tools: Tools, photo_ids: Collection[int]) -> None:
-    """Make the estimates of those faces of some photos whose boxes are new.
+    """Analyse those faces of some photos whose boxes are new.
 
     A photo that cannot be read becomes a warning; its new faces have no estimates until it is indexed again.
     """

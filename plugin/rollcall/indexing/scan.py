@@ -14,6 +14,7 @@ from rollcall import events
 from rollcall.errors import LibraryError
 from rollcall.indexing import discovery
 from rollcall.indexing.classify import SeenPhotos, classify, mark_missing
+from rollcall.indexing.failures import current_keys
 from rollcall.indexing.run import Run, Tools
 from rollcall.media import paths
 from rollcall.privacy.exclusions import opted_out_above
@@ -31,11 +32,12 @@ class Scanner:
         self.tools = tools
         self.database, self.settings, self.publish = tools.database, tools.settings, tools.publish
         self.exclusions = tools.exclusions
+        self.lasting = current_keys(tools.settings.decode)
 
-    # ---- Where folders lie in the library
+    # ---- Places of folders
 
     def places(self, roots: Sequence[Path], run: Run) -> list[Place]:
-        """Return where folders and files lie in the library; those that cannot be used become warnings.
+        """Return the places of folders and files in the library; those that cannot be used become warnings.
 
         Raises
         ------
@@ -60,7 +62,7 @@ class Scanner:
         return [one for one in result if not any(one != outer and _contains(outer, one) for outer in result)]
 
     def _place(self, root: Path, watched: bool) -> Place:
-        """Return where a folder, or a file in a known one, lies in the library; a new folder becomes a root.
+        """Return the place of a folder, which becomes a root if none contains it, or of a file in a root.
 
         A watched folder becomes a root even while it is empty, so that its first photo is found.
 
@@ -72,6 +74,9 @@ class Scanner:
         folder = Path(os.path.realpath(root))
         with self.database.read() as session:
             known = locate(session, folder)
+        if known is not None and folder.is_dir() and self._is_excluded(known.root, folder):
+            # A hidden or ignored folder that is named belongs to the library all the same: as a root of its own.
+            known = None
         erased = self.exclusions.erased_paths().folder_above(paths.to_text(str(folder)))
         if erased is not None:
             name = paths.from_text(erased)
@@ -83,23 +88,35 @@ class Scanner:
         if not discovery.is_available(folder):
             raise self._unavailable(root, folder, known, watched)
         with self.database.write() as session:
-            return add_root(session, folder)
+            return add_root(session, folder, self._is_excluded)
+
+    def _is_excluded(self, root: Path, folder: Path) -> bool:
+        """Return whether scans of a root leave a folder in it out because it is hidden or ignored."""
+        below = PurePosixPath(folder.relative_to(root).as_posix())
+        return discovery.is_excluded_by_name(below, self.settings.library)
 
     def _unavailable(self, root: Path, folder: Path, known: Place | None, watched: bool) -> LibraryError:
+        """Return the error of a folder that is missing or empty; add it as a root if it is watched and empty."""
         reason = "is empty or cannot be read" if folder.is_dir() else "is not there"
         hint = "check the path"
         if known:
             hint = "nothing was marked as missing; plug the disk in or mount the share, and run again"
         elif watched and folder.is_dir():
             with self.database.write() as session:
-                add_root(session, folder)
+                add_root(session, folder, self._is_excluded)
             hint = "its photos are indexed when they arrive"
         return LibraryError(root, f"the folder {reason}; {hint}")
 
     # ---- Whole folders
 
     def scan(self, place: Place, run: Run) -> None:
-        """Compare a whole folder with the database; mark what is gone, and erase what opted out."""
+        """Compare a whole folder with the database; mark missing photos, and erase those that opted out.
+
+        Raises
+        ------
+        StoppedError
+            If the run was asked to stop.
+        """
         seen = SeenPhotos()
         unreadable: list[str] = []
         opted_out: list[str] = []
@@ -112,7 +129,9 @@ class Scanner:
                 unreadable += [file.relative_path for file in left]
                 part = [file for file in part if file not in left]
             with self.tools.profile("scan"), self.database.write() as session:
-                unchanged, pending = classify(session, place, part, self.tools.model_version, run.force, seen)
+                unchanged, pending = classify(
+                    session, place, part, self.tools.model_version, run.force, seen, self.lasting
+                )
                 _record_returned(session, seen)
             run.summary.photos += len(part)
             run.summary.skipped += unchanged
@@ -125,10 +144,10 @@ class Scanner:
         self._erase_opted_out(place, opted_out, run)
         with self.tools.profile("scan"), self.database.write() as session:
             gone = self._mark_missing(session, place, seen, unreadable)
-        self.report_missing(gone, run)
+        self._report_missing(gone, run)
 
     def _files(self, place: Place, run: Run, unreadable: list[str], opted_out: list[str]) -> Iterator[FileStat]:
-        """Yield the pictures of a place; fill in the folders that cannot be read and those that opted out."""
+        """Yield the pictures of a place; add folders that cannot be read, and that opted out, to the two lists."""
 
         def on_unreadable(path: str, reason: str) -> None:
             unreadable.append(path)
@@ -151,13 +170,19 @@ class Scanner:
 
     # ---- Single files
 
-    def check_paths(self, root: Place, hinted: Sequence[Path], run: Run) -> None:
-        """Compare some files and folders below one root with the database."""
+    def check_paths(self, root: Place, changed: Sequence[Path], run: Run) -> None:
+        """Compare some files and folders below one root with the database.
+
+        Raises
+        ------
+        StoppedError
+            If the run was asked to stop.
+        """
         if not discovery.is_available(root.root):
             run.warn(f"{root.root}: the folder is gone or empty; nothing was marked as missing", self.publish)
             return
         files = []
-        for path in hinted:
+        for path in changed:
             run.check()
             file = self._check_path(root, path, run)
             if file is not None:
@@ -165,13 +190,13 @@ class Scanner:
         files = list(self.exclusions.not_erased(root, files, self.exclusions.erased_paths()))
         with self.database.write() as session:
             seen = SeenPhotos()
-            unchanged, _ = classify(session, root, files, self.tools.model_version, run.force, seen)
+            unchanged, _ = classify(session, root, files, self.tools.model_version, run.force, seen, self.lasting)
             _record_returned(session, seen)
         run.summary.photos += len(files)
         run.summary.skipped += unchanged
 
     def _check_path(self, root: Place, path: Path, run: Run) -> FileStat | None:
-        """Return the file at a path; a folder is scanned, and what is gone marked as missing."""
+        """Return the file at a path; scan a folder, mark what is gone as missing, erase what opted out."""
         below = path.relative_to(root.root)
         place = root._replace(prefix="" if below == Path() else paths.to_text(below.as_posix()))
         relative = PurePosixPath(below.as_posix())
@@ -187,10 +212,10 @@ class Scanner:
         if file is None:
             with self.database.write() as session:
                 gone = self._mark_missing(session, place, SeenPhotos(), ())
-            self.report_missing(gone, run)
+            self._report_missing(gone, run)
         return file
 
-    # ---- What is gone, and what opted out
+    # ---- Missing photos, and those that opted out
 
     def _erase_opted_out(self, place: Place, folders: Sequence[str], run: Run) -> None:
         for folder, count in self.exclusions.erase_opted_out(place, folders):
@@ -205,15 +230,15 @@ class Scanner:
             change_feed.record(session, ChangeKind.PHOTO_MISSING, photo_id)
         return len(gone)
 
-    def report_missing(self, count: int, run: Run) -> None:
-        """Count photos that are missing, and publish it."""
+    def _report_missing(self, count: int, run: Run) -> None:
+        """Add to the number of missing photos, and publish it."""
         if count:
             run.summary.missing += count
             self.publish(events.PhotosMissing(count))
 
 
 def _record_returned(session: Session, seen: SeenPhotos) -> None:
-    """Record that missing photos are there again."""
+    """Record in the change feed that missing photos are back."""
     for photo_id in seen.returned:
         change_feed.record(session, ChangeKind.PHOTO_INDEXED, photo_id)
     seen.returned.clear()

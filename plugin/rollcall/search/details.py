@@ -1,4 +1,4 @@
-"""One photo or face with all that is shown of it, read from the public views."""
+"""One photo or face with everything that hosts and pages show of it, read from the public views."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from sqlalchemy import BindParameter, bindparam, text
@@ -16,10 +16,11 @@ from rollcall import ages
 from rollcall.errors import NotFoundError
 from rollcall.media import paths
 from rollcall.records import Box
+from rollcall.search.identifiers import storable
 from rollcall.storage.library import chunks
 
-_GROUPS = tuple(ages.AGE_GROUPS)
-_FACE_COLUMNS = (
+_GROUPS: Final = tuple(ages.AGE_GROUPS)
+_FACE_COLUMNS: Final = (
     "photo_id, face_id, x, y, width, height, landmarks, score, sharpness, age, age_low, age_high, age_source,"
     " gender, p_female, gender_source, age_distribution, " + ", ".join(f"p_{name}" for name in _GROUPS)
 )
@@ -27,22 +28,22 @@ _FACE_COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class FaceDetails:
-    """A face as it is shown: what a person said laid over what the model said."""
+    """A face as it is shown: corrections replace predictions."""
 
     face_id: int
     photo_id: int
-    box: Box
-    landmarks: tuple[tuple[float, float], ...]
-    score: float
+    box: Box  # fractions of the upright picture
+    landmarks: tuple[tuple[float, float], ...]  # x and y, fractions of the upright picture
+    score: float  # of the detector, 0..1
     sharpness: float
-    age: float | None
+    age: float | None  # years
     age_interval: tuple[float, float] | None
     age_source: str | None
     age_distribution: tuple[float, ...] | None  # 101 probabilities; None where a person gave the age
     gender: str | None
     p_female: float | None
     gender_source: str | None
-    groups: dict[str, float | None]  # probability of each age group
+    groups: dict[str, float | None]  # probability of each age group of `rollcall.ages`
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +74,9 @@ class PhotoDetails:
 
 
 def photos(session: Session, photo_ids: Sequence[int]) -> list[PhotoDetails]:
-    """Return some photos in the order asked for; numbers that are not known are left out."""
+    """Return photos in the order of their numbers as given; unknown numbers are left out."""
     found: dict[int, PhotoDetails] = {}
-    for part in chunks(photo_ids):
+    for part in chunks([photo_id for photo_id in photo_ids if storable(photo_id)]):
         ids: BindParameter[list[int]] = bindparam("ids", list(part), expanding=True)
         people: dict[int, list[FaceDetails]] = {}
         for row in session.execute(
@@ -122,13 +123,15 @@ def photo(session: Session, photo_id: int) -> PhotoDetails:
 
 
 def face(session: Session, face_id: int) -> FaceDetails:
-    """Return one face that is shown.
+    """Return one visible face.
 
     Raises
     ------
     NotFoundError
         If there is no such face, or it was dismissed.
     """
+    if not storable(face_id):
+        raise NotFoundError("face", face_id)
     row = session.execute(text(f"SELECT {_FACE_COLUMNS} FROM v1_faces WHERE face_id = :id"), {"id": face_id}).first()
     if row is None:
         raise NotFoundError("face", face_id)

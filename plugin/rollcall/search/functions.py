@@ -23,8 +23,8 @@ def register(session: Session, similar: Mapping[int, Mapping[int, float]] | None
     Parameters
     ----------
     similar
-        For each face that is asked for, the photos that show someone similar and how likely each shows the same
-        person; SQL reads it by ``similar_to(face_id, photo_id)``.
+        For each face that the query compares with, the photos that show someone similar and the probability of the
+        same person; SQL reads it by ``similar_to(face_id, photo_id)``.
     """
     connection: Any = session.connection().connection.dbapi_connection
     assert isinstance(connection, sqlite3.Connection)
@@ -42,11 +42,14 @@ def register(session: Session, similar: Mapping[int, Mapping[int, float]] | None
 
 
 def age_mass(distribution: bytes | None, low: int, high: int) -> float | None:
-    """Return the probability of an age from `low` to `high` of a stored distribution (SQL function)."""
+    """Return the probability of an age from `low` to `high`, both included, of a stored distribution (SQL function).
+
+    `distribution` holds 101 little-endian numbers of 16 bits.
+    """
     if distribution is None:
         return None
     low, high = min(max(int(low), 0), ages.AGES), min(int(high), ages.OLDEST)
-    # For a few numbers NumPy takes ten times as long, and this is asked of every face.
+    # For a few numbers NumPy takes ten times as long, and this is called for every face.
     return float(min(sum(struct.unpack_from(f"<{max(high - low + 1, 0)}e", distribution, 2 * low)), 1.0))
 
 
@@ -60,20 +63,20 @@ class AtLeast:
 
     def __init__(self) -> None:
         self.count = 1
-        self.chances: list[float] = []
+        self.probabilities: list[float] = []
 
-    def step(self, count: int, chance: float | None) -> None:
+    def step(self, count: int, probability: float | None) -> None:
         """Take one row's probability."""
         self.count = count
-        self.chances.append(chance or 0.0)
+        self.probabilities.append(probability or 0.0)
 
     def finalize(self) -> float:
         """Return the probability."""
-        if self.count > len(self.chances):
+        if self.count > len(self.probabilities):
             return 0.0
         if self.count == 1:
-            return ages.any_of(self.chances)
-        return float(ages.at_least(self.chances)[self.count - 1])
+            return ages.any_of(self.probabilities)
+        return float(ages.at_least(self.probabilities)[self.count - 1])
 
 
 class AllOf:
@@ -82,9 +85,9 @@ class AllOf:
     def __init__(self) -> None:
         self.result: float | None = None
 
-    def step(self, chance: float | None) -> None:
+    def step(self, probability: float | None) -> None:
         """Take one row's probability."""
-        self.result = (1.0 if self.result is None else self.result) * (chance or 0.0)
+        self.result = (1.0 if self.result is None else self.result) * (probability or 0.0)
 
     def finalize(self) -> float | None:
         """Return the product."""

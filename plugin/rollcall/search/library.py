@@ -9,8 +9,10 @@ from typing import Final, NamedTuple
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from rollcall.ages import OLDEST
 from rollcall.media import paths
 from rollcall.records import PhotoState, TagState
+from rollcall.search.identifiers import storable
 
 #: Width of the age bands, in years, and how many failures the statistics name.
 BAND_YEARS: Final = 5
@@ -20,15 +22,15 @@ _MOST_YEARS: Final = 60
 
 
 class AgeBand(NamedTuple):
-    """Faces in a band of ages."""
+    """The numbers of faces in a band of ages."""
 
-    label: str
+    label: str  # such as "20–24"
     female: int
     male: int
 
 
 class Year(NamedTuple):
-    """Photos of one year."""
+    """The numbers of photos of one year."""
 
     label: str
     without_people: int
@@ -37,7 +39,7 @@ class Year(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class LibraryStatistics:
-    """What the library holds at a glance."""
+    """Numbers of the whole library."""
 
     age_bands: list[AgeBand]  # the oldest first
     years: list[Year]
@@ -77,17 +79,18 @@ def statistics(session: Session) -> LibraryStatistics:
 
 
 def _age_bands(session: Session) -> list[AgeBand]:
-    # CASE instead of MIN or LEAST, and division after the cast: the same statement runs on every database.
+    # Whole years in SQL, bands in Python: the same statement runs on every database.
     rows = session.execute(
         text(
-            "SELECT CAST(CASE WHEN age > 99.9 THEN 99.9 ELSE age END AS INTEGER) AS years,"
+            "SELECT CAST(age AS INTEGER) AS years,"
             " SUM(CASE WHEN p_female >= 0.5 THEN 1 ELSE 0 END), SUM(CASE WHEN p_female < 0.5 THEN 1 ELSE 0 END)"
             " FROM v1_faces WHERE age IS NOT NULL AND p_female IS NOT NULL GROUP BY 1"
         )
     ).all()
     bands: dict[int, tuple[int, int]] = {}
     for years, female, male in rows:
-        band = min(int(years), 99) // BAND_YEARS
+        # The oldest age has no band of its own: the last band takes it in.
+        band = min(int(years), OLDEST - 1) // BAND_YEARS
         before = bands.get(band, (0, 0))
         bands[band] = (before[0] + int(female), before[1] + int(male))
     return [
@@ -147,6 +150,8 @@ def _model_versions(session: Session) -> list[tuple[str, int]]:
 
 def neighbours(session: Session, photo_id: int) -> tuple[int | None, int | None]:
     """Return the next newer and the next older photo in the order of capture times; None at an end."""
+    if not storable(photo_id):
+        return None, None
     row = session.execute(text("SELECT taken_local FROM v1_photos WHERE photo_id = :id"), {"id": photo_id}).first()
     values = {"id": photo_id, "taken": None if row is None else row[0]}
     if values["taken"] is None:
@@ -189,6 +194,8 @@ class FaceCrop(NamedTuple):
 
 def face_crop(session: Session, face_id: int) -> FaceCrop | None:
     """Return the photo and box of a visible face; None if there is no such face."""
+    if not storable(face_id):
+        return None
     row = session.execute(
         text("SELECT photo_id, x, y, width, height FROM v1_faces WHERE face_id = :id"), {"id": face_id}
     ).first()
@@ -205,6 +212,8 @@ class PhotoFile(NamedTuple):
 
 def photo_file(session: Session, photo_id: int) -> PhotoFile | None:
     """Return where a photo's file is; None if there is no such photo."""
+    if not storable(photo_id):
+        return None
     row = session.execute(
         text("SELECT full_path, root, content_hash, indexed_at FROM v1_photos WHERE photo_id = :id"), {"id": photo_id}
     ).first()

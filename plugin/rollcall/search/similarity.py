@@ -12,7 +12,9 @@ from sqlalchemy.orm import Session
 from rollcall import resources
 from rollcall.errors import ConflictError, NotFoundError
 from rollcall.model_version import weights_of
-from rollcall.search.vectors import Embeddings, vectors_of
+from rollcall.search.identifiers import storable
+from rollcall.search.vector_file import Embeddings
+from rollcall.search.vectors import vectors_of
 from rollcall.storage.database import Database
 from rollcall.storage.tables import EmbeddingRow, FaceRow
 
@@ -48,7 +50,7 @@ def calibration() -> Calibration:
     return Calibration(**resources.weights_metadata()["similarity"])
 
 
-def _embedding(session: Session, face_id: int) -> EmbeddingRow:
+def embedding_of(session: Session, face_id: int) -> EmbeddingRow:
     """Return the embedding of a face.
 
     Raises
@@ -58,6 +60,8 @@ def _embedding(session: Session, face_id: int) -> EmbeddingRow:
     ConflictError
         If it has no embedding (yet).
     """
+    if not storable(face_id):
+        raise NotFoundError("face", face_id)
     found = session.get(EmbeddingRow, face_id)
     if found is not None and not found.stale:
         return found
@@ -85,7 +89,7 @@ class SimilarFaces:
     """
 
     def __init__(self, database: Database, session: Session, face_id: int) -> None:
-        found = _embedding(session, face_id)
+        found = embedding_of(session, face_id)
         wanted = np.frombuffer(found.vector, "<f2")
         self._calibration = calibration()
         least = self._calibration.cosine(LEAST)
@@ -123,7 +127,8 @@ class SimilarFaces:
 
     def all(self) -> dict[int, float]:
         """Return every photo with its probability of showing the person."""
-        return {photo: chance for part in reversed(list(self.blocks())) for photo, chance in part}
+        blocks = reversed(list(self.blocks()))
+        return {photo: probability for block in blocks for photo, probability in block}
 
 
 def most_similar(database: Database, session: Session, face_id: int, limit: int) -> list[tuple[int, float]]:
@@ -134,7 +139,7 @@ def most_similar(database: Database, session: Session, face_id: int, limit: int)
     NotFoundError, ConflictError
         If there is no such face, or it has no embedding.
     """
-    found = _embedding(session, face_id)
+    found = embedding_of(session, face_id)
     wanted = np.frombuffer(found.vector, "<f2")
     near: list[tuple[float, int]] = []
     for part in vectors_of(database).parts(session, found.dimension):
@@ -144,4 +149,4 @@ def most_similar(database: Database, session: Session, face_id: int, limit: int)
         near += [(float(cosines[row]), int(part.face_ids[row])) for row in rows if cosines[row] > -2]
     near = sorted((one for one in near if one[1] != face_id), reverse=True)[:limit]
     probabilities = calibration().probability(np.array([cosine for cosine, _ in near]))
-    return [(face, float(chance)) for (_, face), chance in zip(near, probabilities, strict=True)]
+    return [(face, float(probability)) for (_, face), probability in zip(near, probabilities, strict=True)]

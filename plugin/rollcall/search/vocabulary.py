@@ -1,151 +1,82 @@
-"""The everyday words of the search language, and whom they mean."""
+"""The everyday words of the search language and what they mean: data only, read by `rollcall.search.grammar`."""
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final
 
 from rollcall.ages import AGE_GROUPS, GROUP_PHOTO_FACES, OLDEST
+from rollcall.search.person_filter import PersonFilter, people_of
 
 
-class PersonFilter(NamedTuple):
-    """A kind of person: ages in completed years, both ends included, and a gender or None for any."""
-
-    low: int = 0
-    high: int = OLDEST
-    gender: str | None = None
-
-    def within(self, other: PersonFilter) -> bool:
-        """Say whether everyone of this kind is of the other kind too."""
-        ages = other.low <= self.low and self.high <= other.high
-        return ages and other.gender in (None, self.gender)
-
-    def both(self, other: PersonFilter) -> PersonFilter | None:
-        """Return the kind of people that are of this kind and of the other; None if there are none."""
-        low, high = max(self.low, other.low), min(self.high, other.high)
-        if low > high or (self.gender and other.gender and self.gender != other.gender):
-            return None
-        return PersonFilter(low, high, self.gender or other.gender)
-
-    @property
-    def anyone(self) -> bool:
-        """Whether it means every face."""
-        return self == PersonFilter()
-
-    @property
-    def group(self) -> str | None:
-        """The name of the stored group that is exactly this kind, if there is one."""
-        return STORED.get(self)
+def _ages(group: str) -> tuple[int, int]:
+    return AGE_GROUPS[group].low, AGE_GROUPS[group].high
 
 
-def _group(name: str, gender: str | None = None) -> PersonFilter:
-    return PersonFilter(AGE_GROUPS[name].low, AGE_GROUPS[name].high, gender)
-
-
-STORED: Final = {
-    **{_group(name): name for name in AGE_GROUPS},
-    PersonFilter(gender="female"): "female",
-    PersonFilter(gender="male"): "male",
-    _group("adults", "female"): "women",
-    _group("adults", "male"): "men",
-    _group("children", "female"): "girls",
-    _group("children", "male"): "boys",
-}
-
-#: Each line: a kind of person and the words for it.
+#: Each line: people, and the words for them.
 WORDS: Final[tuple[tuple[PersonFilter, str], ...]] = (
     (
         PersonFilter(),
         "people person persons faces face anyone anybody someone somebody everyone everybody humans human friends",
     ),
-    (_group("babies"), "babies baby infants infant newborns newborn"),
-    (_group("toddlers"), "toddlers toddler"),
-    (_group("children"), "children child kids kid youngsters grandchildren grandchild"),
+    (people_of("babies"), "babies baby infants infant newborns newborn"),
+    (people_of("toddlers"), "toddlers toddler"),
+    (people_of("children"), "children child kids kid youngsters grandchildren grandchild"),
     (PersonFilter(0, 17), "minors minor"),
-    (_group("teenagers"), "teenagers teenager teens teen adolescents adolescent"),
-    (_group("adults"), "adults adult grown-ups grown-up grownups grownup parents parent"),
-    (_group("seniors"), "seniors senior elderly pensioners pensioner grandparents grandparent"),
+    (people_of("teenagers"), "teenagers teenager teens teen adolescents adolescent"),
+    (people_of("adults"), "adults adult grown-ups grown-up grownups grownup parents parent"),
+    (people_of("seniors"), "seniors senior elderly pensioners pensioner grandparents grandparent"),
     (
-        _group("adults", "female"),
+        people_of("adults", "female"),
         "women woman ladies lady mothers mother moms mom mums mum wife wives aunt aunts",
     ),
     (
-        _group("adults", "male"),
+        people_of("adults", "male"),
         "men man gentlemen gentleman fathers father dads dad guys guy husband husbands uncle uncles",
     ),
-    (_group("children", "female"), "girls girl daughters daughter granddaughters granddaughter"),
-    (_group("children", "male"), "boys boy sons son grandsons grandson"),
-    (_group("seniors", "female"), "grandmothers grandmother grandmas grandma grannies granny"),
-    (_group("seniors", "male"), "grandfathers grandfather grandpas grandpa"),
+    (people_of("children", "female"), "girls girl daughters daughter granddaughters granddaughter"),
+    (people_of("children", "male"), "boys boy sons son grandsons grandson"),
+    (people_of("seniors", "female"), "grandmothers grandmother grandmas grandma grannies granny"),
+    (people_of("seniors", "male"), "grandfathers grandfather grandpas grandpa"),
     (PersonFilter(gender="female"), "female females sister sisters"),
     (PersonFilter(gender="male"), "male males brother brothers"),
 )
 NOUNS: Final = {word: person for person, words in WORDS for word in words.split()}
-#: Of these, whoever is meant is everyone in the photo, once an age is given.
+#: With an age behind them these mean that everyone in the photo is of that age.
 EVERYONE: Final = ("everyone", "everybody")
 
-#: Words before a noun, and which ages they leave of those meant by it; None: what the noun says.
+#: Words before a noun, and the ages that they leave of its people; None: the noun's own.
 ADJECTIVES: Final[dict[str, tuple[int, int] | None]] = {
     "female": None,
     "male": None,
-    "newborn": (0, 2),
-    "baby": (0, 2),
-    "infant": (0, 2),
-    "toddler": (1, 3),
-    "teenage": (13, 19),
-    "teen": (13, 19),
-    "adolescent": (13, 19),
-    "adult": (20, OLDEST),
-    "grown-up": (20, OLDEST),
-    "middle-aged": (40, 59),
-    "old": (60, OLDEST),
-    "elderly": (60, OLDEST),
-    "senior": (60, OLDEST),
-    # Of children the youngest, of others those below 30.
-    "young": (13, 29),
+    "newborn": _ages("babies"),
+    "baby": _ages("babies"),
+    "infant": _ages("babies"),
+    "toddler": _ages("toddlers"),
+    "teenage": _ages("teenagers"),
+    "teen": _ages("teenagers"),
+    "adolescent": _ages("teenagers"),
+    "adult": _ages("adults"),
+    "grown-up": _ages("adults"),
+    "middle-aged": (40, AGE_GROUPS["seniors"].low - 1),
+    "old": _ages("seniors"),
+    "elderly": _ages("seniors"),
+    "senior": _ages("seniors"),
+    # Before children: `YOUNG_CHILDREN`.
+    "young": (AGE_GROUPS["teenagers"].low, 29),
     "little": (0, 5),
     "small": (0, 5),
 }
-_YOUNGEST: Final = (0, 5)
-
+#: The ages of young, little or small children.
+YOUNG_CHILDREN: Final = (0, 5)
 #: How far the ages of a noun stretch where a number is given: a child under 16 is no contradiction.
-_STRETCH: Final = {
-    (0, 2): (0, 4),
-    (1, 3): (0, 5),
-    (0, 12): (0, 17),
-    (13, 19): (10, 20),
-    (20, OLDEST): (18, OLDEST),
-    (60, OLDEST): (50, OLDEST),
+STRETCHED_AGES: Final = {
+    _ages("babies"): (0, 4),
+    _ages("toddlers"): (0, 5),
+    _ages("children"): (0, 17),
+    _ages("teenagers"): (10, 20),
+    _ages("adults"): (18, OLDEST),
+    _ages("seniors"): (50, OLDEST),
 }
-
-
-def described_as(person: PersonFilter, word: str) -> PersonFilter | None:
-    """Return person is left of a kind when an adjective is put before it; None if nobody can be."""
-    if word in ("female", "male"):
-        return person._replace(gender=word) if person.gender in (None, word) else None
-    ages = ADJECTIVES[word]
-    assert ages is not None
-    of_children = person.high <= AGE_GROUPS["children"].high
-    if word in ("young", "little", "small") and of_children:
-        ages = _YOUNGEST
-    elif word == "young":
-        ages = (max(ages[0], person.low), min(ages[1], person.high))
-    elif word in ("little", "small", "old", "elderly", "senior") and (of_children or word in ("little", "small")):
-        return None
-    return person._replace(low=ages[0], high=ages[1]) if ages[0] <= ages[1] else None
-
-
-def limited(person: PersonFilter, low: int | None, high: int | None) -> PersonFilter | None:
-    """Return person is left of a kind when its ages are limited by numbers; None if nobody is.
-
-    An end that is not given stays as the word has it, unless nobody would be left.
-    """
-    widest = _STRETCH.get((person.low, person.high), (person.low, person.high))
-    first = person.low if low is None else max(low, widest[0])
-    last = person.high if high is None else min(high, widest[1])
-    if first > last:
-        first, last = (widest[0] if low is None else first), (widest[1] if high is None else last)
-    return person._replace(low=first, high=last) if first <= last else None
-
 
 #: Numbers in words.
 NUMBERS: Final = {
@@ -154,7 +85,7 @@ NUMBERS: Final = {
         ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"], 1
     )
 }
-#: How many are meant at least, by the first word that fits.
+#: How many people such words ask for at least; of several words the first of this list counts.
 COUNTS: Final = {
     "crowd": 10,
     "crowds": 10,
@@ -173,7 +104,7 @@ COUNTS: Final = {
     "some": 1,
     "any": 1,
 }
-#: What somebody may look for person uses a word that this search does not know.
+#: What to suggest for words that have no meaning here.
 INSTEAD: Final = {
     "selfie": "portraits",
     "selfies": "portraits",

@@ -1,14 +1,14 @@
-"""The library's roots, and where photos lie below them."""
+"""The library's roots, and the paths of photos below them."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from sqlalchemy import Select, and_, delete, or_, select, update
+from sqlalchemy import Select, and_, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from rollcall.media import paths
@@ -34,13 +34,13 @@ class Place(NamedTuple):
 
 
 class PendingPhoto(NamedTuple):
-    """A photo that is pending: it has to be analysed."""
+    """A photo that has to be analysed: its number, and its file as the last scan saw it."""
 
     photo_id: int
     path: Path
     size: int
-    mtime_ns: int
     may_have_moved: bool = True  # new, and a known photo has the same size
+    verified_hash: str | None = None  # with this content hash what is stored of it is still right
 
 
 def now() -> str:
@@ -61,49 +61,66 @@ def roots(session: Session) -> list[Place]:
 
 
 def locate(session: Session, folder: Path, resolve: bool = True) -> Place | None:
-    """Return the root that holds a path, and the path below it; None if no root holds it.
+    """Return the innermost root that holds a path, and the path below it; None if no root holds it.
 
-    Without `resolve` an absolute path is taken as it stands, with the links in it.
+    Without `resolve` an absolute path is used with the symbolic links in it.
     """
     folder = Path(os.path.realpath(folder)) if resolve else folder
-    for root in roots(session):
-        if folder.is_relative_to(root.root):
-            below = folder.relative_to(root.root).as_posix()
-            return root._replace(prefix="" if below == "." else paths.to_text(below))
-    return None
+    holding = [root for root in roots(session) if folder.is_relative_to(root.root)]
+    if not holding:
+        return None
+    root = max(holding, key=lambda one: len(one.root.parts))
+    below = folder.relative_to(root.root).as_posix()
+    return root._replace(prefix="" if below == "." else paths.to_text(below))
 
 
-def add_root(session: Session, folder: Path) -> Place:
-    """Return the place of a folder; it becomes a root unless one holds it, and takes in the roots below it."""
+def add_root(session: Session, folder: Path, is_separate: Callable[[Path, Path], bool]) -> Place:
+    """Return the place of a folder; it becomes a root unless one holds it, and takes in the roots below it.
+
+    `is_separate` gets a root and a folder in it, and returns whether the folder is a root of its own although it lies
+    there: one that is left out of the outer root, and was named.
+    """
     folder = Path(os.path.realpath(folder))
     found = locate(session, folder)
-    if found is not None:
+    if found is not None and (not found.prefix or not is_separate(found.root, folder)):
         return found
     root = RootRow(path=paths.to_text(str(folder)), added_at=now())
     session.add(root)
     session.flush()
+    if found is not None:
+        _move_photos(session, found.root_id, root.id, found.prefix + "/", "")
     for inner in roots(session):
-        if inner.root_id == root.id or not inner.root.is_relative_to(folder):
+        if inner.root_id == root.id or not inner.root.is_relative_to(folder) or is_separate(folder, inner.root):
             continue
-        below = paths.to_text(inner.root.relative_to(folder).as_posix())
-        session.execute(
-            update(PhotoRow)
-            .where(PhotoRow.root_id == inner.root_id)
-            .values(root_id=root.id, path=below + "/" + PhotoRow.path)
+        _move_photos(
+            session, inner.root_id, root.id, "", paths.to_text(inner.root.relative_to(folder).as_posix()) + "/"
         )
         session.execute(delete(RootRow).where(RootRow.id == inner.root_id))
     return Place(root.id, folder, "")
 
 
+def _move_photos(session: Session, source: int, target: int, old_prefix: str, new_prefix: str) -> None:
+    """Move the photos of a root whose paths begin with a prefix to another root, where they begin with another."""
+    statement = update(PhotoRow).where(PhotoRow.root_id == source)
+    if old_prefix:
+        # "0" is the character behind "/".
+        statement = statement.where(PhotoRow.path >= old_prefix, PhotoRow.path < old_prefix[:-1] + "0")
+    path = func.substr(PhotoRow.path, len(old_prefix) + 1) if old_prefix else PhotoRow.path
+    session.execute(statement.values(root_id=target, path=new_prefix + path))
+
+
 def drop_empty_roots(session: Session) -> None:
-    """Drop the roots that are gone and whose photos all moved elsewhere: a folder that got another name."""
+    """Delete the roots whose folder is gone and whose photos all moved elsewhere: folders that were renamed."""
     for place in roots(session):
         if not place.root.exists() and session.scalar(photo_ids_under(place).limit(1)) is None:
             session.execute(delete(RootRow).where(RootRow.id == place.root_id))
 
 
 def photo_ids_under(place: Place, prefix: str | None = None) -> Select[int]:
-    """Return a selection of the ids of the photos in a place (or at exactly that path)."""
+    """Return a statement that selects the ids of the photos in a place, or of the photo at exactly that path.
+
+    `prefix` replaces the place's own.
+    """
     prefix = place.prefix if prefix is None else prefix
     statement = select(PhotoRow.id).where(PhotoRow.root_id == place.root_id)
     if prefix:
@@ -115,7 +132,7 @@ def photo_ids_under(place: Place, prefix: str | None = None) -> Select[int]:
 
 
 def path_of(session: Session, photo_id: int) -> Path | None:
-    """Return where a photo's file lies; None if there is no such photo."""
+    """Return the absolute path of a photo's file; None if there is no such photo."""
     row = session.execute(
         select(RootRow.path, PhotoRow.path).join(RootRow, RootRow.id == PhotoRow.root_id).where(PhotoRow.id == photo_id)
     ).first()
@@ -123,7 +140,7 @@ def path_of(session: Session, photo_id: int) -> Path | None:
 
 
 def photo_at(session: Session, photo: PendingPhoto) -> int:
-    """Return the photo that stands at a path now: it may have changed places with another since it was read."""
+    """Return the number of the photo at a file's path now: two photos may have swapped paths since it was read."""
     row = session.get(PhotoRow, photo.photo_id)
     here = None if row is None else path_of(session, photo.photo_id)
     if here == photo.path:

@@ -1,4 +1,4 @@
-"""What goes on in the background while the page is open: one indexing run at a time, told to all who watch."""
+"""Indexing in the background while the page is open: one run at a time, with its progress."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from rollcall.host import Plugin
 
 @dataclass
 class Progress:
-    """How far a run is."""
+    """The progress of a run."""
 
     state: str = "idle"  # idle, running, pausing, paused
-    total: int = 0  # photos that the run will deal with, as far as known
+    total: int = 0  # photos that the run will analyse, as far as discovered
     done: int = 0
     skipped: int = 0
     faces: int = 0
     failed: int = 0
     seconds: float = 0.0
-    last: str = ""  # the photo that was dealt with last
+    last: str = ""  # the name of the newest photo
     message: str = ""
 
 
 class Activity:
-    """Runs the indexer on a thread. May be used from any thread; `progress` is told as it changes."""
+    """Runs the indexer on a thread and follows its events. May be used from any thread."""
 
     def __init__(self, plugin: Plugin) -> None:
         self.plugin = plugin
         self.progress = Progress()
-        self.changed = 0  # grows with every change
+        self.changed = 0  # counts the changes of `progress`, for those who stream it
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -45,7 +45,7 @@ class Activity:
         self._unsubscribe = plugin.subscribe(self._listen)
 
     def start(self, folders: Sequence[Path] = ()) -> bool:
-        """Begin a run over folders, all known ones without any; False if one goes on already."""
+        """Begin a run over folders, or over all known ones; return False if one runs already, or no folder is known."""
         with self._lock:
             if self._thread is not None and self._thread.is_alive():
                 return False
@@ -63,7 +63,7 @@ class Activity:
             return True
 
     def pause(self) -> None:
-        """End the run after the photos in flight; the rest stays pending and `start` goes on with it."""
+        """End the run after the photos in flight; the others stay pending, and `start` goes on with them."""
         with self._lock:
             if self.progress.state == "running":
                 self._stop.set()
@@ -71,7 +71,7 @@ class Activity:
                 self.changed += 1
 
     def close(self) -> None:
-        """End what goes on, and wait for it."""
+        """End the run, wait for it, and unsubscribe."""
         self._stop.set()
         thread = self._thread
         if thread is not None:
@@ -92,10 +92,10 @@ class Activity:
             message = " ".join(summary.warnings)
         except RollcallError as error:
             message = str(error)
-        except Exception as error:  # told to the person; the page goes on
+        except Exception as error:  # shown on the page, which goes on
             message = f"indexing ended ({type(error).__name__}: {error}); please report this"
         with self._lock:
-            # However quick it was: no seconds at all say that there was no run.
+            # However quick it was: 0 seconds stand for no run.
             self.progress.seconds = max(round(time.monotonic() - self._began, 1), 0.1)
             self.progress.state = "paused" if self._stop.is_set() else "idle"
             self.progress.message = message
@@ -103,19 +103,19 @@ class Activity:
 
     def _listen(self, event: events.Event) -> None:
         with self._lock:
-            one = self.progress
+            progress = self.progress
             match event:
                 case events.Discovered(total=total):
-                    one.total = total if event.finished else one.total + total
-                    one.done = 0 if event.finished else one.done
+                    progress.total = total if event.finished else progress.total + total
+                    progress.done = 0 if event.finished else progress.done
                 case events.PhotosSkipped(count):
-                    one.skipped += count
+                    progress.skipped += count
                 case events.PhotoIndexed(path=path, faces=faces):
-                    one.done, one.faces, one.last = one.done + 1, one.faces + faces, path.name
+                    progress.done, progress.faces, progress.last = progress.done + 1, progress.faces + faces, path.name
                 case events.PhotoFailed(path=path):
-                    one.done, one.failed, one.last = one.done + 1, one.failed + 1, path.name
+                    progress.done, progress.failed, progress.last = progress.done + 1, progress.failed + 1, path.name
                 case events.PhotoMoved(new=path):
-                    one.done, one.last = one.done + 1, path.name
+                    progress.done, progress.last = progress.done + 1, path.name
                 case events.Warned(message=message):
-                    one.message = message
+                    progress.message = message
             self.changed += 1

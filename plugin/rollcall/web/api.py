@@ -4,158 +4,79 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated
 
-from fastapi import APIRouter, BackgroundTasks, HTTPException, Query, Request
+from fastapi import APIRouter, BackgroundTasks, Query, Request
 from fastapi.responses import Response, StreamingResponse
 
-from rollcall import corrections
-from rollcall.corrections.kinds import Correction
-from rollcall.errors import InvalidCorrectionError, PictureError
-from rollcall.host import Plugin
+from rollcall.corrections.kinds import RowId
+from rollcall.errors import LibraryError, RollcallError
 from rollcall.media import paths
-from rollcall.records import Box
 from rollcall.search import MIN_PROBABILITY, Order
-from rollcall.web.activity import Activity
-from rollcall.web.models import (
-    CorrectionIn,
-    DoneModel,
-    EntryModel,
+from rollcall.web.inputs import (
+    CorrectionsIn,
     FolderIn,
+    Probability,
+    QueryText,
+    TagName,
+    activity_of,
+    plugin_of,
+)
+from rollcall.web.models import (
+    CorrectionResultModel,
     HitModel,
+    LogEntryModel,
     PhotoModel,
     QuestionModel,
-    SaidIn,
-    SearchAnswer,
+    SearchModel,
     SimilarModel,
     StatusModel,
     TagCountModel,
 )
 from rollcall.web.pictures import Kind, Pictures
+from rollcall.web.problems import CONFLICT, INVALID_QUERY, NOT_FOUND, UNREADABLE_BODY, Responses
 
-T = TypeVar("T")
+log = logging.getLogger(__name__)
 router = APIRouter(prefix="/api")
 
 
-def plugin_of(request: Request) -> Plugin:
-    """Return the plugin that the application serves."""
-    plugin: Plugin = request.app.state.plugin
-    return plugin
+# ---- Reading
 
 
-def activity_of(request: Request) -> Activity:
-    """Return what goes on in the background."""
-    activity: Activity = request.app.state.activity
-    return activity
-
-
-@router.get("/search")
+@router.get("/search", responses={**INVALID_QUERY, **NOT_FOUND, **CONFLICT})
 def search(
     request: Request,
-    q: Annotated[str, Query(max_length=2000)] = "",
+    q: QueryText = "",
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    offset: Annotated[int, Query(ge=0)] = 0,
-    min_probability: Annotated[float, Query(ge=0, le=1)] = MIN_PROBABILITY,
+    offset: Annotated[RowId, Query()] = 0,
+    min_probability: Annotated[Probability, Query()] = MIN_PROBABILITY,
     order: Order = "probability",
-) -> SearchAnswer:
-    """Return the photos that a query means, the likeliest or the newest first."""
+) -> SearchModel:
+    """Return the photos that match a query, the most probable or the newest first."""
     plugin = plugin_of(request)
     hits = plugin.search(q, limit=limit, offset=offset, min_probability=min_probability, order=order)
-    return SearchAnswer(
+    return SearchModel(
         total=plugin.count(q, min_probability=min_probability),
         hits=[HitModel.of(hit) for hit in hits],
         notices=plugin.notices(q),
     )
 
 
-@router.get("/photos/{photo_id}")
-def photo(request: Request, photo_id: int) -> PhotoModel:
+@router.get("/photos/{photo_id}", responses=NOT_FOUND)
+def photo(request: Request, photo_id: RowId) -> PhotoModel:
     """Return a photo with its faces and tags."""
     return PhotoModel.of(plugin_of(request).photo(photo_id))
 
 
-@router.get("/faces/{face_id}/similar")
-def similar(request: Request, face_id: int, limit: Annotated[int, Query(ge=1, le=500)] = 24) -> list[SimilarModel]:
-    """Return the faces that look most like one."""
+@router.get("/faces/{face_id}/similar", responses={**NOT_FOUND, **CONFLICT})
+def similar(request: Request, face_id: RowId, limit: Annotated[int, Query(ge=1, le=500)] = 24) -> list[SimilarModel]:
+    """Return the faces most similar to one; 409 if it has no embedding."""
     found = plugin_of(request).similar(face_id, limit=limit)
-    return [SimilarModel(face_id=face, probability=chance) for face, chance in found]
-
-
-def said(one: CorrectionIn) -> Correction:
-    """Return a correction from what came over HTTP.
-
-    Raises
-    ------
-    InvalidCorrectionError
-        If it lacks what its kind needs.
-    """
-    if one.kind == "take_back":
-        kind: corrections.Kind = _needed(one.of, one, "of, the kind that is taken back")
-        return corrections.take_back(kind, face_id=one.face_id, photo_id=one.photo_id, name=one.name)
-    if one.kind == "tag":
-        return corrections.tag(_needed(one.photo_id, one, "photo_id"), one.name, one.accepted)
-    if one.kind == "box" and one.face_id is None:
-        return corrections.draw(_needed(one.photo_id, one, "face_id or photo_id"), _box(one))
-    face_id = _needed(one.face_id, one, "face_id")
-    if one.kind == "age" and one.group is not None:
-        return corrections.age_group(face_id, one.group)
-    match one.kind:
-        case "age":
-            return corrections.age(face_id, _needed(one.low, one, "low (and high), or group"), one.high)
-        case "gender":
-            return corrections.gender(face_id, one.label)
-        case "not_a_face":
-            return corrections.not_a_face(face_id)
-        case "ignore":
-            return corrections.ignore(face_id)
-        case _:
-            return corrections.move(face_id, _box(one))
-
-
-def _needed(value: T | None, one: CorrectionIn, name: str) -> T:
-    if value is None:
-        raise InvalidCorrectionError(f"a correction of the kind {one.kind} needs {name}")
-    return value
-
-
-def _box(one: CorrectionIn) -> Box:
-    box = _needed(one.box, one, "box")
-    return Box(box.x, box.y, box.width, box.height)
-
-
-@router.post("/corrections")
-def correct(request: Request, what: SaidIn) -> DoneModel:
-    """Record what a person says, all in one go; it holds at once and wins over every estimate."""
-    return DoneModel.of(plugin_of(request).correct(*map(said, what.said), by=what.by))
-
-
-@router.get("/corrections")
-def log(
-    request: Request, limit: Annotated[int, Query(ge=1, le=1000)] = 100, before: int | None = None
-) -> list[EntryModel]:
-    """Return the log of corrections, the newest first, from below line `before` on."""
-    return [EntryModel.of(entry) for entry in plugin_of(request).corrections(limit=limit, before=before)]
-
-
-@router.post("/undo")
-def undo(request: Request) -> DoneModel:
-    """Undo what was said last."""
-    return DoneModel.of(plugin_of(request).undo())
-
-
-@router.post("/redo")
-def redo(request: Request) -> DoneModel:
-    """Let hold again what was undone last."""
-    return DoneModel.of(plugin_of(request).redo())
-
-
-@router.get("/review")
-def review(request: Request, limit: Annotated[int, Query(ge=1, le=200)] = 20) -> list[QuestionModel]:
-    """Return the faces to ask a person about next, the most telling first."""
-    return [QuestionModel.of(question) for question in plugin_of(request).review(limit=limit)]
+    return [SimilarModel(face_id=face, probability=probability) for face, probability in found]
 
 
 @router.get("/tags")
@@ -164,16 +85,10 @@ def tags(request: Request) -> list[TagCountModel]:
     return [TagCountModel(**tag._asdict()) for tag in plugin_of(request).tags()]
 
 
-@router.put("/photos/{photo_id}/tags/{name:path}")
-def add_tag(request: Request, photo_id: int, name: str) -> bool:
-    """Set a tag of the host's; false, and nothing is done, if a person has rejected it."""
-    return plugin_of(request).add_tag(photo_id, name)
-
-
-@router.delete("/photos/{photo_id}/tags/{name:path}")
-def remove_tag(request: Request, photo_id: int, name: str) -> bool:
-    """Take away a tag of the host's; false if it has set none."""
-    return plugin_of(request).remove_tag(photo_id, name)
+@router.get("/review")
+def review(request: Request, limit: Annotated[int, Query(ge=1, le=200)] = 20) -> list[QuestionModel]:
+    """Return the faces to ask a person about next, the highest expected gain first."""
+    return [QuestionModel.of(question) for question in plugin_of(request).review(limit=limit)]
 
 
 @router.get("/status")
@@ -185,18 +100,56 @@ def status(request: Request) -> StatusModel:
     return StatusModel(state=now.state, photos=dict(now.photos), faces=now.faces, error=now.error, folders=folders)
 
 
+# ---- Corrections and tags
+
+
+@router.post("/corrections", responses={**NOT_FOUND, **CONFLICT, **UNREADABLE_BODY})
+def correct(request: Request, given: CorrectionsIn) -> CorrectionResultModel:
+    """Record corrections as one batch; they are effective at once and win over every prediction."""
+    return CorrectionResultModel.of(plugin_of(request).correct(*given.corrections, by=given.by))
+
+
+@router.get("/corrections")
+def corrections(
+    request: Request,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    before: Annotated[RowId | None, Query()] = None,
+) -> list[LogEntryModel]:
+    """Return the log of corrections, the newest line first, from below line `before` on."""
+    return [LogEntryModel.of(entry) for entry in plugin_of(request).corrections(limit=limit, before=before)]
+
+
+@router.post("/undo", responses=CONFLICT)
+def undo(request: Request) -> CorrectionResultModel:
+    """Undo the newest batch of corrections; 409 if nothing is left to undo."""
+    return CorrectionResultModel.of(plugin_of(request).undo())
+
+
+@router.post("/redo", responses=CONFLICT)
+def redo(request: Request) -> CorrectionResultModel:
+    """Make the batch effective again that was undone last; 409 if there is none."""
+    return CorrectionResultModel.of(plugin_of(request).redo())
+
+
+@router.put("/photos/{photo_id}/tags/{name:path}", responses=NOT_FOUND)
+def add_tag(request: Request, photo_id: RowId, name: TagName) -> bool:
+    """Set a tag of the host's; false, and nothing is done, if a person has rejected it."""
+    return plugin_of(request).add_tag(photo_id, name)
+
+
+@router.delete("/photos/{photo_id}/tags/{name:path}")
+def remove_tag(request: Request, photo_id: RowId, name: TagName) -> bool:
+    """Remove a tag of the host's; false if the host has set none."""
+    return plugin_of(request).remove_tag(photo_id, name)
+
+
+# ---- Indexing
+
+
 @router.post("/index")
 def index(request: Request) -> bool:
-    """Begin a run over all known folders, or go on with one that was paused; false if one goes on already."""
+    """Begin a run over all known folders, or go on with one that was paused; false if one runs already."""
     return activity_of(request).start()
-
-
-@router.post("/warm-up", status_code=202)
-def warm_up(request: Request, tasks: BackgroundTasks) -> None:
-    """Load the networks meanwhile: somebody is about to draw a face."""
-    if not request.app.state.warm.is_set():
-        request.app.state.warm.set()
-        tasks.add_task(plugin_of(request).warm_up)
 
 
 @router.post("/pause")
@@ -205,26 +158,58 @@ def pause(request: Request) -> None:
     activity_of(request).pause()
 
 
-@router.post("/folders")
+@router.post("/folders", responses=UNREADABLE_BODY)
 def add_folder(request: Request, folder: FolderIn) -> bool:
     """Index one more folder; it belongs to the library from then on."""
-    path = Path(paths.from_text(os.path.expanduser(folder.path.strip())))  # noqa: PTH111 (a text, not yet a path)
-    if not path.is_absolute():
-        raise HTTPException(422, "give the whole path of the folder, from the root on")
-    if not path.is_dir():
-        raise HTTPException(422, f"{folder.path}: the folder is not there; check the path")
-    return activity_of(request).start([path])
+    return activity_of(request).start([_existing(folder.path.strip())])
+
+
+def _existing(text: str) -> Path:
+    """Return the path of a folder.
+
+    Raises
+    ------
+    LibraryError
+        If it is not absolute, or is not a folder that can be seen.
+    """
+    try:
+        path = Path(paths.from_text(os.path.expanduser(text)))  # noqa: PTH111 (a text, not yet a path)
+        if not path.is_absolute():
+            raise LibraryError(text, "give the whole path of the folder, from the root on")
+        found = path.is_dir()
+    except (OSError, ValueError):  # too long, not permitted, or with characters that no file system has
+        found = False
+    if not found:
+        raise LibraryError(text, "the folder is not there; check the path")
+    return path
 
 
 @router.post("/retry")
 def retry(request: Request) -> int:
-    """Try the photos that failed again; return how many there are."""
+    """Analyse the photos that failed again; return how many there are."""
     count = plugin_of(request).retry()
     activity_of(request).start()
     return count
 
 
-@router.get("/progress")
+@router.post("/warm-up", status_code=202)
+def warm_up(request: Request, tasks: BackgroundTasks) -> None:
+    """Load the networks in the background: somebody is about to draw a face."""
+    if not request.app.state.warm.is_set():
+        request.app.state.warm.set()
+        tasks.add_task(_warm_up, request)
+
+
+def _warm_up(request: Request) -> None:
+    try:
+        plugin_of(request).warm_up()
+    except RollcallError as error:
+        # No request waits for it; `events.Warned` reports networks that cannot be used when a face is drawn.
+        log.info("the networks are not loaded yet: %s", error)
+        request.app.state.warm.clear()
+
+
+@router.get("/progress", responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}})
 async def progress(request: Request) -> StreamingResponse:
     """Stream the progress of indexing as server-sent events, one object whenever it changed."""
     activity = activity_of(request)
@@ -245,7 +230,11 @@ async def progress(request: Request) -> StreamingResponse:
     return StreamingResponse(stream(), media_type="text/event-stream")
 
 
-pictures_router = APIRouter(prefix="/pictures")
+# ---- Pictures
+
+
+_WEBP: Responses = {200: {"content": {"image/webp": {"schema": {"type": "string", "format": "binary"}}}}}
+pictures_router = APIRouter(prefix="/pictures", responses={**_WEBP, **NOT_FOUND})
 
 
 def _pictures(request: Request) -> Pictures:
@@ -254,22 +243,18 @@ def _pictures(request: Request) -> Pictures:
 
 
 @pictures_router.get("/photo/{photo_id}/{kind}.webp", response_class=Response)
-def picture(request: Request, photo_id: int, kind: Kind) -> Response:
+def photo_picture(request: Request, photo_id: RowId, kind: Kind) -> Response:
     """Return a photo, upright, as WebP."""
-    return _webp(lambda: _pictures(request).photo(photo_id, kind), "v" in request.query_params)
+    return _webp(request, _pictures(request).photo(photo_id, kind))
 
 
 @pictures_router.get("/face/{face_id}.webp", response_class=Response)
-def face_picture(request: Request, face_id: int) -> Response:
+def face_picture(request: Request, face_id: RowId) -> Response:
     """Return a face, as WebP."""
-    return _webp(lambda: _pictures(request).face(face_id), "v" in request.query_params)
+    return _webp(request, _pictures(request).face(face_id))
 
 
-def _webp(make: object, versioned: bool) -> Response:
-    assert callable(make)
-    try:
-        data = make()
-    except PictureError as error:
-        raise HTTPException(404, error.reason) from error
+def _webp(request: Request, data: bytes) -> Response:
+    versioned = "v" in request.query_params
     cache = "private, max-age=31536000, immutable" if versioned else "private, max-age=60"
     return Response(data, media_type="image/webp", headers={"Cache-Control": cache})

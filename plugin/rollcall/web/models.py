@@ -1,45 +1,27 @@
-"""What the HTTP API gives and takes, as it stands in its OpenAPI document."""
+"""What the HTTP API answers, as it stands in its OpenAPI document."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
-
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
 from rollcall import search
+from rollcall.corrections.kinds import BoxFields
 from rollcall.corrections.log import CorrectionResult, LogEntry
 from rollcall.corrections.review_queue import Question
 from rollcall.media import paths
-from rollcall.records import Box
 from rollcall.search.details import FaceDetails, PhotoDetails
-
-Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
 class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class BoxModel(_Model):
-    """A rectangle as fractions of the upright picture, origin top left."""
-
-    x: Fraction
-    y: Fraction
-    width: Annotated[float, Field(gt=0, le=1)]
-    height: Annotated[float, Field(gt=0, le=1)]
-
-    @classmethod
-    def of(cls, box: Box) -> BoxModel:
-        """Return a box as it is stored, which may reach a little beyond the picture."""
-        return cls.model_construct(x=box.x, y=box.y, width=box.width, height=box.height)
-
-
 class FaceModel(_Model):
-    """A face as it is shown: what a person said laid over what the model said."""
+    """A face as it is shown: corrections laid over predictions."""
 
     face_id: int
     photo_id: int
-    box: BoxModel
+    box: BoxFields
     score: float
     sharpness: float
     age: float | None
@@ -53,11 +35,11 @@ class FaceModel(_Model):
 
     @classmethod
     def of(cls, face: FaceDetails, *, distribution: bool = False) -> FaceModel:
-        """Return what is told of a face."""
+        """Return the model of a face."""
         return cls(
             face_id=face.face_id,
             photo_id=face.photo_id,
-            box=BoxModel.of(face.box),
+            box=BoxFields.of(face.box),
             score=face.score,
             sharpness=face.sharpness,
             age=face.age,
@@ -96,7 +78,7 @@ class PhotoModel(_Model):
 
     @classmethod
     def of(cls, photo: PhotoDetails) -> PhotoModel:
-        """Return what is told of a photo."""
+        """Return the model of a photo."""
         return cls(
             photo_id=photo.photo_id,
             path=paths.to_text(str(photo.path)),
@@ -115,7 +97,7 @@ class HitFaceModel(_Model):
     """A face of a photo that was found."""
 
     face_id: int
-    box: BoxModel
+    box: BoxFields
     age: float | None
     age_interval: tuple[float, float] | None
     p_female: float | None
@@ -123,7 +105,7 @@ class HitFaceModel(_Model):
 
 
 class HitModel(_Model):
-    """A photo that was found, and how likely it is meant."""
+    """A photo that was found, and the probability that it matches."""
 
     photo_id: int
     path: str
@@ -132,7 +114,7 @@ class HitModel(_Model):
 
     @classmethod
     def of(cls, hit: search.Hit) -> HitModel:
-        """Return what is told of a photo that was found."""
+        """Return the model of a photo that was found."""
         return cls(
             photo_id=hit.photo_id,
             path=paths.to_text(str(hit.path)),
@@ -140,7 +122,7 @@ class HitModel(_Model):
             faces=[
                 HitFaceModel(
                     face_id=face.face_id,
-                    box=BoxModel.of(face.box),
+                    box=BoxFields.of(face.box),
                     age=face.age,
                     age_interval=face.age_interval,
                     p_female=face.p_female,
@@ -151,7 +133,7 @@ class HitModel(_Model):
         )
 
 
-class SearchAnswer(_Model):
+class SearchModel(_Model):
     """One page of what was found."""
 
     total: int
@@ -159,35 +141,7 @@ class SearchAnswer(_Model):
     notices: list[str]
 
 
-class CorrectionIn(_Model):
-    """One thing that a person says.
-
-    `age` takes `low` and `high` in completed years, or `group`; `gender` takes `label` (null: do not estimate);
-    `box` takes `box`, of a face to move it, of a photo to draw a missed one; `tag` takes `name` and `accepted`.
-    `take_back` withdraws what was said of the kind named in `of`.
-    """
-
-    kind: Literal["age", "gender", "not_a_face", "ignore", "box", "tag", "take_back"]
-    face_id: int | None = None
-    photo_id: int | None = None
-    low: Annotated[float, Field(ge=0, le=130)] | None = None
-    high: Annotated[float, Field(ge=0, le=130)] | None = None
-    group: str | None = None
-    label: Annotated[str, Field(max_length=100)] | None = None
-    box: BoxModel | None = None
-    name: Annotated[str, Field(max_length=500)] = ""
-    accepted: bool = True
-    of: Literal["age", "gender", "not_a_face", "ignore", "box", "tag"] | None = None
-
-
-class SaidIn(_Model):
-    """Corrections that hold, and are undone, together."""
-
-    said: Annotated[list[CorrectionIn], Field(min_length=1, max_length=5000)]
-    by: Annotated[str, Field(max_length=100)] = "user"
-
-
-class DoneModel(_Model):
+class CorrectionResultModel(_Model):
     """What a change of the log of corrections did."""
 
     batch: str
@@ -196,12 +150,13 @@ class DoneModel(_Model):
     face_ids: list[int | None]
 
     @classmethod
-    def of(cls, done: CorrectionResult) -> DoneModel:
-        """Return what is told of it."""
-        return cls(batch=done.batch, count=done.count, photo_ids=sorted(done.photo_ids), face_ids=done.face_ids)
+    def of(cls, result: CorrectionResult) -> CorrectionResultModel:
+        """Return the model of a result."""
+        photo_ids = sorted(result.photo_ids)
+        return cls(batch=result.batch, count=result.count, photo_ids=photo_ids, face_ids=result.face_ids)
 
 
-class EntryModel(_Model):
+class LogEntryModel(_Model):
     """One line of the log of corrections."""
 
     id: int
@@ -216,8 +171,8 @@ class EntryModel(_Model):
     path: str | None
 
     @classmethod
-    def of(cls, entry: LogEntry) -> EntryModel:
-        """Return what is told of a line."""
+    def of(cls, entry: LogEntry) -> LogEntryModel:
+        """Return the model of a line."""
         before = None if entry.value_before is None else dict(entry.value_before)
         shown = {name: getattr(entry, name) for name in cls.model_fields if name not in ("value", "value_before")}
         return cls(value=dict(entry.value), value_before=before, **shown)
@@ -235,7 +190,7 @@ class QuestionModel(_Model):
 
     @classmethod
     def of(cls, question: Question) -> QuestionModel:
-        """Return what is told of a question."""
+        """Return the model of a question."""
         return cls(
             photo_id=question.photo.photo_id,
             face=FaceModel.of(question.face),
@@ -265,14 +220,8 @@ class StatusModel(_Model):
     folders: list[str]
 
 
-class FolderIn(_Model):
-    """A folder of photos, an absolute path on this machine."""
-
-    path: Annotated[str, Field(min_length=1, max_length=4096)]
-
-
 class SimilarModel(_Model):
-    """A face that looks like another, and how likely it shows the same person."""
+    """A face similar to another, and the probability that both are of the same person."""
 
     face_id: int
     probability: float

@@ -1,4 +1,4 @@
-"""Who may talk to the page: this machine, by the token of this start, from the page itself.
+"""Access control: requests of this machine, with the token of this start, from the page itself.
 
 A page of the internet that is open in the same browser can send requests to this server, and a name that its owner
 points at this machine can too. So each request must name this machine as its host, must not come from another
@@ -21,19 +21,24 @@ _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 def new_token() -> str:
-    """Return a token that nobody can guess."""
+    """Return a random token of 256 bits, as text that a URL can hold."""
     return secrets.token_urlsafe(32)
 
 
+def cookie_name(port: int) -> str:
+    """Return the name of the cookie that holds the token: cookies are shared by all ports of a machine."""
+    return f"rollcall-{port}"
+
+
 class Guard:
-    """Lets a request through or answers 403; adds the headers that keep a browser from doing more than asked.
+    """Middleware: lets a request through or answers 403, and adds the security headers to every answer.
 
     Parameters
     ----------
     app
-        What is guarded.
+        The application behind the guard.
     token
-        What a visitor has to bring: as `?token=` once (a cookie takes its place), or as `Authorization: Bearer`.
+        The token that requests must have: as `?token=` once (a cookie takes its place), or as `Authorization: Bearer`.
     port
         Where the server listens; names of this machine with another port are other origins.
     embedders
@@ -45,7 +50,7 @@ class Guard:
         self.hosts = {f"{name}:{port}" for name in ("127.0.0.1", "localhost", "[::1]")}
         if port == 80:
             self.hosts |= {"127.0.0.1", "localhost", "[::1]"}
-        self.cookie = f"rollcall-{port}"
+        self.cookie = cookie_name(port)
         self.embedders = " ".join(embedders)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -62,7 +67,7 @@ class Guard:
         await self._with_headers(self.app, scope, receive, send)
 
     def _refusal(self, request: Request) -> Response | None:
-        """Return the answer to a request that is not let through; None if it is."""
+        """Return a refusal, or the redirect that sets the cookie; None lets the request through."""
         if request.headers.get("host", "").lower() not in self.hosts:
             return PlainTextResponse("This server answers to the name of this machine alone: open 127.0.0.1.", 403)
         origin = request.headers.get("origin")
@@ -91,7 +96,7 @@ class Guard:
 
     @staticmethod
     def _is_own(request: Request, origin: str | None) -> bool:
-        """Say whether a change comes from the page itself. Every browser says so in one of the two headers."""
+        """Return whether a change comes from the page itself; every browser sends one of the two headers."""
         return origin is not None or request.headers.get("sec-fetch-site") == "same-origin"
 
     async def _with_headers(

@@ -1,6 +1,6 @@
 """Queries that people type, against what they mean, written out plainly in Python over the public views.
 
-Every age and gender is certain here, said by a person: each photo is meant, or it is not.
+Every age and gender is corrected here, and so certain: each photo is meant, or it is not.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ class Shown(NamedTuple):
     tags: set[str]
 
 
-class Kind(NamedTuple):
-    """A kind of person, and how one asks how many there are: kids(photo)."""
+class Group(NamedTuple):
+    """People by age and gender; called with a photo it gives their number: KIDS(photo)."""
 
     low: int = 0
     high: int = 200
@@ -48,21 +48,21 @@ class Kind(NamedTuple):
         return sum(person in self for person in photo.people)
 
 
-KIDS, TEENS, ADULTS, OLD, BABIES = Kind(0, 12), Kind(13, 19), Kind(20), Kind(60), Kind(0, 2)
-WOMEN, MEN = Kind(20, gender="female"), Kind(20, gender="male")
-GIRLS, BOYS = Kind(0, 12, "female"), Kind(0, 12, "male")
+KIDS, TEENS, ADULTS, OLD, BABIES = Group(0, 12), Group(13, 19), Group(20), Group(60), Group(0, 2)
+WOMEN, MEN = Group(20, gender="female"), Group(20, gender="male")
+GIRLS, BOYS = Group(0, 12, "female"), Group(0, 12, "male")
 
 
-def different(photo: Shown, *kinds: Kind) -> bool:
-    """Say whether for every kind there is a person of its own."""
+def different(photo: Shown, *groups: Group) -> bool:
+    """Return whether for every group there is a person of its own."""
     return any(
-        all(one in kind for one, kind in zip(some, kinds, strict=True))
-        for some in permutations(photo.people, len(kinds))
+        all(one in group for one, group in zip(some, groups, strict=True))
+        for some in permutations(photo.people, len(groups))
     )
 
 
-def only(photo: Shown, kind: Kind) -> bool:
-    return bool(photo.people) and kind(photo) == len(photo.people)
+def only(photo: Shown, group: Group) -> bool:
+    return bool(photo.people) and group(photo) == len(photo.people)
 
 
 Meaning = Callable[[Shown], bool]
@@ -84,40 +84,40 @@ MEANINGS: dict[str, Meaning] = {
     "two to three kids": lambda p: 2 <= KIDS(p) <= 3,
     "a couple of women": lambda p: WOMEN(p) >= 2,
     "a few men": lambda p: MEN(p) >= 3,
-    "kids under 5": lambda p: Kind(0, 4)(p) > 0,
-    "kids under five": lambda p: Kind(0, 4)(p) > 0,
-    "children younger than 16": lambda p: Kind(0, 15)(p) > 0,
-    "kids over 5": lambda p: Kind(6, 12)(p) > 0,
-    "people over 60": lambda p: Kind(61)(p) > 0,
-    "women over 60": lambda p: Kind(61, gender="female")(p) > 0,
-    "women 60 or older": lambda p: Kind(60, gender="female")(p) > 0,
-    "men aged 30-40": lambda p: Kind(30, 40, "male")(p) > 0,
-    "women in their thirties": lambda p: Kind(30, 39, "female")(p) > 0,
-    "children between 5 and 9": lambda p: Kind(5, 9)(p) > 0,
-    "girls from 5 to 9": lambda p: Kind(5, 9, "female")(p) > 0,
-    "5-year-olds": lambda p: Kind(5, 5)(p) > 0,
-    "a two year old boy": lambda p: Kind(2, 2, "male")(p) > 0,
-    "under 18": lambda p: Kind(0, 17)(p) > 0,
-    "minors": lambda p: Kind(0, 17)(p) > 0,
-    "teenage girls": lambda p: Kind(13, 19, "female")(p) > 0,
-    "baby girl": lambda p: Kind(0, 2, "female")(p) > 0,
-    "old men": lambda p: Kind(60, gender="male")(p) > 0,
-    "young women": lambda p: Kind(20, 29, "female")(p) > 0,
+    "kids under 5": lambda p: Group(0, 4)(p) > 0,
+    "kids under five": lambda p: Group(0, 4)(p) > 0,
+    "children younger than 16": lambda p: Group(0, 15)(p) > 0,
+    "kids over 5": lambda p: Group(6, 12)(p) > 0,
+    "people over 60": lambda p: Group(61)(p) > 0,
+    "women over 60": lambda p: Group(61, gender="female")(p) > 0,
+    "women 60 or older": lambda p: Group(60, gender="female")(p) > 0,
+    "men aged 30-40": lambda p: Group(30, 40, "male")(p) > 0,
+    "women in their thirties": lambda p: Group(30, 39, "female")(p) > 0,
+    "children between 5 and 9": lambda p: Group(5, 9)(p) > 0,
+    "girls from 5 to 9": lambda p: Group(5, 9, "female")(p) > 0,
+    "5-year-olds": lambda p: Group(5, 5)(p) > 0,
+    "a two year old boy": lambda p: Group(2, 2, "male")(p) > 0,
+    "under 18": lambda p: Group(0, 17)(p) > 0,
+    "minors": lambda p: Group(0, 17)(p) > 0,
+    "teenage girls": lambda p: Group(13, 19, "female")(p) > 0,
+    "baby girl": lambda p: Group(0, 2, "female")(p) > 0,
+    "old men": lambda p: Group(60, gender="male")(p) > 0,
+    "young women": lambda p: Group(20, 29, "female")(p) > 0,
     "elderly people": lambda p: OLD(p) > 0,
-    "everyone under 30": lambda p: only(p, Kind(0, 29)),
+    "everyone under 30": lambda p: only(p, Group(0, 29)),
     "a woman and a baby": lambda p: different(p, WOMEN, BABIES),
     "a man with two girls": lambda p: different(p, MEN, GIRLS, GIRLS),
     "boys and girls": lambda p: different(p, BOYS, GIRLS),
     "grandparents with kids": lambda p: different(p, OLD, KIDS),
-    "grandma and grandson": lambda p: different(p, Kind(60, gender="female"), BOYS),
+    "grandma and grandson": lambda p: different(p, Group(60, gender="female"), BOYS),
     "a child and a girl": lambda p: different(p, KIDS, GIRLS),
-    "someone over 30 and a woman": lambda p: different(p, Kind(31), WOMEN),
+    "someone over 30 and a woman": lambda p: different(p, Group(31), WOMEN),
     "a senior, a woman and an adult": lambda p: different(p, OLD, WOMEN, ADULTS),
-    "someone over 40 and a woman and someone under 30": lambda p: different(p, Kind(41), WOMEN, Kind(0, 29)),
+    "someone over 40 and a woman and someone under 30": lambda p: different(p, Group(41), WOMEN, Group(0, 29)),
     "families": lambda p: different(p, ADULTS, KIDS),
     "a couple": lambda p: len(p.people) == 2 and only(p, ADULTS),
-    "babies or toddlers": lambda p: Kind(0, 3)(p) > 0,
-    "a child or a teenager": lambda p: Kind(0, 19)(p) > 0,
+    "babies or toddlers": lambda p: Group(0, 3)(p) > 0,
+    "a child or a teenager": lambda p: Group(0, 19)(p) > 0,
     "no children": lambda p: KIDS(p) == 0,
     "photos without people": lambda p: not p.people,
     "nobody": lambda p: not p.people,
@@ -125,12 +125,12 @@ MEANINGS: dict[str, Meaning] = {
     "kids but no adults": lambda p: KIDS(p) > 0 == ADULTS(p),
     "just adults": lambda p: only(p, ADULTS),
     "women only": lambda p: only(p, WOMEN),
-    "only kids under 5": lambda p: only(p, Kind(0, 4)),
+    "only kids under 5": lambda p: only(p, Group(0, 4)),
     "a woman alone": lambda p: len(p.people) == 1 and WOMEN(p) == 1,
     "portraits of children": lambda p: len(p.people) == 1 and KIDS(p) == 1,
     "group photos": lambda p: len(p.people) >= 5,
     "a group of people": lambda p: len(p.people) >= 5,
-    "people over 60 in 2019": lambda p: Kind(61)(p) > 0 and p.taken[:4] == "2019",
+    "people over 60 in 2019": lambda p: Group(61)(p) > 0 and p.taken[:4] == "2019",
     "kids in June 2018": lambda p: KIDS(p) > 0 and p.taken[:7] == "2018-06",
     "women in the summer of 2019": lambda p: WOMEN(p) > 0 and "2019-06" <= p.taken[:7] <= "2019-08",
     "kids 2019": lambda p: KIDS(p) > 0 and p.taken[:4] == "2019",
@@ -139,10 +139,10 @@ MEANINGS: dict[str, Meaning] = {
     "men since 2020": lambda p: MEN(p) > 0 and p.taken >= "2020",
     "tagged birthday": lambda p: "Family/Birthday" in p.tags,
     'kids -tag:"birthday"': lambda p: KIDS(p) > 0 and "Family/Birthday" not in p.tags,
-    "age:5-9 gender:female": lambda p: Kind(5, 9, "female")(p) > 0,
+    "age:5-9 gender:female": lambda p: Group(5, 9, "female")(p) > 0,
     "path:one/* faces:>=2": lambda p: p.path.startswith("one/") and len(p.people) >= 2,
     "(kids or teens) and not faces:>3": lambda p: (KIDS(p) > 0 or TEENS(p) > 0) and len(p.people) <= 3,
-    "gender:male age:>=70 | faces:0": lambda p: Kind(70, gender="male")(p) > 0 or not p.people,
+    "gender:male age:>=70 | faces:0": lambda p: Group(70, gender="male")(p) > 0 or not p.people,
     "unreviewed": lambda p: not p.reviewed,
 }
 
@@ -152,7 +152,7 @@ def album(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plugin]:
     folder = tmp_path_factory.mktemp("album")
     rng = random.Random(5)
     for number in range(90):
-        # A view that nobody said anything of is one without faces.
+        # Photos without faces have nothing to correct: they stay unreviewed.
         people = [(rng.choice([1, 4, 7, 15, 30, 70]), rng.choice([0, 255])) for _ in range(number % 6)]
         draw(folder / "photos" / ("one" if number % 2 else "two") / f"{number}.png", *people, seed=number)
     plugin = Plugin({"database.url": f"sqlite:///{folder / 'album.db'}"}, analyzer=BlobAnalyzer())
@@ -212,7 +212,7 @@ def test_what_is_found_is_what_is_meant(album: Plugin, words: str) -> None:
         ('tagged ""', 7, "a tag has a name"),
     ],
 )
-def test_what_is_not_understood_is_told_with_its_place(words: str, at: int, message: str) -> None:
+def test_what_is_not_understood_is_explained_with_its_position(words: str, at: int, message: str) -> None:
     with pytest.raises(InvalidQueryError) as caught:
         search.parse(words)
     assert message in str(caught.value)

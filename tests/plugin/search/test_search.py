@@ -13,13 +13,14 @@ from hypothesis import strategies as st
 
 from blobs import BlobAnalyzer, draw
 from rollcall import search
-from rollcall.errors import InvalidQueryError, RollcallError
+from rollcall.errors import InvalidQueryError
 from rollcall.indexing.indexer import Indexer
 from rollcall.search import functions
-from rollcall.search.engine import photo_facts
-from rollcall.search.similarity import SimilarFaces
+from rollcall.search.candidates import load_photos
+from rollcall.search.execution import similar_photos
+from rollcall.search.person_filter import PersonFilter
 from rollcall.search.terms import And, DistinctPeople, FaceCount, Not, Only, Or, PathLike, People, Taken
-from rollcall.search.vocabulary import NOUNS, PersonFilter
+from rollcall.search.vocabulary import NOUNS
 from rollcall.settings import Settings
 from rollcall.storage.database import Database, open_database
 from rollcall.storage.tables import TagRow, VerdictRow
@@ -195,14 +196,14 @@ def test_words_in_any_order_are_understood_or_explained(text: str) -> None:
         assert search.explain(text).sql and str(term)
 
 
-# ---- Queries made up, and a library to ask
+# ---- Generated queries, and a library to search
 
-_KINDS = st.sampled_from(sorted(NOUNS))
+_NOUNS = st.sampled_from(sorted(NOUNS))
 _YEARS = st.integers(0, 99)
 _LEAVES = st.one_of(
-    _KINDS,
-    st.builds(lambda n, kind: f"{n} {kind}", st.integers(1, 4), _KINDS),
-    st.builds(lambda kind: f"only {kind}", _KINDS),
+    _NOUNS,
+    st.builds(lambda n, noun: f"{n} {noun}", st.integers(1, 4), _NOUNS),
+    st.builds(lambda noun: f"only {noun}", _NOUNS),
     st.builds(lambda a, b: f"people aged {min(a, b)} to {max(a, b)}", _YEARS, _YEARS),
     st.builds(lambda n, a: f"{n} females over {a}", st.integers(1, 3), _YEARS),
     st.builds(lambda a, b: f"age:{min(a, b)}-{max(a, b)}", _YEARS, _YEARS),
@@ -212,11 +213,11 @@ _LEAVES = st.one_of(
     st.sampled_from(
         ["portraits", "group photos", "no people", "tag:children", 'tag:"odd_tag"', "path:*.png", "path:A", "path:1_"]
     ),
-    st.builds(lambda n, kind: f"exactly {n} {kind}", st.integers(1, 3), _KINDS),
-    st.builds(lambda n, kind: f"at most {n} {kind}", st.integers(0, 3), _KINDS),
-    st.builds(lambda n, kind: f"{n} or more {kind}", st.integers(1, 3), _KINDS),
-    st.builds(lambda a, b, kind: f"{kind} under {a} and someone over {b}", _YEARS, _YEARS, _KINDS),
-    st.builds(lambda a, kind: f"a woman, someone over {a}, {kind}", _YEARS, _KINDS),
+    st.builds(lambda n, noun: f"exactly {n} {noun}", st.integers(1, 3), _NOUNS),
+    st.builds(lambda n, noun: f"at most {n} {noun}", st.integers(0, 3), _NOUNS),
+    st.builds(lambda n, noun: f"{n} or more {noun}", st.integers(1, 3), _NOUNS),
+    st.builds(lambda a, b, noun: f"{noun} under {a} and someone over {b}", _YEARS, _YEARS, _NOUNS),
+    st.builds(lambda a, noun: f"a woman, someone over {a}, {noun}", _YEARS, _NOUNS),
     st.sampled_from(
         ["a couple", "family", "teenage girls", "young men", "a woman alone", "kids in 2015", "before 2016"]
     ),
@@ -235,12 +236,12 @@ QUERIES = st.recursive(
 
 
 @pytest.fixture(scope="module")
-def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    folder = tmp_path_factory.mktemp("asked")
+def indexed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    folder = tmp_path_factory.mktemp("indexed")
     people = [(5, 255), (13, 90), (1, 30), (44, 128), (70, 200), (2, 255), (19, 0), (12, 255), (60, 10)]
     for number in range(24):
         draw(folder / "photos" / f"{'aB'[number % 2]}{number}.png", *people[number % 9 :][: number % 6], seed=number)
-    database = open_database(str(folder / "asked.db"))
+    database = open_database(str(folder / "indexed.db"))
     Indexer(database, BlobAnalyzer(), Settings()).run([folder / "photos"])
     with database.write() as session:
         session.add(VerdictRow(face_id=3, age_low=11, age_high=14, gender="male", gender_given=True))
@@ -264,48 +265,46 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
 
 @given(text=QUERIES)
 @hypothesis_settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_sql_and_memory_agree(asked: Database, text: str) -> None:
+def test_sql_and_memory_agree(indexed: Database, text: str) -> None:
     try:
         term = search.parse(text)
     except InvalidQueryError as error:
         assert "of that age" in str(error)
         return
-    by_sql = {hit.photo_id: hit.probability for hit in search.search(asked, text, min_probability=0)}
-    from rollcall.search.engine import asked_faces
-
-    with asked.read() as session:
-        similar = {face: SimilarFaces(asked, session, face).all() for face in asked_faces(term)}
-        in_memory = {photo.photo_id: term.match(photo) for photo in photo_facts(session, range(1, 25), similar)}
-    # The stored groups come from 32-bit distributions, what is kept of them has 16 bits.
+    by_sql = {hit.photo_id: hit.probability for hit in search.search(indexed, text, min_probability=0)}
+    with indexed.read() as session:
+        similar = similar_photos(indexed, session, term)
+        in_memory = {photo.photo_id: term.match(photo) for photo in load_photos(session, range(1, 25), similar)}
+    # The stored groups come from 32-bit distributions, which are stored with 16 bits.
     assert by_sql == pytest.approx(in_memory, abs=2e-3)
     assert all(0 <= probability <= 1 + 1e-9 for probability in by_sql.values())
 
 
 @given(text=QUERIES, least=st.floats(0.01, 1))
 @hypothesis_settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_the_cut_leaves_out_exactly_the_less_likely(asked: Database, text: str, least: float) -> None:
+def test_exactly_the_less_probable_are_left_out(indexed: Database, text: str, least: float) -> None:
     try:
-        everything = search.search(asked, text, min_probability=0, faces=False)
+        everything = search.search(indexed, text, min_probability=0, faces=False)
     except InvalidQueryError:
         return
-    cut = search.search(asked, text, min_probability=least, faces=False)
+    cut = search.search(indexed, text, min_probability=least, faces=False)
     assert [hit.photo_id for hit in cut] == [hit.photo_id for hit in everything if hit.probability >= least]
-    assert search.count(asked, text, min_probability=least) == len(cut)
+    assert search.count(indexed, text, min_probability=least) == len(cut)
     assert [hit.probability for hit in cut] == sorted((hit.probability for hit in cut), reverse=True)
 
 
 @given(text=QUERIES, least=st.floats(0.01, 0.9), limit=st.integers(1, 30), offset=st.integers(0, 5))
 @example(text="(1 females over 0) and (3 females over 0)", least=0.0117, limit=1, offset=0)
 @hypothesis_settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_the_first_hits_are_those_of_a_look_at_all(
-    asked: Database, text: str, least: float, limit: int, offset: int
+def test_the_first_hits_are_those_of_a_full_evaluation(
+    indexed: Database, text: str, least: float, limit: int, offset: int
 ) -> None:
     try:
-        everything = search.search(asked, text, min_probability=0, faces=False)
+        everything = search.search(indexed, text, min_probability=0, faces=False)
     except InvalidQueryError:
         return
     wanted = [hit for hit in everything if hit.probability >= least][offset : offset + limit]
-    found = search.search(asked, text, min_probability=least, limit=limit, offset=offset, faces=False)
+    found = search.search(indexed, text, min_probability=least, limit=limit, offset=offset, faces=False)
     # Products are taken in another order there: their last bit may differ, and with it the order of equals.
     assert [hit.probability for hit in found] == pytest.approx([hit.probability for hit in wanted], abs=1e-12)
     likely = {hit.photo_id: hit.probability for hit in everything}
@@ -313,41 +312,36 @@ def test_the_first_hits_are_those_of_a_look_at_all(
     assert len({hit.photo_id for hit in found}) == len(found)
 
 
-def test_a_database_without_functions_answers_the_same(asked: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_database_without_functions_answers_the_same(indexed: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     texts = ["kids", "two women", "a woman and a baby", "age:10-20", "only adults or no people", "tag:children"]
-    by_sql = [[(hit.photo_id, round(hit.probability, 3)) for hit in search.search(asked, text)] for text in texts]
+    by_sql = [[(hit.photo_id, round(hit.probability, 3)) for hit in search.search(indexed, text)] for text in texts]
     monkeypatch.setattr(functions, "supported", lambda session: False)
-    in_memory = [[(hit.photo_id, round(hit.probability, 3)) for hit in search.search(asked, text)] for text in texts]
+    in_memory = [[(hit.photo_id, round(hit.probability, 3)) for hit in search.search(indexed, text)] for text in texts]
     assert [sorted(hits) for hits in in_memory] == [sorted(hits) for hits in by_sql]
 
 
-def test_two_children_need_two_faces(asked: Database) -> None:
-    two = {hit.photo_id for hit in search.search(asked, "two children", min_probability=0.5)}
-    with asked.read() as session:
-        for photo in photo_facts(session, range(1, 25)):
-            children = sum(face.p(CHILD) for face in photo.faces)
+def test_two_children_need_two_faces(indexed: Database) -> None:
+    two = {hit.photo_id for hit in search.search(indexed, "two children", min_probability=0.5)}
+    with indexed.read() as session:
+        for photo in load_photos(session, range(1, 25)):
+            children = sum(face.probability(CHILD) for face in photo.faces)
             assert (photo.photo_id in two) == (children > 1.5)
 
 
-def test_limit_and_offset_page_through(asked: Database) -> None:
-    everything = [hit.photo_id for hit in search.search(asked, "people")]
-    pages = [search.search(asked, "people", limit=5, offset=start) for start in range(0, len(everything), 5)]
+def test_limit_and_offset_page_through(indexed: Database) -> None:
+    everything = [hit.photo_id for hit in search.search(indexed, "people")]
+    pages = [search.search(indexed, "people", limit=5, offset=start) for start in range(0, len(everything), 5)]
     assert [hit.photo_id for page in pages for hit in page] == everything
 
 
-def test_children_are_one_indexed_query(asked: Database) -> None:
+def test_children_are_one_indexed_query(indexed: Database) -> None:
     from sqlalchemy import text
 
     explanation = search.explain("photos of children")
-    with asked.read() as session:
+    with indexed.read() as session:
         plan = session.execute(text(f"EXPLAIN QUERY PLAN {explanation.sql}"), dict(explanation.parameters)).all()
     assert any("ix_photo_groups_ranked" in row[-1] for row in plan)
     assert not any(row[-1].startswith("SCAN") for row in plan)
-
-
-def test_a_face_that_is_not_known_is_explained(asked: Database) -> None:
-    with pytest.raises(RollcallError, match="face 999"):
-        search.search(asked, "similar:face:999")
 
 
 def test_every_query_of_the_documentation_is_understood() -> None:

@@ -31,7 +31,7 @@ def filled(indexer: Indexer, database: Database, library: Path) -> Database:
 
 
 def by_hand(database: Database, face_id: int) -> dict[int, float]:
-    """Return what `Likes` should, from the rows."""
+    """Return what `SimilarFaces.all` should, from the rows."""
     with database.read() as session:
         rows = session.execute(
             select(EmbeddingRow.vector, FaceRow.photo_id, EmbeddingRow.face_id).join(
@@ -41,13 +41,13 @@ def by_hand(database: Database, face_id: int) -> dict[int, float]:
     vectors = {row[2]: unpack(row[0]) for row in rows}
     found: dict[int, float] = {}
     for _, photo_id, other in rows:
-        chance = float(calibration().probability(np.array([vectors[other] @ vectors[face_id]]))[0])
-        if chance > 0.01:
-            found[photo_id] = max(found.get(photo_id, 0.0), chance)
+        probability = float(calibration().probability(np.array([vectors[other] @ vectors[face_id]]))[0])
+        if probability > 0.01:
+            found[photo_id] = max(found.get(photo_id, 0.0), probability)
     return found
 
 
-def likes(database: Database, face_id: int) -> dict[int, float]:
+def similar_photos(database: Database, face_id: int) -> dict[int, float]:
     with database.read() as session:
         return SimilarFaces(database, session, face_id).all()
 
@@ -60,73 +60,73 @@ def file_of(database: Database) -> Path:
 
 def test_the_matrix_gives_what_the_rows_give(filled: Database) -> None:
     for face_id in (1, 2, 5):
-        assert likes(filled, face_id) == pytest.approx(by_hand(filled, face_id), rel=1e-4)
+        assert similar_photos(filled, face_id) == pytest.approx(by_hand(filled, face_id), rel=1e-4)
     assert file_of(filled).exists()
 
 
 def test_another_process_uses_the_file_as_it_is(filled: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = likes(filled, 1)
+    before = similar_photos(filled, 1)
     monkeypatch.setattr("rollcall.search.vectors._all", None)
     other = open_database(filled.url, read_only=True)
-    assert likes(other, 1) == before
+    assert similar_photos(other, 1) == before
     other.close()
 
 
 def test_photos_indexed_later_are_found_without_a_new_file(
     filled: Database, indexer: Indexer, library: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    likes(filled, 1)
+    similar_photos(filled, 1)
     monkeypatch.setattr("rollcall.search.vectors._all", None)
     draw(library / "new.png", (70, 10), seed=77)
     draw(library / "0.png", (0, 255), seed=78)
     assert indexer.run([library]).indexed == 2
-    assert likes(filled, 4) == pytest.approx(by_hand(filled, 4), rel=1e-4)
-    assert 7 in likes(filled, 4)
+    assert similar_photos(filled, 4) == pytest.approx(by_hand(filled, 4), rel=1e-4)
+    assert 7 in similar_photos(filled, 4)
 
 
-def test_a_face_that_a_person_dismissed_is_like_nobody(filled: Database) -> None:
+def test_a_dismissed_face_is_similar_to_none(filled: Database) -> None:
     with filled.read() as session:
         face = session.scalars(select(FaceRow.id).where(FaceRow.photo_id == 3)).all()
-    assert 3 in likes(filled, 2)
+    assert 3 in similar_photos(filled, 2)
     with filled.write() as session:
         log.record(session, [not_a_face(face_id) for face_id in face], "user", TagSettings())
-    assert 3 not in likes(filled, 2)
+    assert 3 not in similar_photos(filled, 2)
     with filled.write() as session:
         undo.undo(session, TagSettings())
-    assert 3 in likes(filled, 2)
+    assert 3 in similar_photos(filled, 2)
 
 
-def test_a_database_put_back_from_a_copy_is_looked_at_anew(filled: Database) -> None:
-    likes(filled, 1)
+def test_of_a_restored_database_the_matrix_is_made_again(filled: Database) -> None:
+    similar_photos(filled, 1)
     with filled.write() as session:
         session.execute(delete(EventRow).where(EventRow.id > 3))
         session.execute(delete(FaceRow).where(FaceRow.photo_id == 4))
-    assert 4 not in likes(filled, 2)
+    assert 4 not in similar_photos(filled, 2)
 
 
 def test_forgotten_embeddings_leave_no_file(filled: Database) -> None:
-    likes(filled, 1)
+    similar_photos(filled, 1)
     with filled.write() as session:
         session.execute(delete(EmbeddingRow).where(EmbeddingRow.face_id > 2))
         change_feed.record(session, "photo_forgotten", 2)
     vectors_of(filled).delete()
     assert not file_of(filled).exists()
-    assert likes(filled, 1) == pytest.approx(by_hand(filled, 1), rel=1e-4)
+    assert similar_photos(filled, 1) == pytest.approx(by_hand(filled, 1), rel=1e-4)
 
 
 def test_the_file_is_as_private_as_the_database(filled: Database) -> None:
     database_file = file_of(filled).with_suffix("")
     database_file.chmod(0o600)
-    likes(filled, 1)
+    similar_photos(filled, 1)
     assert file_of(filled).stat().st_mode & 0o077 == 0
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"x" * 10_000])
-def test_a_damaged_file_is_made_anew(filled: Database, content: bytes) -> None:
-    expected = likes(filled, 1)
+def test_a_damaged_file_is_made_again(filled: Database, content: bytes) -> None:
+    expected = similar_photos(filled, 1)
     other = open_database(filled.url)
     file_of(other).write_bytes(content)
-    assert likes(other, 1) == expected
+    assert similar_photos(other, 1) == expected
     other.close()
 
 
@@ -136,12 +136,27 @@ def test_where_no_file_can_be_written_the_search_works_all_the_same(
     def refuse(*_: object) -> int:
         raise PermissionError
 
-    monkeypatch.setattr("rollcall.search.vectors.os.open", refuse)
-    assert likes(filled, 1) == pytest.approx(by_hand(filled, 1), rel=1e-4)
+    monkeypatch.setattr("rollcall.search.vector_file.os.open", refuse)
+    assert similar_photos(filled, 1) == pytest.approx(by_hand(filled, 1), rel=1e-4)
     assert not file_of(filled).exists()
 
 
-def test_a_search_for_likes_is_ranked(filled: Database) -> None:
+def test_similar_photos_are_ranked(filled: Database) -> None:
     hits = search.search(filled, "similar:face:2", limit=3)
-    chances = by_hand(filled, 2)
-    assert [hit.photo_id for hit in hits] == sorted(chances, key=lambda photo: (-chances[photo], photo))[:3]
+    probabilities = by_hand(filled, 2)
+    assert [hit.photo_id for hit in hits] == sorted(probabilities, key=lambda photo: (-probabilities[photo], photo))[:3]
+
+
+def test_more_model_versions_than_can_be_numbered_are_never_mixed(
+    filled: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rollcall.search.vectors._MOST_VERSIONS", 1)
+    with filled.write() as session:
+        vector = session.get_one(EmbeddingRow, 1).vector
+        for face_id, weights in ((3, "second"), (5, "third")):
+            row = session.get_one(EmbeddingRow, face_id)
+            row.model_version, row.vector = f"mtcnn-4+{weights}:00@", vector
+    with filled.read() as session:
+        photos = {face_id: session.get_one(FaceRow, face_id).photo_id for face_id in (1, 5)}
+    assert photos[1] in similar_photos(filled, 1)
+    assert photos[5] not in similar_photos(filled, 3)

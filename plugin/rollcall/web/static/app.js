@@ -106,19 +106,19 @@ function drawable(frame) {
 
 async function post(path, body) {
   const answer = await fetch(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: body ? JSON.stringify(body) : undefined });
-  const told = await answer.json();
-  if (!answer.ok) throw new Error(typeof told.detail === "string" ? told.detail : "That was not understood; check what you typed.");
-  return told;
+  const content = await answer.json();
+  if (!answer.ok) throw new Error(typeof content.detail === "string" ? content.detail : "That was not understood; check what you typed.");
+  return content;
 }
 
 function watchRun(card) {
   if (card.dataset.ready) return;
   card.dataset.ready = "yes";
   const get = (id) => document.getElementById(id);
-  const say = { idle: "Nothing is going on.", running: "Looking at photos …", pausing: "Pausing after the photos in flight …", paused: "Paused: what is left stays pending." };
+  const labels = { idle: "Nothing is going on.", running: "Looking at photos …", pausing: "Pausing after the photos in flight …", paused: "Paused: what is left stays pending." };
   let before = "";
-  const tell = (now) => {
-    const state = say[now.state] || now.state;
+  const show = (now) => {
+    const state = labels[now.state] || now.state;
     if (state !== before) get("run-state").textContent = before = state;
     get("run-bar").max = Math.max(now.total, 1); get("run-bar").value = now.done;
     get("run-detail").textContent = now.state === "idle" && !now.seconds && !now.total && !now.skipped ? "" :
@@ -127,9 +127,9 @@ function watchRun(card) {
     get("run-start").disabled = now.state === "running" || now.state === "pausing"; get("run-pause").disabled = now.state !== "running";
     get("run-start").textContent = now.state === "paused" ? "Go on" : "Look for new photos";
   };
-  tell(JSON.parse(card.dataset.progress));
+  show(JSON.parse(card.dataset.progress));
   const source = new EventSource("/api/progress");
-  source.onmessage = (event) => tell(JSON.parse(event.data));
+  source.onmessage = (event) => show(JSON.parse(event.data));
   addEventListener("pagehide", () => source.close());
   get("run-start").addEventListener("click", () => post("/api/index"));
   get("run-pause").addEventListener("click", () => post("/api/pause"));

@@ -1,0 +1,1 @@
+"""Age, gender and identity of one face: alignment, the network, calibration, adaptation, ONNX export."""

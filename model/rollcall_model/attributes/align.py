@@ -1,0 +1,118 @@
+"""From five landmarks to the canonical crop that the attribute network reads.
+
+The crop is a square in which every face is upright, with the eyes and the mouth at fixed places: a similarity transform
+(rotation, one scale, translation) takes the landmarks as near to `TEMPLATE` as least squares can.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import cv2
+import numpy as np
+from jaxtyping import Float, Float32, Float64, UInt8
+
+#: Landmarks in the crop, as fractions of its side: eyes, nose, corners of the mouth. The proportions are the mean of
+#: the detector's landmarks over frontal portraits. The crop is tight, from the hairline to below the chin: the labelled
+#: sets show no more, and at inference the network should not see what it never saw in training.
+TEMPLATE: Final[Float64[np.ndarray, "5 2"]] = np.array(
+    [[0.290, 0.270], [0.710, 0.270], [0.500, 0.516], [0.314, 0.711], [0.686, 0.711]]
+)
+
+
+def similarity(landmarks: Float[np.ndarray, "5 2"], target: Float[np.ndarray, "5 2"]) -> Float64[np.ndarray, "2 3"]:
+    """Return the similarity [s R | t] that takes `landmarks` nearest to `target` (Umeyama 1991, without reflection).
+
+    Landmarks that all coincide have no scale: they are only translated.
+    """
+    source = np.asarray(landmarks, np.float64)
+    destination = np.asarray(target, np.float64)
+    centre, target_centre = source.mean(axis=0), destination.mean(axis=0)
+    x, y = (source - centre).T
+    u, v = (destination - target_centre).T
+    variance = float((x * x + y * y).sum())
+    # In the plane the best rotation and scale have a closed form: (a, b) = s (cos, sin).
+    a, b = ((x * u + y * v).sum() / variance, (x * v - y * u).sum() / variance) if variance > 1e-9 else (1.0, 0.0)
+    matrix = np.array([[a, -b], [b, a]])
+    return np.concatenate([matrix, (target_centre - matrix @ centre)[:, None]], axis=1)
+
+
+def magnification(landmarks: Float[np.ndarray, "5 2"], size: int) -> float:
+    """Return how many pixels of a canonical crop of side `size` one pixel of the image becomes."""
+    return _scale(similarity(landmarks, TEMPLATE * size))
+
+
+def _scale(matrix: Float64[np.ndarray, "2 3"]) -> float:
+    return float(np.hypot(matrix[0, 0], matrix[1, 0]))
+
+
+def crop(
+    image: UInt8[np.ndarray, "h w 3"], landmarks: Float[np.ndarray, "5 2"], size: int, zoom: float = 1.0
+) -> UInt8[np.ndarray, "s s 3"]:
+    """Return the canonical RGB crop of a face, `size` pixels wide.
+
+    `landmarks` are in pixels of `image`, whose pixel centres lie at one half. A `zoom` below 1 shows more around the
+    face. Large faces are averaged down first, so that none of their pixels is skipped; beyond the border of the image
+    its last pixels are repeated.
+    """
+    target = ((TEMPLATE - 0.5) * zoom + 0.5) * size
+    matrix = similarity(landmarks, target)
+    scale = _scale(matrix)
+    if scale < 0.5:
+        image, matrix = _downscale(image, matrix, scale, size)
+    # OpenCV counts pixel centres as whole numbers.
+    matrix[:, 2] += matrix[:, :2] @ np.array([0.5, 0.5]) - 0.5
+    result: UInt8[np.ndarray, "s s 3"] = cv2.warpAffine(
+        image, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
+    return result
+
+
+def _downscale(
+    image: UInt8[np.ndarray, "h w 3"], matrix: Float64[np.ndarray, "2 3"], scale: float, size: int
+) -> tuple[UInt8[np.ndarray, "h2 w2 3"], Float64[np.ndarray, "2 3"]]:
+    """Return the part of the image inside the crop, averaged down, and the matrix from that part to the crop."""
+    corners = np.array([[0, 0], [size, 0], [0, size], [size, size]], np.float64)
+    footprint = (corners - matrix[:, 2]) @ np.linalg.inv(matrix[:, :2]).T
+    limits = np.array(image.shape[1::-1])
+    low = np.clip(np.floor(footprint.min(axis=0)).astype(int) - 2, 0, limits - 1)
+    high = np.clip(np.ceil(footprint.max(axis=0)).astype(int) + 2, low + 1, limits)
+    part = image[low[1] : high[1], low[0] : high[0]]
+    step = max(int(1 / scale), 1)
+    width, height = max(part.shape[1] // step, 1), max(part.shape[0] // step, 1)
+    small = cv2.resize(part, (width, height), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+    ratio = np.array([part.shape[1] / width, part.shape[0] / height])
+    linear = matrix[:, :2] * ratio
+    return small, np.concatenate([linear, (matrix[:, 2] + matrix[:, :2] @ low)[:, None]], axis=1)
+
+
+def central_landmarks(height: int, width: int) -> Float32[np.ndarray, "5 2"]:
+    """Return assumed landmarks in pixels for a portrait in which the detector found no face.
+
+    The face is assumed to fill the centre of the picture, as in a passport photograph.
+    """
+    side = min(height, width) * 1.08
+    low = np.array([width / 2, height / 2]) - side / 2
+    return (TEMPLATE * side + low).astype(np.float32)
+
+
+def central_box(height: int, width: int) -> Float32[np.ndarray, 4]:
+    """Return the box around `central_landmarks`: left, top, right, bottom in pixels, inside the picture."""
+    points = central_landmarks(height, width)
+    centre, eye_distance = points.mean(axis=0), np.ptp(points[:2, 0])
+    half_size = np.array([eye_distance, eye_distance * 1.25])
+    box = np.concatenate([centre - half_size, centre + half_size])
+    return np.clip(box, 0, [width, height, width, height]).astype(np.float32)
+
+
+def typical_landmarks() -> Float32[np.ndarray, "5 2"]:
+    """Return typical landmarks of a face, as fractions of its box."""
+    left, top, right, bottom = central_box(1000, 1000)
+    points = central_landmarks(1000, 1000)
+    return ((points - [left, top]) / [right - left, bottom - top]).astype(np.float32)
+
+
+def sharpness(face: UInt8[np.ndarray, "s s 3"]) -> float:
+    """Return the variance of the Laplacian of the crop's luminance: 0 for a flat crop, larger for a sharp one."""
+    grey = cv2.cvtColor(face, cv2.COLOR_RGB2GRAY)
+    return float(cv2.Laplacian(grey, cv2.CV_32F).var())

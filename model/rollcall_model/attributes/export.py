@@ -1,0 +1,233 @@
+"""Export of the attribute network to ONNX, so that hosts and phones can run it without JAX.
+
+The graph is built by hand from the inference form: patches become strided convolutions, products over channels 1x1
+convolutions, the pooling a depthwise convolution as large as the grid. Calibration is part of the graph, whose outputs
+are probabilities.
+
+- `crops`: n x 80 x 80 x 3, RGB 0..255, uint8 (or float32), cut by `align.crop`;
+- `age`: n x 101 probabilities of completed years 0..100;
+- `p_female`: n probabilities;
+- `embedding`: n x 128, unit length.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import numpy as np
+
+from rollcall_model.ages import AGE_CENTRE, AGE_SCALE, AGES
+from rollcall_model.attributes import align
+from rollcall_model.attributes.calibration import Calibration, read_calibration
+from rollcall_model.attributes.model import AttributeModel, load_net
+from rollcall_model.attributes.network import INPUT_MEAN, INPUT_SCALE, AttributeNet
+from rollcall_model.nn.modules import ConvBN, DepthwiseSeparableBlock, Linear
+from rollcall_model.types import EMBEDDING
+from rollcall_model.weights import PATH
+
+#: The first operator set with HardSwish; later ones change nothing used here and exclude older runtimes.
+OPSET: Final = 14
+IR_VERSION: Final = 8
+TERMS: Final = (
+    "Trained on sets with non-commercial research terms: research use. Ages and genders are estimates from "
+    "appearance, not facts; not for decisions about people, surveillance or proof of age."
+)
+
+
+class ExportError(Exception):
+    """The network cannot be exported; the message gives the reason and a remedy."""
+
+
+def export_model(path: Path, weights: Path | None = None, pixels: Literal["uint8", "float32"] = "uint8") -> Path:
+    """Write the network of `weights` (default: the installed ones) to `path` as ONNX; return `path`.
+
+    Raises
+    ------
+    ExportError
+        If the package onnx is missing, or `path` cannot be written.
+    WeightsError
+        If the weights are missing or do not fit.
+    """
+    try:
+        import onnx
+    except ImportError as error:
+        raise ExportError(
+            f"{path}: cannot be exported without the package onnx; install it (pip install onnx) and try again"
+        ) from error
+    net, metadata = load_net(weights or PATH)
+    model = _model(net, metadata, pixels)
+    onnx.checker.check_model(model, full_check=True)
+    temporary = path.with_name(path.name + ".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(model.SerializeToString())
+        temporary.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise ExportError(f"{path}: cannot be written ({error}); name a file in a folder you own") from error
+    return path
+
+
+def largest_difference(path: Path, weights: Path | None = None, count: int = 8) -> float:
+    """Return the largest absolute difference between the file's outputs and JAX's, over `count` random crops.
+
+    Raises
+    ------
+    ExportError
+        If the package onnxruntime is missing.
+    WeightsError
+        If the weights are missing or do not fit.
+    """
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise ExportError(
+            f"{path}: cannot be checked without the package onnxruntime; install it (pip install onnxruntime)"
+        ) from error
+    model = AttributeModel(weights)
+    rng = np.random.default_rng(0)
+    crops = rng.integers(0, 256, (count, model.size, model.size, 3), dtype=np.uint8)
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    crops_input = session.get_inputs()[0]
+    outputs = session.run(
+        ["age", "p_female", "embedding"],
+        {crops_input.name: crops.astype(np.float32) if "float" in crops_input.type else crops},
+    )
+    return max(
+        float(np.abs(onnx_output - output).max()) for onnx_output, output in zip(outputs, model(crops), strict=True)
+    )
+
+
+class _Graph:
+    """Nodes and constants in the order they are added; each method returns the name of its result."""
+
+    def __init__(self) -> None:
+        self.nodes: list[Any] = []
+        self.constants: list[Any] = []
+
+    def constant(self, array: Any, dtype: Any = np.float32) -> str:
+        from onnx import numpy_helper
+
+        name = f"c{len(self.constants)}"
+        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(array, dtype), name))
+        return name
+
+    def node(self, kind: str, *inputs: str, name: str = "", **settings: Any) -> str:
+        from onnx import helper
+
+        name = name or f"{kind.lower()}{len(self.nodes)}"
+        self.nodes.append(helper.make_node(kind, list(inputs), [name], name=name, **settings))
+        return name
+
+    def conv(self, x: str, kernel: np.ndarray, bias: np.ndarray, **settings: Any) -> str:
+        """Add a convolution with an HWIO kernel."""
+        oihw = kernel.transpose(3, 2, 0, 1)
+        return self.node("Conv", x, self.constant(oihw), self.constant(bias), **settings)
+
+    def patches(self, x: str, layer: ConvBN, size: int) -> str:
+        """Add a product over patches of `size`; the kernel's rows run over row, column, channel."""
+        kernel, bias = _kernel_and_bias(layer)
+        return self.conv(x, kernel.reshape(size, size, -1, kernel.shape[-1]), bias, strides=[size, size])
+
+    def depthwise(self, x: str, layer: ConvBN, padding: int) -> str:
+        """Add a depthwise convolution."""
+        kernel, bias = _kernel_and_bias(layer)
+        return self.conv(
+            x, kernel[:, :, None, :], bias, group=kernel.shape[-1], pads=[padding, padding, padding, padding]
+        )
+
+    def pointwise(self, x: str, layer: Linear | ConvBN) -> str:
+        """Add a 1x1 convolution."""
+        kernel, bias = _kernel_and_bias(layer)
+        return self.conv(x, kernel[None, None], bias)
+
+    def head(self, x: str, layer: Linear) -> str:
+        """Add a fully connected layer."""
+        kernel, bias = _kernel_and_bias(layer)
+        return self.node("Gemm", x, self.constant(kernel), self.constant(bias))
+
+
+def _kernel_and_bias(layer: Linear | ConvBN) -> tuple[np.ndarray, np.ndarray]:
+    assert layer.bias is not None
+    return np.asarray(layer.kernel[...]), np.asarray(layer.bias[...])
+
+
+def _trunk(graph: _Graph, net: AttributeNet, x: str) -> str:
+    """Add the trunk and return the name of the heads' input."""
+    x = graph.patches(x, net.stem, net.config.patch)
+    for number, blocks in enumerate(net.stages):
+        if number:
+            x = graph.patches(x, net.downsample[number - 1], 2)
+        for block in blocks:
+            assert isinstance(block, DepthwiseSeparableBlock) and isinstance(block.depthwise, ConvBN)
+            depthwise = graph.depthwise(x, block.depthwise, block.depthwise.kernel.shape[0] // 2)
+            expanded = graph.node("HardSwish", graph.pointwise(depthwise, block.expand))
+            x = graph.node("Add", x, graph.pointwise(expanded, block.project))
+    x = graph.node("HardSwish", graph.pointwise(x, net.final))
+    return graph.node("Flatten", graph.depthwise(x, net.pool, 0))
+
+
+def _heads(graph: _Graph, net: AttributeNet, x: str, calibration: Calibration) -> None:
+    """Add the three outputs, calibrated as by `calibration.calibrate`."""
+    years = np.arange(AGES, dtype=np.float32)
+    logits = graph.head(x, net.age)
+    expected = graph.node("MatMul", graph.node("Softmax", logits, axis=1), graph.constant(years[:, None]))
+    growth = graph.node("Mul", expected, graph.constant(calibration.age_temperature_growth / AGE_SCALE))
+    temperature = graph.node("Mul", graph.node("Exp", growth), graph.constant(calibration.age_temperature))
+    normalised = (years - AGE_CENTRE) / AGE_SCALE
+    tilt = calibration.age_tilt[0] * normalised + calibration.age_tilt[1] * normalised**2
+    tilted = graph.node("Add", graph.node("Div", logits, temperature), graph.constant(tilt))
+    graph.node("Softmax", tilted, name="age", axis=1)
+
+    logit = graph.node("Div", graph.head(x, net.gender), graph.constant(calibration.gender_temperature))
+    shifted = graph.node("Add", logit, graph.constant(calibration.gender_shift))
+    graph.node("Reshape", graph.node("Sigmoid", shifted), graph.constant([-1], np.int64), name="p_female")
+
+    raw = graph.head(x, net.identity)
+    square = graph.node("ReduceSumSquare", raw, axes=[1], keepdims=1)
+    length = graph.node("Sqrt", graph.node("Add", square, graph.constant(1e-12)))
+    graph.node("Div", raw, length, name="embedding")
+
+
+def _model(net: AttributeNet, metadata: dict[str, Any], pixels: str) -> Any:
+    from onnx import TensorProto, helper
+
+    graph, size = _Graph(), net.config.size
+    x = graph.node("Cast", "crops", to=TensorProto.FLOAT) if pixels == "uint8" else "crops"
+    x = graph.node("Mul", graph.node("Sub", x, graph.constant(INPUT_MEAN)), graph.constant(INPUT_SCALE))
+    x = graph.node("Transpose", x, perm=[0, 3, 1, 2])
+    _heads(graph, net, _trunk(graph, net, x), read_calibration(metadata))
+    kind = TensorProto.UINT8 if pixels == "uint8" else TensorProto.FLOAT
+    outputs: dict[str, list[str | int]] = {
+        "age": ["faces", AGES],
+        "p_female": ["faces"],
+        "embedding": ["faces", EMBEDDING],
+    }
+    model = helper.make_model(
+        helper.make_graph(
+            graph.nodes,
+            "rollcall-attributes",
+            [helper.make_tensor_value_info("crops", kind, ["faces", size, size, 3])],
+            [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in outputs.items()],
+            initializer=graph.constants,
+            doc_string=__doc__,
+        ),
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        ir_version=IR_VERSION,
+        producer_name="rollcall",
+    )
+    helper.set_model_props(
+        model,
+        {
+            "version": str(metadata["version"]),
+            "calibration": json.dumps(read_calibration(metadata)._asdict()),
+            # Left eye, right eye, nose, mouth left, mouth right, as fractions of the crop's side.
+            "landmarks": json.dumps(align.TEMPLATE.tolist()),
+            "terms": TERMS,
+        },
+    )
+    return model

@@ -1,0 +1,128 @@
+"""The trained attribute network, loaded and compiled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Final
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jax import shard_map
+from jax.sharding import NamedSharding
+from jax.sharding import PartitionSpec as P
+from jaxtyping import Array, UInt8
+
+from rollcall_model import checkpoint, runtime, weights
+from rollcall_model.ages import AGES
+from rollcall_model.attributes.calibration import calibrate, read_calibration
+from rollcall_model.attributes.network import AttributeConfig, AttributeNet, Outputs
+from rollcall_model.nn.state import load_state_dict, state_dict
+from rollcall_model.types import EMBEDDING, Attributes
+
+#: Faces in a bucket for each device.
+BUCKETS: Final = (1, 4, 16)
+HEADS: Final = ("age", "gender", "embedding")
+#: Parts of parameter names in files written before the modules had their present names.
+LEGACY_NAMES: Final = {
+    "look": "depthwise",
+    "widen": "expand",
+    "narrow": "project",
+    "steps": "downsample",
+    "join": "final",
+}
+
+
+def load_net(path: Path) -> tuple[AttributeNet, dict[str, Any]]:
+    """Return the network in the inference form, without calibration, and the weights' metadata.
+
+    Raises
+    ------
+    WeightsError
+        If the weights are missing or do not fit the network.
+    """
+    arrays, metadata = checkpoint.load(path)
+    try:
+        config: AttributeConfig = checkpoint.configured(AttributeConfig, metadata["config"])
+    except (KeyError, TypeError) as error:
+        raise checkpoint.WeightsError(
+            f"{path}: the weights name no configuration of the attribute network ({error}); export them again"
+        ) from error
+    # Random numbers that are replaced at once would take most of the start-up time.
+    net = AttributeNet(config, None, fused=True)
+    load_state_dict(net, current_names(arrays), path=path)
+    return net, metadata
+
+
+def save_net(path: Path, net: AttributeNet, metadata: dict[str, Any]) -> None:
+    """Write a network in the inference form; its configuration is added to the metadata."""
+    checkpoint.save(path, state_dict(net), {**metadata, "config": net.config._asdict()})
+
+
+def current_names(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return a state dict with the parts of `LEGACY_NAMES` replaced."""
+    return {".".join(LEGACY_NAMES.get(part, part) for part in name.split(".")): arrays[name] for name in arrays}
+
+
+class AttributeModel:
+    """The trained network, compiled for a few batch sizes. Use from one thread at a time.
+
+    Parameters
+    ----------
+    path
+        The weights; None: those that come with this package.
+    heads
+        The `HEADS` to compute; the outputs of the others are NaN.
+
+    Raises
+    ------
+    WeightsError
+        If the weights are missing or do not fit the network.
+    """
+
+    def __init__(self, path: Path | None = None, heads: Sequence[str] = HEADS) -> None:
+        path = path or weights.PATH
+        self._heads = tuple(name for name in HEADS if name in heads)
+        net, metadata = load_net(path)
+        self.size = net.config.size
+        self.version: str = metadata["version"]
+        self.metadata = metadata
+        calibration = read_calibration(metadata)
+        mesh = runtime.mesh()
+        self._devices = mesh.size
+        graph, state = nnx.split(net)
+
+        def forward(pixels: Array) -> tuple[Array, ...]:
+            out: Outputs = nnx.merge(graph, state)(pixels.astype(jnp.float32))
+            results = dict(zip(HEADS, (*calibrate(out, calibration), out.embedding), strict=True))
+            # XLA removes the heads whose results are not returned.
+            return tuple(results[name] for name in self._heads)
+
+        sharded = shard_map(forward, mesh=mesh, in_specs=P("batch"), out_specs=P("batch"), check_vma=False)
+        self._run: Callable[[Any], Any] = jax.jit(sharded, in_shardings=NamedSharding(mesh, P("batch")))
+
+    def warm_up(self) -> None:
+        """Compile every program, or load it from the cache on disk."""
+        for bucket in BUCKETS:
+            self(np.zeros((bucket * self._devices, self.size, self.size, 3), np.uint8))
+
+    def __call__(self, crops: UInt8[np.ndarray, "n s s 3"]) -> Attributes:
+        """Return the predictions for aligned RGB crops (see `align.crop`)."""
+        parts: list[Sequence[Any]] = []
+        starts = runtime.buckets(len(crops), [bucket * self._devices for bucket in BUCKETS])
+        for start, end in pairwise(starts):
+            part = crops[start:end]
+            if len(part) < end - start:
+                part = np.concatenate([part, np.zeros((end - start - len(part), *part.shape[1:]), np.uint8)])
+            parts.append(self._run(part))
+        result = Attributes(
+            *(np.full((len(crops), *shape), np.nan, np.float32) for shape in ((AGES,), (), (EMBEDDING,)))
+        )
+        if parts:
+            for column, name in enumerate(self._heads):
+                values = np.concatenate([np.asarray(part[column]) for part in parts])
+                result[HEADS.index(name)][:] = values[: len(crops)]
+        return result

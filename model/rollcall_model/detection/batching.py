@@ -1,0 +1,97 @@
+"""Networks compiled over all devices, and batches of small pictures in buckets of fixed size."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from itertools import pairwise
+from typing import Any, Final
+
+import jax
+import numpy as np
+from flax import nnx
+from jax import shard_map
+from jax.sharding import NamedSharding
+from jax.sharding import PartitionSpec as P
+from jaxtyping import Float32, Int
+
+from rollcall_model import runtime
+from rollcall_model.detection import mtcnn
+from rollcall_model.nn import layers
+
+#: Pictures that one thread cuts out at a time: enough work for a task.
+_SHARE: Final = 64
+
+Network = Callable[..., Any]
+
+
+class Batching:
+    """Compiles networks for the devices at hand and runs them in buckets. Use from one thread at a time."""
+
+    def __init__(self, threads: Executor) -> None:
+        mesh = runtime.mesh()
+        self._mesh, self._threads = mesh, threads
+        self.devices = mesh.size
+        self.sharding = NamedSharding(mesh, P("batch"))
+
+    def compile(self, net: nnx.Module, portion: int, form: Callable[..., Any]) -> Network:
+        """Return `form` of a network as a program over all devices; RGB pixels 0..255 in, float32.
+
+        On a CPU a batch is processed in portions, so that intermediate arrays stay in the cache.
+        """
+        graph, state = nnx.split(net)
+
+        def forward(pixels: jax.Array) -> Any:
+            def run(x: jax.Array) -> Any:
+                return form(nnx.merge(graph, state), mtcnn.normalise(x))
+
+            if not layers.on_cpu():
+                return run(pixels)
+            outputs = jax.lax.map(run, pixels.reshape(-1, portion, *pixels.shape[1:]))
+            return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), outputs)
+
+        sharded = shard_map(forward, mesh=self._mesh, in_specs=P("batch"), out_specs=P("batch"), check_vma=False)
+        return jax.jit(sharded, in_shardings=self.sharding)
+
+    def put(self, array: np.ndarray) -> jax.Array:
+        """Return an array sharded over the devices along its first axis."""
+        return jax.device_put(array, self.sharding)
+
+    def warm_up(self, network: Network, *shape: int) -> None:
+        """Compile a network for float32 RGB pictures of `shape`, or load the program from the cache on disk."""
+        # Sharded as in use: for arguments that lie elsewhere XLA compiles another program.
+        jax.block_until_ready(network(self.put(np.zeros((*shape, 3), np.float32))))
+
+    def run(
+        self,
+        network: Network,
+        groups: Sequence[Int[np.ndarray, " m"]],
+        count: int,
+        cut: Callable[[Int[np.ndarray, " k"], Float32[np.ndarray, "k s s 3"]], None],
+        side: int,
+        buckets: tuple[int, int],
+    ) -> tuple[Float32[np.ndarray, n * d], ...]:
+        """Return a network's outputs for `count` square pictures; an empty tuple if there are none.
+
+        `cut` writes the pictures at some indices, all of one of the `groups`, to an array. The first buckets are
+        processed while pictures of the next ones are cut out.
+        """
+        starts = runtime.buckets(count, [bucket * self.devices for bucket in buckets])
+        # The padding of the last bucket is dropped again below.
+        pixels = np.zeros((starts[-1], side, side, 3), np.float32)
+        pending = deque(
+            (part[-1], self._threads.submit(cut, part, pixels[part[0] : part[-1] + 1]))
+            for group in groups
+            for part in np.array_split(group, -(-len(group) // _SHARE))
+        )
+        outputs = []
+        for start, end in pairwise(starts):
+            while pending and pending[0][0] < end:
+                pending.popleft()[1].result()
+            if pending:  # this task may have pictures on both sides of the border
+                pending[0][1].result()
+            outputs.append(network(self.put(pixels[start:end])))
+        return tuple(
+            np.concatenate([np.asarray(part) for part in parts])[:count] for parts in zip(*outputs, strict=True)
+        )

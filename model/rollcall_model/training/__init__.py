@@ -1,0 +1,1 @@
+"""Training: run configurations, batches, losses, the trainer and its commands."""

@@ -1,0 +1,114 @@
+"""Run configurations: everything that decides the result of a training, besides the data.
+
+A run configuration is a TOML file with the tables `training` (`TrainConfig`), `network` (`AttributeConfig`) and any
+number of `datasets` (`DatasetSource`), all optional. Those of the committed weights lie in the folder `runs`.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from rollcall_model import checkpoint
+from rollcall_model.attributes.network import AttributeConfig
+from rollcall_model.datasets.sources import DEFAULT_SOURCES, DatasetSource
+
+_TABLES: Final = ("training", "network", "datasets")
+
+
+class ConfigError(Exception):
+    """A run configuration cannot be used; the message names the file and the field."""
+
+
+class TrainConfig(NamedTuple):
+    """The settings of a training."""
+
+    steps: int = 9000
+    batch: int = 128  # faces in a step
+    learning_rate: float = 3e-3  # the highest
+    warm_up: float = 0.06  # fraction of the steps in which the learning rate rises
+    weight_decay: float = 0.05
+    ema: float = 0.999  # decay of the exponential moving average of the weights
+    labelled_ratio: float = 0.75  # of a batch that has an age label
+    resampling_exponent: float = 0.4  # 0: ages at their frequency; 1: every age equally often
+    mixup_ratio: float = 0.4  # of the faces that are blended with another
+    single_face_ratio: float = 0.5  # of the sampled composites that show one face only
+    augmentation_strength: float = 0.6  # see `augment.augment`
+    age_std: float = 1.0  # of the age targets, in years, at age 0
+    age_std_growth: float = 0.04  # for each year of age
+    age_error_weight: float = 0.05  # of a year of error in the age loss
+    gender_weight: float = 1.0
+    gender_smoothing: float = 0.03
+    identity_weight: float = 2.0
+    relation_weight: float = 4.0
+    distillation_weight: float = 0.5  # of the soft labels in a target, where there are any
+    every: int = 500  # steps between checkpoints
+    seed: int = 0
+
+
+class RunConfig(NamedTuple):
+    """A whole run configuration."""
+
+    training: TrainConfig = TrainConfig()
+    network: AttributeConfig = AttributeConfig()
+    datasets: tuple[DatasetSource, ...] = DEFAULT_SOURCES
+
+
+def read_run_config(path: Path) -> RunConfig:
+    """Return the run configuration in a TOML file.
+
+    Raises
+    ------
+    ConfigError
+        If the file cannot be read, or has a table or field that does not exist.
+    """
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{path}: the run configuration cannot be read ({error})") from error
+    unknown = set(tables) - set(_TABLES)
+    if unknown:
+        raise ConfigError(f"{path}: there is no table {sorted(unknown)[0]!r}, only {', '.join(_TABLES)}")
+    datasets = tables.get("datasets", [])
+    return RunConfig(
+        _of_table(path, TrainConfig, tables.get("training", {})),
+        _of_table(path, AttributeConfig, tables.get("network", {})),
+        tuple(_of_table(path, DatasetSource, table) for table in datasets) or DEFAULT_SOURCES,
+    )
+
+
+def _of_table(path: Path, kind: Any, table: Mapping[str, Any]) -> Any:
+    try:
+        return checkpoint.configured(kind, table)
+    except TypeError as error:
+        raise ConfigError(f"{path}: {error}; the fields are {', '.join(kind._fields)}") from error
+
+
+def override(config: RunConfig, assignments: Sequence[str]) -> RunConfig:
+    """Return the configuration with fields of `TrainConfig` and `AttributeConfig` set by NAME=VALUE, JSON values.
+
+    Raises
+    ------
+    ConfigError
+        If a name is no field, or a value no JSON.
+    """
+    for assignment in assignments:
+        name, _, text = assignment.partition("=")
+        try:
+            value = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise ConfigError(f"{assignment!r}: the value is no JSON") from error
+        if name in TrainConfig._fields:
+            config = config._replace(training=_replaced(config.training, name, value))
+        elif name in AttributeConfig._fields:
+            config = config._replace(network=_replaced(config.network, name, value))
+        else:
+            raise ConfigError(f"{name!r} is a field of neither TrainConfig nor AttributeConfig")
+    return config
+
+
+def _replaced(config: Any, name: str, value: Any) -> Any:
+    return checkpoint.configured(type(config), {**config._asdict(), name: value})

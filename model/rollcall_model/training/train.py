@@ -1,0 +1,221 @@
+"""Training of the attribute network: `python -m rollcall_model.training.train --data SETS --out RUN`.
+
+Labels for age and gender, a teacher's embeddings for identity, one network. An interrupted run is resumed by the same
+command; every checkpoint writes usable weights to RUN/best.safetensors.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import click
+
+from rollcall_model import memory, runtime
+from rollcall_model.attributes.fusion import fuse_batch_norm
+from rollcall_model.attributes.model import save_net
+from rollcall_model.datasets import faces as stored
+from rollcall_model.datasets.faces import TEACHER_EMBEDDINGS, Faces
+from rollcall_model.datasets.readers import FORMATS
+from rollcall_model.datasets.sources import DatasetError, DatasetSource, Pictures, read_samples
+from rollcall_model.evaluation.quick import quick_scores
+from rollcall_model.training import composites, initial, soft_labels
+from rollcall_model.training.batches import Batch, composite_batches, mixup_batches, prefetch
+from rollcall_model.training.composites import Composites
+from rollcall_model.training.config import ConfigError, RunConfig, override, read_run_config
+from rollcall_model.training.trainer import STATISTICS_BATCHES, Trainer, load_state, save_state
+
+#: Name of the weights that a training exports; evaluation adds calibration and thresholds.
+VERSION: Final = "attributes-4"
+#: Steps between reading the loss, which waits for the device, and between two lines on the screen.
+_LOSS_STEPS: Final = 10
+_ECHO_STEPS: Final = 50
+
+
+class Start(NamedTuple):
+    """What a training begins with, besides the data; all from earlier runs."""
+
+    states: Sequence[Path] = ()  # state.safetensors: their mean
+    weights: Path | None = None  # weights in the inference form
+    teachers: Sequence[Path] = ()  # weights whose predictions are soft labels
+    composites: Composites | None = None  # the pictures of all batches; None: mixup
+
+
+class _Progress:
+    """The running means of the loss, and the time."""
+
+    def __init__(self, first: int, steps: int, batch: int) -> None:
+        self._first, self._steps, self._batch = first, steps, batch
+        self._began = time.perf_counter()
+        self._sums: dict[str, float] = {}
+        self._count = 0
+
+    def add(self, number: int, parts: dict[str, Any]) -> None:
+        """Count the loss of a step; print a line now and then."""
+        if number % _LOSS_STEPS == 0:
+            for name, value in parts.items():
+                self._sums[name] = self._sums.get(name, 0.0) + float(value)
+            self._count += 1
+        if number % _ECHO_STEPS == 0:
+            rate = (number - self._first) * self._batch / (time.perf_counter() - self._began)
+            minutes = (self._steps - number) * self._batch / rate / 60
+            text = "  ".join(f"{name} {value:.3f}" for name, value in self._means().items())
+            click.echo(f"step {number:6,}  {text}  {rate:.0f} faces/s  {minutes:.0f} min left")
+
+    def line(self, number: int, scores: dict[str, float]) -> dict[str, Any]:
+        """Return a line of the log, and reset the means."""
+        means = {name: round(value, 4) for name, value in self._means().items()}
+        self._sums, self._count = {}, 0
+        return {"step": number, "seconds": round(time.perf_counter() - self._began, 1), **means, **scores}
+
+    def _means(self) -> dict[str, float]:
+        return {name: value / max(self._count, 1) for name, value in self._sums.items()}
+
+
+def train(
+    faces: Faces, out: Path, run: RunConfig, start: Start, folder: Path | None = None, until: int | None = None
+) -> Trainer:
+    """Train, from the state in `out` if there is one; return the trainer.
+
+    Writes state.safetensors, best.safetensors and a line of log.jsonl to `out` at every checkpoint.
+
+    Parameters
+    ----------
+    folder
+        The folder of the data sets, for the pairs that the log scores.
+    until
+        Stop after this step, with a checkpoint; None: after the last.
+
+    Raises
+    ------
+    WeightsError
+        If files of earlier runs are missing or do not fit the network.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    config = run.training
+    trainer = Trainer(run.network, config)
+    click.echo(f"{trainer.count:,} parameters, {len(faces.samples):,} faces, {config.steps:,} steps of {config.batch}")
+    _initialise(trainer, out / "state.safetensors", faces, start)
+    soft = soft_labels.predict(start.teachers, faces) if start.teachers else None
+    first, last = int(trainer.state.step), min(until or config.steps, config.steps)
+    source: Iterator[Batch] = (
+        mixup_batches(faces, config, run.network.size, first, soft)
+        if start.composites is None
+        else composite_batches(faces, config, run.network.size, first, start.composites, soft)
+    )
+    progress = _Progress(first, config.steps, config.batch)
+    for number, batch in zip(range(first + 1, last + 1), prefetch(source), strict=False):
+        progress.add(number, trainer.step(batch))
+        if number % config.every == 0 or number == last:
+            scores = _checkpoint(trainer, faces, out, number, folder)
+            with (out / "log.jsonl").open("a", encoding="utf-8") as log:
+                log.write(json.dumps(progress.line(number, scores)) + "\n")
+            click.echo("   ".join(f"{name} {value}" for name, value in scores.items()))
+    return trainer
+
+
+def _initialise(trainer: Trainer, state_file: Path, faces: Faces, start: Start) -> None:
+    """Set the trainer's state from its own file, from earlier states, or from weights; else leave it random."""
+    if state_file.exists():
+        trainer.state = load_state(state_file, trainer.state)
+        click.echo(f"resumed at step {int(trainer.state.step):,}")
+    elif start.states:
+        trainer.begin_with(*initial.mean_of_states(trainer, start.states))
+        click.echo(f"begins with the weights of {', '.join(str(path) for path in start.states)}")
+    elif start.weights is not None:
+        trainer.begin_with(*initial.of_weights(trainer, start.weights, faces, start.composites))
+        click.echo(f"begins with the weights of {start.weights}")
+
+
+def _checkpoint(trainer: Trainer, faces: Faces, out: Path, step: int, folder: Path | None) -> dict[str, float]:
+    """Write the averaged weights and the state; return the weights' scores."""
+    config = trainer.config
+    unmixed = config._replace(seed=config.seed + 1, steps=step + STATISTICS_BATCHES, mixup_ratio=0)
+    net = trainer.averaged(mixup_batches(faces, unmixed, trainer.network.size, step))
+    metadata = {"version": VERSION, "training": config._asdict()}
+    save_net(out / "best.safetensors", fuse_batch_norm(net), metadata)
+    save_state(out / "state.safetensors", trainer.state, metadata)
+    return quick_scores(out / "best.safetensors", faces, folder)
+
+
+def prepare_crops(sources: Sequence[DatasetSource], crops: Path) -> None:
+    """Detect and align the faces of the data sets, unless that was done before.
+
+    Raises
+    ------
+    DatasetError
+        If a data set cannot be read.
+    """
+    if (crops / "samples.jsonl").exists():
+        return
+    from rollcall_model.detection.detector import Detector
+
+    click.echo("detecting and aligning the faces, once")
+    with Pictures(sources) as pictures:
+        stored.prepare(
+            read_samples(sources),
+            pictures,
+            Detector().detect,
+            crops,
+            lambda done, total: click.echo(f"  {done:,} of {total:,}"),
+        )
+
+
+_FILE: Final = click.Path(path_type=Path, exists=True)
+
+
+@click.command()
+@click.option("--data", "folder", type=_FILE, required=True, help="Folder that the data sets' paths are relative to.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the run; it can be resumed.")
+@click.option("--config", "config_file", type=_FILE, help="Run configuration, a TOML file.")
+@click.option(
+    "--set", "assignments", multiple=True, metavar="NAME=VALUE", help="Set a field of TrainConfig or AttributeConfig."
+)
+@click.option(
+    "--dataset",
+    "datasets",
+    type=(str, click.Choice(sorted(FORMATS)), str, str),
+    multiple=True,
+    metavar="NAME FORMAT LABELS IMAGES",
+    help=f"Train on this set instead of those of the run configuration; formats: {', '.join(FORMATS)}. Repeatable.",
+)
+@click.option("--crops", type=click.Path(path_type=Path), help="Folder of the aligned crops; default OUT/crops.")
+@click.option("--init", "states", type=_FILE, multiple=True, help="State of a run to begin with; of several, the mean.")
+@click.option("--begin", "weights", type=_FILE, help="Weights in the inference form to begin with, as committed.")
+@click.option("--teacher", "teachers", type=_FILE, multiple=True, help="Weights that predict soft labels. Repeatable.")
+@click.option("--composites", "composite_files", type=_FILE, multiple=True, help="From make_composites. Repeatable.")
+@click.option("--until", type=int, help="Stop after this step; the run can be resumed.")
+def main(
+    folder: Path,
+    out: Path,
+    config_file: Path | None,
+    assignments: Sequence[str],
+    datasets: Sequence[tuple[str, str, str, str]],
+    crops: Path | None,
+    states: Sequence[Path],
+    weights: Path | None,
+    teachers: Sequence[Path],
+    composite_files: Sequence[Path],
+    until: int | None,
+) -> None:
+    """Train the attribute network on labelled faces and a teacher's embeddings."""
+    memory.keep()
+    runtime.configure(out / "compiled")
+    try:
+        run = override(read_run_config(config_file) if config_file else RunConfig(), assignments)
+        sources = tuple(DatasetSource(*values) for values in datasets) or run.datasets
+        crops = crops or out / "crops"
+        prepare_crops([source.within(folder) for source in sources], crops)
+    except (ConfigError, DatasetError) as error:
+        raise click.ClickException(str(error)) from error
+    teacher = folder / TEACHER_EMBEDDINGS
+    faces = stored.load(crops, teacher if teacher.exists() else None)
+    start = Start(states, weights, teachers, composites.load(composite_files) if composite_files else None)
+    train(faces, out, run, start, folder, until)
+
+
+if __name__ == "__main__":
+    main()

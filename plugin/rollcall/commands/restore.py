@@ -1,0 +1,35 @@
+"""`rollcall restore`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from rollcall.commands.common import Context, common, console
+from rollcall.errors import StoreError
+from rollcall.storage import backups, sqlite
+from rollcall.storage.database import to_url
+
+
+@click.command("restore")
+@click.argument("backup", type=click.Path(path_type=Path, exists=True, dir_okay=False), required=False)
+@click.option("--list", "listed", is_flag=True, help="Only show the backups that lie beside the database.")
+@common
+def restore_command(context: Context, backup: Path | None, listed: bool) -> None:
+    """Put BACKUP, or the newest sound one, in the place of a damaged database.
+
+    What was there is kept beside it under another name.
+    """
+    url = to_url(context.settings.database_url)
+    file = sqlite.file_of(url) if url.get_backend_name() == "sqlite" else None
+    if file is None:
+        raise StoreError(url.render_as_string(), "only SQLite files can be restored; use the database server's own way")
+    if listed:
+        for found in backups.newest_first(file):
+            click.echo(f"{found}{'' if backups.is_sound(found) else '  (damaged)'}")
+        return
+    used, former = backups.restore(file, backup)
+    console.print(f"{file}: restored from {used}", markup=False)
+    if former is not None:
+        console.print(f"What was there: {former}", markup=False)

@@ -1,0 +1,128 @@
+"""Photos and faces in memory, with everything that a query can ask of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import BindParameter, bindparam, text
+from sqlalchemy.orm import Session
+
+from rollcall import ages
+from rollcall.search.person_filter import PersonFilter
+from rollcall.storage.library import chunks
+from rollcall.tags.rules import NEGLIGIBLE
+
+_GROUPS: Final = tuple(ages.AGE_GROUPS)
+
+
+class CandidateFace(NamedTuple):
+    """A face as a query sees it."""
+
+    face_id: int
+    score: float  # of the detector, 0..1
+    p_female: float | None  # 0 or 1 where a person corrected it; None if unknown or of another label
+    distribution: NDArray[np.float32] | None  # predicted, (101,); None where a person gave the age
+    age_range: tuple[int, int] | None  # the corrected age in years, from and to
+    groups: dict[str, float | None]  # the stored probability of each age group
+
+    def probability(self, person: PersonFilter) -> float:
+        """Return the probability, 0..1, that the face is of such a person; age and gender are independent."""
+        result = 1.0
+        if not person.any_age:
+            age = self._age_probability(person)
+            if age is None:
+                return 0.0
+            result *= age
+        if person.gender is not None:
+            if self.p_female is None:
+                return 0.0
+            result *= self.p_female if person.gender == "female" else 1.0 - self.p_female
+        return result
+
+    def _age_probability(self, person: PersonFilter) -> float | None:
+        if self.age_range is not None:
+            return ages.range_share(*self.age_range, person.low, person.high)
+        # The stored groups come from the distribution before it was rounded to 16 bits.
+        stored = None if person.age_group is None else self.groups.get(person.age_group)
+        if stored is not None:
+            return stored
+        return None if self.distribution is None else float(ages.mass(self.distribution, person.low, person.high))
+
+
+class CandidatePhoto(NamedTuple):
+    """A photo as a query sees it."""
+
+    photo_id: int
+    path: str  # relative to its root
+    taken_local: str | None  # ISO 8601, wall time
+    faces: tuple[CandidateFace, ...]
+    tags: frozenset[str]  # applied ones
+    reviewed: bool
+    similar: dict[int, float] = {}  # noqa: RUF012 (never written to): by face, the probability that this photo shows it
+
+    def at_least(self, person: PersonFilter, count: int) -> float:
+        """Return the probability, 0..1, that at least `count` faces are of such people."""
+        if person.anyone:
+            return float(len(self.faces) >= count)
+        if count > len(self.faces):
+            return 0.0
+        probabilities = [face.probability(person) for face in self.faces]
+        if count == 1:
+            return ages.any_of(probabilities)
+        result = float(ages.at_least(probabilities)[count - 1])
+        # As it is stored: see tags.rules.NEGLIGIBLE.
+        return result if person.group is None or result >= NEGLIGIBLE else 0.0
+
+
+def load_photos(
+    session: Session, photo_ids: Sequence[int], similar: Mapping[int, Mapping[int, float]] | None = None
+) -> Iterator[CandidatePhoto]:
+    """Yield photos by their numbers, in no certain order; unknown numbers are left out.
+
+    Parameters
+    ----------
+    similar
+        By face: photos that show a similar one, with the probability that it is the same person.
+    """
+    for part in chunks(photo_ids):
+        ids: BindParameter[list[int]] = bindparam("ids", list(part), expanding=True)
+        faces: dict[int, list[CandidateFace]] = {}
+        columns = ", ".join(f"p_{name}" for name in _GROUPS)
+        for row in session.execute(
+            text(
+                "SELECT photo_id, face_id, score, p_female, age_distribution, age_source, age_low, age_high,"
+                f" {columns} FROM v1_faces WHERE photo_id IN :ids ORDER BY face_id"
+            ).bindparams(ids)
+        ):
+            faces.setdefault(row[0], []).append(_face(row))
+        tags: dict[int, set[str]] = {}
+        for photo_id, tag in session.execute(
+            text("SELECT photo_id, tag FROM v1_tags WHERE state = 'applied' AND photo_id IN :ids").bindparams(ids)
+        ):
+            tags.setdefault(photo_id, set()).add(tag)
+        for photo_id, path, taken_local, reviewed in session.execute(
+            text("SELECT photo_id, path, taken_local, reviewed FROM v1_photos WHERE photo_id IN :ids").bindparams(ids)
+        ):
+            yield CandidatePhoto(
+                photo_id,
+                path,
+                taken_local,
+                tuple(faces.get(photo_id, ())),
+                frozenset(tags.get(photo_id, ())),
+                bool(reviewed),
+                {face: photos[photo_id] for face, photos in (similar or {}).items() if photo_id in photos},
+            )
+
+
+def _face(row: Any) -> CandidateFace:
+    return CandidateFace(
+        face_id=row[1],
+        score=row[2],
+        p_female=row[3],
+        distribution=None if row[4] is None else np.frombuffer(row[4], "<f2").astype(np.float32),
+        age_range=(int(row[6]), int(row[7])) if row[5] == "user" else None,
+        groups=dict(zip(_GROUPS, row[8:], strict=True)),
+    )

@@ -1,0 +1,168 @@
+"""Running a query that is parsed: its photos by probability or by date, in SQL or in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from sqlalchemy import BindParameter, bindparam, text
+from sqlalchemy.orm import Session
+
+from rollcall.search import functions
+from rollcall.search.candidates import load_photos
+from rollcall.search.identifiers import LARGEST
+from rollcall.search.planning import SHOWN, is_stored_group, statement
+from rollcall.search.ranking import Ranked, RankedSearch
+from rollcall.search.similarity import SimilarFaces
+from rollcall.search.terms import Everything, Similar, SimilarTo, Term
+from rollcall.storage.database import Database
+from rollcall.storage.library import chunks
+
+
+class Match(NamedTuple):
+    """A photo that is meant."""
+
+    photo_id: int
+    path: str  # as the database holds it
+    probability: float
+
+
+class Page(NamedTuple):
+    """Which of the photos that are meant are wanted."""
+
+    min_probability: float
+    limit: int | None = None
+    offset: int = 0
+
+    @property
+    def stop(self) -> int | None:
+        """The end of the page; None if it has none."""
+        return None if self.limit is None else self.offset + self.limit
+
+    @property
+    def parameters(self) -> dict[str, object]:
+        """The values of `LIMIT :limit OFFSET :offset`."""
+        return {"limit": -1 if self.limit is None else self.limit, "offset": self.offset}
+
+
+def similar_photos(database: Database, session: Session, term: Term) -> dict[int, dict[int, float]]:
+    """Return for each face that a query compares with the photos that show the same person, with probabilities."""
+    faces = {one.face_id for one in term.walk() if isinstance(one, Similar)}
+    return {face_id: SimilarFaces(database, session, face_id).all() for face_id in faces}
+
+
+def by_probability(database: Database, session: Session, term: Term, page: Page) -> list[Match]:
+    """Return photos, the most probable first, and by number where they are equally probable."""
+    if page.limit == 0:
+        return []
+    if not functions.supported(session):
+        return _in_memory(database, session, term, page.min_probability)[page.offset : page.stop]
+    ranked = _ranked(database, session, term, page.min_probability, page.stop)
+    if ranked is not None:
+        return _with_paths(session, ranked[page.offset :])
+    found = statement(term, page.min_probability)
+    functions.register(session, similar_photos(database, session, term))
+    rows = session.execute(
+        text(f"{found.sql}\nORDER BY probability DESC, photo_id\nLIMIT :limit OFFSET :offset"),
+        {**found.parameters, **page.parameters},
+    )
+    return [Match(int(row[0]), str(row[1]), float(row[2])) for row in rows]
+
+
+def count(database: Database, session: Session, term: Term, min_probability: float) -> int:
+    """Return how many photos are meant."""
+    if not functions.supported(session):
+        return len(_in_memory(database, session, term, min_probability))
+    ranked = _ranked(database, session, term, min_probability, None)
+    if ranked is not None:
+        return len(ranked)
+    found = statement(term, min_probability)
+    functions.register(session, similar_photos(database, session, term))
+    return int(session.execute(text(f"SELECT COUNT(*) FROM ({found.sql})"), dict(found.parameters)).scalar() or 0)
+
+
+def by_date(database: Database, session: Session, term: Term, page: Page) -> list[Match]:
+    """Return photos, the newest first; those without a capture time last."""
+    parameters = page.parameters
+    if isinstance(term, Everything):
+        # Walks along the index of capture times, and reads no further than it must.
+        found = f"SELECT p.photo_id, p.full_path, 1.0 FROM v1_photos p WHERE {SHOWN}"
+    elif functions.supported(session):
+        meant = statement(term, page.min_probability)
+        parameters |= meant.parameters
+        functions.register(session, similar_photos(database, session, term))
+        found = (
+            f"SELECT p.photo_id, found.path, found.probability FROM ({meant.sql}) AS found"
+            " JOIN v1_photos p ON p.photo_id = found.photo_id"
+        )
+    else:
+        newest = _newest_first(session, _in_memory(database, session, term, page.min_probability))
+        return newest[page.offset : page.stop]
+    order = "ORDER BY p.taken_local DESC, p.photo_id DESC LIMIT :limit OFFSET :offset"
+    rows = session.execute(text(f"{found} {order}"), parameters)
+    return [Match(int(row[0]), str(row[1]), float(row[2])) for row in rows]
+
+
+def older_than(session: Session, photo_id: int, limit: int | None) -> list[Match]:
+    """Return the photos that follow one in the order of capture times, the newest first."""
+    taken = session.execute(text("SELECT taken_local FROM v1_photos WHERE photo_id = :id"), {"id": photo_id}).scalar()
+    left = LARGEST if limit is None else limit
+    values: dict[str, object] = {"id": photo_id, "taken": taken, "limit": left}
+    found: list[Match] = []
+    start = f"SELECT p.photo_id, p.full_path FROM v1_photos p WHERE {SHOWN} AND "
+    if taken is not None:
+        dated = "(p.taken_local, p.photo_id) < (:taken, :id) ORDER BY p.taken_local DESC, p.photo_id DESC"
+        rows = session.execute(text(f"{start}{dated} LIMIT :limit"), values)
+        found = [Match(int(row[0]), str(row[1]), 1.0) for row in rows]
+        left -= len(found)
+        values |= {"id": LARGEST, "limit": left}
+    if left > 0:
+        undated = "p.taken_local IS NULL AND p.photo_id < :id ORDER BY p.photo_id DESC"
+        rows = session.execute(text(f"{start}{undated} LIMIT :limit"), values)
+        found += [Match(int(row[0]), str(row[1]), 1.0) for row in rows]
+    return found
+
+
+def _ranked(
+    database: Database, session: Session, term: Term, min_probability: float, wanted: int | None
+) -> list[Ranked] | None:
+    """Return the most probable photos, found without evaluating every one; None where that is no gain."""
+    if min_probability <= 0 or is_stored_group(term):
+        return None
+    # Few photos are similar to a face: all are soon found.
+    few = any(all(isinstance(source, SimilarTo) for source in sources) for sources in term.candidate_sources())
+    if wanted is None and not few:
+        return None
+    return RankedSearch(database, session, term, min_probability).most_probable(wanted or LARGEST)
+
+
+def _with_paths(session: Session, ranked: Sequence[Ranked]) -> list[Match]:
+    found: dict[int, str] = {}
+    for part in chunks(ranked):
+        ids: BindParameter[list[int]] = bindparam("ids", [one.photo_id for one in part], expanding=True)
+        rows = session.execute(text("SELECT photo_id, full_path FROM v1_photos WHERE photo_id IN :ids").bindparams(ids))
+        found |= {row[0]: row[1] for row in rows}
+    return [Match(one.photo_id, found[one.photo_id], one.probability) for one in ranked]
+
+
+def _in_memory(database: Database, session: Session, term: Term, min_probability: float) -> list[Match]:
+    """Return all photos that are meant without SQL's functions: every photo is evaluated."""
+    similar = similar_photos(database, session, term)
+    found = []
+    rows = session.execute(text(f"SELECT p.photo_id, p.full_path FROM v1_photos p WHERE {SHOWN}")).all()
+    for part in chunks(rows):
+        paths = {int(photo_id): str(path) for photo_id, path in part}
+        for photo in load_photos(session, list(paths), similar):
+            probability = term.match(photo)
+            if probability >= min_probability:
+                found.append(Match(photo.photo_id, paths[photo.photo_id], probability))
+    return sorted(found, key=lambda match: (-match.probability, match.photo_id))
+
+
+def _newest_first(session: Session, matches: Sequence[Match]) -> list[Match]:
+    times: dict[int, str] = {}
+    for part in chunks(matches):
+        ids: BindParameter[list[int]] = bindparam("ids", [match.photo_id for match in part], expanding=True)
+        select = text("SELECT photo_id, taken_local FROM v1_photos WHERE photo_id IN :ids").bindparams(ids)
+        times |= {row[0]: row[1] or "" for row in session.execute(select)}
+    return sorted(matches, key=lambda match: (times[match.photo_id], match.photo_id), reverse=True)

@@ -1,0 +1,143 @@
+"""Fields: what can stand before a colon, and what each takes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Final
+
+from lark import Token, v_args
+
+from rollcall.ages import AGE_GROUPS, OLDEST
+from rollcall.search import terms
+from rollcall.search.grammar.periods import days_of
+from rollcall.search.grammar.rules import QueryRules, nearest
+from rollcall.search.person_filter import PersonFilter
+from rollcall.search.terms import Term
+from rollcall.search.terms.photo import FIRST_DAY, LAST_DAY, MOST_FACES
+from rollcall.search.vocabulary import NOUNS
+
+#: The fields, and what each takes in words.
+FIELDS: Final = {
+    "age": "a number of years, a range or a group: 7, 5-9, >60, child",
+    "gender": "female or male",
+    "faces": "a number or a range: 2, >=3, 1-4",
+    "taken": "a year, month or day, or a range of them: 2019, 2019-06, 2019-06..2019-08",
+    "path": "part of the path, with * and ?: holiday/*",
+    "tag": "a tag, in quotes if it has blanks",
+    "score": "a number from 0 to 1 or a range: >0.9",
+    "reviewed": "yes or no",
+    "similar": "a face by its number: face:123",
+}
+_GENDERS: Final = {
+    **dict.fromkeys(("female", "f", "woman"), "female"),
+    **dict.fromkeys(("male", "m", "man"), "male"),
+}
+_YES_OR_NO: Final = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
+
+
+@v_args(inline=True)
+class FieldRules(QueryRules):
+    """A field and its value, such as age:5-9 or tag:"birthday"."""
+
+    def value(self, token: Token) -> Token:
+        return token
+
+    def field(self, name: Token, value: Token) -> Term:
+        field = name[:-1].lower()
+        if field not in FIELDS:
+            near = nearest(field, list(FIELDS))
+            known = [f"{known}:" for known in FIELDS]
+            raise self._error(name, f"{field!r} is no field", known, near and f"{near}:")
+        text = value[1:-1] if value.type == "QUOTED" else str(value)
+        term = _READERS[field](text, name.start_pos or 0)
+        if term is None:
+            raise self._error(value, f"{field}: does not take {text!r}", [FIELDS[field]])
+        return term
+
+
+def _age(text: str, _: int) -> Term | None:
+    span = _span(text, OLDEST, int)
+    if span is not None:
+        return terms.People(PersonFilter(int(span[0]), int(span[1])), phrase=False) if span[0] <= span[1] else None
+    person = NOUNS.get(text.lower())
+    if person is None or person.group not in AGE_GROUPS:
+        return None
+    return terms.People(person, phrase=False)
+
+
+def _gender(text: str, _: int) -> Term | None:
+    gender = _GENDERS.get(text.lower())
+    return terms.People(PersonFilter(gender=gender), phrase=False) if gender else None
+
+
+def _faces(text: str, _: int) -> Term | None:
+    span = _span(text, MOST_FACES, int)
+    return terms.FaceCount(int(span[0]), int(span[1])) if span else None
+
+
+def _score(text: str, _: int) -> Term | None:
+    span = _span(text, 1.0, float)
+    return terms.Score(*span) if span else None
+
+
+def _taken(text: str, _: int) -> Term | None:
+    first, dots, last = text.partition("..")
+    begin = days_of(first) if first or not dots else (FIRST_DAY, "")
+    end = days_of(last if dots else first) if last or not dots else ("", LAST_DAY)
+    return terms.Taken(begin[0], end[1]) if begin and end and begin[0] < end[1] else None
+
+
+def _path(text: str, _: int) -> Term | None:
+    return terms.PathLike(text) if text else None
+
+
+def _tag(text: str, _: int) -> Term | None:
+    return terms.Tagged(text) if text else None
+
+
+def _reviewed(text: str, _: int) -> Term | None:
+    wanted = _YES_OR_NO.get(text.lower())
+    return None if wanted is None else terms.Reviewed(wanted)
+
+
+def _similar(text: str, position: int) -> Term | None:
+    # Numbers of up to 15 digits fit a database's 64 bits.
+    match = re.fullmatch(r"(?:face:)?(\d{1,15})", text.lower())
+    return terms.Similar(int(match[1]), position) if match else None
+
+
+#: By field: a function of the value's text and the field's position in the query; None: the field does not take it.
+_READERS: Final[dict[str, Callable[[str, int], Term | None]]] = {
+    "age": _age,
+    "gender": _gender,
+    "faces": _faces,
+    "taken": _taken,
+    "path": _path,
+    "tag": _tag,
+    "score": _score,
+    "reviewed": _reviewed,
+    "similar": _similar,
+}
+
+
+def _span(text: str, highest: float, kind: type[int] | type[float]) -> tuple[float, float] | None:
+    """Return the range that "7", "5-9", "5..9", ">60", ">=3", "<10" or "<=9" means; None if it is none of them."""
+    number = r"(\d{1,9})" if kind is int else r"(\d{1,9}(?:\.\d+)?|\.\d+)"
+    step: float = 1 if kind is int else 1e-9
+    if match := re.fullmatch(f"{number}(?:-|\\.\\.){number}", text):
+        low, high = float(match[1]), float(match[2])
+        return (low, min(high, highest)) if low <= min(high, highest) else None
+    if match := re.fullmatch(f"(>=|<=|>|<|=)?{number}", text):
+        value = float(match[2])
+        low, high = {
+            ">": (value + step, highest),
+            ">=": (value, highest),
+            "<": (0.0, value - step),
+            "<=": (0.0, value),
+        }.get(match[1] or "=", (value, value))
+        # An age above the oldest is the oldest's: the last year stands for all that follow.
+        if kind is int and highest == OLDEST:
+            low, high = min(low, highest), min(high, highest)
+        return (low, min(high, highest)) if 0 <= low <= high else None
+    return None

@@ -1,0 +1,45 @@
+"""The tree of a query: people, photos and their combinations.
+
+Every term gives the probability, 0..1, that a photo is meant, in two ways that agree: as an SQL expression over the
+public views, and for a photo in memory. Terms are taken as independent of each other.
+"""
+
+from rollcall.search.terms.base import CandidateSources, InGroup, SimilarTo, SqlParameters, Term
+from rollcall.search.terms.boolean import And, Not, Or
+from rollcall.search.terms.people import AnyOf, DistinctPeople, Only, People, PeopleCount
+from rollcall.search.terms.photo import (
+    CertainTerm,
+    Everything,
+    FaceCount,
+    PathLike,
+    Reviewed,
+    Score,
+    Similar,
+    Tagged,
+    Taken,
+)
+
+__all__ = [
+    "And",
+    "AnyOf",
+    "CandidateSources",
+    "CertainTerm",
+    "DistinctPeople",
+    "Everything",
+    "FaceCount",
+    "InGroup",
+    "Not",
+    "Only",
+    "Or",
+    "PathLike",
+    "People",
+    "PeopleCount",
+    "Reviewed",
+    "Score",
+    "Similar",
+    "SimilarTo",
+    "SqlParameters",
+    "Tagged",
+    "Taken",
+    "Term",
+]

@@ -1,0 +1,79 @@
+"""What every term of a query offers: an SQL expression, a match in memory, and sources of candidates."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from rollcall.search.candidates import CandidatePhoto
+
+
+@dataclass
+class SqlParameters:
+    """Collects the parameters of a statement while terms are compiled."""
+
+    values: dict[str, Any] = field(default_factory=dict)
+
+    def bind(self, value: Any) -> str:
+        """Return the placeholder of a value."""
+        name = f"v{len(self.values)}"
+        self.values[name] = value
+        return f":{name}"
+
+
+class InGroup(NamedTuple):
+    """Photos in the order of the stored probability that they show at least so many of a group."""
+
+    name: str
+    at_least: int
+
+
+class SimilarTo(NamedTuple):
+    """Photos in the order of the probability that they show the person of a face."""
+
+    face_id: int
+
+
+#: Sources of photos. Every photo that may be meant comes from at least one of them, and its probability is no higher
+#: than that of at least one of the sources' events.
+CandidateSources = tuple[InGroup | SimilarTo, ...]
+
+
+class Term(ABC):
+    """A part of a query."""
+
+    @abstractmethod
+    def expression(self, parameters: SqlParameters) -> str:
+        """Return an SQL expression of the probability, over `v1_photos` named p."""
+
+    @abstractmethod
+    def match(self, photo: CandidatePhoto) -> float:
+        """Return the probability that the photo is meant."""
+
+    def candidate_sources(self) -> list[CandidateSources]:
+        """Return alternative sources of every photo that may be meant; one of them is enough."""
+        return []
+
+    def condition(self, parameters: SqlParameters) -> str | None:
+        """Return an SQL condition instead of the expression where the probability can only be 0 or 1, else None."""
+        return None
+
+    def children(self) -> Sequence[Term]:
+        """Return the terms below."""
+        return ()
+
+    def walk(self) -> Iterator[Term]:
+        """Yield this term and all terms below it."""
+        yield self
+        for child in self.children():
+            yield from child.walk()
+
+    @abstractmethod
+    def __str__(self) -> str: ...
+
+
+def as_probability(condition: str) -> str:
+    """Return the SQL expression that is 1 where a condition holds, and 0 elsewhere."""
+    return f"(CASE WHEN {condition} THEN 1.0 ELSE 0.0 END)"

@@ -1,0 +1,123 @@
+"""Backups of an SQLite database: one a day, kept beside it, and restored when the database is damaged.
+
+Predictions can be made again from the photos; corrections cannot.
+"""
+
+from __future__ import annotations
+
+import glob
+import sqlite3
+import time
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from filelock import FileLock, Timeout
+
+from rollcall.errors import BusyError, StoreError
+from rollcall.storage import sqlite
+
+_DAY_SECONDS: Final = 24 * 3600.0
+_SUFFIX: Final = ".daily.backup"
+
+
+def make_daily(file: Path, keep: int) -> Path | None:
+    """Copy a database in use, unless the newest copy is younger than a day; keep the newest `keep` copies.
+
+    Returns the copy, None if none was due.
+
+    Raises
+    ------
+    OSError, sqlite3.Error
+        If it cannot be written.
+    """
+    found = _daily(file)
+    if keep < 1 or (found and time.time() - found[-1].stat().st_mtime < _DAY_SECONDS):
+        return None
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    target = file.with_name(f"{file.name}.{stamp}{_SUFFIX}")
+    part = target.with_name(f"{target.name}.part")
+    try:
+        sqlite.copy(file, part)
+        part.replace(target)
+    except (OSError, sqlite3.Error):
+        part.unlink(missing_ok=True)
+        raise
+    for old in _daily(file)[:-keep]:
+        old.unlink(missing_ok=True)
+    return target
+
+
+def _daily(file: Path) -> list[Path]:
+    return sorted(file.parent.glob(f"{glob.escape(file.name)}.*{_SUFFIX}"))
+
+
+def newest_first(file: Path) -> list[Path]:
+    """Return all backups beside a database, daily ones and those made before migrations, the newest first."""
+    found = file.parent.glob(f"{glob.escape(file.name)}.*.backup")
+    return sorted(found, key=lambda backup: backup.stat().st_mtime, reverse=True)
+
+
+def is_sound(file: Path) -> bool:
+    """Return whether a file is an SQLite database without damage that SQLite can find."""
+    try:
+        with closing(sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True)) as connection:
+            return bool(connection.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok")
+    except (sqlite3.Error, OSError):
+        return False
+
+
+def restore(file: Path, backup: Path | None = None) -> tuple[Path, Path | None]:
+    """Put a backup in the place of a database; what was there is kept under another name.
+
+    Parameters
+    ----------
+    backup
+        The newest sound one beside the database if None.
+
+    Returns
+    -------
+    The backup that was used, and where the former database lies now (None if there was none).
+
+    Raises
+    ------
+    BusyError
+        If another process indexes into the database.
+    StoreError
+        If there is no sound backup, or the files cannot be written.
+    """
+    candidates = newest_first(file) if backup is None else [backup]
+    chosen = next((one for one in candidates if is_sound(one)), None)
+    if chosen is None:
+        which = "no backup of it is there, or none is sound" if backup is None else f"{backup} is not a sound backup"
+        raise StoreError(str(file), f"{which}; index the folders anew and import the corrections that you exported")
+    try:
+        with FileLock(f"{file}.lock", timeout=0):
+            return chosen, _replace(file, chosen)
+    except Timeout as error:
+        raise BusyError(
+            str(file), "another Rollcall is indexing into this database; stop it first", "another process"
+        ) from error
+    except (OSError, sqlite3.Error) as error:
+        raise StoreError(str(file), f"the backup cannot be put in its place ({error})") from error
+
+
+def _replace(file: Path, backup: Path) -> Path | None:
+    part = file.with_name(f"{file.name}.restored.part")
+    part.unlink(missing_ok=True)
+    sqlite.copy(backup, part)
+    former = None
+    if file.exists():
+        former = file.with_name(f"{file.name}.{datetime.now(UTC).strftime('%Y%m%dT%H%M%SZ')}.damaged")
+        file.replace(former)
+    # A journal of the former database must never be applied to the restored one; it stays with what it belongs to.
+    for suffix in ("-wal", "-shm"):
+        wal = file.with_name(file.name + suffix)
+        if wal.exists():
+            if former is not None:
+                wal.replace(former.with_name(former.name + suffix))
+            else:
+                wal.unlink()
+    part.replace(file)
+    return former

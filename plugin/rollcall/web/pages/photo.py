@@ -1,0 +1,81 @@
+"""One photo with its faces and tags, and the corrections that are made on its page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Form, Query, Request
+from fastapi.responses import HTMLResponse, Response
+
+from rollcall.corrections.kinds import RowId
+from rollcall.errors import NotFoundError
+from rollcall.host import Plugin
+from rollcall.search.details import FaceDetails
+from rollcall.web.forms import PhotoForm
+from rollcall.web.inputs import plugin_of
+from rollcall.web.pages.rendering import curve, is_part, page
+
+router = APIRouter()
+
+
+@router.get("/photo/{photo_id}", response_class=HTMLResponse)
+def photo(request: Request, photo_id: RowId, face: Annotated[RowId | None, Query()] = None) -> Response:
+    """Show one photo with its faces; `face` is the one that is open."""
+    return _photo(request, photo_id, face)
+
+
+def _photo(request: Request, photo_id: int, face_id: int | None) -> Response:
+    plugin = plugin_of(request)
+    details = plugin.photo(photo_id)
+    chosen = next((face for face in details.faces if face.face_id == face_id), None)
+    values: dict[str, Any] = {
+        "photo": details,
+        "face": chosen,
+        "curve": None if chosen is None else curve(chosen.age_distribution),
+        "waiting": chosen is not None and _awaits_predictions(plugin, chosen),
+        "before_after": plugin.neighbours(photo_id),
+    }
+    return page(request, "_photo.html" if is_part(request) else "photo.html", **values)
+
+
+def _awaits_predictions(plugin: Plugin, face: FaceDetails) -> bool:
+    """Return whether a face was drawn while a run goes on: the networks analyse it between two batches."""
+    if face.score > 0 or face.groups.get("adults") or plugin.settings.attributes.age != "on":
+        return False
+    return plugin.status().state == "indexing"
+
+
+@router.post("/photo/{photo_id}/say", response_class=HTMLResponse)
+def correct(request: Request, photo_id: RowId, form: Annotated[PhotoForm, Form()]) -> Response:
+    """Record a correction that was made on the page of a photo, and show the photo as it is now."""
+    plugin = plugin_of(request)
+    plugin.photo(photo_id)  # nothing is changed on behalf of a page of which there is no photo
+    open_face = form.face
+    if form.what == "undo":
+        plugin.undo()
+    elif form.what == "redo":
+        plugin.redo()
+    else:
+        result = plugin.correct(form.correction(photo_id))
+        if form.what == "draw":
+            open_face = result.face_ids[0]
+    # A face that was dismissed is no longer among those of the photo, so that none is open.
+    return _photo(request, photo_id, open_face)
+
+
+@router.get("/face/{face_id}/similar", response_class=HTMLResponse)
+def similar(request: Request, face_id: RowId) -> Response:
+    """Show the faces most similar to one."""
+    plugin = plugin_of(request)
+    near = plugin.similar(face_id, limit=12)
+    return page(request, "_similar.html", similar=list(with_details(plugin, near)), face_id=face_id)
+
+
+def with_details(plugin: Plugin, faces: Iterable[tuple[int, float]]) -> Iterator[tuple[FaceDetails, float]]:
+    """Yield the details of the faces that are visible, each with its probability."""
+    for face_id, probability in faces:
+        try:
+            yield plugin.face(face_id), probability
+        except NotFoundError:
+            continue  # it was dismissed meanwhile

@@ -1,0 +1,79 @@
+"""What all pages share: templates, their filters, and the page that shows a problem."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+from fastapi import Request
+from fastapi.responses import HTMLResponse
+from fastapi.templating import Jinja2Templates
+
+from rollcall.search.details import FaceDetails
+
+#: Characters that change the direction of the text around them.
+_DIRECTIONS: Final = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u061c")
+
+
+def plain(value: object) -> str:
+    """Return a name with control and direction characters escaped, so that they have no effect on the page."""
+    return "".join(c if c.isprintable() and c not in _DIRECTIONS else f"\\u{ord(c):04x}" for c in str(value))
+
+
+def percent(value: float | None) -> str:
+    """Return a probability for people."""
+    if value is None:
+        return "–"
+    return "100%" if value >= 0.9995 else f"{value:.1%}" if value >= 0.995 or value < 0.1 else f"{value:.0%}"
+
+
+def about(face: FaceDetails) -> str:
+    """Return age and gender of a face in one line."""
+    return ", ".join(part for part in (_age(face), _gender(face)) if part) or "nothing is known"
+
+
+def _age(face: FaceDetails) -> str:
+    if face.age is None:
+        return ""
+    if face.age_interval is None or face.age_interval[0] == face.age_interval[1]:
+        return f"{face.age:.0f}"
+    interval = f"{face.age_interval[0]:.0f}–{face.age_interval[1]:.0f}"
+    return interval if face.age_source == "user" else f"{face.age:.0f} ({interval})"
+
+
+def _gender(face: FaceDetails) -> str:
+    if face.gender_source == "user":
+        return plain(face.gender) if face.gender else ""
+    p = face.p_female
+    return "" if p is None else f"{'female' if p >= 0.5 else 'male'} {percent(max(p, 1 - p))}"
+
+
+def curve(distribution: tuple[float, ...] | None) -> str | None:
+    """Return the SVG path of an age distribution in a drawing of 101 x 40 units."""
+    if distribution is None:
+        return None
+    top = max(*distribution, 1e-6)
+    points = " ".join(f"L{age + 0.5:g} {40 - 38 * value / top:.2f}" for age, value in enumerate(distribution))
+    return f"M0 40 {points} L101 40 Z"
+
+
+templates = Jinja2Templates(directory=Path(__file__).parent.parent / "templates")
+templates.env.filters |= {"plain": plain, "percent": percent, "about": about}
+templates.env.trim_blocks = templates.env.lstrip_blocks = True
+
+
+def is_part(request: Request) -> bool:
+    """Return whether htmx asks for the part of a page that changes, and not for the whole page."""
+    return "hx-request" in request.headers
+
+
+def page(request: Request, template: str, /, code: int = 200, **values: Any) -> HTMLResponse:
+    """Render a template with the values that every page needs."""
+    embedded = request.url.path.startswith("/embed") or request.query_params.get("embed") == "1"
+    values |= {"here": request.url.path, "embedded": embedded}
+    return templates.TemplateResponse(request, template, values, status_code=code)
+
+
+def problem(request: Request, message: str, code: int = 200) -> HTMLResponse:
+    """Render a message as a page, or as the part of one that htmx asks for."""
+    return page(request, "_problem.html" if is_part(request) else "problem.html", code, message=message)

@@ -1,0 +1,68 @@
+"""Tags: all of them, and the suggestions of one, accepted or rejected one by one or together."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, Literal
+
+from fastapi import APIRouter, Form, Query, Request
+from fastapi.responses import HTMLResponse, Response
+
+from rollcall import corrections
+from rollcall.corrections.kinds import RowId
+from rollcall.web.inputs import Probability, TagName, plugin_of
+from rollcall.web.pages.rendering import page
+
+router = APIRouter()
+#: Photos whose tag is accepted with one press.
+MOST_ACCEPTED: Final = 2000
+#: Suggestions that are shown.
+SHOWN: Final = 24
+
+
+@router.get("/tags", response_class=HTMLResponse)
+def tags(request: Request) -> Response:
+    """Show every tag."""
+    return page(request, "tags.html", tags=plugin_of(request).tags())
+
+
+@router.get("/tag", response_class=HTMLResponse)
+def tag(request: Request, name: Annotated[TagName, Query()], above: Annotated[Probability, Query()] = 0.8) -> Response:
+    """Show the photos for which a tag is suggested with at least a probability, the lowest first."""
+    return _tag(request, name, above)
+
+
+def _tag(request: Request, name: str, above: float) -> Response:
+    plugin = plugin_of(request)
+    found = plugin.suggestions(name, above, limit=MOST_ACCEPTED)
+    values: dict[str, Any] = {
+        "name": name,
+        "above": above,
+        "count": found.count,
+        "applied": found.applied,
+        "most": MOST_ACCEPTED,
+        "photos": plugin.photos([photo_id for photo_id, _ in found.photos[:SHOWN]]),
+        "chances": dict(found.photos),
+    }
+    part = request.headers.get("hx-target") == "preview"
+    return page(request, "_preview.html" if part else "tag.html", **values)
+
+
+@router.post("/tag", response_class=HTMLResponse)
+def answer_tag(
+    request: Request,
+    name: Annotated[TagName, Form()],
+    above: Annotated[Probability, Form()],
+    what: Annotated[Literal["accept", "reject", "undo"], Form()],
+    photo_id: Annotated[RowId | None, Form()] = None,
+) -> Response:
+    """Accept or reject a tag of one photo, or accept it of all from a probability on."""
+    plugin = plugin_of(request)
+    if what == "undo":
+        plugin.undo()
+    elif photo_id is not None:
+        plugin.correct(corrections.tag(photo_id, name, what == "accept"))
+    elif what == "accept":
+        found = plugin.suggestions(name, above, limit=MOST_ACCEPTED).photos
+        if found:
+            plugin.correct(*(corrections.tag(one, name, True) for one, _ in found))
+    return _tag(request, name, above)
