@@ -7,7 +7,7 @@
     ├── PictureError                 one picture cannot be used (`path`, `reason`); a run goes on
     │   ├── UnreadableError          missing, no permission, vanished while being read
     │   ├── NotAPictureError         empty, truncated, corrupt, or no picture at all
-    │   ├── TooLargeError            more pixels than `decode.max_megapixels` allows
+    │   ├── TooLargeError            more pixels, memory or time than the settings allow
     │   └── UnsupportedFormatError   needs an extra that is not installed
     ├── LibraryError                 a library root cannot be used (`path`, `reason`)
     ├── StoreError                   the database cannot be opened, migrated or written (`url`, `reason`)
@@ -74,7 +74,7 @@ class NotAPictureError(PictureError):
 
 
 class TooLargeError(PictureError):
-    """The picture has more pixels than `decode.max_megapixels` allows."""
+    """The picture needs more pixels, memory or time than the settings (`decode.*`) or the machine allow."""
 
 
 class UnsupportedFormatError(PictureError):

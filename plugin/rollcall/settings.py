@@ -53,6 +53,18 @@ class DecodeSettings(_Group):
         gt=0,
         description="Pictures with more megapixels than this are recorded as failed, not decoded.",
     )
+    memory_megabytes: int = Field(
+        default=0,
+        ge=0,
+        description="The memory that all decoders together may take; 0 means half of what is free, 2,048 at most. A "
+        "picture that needs more is decoded alone.",
+    )
+    max_seconds: float = Field(
+        default=30.0,
+        gt=0,
+        le=86_400,
+        description="Reading or decoding a file that takes longer than this is ended, and the file recorded as failed.",
+    )
     threads: int = Field(
         default=0,
         ge=0,

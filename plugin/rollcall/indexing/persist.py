@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from datetime import timedelta
 from typing import NamedTuple
 
 from sqlalchemy import and_, func, or_, select, update
@@ -103,15 +102,13 @@ def store_unchanged(session: Session, photo_id: int, stat: FileStat) -> None:
 
 def _fill_photo(photo: PhotoRow, stat: FileStat, analysis: Analysis) -> None:
     taken = analysis.taken
-    utc = None
-    if taken is not None and taken.offset_minutes is not None:
-        utc = (taken.local - timedelta(minutes=taken.offset_minutes)).isoformat() + "Z"
+    utc = taken.utc() if taken else None
     photo.size, photo.mtime_ns, photo.ctime_ns = stat.identity
     photo.content_hash = analysis.content_hash
     photo.width, photo.height, photo.orientation = analysis.width, analysis.height, analysis.orientation
     photo.taken_local = taken.local.isoformat() if taken else None
     photo.taken_offset_minutes = taken.offset_minutes if taken else None
-    photo.taken_utc = utc
+    photo.taken_utc = f"{utc.isoformat()}Z" if utc else None
     photo.state, photo.error = PhotoState.INDEXED, None
     photo.model_version, photo.indexed_at = analysis.model_version, now()
     photo.perceptual_hash = analysis.perceptual_hash

@@ -121,7 +121,7 @@ class Pipeline:
                 picture = decode.decode(
                     photo.path,
                     target=self.settings.detector.resolution,
-                    max_megapixels=self.settings.decode.max_megapixels,
+                    limits=self.settings.decode,
                 )
             return DecodedPhoto(photo, stat, picture, perceptual_hash=perceptual_hash.compute(picture.pixels))
         except OSError as error:

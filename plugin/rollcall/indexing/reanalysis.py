@@ -54,7 +54,7 @@ def _describe_photo(tools: Tools, photo_id: int) -> None:
     if path is None:
         return
     settings = tools.settings
-    picture = decode.decode(path, target=settings.detector.resolution, max_megapixels=settings.decode.max_megapixels)
+    picture = decode.decode(path, target=settings.detector.resolution, limits=settings.decode)
     found = dict(zip(boxes, tools.analyzer.describe(picture, list(boxes.values())), strict=True))
     if returned:
         found |= _detected_again(tools, picture, {face_id: boxes[face_id] for face_id in returned})

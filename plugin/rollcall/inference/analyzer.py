@@ -274,7 +274,7 @@ class Analyzer:
     def _whole(self, picture: Picture) -> NDArray[np.uint8]:
         """Return all pixels of a picture that was reduced, or the reduced ones if its file is no longer the same."""
         try:
-            whole = decode.decode(picture.path, max_megapixels=self.settings.decode.max_megapixels)
+            whole = decode.decode(picture.path, limits=self.settings.decode)
         except PictureError:
             return picture.pixels  # the file was readable a moment ago; fewer pixels are better than no face
         return whole.pixels if whole.content_hash == picture.content_hash else picture.pixels

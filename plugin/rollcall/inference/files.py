@@ -61,9 +61,7 @@ def _decoded(files: Iterable[Path], settings: Settings) -> Iterator[FileAnalysis
 
     def read(path: Path) -> FileAnalysis:
         try:
-            picture = decode.decode(
-                path, target=settings.detector.resolution, max_megapixels=settings.decode.max_megapixels
-            )
+            picture = decode.decode(path, target=settings.detector.resolution, limits=settings.decode)
         except PictureError as error:
             return FileAnalysis(path, None, (), error.reason + (f"; {error.hint}" if error.hint else ""))
         return FileAnalysis(path, picture, (), None)
