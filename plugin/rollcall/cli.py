@@ -9,6 +9,7 @@ import sys
 import click
 
 from rollcall import __version__
+from rollcall.commands.interrupts import end_now, interrupts
 from rollcall.errors import RollcallError
 
 #: Command to module, name in it, and help: a module is imported only when its command is used.
@@ -83,6 +84,9 @@ def main() -> None:
     """Run the command line and exit with its code."""
     try:
         code = cli.main(standalone_mode=False)
+        if interrupts.count:
+            # Decoding and compiling go on in threads that nobody waits for any more.
+            end_now(code if isinstance(code, int) else 0, message="")
         sys.exit(code if isinstance(code, int) else 0)
     except RollcallError as error:
         click.echo(f"rollcall: {error}", err=True)
@@ -91,8 +95,7 @@ def main() -> None:
         error.show()
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, click.Abort):
-        click.echo("rollcall: stopped; what was done is kept", err=True)
-        sys.exit(130)
+        end_now()
     except BrokenPipeError:
         # The reader of the output closed it (rollcall search ... | head), which is not an error.
         sys.stderr.close()
