@@ -36,14 +36,19 @@ class ImportResult(NamedTuple):
     photo_ids: frozenset[int]  # the photos that lines were attached to
 
 
-def export_log(session: Session) -> Iterator[dict[str, Any]]:
-    """Yield the log as plain values, oldest first, each line with everything that `reattach` needs."""
-    rows = session.execute(
-        select(CorrectionRow, PhotoRow.content_hash, PhotoRow.path)
-        .outerjoin(PhotoRow, PhotoRow.id == CorrectionRow.photo_id)
-        .order_by(CorrectionRow.made_at, CorrectionRow.id),
-        execution_options={"yield_per": 1000},
+def export_log(session: Session, *, after: int | None = None) -> Iterator[dict[str, Any]]:
+    """Yield the log as plain values, oldest first, each line with everything that `reattach` needs.
+
+    With `after` only the lines with higher numbers, in the order of their numbers.
+    """
+    statement = select(CorrectionRow, PhotoRow.content_hash, PhotoRow.path).outerjoin(
+        PhotoRow, PhotoRow.id == CorrectionRow.photo_id
     )
+    if after is None:
+        statement = statement.order_by(CorrectionRow.made_at, CorrectionRow.id)
+    else:
+        statement = statement.where(CorrectionRow.id > after).order_by(CorrectionRow.id)
+    rows = session.execute(statement, execution_options={"yield_per": 1000})
     for line, content_hash, path in rows:
         yield {
             "uid": line.uid,

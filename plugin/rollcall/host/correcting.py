@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from rollcall.corrections import log, review_queue, transfer, undo
+from rollcall.corrections import archive, log, review_queue, transfer, undo
 from rollcall.corrections.kinds import Correction
 from rollcall.corrections.log import CorrectionResult, LogEntry
 from rollcall.corrections.review_queue import Question
@@ -116,6 +116,7 @@ class CorrectingMixin(PluginBase):
 
     def _describe(self, result: CorrectionResult, wait: float) -> CorrectionResult:
         """Analyse the faces of a result whose boxes are new, for up to `wait` seconds."""
+        archive.append(self.database)
         if result.undescribed and self.service.describe(result.photo_ids, wait):
             result.undescribed.clear()
         return result
@@ -156,6 +157,7 @@ class CorrectingMixin(PluginBase):
         """
         with self.database.write() as session:
             imported = transfer.import_log(session, lines, self.settings.tags, ErasedContents(session))
+        archive.append(self.database)
         if imported.photo_ids:
             self.service.describe(imported.photo_ids, wait)
         return imported
