@@ -1,9 +1,8 @@
-"""What every command shares: settings, the plugin, output."""
+"""Shared by all commands: settings, the plugin, output."""
 
 from __future__ import annotations
 
 import functools
-import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,21 +14,21 @@ import click
 from rich.console import Console
 
 from rollcall import events
-from rollcall import settings as settings_module
-from rollcall.settings import Settings
+from rollcall.commands.interrupts import EXIT_CODE, interrupts
+from rollcall.settings import Settings, load
 
 if TYPE_CHECKING:
     from rollcall.host import Plugin
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-#: For people: progress, warnings, summaries. What a program may want to read goes to standard output.
+#: For people: progress, warnings, summaries. What a program may read goes to standard output.
 console = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 @dataclass(frozen=True)
 class Context:
-    """What the common options amount to."""
+    """The values of the common options."""
 
     settings: Settings
 
@@ -58,6 +57,7 @@ def common(command: F) -> F:
     @click.option("--set", "pairs", multiple=True, metavar="NAME=VALUE", help="Set one setting; may be repeated.")
     @functools.wraps(command)
     def wrapped(*args: Any, database: str | None, config: Path | None, pairs: tuple[str, ...], **kwargs: Any) -> Any:
+        interrupts.began()
         overrides: dict[str, Any] = {}
         for pair in pairs:
             name, equals, value = pair.partition("=")
@@ -66,28 +66,25 @@ def common(command: F) -> F:
             overrides[name.strip()] = value
         if database:
             overrides["database.url"] = database
-        return command(Context(settings_module.load(config, overrides)), *args, **kwargs)
+        return command(Context(load(config, overrides)), *args, **kwargs)
 
     return wrapped  # type: ignore[return-value]
 
 
 @contextmanager
-def stop_on_signals() -> Iterator[threading.Event]:
-    """Turn the first Ctrl-C or SIGTERM into an event that ends a run cleanly; a second one interrupts at once."""
+def stop_on_signals(exit_code: int = EXIT_CODE) -> Iterator[threading.Event]:
+    """Give an event that the first Ctrl-C or SIGTERM sets, to end a run cleanly; a second one ends the process at once.
+
+    A run that has not ended soon after the event is ended too, with `exit_code` (see `commands.interrupts`).
+    """
     stop = threading.Event()
 
-    def handle(number: int, frame: Any) -> None:
-        if stop.is_set():
-            raise KeyboardInterrupt
+    def on_first() -> None:
         stop.set()
-        console.print("Stopping after the photos in flight; press Ctrl-C again to stop at once.", style="yellow")
+        console.print("Stopping; press Ctrl-C again to stop at once.", style="yellow")
 
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with interrupts.listening(on_first, exit_code):
         yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def plural(count: int, noun: str) -> str:
