@@ -16,12 +16,13 @@ from rollcall.corrections.reattach import attach, attach_by_content, by_face, ma
 from rollcall.media import perceptual_hash
 from rollcall.model_version import weights_of
 from rollcall.records import Box, PhotoState
+from rollcall.search.calibration import calibration
 from rollcall.settings import TagSettings
 from rollcall.storage.estimates import unpack
 from rollcall.storage.tables import CorrectionRow, EmbeddingRow, FaceRow, PhotoRow
 
-#: In a file that was renamed and edited, faces with at least this cosine similarity and IoU are the same.
-RENAMED_SIMILARITY: Final = 0.9
+#: In a file that was renamed and edited, faces with at least this IoU and a cosine similarity of at least
+#: `Calibration.renamed` are the same.
 RENAMED_IOU: Final = 0.7
 
 
@@ -199,7 +200,7 @@ class _Candidates:
         if key not in self.embeddings:
             return None
         similarities = self.embeddings[key] @ embedding
-        near = np.flatnonzero(similarities >= RENAMED_SIMILARITY)
+        near = np.flatnonzero(similarities >= calibration(key[0]).renamed)
         for index in near[np.argsort(-similarities[near])].tolist():
             face, _, found = self.rows[self.indices[key][index]]
             if Box(*(line.box or [])).iou(Box(face.x, face.y, face.width, face.height)) < RENAMED_IOU:
