@@ -11,6 +11,7 @@ import click
 from rollcall import __version__
 from rollcall.commands.interrupts import end_now, interrupts
 from rollcall.errors import RollcallError
+from rollcall.media import native_noise
 
 #: Command to module, name in it, and help: a module is imported only when its command is used.
 COMMANDS = {
@@ -73,6 +74,9 @@ def cli(verbose: bool) -> None:
 
     Everything runs on this machine; nothing leaves it.
     """
+    # With --verbose even crashes of libraries are to be seen where they happen.
+    if not verbose:
+        native_noise.divert()
     logging.basicConfig(
         level=logging.DEBUG if verbose else logging.WARNING,
         format="%(asctime)s %(name)s %(levelname)s %(message)s",

@@ -8,6 +8,7 @@
     │   ├── UnreadableError          missing, no permission, vanished while being read
     │   ├── NotAPictureError         empty, truncated, corrupt, or no picture at all
     │   ├── TooLargeError            more pixels, memory or time than the settings allow
+    │   │   └── NotEnoughMemoryError more memory than the machine has free now
     │   └── UnsupportedFormatError   needs an extra that is not installed
     ├── LibraryError                 a library root cannot be used (`path`, `reason`)
     ├── StoreError                   the database cannot be opened, migrated or written (`url`, `reason`)
@@ -75,6 +76,10 @@ class NotAPictureError(PictureError):
 
 class TooLargeError(PictureError):
     """The picture needs more pixels, memory or time than the settings (`decode.*`) or the machine allow."""
+
+
+class NotEnoughMemoryError(TooLargeError):
+    """The picture needs more memory than the machine has free; the file is not to blame, and it may pass by itself."""
 
 
 class UnsupportedFormatError(PictureError):

@@ -10,7 +10,13 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 
-from rollcall.errors import PictureError, TooLargeError, UnreadableError, UnsupportedFormatError
+from rollcall.errors import (
+    NotEnoughMemoryError,
+    PictureError,
+    TooLargeError,
+    UnreadableError,
+    UnsupportedFormatError,
+)
 from rollcall.settings import DecodeSettings
 
 #: The packages whose versions decide what can be decoded.
@@ -19,8 +25,8 @@ _EXTRAS = ("pillow_heif", "pillow_jxl", "rawpy")
 
 
 def failure_key(error: BaseException, settings: DecodeSettings) -> str | None:
-    """Return the key of a failure; None if its cause may pass by itself: permissions, disks, shares."""
-    if isinstance(error, UnreadableError) or not isinstance(error, PictureError):
+    """Return the key of a failure; None if its cause may pass by itself: permissions, disks, shares, memory."""
+    if isinstance(error, UnreadableError | NotEnoughMemoryError) or not isinstance(error, PictureError):
         return None
     if isinstance(error, TooLargeError):
         return _limits(settings)

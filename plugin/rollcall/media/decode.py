@@ -10,13 +10,18 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Callable
-from importlib import metadata as packages
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import numpy as np
 
-from rollcall.errors import NotAPictureError, PictureError, TooLargeError, UnsupportedFormatError
+from rollcall.errors import (
+    NotAPictureError,
+    NotEnoughMemoryError,
+    PictureError,
+    TooLargeError,
+    UnsupportedFormatError,
+)
 from rollcall.media import (
     capture_time,
     decoders,
@@ -35,14 +40,13 @@ from rollcall.media.reading import MAX_BYTES
 from rollcall.records import Picture
 from rollcall.settings import DecodeSettings
 
-__all__ = ["MAX_BYTES", "SUFFIXES", "content_hash", "decode", "interrupt", "versions"]
+__all__ = ["MAX_BYTES", "SUFFIXES", "content_hash", "decode", "interrupt"]
 
 _LOG: Final = logging.getLogger(__name__)
 #: A picture that takes more memory than this is decoded where that memory is given back, and where it can be ended.
 _IN_PROCESS: Final = 384 << 20
 _RARE: Final = frozenset({Format.AVIF, Format.HEIF, Format.JXL, Format.JPEG2000, Format.RAW})
 _DEFAULTS: Final = DecodeSettings()
-_PACKAGES: Final = ("pillow", "opencv-python-headless", "pillow-heif", "pillow-jxl-plugin", "rawpy")
 
 
 def content_hash(path: Path) -> str:
@@ -105,7 +109,7 @@ def decode(
             "raise the setting decode.max_megapixels if it is wanted",
         ) from error
     except MemoryError as error:
-        raise TooLargeError(
+        raise NotEnoughMemoryError(
             path, "there is not enough memory to decode it", "close other programs and retry"
         ) from error
     # One file must never stop a run, whatever our own code did not think of.
@@ -117,17 +121,6 @@ def decode(
 def interrupt() -> None:
     """End what is being decoded in other processes now; whoever waits for it gets `worker.Interrupted`."""
     worker.SHARED.interrupt()
-
-
-def versions() -> str:
-    """Return the decoders with their versions, as one text: where it changes, refused files are worth another try."""
-    found = []
-    for package in _PACKAGES:
-        try:
-            found.append(f"{package} {packages.version(package)}")
-        except packages.PackageNotFoundError:
-            continue
-    return ", ".join(found)
 
 
 def _hash(data: bytes) -> str:

@@ -92,10 +92,10 @@ def decode(job: Job, *, lenient: bool) -> Decoded:
     TooManyPixels
         If the picture has more than it may have.
     """
-    said = []
+    refusals = []
     for decoder in (_LENIENT if lenient else _STRICT)[job.kind]:
         try:
             return decoder(job)
         except Refused as error:
-            said.append(str(error))
-    raise Refused("; ".join(said))
+            refusals.append(str(error))
+    raise Refused("; ".join(refusals))

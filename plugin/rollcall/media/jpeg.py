@@ -36,7 +36,7 @@ _PORTION: Final = 8 << 20
 
 
 def by_opencv(job: Job) -> Decoded:
-    """Decode a JPEG of one or three components that has an end.
+    """Decode a JPEG of one or three components whose segments and end are in order.
 
     Raises
     ------
@@ -46,8 +46,8 @@ def by_opencv(job: Job) -> Decoded:
     frame = jpeg_markers.frame(job.data)
     if frame is None or len(frame.sampling) not in (1, 3) or not frame.height:
         raise Refused("not a JPEG that OpenCV decodes")
-    if not jpeg_markers.has_end(job.data, frame.scan):
-        raise Refused("no end of image")
+    if not frame.clean or not jpeg_markers.has_end(job.data, frame.scan):
+        raise Refused("bytes between segments, or no end of image")
     check_size(job, frame.width, frame.height)
     data, warnings = _with_few_scans(job.data, frame)
     try:
@@ -82,8 +82,10 @@ def by_pillow(job: Job) -> Decoded:
         if not cut:
             raise
     # An end where the file ends makes libjpeg fill the rest.
+    data = jpeg_markers.before_cut(data, frame.scan).rstrip(b"\xff")
     found = pillow_formats.decode(job._replace(data=data + _EOI), ("JPEG", "MPO"))
-    if not _is_complete(job._replace(data=data), found):
+    # Of a picture in several scans the last ones may be missing altogether, which shows in no row.
+    if frame.in_scans or not _is_complete(job._replace(data=data), found):
         found = pillow_formats.unless_blank(found._replace(warnings=(CUT_OFF,)))
     return found._replace(warnings=(*warnings, *found.warnings))
 

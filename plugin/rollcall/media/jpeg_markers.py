@@ -35,6 +35,7 @@ class Frame(NamedTuple):
     sampling: tuple[tuple[int, int], ...]  # horizontal and vertical sampling factors, a pair a component
     in_scans: bool  # progressive, or one component after the other: decoders keep all coefficients
     scan: int  # where the first start of a scan lies
+    clean: bool = True  # nothing stands between the segments
 
 
 def segments(data: bytes) -> Iterator[Segment]:
@@ -65,8 +66,11 @@ def segments(data: bytes) -> Iterator[Segment]:
 def frame(data: bytes) -> Frame | None:
     """Return what the header says; None where there is no frame, or no scan behind it."""
     found: Frame | None = None
+    clean, before = True, 2
     for marker, start, end in segments(data):
         content = data[start:end]
+        clean = clean and not data[before : start - 4].strip(b"\xff")
+        before = end
         if marker in _FRAMES and found is None and len(content) >= 6:
             sampling = tuple((max(one >> 4, 1), max(one & 15, 1)) for one in content[7 : 6 + 3 * content[5] : 3])
             height, width = int.from_bytes(content[1:3], "big"), int.from_bytes(content[3:5], "big")
@@ -74,7 +78,7 @@ def frame(data: bytes) -> Frame | None:
             found = Frame(width, height, content[0], sampling, progressive, 0)
         elif marker == _SOS and found is not None:
             partial = bool(content) and content[0] < len(found.sampling)
-            return found._replace(in_scans=found.in_scans or partial, scan=start - 4)
+            return found._replace(in_scans=found.in_scans or partial, scan=start - 4, clean=clean)
     return None
 
 
@@ -92,6 +96,18 @@ def scans(data: bytes, first: int, most: int) -> list[int]:
         end = match.end()
         position = end + max(int.from_bytes(data[end : end + 2], "big"), 2)
     return found
+
+
+def before_cut(data: bytes, first: int) -> bytes:
+    """Return a file that ends early without the segment that it ends in, if that stands between scans."""
+    position = first + 4
+    while match := _MARKER.search(data, position):
+        end = match.end()
+        length = int.from_bytes(data[end : end + 2], "big")
+        if end + max(length, 2) > len(data):
+            return data[: match.start()]
+        position = end + max(length, 2)
+    return data
 
 
 def has_end(data: bytes, scan: int) -> bool:

@@ -16,7 +16,7 @@ from typing import Final
 
 import psutil
 
-from rollcall.errors import TooLargeError
+from rollcall.errors import NotEnoughMemoryError
 
 _MB: Final = 1 << 20
 #: Limits of the default: the smallest lets any photo of a phone through, the largest leaves room for other programs.
@@ -61,7 +61,7 @@ class MemoryBudget:
 
         Raises
         ------
-        TooLargeError
+        NotEnoughMemoryError
             If `needed` is more than the machine has free.
         """
         ticket = object()
@@ -95,7 +95,7 @@ class MemoryBudget:
             return
         free = self._free()
         if needed > free * _ALONE:
-            raise TooLargeError(
+            raise NotEnoughMemoryError(
                 path,
                 f"decoding it takes about {needed / 2**30:.1f} GiB of memory, and {free / 2**30:.1f} GiB are free",
                 "close other programs and retry, or save a smaller copy of the picture",

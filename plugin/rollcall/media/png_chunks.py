@@ -9,14 +9,16 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterator
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 _ESSENTIAL: Final = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT"})
 _MOST_CHUNKS: Final = 200_000
 _LONGEST_TEXT: Final = 8 << 20
-_PORTION: Final = 1024
+_PORTION: Final = 16 << 10
 _ROWS_AT_ONCE: Final = 1 << 20
+#: A byte for each colour of a palette.
+_LONGEST_TRANSPARENCY: Final = 256
 _CHANNELS: Final = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 #: Start and step, across and down, of the seven passes of an interlaced picture.
 _ADAM7: Final = ((0, 8, 0, 8), (4, 8, 0, 8), (0, 4, 4, 8), (2, 4, 0, 4), (0, 2, 2, 4), (1, 2, 0, 2), (0, 1, 1, 2))
@@ -91,7 +93,8 @@ def essential(data: bytes) -> bytes:
     parts = [SIGNATURE]
     for kind, start, end in chunks(data):
         if kind in _ESSENTIAL:
-            parts.append(_written(kind, data[start:end]))
+            content = data[start:end]
+            parts.append(_written(kind, content[:_LONGEST_TRANSPARENCY] if kind == b"tRNS" else content))
     return b"".join([*parts, _written(b"IEND", b"")])
 
 
@@ -124,17 +127,39 @@ def _unpacked(data: bytes, total: int) -> Iterator[bytes]:
         if kind != b"IDAT":
             continue
         for position in range(start, end, _PORTION):
-            pending = data[position : min(position + _PORTION, end)]
-            while pending and total > 0:
-                try:
-                    part = unpack.decompress(pending, min(total, _ROWS_AT_ONCE))
-                except zlib.error:
-                    return
-                total -= len(part)
-                yield part
-                pending = unpack.unconsumed_tail
+            before = unpack.copy()
+            try:
+                parts = _portion(unpack, data[position : min(position + _PORTION, end)], total)
+            except zlib.error:
+                # Up to the byte that is wrong; with a wrong checksum at its end the stream is complete.
+                yield from _bytewise(before, data[position : min(position + _PORTION, end)], total)
+                return
+            total -= sum(map(len, parts))
+            yield from parts
             if total <= 0 or unpack.eof:
                 return
+
+
+def _portion(unpack: Any, pending: bytes, total: int) -> list[bytes]:
+    """Return what some packed bytes hold, at most `total` bytes."""
+    parts = []
+    while pending and total > 0:
+        parts.append(unpack.decompress(pending, min(total, _ROWS_AT_ONCE)))
+        total -= len(parts[-1])
+        pending = unpack.unconsumed_tail
+    return parts
+
+
+def _bytewise(unpack: Any, pending: bytes, total: int) -> Iterator[bytes]:
+    for position in range(len(pending)):
+        try:
+            parts = _portion(unpack, pending[position : position + 1], total)
+        except zlib.error:
+            return
+        total -= sum(map(len, parts))
+        yield from parts
+        if total <= 0:
+            return
 
 
 def texts(data: bytes) -> dict[str, bytes]:

@@ -56,9 +56,9 @@ def _size(raw: Any, data: bytes) -> tuple[int, int]:
     """Return width and height as stored: those that the header gives, where they fit those of the raw data."""
     found = int(raw.sizes.width), int(raw.sizes.height)
     parsed = exif.read(data)
-    said = parsed.size() if parsed else (0, 0)
-    near = all(abs(one - other) <= _TOLERANCE * other for one, other in zip(said, found, strict=True))
-    return said if near else found
+    written = parsed.size() if parsed else (0, 0)
+    near = all(abs(one - other) <= _TOLERANCE * other for one, other in zip(written, found, strict=True))
+    return written if near else found
 
 
 def _preview(job: Job, raw: Any) -> tuple[Pixels, int | None] | None:

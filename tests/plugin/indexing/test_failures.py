@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -52,15 +53,15 @@ def test_a_file_that_could_not_be_read_is_tried_by_every_run(
     make_indexer: Callable[..., Indexer], library: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     draw(library / "a.png", (5, 255))
-    original = Path.read_bytes
+    original = os.open
 
-    def refuse(path: Path) -> bytes:
-        if path.name == "a.png":
+    def refuse(path: str | Path, *arguments: Any, **options: Any) -> int:
+        if Path(path).name == "a.png":
             raise PermissionError(13, "Permission denied")
-        return original(path)
+        return original(path, *arguments, **options)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "read_bytes", refuse)
+        patch.setattr(os, "open", refuse)
         assert make_indexer().run([library]).failed == 1
         assert make_indexer().run([library]).failed == 1
     assert make_indexer().run([library]).indexed == 1
