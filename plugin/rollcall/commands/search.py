@@ -10,7 +10,7 @@ import click
 from rollcall.commands.common import Context, common, console, plural
 from rollcall.errors import PictureError
 from rollcall.media import annotate
-from rollcall.search import MIN_PROBABILITY, Hit, explain, to_json
+from rollcall.search import MIN_PROBABILITY, Explanation, Hit, explain, to_json
 
 #: How many photos are listed for a person, and put on a sheet, unless --limit says otherwise.
 LISTED = 50
@@ -54,10 +54,7 @@ def search(
     """
     text = " ".join(words)
     if explained:
-        explanation = explain(text)
-        click.echo(f"{explanation.tree}\n\n{explanation.sql}\n")
-        for name, value in explanation.parameters.items():
-            click.echo(f":{name} = {value!r}")
+        _print_explanation(explain(text))
         return
     if limit is None and not (as_json or paths):
         limit = LISTED
@@ -80,6 +77,15 @@ def search(
         for hit in hits:
             click.echo(f"{hit.probability:6.1%}  {hit.path}")
         console.print(f"{plural(total, 'photo')} found" + (f", {len(hits)} shown" if total > len(hits) else ""))
+
+
+def _print_explanation(explanation: Explanation) -> None:
+    click.echo(f"{explanation.tree}\n")
+    for note in explanation.notes:
+        click.echo(f"Note: {note}")
+    click.echo(f"{explanation.sql}\n")
+    for name, value in explanation.parameters.items():
+        click.echo(f":{name} = {value!r}")
 
 
 def _write_sheet(hits: Sequence[Hit], path: Path) -> None:

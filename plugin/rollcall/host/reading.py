@@ -9,7 +9,7 @@ from typing import Final
 from rollcall import events
 from rollcall.host.base import PluginBase, Status
 from rollcall.privacy.switches import search_notices
-from rollcall.search import MIN_PROBABILITY, Hit, Order, details, engine, library, parse, similarity
+from rollcall.search import MIN_PROBABILITY, Hit, Interpretation, Order, details, engine, interpret, library, similarity
 from rollcall.search.details import FaceDetails, PhotoDetails
 from rollcall.search.library import FaceCrop, LibraryStatistics, PhotoFile, TagSuggestions
 from rollcall.storage.library import roots
@@ -54,7 +54,7 @@ class ReadingMixin(PluginBase):
         InvalidQueryError
             If the query cannot be understood.
         """
-        for notice in self.notices(words):
+        for notice in self.notices(words, readings=False):
             self._bus.publish(events.Warned(notice))
         return engine.search(
             self.database,
@@ -77,19 +77,37 @@ class ReadingMixin(PluginBase):
         """
         return engine.count(self.database, words, min_probability=min_probability)
 
-    def notices(self, words: str) -> list[str]:
-        """Return what a person should know of a query's answer: that estimates it needs are switched off.
+    def interpret(self, words: str) -> Interpretation:
+        """Return how a query is understood: its tree, and notes with the query of another reading where there is one.
 
         Raises
         ------
         InvalidQueryError
             If the query cannot be understood.
         """
-        term = parse(words)
+        return interpret(words)
+
+    def notices(self, words: str, *, readings: bool = True) -> list[str]:
+        """Return what a person should know of a query's answer, a sentence each.
+
+        That are the notes of `interpret`, and the estimates that it needs and that are switched off.
+
+        Parameters
+        ----------
+        readings
+            Return the notes too.
+
+        Raises
+        ------
+        InvalidQueryError
+            If the query cannot be understood.
+        """
+        term, notes = interpret(words)
+        found = [str(note) for note in notes] if readings else []
         if not self.settings.attributes.switched_off:
-            return []
+            return found
         with self.database.read() as session:
-            return search_notices(session, term, self.settings.attributes)
+            return found + search_notices(session, term, self.settings.attributes)
 
     def similar(self, face_id: int, *, limit: int = 24) -> list[tuple[int, float]]:
         """Return the faces most similar to one, and the probability that each is of the same person.

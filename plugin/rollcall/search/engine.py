@@ -13,7 +13,7 @@ from rollcall.errors import ConflictError, InvalidQueryError, NotFoundError
 from rollcall.media import paths
 from rollcall.search import execution
 from rollcall.search.execution import Page
-from rollcall.search.grammar import parse
+from rollcall.search.grammar import Note, interpret, parse
 from rollcall.search.hits import Hit, faces_of_hits
 from rollcall.search.identifiers import LARGEST
 from rollcall.search.planning import statement
@@ -34,6 +34,7 @@ class Explanation:
     tree: str  # one term a line, indented by depth
     sql: str
     parameters: Mapping[str, object]
+    notes: tuple[Note, ...] = ()  # what it may have meant otherwise
 
 
 def search(
@@ -111,9 +112,9 @@ def explain(query: str) -> Explanation:
     InvalidQueryError
         If the query cannot be understood.
     """
-    term = parse(query)
+    term, notes = interpret(query)
     sql, parameters = statement(term, MIN_PROBABILITY)
-    return Explanation("\n".join(_lines(term)), sql, parameters)
+    return Explanation("\n".join(_lines(term)), sql, parameters, notes)
 
 
 def _lines(term: Term, depth: int = 0) -> Iterator[str]:

@@ -199,14 +199,11 @@ def test_what_is_found_is_what_is_meant(album: Plugin, words: str) -> None:
 @pytest.mark.parametrize(
     ("words", "at", "message"),
     [
-        ("selfies", 0, "did you mean 'portraits'"),
-        ("crowd", 0, "did you mean 'group photos'"),
-        ("sunset at the beach", 0, "no word that this search knows"),
         ("old kids", 0, "there are no 'old' kids"),
-        ("kids in april", 13, "expected a year"),
+        ("kids in april", 8, "needs a year"),
         ("kids in 2019-13", 8, "there is no such day"),
-        ("two young", 4, "did you mean 'young people'"),
-        ("photos from 2020 to 2018", 0, "the first day is behind the last"),
+        ("two young", 4, "did you mean 'two young people'"),
+        ("photos from 2020 to 2018", 12, "ends before it begins"),
         ("people aged 9 to 5", 12, "nobody is of that age"),
         ("only kids adults", 0, "only one kind of people"),
         ('tagged ""', 7, "a tag has a name"),
