@@ -95,6 +95,7 @@ def test_the_wheel_has_all_of_it(tmp_path: Path) -> None:
     assert {
         "rollcall/plugin.toml",
         "rollcall/migrations/env.py",
+        "rollcall/search/languages/de.toml",
         "rollcall/migrations/versions/0001_the_first_tables.py",
         "rollcall_model/weights/attributes.safetensors",
     } <= names

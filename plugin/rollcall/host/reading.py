@@ -31,6 +31,7 @@ class ReadingMixin(PluginBase):
         order: Order = "probability",
         faces: bool = True,
         after: int | None = None,
+        language: str | None = None,
     ) -> list[Hit]:
         """Return the photos that match a query; see docs/search.md.
 
@@ -48,13 +49,15 @@ class ReadingMixin(PluginBase):
             Return what is known of the photos' faces too.
         after
             With all photos by date: go on behind this photo, which is as fast at the end of a large library.
+        language
+            The language to prefer, such as "de"; None finds it out. English is always understood.
 
         Raises
         ------
         InvalidQueryError
             If the query cannot be understood.
         """
-        for notice in self.notices(words, readings=False):
+        for notice in self.notices(words, readings=False, language=language):
             self._bus.publish(events.Warned(notice))
         return engine.search(
             self.database,
@@ -65,9 +68,10 @@ class ReadingMixin(PluginBase):
             order=order,
             faces=faces,
             after=after,
+            language=language,
         )
 
-    def count(self, words: str, *, min_probability: float = MIN_PROBABILITY) -> int:
+    def count(self, words: str, *, min_probability: float = MIN_PROBABILITY, language: str | None = None) -> int:
         """Return how many photos match a query.
 
         Raises
@@ -75,9 +79,9 @@ class ReadingMixin(PluginBase):
         InvalidQueryError
             If the query cannot be understood.
         """
-        return engine.count(self.database, words, min_probability=min_probability)
+        return engine.count(self.database, words, min_probability=min_probability, language=language)
 
-    def interpret(self, words: str) -> Interpretation:
+    def interpret(self, words: str, *, language: str | None = None) -> Interpretation:
         """Return how a query is understood: its tree, and notes with the query of another reading where there is one.
 
         Raises
@@ -85,9 +89,9 @@ class ReadingMixin(PluginBase):
         InvalidQueryError
             If the query cannot be understood.
         """
-        return interpret(words)
+        return interpret(words, language=language)
 
-    def notices(self, words: str, *, readings: bool = True) -> list[str]:
+    def notices(self, words: str, *, readings: bool = True, language: str | None = None) -> list[str]:
         """Return what a person should know of a query's answer, a sentence each.
 
         That are the notes of `interpret`, and the estimates that it needs and that are switched off.
@@ -102,7 +106,7 @@ class ReadingMixin(PluginBase):
         InvalidQueryError
             If the query cannot be understood.
         """
-        term, notes = interpret(words)
+        term, notes = interpret(words, language=language)
         found = [str(note) for note in notes] if readings else []
         if not self.settings.attributes.switched_off:
             return found

@@ -47,6 +47,7 @@ def search(
     faces: bool = True,
     order: Order = "probability",
     after: int | None = None,
+    language: str | None = None,
 ) -> list[Hit]:
     """Return the photos that a query means.
 
@@ -63,6 +64,8 @@ def search(
     after
         With all photos by date: the number of the photo to go on behind, which takes as long at the end of a large
         library as at its beginning.
+    language
+        The language to prefer, such as "de"; None finds it out. English is always understood.
 
     Raises
     ------
@@ -71,7 +74,7 @@ def search(
     StoreError
         If the database cannot be read.
     """
-    term = parse(query)
+    term = parse(query, language)
     page = Page(min_probability, None if limit is None else min(limit, LARGEST // 2), min(offset, LARGEST // 2))
     with database.read() as session:
         _check_faces(session, query, term)
@@ -88,7 +91,9 @@ def search(
     ]
 
 
-def count(database: Database, query: str, *, min_probability: float = MIN_PROBABILITY) -> int:
+def count(
+    database: Database, query: str, *, min_probability: float = MIN_PROBABILITY, language: str | None = None
+) -> int:
     """Return how many photos a query means.
 
     Raises
@@ -98,13 +103,13 @@ def count(database: Database, query: str, *, min_probability: float = MIN_PROBAB
     StoreError
         If the database cannot be read.
     """
-    term = parse(query)
+    term = parse(query, language)
     with database.read() as session:
         _check_faces(session, query, term)
         return execution.count(database, session, term, min_probability)
 
 
-def explain(query: str) -> Explanation:
+def explain(query: str, language: str | None = None) -> Explanation:
     """Return how a query is understood and run, without running it: faces that it names are not looked up.
 
     Raises
@@ -112,7 +117,7 @@ def explain(query: str) -> Explanation:
     InvalidQueryError
         If the query cannot be understood.
     """
-    term, notes = interpret(query)
+    term, notes = interpret(query, language=language)
     sql, parameters = statement(term, MIN_PROBABILITY)
     return Explanation("\n".join(_lines(term)), sql, parameters, notes)
 

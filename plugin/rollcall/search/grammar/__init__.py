@@ -7,5 +7,6 @@ them from a `Cursor`: combinations, people with their numbers and ages, periods,
 from rollcall.search.grammar.fields import FIELDS
 from rollcall.search.grammar.notes import Interpretation, Note
 from rollcall.search.grammar.parser import interpret, parse
+from rollcall.search.grammar.translation import LANGUAGES
 
-__all__ = ["FIELDS", "Interpretation", "Note", "interpret", "parse"]
+__all__ = ["FIELDS", "LANGUAGES", "Interpretation", "Note", "interpret", "parse"]

@@ -86,7 +86,7 @@ def _conjunction(cursor: Cursor) -> list[Operand]:
     """Return the parts that all have to hold."""
     found = [_one(cursor)]
     while True:
-        if cursor.peek().kind is Kind.END or cursor.next_is(")", "nor", *_OR):
+        if cursor.peek().kind is Kind.END or cursor.next_is(")", "nor", "neither", *_OR):
             _note_other_times(cursor, found)
             return with_shared_groups(cursor, found)
         if cursor.next_is("only", "alone"):
@@ -160,7 +160,7 @@ def _neither(cursor: Cursor) -> Operand | None:
     if start is None:
         return None
     parts = [_one(cursor)]
-    while cursor.accept("nor", "or"):
+    while cursor.accept("nor", "or", "neither"):
         parts.append(_one(cursor))
     if len(parts) == 1:
         raise cursor.error(cursor.peek(), "'neither' needs 'nor'", ["nor"])
@@ -194,12 +194,12 @@ def _also_negated(cursor: Cursor) -> list[Operand]:
     found: list[Operand] = []
     mark = cursor.mark()
     while True:
-        separator = cursor.accept("or", "nor", "and", ",", "&", "|")
+        separator = cursor.accept("or", "nor", "neither", "and", ",", "&", "|")
         if separator is not None and separator.text == ",":
-            separator = cursor.accept("or", "nor", "and") or separator
+            separator = cursor.accept("or", "nor", "neither", "and") or separator
         following = people(cursor) if separator is not None and begins_people(cursor) else None
         counted = following is not None and following.noun is not None and following.noun.counted
-        if separator is None or following is None or (counted and separator.text not in ("or", "nor")):
+        if separator is None or following is None or (counted and separator.text not in ("or", "nor", "neither")):
             cursor.go_back(mark)
             return found
         found.append(following)

@@ -13,6 +13,7 @@ from rollcall.search.grammar.cursor import Cursor
 from rollcall.search.grammar.notes import Interpretation, Note
 from rollcall.search.grammar.rewriting import rewritten
 from rollcall.search.grammar.tokens import Kind, Token, tokens_of
+from rollcall.search.grammar.translation import translated
 from rollcall.search.terms import Term
 
 #: Conditions of one query; more are refused, for each costs time on every photo.
@@ -20,22 +21,24 @@ MOST_CONDITIONS: Final = 40
 _MOST_SUGGESTIONS: Final = 3
 
 
-def parse(text: str) -> Term:
-    """Return the tree of a query.
+def parse(text: str, language: str | None = None) -> Term:
+    """Return the tree of a query; see `interpret`.
 
     Raises
     ------
     InvalidQueryError
         If it cannot be understood; the error has the position, and suggests queries that are understood.
     """
-    return interpret(text).term
+    return interpret(text, language=language).term
 
 
-def interpret(text: str, *, today: date | None = None) -> Interpretation:
+def interpret(text: str, *, language: str | None = None, today: date | None = None) -> Interpretation:
     """Return the tree of a query, and notes of what it may have meant otherwise.
 
     Parameters
     ----------
+    language
+        The language to prefer, such as "de"; None finds it out, and "en" knows no other. English is always understood.
     today
         What "last summer" is counted from; None is the day it is.
 
@@ -46,14 +49,18 @@ def interpret(text: str, *, today: date | None = None) -> Interpretation:
     """
     day = today or datetime.now().astimezone().date()
     try:
-        found = _read(text, day)
+        found = _read(text, day, language)
     except InvalidQueryError as error:
-        raise _with_suggestions(error, day) from error
-    return Interpretation(found.term, tuple(_with_alternative(note, found.term, day) for note in found.notes))
+        raise _with_suggestions(error, day, language) from error
+    return Interpretation(found.term, tuple(_with_alternative(note, found.term, day, language) for note in found.notes))
 
 
-def _read(text: str, today: date) -> Interpretation:
-    tokens, notes = rewritten(text, tokens_of(text))
+def _read(text: str, today: date, language: str | None) -> Interpretation:
+    typed = tokens_of(text)
+    foreign = translated(typed, language)
+    tokens, notes = rewritten(text, typed if foreign is None else foreign.tokens)
+    if foreign is not None:
+        notes.insert(0, Note(f"read as {foreign.language}: {foreign.text()}"))
     cursor = Cursor(text, tokens, notes, today)
     if cursor.peek().kind is Kind.END:
         return Interpretation(terms.Everything(), tuple(notes))
@@ -67,18 +74,18 @@ def _read(text: str, today: date) -> Interpretation:
     return Interpretation(found.term, tuple(cursor.notes))
 
 
-def _with_alternative(note: Note, term: Term, today: date) -> Note:
+def _with_alternative(note: Note, term: Term, today: date, language: str | None) -> Note:
     """Return a note, without its other reading where that is not understood or means the same."""
     if note.alternative is None:
         return note
     try:
-        other = _read(note.alternative, today).term
+        other = _read(note.alternative, today, language).term
     except InvalidQueryError:
         return Note(note.text)
     return Note(note.text) if other == term else note
 
 
-def _with_suggestions(error: InvalidQueryError, today: date) -> InvalidQueryError:
+def _with_suggestions(error: InvalidQueryError, today: date, language: str | None) -> InvalidQueryError:
     """Return an error with at most three queries that are understood."""
     found: list[str] = []
     for candidate in [*error.suggestions, *_shorter(error)]:
@@ -88,7 +95,7 @@ def _with_suggestions(error: InvalidQueryError, today: date) -> InvalidQueryErro
             candidate.strip()
             and candidate != error.query
             and candidate not in found
-            and _is_understood(candidate, today)
+            and _is_understood(candidate, today, language)
         ):
             found.append(candidate)
     return InvalidQueryError(error.query, error.position, error.message, error.expected, suggestions=found)
@@ -115,9 +122,9 @@ def _tokens(text: str) -> list[Token]:
         return []
 
 
-def _is_understood(text: str, today: date) -> bool:
+def _is_understood(text: str, today: date, language: str | None) -> bool:
     try:
-        _read(text, today)
+        _read(text, today, language)
     except InvalidQueryError:
         return False
     return True

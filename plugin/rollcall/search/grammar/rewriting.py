@@ -14,6 +14,7 @@ from rollcall.search.phrases import FRAMES, PHOTOS, PHRASES, SHOWING
 from rollcall.search.vocabulary import COUNTS, INSTEAD, NOUNS, NUMBERS
 
 #: Words that change nothing at the beginning of a query.
+_BEFORE_IDLE_OF: Final = ("and", "or", "with", "only", "no", "not", "without", "but", "nor", "neither", ",")
 _BEGINNINGS: Final = ("with", "of", "and", "showing", "containing")
 
 
@@ -79,7 +80,7 @@ def rewritten(query: str, tokens: Sequence[Token]) -> tuple[list[Token], list[No
     found = list(_without_photos(query, list(_english().replaced(_without_frames(spelt)))))
     if found and found[0].kind is Kind.WORD and found[0].text in _BEGINNINGS:
         found = found[1:]
-    return [token for at, token in enumerate(found) if not _is_both_of_two(found, at)], notes
+    return [token for at, token in enumerate(found) if not _is_idle(found, at)], notes
 
 
 def unknown(tokens: Sequence[Token]) -> list[Token]:
@@ -169,9 +170,11 @@ def _without_photos(query: str, tokens: Sequence[Token]) -> Iterator[Token]:
             at += 1
 
 
-def _is_both_of_two(tokens: Sequence[Token], at: int) -> bool:
-    """Return whether a token is the "both" of "both boys and girls", which counts nobody."""
-    return tokens[at].text == "both" and "and" in _texts(tokens[at + 2 : at + 5])
+def _is_idle(tokens: Sequence[Token], at: int) -> bool:
+    """Return whether a token changes nothing: "both" in "both boys and girls", "of" in "women and of children"."""
+    if tokens[at].text == "both":
+        return "and" in _texts(tokens[at + 2 : at + 5])
+    return tokens[at].text == "of" and at > 0 and tokens[at - 1].text in _BEFORE_IDLE_OF
 
 
 def _is_photo(token: Token) -> bool:
