@@ -33,7 +33,8 @@ _MEANINGS: Final[dict[str, str]] = {
     "between": "between the ages of, between ages",
     "born": "born in, born in the year, who was born in, who were born in, who are born in, born during",
     "aged": "age, of age, ages, at the age of, at age",
-    "who-are": "who are, who is, who were, who was, that are, that is, which are, which is, they are",
+    "who-are": "who are, who is, who were, who was, that are, that is, which are, which is, they are, who look, "
+    "who looks, that look",
     "middle-aged": "middle aged, middle age",
     # Numbers of people
     "couple-of": "a couple of, couple of, a pair of, pair of, pairs of, couples of",
@@ -41,6 +42,8 @@ _MEANINGS: Final[dict[str, str]] = {
     "group-of": "a group of, group of, groups of, a big group of, a large group of, big groups of, large groups of",
     "crowd-of": "a crowd of, crowd of, crowds of, big crowds of",
     "few": "a few, quite a few",
+    "6": "half a dozen, half dozen",
+    "exactly 1": "a single, single",
     "dozen": "a dozen, dozens of, a dozen of",
     # Combinations
     "with": "as well as, along with, together with, next to, beside, alongside, accompanied by, holding, hugging, plus",
@@ -94,7 +97,8 @@ FRAMES: Final = _phrases(
     "show me, show, find me, find, give me, get me, get, search for, search, look for, looking for, look up, "
     "list, i want to see, i want, i'd like to see, i would like to see, can you show me, could you show me, "
     "can i see, let me see, i am looking for, i'm looking for, display, please, all of, see, i need, where "
-    "are, where is, do i have, do we have, are there any, are there, is there a, what about, everything, "
+    "are, where is, can you find me, can you find, could you find, which, what, do you have, do i have, "
+    "do we have, are there any, are there, is there a, what about, everything, "
     "anything"
 )
 #: Words for photos: in a query they change nothing, nor do the words that join them to what they show.
@@ -103,7 +107,7 @@ PHOTOS: Final = words(
     "photograph photography"
 )
 SHOWING: Final = words(
-    "of with showing containing featuring depicting where which that has have having including displaying"
+    "of with showing containing featuring depicting where which that has have having including displaying show shows"
 )
 #: Words that are dropped before a text that is looked for in folders, file names and tags.
 PREPOSITIONS: Final = frozenset(["in", "on", "at", "by", "near", "from", "to", "for", "of", "as", "a", "an", "and"])

@@ -222,6 +222,25 @@ _LEAVES = st.one_of(
     st.sampled_from(
         ["a couple", "family", "teenage girls", "young men", "a woman alone", "kids in 2015", "before 2016"]
     ),
+    st.sampled_from(
+        [
+            "people born in 2000",
+            "women born before 1990",
+            "only women and children",
+            "only a man and a woman",
+            "exactly 2 women exactly 1 man",
+            "2 or 3 kids",
+            "no boys or girls",
+            "kids but no adults",
+            "in summer",
+            "may 2015",
+            "untagged",
+            '"ODD"',
+            "family of four",
+            "everyone but children",
+            "nobody over 30",
+        ]
+    ),
     st.sampled_from(["score:>0.5", "score:<0.5", "reviewed:no", "reviewed:yes", "taken:2019", "similar:face:1"]),
 )
 QUERIES = st.recursive(

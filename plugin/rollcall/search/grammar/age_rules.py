@@ -14,6 +14,8 @@ from rollcall.search.vocabulary import ADJECTIVES, DECADES, NOUNS
 
 #: The oldest age that a query may name; the last year of a distribution stands for all from 100 on.
 OLDEST_NAMED: Final = 130
+#: Decades of the last century that photos are from; earlier ones are ages.
+_FIRST_DECADE: Final = 50
 _YEARS: Final = ("years", "year", "yrs", "yr", "y", "yo")
 _SHORTER: Final = {"months": 12, "month": 12, "mo": 12, "weeks": 52, "week": 52, "days": 365, "day": 365}
 _OLD: Final = ("old", "olds", "aged")
@@ -142,18 +144,31 @@ def _decade(cursor: Cursor, _: bool) -> NumberRange | None:
 
 
 def _decade_of(cursor: Cursor, token: Token) -> int | None:
-    if token.kind is Kind.WORD:
-        return DECADES.get(token.text)
+    if token.kind is Kind.WORD and token.text in DECADES and not is_decade_of_years(cursor, token):
+        _note_decade(cursor, token, DECADES[token.text])
+        return DECADES[token.text]
     if token.kind is not Kind.DECADE or len(token.text) > 2 or is_decade_of_years(cursor, token):
         return None
+    _note_decade(cursor, token, int(token.text))
     return int(token.text)
+
+
+def _note_decade(cursor: Cursor, token: Token, decade: int) -> None:
+    """Note that "women in 60s" may mean years, unless it says whose age it is."""
+    if decade >= _FIRST_DECADE and not re.search(r"\b(their|her|his|my|early|mid|late)\W+$", _before(cursor, token)):
+        cursor.note(f"read as ages from {decade} to {decade + 9}", cursor.replaced(token, token, f"19{decade}s"))
+
+
+def _before(cursor: Cursor, token: Token) -> str:
+    return cursor.query[: token.start].lower()
 
 
 def is_decade_of_years(cursor: Cursor, token: Token) -> bool:
     """Return whether a decade such as 1990s or the 90s is one of years; "in her 30s" is one of ages."""
-    if len(token.text) > 2 or token.raw.startswith(("'", "’")):
+    if (token.kind is Kind.DECADE and len(token.text) > 2) or token.raw.startswith(("'", "’")):
         return True
-    return int(token.text) >= 50 and re.search(r"\bthe\s+$", cursor.query[: token.start].lower()) is not None
+    decade = DECADES[token.text] if token.text in DECADES else int(token.text)
+    return decade >= _FIRST_DECADE and re.search(r"\bthe\s+$", _before(cursor, token)) is not None
 
 
 def _between(cursor: Cursor, _: bool) -> NumberRange | None:

@@ -15,7 +15,7 @@ from rollcall.search.grammar.tokens import Kind
 from rollcall.search.terms import Term
 
 _AND = ("and", "with", "but", "&", "+", ",")
-_OR = ("or", "|")
+_OR = ("or", "|", "/")
 _NOT = ("not", "no", "without", "except")
 
 
@@ -194,7 +194,7 @@ def _also_negated(cursor: Cursor) -> list[Operand]:
     found: list[Operand] = []
     mark = cursor.mark()
     while True:
-        separator = cursor.accept("or", "nor", "neither", "and", ",", "&", "|")
+        separator = cursor.accept("or", "nor", "neither", "and", ",", "&", "|", "/")
         if separator is not None and separator.text == ",":
             separator = cursor.accept("or", "nor", "neither", "and") or separator
         following = people(cursor) if separator is not None and begins_people(cursor) else None
@@ -212,6 +212,8 @@ def _also_negated(cursor: Cursor) -> list[Operand]:
 
 def _atom(cursor: Cursor) -> Operand:
     start = cursor.peek()
+    if cursor.next_is("in", "with", "at", "on") and cursor.peek(1).kind is Kind.FIELD:
+        cursor.take()
     found = field(cursor)
     if found is not None:
         return Operand(found, start.start, cursor.last_end)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from rollcall.ages import OLDEST
 from rollcall.search import terms
 from rollcall.search.grammar.age_rules import OLDEST_NAMED, age_alone, age_before, age_range, further_range
+from rollcall.search.grammar.birth_rules import BirthYears, birth_years
 from rollcall.search.grammar.count_rules import Count, check, count
 from rollcall.search.grammar.cursor import Cursor
 from rollcall.search.grammar.numbers import NumberRange, number
@@ -34,11 +35,17 @@ def people(cursor: Cursor) -> Operand | None:
     noun = _described(cursor)
     if noun is not None:
         found = _counted(cursor, noun, counted)
+        born = birth_years(cursor)
+        if born is not None:
+            return _born(cursor, found, born, start)
         whole = every is not None or (counted is None and first.text in EVERYONE)
         return _everyone(cursor, found, start, every is not None) if whole else _operand(cursor, found, start)
     if counted is not None and not counted.article:
         _check_countable(cursor, counted)
     cursor.go_back(mark)
+    born = birth_years(cursor)
+    if born is not None:
+        return _born(cursor, Noun("people", PersonFilter(), PersonFilter()), born, start)
     every = cursor.accept("all")
     ages = age_alone(cursor)
     if ages is None:
@@ -95,6 +102,12 @@ def _begins_noun(token: Token) -> bool:
 
 def _operand(cursor: Cursor, noun: Noun, start: Token) -> Operand:
     return Operand(noun.term(), start.start, cursor.last_end, noun)
+
+
+def _born(cursor: Cursor, noun: Noun, years: BirthYears, start: Token) -> Operand:
+    count = 1 if noun.count is None else max(noun.count.low, 1)
+    cursor.note("read by the age on the photo and the year when it was taken, before or after the birthday")
+    return Operand(terms.Born(noun.person, *years, count), start.start, cursor.last_end)
 
 
 def _counted(cursor: Cursor, noun: Noun, counted: Count | None) -> Noun:

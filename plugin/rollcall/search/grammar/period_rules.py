@@ -13,7 +13,7 @@ from rollcall.search.grammar.numbers import is_number, number
 from rollcall.search.grammar.tokens import Kind, Token
 from rollcall.search.terms import Term
 from rollcall.search.terms.photo import FIRST_DAY, LAST_DAY
-from rollcall.search.vocabulary import FEASTS, MONTHS
+from rollcall.search.vocabulary import DECADES, FEASTS, MONTHS
 
 #: Days of a week, a month and a year ago are counted by these lengths.
 _UNITS: Final = {"days": 1, "day": 1, "weeks": 7, "week": 7}
@@ -183,9 +183,11 @@ def _numeric(cursor: Cursor) -> Period | None:
         if days is None:
             raise cursor.error(token, "there is no such day", ["2019", "2019-06", "June 2019"])
         return days
-    if token.kind is Kind.DECADE and is_decade_of_years(cursor, token):
+    decade = token.kind is Kind.DECADE or (token.kind is Kind.WORD and token.text in DECADES)
+    if decade and is_decade_of_years(cursor, token):
         cursor.take()
-        year = int(token.text) if len(token.text) == 4 else 1900 + int(token.text)
+        year = DECADES[token.text] if token.text in DECADES else int(token.text)
+        year += 1900 if year < 100 else 0
         return months(year, 1, 120)
     found = number(cursor)
     if found is None:

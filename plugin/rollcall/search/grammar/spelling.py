@@ -20,7 +20,7 @@ KEYWORDS: Final = words(
 #: A word with fewer letters is never a typing error of another, except by letters that changed places.
 _SHORTEST: Final = 5
 #: From so many letters on, two may be wrong.
-_LONG: Final = 7
+_LONG: Final = 9
 
 
 @cache

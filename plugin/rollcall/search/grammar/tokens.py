@@ -41,19 +41,22 @@ class Token(NamedTuple):
 
 #: Typographic characters and what is typed on a keyboard for them, one for one: positions stay.
 _PLAIN: Final = str.maketrans("“”„‟«»‘’‚‛´`–—−‐‑", "\"\"\"\"\"\"''''''-----")
+#: What a word goes on with: letters, digits, and the marks of decomposed and of Indic letters, which are no letters.
+_PART: Final = r"[\w\u0300-\u036f\u0483-\u0487\u064b-\u065f\u0900-\u0903\u093a-\u094f\u0e31-\u0e4e\u3099\u309a]"
 _TOKEN: Final = re.compile(
     r"""
       (?P<field>[A-Za-z_]+(?=:)) :[ \t]* (?P<value>"[^"]*"|[^\s()",][^\s()",]*)?
     | "(?P<quoted>[^"]*)"
     | (?P<european>\d{1,2}\.\d{1,2}\.(?:19|20)\d\d)(?!\d)
+    | (?P<slashed>\d{1,2}/\d{1,2}/(?:19|20)\d\d|(?:19|20)\d\d/\d{1,2}/\d{1,2})(?!\d)
     | (?P<date>(?:19|20)\d\d-\d\d?(?:-\d\d?)?)(?![\d])
     | '?(?P<decade>(?:(?:19|20)\d|\d)0)'?s\b
     | (?P<number>\d+)(?:st|nd|rd|th|'?s)?(?![^\W\d_])
     | (?P<counter>\d+)(?=[^\W\d_])
-    | (?P<word>[^\W\d_][\w]*(?:['-][^\W\d_]\w*|\.\w+)*)'?
-    | (?P<sign>>=|<=|\.\.|[()<>|&+,-])
+    | (?P<word>[^\W\d_]{part}*(?:['-][^\W\d_]{part}*|\.\w+)*)'?
+    | (?P<sign>>=|<=|\.\.|[()<>|&+,/-])
     | (?P<end>[.!?;:\s]+$|[.!?:]+)
-    """,
+    """.replace("{part}", _PART),
     re.VERBOSE,
 )
 
@@ -102,6 +105,8 @@ def _tokens(query: str, match: re.Match[str]) -> Iterator[Token]:
     elif group == "european":
         day, month, year = match[group].split(".")
         yield Token(Kind.DATE, f"{year}-{int(month):02}-{int(day):02}", match.start(), match.end(), raw)
+    elif group == "slashed":
+        yield Token(Kind.DATE, _day_of(query, match), match.start(), match.end(), raw)
     elif group == "counter":
         yield Token(Kind.NUMBER, match[group], match.start(), match.end(), raw)
     elif group == "word":
@@ -110,6 +115,25 @@ def _tokens(query: str, match: re.Match[str]) -> Iterator[Token]:
     elif group != "end":
         assert group is not None
         yield Token(Kind(group), match[group], match.start(), match.end(), raw)
+
+
+def _day_of(query: str, match: re.Match[str]) -> str:
+    """Return the day of 2019/06/12, 30/6/2019 or 6/30/2019 as ISO 8601.
+
+    Raises
+    ------
+    InvalidQueryError
+        If it may be two days: 6/12/2019.
+    """
+    first, second, third = match["slashed"].split("/")
+    if len(first) == 4:
+        return f"{first}-{int(second):02}-{int(third):02}"
+    either = [f"{third}-{int(month):02}-{int(day):02}" for month, day in ((first, second), (second, first))]
+    if int(first) > 12 or int(second) > 12 or first == second:
+        return either[int(first) > 12]
+    suggestions = [f"{query[: match.start()]}{day}{query[match.end() :]}" for day in either]
+    message = f"{match['slashed']!r} may be two days"
+    raise InvalidQueryError(query, match.start(), message, ["2019-06-12"], suggestions=suggestions)
 
 
 def _field(query: str, match: re.Match[str]) -> Iterator[Token]:

@@ -6,6 +6,7 @@ public views, and for a photo in memory. Terms are taken as independent of each 
 
 from rollcall.search.terms.base import CandidateSources, InGroup, SimilarTo, SqlParameters, Term
 from rollcall.search.terms.boolean import And, Not, Or
+from rollcall.search.terms.born import Born
 from rollcall.search.terms.names import HasTag, PathLike, Tagged, TextMatch
 from rollcall.search.terms.people import DistinctPeople, Only, OnlyAnyOf, People, PeopleCount
 from rollcall.search.terms.photo import (
@@ -21,6 +22,7 @@ from rollcall.search.terms.photo import (
 
 __all__ = [
     "And",
+    "Born",
     "CandidateSources",
     "CertainTerm",
     "DistinctPeople",
