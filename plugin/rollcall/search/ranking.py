@@ -8,7 +8,6 @@ algorithm of Fagin, Lotem and Naor, "Optimal aggregation algorithms for middlewa
 from __future__ import annotations
 
 import heapq
-import math
 from collections.abc import Iterator
 from itertools import islice
 from typing import Final, NamedTuple
@@ -163,11 +162,11 @@ class RankedSearch:
 
 
 def _least_of_one(probability: float, sources: CandidateSources) -> float:
-    """Return what the most probable of n independent events has at least, if one or more has a probability of p.
+    """Return what the most probable of n events has at least, if one or more happens with a probability of p: p / n.
 
-    1 - (1 - p)^(1/n): with n events of a lower probability each, at least one of them would be less probable than p.
+    The events may exclude each other (a face is a child or an adult), so no more than the sum bounds their union.
     """
-    return float(1.0 - (1.0 - min(probability, 1.0)) ** (1.0 / len(sources)))
+    return min(probability, 1.0) / len(sources)
 
 
 def _is_over(last: list[Ranked | None], least: float, best: list[tuple[float, int]], wanted: int) -> bool:
@@ -177,8 +176,7 @@ def _is_over(last: list[Ranked | None], least: float, best: list[tuple[float, in
         return True
     if len(best) < wanted:
         return False
-    none = math.prod(1.0 - (least if one is None else min(one.probability, 1.0)) for one in last)
-    bound = min((1.0 - none) * _SLACK, 1.0)
+    bound = min(sum(least if one is None else one.probability for one in last) * _SLACK, 1.0)
     probability, number = best[0]
     # Of equally probable photos the lower number comes first, here as in the sources.
     return bound < probability or (bound == probability and -number <= min(one.photo_id for one in left))

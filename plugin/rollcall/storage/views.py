@@ -189,10 +189,11 @@ V1_TAGS: Final = View(
 
 V1_GROUPS: Final = View(
     "v1_groups",
-    "How likely a photo shows people of a group; no row means: certainly not, or nothing is known. For lists of the"
-    " likeliest photos, which the columns of v1_photos are too slow for.",
+    "How likely a photo shows people of a group. For `at_least` of 1 no row means: certainly not, or nothing is known;"
+    " for 2 and more no row means: less likely than 0.02, or nothing is known. For lists of the likeliest photos, which"
+    " the columns of v1_photos are too slow for.",
     (
-        Column("name", "text", f"The group: {', '.join(_PHOTO_GROUPS)}."),
+        Column("name", "text", f"The group: {', '.join(_PHOTO_GROUPS)}, female, male."),
         Column("at_least", "integer", "How many different faces of the group are meant, from 1."),
         Column("probability", "real", "How likely at least so many are of the group."),
         Column("photo_id", "integer", "The photo."),

@@ -174,7 +174,7 @@ def test_switched_off_estimates_are_not_stored(rollcall: Run, library: Path, tmp
     [
         (["index", "/nowhere/at/all"], 3, "check the path"),
         (["search", "kids", "-d", "/nowhere/x.db"], 4, "rollcall index FOLDER"),
-        (["search", "childrn", "-d", "{database}"], 2, "did you mean 'children'"),
+        (["search", "two", "dogs", "-d", "{database}"], 2, "did you mean '\"dogs\"'"),
         (["index"], 2, "rollcall index FOLDER"),
         (["settings", "--set", "detector.min_face=x"], 2, "detector.min_face"),
         (["settings", "--set", "nonsense"], 2, "NAME=VALUE"),
