@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from rich.progress import Progress
 
 from rollcall import corrections
 from rollcall.ages import AGE_GROUPS
@@ -189,8 +190,9 @@ def import_command(context: Context, file: Path) -> None:
     Lines whose photo is not indexed yet wait for it.
     """
     lines = read(file)
-    with context.opened() as plugin:
-        imported = plugin.import_corrections(lines)
+    with context.opened() as plugin, Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("Importing", total=len(lines))
+        imported = plugin.import_corrections(lines, progress=lambda done, _total: bar.update(task, completed=done))
     console.print(
         f"{plural(imported.added, 'line')} added, {imported.known:,} known before"
         + (f", {imported.waiting:,} wait for their photo or face" if imported.waiting else "")
