@@ -51,7 +51,7 @@ def main() -> None:
         }
         per_second(files, cores, None)
         found: dict[str, list[float]] = {name: [] for name in ways}
-        # In turns, so that what else the machine does meets all alike.
+        # In turns, so that other work of the machine affects all of them equally.
         for _ in range(given.runs):
             for name, (threads, target) in ways.items():
                 found[name].append(per_second(files, threads, target))

@@ -1,8 +1,8 @@
 """The whole run, photos to committed rows, beside decoding alone and beside the same job from usual parts.
 
 The usual parts: OpenCV decodes whole pictures and reduces them, facenet-pytorch's MTCNN finds faces, its
-InceptionResnetV1 describes them (random weights: the time is the same), one insert a face. They are left out, which
-is said, where facenet-pytorch is not installed. The page cache is warm; programs are compiled before.
+InceptionResnetV1 describes them (random weights: the time is the same), one insert a face. They are left out, and a
+line says so, where facenet-pytorch is not installed. The page cache is warm; programs are compiled before.
 
     python benchmarks/index.py [--photos 64] [--runs 3] [--min-face 20 40] [--out FOLDER]
 """
@@ -22,22 +22,21 @@ import decode as decoding
 import library
 import measuring
 
-from rollcall.indexing.indexer import Indexer
+from rollcall import Plugin
 from rollcall.indexing.profile import Profile
 from rollcall.inference.analyzer import Analyzer, keep_memory
-from rollcall.settings import Settings, load
-from rollcall.storage.database import open_database
+from rollcall.settings import DatabaseSettings, Settings, load
 
 RESOLUTION = 1280
 
 
 def ours(photos: Path, database: Path, analyzer: Analyzer, settings: Settings) -> tuple[float, Profile, int]:
     """Index a library into a new database; return photos a second, where the time went, and faces."""
-    opened, profile = open_database(str(database)), Profile()
-    summary = Indexer(opened, analyzer, settings, profile=profile).run([photos])
-    opened.close()
+    own = settings.model_copy(update={"database": DatabaseSettings(url=str(database))})
+    with Plugin(settings=own, analyzer=analyzer) as plugin:
+        summary = plugin.index(photos)
     assert summary.failed == 0
-    return summary.indexed / summary.seconds, profile, summary.faces
+    return summary.indexed / summary.seconds, plugin.profile, summary.faces
 
 
 def usual(min_face: int) -> Callable[[list[Path], Path], tuple[float, int]] | None:

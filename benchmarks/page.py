@@ -20,8 +20,7 @@ import numpy as np
 import rows
 from fastapi.testclient import TestClient
 
-from rollcall import search
-from rollcall.host import Plugin
+from rollcall import Plugin
 from rollcall.web.app import create
 
 
@@ -71,7 +70,7 @@ def main() -> None:
                 assert answer.status_code == 200
                 note(answer.text)
 
-            by_date = search.search(plugin.database, "", order="date", faces=False)
+            by_date = plugin.search("", order="date", faces=False)
             starts = [hit.photo_id for hit in by_date[:6000]]
             ends = [hit.photo_id for hit in by_date[-6000:]]
             state: dict[str, str] = {}

@@ -87,7 +87,7 @@ def read_while_indexing(file: Path, library: Path, seconds: float) -> tuple[dict
 
 
 def photographs(folder: Path) -> Path:
-    """Return a folder of the packaged portraits, many times, no two files alike."""
+    """Return a folder of the packaged portraits, many times, no two files equal."""
     first = build(folder / "0")
     for number in range(1, COPIES):
         copy = Path(shutil.copytree(first, folder / str(number)))

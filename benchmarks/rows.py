@@ -1,7 +1,7 @@
 """Databases of any size without any photo: rows as an index run writes them, drawn at random.
 
 Ages, genders and identities follow a simple population; a fifth of the photos show nobody. Everything that is
-derived (groups, tags) comes from the product's own functions.
+computed (groups, tags) comes from the product's own functions.
 
     python benchmarks/rows.py FILE [--faces 100000]
 """
@@ -9,7 +9,6 @@ derived (groups, tags) comes from the product's own functions.
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,16 +17,20 @@ import numpy as np
 from sqlalchemy import insert
 
 from rollcall import ages
-from rollcall.indexing import persist
 from rollcall.settings import TagSettings
 from rollcall.storage.database import Database, open_database
+from rollcall.storage.estimates import pack
 from rollcall.storage.tables import EmbeddingRow, FaceRow, PhotoGroupRow, PhotoRow, PredictionRow, RootRow, TagRow
-from rollcall.tags import rules
+from rollcall.tags.rules import FaceProbabilities, automatic_tags, group_probabilities, tag_rules
 
 KINDS = 2000  # different faces as far as age and gender go
 VERSION = "benchmark-1"
 PART = 20_000  # photos in one transaction
 DIMENSION = 128
+MADE_AT = "2026-01-01T00:00:00.000Z"
+LANDMARKS = [[0.3, 0.4], [0.7, 0.4], [0.5, 0.6], [0.35, 0.8], [0.65, 0.8]]
+#: Rows to insert, by table.
+Rows = dict[Any, list[dict[str, Any]]]
 
 
 def fill(file: Path, faces: int, seed: int = 0) -> Database:
@@ -56,7 +59,7 @@ def _kinds(rng: np.random.Generator) -> list[dict[str, Any]]:
         found.append(
             {
                 "model_version": VERSION,
-                "age_distribution": persist.pack(distribution),
+                "age_distribution": pack(distribution),
                 "age": float(ages.estimate(distribution)),
                 "age_low": low,
                 "age_high": high,
@@ -77,93 +80,114 @@ def _identities(rng: np.random.Generator, faces: int) -> Iterator[np.ndarray]:
 
 
 def _fill(database: Database, faces: int, rng: np.random.Generator) -> None:
-    kinds, rules = _kinds(rng), rules.rules(TagSettings())
-    probabilities = [
-        rules.FaceProbabilities(**{name: kind[name] for name in rules.FaceProbabilities._fields}) for kind in kinds
-    ]
-    landmarks = json.loads("[[0.3,0.4],[0.7,0.4],[0.5,0.6],[0.35,0.8],[0.65,0.8]]")
     with database.write() as session:
-        session.add(RootRow(id=1, path="/benchmark", added_at="2026-01-01T00:00:00.000Z"))
-    photo_id = face_id = 0
-    identities = _identities(rng, faces)
-    while face_id < faces:
-        rows: dict[Any, list[dict[str, Any]]] = {
-            table: [] for table in (PhotoRow, FaceRow, PredictionRow, EmbeddingRow, PhotoGroupRow, TagRow)
-        }
-        vectors: list[bytes] = []
-        for _ in range(PART):
-            photo_id += 1
-            count = int(rng.choice([0, 1, 2, 3, 5, 8], p=[0.2, 0.4, 0.2, 0.1, 0.07, 0.03]))
-            who = rng.integers(0, KINDS, count).tolist()
-            day = rng.integers(0, 365 * 20)
-            taken = (np.datetime64("2006-01-01T12:00:00") + np.timedelta64(int(day), "D")).item().isoformat()
-            rows[PhotoRow].append(
-                {
-                    "id": photo_id,
-                    "root_id": 1,
-                    "path": f"{taken[:4]}/{taken[5:7]}/IMG_{photo_id:07}.jpg",
-                    "size": 4_000_000 + photo_id,
-                    "mtime_ns": photo_id,
-                    "content_hash": f"{photo_id:032x}",
-                    "width": 4032,
-                    "height": 3024,
-                    "orientation": 1,
-                    "taken_local": taken,
-                    "state": "indexed",
-                    "model_version": VERSION,
-                    "indexed_at": "2026-01-01T00:00:00.000Z",
-                    "face_count": count,
-                    "reviewed": False,
-                }
-            )
-            for kind in who:
-                face_id += 1
-                x, y = rng.uniform(0, 0.8, 2).tolist()
-                rows[FaceRow].append(
-                    {
-                        "id": face_id,
-                        "photo_id": photo_id,
-                        "x": x,
-                        "y": y,
-                        "width": 0.1,
-                        "height": 0.13,
-                        "landmarks": landmarks,
-                        "score": 0.99,
-                        "sharpness": 200.0,
-                        "detected": True,
-                        "present": True,
-                        "drawn": False,
-                    }
-                )
-                rows[PredictionRow].append({"face_id": face_id, **kinds[kind]})
-                if not vectors:
-                    vectors = [vector.tobytes() for vector in next(identities)]
-                rows[EmbeddingRow].append(
-                    {"face_id": face_id, "model_version": VERSION, "dimension": DIMENSION, "vector": vectors.pop()}
-                )
-            groups = rules.groups([probabilities[kind] for kind in who])
-            rows[PhotoGroupRow] += [
-                {"photo_id": photo_id, "name": name, "at_least": n, "probability": p}
-                for name, chances in groups.items()
-                for n, p in enumerate(chances, 1)
-            ]
-            rows[TagRow] += [
-                {
-                    "photo_id": photo_id,
-                    "name": tag.name,
-                    "source": "auto",
-                    "probability": tag.probability,
-                    "state": tag.state,
-                    "created_at": "2026-01-01T00:00:00.000Z",
-                }
-                for tag in rules.tags(groups, count, rules)
-            ]
-            if face_id >= faces:
-                break
+        session.add(RootRow(id=1, path="/benchmark", added_at=MADE_AT))
+    population = _Population(rng, faces)
+    while population.face_id < faces:
+        rows = population.part(faces)
         with database.write() as session:
             for table, some in rows.items():
                 if some:
                     session.connection().execute(insert(table.__table__), some)
+
+
+class _Population:
+    """Draws photos with their faces, numbered in one sequence."""
+
+    def __init__(self, rng: np.random.Generator, faces: int) -> None:
+        self.rng = rng
+        self.rules = tag_rules(TagSettings())
+        self.kinds = _kinds(rng)
+        self.probabilities = [
+            FaceProbabilities(**{name: kind[name] for name in FaceProbabilities._fields}) for kind in self.kinds
+        ]
+        self.identities = _identities(rng, faces)
+        self.vectors: list[bytes] = []
+        self.photo_id = self.face_id = 0
+
+    def part(self, faces: int) -> Rows:
+        """Return the rows of the next photos: of `PART`, or fewer when there are `faces` faces in all."""
+        rows: Rows = {table: [] for table in (PhotoRow, FaceRow, PredictionRow, EmbeddingRow, PhotoGroupRow, TagRow)}
+        for _ in range(PART):
+            count = int(self.rng.choice([0, 1, 2, 3, 5, 8], p=[0.2, 0.4, 0.2, 0.1, 0.07, 0.03]))
+            kinds = self.rng.integers(0, KINDS, count).tolist()
+            self._add_photo(rows, count)
+            for kind in kinds:
+                self._add_face(rows, kind)
+            self._add_groups_and_tags(rows, kinds)
+            if self.face_id >= faces:
+                break
+        return rows
+
+    def _add_photo(self, rows: Rows, count: int) -> None:
+        self.photo_id += 1
+        day = self.rng.integers(0, 365 * 20)
+        taken = (np.datetime64("2006-01-01T12:00:00") + np.timedelta64(int(day), "D")).item().isoformat()
+        rows[PhotoRow].append(
+            {
+                "id": self.photo_id,
+                "root_id": 1,
+                "path": f"{taken[:4]}/{taken[5:7]}/IMG_{self.photo_id:07}.jpg",
+                "size": 4_000_000 + self.photo_id,
+                "mtime_ns": self.photo_id,
+                "content_hash": f"{self.photo_id:032x}",
+                "width": 4032,
+                "height": 3024,
+                "orientation": 1,
+                "taken_local": taken,
+                "state": "indexed",
+                "model_version": VERSION,
+                "indexed_at": MADE_AT,
+                "face_count": count,
+                "reviewed": False,
+            }
+        )
+
+    def _add_face(self, rows: Rows, kind: int) -> None:
+        self.face_id += 1
+        x, y = self.rng.uniform(0, 0.8, 2).tolist()
+        rows[FaceRow].append(
+            {
+                "id": self.face_id,
+                "photo_id": self.photo_id,
+                "x": x,
+                "y": y,
+                "width": 0.1,
+                "height": 0.13,
+                "landmarks": LANDMARKS,
+                "score": 0.99,
+                "sharpness": 200.0,
+                "detected": True,
+                "present": True,
+                "drawn": False,
+            }
+        )
+        rows[PredictionRow].append({"face_id": self.face_id, **self.kinds[kind]})
+        if not self.vectors:
+            self.vectors = [vector.tobytes() for vector in next(self.identities)]
+        vector = self.vectors.pop()
+        rows[EmbeddingRow].append(
+            {"face_id": self.face_id, "model_version": VERSION, "dimension": DIMENSION, "vector": vector}
+        )
+
+    def _add_groups_and_tags(self, rows: Rows, kinds: list[int]) -> None:
+        groups = group_probabilities([self.probabilities[kind] for kind in kinds])
+        rows[PhotoGroupRow] += [
+            {"photo_id": self.photo_id, "name": name, "at_least": n, "probability": p}
+            for name, chances in groups.items()
+            for n, p in enumerate(chances, 1)
+        ]
+        rows[TagRow] += [
+            {
+                "photo_id": self.photo_id,
+                "name": tag.name,
+                "source": "auto",
+                "probability": tag.probability,
+                "state": tag.state,
+                "created_at": MADE_AT,
+            }
+            for tag in automatic_tags(groups, len(kinds), self.rules)
+        ]
 
 
 def main() -> None:

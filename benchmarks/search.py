@@ -14,7 +14,7 @@ from pathlib import Path
 import measuring
 import rows
 
-from rollcall.storage.database import open_database
+from rollcall import Plugin
 
 QUERIES = ("photos of children", "two women", "taken:2012", "teenagers taken:2012", "faces:>=5", "similar:face:5")
 
@@ -34,17 +34,18 @@ def main() -> None:
         for faces in given.faces:
             file = folder / f"{faces}.db"
             rows.fill(file, faces).close()
-            database = open_database(str(file), read_only=True)
+            plugin = Plugin({"database.url": str(file)})
+            plugin.start(read_only=True)
             for text in QUERIES:
 
-                def search(text: str = text) -> None:
-                    assert search.search(database, text, limit=100), text  # noqa: B023 (called at once)
+                def first_hundred(text: str = text) -> None:
+                    assert plugin.search(text, limit=100), text  # noqa: B023 (called at once)
 
-                times = measuring.seconds(search, given.runs)
+                times = measuring.seconds(first_hundred, given.runs)
                 lines.append(
                     measuring.Line(f"{text}, {faces:,} faces", tuple(1000 * one for one in times), "milliseconds")
                 )
-            database.close()
+            plugin.stop()
     measuring.report("Searching", "rows drawn at random by benchmarks/rows.py", lines, given.out, "search", where)
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import sqlite3
 import tempfile
-import threading
 import time
 from pathlib import Path
 
@@ -16,11 +15,7 @@ import library
 import measuring
 import numpy as np
 
-from rollcall.indexing.indexer import Indexer
-from rollcall.indexing.watcher import Watcher
-from rollcall.inference.analyzer import Analyzer
-from rollcall.settings import load
-from rollcall.storage.database import open_database
+from rollcall import Plugin
 
 
 def main() -> None:
@@ -37,14 +32,8 @@ def main() -> None:
         watched = folder / "watched"
         watched.mkdir()
         (watched / "0.jpg").write_bytes(contents[0])
-        settings = load(None, {})
-        analyzer = Analyzer(settings)
-        analyzer.warm_up()
-        database = open_database(str(folder / "photos.db"))
-        stop = threading.Event()
-        watcher = Watcher(Indexer(database, analyzer, settings), [watched], settings)
-        thread = threading.Thread(target=watcher.run, args=(stop,))
-        thread.start()
+        plugin = Plugin({"database.url": str(folder / "photos.db")})
+        plugin.start(watch=[watched])
         reader = sqlite3.connect(f"file:{folder / 'photos.db'}?mode=ro", uri=True)
         visible = "SELECT COUNT(*) FROM v1_photos WHERE state = 'indexed'"
         taken: list[float] = []
@@ -59,10 +48,8 @@ def main() -> None:
             if number:
                 taken.append(time.perf_counter() - began)
             time.sleep(0.3)
-        stop.set()
-        thread.join()
         reader.close()
-        database.close()
+        plugin.stop()
     late = float(np.percentile(taken, 95))
     lines = [measuring.Line("file closed to row visible", tuple(taken), "seconds", f"95th percentile {late:.3f}")]
     data = f"{given.photos} JPEGs of 12 megapixels, one at a time, all settings as they come"

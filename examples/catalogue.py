@@ -4,7 +4,7 @@ Python's sqlite3 is all it needs, and the database may be written to meanwhile.
 
 Usage: python examples/catalogue.py DATABASE CATALOGUE        keep the catalogue's tags in step, once
        python examples/catalogue.py DATABASE --tag TAG        page through the photos of a tag, newest first
-       python examples/catalogue.py DATABASE --group children page through photos, the likeliest first
+       python examples/catalogue.py DATABASE --group children page through photos, the most probable first
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ WHERE t.tag = :tag AND t.state = 'applied' AND t.photo_id > :after
 ORDER BY t.photo_id LIMIT :size
 """
 
-#: How SQLite is to go about it is said by CROSS JOIN: through the dates where most photos have the tag, else through
-#: the tag's photos, which it then sorts.
+#: CROSS JOIN fixes the order of SQLite's loops: through the dates where most photos have the tag, else through the
+#: tag's photos, which are then sorted.
 MANY = "v1_photos p CROSS JOIN v1_tags t ON t.photo_id = p.photo_id"
 FEW = "v1_tags t CROSS JOIN v1_photos p ON p.photo_id = t.photo_id"
 IS_FEW = 3_000
@@ -83,7 +83,7 @@ def newest(connection: sqlite3.Connection, tag: str, size: int = PAGE) -> Iterat
 
 
 def likeliest(connection: sqlite3.Connection, name: str, least: float = 0.5, size: int = PAGE) -> Iterator[list[Row]]:
-    """Yield the photos that show someone of a group in pages, the likeliest first."""
+    """Yield the photos that show someone of a group in pages, the most probable first."""
     probability, after = 1.0, 0
     values = {"name": name, "least": least, "size": size}
     while page := connection.execute(LIKELIEST, values | {"probability": probability, "after": after}).fetchall():
@@ -105,10 +105,10 @@ class Catalogue:
         )
 
     def follow(self, connection: sqlite3.Connection) -> int:
-        """Take over what changed since the last call; returns how many photos were looked at."""
+        """Take over what changed since the last call; return how many photos were read."""
         row = self.own.execute("SELECT event_id FROM cursor").fetchone()
         cursor = row[0] if row else -1
-        looked_at = 0
+        read = 0
         # One transaction: events and photos are of one state, whatever is written meanwhile.
         connection.execute("BEGIN")
         try:
@@ -118,17 +118,17 @@ class Catalogue:
                 self.own.execute("DELETE FROM photos")
                 self.own.execute("DELETE FROM tags")
                 ids = [photo_id for (photo_id,) in connection.execute("SELECT photo_id FROM v1_photos")]
-                looked_at += self._take(connection, ids)
+                read += self._take(connection, ids)
                 cursor = last or 0
             while changes := connection.execute(CHANGES, {"cursor": cursor}).fetchall():
-                looked_at += self._take(connection, sorted({photo for _, _, photo in changes if photo is not None}))
+                read += self._take(connection, sorted({photo for _, _, photo in changes if photo is not None}))
                 cursor = changes[-1][0]
         finally:
             connection.execute("COMMIT")
         self.own.execute("DELETE FROM cursor")
         self.own.execute("INSERT INTO cursor VALUES (?)", (cursor,))
         self.own.commit()
-        return looked_at
+        return read
 
     def _take(self, connection: sqlite3.Connection, photo_ids: list[int]) -> int:
         for start in range(0, len(photo_ids), 500):
@@ -136,7 +136,7 @@ class Catalogue:
             marks = ",".join("?" * len(part))
             self.own.execute(f"DELETE FROM photos WHERE photo_id IN ({marks})", part)
             self.own.execute(f"DELETE FROM tags WHERE photo_id IN ({marks})", part)
-            # What was forgotten is in the views no more, and so not in the catalogue.
+            # An erased photo has no rows in the views, and so gets none in the catalogue.
             self.own.executemany(
                 "INSERT INTO photos VALUES (?, ?, ?)",
                 connection.execute(
@@ -153,7 +153,7 @@ class Catalogue:
 
 
 def main() -> None:
-    """Do what the command line asks for."""
+    """Follow the events, page through photos, or both."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("database", type=Path)
     parser.add_argument("catalogue", type=Path, nargs="?")
@@ -162,7 +162,7 @@ def main() -> None:
     given = parser.parse_args()
     connection = connect(given.database)
     if given.catalogue is not None:
-        print(f"{Catalogue(given.catalogue).follow(connection)} photos looked at")
+        print(f"{Catalogue(given.catalogue).follow(connection)} photos read")
     found = newest(connection, given.tag) if given.tag else iter(())
     found = likeliest(connection, given.group) if given.group else found
     for number, page in enumerate(found, 1):

@@ -1,4 +1,4 @@
-"""A small host: loads the plugin from its manifest, indexes a folder, asks the views with nothing but sqlite3.
+"""A small host: loads the plugin from its manifest, indexes a folder, queries the views with nothing but sqlite3.
 
 Usage: python examples/host.py FOLDER DATABASE
 """
@@ -20,20 +20,16 @@ def load_plugin(manifest: Path) -> tuple[dict, type]:
 
 
 def main(folder: Path, database: Path) -> None:
-    """Index a folder and print what the views say."""
+    """Index a folder and print what the views show."""
     manifest = Path(__file__).resolve().parent.parent / "plugin.toml"
     content, plugin_class = load_plugin(manifest)
     print(f"{content['plugin']['name']} {content['plugin']['version']}, contract {content['contract']['version']}")
     settings = {setting["name"]: setting["default"] for setting in content["settings"]}
     settings["database.url"] = f"sqlite:///{database.resolve()}"
 
-    plugin = plugin_class(settings)
-    plugin.start()
-    try:
-        summary = plugin.index([folder])
+    with plugin_class(settings) as plugin:
+        summary = plugin.index(folder)
         print(f"{summary.photos} photos, {summary.faces} faces, {summary.failed} failed")
-    finally:
-        plugin.stop()
 
     connection = sqlite3.connect(f"file:{database.resolve()}?mode=ro", uri=True)
     for path, faces, women in connection.execute(

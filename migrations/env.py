@@ -1,4 +1,4 @@
-"""Alembic's entry: migrates the database that is being opened, or one named by -x url=... for development."""
+"""Alembic's environment: migrate the database that is being opened, or one given by -x url=... for development."""
 
 from __future__ import annotations
 
@@ -19,5 +19,5 @@ given = context.config.attributes.get("connection")
 if given is not None:
     _run(given)
 else:
-    with create_engine(context.get_x_argument(as_dictionary=True)["url"]).begin() as made:
-        _run(made)
+    with create_engine(context.get_x_argument(as_dictionary=True)["url"]).begin() as connection:
+        _run(connection)

@@ -24,7 +24,7 @@ QUIET = ("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-backgroun
 
 
 def shoot(page: Any, name: str) -> None:
-    """Write what is seen as a JPEG."""
+    """Write the page as it is shown as a JPEG."""
     page.wait_for_load_state("networkidle")
     page.wait_for_timeout(300)
     with Image.open(io.BytesIO(page.screenshot())) as image:
@@ -33,13 +33,13 @@ def shoot(page: Any, name: str) -> None:
 
 
 def main() -> None:
-    """Build the library, serve it, look at it."""
+    """Build the library, serve it, and write its pictures."""
     where = shutil.which("chromium")
     if where is None:
         sys.exit("no chromium on this machine; install it to make the pictures")
     command = [sys.executable, "-m", "rollcall"]
     with tempfile.TemporaryDirectory() as folder:
-        # The folder's name is seen in the pictures.
+        # The folder's name shows in the pictures.
         library = build(Path(folder) / "Pictures")
         database = str(Path(folder) / "rollcall.db")
         subprocess.run([*command, "index", str(library), "--database", database, "--quiet"], check=True)
@@ -58,7 +58,7 @@ def main() -> None:
                 page.goto(f"{base}/?q=women")
                 first = page.locator(".tile a").first.get_attribute("href")
                 page.goto(base + str(first))
-                # Whoever lies to the right of the first face: the boxes are in the order of the detector's scores.
+                # The second box where there is one: boxes are in the order of the detector's scores.
                 page.locator("button.face").nth(1 if page.locator("button.face").count() > 1 else 0).click()
                 page.locator(".curve").wait_for()
                 page.get_by_text(re.compile("Similar faces")).first.wait_for()

@@ -1,4 +1,4 @@
-"""Write the parts of the documentation that the code knows: settings, commands, views, the manifest's settings.
+"""Write the parts of the documentation that the code knows: settings, commands, views, the Python API, the manifest.
 
 Each part stands between `<!-- made from the code: NAME -->` and `<!-- end -->` (`#` lines in plugin.toml).
 Run with: uv run python scripts/write_docs.py; a test fails when the files are not up to date.
@@ -11,11 +11,12 @@ import re
 import sys
 from pathlib import Path
 
+import api_reference
 import click
 
 from rollcall import search, settings
 from rollcall.ages import OLDEST
-from rollcall.cli import cli
+from rollcall.cli import EXIT_CODES, cli
 from rollcall.search.grammar import FIELDS
 from rollcall.search.terms import Term
 from rollcall.search.vocabulary import ADJECTIVES, WORDS
@@ -33,7 +34,7 @@ def settings_table() -> str:
     return "\n".join(rows)
 
 
-def views() -> str:
+def views_tables() -> str:
     """Return the views with their columns."""
     parts = []
     for view in VIEWS:
@@ -53,6 +54,13 @@ def commands() -> str:
         text = command.get_help(click.Context(command, info_name=name, parent=context, terminal_width=100))
         parts.append(f"### `rollcall {name}`\n\n```text\n{text}\n```\n")
     return "\n".join(parts).rstrip()
+
+
+def exit_codes() -> str:
+    """Return what each exit code means."""
+    rows = ["| code | meaning |", "|---|---|"]
+    rows += [f"| {code} | {meaning} |" for code, meaning in re.findall(r"^  (\d+) +(.*)$", EXIT_CODES, re.MULTILINE)]
+    return "\n".join(rows)
 
 
 def words() -> str:
@@ -127,13 +135,29 @@ def manifest_settings() -> str:
 
 PARTS = {
     "settings": settings_table,
-    "views": views,
+    "views": views_tables,
     "commands": commands,
+    "exit codes": exit_codes,
+    "api names": api_reference.names_reference,
+    "api plugin": api_reference.plugin_reference,
+    "api corrections": api_reference.corrections_reference,
+    "api events": api_reference.events_reference,
+    "api errors": api_reference.errors_reference,
+    "api records": api_reference.records_reference,
+    "api settings": api_reference.settings_reference,
+    "api types": api_reference.aliases_reference,
     "words": words,
     "examples": examples,
     "manifest settings": manifest_settings,
 }
-FILES = ("docs/settings.md", "docs/host-guide.md", "docs/commands.md", "docs/search.md", "plugin.toml")
+FILES = (
+    "docs/api.md",
+    "docs/commands.md",
+    "docs/host-guide.md",
+    "docs/search.md",
+    "docs/settings.md",
+    "plugin.toml",
+)
 
 
 def rewritten(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Photos of coloured squares and an analyser that finds them: a stand-in where the networks are not the point.
+"""Photos of coloured squares and an analyzer that finds them, for tests that do not need the networks.
 
 A face is a square of red 255, green = its age in years, blue = 0 for male and 255 for female.
 """
@@ -24,7 +24,7 @@ def draw(path: Path, *faces: tuple[int, int], seed: int = 0) -> Path:
     for number, (age, blue) in enumerate(faces):
         pixels[50:80, 10 + 38 * number : 40 + 38 * number] = (255, age, blue)
     path.parent.mkdir(parents=True, exist_ok=True)
-    # A name that is no picture's until it is whole: what a watcher sees is one move.
+    # Renamed when it is complete, so that a watcher gets one event.
     part = path.with_name(path.name + ".part")
     Image.fromarray(pixels).save(part, "PNG")
     os.replace(part, path)
@@ -32,7 +32,7 @@ def draw(path: Path, *faces: tuple[int, int], seed: int = 0) -> Path:
 
 
 class BlobAnalyzer:
-    """Finds the squares; counts the pictures it was given; fails on those that it is told to fail on."""
+    """Finds the squares, counts the pictures in `seen`, and fails on files whose name is in `refuse`."""
 
     def __init__(self, model_version: str = "blobs-1") -> None:
         self.model_version = model_version
@@ -43,12 +43,12 @@ class BlobAnalyzer:
         """Return the squares of each picture."""
         for picture in pictures:
             if picture.path.name in self.refuse:
-                raise ValueError("cannot look at this")
+                raise ValueError("this picture is refused")
         self.seen += len(pictures)
         return [self._faces(picture) for picture in pictures]
 
     def describe(self, picture: Picture, boxes: Sequence[Box]) -> list[Face]:
-        """Return a face of 33 years for each box; where a square lies in the middle of it, that one's."""
+        """Return for each box the square that contains its centre, else a face of 33 years."""
         result = []
         for box in boxes:
             centre = (box.x + box.width / 2, box.y + box.height / 2)

@@ -1,4 +1,4 @@
-"""What all tests share."""
+"""Fixtures of all tests."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 @pytest.fixture(scope="session")
 def compiled(pytestconfig: pytest.Config) -> Path:
-    """Return the folder of the compilation cache, kept from run to run."""
+    """Return the folder of the compilation cache, which is the same for all runs."""
     cache = pytestconfig.cache
     assert cache is not None
     return Path(cache.mkdir("compiled"))

@@ -1,4 +1,4 @@
-"""Drawn pictures in every format, and the files and users that tests of reading them need."""
+"""Drawn pictures in every format, and folders and users for tests of reading them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from PIL import Image, features
 
 Pixels = NDArray[np.uint8]
 
-#: Format of Pillow's to suffix, and how far (mean, of 255) an encoder may be from what was drawn.
+#: Pillow's name of a format to suffix, and the mean difference, of 255, that its encoder may make.
 FORMATS: Final = {
     "JPEG": (".jpg", 3.0),
     "MPO": (".mpo", 3.0),
@@ -38,7 +38,7 @@ _LOSSLESS: Final[dict[str, dict[str, Any]]] = {
 
 
 def need(format_name: str) -> None:
-    """Skip the test where this format needs what is not installed."""
+    """Skip the test if what a format needs is not installed."""
     if format_name == "HEIF":
         pytest.importorskip("pillow_heif").register_heif_opener()
     elif format_name.startswith("JXL"):
@@ -48,7 +48,7 @@ def need(format_name: str) -> None:
 
 
 def quarters(width: int = 160, height: int = 96) -> Pixels:
-    """Return a picture (height, width, 3) with a colour in each quarter: no turn or mirror leaves it as it is."""
+    """Return a picture (height, width, 3) with a colour in each quarter: every turn and mirroring changes it."""
     pixels = np.zeros((height, width, 3), np.uint8)
     y, x = height // 2, width // 2
     pixels[:y, :x], pixels[:y, x:] = (250, 20, 20), (20, 250, 20)
@@ -72,7 +72,7 @@ def stored(upright: Pixels, orientation: int) -> Pixels:
 
 
 def exif_bytes(main: dict[int, Any] | None = None, exif: dict[int, Any] | None = None) -> bytes:
-    """Return an EXIF block of these tags of the main and of the EXIF directory."""
+    """Return an EXIF block with tags of the main directory and of the EXIF directory."""
     block = Image.Exif()
     block.update(main or {})
     block.get_ifd(0x8769).update(exif or {})
@@ -80,7 +80,7 @@ def exif_bytes(main: dict[int, Any] | None = None, exif: dict[int, Any] | None =
 
 
 def encoded(pixels: Pixels | Image.Image, format_name: str, **options: Any) -> bytes:
-    """Return a picture in a format of Pillow's, or as JPEG packed into JPEG XL ("JXL of JPEG")."""
+    """Return the file of a picture in a format of Pillow's, or as JPEG packed into JPEG XL ("JXL of JPEG")."""
     if format_name == "JXL of JPEG":
         return _jpeg_in_jxl(encoded(pixels, "JPEG", **options))
     image = pixels if isinstance(pixels, Image.Image) else Image.fromarray(pixels)
@@ -102,23 +102,23 @@ def _jpeg_in_jxl(jpeg: bytes) -> bytes:
 
 def without_box(data: bytes, kind: bytes) -> bytes:
     """Return an ISO container (JPEG XL, HEIF) without its boxes of one kind."""
-    kept, position = b"", 0
+    rest, position = b"", 0
     while position < len(data):
         length = int.from_bytes(data[position : position + 4], "big") or len(data) - position
         if data[position + 4 : position + 8] != kind:
-            kept += data[position : position + length]
+            rest += data[position : position + length]
         position += length
-    return kept
+    return rest
 
 
 def difference(a: Pixels, b: Pixels) -> float:
-    """Return the mean difference of two pictures, of 255; infinite where the shapes are not the same."""
+    """Return the mean difference of two pictures, of 255; infinity if the shapes differ."""
     return float(np.abs(a.astype(int) - b).mean()) if a.shape == b.shape else float("inf")
 
 
 @contextmanager
 def open_to_all() -> Iterator[Path]:
-    """Give a folder that any user can come to, which pytest's own are not."""
+    """Give a folder that every user can enter, unlike those of pytest."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder)
         path.chmod(0o755)
@@ -127,9 +127,9 @@ def open_to_all() -> Iterator[Path]:
 
 @contextmanager
 def ordinary_user() -> Iterator[None]:
-    """Be a user whom permissions bind, which root is not."""
+    """Run as a user to whom file permissions apply, unlike root."""
     if not hasattr(os, "geteuid"):
-        pytest.skip("permissions are another matter here")
+        pytest.skip("this system has other permissions")
     was = os.geteuid()
     if was == 0:
         os.seteuid(65534)

@@ -1,4 +1,4 @@
-"""What is delivered: the wheel, the manifest, the pins, and what no file may say."""
+"""The wheel, the manifest, the pinned versions, and text that no file may contain."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_there_is_one_version() -> None:
     assert PROJECT["project"]["version"] == rollcall.__version__ == MANIFEST["plugin"]["version"]
 
 
-def test_the_entry_point_is_the_manifests() -> None:
+def test_the_entry_point_is_that_of_the_manifest() -> None:
     module, _, name = MANIFEST["plugin"]["entry_point"].partition(":")
     plugin = getattr(importlib.import_module(module), name)
     found = [entry.load() for entry in entry_points(group="photo_manager.plugins", name="rollcall")]
@@ -36,7 +36,7 @@ def test_the_manifest_names_the_contracts_views() -> None:
     assert MANIFEST["contract"]["views"] == [view.name for view in views.VIEWS]
 
 
-def test_the_manifests_defaults_are_the_programs() -> None:
+def test_the_manifest_has_the_programs_defaults() -> None:
     from rollcall.settings import describe
 
     defaults = {
@@ -64,12 +64,12 @@ def tracked() -> list[Path]:
 
 
 def test_no_file_names_a_registrys_host_or_a_machines_path() -> None:
-    words = ["py" + "pi.org", "python" + "hosted", "npm" + "js.org", "/ro" + "ot/", "/wo" + "rk/"]
+    forbidden = ["py" + "pi.org", "python" + "hosted", "npm" + "js.org", "/ro" + "ot/", "/wo" + "rk/"]
     for path in tracked():
         if path.suffix in {".jpg", ".png", ".safetensors"} or not path.is_file():
             continue
         text = path.read_text(encoding="utf-8", errors="replace")
-        assert not [word for word in words if word in text], path
+        assert not [one for one in forbidden if one in text], path
 
 
 def test_nothing_large_is_committed() -> None:
@@ -77,7 +77,7 @@ def test_nothing_large_is_committed() -> None:
         assert not path.is_file() or path.stat().st_size < 6 << 20, path
 
 
-def test_data_files_are_found_where_they_are_looked_for() -> None:
+def test_data_files_are_found() -> None:
     from rollcall import resources
     from rollcall_model import weights
 
@@ -87,7 +87,7 @@ def test_data_files_are_found_where_they_are_looked_for() -> None:
     assert (Path(rollcall.__file__).parent / "search" / "grammar" / "grammar.lark").is_file()
 
 
-def test_the_wheel_has_all_of_it(tmp_path: Path) -> None:
+def test_the_wheel_contains_all_data_files(tmp_path: Path) -> None:
     import zipfile
 
     hatchling = pytest.importorskip("hatchling.builders.wheel")
@@ -100,4 +100,4 @@ def test_the_wheel_has_all_of_it(tmp_path: Path) -> None:
         "rollcall/search/grammar/grammar.lark",
         "rollcall_model/weights/attributes.safetensors",
     } <= names
-    assert not [name for name in names if name.startswith(("tests/", "benchmarks/"))]
+    assert not [name for name in names if name.startswith(("tests/", "benchmarks/", "scripts/"))]

@@ -1,4 +1,4 @@
-"""What a person said: a log that is undone, exported and found again; events; adaptations.
+"""Corrections get uid, batch, path and embedding, for undo, export and reattachment; tables of events and adaptations.
 
 Revision 0002, follows 0001.
 """

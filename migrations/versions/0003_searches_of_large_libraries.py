@@ -1,4 +1,4 @@
-"""Indices for searches of large libraries.
+"""Replace the index of photo groups by one in the order of everyday searches.
 
 Revision 0003, follows 0002.
 """

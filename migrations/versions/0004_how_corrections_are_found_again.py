@@ -1,4 +1,4 @@
-"""How corrections are found again: what pictures look like, which lines speak of one face, whose embeddings they are.
+"""Corrections get what reattachment needs: perceptual hash, uid of the face, model version of the embedding.
 
 Revision 0004, follows 0003.
 """

@@ -1,4 +1,4 @@
-"""What was forgotten and must not come back; an index to page through the photos of a tag.
+"""Create the table of tombstones, and an index to page through the photos of a tag.
 
 Revision 0005, follows 0004.
 """

@@ -1,7 +1,7 @@
 """Age distributions and named age groups.
 
 An age distribution is a vector of 101 probabilities, one for each completed year of age 0..100
-(100 stands for 100 and above). Everything that Rollcall tells about an age is derived from it here:
+(100 stands for 100 and above). Everything that Rollcall reports of an age is computed from it here:
 the estimate, the 80 % interval, and the probability of a group. Pure functions of arrays.
 """
 
@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 #: How many ages a distribution has: completed years 0..100.
 AGES: Final = 101
 OLDEST: Final = AGES - 1
+#: The probability that the interval of an age holds.
 INTERVAL: Final = 0.80
 
 
@@ -30,7 +31,7 @@ class AgeGroup:
     high: int
 
 
-#: The groups of the search language and the tags. They overlap on purpose: babies are children.
+#: The groups of the search language and the tags. An age may be in several: babies are children, too.
 AGE_GROUPS: Final[dict[str, AgeGroup]] = {
     group.name: group
     for group in (
@@ -44,7 +45,7 @@ AGE_GROUPS: Final[dict[str, AgeGroup]] = {
 }
 
 
-#: From this many faces on a photo counts as a group photo, in tags and searches alike.
+#: A photo with at least this many faces is a group photo, in tags and in searches.
 GROUP_PHOTO_FACES: Final = 5
 
 
@@ -59,7 +60,10 @@ def range_share(low: int, high: int, wanted_low: int, wanted_high: int) -> float
 
 
 def mass(distribution: ArrayLike, low: int, high: int) -> NDArray[np.float64]:
-    """Return the probability of an age from `low` to `high` years, both included, over the last axis."""
+    """Return the probability of an age from `low` to `high` years, both included.
+
+    The last axis of `distribution`, of length 101, is summed over; the result has the shape of the others.
+    """
     array = np.asarray(distribution, dtype=np.float64)
     low, high = max(low, 0), max(min(high, OLDEST), -1)
     total: NDArray[np.float64] = np.clip(array[..., low : high + 1].sum(axis=-1), 0.0, 1.0)
@@ -67,9 +71,10 @@ def mass(distribution: ArrayLike, low: int, high: int) -> NDArray[np.float64]:
 
 
 def estimate(distribution: ArrayLike) -> NDArray[np.float64]:
-    """Return the age in completed years that the true one is as likely below as above: the median, over the last axis.
+    """Return the median of distributions, in completed years, over the last axis of length 101.
 
-    It errs by less than the mean, most of all for children: their distributions have a long tail on one side only.
+    Its absolute error is smaller than that of the mean, most of all for children, whose distributions have a long tail
+    on one side only.
     """
     cumulative = np.cumsum(np.asarray(distribution, dtype=np.float64), axis=-1)
     years: NDArray[np.float64] = (cumulative < cumulative[..., -1:] / 2).sum(axis=-1).astype(np.float64)
@@ -93,7 +98,7 @@ def interval(distribution: ArrayLike, share: float = INTERVAL) -> tuple[float, f
 def at_least(probabilities: Iterable[float]) -> NDArray[np.float64]:
     """Return for k = 1..n the probability that at least k of n independent events happen."""
     exactly = [1.0]  # exactly[k]: that k of the events so far happened
-    # Photos show few people: lists are several times as quick as arrays here, and this is asked of every photo.
+    # Photos show few people: lists are several times as quick as arrays here, and this runs for every photo.
     for p in _within(probabilities):
         exactly.append(0.0)
         for k in range(len(exactly) - 1, 0, -1):

@@ -12,24 +12,25 @@ from rollcall import __version__
 from rollcall.commands.interrupts import end_now, interrupts
 from rollcall.errors import RollcallError
 
-#: Command, module and name in it, and what it is for: a module is imported only when its command is asked for.
+#: Command to module, name in it, and help: a module is imported only when its command is used.
 COMMANDS = {
     "index": ("index", "index", "Find the faces in folders of photos."),
     "watch": ("index", "watch", "Keep the database in step with folders."),
     "search": ("search", "search", 'Find photos: "photos of children".'),
     "analyze": ("analyze", "analyze_command", "Faces of pictures, without a database."),
     "demo": ("demo", "demo", "Try it on a small library made on the spot."),
-    "review": ("review", "review_command", "Be asked about the least certain faces."),
-    "correct": ("corrections", "correct_command", "Say what is right: age, gender, not a face, a tag."),
+    "review": ("review", "review_command", "Answer questions about the least certain faces."),
+    "correct": ("corrections", "correct_command", "Correct an age, a gender, a box, a tag, or what is not a face."),
     "corrections": ("corrections", "corrections_group", "The log of corrections: list, undo, export, import."),
     "forget": ("forget", "forget_command", "Remove faces, photos, folders or estimates for good."),
-    "adapt": ("adapt", "adapt_command", "Learn from corrections: kept only if it helps, and undone."),
-    "tag": ("tag", "tag_command", "Make the automatic tags anew after settings changed."),
-    "serve": ("serve", "serve_command", "Look, search and correct in a browser; the HTTP API."),
+    "adapt": ("adapt", "adapt_command", "Learn from corrections: used only if it helps, and undone."),
+    "tag": ("tag", "tag_command", "Recompute the automatic tags after settings changed."),
+    "serve": ("serve", "serve_command", "Browse, search and correct in a browser; the HTTP API."),
     "export-model": ("export", "export_command", "Write the attribute network as ONNX."),
     "restore": ("restore", "restore_command", "Put a backup in the place of a damaged database."),
     "check": ("check", "check_command", "Check a library, and repair it."),
-    "status": ("settings", "status_command", "Say what the database holds."),
+    "backup": ("backup", "backup_command", "Copy the database to a file, also while it is in use."),
+    "status": ("settings", "status_command", "Show what the database holds."),
     "settings": ("settings", "settings_command", "List every setting."),
 }
 
@@ -41,13 +42,12 @@ Exit codes:
   3    a folder cannot be used
   4    the database cannot be used
   5    the networks cannot be loaded
-  6    folders cannot be watched
   130  stopped by Ctrl-C; what was done is kept
 """
 
 
-class _Lazy(click.Group):
-    """Knows its commands without importing them."""
+class _LazyGroup(click.Group):
+    """A group that imports a command's module when the command is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -65,7 +65,7 @@ class _Lazy(click.Group):
             formatter.write_dl([(name, line) for name, (_, _, line) in COMMANDS.items()])
 
 
-@click.group(cls=_Lazy, epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_LazyGroup, epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="rollcall")
 @click.option("--verbose", is_flag=True, help="Log what happens, for reports of errors.")
 def cli(verbose: bool) -> None:
@@ -97,6 +97,6 @@ def main() -> None:
     except (KeyboardInterrupt, click.Abort):
         end_now()
     except BrokenPipeError:
-        # The reader of our output went away (rollcall search ... | head): that is no error of ours.
+        # The reader of the output closed it (rollcall search ... | head), which is not an error.
         sys.stderr.close()
         sys.exit(0)

@@ -7,7 +7,7 @@
     ├── PictureError                 one picture cannot be used (`path`, `reason`); a run goes on
     │   ├── UnreadableError          missing, no permission, vanished while being read
     │   ├── NotAPictureError         empty, truncated, corrupt, or no picture at all
-    │   ├── TooLargeError            more pixels than `decode.max_megapixels` allows
+    │   ├── TooLargeError            more pixels, memory or time than the settings allow
     │   └── UnsupportedFormatError   needs an extra that is not installed
     ├── LibraryError                 a library root cannot be used (`path`, `reason`)
     ├── StoreError                   the database cannot be opened, migrated or written (`url`, `reason`)
@@ -18,13 +18,13 @@
     └── RequestError                 the request itself cannot be served
         ├── InvalidQueryError        a search that cannot be understood (`query`, `position`, `expected`)
         ├── InvalidCorrectionError   a correction with invalid values
-        ├── InvalidTargetError       what to erase or to correct is not named in a way that is understood
+        ├── InvalidTargetError       the target of an erasure or a correction cannot be parsed
         ├── NotFoundError            no such photo, face, folder or line of the log (`kind`, `key`)
         └── ConflictError            the state does not allow it: nothing left to undo, no embedding to compare
 
-An error carries its facts as attributes and tells them in one sentence: what failed, why, and what to do.
-`exit_code` is what the command line ends with (`cli.py`), `status` what the HTTP API answers with (`web/app.py`);
-both stand here, beside what they belong to.
+An error carries its facts as attributes; its message is one sentence: what failed, why, and what to do.
+`exit_code` is what the command line ends with (`cli.py`), `status` what the HTTP API answers with (`web/app.py`).
+Both are attributes of the classes, so that no caller chooses a code by the text of a message.
 """
 
 from __future__ import annotations
@@ -51,7 +51,10 @@ class SettingsError(RollcallError):
 
 
 class PictureError(RollcallError):
-    """One picture cannot be used; the run goes on without it."""
+    """One picture cannot be used; the run goes on without it.
+
+    `path` is the file, `reason` why it cannot be used, `hint` what to do about it or empty.
+    """
 
     status = 404
 
@@ -71,7 +74,7 @@ class NotAPictureError(PictureError):
 
 
 class TooLargeError(PictureError):
-    """The picture has more pixels than `decode.max_megapixels` allows."""
+    """The picture needs more pixels, memory or time than the settings (`decode.*`) or the machine allow."""
 
 
 class UnsupportedFormatError(PictureError):
@@ -79,7 +82,7 @@ class UnsupportedFormatError(PictureError):
 
 
 class LibraryError(RollcallError):
-    """A library root cannot be used."""
+    """A library root cannot be used: `path` is the folder, `reason` why and what to do."""
 
     exit_code = 3
     status = 422
@@ -91,7 +94,10 @@ class LibraryError(RollcallError):
 
 
 class StoreError(RollcallError):
-    """The database cannot be opened, migrated or written."""
+    """The database cannot be opened, migrated or written.
+
+    `url` is the database, without a password; `reason` is why and what to do.
+    """
 
     exit_code = 4
     status = 503
@@ -143,7 +149,7 @@ class InvalidQueryError(RequestError):
     """A search that cannot be understood.
 
     `position` is the zero-based index of the offending character in `query`; `expected` names what
-    would have been understood there; `suggestion` is a word that is known and close, or empty.
+    would have been understood there; `suggestion` is the nearest name that the language has, or empty.
     """
 
     def __init__(
@@ -166,7 +172,7 @@ class InvalidCorrectionError(RequestError):
 
 
 class InvalidTargetError(RequestError):
-    """What to erase or to correct is not named in a way that is understood."""
+    """The target of an erasure or a correction cannot be parsed."""
 
 
 _HINTS: Final = {

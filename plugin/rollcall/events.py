@@ -50,7 +50,7 @@ class PhotosSkipped(Event):
 
 @dataclass(frozen=True, slots=True)
 class PhotoMoved(Event):
-    """A picture was recognised by its content under another path; its rows were kept."""
+    """A picture was recognised by its content under another path; its rows and numbers stay."""
 
     photo_id: int
     old: Path
@@ -59,7 +59,7 @@ class PhotoMoved(Event):
 
 @dataclass(frozen=True, slots=True)
 class PhotosMissing(Event):
-    """`count` pictures are no longer where they were; their rows are kept and marked missing."""
+    """`count` pictures are no longer where they were; their rows stay and are marked as missing."""
 
     count: int
 

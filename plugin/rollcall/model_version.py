@@ -1,6 +1,6 @@
-"""Which networks made a result, and with which settings: parsed and written in this module alone.
+"""The networks and settings that made a result. Only this module parses and formats their text.
 
-Stored as text: ``detector+attributes:digest@options-switched_off``, for example
+The text, as it is stored: ``detector+attributes:digest@options-switched_off``, for example
 ``mtcnn-4+attributes-4:6fc9e939191d@1280/20/0.709/0.6/0.7/0.7-age``.
 """
 
@@ -24,7 +24,7 @@ class ModelVersion:
 
     @classmethod
     def parse(cls, text: str | ModelVersion) -> ModelVersion:
-        """Return the version that a text stands for; `str` of it is the text again."""
+        """Return the version of a stored text, the inverse of `str`; a version is returned as it is."""
         if isinstance(text, ModelVersion):
             return text
         switched_off: list[Switch] = []

@@ -1,6 +1,6 @@
 """The plain values that travel between decoding, analysis, storage and search.
 
-Frames of coordinates: everything here is in fractions of the *upright* picture (EXIF orientation
+Coordinate frame: everything here is in fractions of the *upright* picture (EXIF orientation
 applied), origin top left, x to the right, y down. Pixels appear only inside `Picture.pixels`.
 """
 
@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,12 +20,12 @@ from rollcall import ages
 
 
 class PhotoState(StrEnum):
-    """What became of a picture file."""
+    """The state of a picture file in the library."""
 
     PENDING = "pending"  # has to be analysed
     INDEXED = "indexed"
     FAILED = "failed"  # cannot be used, see the photo's error
-    MISSING = "missing"  # the file is no longer there; what is stored of it is kept
+    MISSING = "missing"  # the file is no longer there; its rows stay
 
 
 class TagState(StrEnum):
@@ -66,12 +66,32 @@ class Box(NamedTuple):
 SAME_FACE_IOU: Final = 0.5
 
 
+#: Where a capture time was read: in the EXIF, XMP or IPTC block or the text chunks of the file, in a file of Google
+#: Takeout beside it, or in its name. The last one is a guess.
+TimeSource = Literal["exif", "xmp", "iptc", "text", "takeout", "file name"]
+
+
 @dataclass(frozen=True, slots=True)
 class CaptureTime:
     """When a picture was taken: local wall time, and the offset from UTC where the file has one."""
 
     local: datetime  # naive
-    offset_minutes: int | None = None
+    offset_minutes: int | None = None  # east of Greenwich
+    source: TimeSource = "exif"
+
+    @property
+    def is_guess(self) -> bool:
+        """Whether the time was concluded from the file's name, which anybody may have chosen."""
+        return self.source == "file name"
+
+    def utc(self) -> datetime | None:
+        """Return the naive time in UTC; None where the offset is not known or the result is no date."""
+        if self.offset_minutes is None:
+            return None
+        try:
+            return self.local - timedelta(minutes=self.offset_minutes)
+        except OverflowError:
+            return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +100,7 @@ class Picture:
 
     `pixels` is uint8 RGB of shape (h, w, 3), possibly reduced; `width` and `height` are those of the
     full upright picture in pixels. `content_hash` is the hexadecimal BLAKE2b-128 of the file's bytes.
+    `warnings` are short sentences on what is wrong with the file though it can be shown.
     """
 
     path: Path
@@ -89,6 +110,7 @@ class Picture:
     orientation: int = 1  # EXIF 1..8, as stored; already applied to `pixels`
     content_hash: str = ""
     taken: CaptureTime | None = None
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +149,7 @@ class Face:
 
 @dataclass(frozen=True, slots=True)
 class Analysis:
-    """A picture's facts and faces, ready to be stored."""
+    """The metadata and faces of a picture, ready to be stored."""
 
     width: int
     height: int

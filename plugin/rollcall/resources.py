@@ -14,7 +14,7 @@ _PACKAGE = Path(__file__).resolve().parent
 _PLACES = (
     _PACKAGE,
     _PACKAGE.parent.parent,
-    # What was measured with the networks' weights lies beside them.
+    # The weights, and files of measurements made with them.
     _PACKAGE.parent / "rollcall_model" / "weights",
     _PACKAGE.parent.parent / "model" / "rollcall_model" / "weights",
 )
@@ -36,7 +36,7 @@ def find(name: str) -> Path:
 
 @cache
 def weights_metadata() -> dict[str, Any]:
-    """Return what is stored with the attribute network's weights: its version, similarity and tag thresholds.
+    """Return the metadata of the attribute network's weights: version, similarity calibration, tag thresholds.
 
     The header of the file is read here, so that a search does not import the networks' package.
 

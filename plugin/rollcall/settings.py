@@ -1,4 +1,4 @@
-"""Settings: name, default, limits and one sentence of help each; the documentation is made from them.
+"""Settings: name, default, limits and one sentence of help each; the documentation is generated from them.
 
 Read, the later winning: the defaults below, a TOML file (`rollcall.toml` in the platform's
 configuration folder, or the one given), environment variables (`ROLLCALL_DETECTOR__MIN_FACE=40`),
@@ -25,7 +25,7 @@ class _Group(BaseModel):
 
 
 class DatabaseSettings(_Group):
-    """Where everything is kept."""
+    """The database that everything is stored in."""
 
     url: str = Field(
         default="",
@@ -53,6 +53,18 @@ class DecodeSettings(_Group):
         gt=0,
         description="Pictures with more megapixels than this are recorded as failed, not decoded.",
     )
+    memory_megabytes: int = Field(
+        default=0,
+        ge=0,
+        description="The memory that all decoders together may take; 0 means half of what is free, 2,048 at most. A "
+        "picture that needs more is decoded alone.",
+    )
+    max_seconds: float = Field(
+        default=30.0,
+        gt=0,
+        le=86_400,
+        description="Reading or decoding a file that takes longer than this is ended, and the file recorded as failed.",
+    )
     threads: int = Field(
         default=0,
         ge=0,
@@ -62,7 +74,7 @@ class DecodeSettings(_Group):
 
 
 class DetectorSettings(_Group):
-    """How faces are looked for."""
+    """How faces are detected."""
 
     resolution: int = Field(
         default=1280,
@@ -74,7 +86,7 @@ class DetectorSettings(_Group):
         default=20,
         ge=12,
         le=2000,
-        description="The smallest face looked for, in pixels of the reduced picture.",
+        description="The smallest face that is detected, in pixels of the reduced picture.",
     )
     pyramid_factor: float = Field(
         default=0.709, gt=0.3, lt=0.95, description="The step between the scales of the image pyramid."
@@ -88,13 +100,13 @@ class DetectorSettings(_Group):
     threshold_onet: float = Field(default=0.7, gt=0, lt=1, description="The score a face needs in the last stage.")
     search: Literal["quick", "thorough"] = Field(
         default="quick",
-        description="Where faces are looked for: quick, where a first glance finds them likely; thorough, everywhere, "
-        "so that a run takes about twice as long.",
+        description="Where faces are searched for: quick, only where a small network finds them likely; thorough, "
+        "everywhere, so that a run takes about twice as long.",
     )
     batch: int = Field(default=8, ge=1, le=256, description="How many pictures go through the detector together.")
 
 
-#: What may be switched off: the estimates of a face.
+#: The estimates of a face that can be switched off.
 Switch = Literal["age", "gender", "embeddings"]
 SWITCHES: Final[tuple[Switch, ...]] = get_args(Switch)
 
@@ -121,7 +133,7 @@ class AttributeSettings(_Group):
 
 #: A file of one of these names excludes its folder, and all below it.
 EXCLUSION_MARKERS: Final = (".nomedia", ".noimage", ".rollcall-ignore")
-#: This one is Rollcall's own: what is stored of the folder is erased, too.
+#: Rollcall's own marker: rows of the folder's photos are erased, too.
 OPT_OUT_MARKER: Final = ".rollcall-ignore"
 
 
@@ -152,17 +164,17 @@ class WatchSettings(_Group):
     reconcile_seconds: float = Field(
         default=3600.0,
         ge=1,
-        description="How often the whole library is compared with the database, to heal lost events.",
+        description="How often the whole library is compared with the database, to find changes without events.",
     )
     polling: Literal["auto", "on", "off"] = Field(
         default="auto",
         description="Whether folders are polled instead of watched; auto polls network mounts only.",
     )
-    polling_seconds: float = Field(default=30.0, ge=0.1, description="How often a polled folder is looked through.")
+    polling_seconds: float = Field(default=30.0, ge=0.1, description="How often a polled folder is scanned.")
 
 
-def _named(default: str, what: str) -> str:
-    """Return the setting of a tag's name."""
+def _tag_name(default: str, what: str) -> str:
+    """Return the field of a tag's name; `what` completes its help."""
     return Field(default=default, description=f"The tag of photos {what}, in any language; empty: no such tag.")
 
 
@@ -186,17 +198,17 @@ class TagSettings(_Group):
         default="People",
         description="The folder of the tag tree in which automatic tags are put; empty: none.",
     )
-    babies: str = _named("Babies", "with someone of 0 to 2 years")
-    toddlers: str = _named("", "with someone of 1 to 3 years")
-    children: str = _named("Children", "with someone of 0 to 12 years")
-    teenagers: str = _named("Teenagers", "with someone of 13 to 19 years")
-    adults: str = _named("Adults", "with someone of 20 years or more")
-    seniors: str = _named("Seniors", "with someone of 60 years or more")
-    women: str = _named("", "with a woman of 20 years or more")
-    men: str = _named("", "with a man of 20 years or more")
-    girls: str = _named("", "with a girl of 0 to 12 years")
-    boys: str = _named("", "with a boy of 0 to 12 years")
-    group: str = _named("Group", "with five people or more")
+    babies: str = _tag_name("Babies", "with someone of 0 to 2 years")
+    toddlers: str = _tag_name("", "with someone of 1 to 3 years")
+    children: str = _tag_name("Children", "with someone of 0 to 12 years")
+    teenagers: str = _tag_name("Teenagers", "with someone of 13 to 19 years")
+    adults: str = _tag_name("Adults", "with someone of 20 years or more")
+    seniors: str = _tag_name("Seniors", "with someone of 60 years or more")
+    women: str = _tag_name("", "with a woman of 20 years or more")
+    men: str = _tag_name("", "with a man of 20 years or more")
+    girls: str = _tag_name("", "with a girl of 0 to 12 years")
+    boys: str = _tag_name("", "with a boy of 0 to 12 years")
+    group: str = _tag_name("Group", "with five people or more")
 
 
 class PowerSettings(_Group):
@@ -221,7 +233,7 @@ class PowerSettings(_Group):
 
 
 class CacheSettings(_Group):
-    """What may be thrown away and is made again when needed."""
+    """Files that can be deleted at any time and are made again when needed."""
 
     folder: str = Field(
         default="", description="Folder of the compilation cache; empty means the platform's cache folder."
@@ -265,7 +277,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        # `load` reads the environment. Pydantic's own reading wants JSON for lists and fails in its own words.
+        # `load` reads the environment: pydantic's own source expects JSON for lists, and its errors name no setting.
         return (init_settings,)
 
     @property
@@ -285,7 +297,7 @@ class Settings(BaseSettings):
 
     @property
     def thumbnail_folder(self) -> Path:
-        """Where small pictures made for looking are kept; `rollcall forget` empties it."""
+        """The folder of the page's thumbnails; `rollcall forget` empties it."""
         return self.cache_folder / "thumbnails"
 
     @property
@@ -325,7 +337,7 @@ def describe() -> Iterator[SettingInfo]:
 
 
 def config_path() -> Path:
-    """Return where the settings file is looked for when none is named."""
+    """Return the path of the settings file that is read when none is named."""
     return platformdirs.user_config_path("rollcall", appauthor=False) / "rollcall.toml"
 
 
@@ -337,7 +349,7 @@ def load(file: Path | None = None, overrides: Mapping[str, Any] | None = None) -
     Raises
     ------
     SettingsError
-        If the file cannot be read, or a name or value is not understood; says which.
+        If the file cannot be read, or a name or value is not understood; the message names it.
     """
     path = file or config_path()
     data: dict[str, Any] = {}
@@ -349,7 +361,7 @@ def load(file: Path | None = None, overrides: Mapping[str, Any] | None = None) -
             raise SettingsError(
                 f"{path}: the settings cannot be read ({error}); correct the file or remove it"
             ) from error
-    # The environment stands between file and overrides, so it is folded in here by hand:
+    # The environment overrides the file and yields to `overrides`. It is merged here by hand, because
     # pydantic-settings would let initial values win over it.
     prefix = "ROLLCALL_"
     for variable, value in os.environ.items():

@@ -1,4 +1,4 @@
-"""A database, and a library of drawn photos with an analyser that finds what was drawn."""
+"""Fixtures: a database, a folder for drawn photos, an indexer with an analyzer that finds drawn faces."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ def library(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def told() -> list[events.Event]:
+def events_seen() -> list[events.Event]:
     return []
 
 
 @pytest.fixture
-def make_indexer(database: Database, analyzer: BlobAnalyzer, told: list[events.Event]) -> Callable[..., Indexer]:
+def make_indexer(database: Database, analyzer: BlobAnalyzer, events_seen: list[events.Event]) -> Callable[..., Indexer]:
     def make(settings: Settings | None = None) -> Indexer:
-        return Indexer(database, analyzer, settings or Settings(), told.append)
+        return Indexer(database, analyzer, settings or Settings(), events_seen.append)
 
     return make
 

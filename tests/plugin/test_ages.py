@@ -1,4 +1,4 @@
-"""What follows from a distribution over ages."""
+"""Estimates, intervals and group probabilities of distributions over ages."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def distributions() -> st.SearchStrategy[Distribution]:
     return some.map(distribution)
 
 
-def chances(longest: int) -> st.SearchStrategy[list[float]]:
+def probability_lists(longest: int) -> st.SearchStrategy[list[float]]:
     return st.lists(st.floats(0, 1), max_size=longest)
 
 
@@ -59,7 +59,7 @@ def test_a_range_that_holds_no_age_has_no_mass(low: int, high: int) -> None:
 
 
 @given(st.lists(distributions(), min_size=1, max_size=4))
-def test_many_distributions_at_once_are_each_as_alone(spreads: list[Distribution]) -> None:
+def test_stacked_distributions_give_the_result_of_each(spreads: list[Distribution]) -> None:
     stack = np.stack(spreads)
     assert ages.mass(stack, 0, 12) == pytest.approx([float(ages.mass(one, 0, 12)) for one in spreads])
     assert ages.estimate(stack).tolist() == [float(ages.estimate(one)) for one in spreads]
@@ -75,7 +75,7 @@ def test_the_true_age_is_as_likely_below_the_estimate_as_above(spread: Distribut
 
 
 @pytest.mark.parametrize("age", [0, 1, 37, 99, 100])
-def test_a_certain_age_is_expected_with_half_a_year_to_each_side(age: int) -> None:
+def test_the_interval_of_a_certain_age_lies_around_it(age: int) -> None:
     certain = distribution({age: 1.0})
     low, high = ages.interval(certain)
     assert ages.estimate(certain) == age
@@ -100,7 +100,7 @@ def test_a_greater_share_needs_a_wider_interval(spread: Distribution, a: float, 
 
 @given(distributions())
 def test_an_interval_does_not_depend_on_the_scale(spread: Distribution) -> None:
-    """What comes back from half precision sums to almost one."""
+    """A distribution that was stored in half precision sums to almost one."""
     assert ages.interval(spread * 0.997) == pytest.approx(ages.interval(spread))
 
 
@@ -140,7 +140,7 @@ def exactly(probabilities: list[float], count: int) -> float:
     )
 
 
-@given(chances(longest=6))
+@given(probability_lists(longest=6))
 @settings(deadline=None)
 def test_at_least_k_is_the_sum_over_all_outcomes(probabilities: list[float]) -> None:
     n = len(probabilities)
@@ -148,29 +148,29 @@ def test_at_least_k_is_the_sum_over_all_outcomes(probabilities: list[float]) -> 
     assert ages.at_least(probabilities).tolist() == pytest.approx(expected, abs=1e-9)
 
 
-@given(chances(longest=40))
-def test_more_of_something_is_never_likelier(probabilities: list[float]) -> None:
+@given(probability_lists(longest=40))
+def test_a_higher_count_is_never_more_probable(probabilities: list[float]) -> None:
     counts = ages.at_least(probabilities)
     assert counts.shape == (len(probabilities),)
     assert (np.diff(counts) <= 1e-9).all()
     assert ((counts >= 0) & (counts <= 1)).all()
 
 
-@given(chances(longest=40))
+@given(probability_lists(longest=40))
 def test_any_is_at_least_one(probabilities: list[float]) -> None:
     expected = ages.at_least(probabilities)[0] if probabilities else 0
     assert ages.any_of(probabilities) == pytest.approx(expected, abs=1e-9)
 
 
-@given(chances(longest=12), st.floats(0, 1))
-def test_one_more_chance_never_makes_any_less_likely(probabilities: list[float], more: float) -> None:
+@given(probability_lists(longest=12), st.floats(0, 1))
+def test_one_more_event_never_lowers_the_probability_of_any(probabilities: list[float], more: float) -> None:
     one_more = ages.any_of([*probabilities, more])
     assert one_more >= ages.any_of(probabilities) - 1e-12
     assert one_more >= more - 1e-12
     assert one_more <= sum(probabilities) + more + 1e-12
 
 
-def test_chances_that_rounding_put_beside_the_range_count_as_its_ends() -> None:
+def test_probabilities_beyond_the_range_by_rounding_count_as_its_ends() -> None:
     assert ages.any_of([-1e-4]) == 0
     assert ages.any_of([1 + 1e-4]) == 1
     assert ages.at_least([1 + 1e-4, -1e-4]).tolist() == [1, 0]

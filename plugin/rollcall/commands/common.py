@@ -1,4 +1,4 @@
-"""What every command shares: settings, the plugin, output."""
+"""Shared by all commands: settings, the plugin, output."""
 
 from __future__ import annotations
 
@@ -14,22 +14,21 @@ import click
 from rich.console import Console
 
 from rollcall import events
-from rollcall import settings as settings_module
 from rollcall.commands.interrupts import EXIT_CODE, interrupts
-from rollcall.settings import Settings
+from rollcall.settings import Settings, load
 
 if TYPE_CHECKING:
     from rollcall.host import Plugin
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-#: For people: progress, warnings, summaries. What a program may want to read goes to standard output.
+#: For people: progress, warnings, summaries. What a program may read goes to standard output.
 console = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 @dataclass(frozen=True)
 class Context:
-    """What the common options amount to."""
+    """The values of the common options."""
 
     settings: Settings
 
@@ -67,14 +66,14 @@ def common(command: F) -> F:
             overrides[name.strip()] = value
         if database:
             overrides["database.url"] = database
-        return command(Context(settings_module.load(config, overrides)), *args, **kwargs)
+        return command(Context(load(config, overrides)), *args, **kwargs)
 
     return wrapped  # type: ignore[return-value]
 
 
 @contextmanager
 def stop_on_signals(exit_code: int = EXIT_CODE) -> Iterator[threading.Event]:
-    """Turn the first Ctrl-C or SIGTERM into an event that ends a run cleanly; a second one ends the process at once.
+    """Give an event that the first Ctrl-C or SIGTERM sets, to end a run cleanly; a second one ends the process at once.
 
     A run that has not ended soon after the event is ended too, with `exit_code` (see `commands.interrupts`).
     """

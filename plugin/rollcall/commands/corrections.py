@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any
 
 import click
 from rich.progress import Progress
@@ -15,8 +14,7 @@ from rollcall.ages import AGE_GROUPS
 from rollcall.commands.common import Context, common, console, plural
 from rollcall.corrections.kinds import Correction
 from rollcall.corrections.log import CorrectionResult, LogEntry
-from rollcall.corrections.transfer import FORMAT
-from rollcall.errors import InvalidCorrectionError, RollcallError
+from rollcall.corrections.transfer import read_file, write_file
 from rollcall.records import Box
 
 
@@ -34,9 +32,9 @@ from rollcall.records import Box
     "--take-back",
     type=click.Choice([kind for kind in corrections.KINDS if kind != "tag"]),
     multiple=True,
-    help="Say nothing more of this kind: the estimate is shown again.",
+    help="Withdraw corrections of this kind: the estimate is shown again.",
 )
-@click.option("--by", default="user", show_default=True, help="Who says so.")
+@click.option("--by", default="user", show_default=True, help="Who makes the correction.")
 @common
 def correct_command(
     context: Context,
@@ -52,7 +50,7 @@ def correct_command(
     take_back: tuple[corrections.Kind, ...],
     by: str,
 ) -> None:
-    """Say what is right; it wins over every estimate, now and after every model to come.
+    """Correct a face or a photo; corrections win over every estimate, now and after every model to come.
 
     The numbers of faces and photos are shown by `rollcall search --json` and `rollcall review`.
     """
@@ -64,55 +62,57 @@ def correct_command(
         photo_id = int(number) if kind == "photo" else None
         if (accepted or rejected) and photo_id is None and face_id is not None:
             photo_id = plugin.face(face_id).photo_id
-        said: list[Correction] = []
+        given: list[Correction] = []
         if face_id is not None:
             if age is not None:
-                said.append(_age(face_id, age))
+                given.append(_age(face_id, age))
             if gender is not None or no_gender:
-                said.append(corrections.gender(face_id, None if no_gender else gender))
-            said += [corrections.not_a_face(face_id)] if not_a_face else []
-            said += [corrections.ignore(face_id)] if ignore else []
-            said += [corrections.move(face_id, _box(box))] if box is not None else []
-            said += [corrections.take_back(one, face_id=face_id) for one in take_back]
+                given.append(corrections.gender(face_id, None if no_gender else gender))
+            given += [corrections.not_a_face(face_id)] if not_a_face else []
+            given += [corrections.ignore(face_id)] if ignore else []
+            given += [corrections.move(face_id, _box(box))] if box is not None else []
+            given += [corrections.take_back(one, face_id=face_id) for one in take_back]
         elif age is not None or gender is not None or no_gender or not_a_face or ignore or take_back:
-            raise click.UsageError("this is said of a face, not of a photo; give face:N")
+            raise click.UsageError("this is a correction of a face, not of a photo; give face:N")
         elif box is not None and photo_id is not None:
-            said.append(corrections.draw(photo_id, _box(box)))
+            given.append(corrections.draw(photo_id, _box(box)))
         if photo_id is not None:
-            said += [corrections.tag(photo_id, name, True) for name in accepted]
-            said += [corrections.tag(photo_id, name, False) for name in rejected]
-        if not said:
-            raise click.UsageError("nothing is said; see `rollcall correct --help`")
-        done = plugin.correct(*said, by=by)
+            given += [corrections.tag(photo_id, name, True) for name in accepted]
+            given += [corrections.tag(photo_id, name, False) for name in rejected]
+        if not given:
+            raise click.UsageError("no correction is given; see `rollcall correct --help`")
+        done = plugin.correct(*given, by=by)
     new = [f"face:{number}" for number in done.face_ids if number is not None and number != face_id]
     console.print(
         f"{plural(done.count, 'correction')} recorded" + (f"; the new face is {', '.join(new)}" if new else "")
     )
 
 
-def _age(face_id: int, words: str) -> Correction:
-    if words in AGE_GROUPS:
-        return corrections.age_group(face_id, words)
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)(?:-(\d+(?:\.\d+)?))?", words.strip())
+def _age(face_id: int, text: str) -> Correction:
+    """Return the correction of the option --age."""
+    if text in AGE_GROUPS:
+        return corrections.age_group(face_id, text)
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)(?:-(\d+(?:\.\d+)?))?", text.strip())
     if match is None:
-        raise click.UsageError(f"--age {words}: give years (8), a range (5-9) or one of {', '.join(AGE_GROUPS)}")
+        raise click.UsageError(f"--age {text}: give years (8), a range (5-9) or one of {', '.join(AGE_GROUPS)}")
     low, high = match.groups()
     return corrections.age(face_id, float(low), None if high is None else float(high))
 
 
-def _box(words: str) -> Box:
+def _box(text: str) -> Box:
+    """Return the box of the option --box, in fractions of the upright picture."""
     try:
-        x, y, width, height = (float(part) for part in words.split(","))
+        x, y, width, height = (float(part) for part in text.split(","))
     except ValueError as error:
         raise click.UsageError(
-            f"--box {words}: give left,top,width,height as fractions, such as 0.2,0.1,0.3,0.4"
+            f"--box {text}: give left,top,width,height as fractions, such as 0.2,0.1,0.3,0.4"
         ) from error
     return Box(x, y, width, height)
 
 
 @click.group("corrections")
 def corrections_group() -> None:
-    """What people said: list it, undo it, carry it to another database."""
+    """Corrections by people: list and undo them, export and import them."""
 
 
 def _line(entry: LogEntry) -> str:
@@ -144,10 +144,10 @@ def _report(done: CorrectionResult, what: str) -> None:
 
 
 @corrections_group.command("undo")
-@click.option("--to", type=click.IntRange(min=0), metavar="LINE", help="Go back to what held at this line; 0: nothing.")
+@click.option("--to", type=click.IntRange(min=0), metavar="LINE", help="Go back to the state after this line; 0: none.")
 @common
 def undo_command(context: Context, to: int | None) -> None:
-    """Undo what was said last, or go to any point of the log."""
+    """Undo the last corrections, or go back to any point of the log."""
     with context.opened() as plugin:
         done = plugin.undo() if to is None else plugin.restore(to)
     _report(done, "undone" if to is None else "undone or redone")
@@ -156,28 +156,22 @@ def undo_command(context: Context, to: int | None) -> None:
 @corrections_group.command("redo")
 @common
 def redo_command(context: Context) -> None:
-    """Let hold again what was undone last."""
+    """Redo the corrections that were undone last."""
     with context.opened() as plugin:
         _report(plugin.redo(), "redone")
 
 
 @corrections_group.command("export")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE")
-@click.option("--no-embeddings", is_flag=True, help="Leave out what faces are found again by in changed pictures.")
+@click.option(
+    "--no-embeddings", is_flag=True, help="Leave out the embeddings, by which faces are found in edited pictures."
+)
 @common
 def export_command(context: Context, file: Path, no_embeddings: bool) -> None:
-    """Write the log to FILE, one JSON object a line, to be kept or imported elsewhere."""
+    """Write the log to FILE, one JSON object a line, as a backup or to be imported elsewhere."""
     with context.opened() as plugin:
         lines = plugin.export_corrections()
-    part = file.with_name(file.name + ".part")
-    try:
-        with part.open("w", encoding="utf-8", errors="surrogatepass") as out:
-            out.write(json.dumps({"format": FORMAT}) + "\n")
-            for line in lines:
-                out.write(json.dumps({**line, "embedding": None} if no_embeddings else line) + "\n")
-        part.replace(file)
-    except OSError as error:
-        raise RollcallError(f"{file}: cannot be written ({error.strerror}); choose another place") from error
+    write_file(({**line, "embedding": None} for line in lines) if no_embeddings else lines, file)
     console.print(f"{plural(len(lines), 'line')} written to {file}", markup=False)
 
 
@@ -189,7 +183,7 @@ def import_command(context: Context, file: Path) -> None:
 
     Lines whose photo is not indexed yet wait for it.
     """
-    lines = read(file)
+    lines = read_file(file)
     with context.opened() as plugin, Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("Importing", total=len(lines))
         imported = plugin.import_corrections(lines, progress=lambda done, _total: bar.update(task, completed=done))
@@ -197,26 +191,3 @@ def import_command(context: Context, file: Path) -> None:
         f"{plural(imported.added, 'line')} added, {imported.known:,} known before"
         + (f", {imported.waiting:,} wait for their photo or face" if imported.waiting else "")
     )
-
-
-def read(file: Path) -> list[dict[str, Any]]:
-    """Return the lines of an exported log.
-
-    Raises
-    ------
-    InvalidCorrectionError
-        If the file is none.
-    """
-    try:
-        with file.open(encoding="utf-8") as source:
-            head = json.loads(source.readline())
-            if not isinstance(head, dict) or head.get("format") != FORMAT:
-                raise InvalidCorrectionError(
-                    f"{file}: this is no log of corrections that this Rollcall knows ({FORMAT})"
-                )
-            lines = [json.loads(line) for line in source if line.strip()]
-    except (OSError, ValueError) as error:
-        raise InvalidCorrectionError(
-            f"{file}: cannot be read as a log of corrections ({error}); export it again"
-        ) from error
-    return lines

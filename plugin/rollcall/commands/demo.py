@@ -1,4 +1,4 @@
-"""`rollcall demo`: the whole way once, on pictures that come with installed packages."""
+"""`rollcall demo`: index, search and annotate pictures that come with installed packages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A small library of public-domain portraits, made on the spot from pictures that come with installed packages."""
+"""A small library of public-domain portraits, built from pictures that come with installed packages."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from PIL import Image, ImageOps
 
 from rollcall.errors import RollcallError
 
-#: What undoes an orientation: pixels stored so that EXIF's turn makes them upright again.
+#: By EXIF orientation: how upright pixels are transposed before they are stored with it.
 STORED = {
     1: None,
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -45,7 +45,10 @@ def portraits() -> tuple[Image.Image, Image.Image, Image.Image]:
 
 
 def write_photo(image: Image.Image, path: Path, orientation: int = 1, taken: str = "", offset: str = "") -> None:
-    """Write a JPEG as a camera would: the pixels as the sensor saw them, orientation and time in EXIF."""
+    """Write a JPEG as a camera would: pixels as the sensor recorded them, orientation and capture time in EXIF.
+
+    `image` is upright; `taken` is in EXIF's format, "YYYY:MM:DD HH:MM:SS", and `offset` from UTC "+HH:MM".
+    """
     turn = STORED[orientation]
     exif = Image.Exif()
     exif[0x0112] = orientation
@@ -59,7 +62,7 @@ def write_photo(image: Image.Image, path: Path, orientation: int = 1, taken: str
 
 
 def side_by_side(images: list[Image.Image], height: int = 700) -> Image.Image:
-    """Return pictures in a row, all of one height."""
+    """Return pictures in a row, all of one height in pixels."""
     scaled = [ImageOps.contain(image, (10_000, height)) for image in images]
     row = Image.new("RGB", (sum(image.width for image in scaled), height), (90, 90, 90))
     x = 0
@@ -70,7 +73,7 @@ def side_by_side(images: list[Image.Image], height: int = 700) -> Image.Image:
 
 
 def scene(rng: np.random.Generator, height: int = 480, width: int = 720) -> NDArray[np.uint8]:
-    """Return a landscape drawn by the program: hills under a sky, and nobody in it."""
+    """Return a drawn landscape without people, (height, width, 3): hills under a sky."""
     y, x = np.mgrid[0:height, 0:width]
     picture = np.empty((height, width, 3), np.float64)
     picture[:] = np.stack([120 + y / height * 90, 170 + y / height * 50, 235 - y / height * 20], -1)
@@ -81,7 +84,13 @@ def scene(rng: np.random.Generator, height: int = 480, width: int = 720) -> NDAr
 
 
 def build(folder: Path) -> Path:
-    """Write the library into `folder` and return it: portraits, a group, turned photos, a landscape, a broken file."""
+    """Write the library into `folder` and return it: portraits, a group, turned photos, a landscape, a broken file.
+
+    Raises
+    ------
+    RollcallError
+        If the packages that the portraits come with are not installed.
+    """
     hopper, collins, cat = portraits()
     mirrored = ImageOps.mirror
     write_photo(hopper, folder / "navy" / "rear-admiral.jpg", 1, "1984:01:20 10:00:00")

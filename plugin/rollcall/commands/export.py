@@ -14,9 +14,9 @@ from rollcall.inference import analyzer
 @click.argument("file", type=click.Path(path_type=Path), metavar="FILE")
 @common
 def export_command(context: Context, file: Path) -> None:
-    """Write the attribute network as ONNX, calibration inside, and check it against ours.
+    """Write the attribute network, with its calibration, as ONNX, and compare the outputs.
 
     Its input is aligned crops, uint8 (n, 80, 80, 3) RGB; see the model card. Needs the extra: rollcall[onnx].
     """
     difference = analyzer.export_model(file)
-    click.echo(f"{file}: written; onnxruntime gives the same as ours to {difference:.1e}")
+    click.echo(f"{file}: written; the outputs of ONNX Runtime differ by at most {difference:.1e}")

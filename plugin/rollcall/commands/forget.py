@@ -12,23 +12,23 @@ import click
 from rollcall.commands.common import Context, common, console, plural
 from rollcall.privacy.erasure import WAIT_SECONDS, ErasureReport
 
-_WORDS = ("photos", "faces", "estimates", "embeddings", "corrections", "tags")
+_COUNTED = ("photos", "faces", "estimates", "embeddings", "corrections", "tags")
 
 
 @click.command("forget")
 @click.argument("targets", nargs=-1, metavar="[face:N|photo:N|PATH]...")
-@click.option("--embeddings", is_flag=True, help="All identity embeddings, those kept with corrections too.")
+@click.option("--embeddings", is_flag=True, help="All identity embeddings, those stored with corrections too.")
 @click.option("--ages", is_flag=True, help="All estimated ages.")
 @click.option("--genders", is_flag=True, help="All estimated genders.")
 @click.option("--all", "everything", is_flag=True, help="Everything that the database holds.")
-@click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
+@click.option("--dry-run", is_flag=True, help="Only report what would be removed.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option(
     "--wait",
     type=click.FloatRange(min=0),
     default=WAIT_SECONDS,
     show_default=True,
-    help="For how many seconds others that use the database are waited for.",
+    help="For how many seconds to wait for others that use the database.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the report as one JSON object.")
 @common
@@ -60,13 +60,15 @@ def forget_command(
             return
         if not (yes or nothing_named):
             if not sys.stdin.isatty():
-                raise click.UsageError("this removes data for good; say --yes to confirm, or --dry-run to look first")
+                raise click.UsageError(
+                    "this removes data for good; give --yes to confirm, or --dry-run to see it first"
+                )
             click.confirm(f"Remove for good: {_counted(planned)}?", abort=True, err=True)
         _report(plugin.forget(*targets, wait=wait, **options), as_json)
 
 
 def _counted(report: ErasureReport) -> str:
-    parts = [plural(getattr(report, name), name[:-1]) for name in _WORDS if getattr(report, name)]
+    parts = [plural(getattr(report, name), name[:-1]) for name in _COUNTED if getattr(report, name)]
     parts += [plural(len(report.files), "file")] if report.files else []
     return ", ".join(parts) or "nothing"
 

@@ -28,7 +28,7 @@ FOLDERS = click.argument("folders", nargs=-1, type=click.Path(path_type=Path), m
 
 
 def powered(command: F) -> F:
-    """Add the options that say how much of the computer a run takes, and keep to them."""
+    """Add the options that limit how much of the computer a run takes, and apply them."""
 
     @click.option("--workers", type=click.IntRange(min=0), help="Use so many processors; 0: all.")
     @click.option(
@@ -39,7 +39,7 @@ def powered(command: F) -> F:
         given = {name: value for name, value in (("workers", workers), ("nice", nice)) if value is not None}
         power = context.settings.power.model_copy(update=given)
         lower_process_priority(power.nice)
-        # Every photo has a thread of its own; OpenCV's would only take turns with them.
+        # Photos are decoded on threads of their own, with which OpenCV's threads would compete.
         cv2.setNumThreads(1)
         return command(Context(context.settings.model_copy(update={"power": power})), *args, **kwargs)
 
@@ -48,7 +48,7 @@ def powered(command: F) -> F:
 
 @click.command()
 @FOLDERS
-@click.option("--force", is_flag=True, help="Analyse every photo anew, unchanged ones too.")
+@click.option("--force", is_flag=True, help="Analyse every photo again, unchanged ones too.")
 @click.option("--retry", is_flag=True, help="Try every photo that failed again, whatever the reason.")
 @click.option("--watch", "watching", is_flag=True, help="Go on watching the folders afterwards.")
 @click.option("--json", "as_json", is_flag=True, help="Print a summary as one JSON object.")
@@ -68,10 +68,10 @@ def index(
 ) -> None:
     """Find the faces in folders of photos and keep them in the database.
 
-    Without FOLDER all folders indexed before are looked through again; a single file inside one of them may be named
-    too. Unchanged photos are skipped; nothing is ever deleted: what vanished is marked as missing, what a person
-    entered stays. Only what lies in a folder with a file .rollcall-ignore is removed. What was forgotten is looked
-    at again when it is named.
+    Without FOLDER all folders indexed before are scanned again; a single file inside one of them may be named too.
+    Unchanged photos are skipped; nothing is ever deleted: photos whose files are gone are marked as missing, and what a
+    person entered stays. Only what lies in a folder with a file .rollcall-ignore is removed. What was forgotten is
+    indexed again when it is named.
     """
     keep_memory()
     with ProgressListener(quiet or as_json) as progress, stop_on_signals() as stop, context.opened(progress) as plugin:
@@ -137,7 +137,7 @@ def _print_event(event: events.Event, quiet: bool) -> None:
         case events.PhotoMoved(old=old, new=new) if not quiet:
             console.print(f"{old} -> {new}: moved", markup=False)
         case events.PhotosMissing(count) if not quiet:
-            console.print(f"{plural(count, 'photo')} gone; what is known of them is kept", markup=False)
+            console.print(f"{plural(count, 'photo')} gone; their faces and tags stay", markup=False)
 
 
 def print_summary(summary: RunSummary, stopped: bool) -> None:

@@ -1,4 +1,4 @@
-"""Showing a run's progress: a bar on a terminal, a line now and then elsewhere."""
+"""Show a run's progress: a bar on a terminal, elsewhere a line every few seconds."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SECONDS_BETWEEN_LINES: Final = 10.0
 
 
 class ProgressListener:
-    """Listens to a run and shows how far it is; use as a context manager."""
+    """A listener that shows the progress of a run; use it as a context manager."""
 
     def __init__(self, quiet: bool = False) -> None:
         self.quiet = quiet
@@ -41,21 +41,21 @@ class ProgressListener:
                 console=console,
                 transient=True,
             )
-            self.task = self.bar.add_task("Looking through folders", total=None, rate="")
+            self.task = self.bar.add_task("Scanning folders", total=None, rate="")
 
     def __enter__(self) -> ProgressListener:
-        """Begin to show."""
+        """Show the progress from now on."""
         if self.bar is not None:
             self.bar.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End it."""
+        """Remove the bar."""
         if self.bar is not None:
             self.bar.stop()
 
     def __call__(self, event: events.Event) -> None:
-        """Take note of an event."""
+        """Count an event, and show it."""
         match event:
             case events.Warned(message):
                 console.print(f"Warning: {message}", style="yellow", markup=False)
@@ -80,14 +80,14 @@ class ProgressListener:
 
     @property
     def rate(self) -> float:
-        """Photos a second since the first one was done: compiling at the start is no speed."""
+        """Photos a second since the first one was done, without the compilation at the start; 0 if not known yet."""
         spent = time.perf_counter() - (self.first or self.began)
         return max(self.done - 1, 0) / spent if spent > 0.5 and self.first else 0.0
 
     def _show(self) -> None:
         rate = f"{self.rate:.1f}/s  {plural(self.faces, 'face')}" if self.first else ""
         if self.bar is not None:
-            what = "Finding faces" if self.known else f"Looking through folders, {self.skipped:,} unchanged"
+            what = "Finding faces" if self.known else f"Scanning folders, {self.skipped:,} unchanged"
             self.bar.update(
                 self.task,
                 description=what,

@@ -25,12 +25,12 @@ _ANSWERS = {"b": "baby", "c": "child", "t": "teenager", "a": "adult", "o": "seni
     "--crops",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="FOLDER",
-    help="Write each face asked about to FOLDER/face.png, to be kept open in a viewer.",
+    help="Write the face of each question to FOLDER/face.png, to be shown in a viewer.",
 )
 @click.option("--list", "listed", is_flag=True, help="Only print the queue.")
 @common
 def review_command(context: Context, limit: int | None, crops: Path | None, listed: bool) -> None:
-    """Be asked about the faces whose answer settles most; one key an answer, everything can be undone.
+    """Answer questions about the least certain faces, with one key each; every answer can be undone.
 
     For pictures beside the questions open the page: rollcall serve.
     """
@@ -39,10 +39,11 @@ def review_command(context: Context, limit: int | None, crops: Path | None, list
             for question in plugin.review(limit=limit or 50):
                 click.echo(f"{question.gain:.3f} bits  {_about(question)}")
             return
-        _walk(plugin, limit, crops)
+        _ask(plugin, limit, crops)
 
 
-def _walk(plugin: Plugin, limit: int | None, crops: Path | None) -> None:
+def _ask(plugin: Plugin, limit: int | None, crops: Path | None) -> None:
+    """Ask questions until the queue is empty, `limit` are answered, or the person quits."""
     skipped: set[int] = set()
     answered = 0
     while limit is None or answered < limit:
@@ -61,19 +62,19 @@ def _walk(plugin: Plugin, limit: int | None, crops: Path | None) -> None:
             plugin.undo()
             answered -= 1
         elif key == "u":
-            console.print("Nothing was answered yet; `rollcall corrections undo` undoes what was said before.")
+            console.print("Nothing was answered yet; `rollcall corrections undo` undoes earlier corrections.")
         elif key == "s":
             skipped.add(question.face.face_id)
         else:
-            said = _said(question, key)
-            assert said is not None
-            plugin.correct(said)
+            correction = _correction(question, key)
+            assert correction is not None
+            plugin.correct(correction)
             answered += 1
     console.print(f"\n{plural(answered, 'face')} reviewed")
 
 
 def _key(question: Question) -> str:
-    """Wait for a key that means something."""
+    """Wait for a key that has a meaning, and return it."""
     while True:
         try:
             key = click.getchar().lower()
@@ -81,15 +82,16 @@ def _key(question: Question) -> str:
             return "q"
         if key in ("q", "\x03", "\x04", ""):
             return "q"
-        if key in ("u", "s") or _said(question, key) is not None:
+        if key in ("u", "s") or _correction(question, key) is not None:
             return key
         if key == "n":
-            console.print(f"Not one of {question.group} leaves two answers: say which, or [s]kip.", markup=False)
+            console.print(f"Not one of {question.group} leaves two answers: choose one, or [s]kip.", markup=False)
         else:
             console.print(_KEYS, markup=False)
 
 
-def _said(question: Question, key: str) -> Correction | None:
+def _correction(question: Question, key: str) -> Correction | None:
+    """Return the correction that a key means; None for a key without a meaning."""
     if key == "y":
         return question.yes()
     if key == "n":

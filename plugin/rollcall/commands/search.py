@@ -12,7 +12,7 @@ from rollcall.errors import PictureError
 from rollcall.media import annotate
 from rollcall.search import MIN_PROBABILITY, Hit, explain, to_json
 
-#: How many photos are listed for a person, and put on a sheet, unless --limit says otherwise.
+#: How many photos are listed for a person, and put on a sheet, without --limit.
 LISTED = 50
 
 

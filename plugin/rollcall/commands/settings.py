@@ -8,8 +8,8 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from rollcall import settings as settings_module
 from rollcall.commands.common import Context, common
+from rollcall.settings import config_path, describe
 
 
 @click.command("settings")
@@ -18,7 +18,7 @@ from rollcall.commands.common import Context, common
 def settings_command(context: Context, as_json: bool) -> None:
     """List every setting with its value and what it means."""
     values = context.settings.model_dump()
-    rows = [(info, values[info.name.split(".")[0]][info.name.split(".")[1]]) for info in settings_module.describe()]
+    rows = [(info, values[info.name.split(".")[0]][info.name.split(".")[1]]) for info in describe()]
     if as_json:
         click.echo(json.dumps({info.name: value for info, value in rows}, ensure_ascii=False))
         return
@@ -27,7 +27,7 @@ def settings_command(context: Context, as_json: bool) -> None:
         shown = json.dumps(value, ensure_ascii=False)
         table.add_row(info.name, shown if value != info.default else f"[dim]{shown}[/dim]", info.help)
     Console().print(table)
-    click.echo(f"Settings file: {settings_module.config_path()}")
+    click.echo(f"Settings file: {config_path()}")
 
 
 @click.command("status")

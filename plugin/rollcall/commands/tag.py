@@ -14,9 +14,9 @@ from rollcall.commands.common import Context, common, console, plural
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a change.")
 @common
 def tag_command(context: Context, dry_run: bool, as_json: bool) -> None:
-    """Make the automatic tags of the whole library anew: after a change of `store.precision`, or of a tag's name.
+    """Recompute the automatic tags of the whole library: after a change of `tags.precision`, or of a tag's name.
 
-    What a person or a host set, and what a person rejected, stays as it is.
+    Tags that a person or a host set, and tags that a person rejected, stay as they are.
     """
     count = 0
     with context.opened(read_only=dry_run) as plugin:

@@ -1,4 +1,4 @@
-"""Corrections: what a person states about a face or a photo, and the log that keeps it.
+"""Corrections of faces and photos by a person, and the log that stores them.
 
 The functions that make corrections are re-exported here: ``rollcall.corrections.age(face_id, 5, 9)``.
 """

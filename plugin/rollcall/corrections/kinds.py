@@ -1,7 +1,7 @@
 """The kinds of corrections, as one discriminated union that Python, HTTP, command line and log share.
 
-What a person corrected last always holds. A correction is stored with a kind and a value; an empty value withdraws
-what was corrected before:
+Of several corrections of one kind the newest is effective. A correction is stored with a kind and a value; an empty
+value withdraws the corrections before it:
 
 =============  ==========================================================================
 age            ``{"low": 5, "high": 9}``, completed years, both ends included
@@ -21,8 +21,7 @@ from typing import Annotated, Any, Final, Literal, Self, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
-from rollcall.ages import AGE_GROUPS
-from rollcall.ages import OLDEST as OLDEST_ESTIMATE
+from rollcall import ages
 from rollcall.errors import InvalidCorrectionError
 from rollcall.records import Box, TagState
 from rollcall.tags.rules import normalized_name
@@ -33,10 +32,10 @@ KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 FACE_KINDS: Final[tuple[Kind, ...]] = ("age", "gender", "not_a_face", "ignore", "box")
 #: The highest age that a correction may give, in years.
 OLDEST: Final = 130
-#: The largest number that a row can have.
-MOST_ROWS: Final = 2**63 - 1
+#: The largest number that a row can have: SQLite's integers have 64 bits, with a sign.
+LARGEST_ROW_ID: Final = 2**63 - 1
 
-RowId = Annotated[int, Field(ge=0, le=MOST_ROWS)]
+RowId = Annotated[int, Field(ge=0, le=LARGEST_ROW_ID)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -54,7 +53,7 @@ class BoxFields(_Correction):
 
     @classmethod
     def of(cls, box: Box) -> BoxFields:
-        """Return a stored box, which may reach a little beyond the picture, without checking it."""
+        """Return a stored box without validating it: it may reach a little beyond the picture."""
         return cls.model_construct(x=box.x, y=box.y, width=box.width, height=box.height)
 
 
@@ -72,11 +71,11 @@ class AgeCorrection(_Correction):
     def _resolve(self) -> Self:
         low, high = self.low, self.high
         if self.group is not None:
-            named = AGE_GROUPS.get(self.group)
+            named = ages.AGE_GROUPS.get(self.group)
             if named is None:
-                raise ValueError(f"there is no age group {self.group!r}; choose one of {', '.join(AGE_GROUPS)}")
+                raise ValueError(f"there is no age group {self.group!r}; choose one of {', '.join(ages.AGE_GROUPS)}")
             # A group without an upper end reaches to an age that no one has passed.
-            low, high = named.low, named.high if named.high < OLDEST_ESTIMATE else OLDEST
+            low, high = named.low, named.high if named.high < ages.OLDEST else OLDEST
         if low is None:
             raise ValueError("a correction of the kind age needs low (and high), or group")
         high = low if high is None else high
@@ -125,7 +124,7 @@ class NotAFace(_Correction):
 
 
 class IgnoredFace(_Correction):
-    """A face that is left out of everything."""
+    """A face that is left out of all views, searches and tags."""
 
     kind: Literal["ignore"] = "ignore"
     face_id: RowId
@@ -188,7 +187,7 @@ class TagCorrection(_Correction):
 
 
 class Withdrawal(_Correction):
-    """Corrections of the kind `of` are withdrawn, so that the prediction is shown again; of a tag, `name` tells which."""
+    """Corrections of the kind `of` are withdrawn, so that the prediction is shown again; `name` is that of a tag."""
 
     kind: Literal["take_back"] = "take_back"
     of: Kind
@@ -214,17 +213,17 @@ Correction = Annotated[
     AgeCorrection | GenderCorrection | NotAFace | IgnoredFace | BoxCorrection | TagCorrection | Withdrawal,
     Field(discriminator="kind"),
 ]
-_ANY: Final[TypeAdapter[Any]] = TypeAdapter(Correction)
+_ADAPTER: Final[TypeAdapter[Any]] = TypeAdapter(Correction)
 C = TypeVar("C", bound=_Correction)
 
 
 def stored_kind(correction: Correction) -> Kind:
-    """Return the kind under which a correction stands in the log: a withdrawal stands under what it withdraws."""
+    """Return the kind under which a correction is stored; that of a withdrawal is the kind that it withdraws."""
     return correction.of if isinstance(correction, Withdrawal) else correction.kind
 
 
 def from_stored(kind: str, value: Mapping[str, Any], face_id: int | None, photo_id: int | None) -> Correction:
-    """Return the correction that a line of the log, or of an exported log, stands for.
+    """Return the correction of a line of the log, or of an exported log.
 
     Raises
     ------
@@ -251,16 +250,16 @@ def from_stored(kind: str, value: Mapping[str, Any], face_id: int | None, photo_
         else:
             fields |= {"photo_id": None}
     except (KeyError, TypeError, ValueError) as error:
-        raise InvalidCorrectionError(f"a correction of the {kind} cannot have the value {dict(value)!r}") from error
+        raise InvalidCorrectionError(f"a {kind} correction cannot have the value {dict(value)!r}") from error
     return _checked(fields)
 
 
 def _checked(fields: Mapping[str, Any]) -> Correction:
     try:
-        made: Correction = _ANY.validate_python(fields)
+        correction: Correction = _ADAPTER.validate_python(fields)
     except ValidationError as error:
         raise InvalidCorrectionError(_sentence(error)) from error
-    return made
+    return correction
 
 
 def _make(cls: type[C], **fields: Any) -> C:
@@ -271,7 +270,7 @@ def _make(cls: type[C], **fields: Any) -> C:
 
 
 def _sentence(error: ValidationError) -> str:
-    """Return the first of pydantic's messages, as a sentence of ours where it is one."""
+    """Return the first of pydantic's messages; one that a validator of this module raised is used as it is."""
     first = error.errors()[0]
     if "error" in first.get("ctx", {}):
         return str(first["ctx"]["error"])
@@ -283,18 +282,18 @@ def _sentence(error: ValidationError) -> str:
 
 
 def age(face_id: int, low: float, high: float | None = None) -> AgeCorrection:
-    """Correct how old someone is in the picture: exactly, or from `low` to `high` years.
+    """Correct how old someone is in the picture: `low` years, or from `low` to `high` years, both included.
 
     Raises
     ------
     InvalidCorrectionError
-        If no one can be so old.
+        If an age is negative or above 130, or `low` is above `high`.
     """
     return _make(AgeCorrection, face_id=face_id, low=low, high=high)
 
 
 def age_group(face_id: int, name: str) -> AgeCorrection:
-    """Correct the age group that someone belongs to, such as children.
+    """Correct the age group that someone belongs to, by its name in `ages.AGE_GROUPS`, such as children.
 
     Raises
     ------
@@ -321,12 +320,12 @@ def not_a_face(face_id: int) -> NotAFace:
 
 
 def ignore(face_id: int) -> IgnoredFace:
-    """Leave a face out of everything."""
+    """Leave a face out of all views, searches and tags."""
     return _make(IgnoredFace, face_id=face_id)
 
 
 def move(face_id: int, box: Box) -> BoxCorrection:
-    """Correct where a face is; the part of the box outside of the picture is cut off.
+    """Correct the box of a face, in fractions of the upright picture; what lies outside of the picture is cut off.
 
     Raises
     ------
@@ -337,7 +336,7 @@ def move(face_id: int, box: Box) -> BoxCorrection:
 
 
 def draw(photo_id: int, box: Box) -> BoxCorrection:
-    """Add a face that the detector missed; the part of the box outside of the picture is cut off.
+    """Add a face that the detector missed; `box` as in `move`.
 
     Raises
     ------
@@ -348,7 +347,7 @@ def draw(photo_id: int, box: Box) -> BoxCorrection:
 
 
 def tag(photo_id: int, name: str, accepted: bool) -> TagCorrection:
-    """Accept a tag for a photo, or reject it for good.
+    """Accept a tag for a photo, or reject it for good; `name` has '/' between its levels.
 
     Raises
     ------
@@ -359,17 +358,18 @@ def tag(photo_id: int, name: str, accepted: bool) -> TagCorrection:
 
 
 def take_back(kind: Kind, *, face_id: int | None = None, photo_id: int | None = None, name: str = "") -> Withdrawal:
-    """Withdraw corrections of a kind, so that the prediction is shown again; of a tag, `name` tells which.
+    """Withdraw the corrections of a kind, so that the prediction is shown again; `name` is that of a tag.
 
     Raises
     ------
     InvalidCorrectionError
-        If the face, or of a tag the photo, is not given.
+        If the face is not given, or of a tag the photo, or the name cannot be a tag.
     """
     return _make(Withdrawal, of=kind, face_id=face_id, photo_id=photo_id, name=name)
 
 
 def _tag_name(name: str) -> str:
+    """Return a tag's normalized name; raise the error that pydantic expects of a validator."""
     try:
         return normalized_name(name)
     except InvalidCorrectionError as error:
@@ -377,7 +377,13 @@ def _tag_name(name: str) -> str:
 
 
 def _inside(box: Box) -> Box:
-    """Return the part of a box that lies in the picture."""
+    """Return the part of a box that lies in the picture.
+
+    Raises
+    ------
+    InvalidCorrectionError
+        If there is none, or the box has numbers that are not finite.
+    """
     if not all(map(math.isfinite, box)):
         raise InvalidCorrectionError("a box needs four numbers: left, top, width, height, as fractions of the picture")
     x0, y0 = max(box.x, 0.0), max(box.y, 0.0)

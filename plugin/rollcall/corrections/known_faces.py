@@ -1,4 +1,4 @@
-"""The stored faces of a photo with what each is matched by."""
+"""The stored faces of a photo, with the boxes and embeddings that they are matched by."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rollcall.storage.tables import EmbeddingRow, FaceRow
 
 
 def known_faces(session: Session, photo_id: int) -> list[tuple[FaceRow, KnownFace]]:
-    """Return all faces of a photo, hidden ones too, by number."""
+    """Return all faces of a photo, hidden ones too, in the order of their numbers."""
     rows = session.execute(
         select(FaceRow, EmbeddingRow.vector, EmbeddingRow.model_version, EmbeddingRow.stale)
         .outerjoin(EmbeddingRow, EmbeddingRow.face_id == FaceRow.id)

@@ -1,7 +1,7 @@
-"""The log of corrections: written and read. Lines are added and never removed.
+"""The log of corrections: written and read. Lines are added; only an erasure removes them.
 
-`photo_id` and `face_id` of a line only tell where it holds at present. `undo`, `reattach` and `transfer` work on the
-log; `projection` writes what it amounts to beside the predictions, so that readers need not know of it.
+`photo_id` and `face_id` of a line are its photo and face at present. `undo`, `reattach` and `transfer` work on the
+log; `projection` writes the effective corrections beside the predictions, so that readers need not know the log.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from rollcall.corrections.kinds import FACE_KINDS, BoxCorrection, Correction, TagCorrection, Withdrawal, stored_kind
 from rollcall.corrections.projection import UNDO_KINDS, log_lines, project_face, project_photo, undone_uids
 from rollcall.errors import NotFoundError
-from rollcall.records import Box
+from rollcall.records import Box, PhotoState
 from rollcall.settings import TagSettings
 from rollcall.storage import change_feed
 from rollcall.storage.change_feed import ChangeKind
@@ -25,23 +25,24 @@ from rollcall.storage.library import now
 from rollcall.storage.tables import CorrectionRow, EmbeddingRow, FaceRow, PhotoRow, PredictionRow, TagRow, VerdictRow
 from rollcall.tags.rules import tag_rules
 
-#: Where eyes, nose and mouth usually are in a face's box, until the networks have analysed a drawn face.
+#: The mean positions of eyes, nose and mouth in a face's box, until the networks have analysed a drawn face.
 _TYPICAL_LANDMARKS: Final = ((0.31, 0.4), (0.69, 0.4), (0.5, 0.6), (0.35, 0.79), (0.65, 0.79))
 
 
 @dataclass
 class CorrectionResult:
-    """What a change of the log did."""
+    """The effect of a change of the log."""
 
     batch: str = ""
     count: int = 0  # corrections recorded, undone or redone
     photo_ids: set[int] = field(default_factory=set)
-    # Faces whose box is new: their estimates have still to be made.
+    # Faces whose box is new: the networks have still to analyse them.
     undescribed: set[int] = field(default_factory=set)
-    face_ids: list[int | None] = field(default_factory=list)  # of each correction: a drawn face's number is new
+    # The face of each correction, None for a photo's; of a drawn face the number that it got.
+    face_ids: list[int | None] = field(default_factory=list)
 
     def add(self, more: CorrectionResult) -> None:
-        """Add what another change did."""
+        """Add the effect of another change."""
         self.count += more.count
         self.photo_ids |= more.photo_ids
         self.undescribed |= more.undescribed
@@ -50,25 +51,25 @@ class CorrectionResult:
 class LogEntry(NamedTuple):
     """One line of the log, for people and hosts."""
 
-    id: int
-    uid: str
-    batch: str
-    made_at: str
+    id: int  # grows with each line
+    uid: str  # the same in every database that the line is imported into
+    batch: str  # the same for corrections that are undone together
+    made_at: str  # UTC, ISO 8601
     made_by: str
-    kind: str
-    photo_id: int | None
-    face_id: int | None
-    value: Mapping[str, Any]
+    kind: str  # a kind of corrections; "undo" or "redo"
+    photo_id: int | None  # None while the line waits for its photo
+    face_id: int | None  # None of a photo, and while the line waits for its face
+    value: Mapping[str, Any]  # as `rollcall.corrections.kinds` stores it; empty: withdrawn
     value_before: Mapping[str, Any] | None
     undone: bool
-    path: str | None
+    path: str | None  # of the photo when it was last seen, below its root
 
 
 # ---- Writing
 
 
 def record(session: Session, given: Sequence[Correction], by: str, settings: TagSettings) -> CorrectionResult:
-    """Add corrections to the log as one batch; they are effective at once.
+    """Add corrections to the log as one batch; they are effective at once. `by` names who made them.
 
     Raises
     ------
@@ -90,7 +91,7 @@ def record(session: Session, given: Sequence[Correction], by: str, settings: Tag
         session.add(_line(session, correction, face, photo, result.batch, moment, by, before, groups))
         session.flush()
         if face is not None:
-            # At once, not at the end: the next correction may be of the same face and reads what it is now.
+            # At once, not at the end: the next correction may be of the same face and reads its present state.
             result.undescribed |= project_face(session, face)
         result.face_ids.append(None if face is None else face.id)
         result.photo_ids.add(photo.id)
@@ -125,7 +126,7 @@ def _line(
     before: dict[str, Any] | None,
     groups: Mapping[str, str],
 ) -> CorrectionRow:
-    """Return a line of the log with all by which its photo and face are found again."""
+    """Return a line of the log with everything that `reattach` needs of its photo and face."""
     embedding = None if face is None else session.get(EmbeddingRow, face.id, populate_existing=True)
     if embedding is not None and embedding.stale:
         embedding = None
@@ -155,19 +156,19 @@ def _line(
 
 
 def _face_uid(session: Session, face_id: int) -> str | None:
-    """Return what the lines of a face have in common in every database; None if there are none yet."""
+    """Return the uid that the lines of a face share in every database; None if there are no lines yet."""
     return session.scalar(
         select(CorrectionRow.face_uid).where(CorrectionRow.face_id == face_id).order_by(CorrectionRow.id).limit(1)
     )
 
 
 def next_moment(session: Session) -> str:
-    """Return the time, never before the newest line's: with a clock set back the newer line must still win."""
+    """Return the time, at least the newest line's: when the clock was set back, the newer line must still win."""
     return max(now(), session.scalar(select(func.max(CorrectionRow.made_at))) or "")
 
 
 def draw_face(session: Session, photo_id: int, box: Box) -> FaceRow:
-    """Add a face with a box that a person drew."""
+    """Add a face that a person drew; `box` is in fractions of the upright picture."""
     face = FaceRow(
         photo_id=photo_id,
         x=box.x,
@@ -189,7 +190,7 @@ def draw_face(session: Session, photo_id: int, box: Box) -> FaceRow:
 def _value_before(
     session: Session, correction: Correction, face: FaceRow | None, photo: PhotoRow
 ) -> dict[str, Any] | None:
-    """Return what was shown before the correction."""
+    """Return the value that the views showed before the correction."""
     if face is not None:
         return _face_value_before(session, face, stored_kind(correction))
     assert isinstance(correction, TagCorrection | Withdrawal)
@@ -216,7 +217,7 @@ def _face_value_before(session: Session, face: FaceRow, kind: str) -> dict[str, 
 
 
 def entries(session: Session, *, limit: int | None = None, before: int | None = None) -> list[LogEntry]:
-    """Return the log, the newest line first, from below line `before` on."""
+    """Return the log, the newest line first; with `before` only lines older than that number."""
     undone = undone_uids(log_lines(session, CorrectionRow.kind.in_(UNDO_KINDS)))
     rows: Select[Any] = select(CorrectionRow).order_by(CorrectionRow.id.desc())
     if before is not None:
@@ -227,11 +228,11 @@ def entries(session: Session, *, limit: int | None = None, before: int | None = 
 
 
 def waiting(session: Session) -> list[LogEntry]:
-    """Return the lines whose photo or face cannot be found at present, and those of photos whose file is missing.
+    """Return the lines whose photo or face cannot be found at present, and those of missing photos.
 
     Undone lines are left out, and so are dismissals of faces that are hidden anyway.
     """
-    missing = select(PhotoRow.id).where(PhotoRow.state == "missing")
+    missing = select(PhotoRow.id).where(PhotoRow.state == PhotoState.MISSING)
     hidden = select(FaceRow.id).where(~FaceRow.present)
     rows = session.scalars(
         select(CorrectionRow)

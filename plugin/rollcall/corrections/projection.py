@@ -1,6 +1,6 @@
 """Project the log of corrections onto rows: verdicts, boxes, tags, and whether a photo is reviewed.
 
-Readers of the views need not know of the log: what its lines amount to is written beside the predictions.
+Readers of the views need not know the log: the effective corrections are written beside the predictions.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from rollcall.storage.change_feed import ChangeKind
 from rollcall.storage.estimates import mark_stale
 from rollcall.storage.library import now
 from rollcall.storage.tables import CorrectionRow, FaceRow, PhotoRow, TagRow, VerdictRow
-from rollcall.tags import projection as tag_projection
+from rollcall.tags.projection import recompute
 from rollcall.tags.rules import tag_rules
 
-#: Lines of the log that change whether other lines hold.
+#: Kinds of lines that change whether other lines are effective.
 UNDO_KINDS: Final = ("undo", "redo")
 
 
 class LogLine(NamedTuple):
-    """One line of the log, as far as it matters for what is effective."""
+    """The columns of a line of the log that the projection needs."""
 
     uid: str
     kind: str
@@ -41,7 +41,7 @@ def effective(log: Iterable[LogLine]) -> list[LogLine]:
 
 
 def undone_uids(log: Iterable[LogLine]) -> set[str]:
-    """Return which lines of a log (oldest first) are undone in the end."""
+    """Return the uids of the lines of a log (oldest first) that are undone at its end."""
     undone: set[str] = set()
     for line in log:
         if line.kind == "undo":
@@ -52,7 +52,7 @@ def undone_uids(log: Iterable[LogLine]) -> set[str]:
 
 
 class FaceState(NamedTuple):
-    """What the corrections of a face amount to."""
+    """The effective corrections of a face."""
 
     labels: AttributeLabels
     dismissed: bool
@@ -61,7 +61,7 @@ class FaceState(NamedTuple):
 
 
 def face_state(log: Sequence[LogLine]) -> FaceState:
-    """Return what the log of one face (oldest first) amounts to."""
+    """Return the effective corrections of the log of one face (oldest first)."""
     newest = {line.kind: line.value for line in effective(log)}
     years, label, box = newest.get("age") or {}, newest.get("gender") or {}, newest.get("box") or {}
     dismissed = any(newest.get(kind) for kind in ("not_a_face", "ignore"))
@@ -75,10 +75,10 @@ def face_state(log: Sequence[LogLine]) -> FaceState:
 
 
 def tag_states(log: Sequence[LogLine], names: Mapping[str, str]) -> dict[str, str | None]:
-    """Return the state of every tag in the log of a photo: applied, rejected, or None: not corrected any more.
+    """Return the state of every tag in the log of a photo (oldest first); None: it is not corrected any more.
 
-    `names` are the present names of the automatic tags by group: a correction of a tag that was renamed holds under
-    its new name too.
+    `names` are the present names of the automatic tags by group: a correction of a tag that was renamed is effective
+    under its new name, too.
     """
 
     def name(line: LogLine) -> str:
@@ -92,7 +92,7 @@ def tag_states(log: Sequence[LogLine], names: Mapping[str, str]) -> dict[str, st
 
 
 def log_lines(session: Session, where: ColumnElement[bool]) -> list[LogLine]:
-    """Return a part of the log, oldest first."""
+    """Return the lines of the log that meet a condition, oldest first."""
     rows = session.execute(
         select(CorrectionRow.uid, CorrectionRow.kind, CorrectionRow.value)
         .where(where)
@@ -135,6 +135,7 @@ def project_face(session: Session, face: FaceRow) -> set[int]:
 
 
 def _write_verdict(session: Session, face_id: int, state: FaceState) -> None:
+    """Replace the row of a face's effective corrections; a face without any has no row."""
     labels = state.labels
     session.execute(delete(VerdictRow).where(VerdictRow.face_id == face_id))
     if state.dismissed or labels.age_low is not None or labels.gender_given:
@@ -151,7 +152,7 @@ def _write_verdict(session: Session, face_id: int, state: FaceState) -> None:
 
 
 def _is_confirmed(session: Session, face: FaceRow, state: FaceState) -> bool:
-    """Return whether a correction of age or gender confirms a face that the detector does not find (any more)."""
+    """Return whether a correction of age or gender confirms a face that the detector does not find."""
     labelled = state.labels.age_low is not None or state.labels.gender_given
     return labelled and not state.drawing_undone and _is_of_this_content(session, face)
 
@@ -168,7 +169,7 @@ def _is_of_this_content(session: Session, face: FaceRow) -> bool:
 
 
 def _effective_box(session: Session, face: FaceRow, state: FaceState, before: Box) -> Box | None:
-    """Return the box that the corrections give a face, and note whose it is; None: it stays where it is."""
+    """Return the box that the corrections give a face, and set its column `drawn`; None: the box does not change."""
     if state.box is not None:
         face.drawn = True
         return state.box
@@ -200,7 +201,7 @@ def project_photo(session: Session, photo_id: int, settings: TagSettings) -> Non
     session.flush()
     if before != _manual_tags(session, photo_id):
         change_feed.record(session, ChangeKind.TAGS_CHANGED, photo_id)
-    tag_projection.recompute(session, photo_id, settings)
+    recompute(session, photo_id, settings)
 
 
 def _manual_tags(session: Session, photo_id: int) -> set[tuple[Any, ...]]:
@@ -214,6 +215,7 @@ def _manual_tags(session: Session, photo_id: int) -> set[tuple[Any, ...]]:
 
 
 def _project_tag(session: Session, photo_id: int, name: str, state: str | None) -> None:
+    """Set a tag as a person corrected it; with no state, as it was before the corrections."""
     row = session.scalar(select(TagRow).where(TagRow.photo_id == photo_id, TagRow.name == name))
     if state is not None:
         if row is None:

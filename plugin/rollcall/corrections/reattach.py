@@ -1,8 +1,8 @@
 """Reattach corrections to a photo after it was analysed.
 
-A line of the log holds which photo and face it was made for when they were last seen: the content's hash, the path,
-the picture's perceptual hash, the face's box and embedding. Whichever of these changed, the others find photo and
-face again. Lines that fit nothing wait, and are never deleted.
+A line of the log holds its photo and face as they were when last seen: content hash, path, perceptual hash, the face's
+box and embedding. If some of these change, photo and face are found by the others. Lines that fit no photo wait for
+one.
 """
 
 from __future__ import annotations
@@ -20,26 +20,25 @@ from rollcall.corrections.matching import OTHER_PERSON, SAME_PERSON, KnownFace, 
 from rollcall.corrections.projection import project_faces
 from rollcall.media import perceptual_hash
 from rollcall.model_version import weights_of
-from rollcall.records import SAME_FACE_IOU, Box
+from rollcall.records import SAME_FACE_IOU, Box, PhotoState
 from rollcall.storage.estimates import unpack
 from rollcall.storage.tables import CorrectionRow, EmbeddingRow, FaceRow, PhotoRow
 
 
 class StoredAnalysis(NamedTuple):
-    """How the analysis of a photo was stored."""
+    """A photo before and after its analysis was stored."""
 
-    face_ids: list[int]  # of the faces found, in their order
     content_hash_before: str | None
-    same_picture: bool  # as before, even if it was saved again: what was somewhere is still there
+    same_picture: bool  # not edited, at most saved again: every face is where it was
     perceptual_hash_before: bytes | None
     perceptual_hash: bytes | None
-    faces_before: int  # known before, visible or not
+    faces_before: int  # visible or not
     faces_matched: int  # of those, found again
-    faces: int  # found now
+    faces: int
 
 
 def reattach(session: Session, photo_id: int, stored: StoredAnalysis) -> CorrectionResult:
-    """Apply to a photo that was just analysed the corrections made for it, as far as they fit."""
+    """Reattach the corrections of a photo that was just analysed, and those that wait for its content."""
     result = CorrectionResult()
     photo = session.get_one(PhotoRow, photo_id)
     if photo.reviewed and _is_another_picture(stored):
@@ -61,14 +60,14 @@ def reattach(session: Session, photo_id: int, stored: StoredAnalysis) -> Correct
 
 
 def _is_another_picture(stored: StoredAnalysis) -> bool:
-    """Return whether the picture is not the one before: neither it nor any face is similar."""
+    """Return whether the file now holds another picture: neither its perceptual hash nor any face is similar."""
     distance = perceptual_hash.distance(stored.perceptual_hash_before, stored.perceptual_hash)
     differs = distance is not None and distance >= perceptual_hash.OTHER_PICTURE
     return differs and stored.faces_before > 0 < stored.faces and not stored.faces_matched
 
 
 def _update_lines(session: Session, photo: PhotoRow, stored: StoredAnalysis) -> None:
-    """Write into the lines of a photo where it is now, and where those of its faces are that were found again."""
+    """Update the lines of a photo to its present file, and to the present boxes of the faces that were found again."""
     here = {"content_hash": photo.content_hash, "path": photo.path, "perceptual_hash": photo.perceptual_hash}
     of_photo = update(CorrectionRow).where(CorrectionRow.photo_id == photo.id)
     session.execute(
@@ -84,7 +83,7 @@ def _update_lines(session: Session, photo: PhotoRow, stored: StoredAnalysis) -> 
         of_face = of_photo.where(CorrectionRow.face_id == face.id)
         if not (face.detected or face.drawn):
             if stored.same_picture:
-                # The detector does not find it any more, but what was there is still there.
+                # The detector does not find the face any more, but it is still there.
                 before = CorrectionRow.content_hash == stored.content_hash_before
                 session.execute(of_face.where(before).values(**here))
             continue
@@ -99,7 +98,7 @@ def _update_lines(session: Session, photo: PhotoRow, stored: StoredAnalysis) -> 
 
 
 def waiting_contents(session: Session, hashes: Sequence[str]) -> set[str]:
-    """Return those of some content hashes that lines wait for."""
+    """Return which of some content hashes lines wait for."""
     found = session.scalars(
         select(CorrectionRow.content_hash).where(
             CorrectionRow.photo_id.is_(None), CorrectionRow.content_hash.in_(hashes)
@@ -131,7 +130,7 @@ def attach_by_content(session: Session, photo_id: int, everything: bool = False)
         others = select(PhotoRow.path).where(
             PhotoRow.id != photo_id,
             PhotoRow.path.in_([path for path in by_path if path is not None]),
-            or_(PhotoRow.content_hash == photo.content_hash, PhotoRow.state == "pending"),
+            or_(PhotoRow.content_hash == photo.content_hash, PhotoRow.state == PhotoState.PENDING),
         )
         taken = set(session.scalars(others))
         chosen = [path for path in by_path if path not in taken][:1]
@@ -141,7 +140,10 @@ def attach_by_content(session: Session, photo_id: int, everything: bool = False)
 
 
 def attach(session: Session, lines: Sequence[CorrectionRow], photo: PhotoRow, same_picture: bool) -> CorrectionResult:
-    """Attach lines to a photo and to the faces that they fit; lines that fit no face wait on."""
+    """Attach lines to a photo and to the faces that they fit; lines that fit no face go on waiting.
+
+    With `same_picture` the lines were made for the picture as it is now, perhaps in another file.
+    """
     result = CorrectionResult()
     groups = by_face(lines)
     matched = match_lines(session, photo, groups, same_picture)
@@ -175,7 +177,7 @@ def _point_to(line: CorrectionRow, photo: PhotoRow) -> None:
 
 
 def by_face(lines: Sequence[CorrectionRow]) -> dict[str, list[CorrectionRow]]:
-    """Return the lines of faces, grouped by face."""
+    """Return the lines of faces by the uid of their face."""
     groups: dict[str, list[CorrectionRow]] = {}
     for line in lines:
         if line.face_uid is not None or line.kind in FACE_KINDS:
@@ -186,19 +188,19 @@ def by_face(lines: Sequence[CorrectionRow]) -> dict[str, list[CorrectionRow]]:
 def match_lines(
     session: Session, photo: PhotoRow, groups: Mapping[str, Sequence[CorrectionRow]], same_picture: bool
 ) -> dict[str, FaceRow]:
-    """Return the face of a photo that each group of lines is of, as far as one fits; each face once."""
+    """Return the face of a photo that fits each group of lines, by the group's uid; each face at most once."""
     rows = known_faces(session, photo.id)
     by_id = {face.id: face for face, _ in rows}
-    places = {face.id: [known.box] for face, known in rows}
+    boxes = {face.id: [known.box] for face, known in rows}
     result: dict[str, FaceRow] = {}
     for face_id, uid, box in session.execute(
         select(CorrectionRow.face_id, CorrectionRow.face_uid, CorrectionRow.box).where(
             CorrectionRow.face_id.in_(list(by_id))
         )
     ):
-        # Lines from before a face was moved by hand hold its first place.
+        # Lines from before a face was moved by hand hold its first box.
         if box is not None:
-            places[face_id].append(Box(*box))
+            boxes[face_id].append(Box(*box))
         if uid in groups:
             result[uid] = by_id[face_id]
     scored = []
@@ -206,7 +208,7 @@ def match_lines(
         if uid in result:
             continue
         for face, known in rows:
-            score = _score(lines, known, places[face.id], same_picture)
+            score = _score(lines, known, boxes[face.id], same_picture)
             if score is not None:
                 scored.append((score, -face.id, uid))
     for _, number, uid in sorted(scored, reverse=True):
@@ -215,11 +217,15 @@ def match_lines(
     return result
 
 
-def _score(lines: Sequence[CorrectionRow], known: KnownFace, places: Sequence[Box], same_picture: bool) -> float | None:
-    """Return how well lines fit a face: by its place, in an edited picture by its embedding first; None: not at all."""
-    boxes = [Box(*line.box) for line in lines if line.box is not None]
-    boxes += [Box(*line.value["box"]) for line in lines if line.kind == "box" and line.value.get("box")]
-    iou = max((box.iou(place) for box in boxes for place in places), default=0.0)
+def _score(lines: Sequence[CorrectionRow], known: KnownFace, boxes: Sequence[Box], same_picture: bool) -> float | None:
+    """Return how well lines fit a face; None: not at all.
+
+    In the same picture this is the highest IoU with its `boxes`; in an edited one the cosine similarity plus 1 if it
+    is that of the same person, else the IoU.
+    """
+    of_lines = [Box(*line.box) for line in lines if line.box is not None]
+    of_lines += [Box(*line.value["box"]) for line in lines if line.kind == "box" and line.value.get("box")]
+    iou = max((one.iou(box) for one in of_lines for box in boxes), default=0.0)
     if same_picture:
         return iou if iou >= SAME_FACE_IOU else None
     similarity = _highest_similarity(lines, known)
@@ -243,7 +249,7 @@ def _highest_similarity(lines: Sequence[CorrectionRow], known: KnownFace) -> flo
 def _undetected_face(
     session: Session, photo: PhotoRow, lines: Sequence[CorrectionRow], same_picture: bool
 ) -> FaceRow | None:
-    """Add a face that the detector did not find: one that was drawn, or in the same picture any."""
+    """Add the face of lines that the detector did not find; None unless it was drawn or the picture is the same."""
     drawn = next((line for line in lines if line.kind == "box" and line.value.get("drawn")), None)
     if drawn is not None:
         return draw_face(session, photo.id, Box(*drawn.value["box"]))

@@ -1,4 +1,4 @@
-"""Recover, after a scan, the photos of lines that wait: pictures that were renamed, edited, or both."""
+"""Find, after a scan, the photos of waiting corrections: files that were renamed, edited, or both."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from rollcall.corrections.projection import project_faces, project_photo
 from rollcall.corrections.reattach import attach, attach_by_content, by_face, match_lines
 from rollcall.media import perceptual_hash
 from rollcall.model_version import weights_of
-from rollcall.records import Box
+from rollcall.records import Box, PhotoState
 from rollcall.settings import TagSettings
 from rollcall.storage.database import Database
 from rollcall.storage.estimates import unpack
 from rollcall.storage.tables import CorrectionRow, EmbeddingRow, FaceRow, PhotoRow
 
-#: In a file that was both renamed and edited, faces with at least this cosine similarity and IoU are the same.
+#: In a file that was renamed and edited, faces with at least this cosine similarity and IoU are the same.
 RENAMED_SIMILARITY: Final = 0.9
 RENAMED_IOU: Final = 0.7
 #: For how long one portion of many holds the right to write, and how long others have it in between, in seconds: the
@@ -33,14 +33,14 @@ PAUSE_SECONDS: Final = 0.1
 
 
 def recover(session: Session, settings: TagSettings, since: str = "") -> CorrectionResult:
-    """Search the photos of lines that wait, and of photos that are missing.
+    """Find photos for the lines that wait, and for the lines of missing photos.
 
-    First by content, then by perceptual hash, then by path, last by the faces. To be called when a scan is over, so
-    that a file that was only renamed is not mistaken for another. Missing photos are searched among those that were
-    indexed at `since` (UTC, ISO 8601) or later.
+    First by content, then by perceptual hash, then by path, last by faces. Call it when a scan is complete, so that a
+    file that was only renamed is not mistaken for another. Candidates for edited and renamed files are the photos that
+    were indexed at `since` (UTC, ISO 8601) or later.
     """
     result = CorrectionResult()
-    if session.scalar(select(CorrectionRow.id).where(_homeless()).limit(1)) is None:
+    if session.scalar(select(CorrectionRow.id).where(_unattached()).limit(1)) is None:
         return result
     known = _waited_for(session)
     for everything in (False, True):
@@ -92,21 +92,21 @@ def _waited_for(session: Session) -> Sequence[int]:
     return session.scalars(
         select(PhotoRow.id)
         .where(PhotoRow.content_hash.in_(waits))
-        .order_by(PhotoRow.state != "indexed", PhotoRow.reviewed, PhotoRow.id)
+        .order_by(PhotoRow.state != PhotoState.INDEXED, PhotoRow.reviewed, PhotoRow.id)
     ).all()
 
 
-def _homeless() -> ColumnElement[bool]:
-    """Return the condition of lines that wait, and of lines of photos whose file is missing."""
-    missing = select(PhotoRow.id).where(PhotoRow.state == "missing", PhotoRow.reviewed)
+def _unattached() -> ColumnElement[bool]:
+    """Return the condition of lines that wait, and of lines of missing photos."""
+    missing = select(PhotoRow.id).where(PhotoRow.state == PhotoState.MISSING, PhotoRow.reviewed)
     return or_(CorrectionRow.photo_id.is_(None), CorrectionRow.photo_id.in_(missing))
 
 
-def _homeless_by_picture(session: Session) -> dict[str, list[CorrectionRow]]:
-    """Return the lines that want a photo, by the picture that they were made for."""
+def _unattached_by_picture(session: Session) -> dict[str, list[CorrectionRow]]:
+    """Return the lines without a present photo, by a name of the picture that they were made for."""
     result: dict[str, list[CorrectionRow]] = {}
     for line in session.scalars(
-        select(CorrectionRow).where(_homeless()).order_by(CorrectionRow.made_at, CorrectionRow.id)
+        select(CorrectionRow).where(_unattached()).order_by(CorrectionRow.made_at, CorrectionRow.id)
     ):
         name = f"photo {line.photo_id}" if line.photo_id is not None else f"file {line.content_hash} {line.path}"
         result.setdefault(name, []).append(line)
@@ -114,8 +114,8 @@ def _homeless_by_picture(session: Session) -> dict[str, list[CorrectionRow]]:
 
 
 def _uncorrected(since: str) -> ColumnElement[bool]:
-    """Return the condition of photos without corrections that were indexed lately."""
-    return and_(PhotoRow.state == "indexed", ~PhotoRow.reviewed, PhotoRow.indexed_at >= since)
+    """Return the condition of photos without corrections that were indexed at `since` or later."""
+    return and_(PhotoRow.state == PhotoState.INDEXED, ~PhotoRow.reviewed, PhotoRow.indexed_at >= since)
 
 
 def _move(session: Session, lines: Sequence[CorrectionRow], photo_id: int, same_picture: bool) -> CorrectionResult:
@@ -132,9 +132,9 @@ def _move(session: Session, lines: Sequence[CorrectionRow], photo_id: int, same_
 
 
 def _by_perceptual_hash(session: Session, since: str) -> CorrectionResult:
-    """Search pictures that were saved again under another name: the nearest pair first."""
+    """Find pictures that were saved again under another name by their perceptual hash, the nearest pair first."""
     result = CorrectionResult()
-    sources = _homeless_by_picture(session)
+    sources = _unattached_by_picture(session)
     wanted = {
         name: next((line.perceptual_hash for line in lines if line.perceptual_hash), None)
         for name, lines in sources.items()
@@ -164,12 +164,12 @@ def _by_perceptual_hash(session: Session, since: str) -> CorrectionResult:
 
 
 def _by_path(session: Session) -> CorrectionResult:
-    """Search files that were edited where they are, while this database did not know of them."""
+    """Find files at the path of lines: files that were edited in place while this database did not index them."""
     result = CorrectionResult()
     rows = session.execute(
         select(CorrectionRow, PhotoRow.id)
         .join(PhotoRow, PhotoRow.path == CorrectionRow.path)
-        .where(CorrectionRow.photo_id.is_(None), PhotoRow.state == "indexed")
+        .where(CorrectionRow.photo_id.is_(None), PhotoRow.state == PhotoState.INDEXED)
         .order_by(CorrectionRow.made_at, CorrectionRow.id)
     ).all()
     by_photo: dict[int, list[CorrectionRow]] = {}
@@ -190,9 +190,9 @@ def _by_path(session: Session) -> CorrectionResult:
 
 
 def _by_faces(session: Session, since: str) -> CorrectionResult:
-    """Search the faces of pictures that were edited and renamed."""
+    """Find pictures that were edited and renamed by their faces; of several candidates the one with most faces."""
     result = CorrectionResult()
-    sources = _homeless_by_picture(session)
+    sources = _unattached_by_picture(session)
     wanted = [
         (name, line)
         for name, lines in sources.items()
@@ -217,7 +217,7 @@ def _by_faces(session: Session, since: str) -> CorrectionResult:
 
 
 class _Candidates:
-    """The faces of photos without corrections, with their embeddings as one matrix for each network."""
+    """The faces of photos without corrections, with one matrix (n, d) of embeddings for each network."""
 
     def __init__(self, session: Session, since: str) -> None:
         self.rows: Sequence[Any] = session.execute(
@@ -235,7 +235,7 @@ class _Candidates:
         }
 
     def photo_of(self, line: CorrectionRow) -> int | None:
-        """Return the photo with the most similar face at the place of a line; None if no face is similar enough."""
+        """Return the photo with the most similar face at the box of a line; None if no face is similar enough."""
         embedding = unpack(line.embedding or b"")
         key = (weights_of(line.embedding_version), len(embedding))
         if key not in self.embeddings:

@@ -1,8 +1,8 @@
-"""What a person is asked next: the faces whose answer settles most.
+"""The review queue: the faces to ask a person about next, by expected information gain.
 
-The order is by expected gain: for each tag of the photo that is only suggested, the information (in bits) that
-knowing one face brings about whether the photo shows such a person at all. A face is asked about once; what was
-said, skipped for now, or is settled by other faces of the photo does not come again.
+The gain of a face is summed over the suggested tags of its photo. For one tag it is the mutual information, in bits,
+of whether the face belongs to the tag's group and whether any face of the photo does. A face leaves the queue when it
+is corrected or skipped, or when a correction of another face decides the tag.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from rollcall.settings import TagSettings
 from rollcall.storage.tables import TagRow
 from rollcall.tags.rules import tag_rules
 
-#: So many suggested tags, the least certain ones, are weighed against each other at a time.
-WEIGHED: Final = 3000
-#: The answers that one key gives, by name: the youngest and the oldest age meant.
+#: How many suggested tags, the least certain ones, are ranked at a time.
+RANKED_TAGS: Final = 3000
+#: The answers of one key, by name: the lowest and the highest age, in completed years.
 ANSWERS: Final[Mapping[str, tuple[int, int]]] = {
     "baby": (0, 2),
     "child": (3, 12),
@@ -39,26 +39,26 @@ ANSWERS: Final[Mapping[str, tuple[int, int]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One face to be asked about, whether it is one of `group`."""
+    """The question whether a face belongs to a group."""
 
     photo: PhotoDetails
     face: FaceDetails
     group: str  # children, seniors, ...
-    tag: str  # the tag of the photo that hangs on it
-    probability: float  # that this face is one of the group
-    gain: float  # bits
+    tag: str  # the suggested tag of the photo
+    probability: float  # that this face belongs to the group
+    gain: float  # expected information about the tag, in bits
 
     def yes(self) -> Correction:
-        """Return the correction that says so."""
+        """Return the correction of the answer yes."""
         return kinds.age_group(self.face.face_id, self.group)
 
     def no(self) -> Correction | None:
-        """Return the correction that says the face is none of the group; None where that leaves two ranges."""
+        """Return the correction of the answer no; None where that leaves two ranges of ages."""
         return none_of(self.face.face_id, self.group)
 
 
 def none_of(face_id: int, name: str) -> Correction | None:
-    """Return the correction that says a face is none of an age group; None where that leaves two ranges."""
+    """Return the correction that a face does not belong to an age group; None where that leaves two ranges of ages."""
     group = AGE_GROUPS[name]
     if group.low == 0:
         return kinds.age(face_id, group.high + 1, kinds.OLDEST)
@@ -68,14 +68,15 @@ def none_of(face_id: int, name: str) -> Correction | None:
 
 
 def entropy(p: float) -> float:
-    """Return the bits that a yes or no of probability `p` holds."""
+    """Return the entropy of an event of probability `p`, in bits."""
     return 0.0 if p <= 0.0 or p >= 1.0 else -p * math.log2(p) - (1 - p) * math.log2(1 - p)
 
 
 def gain(mine: float, others: Sequence[float]) -> float:
-    """Return how many bits knowing one face brings about whether any face of a photo is of a group.
+    """Return the expected information about whether any face of a photo belongs to a group, in bits.
 
-    `mine` is the face's probability of the group, `others` those of the photo's other faces.
+    The information comes from an answer for one face. `mine` is its probability of the group, `others` are those of the
+    photo's other faces.
     """
     rest = any_of(others)
     return entropy(1.0 - (1.0 - mine) * (1.0 - rest)) - (1.0 - mine) * entropy(rest)
@@ -84,13 +85,13 @@ def gain(mine: float, others: Sequence[float]) -> float:
 def questions(
     session: Session, settings: TagSettings, *, limit: int = 20, skip: Collection[int] = ()
 ) -> list[Question]:
-    """Return the next faces to ask about, the most telling first; `skip` names faces that are left out."""
+    """Return the next faces to ask about, the highest total gain first; the faces in `skip` are left out."""
     groups = {name: group for group, name in tag_rules(settings).names.items() if group in AGE_GROUPS}
     rows = session.execute(
         select(TagRow.photo_id, TagRow.name)
         .where(TagRow.state == TagState.SUGGESTED, TagRow.source == TagSource.AUTO, TagRow.name.in_(groups))
         .order_by(func.abs(TagRow.probability - 0.5), TagRow.photo_id)
-        .limit(WEIGHED)
+        .limit(RANKED_TAGS)
     ).all()
     wanted: dict[int, list[str]] = {}
     for photo_id, name in rows:
@@ -100,22 +101,22 @@ def questions(
     for photo in details.photos(session, list(wanted)):
         for name in wanted[photo.photo_id]:
             group = groups[name]
-            chances = [face.groups[group] or 0.0 for face in photo.faces]
+            probabilities = [face.groups[group] or 0.0 for face in photo.faces]
             for index, face in enumerate(photo.faces):
                 if face.face_id in skip or face.age_source != "model":
                     continue
-                bits = gain(chances[index], chances[:index] + chances[index + 1 :])
+                bits = gain(probabilities[index], probabilities[:index] + probabilities[index + 1 :])
                 total[face.face_id] = total.get(face.face_id, 0.0) + bits
                 best = found.get(face.face_id)
                 if best is None or bits > best.gain:
-                    found[face.face_id] = Question(photo, face, group, name, chances[index], bits)
-    # One answer gives the age, and with it settles every tag of the photo that hangs on the face.
+                    found[face.face_id] = Question(photo, face, group, name, probabilities[index], bits)
+    # One answer gives the age, and so decides about the face for every tag of the photo: the gains add up.
     order = sorted(found.values(), key=lambda one: (-total[one.face.face_id], one.face.face_id))
     return order[:limit]
 
 
-def left(session: Session, settings: TagSettings) -> int:
-    """Return how many photos have a tag that waits for a person."""
+def count_photos(session: Session, settings: TagSettings) -> int:
+    """Return how many photos have a suggested tag."""
     return int(
         session.scalar(
             select(func.count(func.distinct(TagRow.photo_id))).where(

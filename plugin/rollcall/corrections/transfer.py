@@ -1,11 +1,13 @@
-"""Export the log of corrections, and import it into another database."""
+"""Export the log of corrections to a file, and import it into another database."""
 
 from __future__ import annotations
 
 import base64
 import binascii
+import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import func, insert, or_, select
@@ -15,13 +17,13 @@ from rollcall.corrections.kinds import from_stored
 from rollcall.corrections.log import without_face
 from rollcall.corrections.projection import UNDO_KINDS
 from rollcall.corrections.recover import PAUSE_SECONDS, recover_in_portions
-from rollcall.errors import InvalidCorrectionError
+from rollcall.errors import InvalidCorrectionError, RollcallError
 from rollcall.settings import TagSettings
 from rollcall.storage.database import Database
 from rollcall.storage.library import chunks
 from rollcall.storage.tables import CorrectionRow, PhotoRow
 
-#: The first line of an exported log.
+#: The format of an exported log, named in its first line.
 FORMAT: Final = "rollcall-corrections-1"
 #: How many lines are added in one transaction: some tenths of a second.
 PORTION: Final = 2000
@@ -32,16 +34,16 @@ IsErased = Callable[[str | None, Sequence[float] | None], bool]
 
 
 class ImportResult(NamedTuple):
-    """What became of an imported log."""
+    """The result of an import."""
 
     added: int
-    known: int  # lines that the log had already
-    waiting: int  # lines whose photo or face is not in the database (yet); they are kept
-    photo_ids: frozenset[int]  # those that lines were attached to
+    known: int  # lines that the log had before
+    waiting: int  # added lines whose photo or face is not in the database; they are attached when it is indexed
+    photo_ids: frozenset[int]  # the photos that lines were attached to
 
 
 def export_log(session: Session) -> Iterator[dict[str, Any]]:
-    """Yield the log as plain values, oldest first, each line with what its photo and face are found again by."""
+    """Yield the log as plain values, oldest first, each line with everything that `reattach` needs."""
     rows = session.execute(
         select(CorrectionRow, PhotoRow.content_hash, PhotoRow.path)
         .outerjoin(PhotoRow, PhotoRow.id == CorrectionRow.photo_id)
@@ -58,13 +60,13 @@ def export_log(session: Session) -> Iterator[dict[str, Any]]:
             "value": line.value,
             "value_before": line.value_before,
             "content_hash": line.content_hash,
-            # Where the file is now, unless the line is of what was there before it was edited.
+            # The file's present path, unless the line was made for other content of the file.
             "path": path if path is not None and content_hash == line.content_hash else line.path,
             "box": line.box,
-            "embedding": _text(line.embedding),
+            "embedding": _to_base64(line.embedding),
             "embedding_version": line.embedding_version,
             # The format's name of the perceptual hash.
-            "look": _text(line.perceptual_hash),
+            "look": _to_base64(line.perceptual_hash),
             "face_uid": line.face_uid,
         }
 
@@ -78,23 +80,26 @@ def import_log(
 ) -> ImportResult:
     """Add an exported log to this one; lines that it has already are left as they are.
 
+    Lines of a content, or of a face in it, that was erased are left out: `erased` returns the test for a session.
+
     The lines are committed in portions, and others can write in between. An import that is interrupted is completed
     by the next one: each line has a number of its own, and is added once.
 
     Raises
     ------
     InvalidCorrectionError
-        If a line is not a correction; the message tells its number, counted from 1. Then nothing is imported.
+        If a line is not a correction; the message names its number, counted from 1. Then nothing is imported.
     """
     rows = _checked(lines)
     added: list[str] = []
-    known = 0
+    known = done = 0
     for part in chunks(rows, PORTION):
         with database.write() as session:
             new, known_here = _add(session, part, erased(session))
         added += new
         known += known_here
-        progress(min(len(added) + known, len(rows)), len(rows))
+        done += len(part)
+        progress(done, len(rows))
         time.sleep(PAUSE_SECONDS if len(rows) > PORTION else 0)
     touched = recover_in_portions(database, settings).photo_ids
     left = 0
@@ -125,28 +130,75 @@ def _add(session: Session, rows: Sequence[dict[str, Any]], is_erased: IsErased) 
         uids = [row["uid"] for row in part]
         known |= set(session.scalars(select(CorrectionRow.uid).where(CorrectionRow.uid.in_(uids))))
     unknown = list({row["uid"]: row for row in rows if row["uid"] not in known}.values())
-    # What was erased is not brought back by an old copy of its corrections.
+    # An old export must not bring back what was erased since.
     new = [row for row in unknown if not is_erased(row["content_hash"], row["box"])]
     for chunk in chunks(new):
         session.execute(insert(CorrectionRow), list(chunk))
     return [row["uid"] for row in new], len(rows) - len(unknown)
 
 
-def _text(data: bytes | None) -> str | None:
+def write_file(lines: Iterable[Mapping[str, Any]], file: Path) -> None:
+    """Write an exported log to a file, one JSON object a line; an existing file is replaced when that is done.
+
+    Raises
+    ------
+    RollcallError
+        If the file cannot be written.
+    """
+    part = file.with_name(file.name + ".part")
+    try:
+        with part.open("w", encoding="utf-8", errors="surrogatepass") as out:
+            out.write(json.dumps({"format": FORMAT}) + "\n")
+            for line in lines:
+                out.write(json.dumps(line) + "\n")
+        part.replace(file)
+    except OSError as error:
+        raise RollcallError(f"{file}: cannot be written ({error.strerror}); choose another place") from error
+
+
+def read_file(file: Path) -> list[dict[str, Any]]:
+    """Return the lines of a file that `write_file` wrote.
+
+    Raises
+    ------
+    InvalidCorrectionError
+        If the file cannot be read, or is not an exported log.
+    """
+    try:
+        with file.open(encoding="utf-8") as source:
+            head = json.loads(source.readline())
+            if not isinstance(head, dict) or head.get("format") != FORMAT:
+                raise InvalidCorrectionError(
+                    f"{file}: this is no log of corrections that this Rollcall knows ({FORMAT})"
+                )
+            return [json.loads(line) for line in source if line.strip()]
+    except (OSError, ValueError) as error:
+        raise InvalidCorrectionError(
+            f"{file}: cannot be read as a log of corrections ({error}); export it again"
+        ) from error
+
+
+def _to_base64(data: bytes | None) -> str | None:
     return None if data is None else base64.b64encode(data).decode()
 
 
-def _data(text: str | None) -> bytes | None:
+def _from_base64(text: str | None) -> bytes | None:
     return None if text is None else base64.b64decode(text, validate=True)
 
 
 def _row(line: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the columns of an exported line, checked."""
+    """Return the columns of an exported line.
+
+    Raises
+    ------
+    InvalidCorrectionError, KeyError, TypeError, ValueError, AttributeError
+        If the line is not a correction.
+    """
     kind, value = str(line["kind"]), dict(line["value"])
     if kind in UNDO_KINDS:
         str(value["of"])
     else:
-        # Whatever numbers the other database had: the value has to fit the kind, for some face or photo.
+        # The numbers of the other database mean nothing here: 0 stands for the face or photo.
         of_photo = kind == "tag" or bool(value.get("drawn"))
         from_stored(kind, value, None if of_photo else 0, 0 if of_photo else None)
     box = line.get("box")
@@ -161,8 +213,8 @@ def _row(line: Mapping[str, Any]) -> dict[str, Any]:
         "content_hash": line.get("content_hash"),
         "path": line.get("path"),
         "box": None if box is None else [float(part) for part in box],
-        "embedding": _data(line.get("embedding")),
+        "embedding": _from_base64(line.get("embedding")),
         "embedding_version": line.get("embedding_version"),
-        "perceptual_hash": _data(line.get("look")),
+        "perceptual_hash": _from_base64(line.get("look")),
         "face_uid": line.get("face_uid"),
     }

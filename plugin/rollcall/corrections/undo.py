@@ -1,4 +1,4 @@
-"""Undo corrections and redo them: the log only grows."""
+"""Undo corrections and redo them, by lines that are added to the log."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def undo(session: Session, settings: TagSettings) -> CorrectionResult:
 
 
 def redo(session: Session, settings: TagSettings) -> CorrectionResult:
-    """Make the batch effective again that was undone last.
+    """Redo the batch that was undone last.
 
     Raises
     ------
@@ -62,15 +62,15 @@ def redo(session: Session, settings: TagSettings) -> CorrectionResult:
         elif row.kind not in UNDO_KINDS:
             stack.clear()
     if not stack:
-        raise ConflictError("there is nothing to redo: something was said since, or nothing was undone")
+        raise ConflictError("there is nothing to redo: nothing was undone, or a correction was made since")
     undone = undone_uids(map(_log_line, log))
     return _flip(session, [row for row in log if row.batch == stack[-1] and row.uid in undone], "redo", settings)
 
 
 def restore(session: Session, to: int, settings: TagSettings) -> CorrectionResult:
-    """Make effective what was effective when line `to` of the log was the newest; 0: nothing.
+    """Undo and redo corrections until those are effective that were when line `to` of the log was the newest.
 
-    A restore can be undone by another one.
+    0 undoes all corrections. A restore can be undone by another one.
 
     Raises
     ------
@@ -82,9 +82,9 @@ def restore(session: Session, to: int, settings: TagSettings) -> CorrectionResul
         raise NotFoundError("line", to)
     lines = {row.id: _log_line(row) for row in log}
     wanted = {line.uid for line in effective(line for number, line in lines.items() if number <= to)}
-    holds = {line.uid for line in effective(lines.values())}
-    result = _flip(session, [row for row in log if row.uid in holds - wanted], "undo", settings)
-    result.add(_flip(session, [row for row in log if row.uid in wanted - holds], "redo", settings))
+    present = {line.uid for line in effective(lines.values())}
+    result = _flip(session, [row for row in log if row.uid in present - wanted], "undo", settings)
+    result.add(_flip(session, [row for row in log if row.uid in wanted - present], "redo", settings))
     return result
 
 
@@ -97,7 +97,7 @@ def _whole_log(session: Session) -> list[CorrectionRow]:
 
 
 def _flip(session: Session, rows: Sequence[CorrectionRow], kind: str, settings: TagSettings) -> CorrectionResult:
-    """Add lines to the log that undo others, or redo them."""
+    """Add a line of `kind` undo or redo to the log for each of some rows, as one batch."""
     result = CorrectionResult(batch=uuid.uuid4().hex, count=len(rows))
     moment = next_moment(session)
     for row in rows:

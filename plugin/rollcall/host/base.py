@@ -1,4 +1,4 @@
-"""The life of a plugin: what it is made of, start and stop, and what protects it from being used wrongly."""
+"""The life cycle of a plugin: how its parts are wired, start and stop, and checks against misuse."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, NamedTuple, Self
 
-from rollcall import events, settings
+from rollcall import events
 from rollcall.errors import LifecycleError
 from rollcall.indexing.profile import Profile
 from rollcall.indexing.run import PictureAnalyzer
 from rollcall.indexing.service import IndexingService
 from rollcall.inference.analyzer import Analyzer
+from rollcall.settings import Settings, load
 from rollcall.storage.change_feed import Change, ChangeKind
 from rollcall.storage.database import Database, open_database
 
@@ -21,28 +22,33 @@ State = Literal["stopped", "idle", "indexing", "watching"]
 
 
 class Status(NamedTuple):
-    """What the plugin does, and what the database holds."""
+    """The state of a plugin, and the content of its database."""
 
     state: State
     database: str
     photos: Mapping[str, int]  # by state: pending, indexed, failed, missing
     faces: int
-    error: str | None  # why watching ended, or what it waits for
+    error: str | None  # why watching ended, or why it waits
 
 
 class PluginBase:
-    """The parts of a plugin, put together: the only place where this is done.
+    """The composition root: the only place that wires the parts of a plugin.
 
     Parameters
     ----------
     values
-        Settings by their dotted names, as in plugin.toml; `database.url` tells where everything is stored.
+        Settings by their dotted names, as in plugin.toml; `database.url` is where everything is stored.
     listener
         Is called with events (`rollcall.events`); `subscribe` adds others.
     settings
         Loaded settings, in place of `values`.
     analyzer
-        Finds and describes faces, in place of the shipped networks.
+        Finds faces and predicts their attributes, in place of the shipped networks.
+
+    Raises
+    ------
+    SettingsError
+        If a name or value in `values`, the settings file or the environment is not understood.
     """
 
     def __init__(
@@ -50,10 +56,10 @@ class PluginBase:
         values: Mapping[str, Any] | None = None,
         listener: events.Listener | None = None,
         *,
-        settings: settings.Settings | None = None,
+        settings: Settings | None = None,
         analyzer: PictureAnalyzer | None = None,
     ) -> None:
-        self.settings = settings or _load(values)
+        self.settings = settings or load(None, values)
         self.profile = Profile()
         self.analyzer: PictureAnalyzer = analyzer or Analyzer(self.settings)
         self._bus = events.EventBus()
@@ -63,16 +69,17 @@ class PluginBase:
         if listener is not None:
             self._bus.subscribe(listener)
 
-    # ---- Life
+    # ---- Life cycle
 
     def start(self, watch: Sequence[Path] = (), *, read_only: bool = False) -> None:
         """Open the database; with `watch` keep it in step with folders from now on, on a thread.
 
+        May be called again: a database that is open stays open, and a plugin that watches goes on with its folders.
+
         Parameters
         ----------
         watch
-            Folders to watch. A watcher that has to wait for another process to end its indexing says so in
-            `status().error` and begins when that is done.
+            Folders to watch. While a watcher waits for another process that indexes, `status().error` says so.
         read_only
             Open a database that exists, and change nothing. Otherwise it is created or migrated as needed.
 
@@ -96,7 +103,7 @@ class PluginBase:
             self.service.watch(watch)
 
     def stop(self) -> None:
-        """End what runs after the photos in flight, and close the database; may be called more than once."""
+        """End all work after the photos in flight, and close the database; may be called more than once."""
         if self._service is not None:
             self._service.stop()
             self._service = None
@@ -114,10 +121,12 @@ class PluginBase:
         self.stop()
 
     def subscribe(self, listener: events.Listener) -> events.Unsubscribe:
-        """Call `listener` with every event from now on; return a function that ends it.
+        """Call `listener` with every event of this plugin from now on; return a function that ends the subscription.
 
         Listeners are called on the thread that does the work, after it is committed. An error in a listener is
-        logged, and nothing stops because of it. What other processes do stands in the view v1_events alone.
+        logged, and nothing stops because of it. A listener may read and correct; a call of `index`, `forget` or
+        `warm_up` from a listener that runs inside such work raises `BusyError`, since it would wait for itself.
+        Changes by other processes are found in the view v1_events only.
         """
         return self._bus.subscribe(listener)
 
@@ -125,7 +134,7 @@ class PluginBase:
 
     @property
     def database(self) -> Database:
-        """The open database.
+        """The open database: for reading with SQLAlchemy; what is not a view may change with any version.
 
         Raises
         ------
@@ -139,7 +148,7 @@ class PluginBase:
 
     @property
     def service(self) -> IndexingService:
-        """The indexing service.
+        """The indexing service, which does one piece of work at a time; the methods above and below call it.
 
         Raises
         ------
@@ -152,7 +161,7 @@ class PluginBase:
         return self._service
 
     def _check_process(self) -> None:
-        # Threads, locks and the runtime of the networks do not survive a fork: what uses them there waits for ever.
+        # Threads, locks and the runtime of the networks do not survive a fork: a child that uses them hangs.
         if os.getpid() != self._pid:
             raise LifecycleError(
                 "this plugin was created in another process, from which this one was forked; create a plugin of its own"
@@ -160,6 +169,7 @@ class PluginBase:
             )
 
     def _publish_changes(self, changes: Sequence[Change]) -> None:
+        """Publish committed changes for which no part publishes an event itself."""
         for kind, photo_id, face_id in changes:
             if photo_id is None:
                 continue
@@ -169,7 +179,3 @@ class PluginBase:
                 self._bus.publish(events.ReviewNeeded(photo_id))
             elif kind == ChangeKind.CORRECTED:
                 self._bus.publish(events.Corrected(photo_id, face_id))
-
-
-def _load(values: Mapping[str, Any] | None) -> settings.Settings:
-    return settings.load(None, values)

@@ -1,4 +1,4 @@
-"""What a host offers people: corrections, review, erasure, learning, tags."""
+"""The methods of a plugin that change data: corrections, review, erasure, learning, tags."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ from rollcall.inference.learning import AdaptationReport
 from rollcall.privacy import erasure
 from rollcall.privacy.erasure import ErasureReport
 from rollcall.privacy.tombstones import ErasedContents
+from rollcall.settings import TagSettings
 from rollcall.storage.database import Database
-from rollcall.tags import store as tag_store
+from rollcall.tags import store
 from rollcall.tags.store import TagChange, TagCount
 
-#: How long corrections wait for the estimates of drawn and moved faces while other work runs, in seconds.
+#: How long corrections wait by default for the analysis of drawn and moved faces while other work runs, in seconds.
 DESCRIBE_SECONDS: Final = 1.0
 
 
@@ -32,16 +33,27 @@ class CorrectingMixin(PluginBase):
     # ---- Corrections
 
     def correct(self, *given: Correction, by: str = "user", wait: float = DESCRIBE_SECONDS) -> CorrectionResult:
-        """Record corrections as one batch; they are effective at once and win over every prediction from now on.
+        """Record corrections as one batch; they are effective at once and take precedence over all predictions.
 
-        Corrections are made by the functions of `rollcall.corrections`. The networks analyse faces that are drawn or
-        moved before this returns; while other work runs they do so between two of its batches, and after `wait`
-        seconds this returns without their estimates (`undescribed` names the faces).
+        The networks analyse faces that are drawn or moved before this returns; while other work runs, they do so
+        between two of its batches.
+
+        Parameters
+        ----------
+        given
+            Corrections, made by the functions of `rollcall.corrections`, in their order.
+        by
+            The name of the person who made them, for the log.
+        wait
+            For how many seconds to wait for the analysis of drawn and moved faces. After that this returns without
+            their estimates, and `undescribed` of the result has the faces' numbers.
 
         Raises
         ------
         NotFoundError
             If one of them is of a face or photo that is not there; then none is recorded.
+        StoreError
+            If the database cannot be written.
         """
         with self.database.write() as session:
             result = log.record(session, given, by, self.settings.tags)
@@ -49,6 +61,11 @@ class CorrectingMixin(PluginBase):
 
     def undo(self, *, wait: float = DESCRIBE_SECONDS) -> CorrectionResult:
         """Undo the newest batch of corrections that is effective.
+
+        Parameters
+        ----------
+        wait
+            For how many seconds to wait for the estimates of faces whose boxes are new.
 
         Raises
         ------
@@ -60,7 +77,12 @@ class CorrectingMixin(PluginBase):
         return self._describe(result, wait)
 
     def redo(self, *, wait: float = DESCRIBE_SECONDS) -> CorrectionResult:
-        """Make the batch effective again that was undone last.
+        """Redo the batch that was undone last.
+
+        Parameters
+        ----------
+        wait
+            For how many seconds to wait for the estimates of faces whose boxes are new.
 
         Raises
         ------
@@ -72,7 +94,16 @@ class CorrectingMixin(PluginBase):
         return self._describe(result, wait)
 
     def restore(self, to: int, *, wait: float = DESCRIBE_SECONDS) -> CorrectionResult:
-        """Make effective what was effective when line `to` of the log was the newest; 0: nothing.
+        """Undo and redo corrections until those are effective that were when line `to` of the log was the newest.
+
+        0 undoes all corrections.
+
+        Parameters
+        ----------
+        to
+            The number of a line of the log (`LogEntry.id`), or 0.
+        wait
+            For how many seconds to wait for the estimates of faces whose boxes are new.
 
         Raises
         ------
@@ -84,23 +115,27 @@ class CorrectingMixin(PluginBase):
         return self._describe(result, wait)
 
     def _describe(self, result: CorrectionResult, wait: float) -> CorrectionResult:
-        """Make the estimates of faces whose boxes are new."""
+        """Analyse the faces of a result whose boxes are new, for up to `wait` seconds."""
         if result.undescribed and self.service.describe(result.photo_ids, wait):
             result.undescribed.clear()
         return result
 
     def corrections(self, *, limit: int | None = None, before: int | None = None) -> list[LogEntry]:
-        """Return the log of corrections, the newest line first, from below line `before` on."""
+        """Return the log of corrections, the newest line first; with `before` only lines older than that number."""
         with self.database.read() as session:
             return log.entries(session, limit=limit, before=before)
 
     def waiting_corrections(self) -> list[LogEntry]:
-        """Return the corrections whose photo or face cannot be found at present; they are kept until it is."""
+        """Return the corrections whose photo or face cannot be found at present; they wait until it is found."""
         with self.database.read() as session:
             return log.waiting(session)
 
     def export_corrections(self) -> list[dict[str, Any]]:
-        """Return the log as plain values, to be kept or imported into another database."""
+        """Return the log as values that JSON can hold, the oldest line first.
+
+        It can be stored, or imported into another database. The lines contain the embeddings and hashes by which
+        photos and faces are found again.
+        """
         with self.database.read() as session:
             return list(transfer.export_log(session))
 
@@ -113,8 +148,17 @@ class CorrectingMixin(PluginBase):
     ) -> ImportResult:
         """Add an exported log to this database; lines that it has already are left as they are.
 
-        It is committed in portions, and others can write in between; an import that was interrupted is completed by
-        the next one. `progress` is called with how many lines were read, and how many there are.
+        It is committed in portions, and others can write in between; the next import completes one that was
+        interrupted.
+
+        Parameters
+        ----------
+        lines
+            As `export_corrections` returns them.
+        wait
+            For how many seconds to wait for the estimates of faces whose boxes are new.
+        progress
+            Called with how many lines were read, and how many there are.
 
         Raises
         ------
@@ -134,7 +178,7 @@ class CorrectingMixin(PluginBase):
     def left_to_review(self) -> int:
         """Return how many photos have a suggested tag."""
         with self.database.read() as session:
-            return review_queue.left(session, self.settings.tags)
+            return review_queue.count_photos(session, self.settings.tags)
 
     # ---- Erasure
 
@@ -150,16 +194,16 @@ class CorrectingMixin(PluginBase):
         dry_run: bool = False,
         wait: float = erasure.WAIT_SECONDS,
     ) -> ErasureReport:
-        """Erase data from the tables, the database's file, its journal and backups, and the caches.
+        """Erase data from the tables, the database's file, its write-ahead log and backups, and the caches.
 
-        With nothing named, what an earlier call could not finish is finished.
+        Without any target, an erasure that was interrupted is finished.
 
         Parameters
         ----------
         targets
             Paths of files and folders; also ``"face:12"`` and ``"photo:3"``. None of them is stored again.
         faces, photos
-            The same by number.
+            Faces and photos by number.
         embeddings, ages, genders
             All embeddings, or all predictions of this kind.
         everything
@@ -167,16 +211,17 @@ class CorrectingMixin(PluginBase):
         dry_run
             Change nothing; only report.
         wait
-            For how many seconds to wait for work of this plugin, of other processes, and for readers.
+            For how many seconds to wait for work of this plugin and of other processes, and for readers.
 
         Raises
         ------
         NotFoundError, InvalidTargetError
-            If something named is not there, or not named in a way that is understood; then nothing is erased.
+            If a target is not there, or cannot be parsed; then nothing is erased.
         BusyError
             If other work does not end within `wait` seconds.
         StoreError
-            If a reader keeps the journal from being emptied for longer than `wait` seconds.
+            If a reader still blocks the write-ahead log after `wait` seconds, or a file cannot be removed. The rows are
+            deleted; their bytes are removed at the next run.
         """
         request = erasure.parse_targets(
             targets,
@@ -194,14 +239,17 @@ class CorrectingMixin(PluginBase):
     # ---- Learning
 
     def adapt(self, *, dry_run: bool = False) -> AdaptationReport:
-        """Learn a small change of the predictions from corrections; it is kept, and applied, only if it helps.
+        """Learn an adaptation of the predictions from corrections; store and apply it only if it helps.
 
-        The networks themselves never change. With `dry_run` nothing is written.
+        Whether it helps is measured on corrected faces that were held out. The networks themselves never change.
+        With `dry_run` nothing is written.
 
         Raises
         ------
         ModelError
-            If the networks' package cannot be used.
+            If the networks' weights are missing.
+        StoreError
+            If the database cannot be written.
         """
         version = str(self.analyzer.model_version)
         return learning.learn(self.database, self.settings, version, dry_run=dry_run)
@@ -211,7 +259,7 @@ class CorrectingMixin(PluginBase):
         return learning.undo(self.database, self.settings)
 
     def adaptations(self) -> list[StoredAdaptation]:
-        """Return every adaptation that was kept, the newest first."""
+        """Return all stored adaptations, the newest first."""
         with self.database.read() as session:
             return adaptation_store.all_adaptations(session)
 
@@ -220,10 +268,12 @@ class CorrectingMixin(PluginBase):
     def tags(self) -> list[TagCount]:
         """Return every tag in use with the number of photos that have it."""
         with self.database.read() as session:
-            return tag_store.counts(session)
+            return store.counts(session)
 
     def add_tag(self, photo_id: int, name: str) -> bool:
-        """Set a tag of the host's; return False, and do nothing, if a person has rejected it.
+        """Set a tag for the host; return False, and do nothing, if a person has rejected it.
+
+        `name` is the tag's full name, with '/' between levels.
 
         Raises
         ------
@@ -233,31 +283,45 @@ class CorrectingMixin(PluginBase):
             If the name cannot be a tag.
         """
         with self.database.write() as session:
-            return tag_store.add_host_tag(session, photo_id, name)
+            return store.add_host_tag(session, photo_id, name)
 
     def remove_tag(self, photo_id: int, name: str) -> bool:
-        """Remove a tag of the host's; return False if it has set none. What a person decides goes through `correct`."""
+        """Remove the tag `name` that the host set; return False if it set none.
+
+        What a person decides about a tag goes through `correct`.
+
+        Raises
+        ------
+        InvalidCorrectionError
+            If the name cannot be a tag.
+        """
         with self.database.write() as session:
-            return tag_store.remove_host_tag(session, photo_id, name, self.settings.tags)
+            return store.remove_host_tag(session, photo_id, name, self.settings.tags)
 
     def retag(self, *, dry_run: bool = False) -> Iterator[TagChange]:
-        """Recompute the automatic tags of the whole library, portion by portion, and yield what changes.
+        """Recompute the automatic tags of the whole library, portion by portion, and yield the changes.
 
-        Needed after a change of `tags.precision` or of a tag's name. What people and hosts set, and what people
-        rejected, stays as it is. With `dry_run` nothing is written.
+        Needed after a change of `tags.precision` or of a tag's name. Tags that people and hosts set, and tags that
+        people rejected, stay as they are. With `dry_run` nothing is written. Each portion is written before its changes
+        are yielded: a caller that stops iterating leaves the rest as it is.
+
+        Raises
+        ------
+        ModelError
+            If the tag thresholds, which are stored with the weights, cannot be read.
         """
         return _retag(self.database, self.settings.tags, dry_run)
 
 
-def _retag(database: Database, settings: Any, dry_run: bool) -> Iterator[TagChange]:
+def _retag(database: Database, settings: TagSettings, dry_run: bool) -> Iterator[TagChange]:
     after = 0
     while True:
         with database.read() as session:
-            portion: tuple[int, Sequence[TagChange]] | None = next(tag_store.changes(session, settings, after), None)
+            portion: tuple[int, Sequence[TagChange]] | None = next(store.changes(session, settings, after), None)
         if portion is None:
             return
         after, changes = portion
         if changes and not dry_run:
             with database.write() as session:
-                tag_store.recompute(session, sorted({change.photo_id for change in changes}), settings)
+                store.recompute(session, sorted({change.photo_id for change in changes}), settings)
         yield from changes

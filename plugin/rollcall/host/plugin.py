@@ -1,4 +1,4 @@
-"""The plugin: everything that Rollcall does, behind one object."""
+"""The plugin: all of Rollcall behind one object."""
 
 from __future__ import annotations
 
@@ -21,11 +21,14 @@ from rollcall.records import RunSummary
 class Plugin(ReadingMixin, CorrectingMixin):
     """Rollcall inside a host: index, search, correct, review, erase.
 
-    All methods may be called from any thread. Work that writes analyses (index, erase, warm up) is done one at a
-    time; a call that has to wait for other work takes a timeout and raises `BusyError` when it is over. From asyncio
-    call methods by `asyncio.to_thread`. Several plugins may live in one process, also on one database. A forked child
-    process must create its own plugin, in a process started with 'spawn'; one that uses its parent's gets a
-    `LifecycleError`. As a context manager it is started and stopped.
+    All methods may be called from any thread. Work that writes analyses (index, erase, warm up) is done one piece at a
+    time; a call that has to wait for other work takes a timeout in seconds, after which it raises `BusyError`. From
+    asyncio, call methods by `asyncio.to_thread`. Several plugins may live in one process, also on one database. A child
+    process needs a plugin of its own and must be started with 'spawn'; in a forked child the methods of its parent's
+    plugin raise `LifecycleError`. As a context manager a plugin is started and stopped.
+
+    Every method that uses the database also raises `LifecycleError` if the plugin is not started, and `StoreError`
+    if the database cannot be read or written.
     """
 
     def index(
@@ -37,7 +40,7 @@ class Plugin(ReadingMixin, CorrectingMixin):
         stop: threading.Event | None = None,
         timeout: float = WAIT_SECONDS,
     ) -> RunSummary:
-        """Analyse what is new or changed in folders; return when done, or soon after `stop` is set.
+        """Analyse new and changed photos of folders; return when done, or soon after `stop` is set.
 
         Parameters
         ----------
@@ -46,11 +49,13 @@ class Plugin(ReadingMixin, CorrectingMixin):
         force
             Analyse unchanged photos again, too.
         again
-            Index the folders although they were erased (`forget`).
+            Index folders and files that were erased by `forget` again.
         stop
-            Ends the run after the photos in flight when set; without it, the method `stop` does.
+            Ends the run after the photos in flight when set. Without it the method `stop` ends the run; with it,
+            `stop` waits until the run has ended.
         timeout
-            For how many seconds to wait for other work of this plugin.
+            For how many seconds to wait for other work of this plugin. Another process that indexes into the
+            database is not waited for.
 
         Raises
         ------
@@ -67,7 +72,15 @@ class Plugin(ReadingMixin, CorrectingMixin):
     def watch(self, folders: Sequence[Path], stop: threading.Event) -> None:
         """Keep the database in step with folders on the calling thread, until `stop` is set.
 
-        `start(watch=folders)` does the same on a thread of its own.
+        `start(watch=folders)` does the same on a thread of its own. What keeps a scan from being done, such as
+        another process that indexes, becomes the event `Warned`, and the scan is tried again.
+
+        Parameters
+        ----------
+        folders
+            The folders to watch.
+        stop
+            Ends the watching when set.
 
         Raises
         ------
@@ -77,7 +90,12 @@ class Plugin(ReadingMixin, CorrectingMixin):
         self.service.watch_until(folders, stop)
 
     def warm_up(self, *, timeout: float = WAIT_SECONDS) -> None:
-        """Load the networks now, so that the first face that is drawn is analysed at once.
+        """Load the networks now, so that the first analysis does not wait for them.
+
+        Parameters
+        ----------
+        timeout
+            For how many seconds to wait for other work of this plugin.
 
         Raises
         ------
@@ -113,22 +131,38 @@ class Plugin(ReadingMixin, CorrectingMixin):
     def backup(self, file: Path) -> None:
         """Copy the database, while it is in use, to a new file: SQLite's online backup.
 
+        The copy holds what was committed at one moment, and is a database like any other.
+
+        Parameters
+        ----------
+        file
+            Where to write; the file must not exist, its folder must.
+
         Raises
         ------
         StoreError
-            If the database is not an SQLite file, or the file exists or cannot be written.
+            If the database is not an SQLite file, or `file` exists or cannot be written.
         """
         self.database.backup(file)
 
     def analyze(self, paths: Iterable[Path], *, one_face: bool = False) -> Iterator[FileAnalysis]:
-        """Yield the faces of pictures, without a database; the plugin need not be started.
+        """Yield the faces of picture files, in the order of `paths`, without a database.
 
-        With `one_face` every picture is taken to be a portrait of one person.
+        The plugin need not be started. A picture that cannot be used is a result with an error. Boxes are fractions of
+        the upright picture.
+
+        Parameters
+        ----------
+        paths
+            Picture files; some of them are decoded ahead of what is yielded.
+        one_face
+            Take every picture to be a portrait of one person: of several faces the one nearest the centre is
+            returned, and where none is found a central box with `detected` False.
 
         Raises
         ------
         ModelError
-            If the networks cannot be loaded.
+            If the networks cannot be loaded, or the plugin's `analyzer` cannot analyse files.
         """
         analyzer = self.analyzer
         if not isinstance(analyzer, FileAnalyzer):

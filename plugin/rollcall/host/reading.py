@@ -1,4 +1,4 @@
-"""What a host reads: searches, photos, faces, statistics."""
+"""The methods of a plugin that read: searches, photos, faces, statistics."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rollcall.search.details import FaceDetails, PhotoDetails
 from rollcall.search.library import FaceCrop, LibraryStatistics, PhotoFile, TagSuggestions
 from rollcall.storage.library import roots
 
-#: How many failures an overview names.
+#: How many failures an overview lists.
 LISTED_FAILURES: Final = 20
 
 
@@ -32,12 +32,14 @@ class ReadingMixin(PluginBase):
         faces: bool = True,
         after: int | None = None,
     ) -> list[Hit]:
-        """Return the photos that match a query; see docs/search.md.
+        """Return the photos that match a query.
 
-        Listeners are warned where the query needs ages, genders or embeddings that are switched off.
+        Listeners get the event `Warned` where the query needs ages, genders or embeddings that are switched off.
 
         Parameters
         ----------
+        words
+            The query, such as "photos of children"; empty: all photos.
         limit, offset
             How many photos at most, and how many to leave out first.
         min_probability
@@ -45,9 +47,10 @@ class ReadingMixin(PluginBase):
         order
             "probability": the most probable first; "date": the newest first.
         faces
-            Return what is known of the photos' faces too.
+            Return the photos' faces, too.
         after
-            With all photos by date: go on behind this photo, which is as fast at the end of a large library.
+            The number of a photo: return the photos behind it. For queries of all photos in the order of dates, where
+            it is as fast at the end of a large library as at its beginning.
 
         Raises
         ------
@@ -68,7 +71,7 @@ class ReadingMixin(PluginBase):
         )
 
     def count(self, words: str, *, min_probability: float = MIN_PROBABILITY) -> int:
-        """Return how many photos match a query.
+        """Return how many photos match the query `words` with at least the probability `min_probability`.
 
         Raises
         ------
@@ -78,7 +81,7 @@ class ReadingMixin(PluginBase):
         return engine.count(self.database, words, min_probability=min_probability)
 
     def notices(self, words: str) -> list[str]:
-        """Return what a person should know of a query's answer: that estimates it needs are switched off.
+        """Return a sentence for each kind of estimate that the query `words` needs and that is switched off.
 
         Raises
         ------
@@ -92,7 +95,10 @@ class ReadingMixin(PluginBase):
             return search_notices(session, term, self.settings.attributes)
 
     def similar(self, face_id: int, *, limit: int = 24) -> list[tuple[int, float]]:
-        """Return the faces most similar to one, and the probability that each is of the same person.
+        """Return the faces most similar to one, the most similar first.
+
+        Each is the number of a visible face and the calibrated probability, 0..1, that both are of one person.
+        Only embeddings of the same weights are compared.
 
         Raises
         ------
@@ -132,12 +138,15 @@ class ReadingMixin(PluginBase):
             return details.face(session, face_id)
 
     def neighbours(self, photo_id: int) -> tuple[int | None, int | None]:
-        """Return the next newer and the next older photo in the order of capture times; None at an end."""
+        """Return the numbers of the next newer and the next older photo by capture time; None at an end."""
         with self.database.read() as session:
             return library.neighbours(session, photo_id)
 
     def suggestions(self, tag: str, above: float, *, limit: int) -> TagSuggestions:
-        """Return the photos for which a tag is suggested with at least the probability `above`, lowest first."""
+        """Return the photos for which a tag is suggested with at least the probability `above`, lowest first.
+
+        `tag` is the tag's full name, such as People/Children; the report counts all, whatever `limit` is.
+        """
         with self.database.read() as session:
             return library.suggestions(session, tag, above, limit)
 
@@ -167,7 +176,7 @@ class ReadingMixin(PluginBase):
             return [place.root for place in roots(session)]
 
     def status(self) -> Status:
-        """Return what the plugin does and what the database holds."""
+        """Return the state of the plugin and the content of its database; the plugin need not be started."""
         if self._database is None:
             return Status("stopped", "", {}, 0, None)
         with self.database.read() as session:

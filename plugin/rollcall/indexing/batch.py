@@ -39,17 +39,17 @@ class DecodedPhoto(NamedTuple):
 
 @dataclasses.dataclass
 class _BatchState:
-    """What is read once for a batch, so that most of its photos need no queries of their own."""
+    """Results of queries that run once for a batch, so that most of its photos need no queries of their own."""
 
     unmoved: dict[int, PhotoRow]  # still at the path where they were read; held, so that they are not loaded again
     new: set[int]  # photos without any faces, tags or corrections
-    movable: set[str]  # contents of missing and pending photos
+    movable: set[str]  # content hashes of missing and pending photos
     any_face_erased: bool
-    waiting: set[str]  # contents that lines of the log wait for
+    waiting: set[str]  # content hashes that lines of the log wait for
 
 
 class BatchStore:
-    """Stores analysed photos, and those that could not be analysed."""
+    """Stores photos that were analysed, moved, went missing or failed."""
 
     def __init__(self, tools: Tools) -> None:
         self.tools = tools
@@ -128,7 +128,7 @@ class BatchStore:
         return photo_id
 
     def _describe(self, session: Session, photo_id: int, picture: Picture, version: str) -> bool:
-        """Make the estimates of faces whose boxes a person gave; return whether there were any."""
+        """Analyse the faces whose boxes a person gave; return whether there were any."""
         rows = persist.undescribed_faces(session, photo_id, version)
         if rows:
             boxes = [Box(face.x, face.y, face.width, face.height) for face in rows]
@@ -140,7 +140,7 @@ class BatchStore:
     # ---- Photos that are not analysed
 
     def store_missing(self, photo: DecodedPhoto) -> None:
-        """Mark a photo whose file went while it waited."""
+        """Mark a photo as missing whose file was deleted while it waited."""
         with self.tools.database.write() as session:
             photo_id = photo_at(session, photo.photo)
             mark_photo_missing(session, photo_id)
@@ -160,7 +160,7 @@ class BatchStore:
     def relocate(self, photo: DecodedPhoto, candidate: moves.MovedCandidate) -> tuple[bool, bool]:
         """Give a known photo its new path.
 
-        Returns whether it was moved (of two copies of a missing file only the first is the missing one), and whether
+        Returns whether it was moved (of two copies of a missing file only the first one takes its place), and whether
         the photo at the path has still to be analysed.
         """
         with self.tools.database.write() as session:

@@ -18,10 +18,10 @@ from rollcall.storage.tables import PhotoRow
 
 @dataclass
 class SeenPhotos:
-    """The photos that a scan came across: one bit each, so that millions fit into memory."""
+    """The photos whose files a scan found: one bit each, so that millions fit into memory."""
 
     bits: bytearray = field(default_factory=bytearray)
-    returned: list[int] = field(default_factory=list)  # were missing, and are there again, unchanged
+    returned: list[int] = field(default_factory=list)  # photos that were missing and are back, unchanged
 
     def add(self, photo_id: int) -> None:
         """Add a photo."""
@@ -44,7 +44,7 @@ def classify(
     seen: SeenPhotos,
     lasting: Collection[str] = (),
 ) -> tuple[int, int]:
-    """Compare files with what is stored; new and changed ones become pending.
+    """Compare files with the stored photos; new and changed ones become pending.
 
     Parameters
     ----------
@@ -156,9 +156,9 @@ def _insert_pending(session: Session, place: Place, files: Sequence[FileStat], s
 
 
 def mark_missing(session: Session, place: Place, seen: SeenPhotos, unreadable: Iterable[str]) -> list[int]:
-    """Mark the photos that a complete scan of a place did not come across as missing, and return them.
+    """Mark the photos whose files a complete scan of a place did not find as missing, and return their numbers.
 
-    Photos below the folders in `unreadable` keep their state.
+    Photos at or below the paths in `unreadable`, relative to the root, keep their state.
     """
     spared = tuple(unreadable)
     if "" in spared:
@@ -225,6 +225,7 @@ def count_pending(session: Session, places: Sequence[Place]) -> int:
 
 
 def _in_places(places: Sequence[Place]) -> ColumnElement[bool]:
+    """Return the condition of photos in any of some places."""
     return or_(
         *(
             PhotoRow.id.in_(photo_ids_under(place)) if place.prefix else PhotoRow.root_id == place.root_id

@@ -1,4 +1,4 @@
-"""Which files belong to a library: a walk over folders that never ends in a circle and never needs the whole list."""
+"""Discover the files of a library: a walk over its folders that follows no circle and yields files as it goes."""
 
 from __future__ import annotations
 
@@ -8,13 +8,20 @@ import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePosixPath
-from typing import Final
+from typing import Final, NamedTuple
 
 from rollcall.media.decode import SUFFIXES
 from rollcall.media.paths import to_text
 from rollcall.records import FileStat
 from rollcall.settings import EXCLUSION_MARKERS, OPT_OUT_MARKER, LibrarySettings
 
+#: Gets a path relative to the root, "" for the root itself, and why it could not be read.
+OnUnreadable = Callable[[str, str], None]
+#: Gets a folder relative to the root, "" for the root itself.
+OnOptedOut = Callable[[str], None]
+#: Device and inode: equal for the names of one folder.
+_Key = tuple[int, int]
+#: The path of a root relative to itself.
 _WHOLE: Final = PurePosixPath()
 
 
@@ -30,79 +37,115 @@ def is_available(root: Path) -> bool:
 def discover(
     root: Path,
     settings: LibrarySettings,
-    on_unreadable: Callable[[str, str], None] = lambda path, reason: None,
+    on_unreadable: OnUnreadable = lambda path, reason: None,
     *,
     below: PurePosixPath = _WHOLE,
-    on_opted_out: Callable[[str], None] = lambda path: None,
+    on_opted_out: OnOptedOut = lambda path: None,
 ) -> Iterator[FileStat]:
-    """Yield the pictures of `root`, folder by folder, by name; with `below` only those of that folder in it.
+    """Yield the pictures of `root`, folder by folder, in the order of names; with `below` only those in that folder.
 
-    All paths are relative to `root`, and patterns match as they do there, whatever `below` is; whether that
-    folder belongs to the library is for the caller to ask (`is_included`).
+    All paths are relative to `root`, and patterns match them, whatever `below` is. Whether `below` itself belongs to
+    the library is not checked, see `is_included`.
 
-    `on_unreadable` is told each folder (relative to the root, "" for the root) that could not be read and
-    why: what lies below it was not seen, which is not the same as gone. `on_opted_out` is told each folder that
-    holds a file `.rollcall-ignore`.
+    Parameters
+    ----------
+    on_unreadable
+        Called with each path that could not be read and the reason. Files below it were not seen, which does not mean
+        that they are gone.
+    on_opted_out
+        Called with each folder that has a file `.rollcall-ignore`.
     """
     above = frozenset(_keys(root.joinpath(*below.parts[:n]) for n in range(len(below.parts))))
-    yield from _walk(root, root / below, below, settings, (on_unreadable, on_opted_out), above, set())
+    yield from _Walk(root, settings, on_unreadable, on_opted_out).files(below, above)
 
 
-def _walk(
-    root: Path,
-    folder: Path,
-    relative: PurePosixPath,
-    settings: LibrarySettings,
-    tell: tuple[Callable[[str, str], None], Callable[[str], None]],
-    ancestors: frozenset[tuple[int, int]],
-    linked: set[tuple[int, int]],
-) -> Iterator[FileStat]:
-    on_unreadable, on_opted_out = tell
-    try:
-        here = os.stat(folder)
-        with os.scandir(folder) as found:
-            entries = sorted(found, key=lambda entry: entry.name)
-    except OSError as error:
-        on_unreadable("" if relative == _WHOLE else to_text(str(relative)), error.strerror or str(error))
-        return
-    markers = {entry.name for entry in entries}.intersection(EXCLUSION_MARKERS)
-    if markers:
-        _report_opted_out(markers, relative, on_opted_out)
-        return
-    ancestors = ancestors | {(here.st_dev, here.st_ino)}
-    for entry in entries:
-        name = relative / entry.name
-        if _excluded(name, settings):
-            continue
+class _Level(NamedTuple):
+    """A folder that the walk is in."""
+
+    folder: PurePosixPath
+    ancestors: frozenset[_Key]  # itself and the folders above it
+    entries: Iterator[os.DirEntry[str]]
+
+
+class _Walk:
+    """One walk over the folders of a root."""
+
+    def __init__(
+        self, root: Path, settings: LibrarySettings, on_unreadable: OnUnreadable, on_opted_out: OnOptedOut
+    ) -> None:
+        self.root, self.settings = root, settings
+        self.on_unreadable, self.on_opted_out = on_unreadable, on_opted_out
+        self.linked: set[_Key] = set()  # the folders that were entered by a link
+
+    def files(self, folder: PurePosixPath, ancestors: frozenset[_Key]) -> Iterator[FileStat]:
+        """Yield the pictures of a folder, relative to the root; `ancestors` are the folders above it."""
+        # A stack of our own: folders may be nested deeper than Python's calls.
+        first = self._open(folder, ancestors)
+        levels = [] if first is None else [first]
+        while levels:
+            entry = next(levels[-1].entries, None)
+            if entry is None:
+                levels.pop()
+                continue
+            found = self._visit(entry, levels[-1])
+            if isinstance(found, FileStat):
+                yield found
+            elif found is not None:
+                levels.append(found)
+
+    def _open(self, folder: PurePosixPath, ancestors: frozenset[_Key]) -> _Level | None:
+        """Return a folder's entries by name; None if it cannot be read or is excluded."""
         try:
-            if entry.is_dir(follow_symlinks=settings.follow_links):
-                where = entry.stat()
-                key = (where.st_dev, where.st_ino)
-                # A link to a folder above would never end; one folder behind two links is looked at once.
-                if key in ancestors:
-                    continue
-                if entry.is_symlink():
-                    if key in linked or _has_own_name(root, folder / entry.name, settings):
-                        continue
-                    linked.add(key)
-                yield from _walk(root, folder / entry.name, name, settings, tell, ancestors, linked)
-            elif name.suffix.lower() in SUFFIXES:
+            here = os.stat(self.root / folder)
+            with os.scandir(self.root / folder) as found:
+                entries = sorted(found, key=lambda entry: entry.name)
+        except OSError as error:
+            self.on_unreadable(_text(folder), error.strerror or str(error))
+            return None
+        if self._is_marked(folder, entries):
+            return None
+        return _Level(folder, ancestors | {(here.st_dev, here.st_ino)}, iter(entries))
+
+    def _visit(self, entry: os.DirEntry[str], level: _Level) -> FileStat | _Level | None:
+        """Return the picture, or the opened folder, that an entry is; None if it is neither or is excluded."""
+        path = level.folder / entry.name
+        if _is_excluded(path, self.settings):
+            return None
+        try:
+            if entry.is_dir(follow_symlinks=self.settings.follow_links):
+                return self._open(path, level.ancestors) if self._enters(entry, path, level.ancestors) else None
+            if path.suffix.lower() in SUFFIXES:
                 info = entry.stat()
                 if stat.S_ISREG(info.st_mode):
-                    yield FileStat.of(to_text(str(name)), info)
+                    return FileStat.of(_text(path), info)
         except OSError as error:
-            # A link to nothing or to itself, or a file that went between listing and looking, is simply not there.
+            # A link to nothing or to itself is not there, nor is a file that was deleted after it was listed.
             if not isinstance(error, FileNotFoundError) and error.errno != errno.ELOOP:
-                on_unreadable(to_text(str(name)), error.strerror or str(error))
+                self.on_unreadable(_text(path), error.strerror or str(error))
+        return None
 
+    def _is_marked(self, folder: PurePosixPath, entries: Iterable[os.DirEntry[str]]) -> bool:
+        """Return whether a folder has an exclusion marker; report one that has the opt-out marker."""
+        markers = {entry.name for entry in entries}.intersection(EXCLUSION_MARKERS)
+        if OPT_OUT_MARKER in markers:
+            self.on_opted_out(_text(folder))
+        return bool(markers)
 
-def _report_opted_out(markers: set[str], folder: PurePosixPath, on_opted_out: Callable[[str], None]) -> None:
-    if OPT_OUT_MARKER in markers:
-        on_opted_out("" if folder == _WHOLE else to_text(str(folder)))
+    def _enters(self, entry: os.DirEntry[str], path: PurePosixPath, ancestors: frozenset[_Key]) -> bool:
+        """Return whether the walk enters a folder or a link to one: not in a circle, and each folder once."""
+        info = entry.stat()
+        key = (info.st_dev, info.st_ino)
+        if key in ancestors:
+            return False
+        if entry.is_symlink():
+            if key in self.linked or _has_own_name(self.root, self.root / path, self.settings):
+                return False
+            self.linked.add(key)
+        return True
 
 
 def file_stat(root: Path, path: Path, settings: LibrarySettings) -> FileStat | None:
-    """Return path, size and time of one file; None if it is not there or not part of the library."""
+    """Return path, size and time of one file; None if it does not exist or does not belong to the library."""
     try:
         relative = PurePosixPath(path.relative_to(root).as_posix())
     except ValueError:
@@ -113,7 +156,7 @@ def file_stat(root: Path, path: Path, settings: LibrarySettings) -> FileStat | N
         info = path.stat()
     except (OSError, ValueError):
         return None
-    return FileStat.of(to_text(str(relative)), info) if stat.S_ISREG(info.st_mode) else None
+    return FileStat.of(_text(relative), info) if stat.S_ISREG(info.st_mode) else None
 
 
 def is_included(root: Path, relative: PurePosixPath, settings: LibrarySettings) -> bool:
@@ -127,7 +170,7 @@ def is_included(root: Path, relative: PurePosixPath, settings: LibrarySettings) 
     keys = list(_keys(folders))
     if len(set(keys)) < len(keys):
         return False
-    # What is gone, and what is no folder, has only its name to be judged by.
+    # Only existing folders can be links; of what is gone, or not a folder, the names were checked above.
     links = [folder for folder in folders[1 : len(keys)] if folder.is_symlink()]
     return not links or (settings.follow_links and not any(_has_own_name(root, link, settings) for link in links))
 
@@ -135,11 +178,11 @@ def is_included(root: Path, relative: PurePosixPath, settings: LibrarySettings) 
 def is_excluded_by_name(relative: PurePosixPath, settings: LibrarySettings) -> bool:
     """Return whether a path is hidden or ignored by its name or by that of a folder above it, up to the root."""
     parts = relative.parts
-    return any(_excluded(PurePosixPath(*parts[: n + 1]), settings) for n in range(len(parts)))
+    return any(_is_excluded(PurePosixPath(*parts[: n + 1]), settings) for n in range(len(parts)))
 
 
-def _keys(folders: Iterable[Path]) -> Iterator[tuple[int, int]]:
-    """Yield what tells folders apart by whatever name, one below the other, up to the first that is none."""
+def _keys(folders: Iterable[Path]) -> Iterator[_Key]:
+    """Yield the keys of nested folders up to the first that does not exist or is not a folder."""
     for folder in folders:
         try:
             here = os.stat(folder)
@@ -151,9 +194,9 @@ def _keys(folders: Iterable[Path]) -> Iterator[tuple[int, int]]:
 
 
 def _has_own_name(root: Path, link: Path, settings: LibrarySettings) -> bool:
-    """Say whether a link leads to a folder that belongs to the library anyway, where it really lies.
+    """Return whether a link leads to a folder that belongs to the library under its own path.
 
-    Its photos would be there twice, or under the link's name alone, as the alphabet has it.
+    If the link were followed, its photos would be in the library twice.
     """
     home, target = Path(os.path.realpath(root)), Path(os.path.realpath(link))
     if not target.is_relative_to(home):
@@ -161,10 +204,16 @@ def _has_own_name(root: Path, link: Path, settings: LibrarySettings) -> bool:
     return is_included(root, PurePosixPath(target.relative_to(home).as_posix()), settings)
 
 
-def _excluded(relative: PurePosixPath, settings: LibrarySettings) -> bool:
+def _is_excluded(relative: PurePosixPath, settings: LibrarySettings) -> bool:
+    """Return whether the name or the path of a file or folder excludes it."""
     if not settings.hidden and relative.name.startswith("."):
         return True
     return any(
         fnmatch.fnmatch(relative.name, pattern) or fnmatch.fnmatch(str(relative), pattern)
         for pattern in settings.ignore
     )
+
+
+def _text(relative: PurePosixPath) -> str:
+    """Return a path as it is stored; "" for the root."""
+    return "" if relative == _WHOLE else to_text(str(relative))

@@ -1,4 +1,4 @@
-"""Hints of the file system, gathered until the files hold still."""
+"""A queue of changed paths that gives them out when their files no longer change."""
 
 from __future__ import annotations
 
@@ -8,30 +8,30 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-#: With more paths than this waiting, checking them one by one is not worth it: the whole root is scanned.
+#: With more waiting paths than this a scan of the whole root is cheaper than checking each.
 OVERFLOW: Final = 20_000
-#: A file that was closed after writing needs to hold still only this long, in seconds.
+#: How long a file that was closed after writing must stay unchanged, in seconds.
 _CLOSED_SECONDS: Final = 0.15
-#: How long settled files wait for the rest of a burst, in seconds.
+#: How long unchanged files wait for the rest of a burst, in seconds.
 _GATHER_SECONDS: Final = 0.3
 
 
 @dataclass
 class _Hint:
-    """A path that something happened to, and since when it holds still."""
+    """The state of a changed path."""
 
-    stat: tuple[int, int] | None  # size and mtime; None if it is not a file
-    since: float
-    wait: float
+    stat: tuple[int, int] | None  # size and mtime_ns; None if it is not there
+    since: float  # when it had this state, by time.monotonic()
+    wait: float  # for how many seconds it must keep it
 
 
 class HintQueue:
-    """The paths that something happened to. May be used from any thread.
+    """The paths that changed. May be used from any thread.
 
     Parameters
     ----------
     settle_seconds
-        How long a file's size and time must hold still.
+        For how many seconds a file's size and time must stay unchanged before its path is given out.
     """
 
     def __init__(self, settle_seconds: float) -> None:
@@ -60,13 +60,13 @@ class HintQueue:
             self._changed.notify_all()
 
     def take_overflow(self) -> bool:
-        """Return whether there were too many paths to hold, once."""
+        """Return whether more than `OVERFLOW` paths changed since the last call; their paths are lost."""
         with self._changed:
             overflowed, self._overflowed = self._overflowed, False
         return overflowed
 
     def wait(self, seconds: float) -> None:
-        """Wait for the next path, or so many seconds."""
+        """Wait until a path is added, or for some seconds."""
         with self._changed:
             if not self._overflowed:
                 self._changed.wait(max(0.01, seconds))
@@ -77,7 +77,10 @@ class HintQueue:
             self._changed.notify_all()
 
     def take_settled(self) -> tuple[list[Path], float | None]:
-        """Return the paths that hold still, which go; and for how long to wait for the next, None if there is none."""
+        """Remove and return the paths that are unchanged for long enough.
+
+        Also returns for how many seconds to wait for the next one; None if there is none.
+        """
         with self._changed:
             hints = list(self._hints.items())
         now = time.monotonic()
@@ -90,7 +93,7 @@ class HintQueue:
                     continue
                 left = self._restart(path, hint, now)
             pause = left if pause is None else min(pause, left)
-        # Settled files of a burst that is still going on wait for the rest, but not for long.
+        # Unchanged files of a burst that is still going on wait for the rest, but not for long.
         waited = max((now - hint.since - hint.wait for _, hint in settled), default=0.0)
         if settled and pause is not None and waited < _GATHER_SECONDS:
             return [], min(pause, _GATHER_SECONDS - waited)
@@ -101,7 +104,7 @@ class HintQueue:
         return [path for path, _ in settled], pause
 
     def _restart(self, path: Path, hint: _Hint, now: float) -> float:
-        """Make a file that is still being written hold still for the whole time; return that time."""
+        """Start the time again for a file that changed meanwhile; return that time in seconds."""
         again = _Hint(_stat(path), now, self.settle_seconds)
         with self._changed:
             if self._hints.get(path) is hint:

@@ -25,7 +25,7 @@ from rollcall.storage.library import Place, locate, now
 class Indexer:
     """Keeps a database in step with folders of photos. Use from one thread at a time.
 
-    Each method holds the database's right to index while it works.
+    Its methods hold the database's lock for indexing while they work, except `describe`.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class Indexer:
         stop: threading.Event | None = None,
         leave_alone: LeaveAlone | None = None,
     ) -> RunSummary:
-        """Scan folders completely and analyse what is new or changed; return what was done.
+        """Scan folders completely and analyse new and changed photos; return what was done.
 
         Parameters
         ----------
@@ -59,8 +59,8 @@ class Indexer:
         stop
             When set, the run ends after the photos in flight; what is left stays pending.
         leave_alone
-            Called with each file's path and time of change in nanoseconds; files for which it returns True are left
-            as they are for now.
+            Called with each file's path and time of change in nanoseconds; the scan skips files for which it returns
+            True.
 
         Raises
         ------
@@ -92,19 +92,29 @@ class Indexer:
         return run.summary
 
     def update(self, paths: Iterable[Path], *, stop: threading.Event | None = None) -> RunSummary:
-        """Compare single files and folders, new, changed or gone, and analyse what needs it."""
+        """Compare single files and folders with the database, and analyse new and changed photos.
+
+        Paths outside of all roots are ignored.
+
+        Raises
+        ------
+        BusyError
+            If another process indexes into this database.
+        StoreError, ModelError
+            If the database or the networks fail.
+        """
         began, started = time.perf_counter(), now()
         run = Run(stop=stop, between_batches=self.between_batches)
         with self.tools.database.indexing():
-            by_root: dict[Place, list[Path]] = {}
+            by_root: dict[Place, list[Path]] = {}  # by the place of the whole root
             with self.tools.database.read() as session:
                 for path in paths:
                     place = locate(session, path)
                     if place is not None:
                         by_root.setdefault(place._replace(prefix=""), []).append(place.folder)
             try:
-                for root, hinted in by_root.items():
-                    self.scanner.check_paths(root, hinted, run)
+                for root, changed in by_root.items():
+                    self.scanner.check_paths(root, changed, run)
                 self.pipeline.process(list(by_root), run)
                 if run.summary.indexed:
                     recover_corrections(self.tools, started)
@@ -115,12 +125,24 @@ class Indexer:
         return run.summary
 
     def lift_erasure(self, paths: Iterable[Path]) -> None:
-        """Let folders and files that a person names be indexed again although they were erased."""
+        """Remove the tombstones of folders and files that a person names, so that they are indexed again.
+
+        Raises
+        ------
+        BusyError
+            If another process indexes into this database.
+        """
         with self.tools.database.indexing():
             self.tools.exclusions.lift(paths)
 
     def describe(self, photo_ids: Collection[int]) -> None:
-        """Make the estimates of faces of some photos whose boxes are new."""
+        """Analyse those faces of some photos whose boxes are new.
+
+        Raises
+        ------
+        StoreError, ModelError
+            If the database or the networks fail.
+        """
         describe_faces(self.tools, photo_ids)
 
     def _back_up(self, run: Run) -> None:
@@ -134,7 +156,7 @@ class Indexer:
             run.warn(f"{file}: the backup of the day cannot be written ({error})", self.tools.publish)
 
     def _warn_of_retained(self, run: Run) -> None:
-        """Warn that switching an estimate off does not remove what is stored of it."""
+        """Warn of stored estimates whose switch is off: switching off does not remove them."""
         if self.tools.settings.attributes.switched_off:
             with self.tools.database.read() as session:
                 notices = retained_notices(session, self.tools.settings.attributes)

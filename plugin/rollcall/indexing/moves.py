@@ -1,4 +1,4 @@
-"""Files that were moved or renamed: known photos found again by content under another path."""
+"""Files that were moved or renamed: known photos that are recognised by content under another path."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ UNKNOWN_SIZE: Final = -1
 
 
 class MovedCandidate(NamedTuple):
-    """A photo whose file is, or may be, no longer where it was."""
+    """A photo whose file may no longer be at its stored path."""
 
     photo_id: int
     path: Path
@@ -29,7 +29,7 @@ class MovedCandidate(NamedTuple):
 
 
 def candidates_of_size(session: Session, size: int, exclude: int) -> list[MovedCandidate]:
-    """Return the known photos of a size in bytes that may have moved, missing ones first; `exclude` is left out."""
+    """Return the known photos of a size in bytes that may have moved, missing ones first, without photo `exclude`."""
     folders = {place.root_id: place.root for place in roots(session)}
     rows = session.execute(
         select(PhotoRow.id, PhotoRow.root_id, PhotoRow.path, PhotoRow.content_hash, PhotoRow.state)
@@ -50,7 +50,7 @@ def candidates_of_size(session: Session, size: int, exclude: int) -> list[MovedC
 
 
 def relocate(session: Session, old_id: int, new_id: int, model_version: str) -> bool:
-    """Give a known photo the path of a newly found file of the same content, whose own row goes.
+    """Give a known photo the path of a new photo of the same content, whose row is deleted.
 
     Returns whether the photo has still to be analysed.
     """
@@ -67,7 +67,7 @@ def relocate(session: Session, old_id: int, new_id: int, model_version: str) -> 
 
 
 def movable_contents(session: Session, hashes: Sequence[str]) -> set[str]:
-    """Return those of some content hashes that missing or pending photos have."""
+    """Return which of some content hashes missing or pending photos have."""
     found = session.scalars(
         select(PhotoRow.content_hash).where(
             PhotoRow.content_hash.in_(hashes), PhotoRow.state.in_((PhotoState.MISSING, PhotoState.PENDING))
@@ -77,7 +77,7 @@ def movable_contents(session: Session, hashes: Sequence[str]) -> set[str]:
 
 
 def candidates_of_content(session: Session, content_hash: str, exclude: int) -> list[MovedCandidate]:
-    """Return the missing and pending photos of a content; none if the photo `exclude` has it already."""
+    """Return the missing and pending photos of a content, without photo `exclude`; none if that has the content."""
     if session.scalar(select(PhotoRow.content_hash).where(PhotoRow.id == exclude)) == content_hash:
         return []
     folders = {place.root_id: place.root for place in roots(session)}
@@ -98,7 +98,7 @@ def candidates_of_content(session: Session, content_hash: str, exclude: int) -> 
 
 
 def unmoved(session: Session, photos: Sequence[PendingPhoto]) -> dict[int, PhotoRow]:
-    """Return by number those photos that are still stored at the paths at which they were read."""
+    """Return, by number, the rows of those photos that are still stored at the paths where they were read."""
     by_id = {one.photo_id: one for one in photos}
     folders = {place.root_id: place.root for place in roots(session)}
     rows = session.scalars(select(PhotoRow).where(PhotoRow.id.in_(by_id)))
@@ -106,7 +106,10 @@ def unmoved(session: Session, photos: Sequence[PendingPhoto]) -> dict[int, Photo
 
 
 def swap(session: Session, known_id: int, here_id: int) -> int:
-    """Exchange the paths of a known photo, whose file lies here now, and of the photo stored here; return the known one."""
+    """Swap the paths of a known photo, whose file is here now, and of the photo that is stored here.
+
+    Returns the number of the known photo.
+    """
     known, here = session.get_one(PhotoRow, known_id), session.get_one(PhotoRow, here_id)
     if here.content_hash is None:
         # It was never analysed.

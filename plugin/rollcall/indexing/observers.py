@@ -1,4 +1,4 @@
-"""Observers of folders: events of the file system where they come, polling where they do not."""
+"""Observers of folders: by events of the file system where it has them, else by polling."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _REMOTE: Final = (
     "drvfs",
 )
 
-#: Gets a path that something happened to, whether it is a folder, and whether a file was closed there after writing.
+#: Gets a path that changed, whether it is a folder, and whether a file was closed there after writing.
 OnChange = Callable[[Path, bool, bool], None]
 
 
@@ -63,7 +63,7 @@ class Observers:
         _WATCHDOG_LOG.addHandler(self._losses)
 
     def start(self, root: Path) -> None:
-        """Begin to observe a root; a root that cannot be observed becomes a warning."""
+        """Begin to observe a root, by polling if events are not available; if neither works, publish a warning."""
         self.stop(root)
         if not root.is_dir():
             self.publish(events.Warned(f"{root}: the folder is not there; it is watched as soon as it is back"))
@@ -179,13 +179,15 @@ class _LossHandler(logging.Handler):
 
 
 class _Handler(FileSystemEventHandler):
+    """Calls `on_change` for the events that change files."""
+
     def __init__(self, on_change: OnChange) -> None:
         self.on_change = on_change
 
     def on_any_event(self, event: FileSystemEvent) -> None:
         if event.event_type in ("opened", "closed_no_write"):
             return
-        # A folder's own time changes with each file in it, and the file has an event of its own.
+        # A folder is modified by each change of a file in it, which has an event of its own.
         if event.is_directory and event.event_type == "modified":
             return
         for raw in (event.src_path, event.dest_path):
@@ -195,6 +197,7 @@ class _Handler(FileSystemEventHandler):
 
 
 def _end(observer: Any) -> None:
+    """Stop an observer, also one that never started."""
     try:
         observer.stop()
         if observer.is_alive():
@@ -221,17 +224,18 @@ def is_remote(path: Path, mounts: Path = Path("/proc/mounts")) -> bool:
 
 
 def _why_polling(root: Path, error: OSError, seconds: float) -> str:
+    """Return the sentence that explains why a folder is polled, and what ends it."""
     if error.errno == errno.ENOSPC:
         return (
-            f"{root}: there are more folders than this system lets a program watch; they are looked through every"
+            f"{root}: there are more folders than this system lets a program watch; they are scanned every"
             f" {seconds:g} s instead, until `sudo sysctl fs.inotify.max_user_watches=1048576` raises the limit"
         )
     if error.errno == errno.EMFILE:
         return (
-            f"{root}: too many programs watch folders on this system; it is looked through every {seconds:g} s"
+            f"{root}: too many programs watch folders on this system; it is scanned every {seconds:g} s"
             " instead, until `sudo sysctl fs.inotify.max_user_instances=1024` raises the limit"
         )
     return (
-        f"{root}: the folder cannot be watched by events ({error.strerror or error}); it is looked through every"
+        f"{root}: the folder cannot be watched by events ({error.strerror or error}); it is scanned every"
         f" {seconds:g} s instead"
     )

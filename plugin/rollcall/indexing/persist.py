@@ -1,9 +1,8 @@
-"""Persist the analysis of a photo: its row, its faces with their predictions, and what follows from them."""
+"""Persist the analysis of a photo: its row, its faces with their predictions, its groups and tags."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from datetime import timedelta
 from typing import NamedTuple
 
 from sqlalchemy import and_, func, or_, select, update
@@ -41,11 +40,11 @@ def store_analysis(
     *,
     new: bool = False,
 ) -> StoredAnalysis:
-    """Store an analysis.
+    """Store the analysis of a photo's file, of `size` bytes; return how it differs from the one before.
 
-    A face found again keeps its number, and with it its corrections. A face that is not found again is deleted,
-    unless it was corrected: then it is kept, hidden, and `reattach` decides whether it is shown. With `new` the photo
-    has no rows yet that need to be searched.
+    A face that is found again keeps its number, and with it its corrections. A face that is not found again is deleted,
+    unless it was corrected: then it is hidden, and `reattach` decides whether it is shown. Pass `new` if the photo has
+    no faces, tags or corrections yet, which saves queries.
     """
     photo = session.get_one(PhotoRow, photo_id)
     content_before, hash_before = photo.content_hash, photo.perceptual_hash
@@ -65,7 +64,6 @@ def store_analysis(
     change_feed.record(session, ChangeKind.PHOTO_INDEXED, photo_id)
     face_ids = [row.id for row, _ in found]
     return StoredAnalysis(
-        face_ids=face_ids,
         content_hash_before=content_before,
         same_picture=same_picture,
         perceptual_hash_before=hash_before,
@@ -98,19 +96,19 @@ def store_unchanged(session: Session, photo_id: int, stat: FileStat) -> None:
     photo = session.get_one(PhotoRow, photo_id)
     photo.size, photo.mtime_ns, photo.ctime_ns = stat.identity
     photo.state, photo.error = PhotoState.INDEXED, None
+    # It may have been missing until now.
+    change_feed.record(session, ChangeKind.PHOTO_INDEXED, photo_id)
 
 
 def _fill_photo(photo: PhotoRow, stat: FileStat, analysis: Analysis) -> None:
     taken = analysis.taken
-    utc = None
-    if taken is not None and taken.offset_minutes is not None:
-        utc = (taken.local - timedelta(minutes=taken.offset_minutes)).isoformat() + "Z"
+    utc = taken.utc() if taken else None
     photo.size, photo.mtime_ns, photo.ctime_ns = stat.identity
     photo.content_hash = analysis.content_hash
     photo.width, photo.height, photo.orientation = analysis.width, analysis.height, analysis.orientation
     photo.taken_local = taken.local.isoformat() if taken else None
     photo.taken_offset_minutes = taken.offset_minutes if taken else None
-    photo.taken_utc = utc
+    photo.taken_utc = f"{utc.isoformat()}Z" if utc else None
     photo.state, photo.error = PhotoState.INDEXED, None
     photo.model_version, photo.indexed_at = analysis.model_version, now()
     photo.perceptual_hash = analysis.perceptual_hash
@@ -119,9 +117,8 @@ def _fill_photo(photo: PhotoRow, stat: FileStat, analysis: Analysis) -> None:
 class _OldFaces(NamedTuple):
     """The faces of a photo before an analysis."""
 
-    rows: list[FaceRow]
     matched: dict[int, FaceRow]  # by the index of the new face
-    moved: list[tuple[FaceRow, Box]]  # moved by hand, with the place where the detector found them
+    moved: list[tuple[FaceRow, Box]]  # moved by hand, with the box in which the detector found them
 
 
 def _store_faces(
@@ -131,7 +128,7 @@ def _store_faces(
     same_picture: bool,
     known: Sequence[tuple[FaceRow, KnownFace]],
 ) -> list[tuple[FaceRow, Face]]:
-    """Write the rows of the faces found; return them with the faces."""
+    """Write the rows of the faces of an analysis; return each with its face."""
     old = _match(session, analysis, same_picture, known)
     found: list[tuple[FaceRow, Face]] = []
     for index, face in enumerate(analysis.faces):
@@ -154,7 +151,7 @@ def _store_faces(
 def _match(
     session: Session, analysis: Analysis, same_picture: bool, known: Sequence[tuple[FaceRow, KnownFace]]
 ) -> _OldFaces:
-    """Match the faces known before with the new ones; hide or delete those that are not found again."""
+    """Match the known faces with the new ones; hide or delete those that are not found again."""
     rows = [row for row, _ in known]
     weights = weights_of(analysis.model_version)
     new = [KnownFace(face.box, face.embedding, weights) for face in analysis.faces]
@@ -168,9 +165,9 @@ def _match(
         if row.id not in corrected:
             session.delete(row)
         elif not row.drawn:
-            # A box that a person drew stays, wherever the detector finds faces now.
+            # A face whose box a person gave stays visible even if the detector does not find it.
             row.present = False
-    return _OldFaces(rows, {j: rows[i] for i, j in pairs.items()}, moved)
+    return _OldFaces({j: rows[i] for i, j in pairs.items()}, moved)
 
 
 def _fill_face(row: FaceRow, face: Face) -> None:
@@ -180,12 +177,13 @@ def _fill_face(row: FaceRow, face: Face) -> None:
 
 
 def _corrected(session: Session, face_ids: Collection[int]) -> set[int]:
+    """Return which of some faces have corrections."""
     found = session.scalars(select(CorrectionRow.face_id).where(CorrectionRow.face_id.in_(face_ids)))
     return {face_id for face_id in found if face_id is not None}
 
 
 def _moved_by_hand(session: Session, rows: Sequence[FaceRow]) -> list[tuple[FaceRow, Box]]:
-    """Return where the detector found faces that a person moved: it will find them there again."""
+    """Return the boxes in which the detector found faces before a person moved them: it finds them there again."""
     by_id = {row.id: row for row in rows}
     if not by_id:
         return []
@@ -198,7 +196,10 @@ def _moved_by_hand(session: Session, rows: Sequence[FaceRow]) -> list[tuple[Face
 
 
 def undescribed_faces(session: Session, photo_id: int, model_version: str) -> list[FaceRow]:
-    """Return the visible faces of a photo whose estimates have to be made: drawn by hand, moved, or not detected."""
+    """Return the visible faces of a photo that have to be analysed in their box.
+
+    These are drawn, moved and undetected faces without estimates of this model version, and faces with stale ones.
+    """
     estimated = func.coalesce(PredictionRow.model_version, EmbeddingRow.model_version, "")
     stale = or_(func.coalesce(PredictionRow.stale, False), func.coalesce(EmbeddingRow.stale, False))
     return list(

@@ -23,10 +23,10 @@ from rollcall.indexing.throttle import Throttle
 from rollcall.indexing.writer import Writer
 from rollcall.media import decode, perceptual_hash
 from rollcall.privacy.exclusions import FileIdentity
-from rollcall.records import FileStat
+from rollcall.records import FileStat, PhotoState
 from rollcall.storage.library import CHUNK, PendingPhoto, Place
 
-#: How many failures a summary names; the database has them all.
+#: How many failures a summary lists; the database has all of them.
 NAMED_FAILURES: Final = 20
 #: How often a run that waits for decoding looks whether it was stopped, in seconds.
 _STOP_CHECK_SECONDS: Final = 0.1
@@ -51,11 +51,11 @@ class Pipeline:
             pending = classify.count_pending(session, places)
         self.publish(events.Discovered(pending, finished=True))
         threads, size = self.settings.decode_threads, self.settings.detector.batch
-        # With few photos everything waits for decoding; with many, decoding threads yield to the analysing thread.
-        yields = throttle.lower_thread_priority if pending > size else None
-        pace = Throttle(self.settings.power, self.publish)
+        # With few photos the analysis waits for decoding; with many, decoding threads must not slow the analysis down.
+        initializer = throttle.lower_thread_priority if pending > size else None
+        power = Throttle(self.settings.power, self.publish)
         batch: list[DecodedPhoto] = []
-        pool = ThreadPoolExecutor(threads, thread_name_prefix="decode", initializer=yields)
+        pool = ThreadPoolExecutor(threads, thread_name_prefix="decode", initializer=initializer)
         with self.writer.running():
             try:
                 for photo in self._decoded(pool, threads + size, places, run):
@@ -67,7 +67,7 @@ class Pipeline:
                         began = time.perf_counter()
                         self._analyze(batch, run)
                         batch = []
-                        pace.wait_after(time.perf_counter() - began, run.stop)
+                        power.wait_after(time.perf_counter() - began, run.stop)
                         run.between_batches()
                 if batch:
                     self._analyze(batch, run)
@@ -138,7 +138,7 @@ class Pipeline:
                 picture = decode.decode(
                     photo.path,
                     target=self.settings.detector.resolution,
-                    max_megapixels=self.settings.decode.max_megapixels,
+                    limits=self.settings.decode,
                 )
             return DecodedPhoto(photo, stat, picture, perceptual_hash=perceptual_hash.compute(picture.pixels))
         except OSError as error:
@@ -148,12 +148,12 @@ class Pipeline:
             return DecodedPhoto(photo, stat, reason=reason, failure_key=failure_key(error, self.settings.decode))
 
     def _moved_from(self, photo: PendingPhoto, size: int) -> moves.MovedCandidate | None:
-        """Return the known photo that this file is, if only its path is new."""
+        """Return the known photo of this content whose file is gone; None if there is none."""
         with self.database.read() as session:
             if not moves.is_new(session, photo.photo_id):
                 return None
             candidates = moves.candidates_of_size(session, size, photo.photo_id)
-        candidates = [one for one in candidates if one.state == "missing" or not one.path.exists()]
+        candidates = [one for one in candidates if one.state == PhotoState.MISSING or not one.path.exists()]
         if not candidates:
             return None
         digest = decode.content_hash(photo.path)
@@ -185,7 +185,7 @@ class Pipeline:
             self.writer.submit(partial(self.store.store, batch, found), partial(self._report, batch, run))
 
     def _without_erased(self, batch: list[DecodedPhoto], run: Run) -> list[DecodedPhoto]:
-        """Return a batch without the photos that were erased, at whatever path they are now."""
+        """Return a batch without the photos whose content was erased, whatever their path is now."""
         hashes = {photo.photo: photo.picture.content_hash for photo in batch if photo.picture is not None}
         erased = self.exclusions.erased_contents(list(hashes.values()))
         if not erased:
@@ -202,14 +202,14 @@ class Pipeline:
         return [photo for photo in batch if photo.photo not in gone]
 
     def _report(self, batch: Sequence[DecodedPhoto], run: Run, stored: Sequence[tuple[int, int]]) -> None:
-        """Count the photos of a batch that is stored, and publish them."""
+        """Count the photos of a stored batch, and publish them."""
         for photo, (photo_id, face_count) in zip(batch, stored, strict=True):
             run.summary.indexed += 1
             run.summary.moved += photo_id != photo.photo.photo_id
             run.summary.faces += face_count
             self.publish(events.PhotoIndexed(photo_id, photo.photo.path, face_count))
 
-    # ---- What is not analysed
+    # ---- Photos that are not analysed
 
     def _store_unanalysed(self, photo: DecodedPhoto, run: Run) -> None:
         """Store a photo that is unchanged, moved, gone, or failed."""
@@ -222,7 +222,7 @@ class Pipeline:
         elif photo.moved_from is not None:
             self._relocate(photo, photo.moved_from, run)
         elif not path.exists():
-            # It went while it waited, which is no failure of the file.
+            # It was deleted while it waited, which is no failure of the file.
             self.store.store_missing(photo)
             run.summary.missing += 1
             self.publish(events.PhotosMissing(1))

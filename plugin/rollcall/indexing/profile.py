@@ -1,4 +1,4 @@
-"""The time that each part of a run took."""
+"""Profile a run: the time that each part of it took."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Profile:
-    """Seconds by the name of the work; what is done on other threads meanwhile adds up to more."""
+    """Seconds by the name of the work; with work on other threads they add up to more than the run took."""
 
     seconds: dict[str, float] = field(default_factory=dict)
-    parallel: set[str] = field(default_factory=set)
+    parallel: set[str] = field(default_factory=set)  # the names of work on other threads
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @contextmanager
     def __call__(self, name: str, parallel: bool = False) -> Iterator[None]:
-        """Count the time until the end of the `with` under a name; `parallel` for work on other threads."""
+        """Add the time until the end of the `with` block to a name; `parallel` for work on other threads."""
         began = time.perf_counter()
         try:
             yield

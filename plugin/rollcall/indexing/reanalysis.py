@@ -1,4 +1,4 @@
-"""Make the estimates of faces whose boxes are new: drawn or moved by a person, or recovered after a scan."""
+"""Analyse faces whose boxes are new: drawn or moved by a person, or recovered after a scan."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ from rollcall.storage.tables import FaceRow
 
 
 def recover_corrections(tools: Tools, since: str) -> None:
-    """Recover, after a scan, the corrections of files that were renamed and changed since `since` (UTC, ISO 8601)."""
+    """Recover the corrections of files that a scan, begun at `since` (UTC, ISO 8601), found renamed or edited.
+
+    Also prunes the change feed and deletes empty roots.
+    """
     with tools.database.write() as session:
         found = recover.recover(session, tools.settings.tags, since)
         change_feed.prune(session)
@@ -29,7 +32,7 @@ def recover_corrections(tools: Tools, since: str) -> None:
 
 
 def describe_faces(tools: Tools, photo_ids: Collection[int]) -> None:
-    """Make the estimates of those faces of some photos whose boxes are new.
+    """Analyse those faces of some photos whose boxes are new.
 
     A photo that cannot be read becomes a warning; its new faces have no estimates until it is indexed again.
     """
@@ -51,7 +54,7 @@ def _describe_photo(tools: Tools, photo_id: int) -> None:
     if path is None:
         return
     settings = tools.settings
-    picture = decode.decode(path, target=settings.detector.resolution, max_megapixels=settings.decode.max_megapixels)
+    picture = decode.decode(path, target=settings.detector.resolution, limits=settings.decode)
     found = dict(zip(boxes, tools.analyzer.describe(picture, list(boxes.values())), strict=True))
     if returned:
         found |= _detected_again(tools, picture, {face_id: boxes[face_id] for face_id in returned})

@@ -1,4 +1,4 @@
-"""What the parts of an index run share: the tools it works with, and the state of one run."""
+"""Shared by the parts of an index run: its tools, and the state of one run."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from rollcall.records import Box, Face, Picture, RunSummary
 from rollcall.settings import Settings
 from rollcall.storage.database import Database
 
-#: Returns whether a file, by its path and time of change in nanoseconds, is left as it is for now.
+#: Returns whether a scan skips a file, given its path and time of change in nanoseconds.
 LeaveAlone = Callable[[Path, int], bool]
 
 
 class PictureAnalyzer(Protocol):
-    """What indexing needs of `inference.analyzer.Analyzer`."""
+    """The part of `inference.analyzer.Analyzer` that indexing needs."""
 
     @property
     def model_version(self) -> ModelVersion | str:
-        """What the faces are analysed by; when it changes, photos are analysed again."""
+        """The networks and settings that make the results; when it changes, photos are analysed again."""
 
     def analyze(self, pictures: Sequence[Picture]) -> list[tuple[Face, ...]]:
         """Return the faces of each picture, the highest-scoring first."""
 
     def describe(self, picture: Picture, boxes: Sequence[Box]) -> list[Face]:
-        """Return the predictions of faces whose boxes a person gave."""
+        """Return one face for each box that a person gave, with its predictions."""
 
 
 @dataclass
 class Tools:
-    """The tools that every run of one plugin works with."""
+    """The tools that all runs of one plugin use."""
 
     database: Database
     analyzer: PictureAnalyzer
@@ -67,7 +67,7 @@ class Run:
     stop: threading.Event | None = None
     leave_alone: LeaveAlone | None = None
     summary: RunSummary = field(default_factory=RunSummary)
-    #: Called between two batches: short work that does not wait for the end of the run.
+    #: Called between two batches, for short work that cannot wait for the end of the run.
     between_batches: Callable[[], None] = lambda: None
 
     @property
@@ -76,7 +76,13 @@ class Run:
         return self.stop is not None and self.stop.is_set()
 
     def check(self) -> None:
-        """Do the short work between batches, and raise `StoppedError` if the run was asked to stop."""
+        """Call `between_batches`.
+
+        Raises
+        ------
+        StoppedError
+            If the run was asked to stop.
+        """
         self.between_batches()
         if self.stopping:
             raise StoppedError

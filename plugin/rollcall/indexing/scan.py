@@ -34,10 +34,10 @@ class Scanner:
         self.exclusions = tools.exclusions
         self.lasting = current_keys(tools.settings.decode)
 
-    # ---- Where folders lie in the library
+    # ---- Places of folders
 
     def places(self, roots: Sequence[Path], run: Run) -> list[Place]:
-        """Return where folders and files lie in the library; those that cannot be used become warnings.
+        """Return the places of folders and files in the library; those that cannot be used become warnings.
 
         Raises
         ------
@@ -62,7 +62,7 @@ class Scanner:
         return [one for one in result if not any(one != outer and _contains(outer, one) for outer in result)]
 
     def _place(self, root: Path, watched: bool) -> Place:
-        """Return where a folder, or a file in a known one, lies in the library; a new folder becomes a root.
+        """Return the place of a folder, which becomes a root if none contains it, or of a file in a root.
 
         A watched folder becomes a root even while it is empty, so that its first photo is found.
 
@@ -96,6 +96,7 @@ class Scanner:
         return discovery.is_excluded_by_name(below, self.settings.library)
 
     def _unavailable(self, root: Path, folder: Path, known: Place | None, watched: bool) -> LibraryError:
+        """Return the error of a folder that is missing or empty; add it as a root if it is watched and empty."""
         reason = "is empty or cannot be read" if folder.is_dir() else "is not there"
         hint = "check the path"
         if known:
@@ -109,7 +110,13 @@ class Scanner:
     # ---- Whole folders
 
     def scan(self, place: Place, run: Run) -> None:
-        """Compare a whole folder with the database; mark what is gone, and erase what opted out."""
+        """Compare a whole folder with the database; mark missing photos, and erase those that opted out.
+
+        Raises
+        ------
+        StoppedError
+            If the run was asked to stop.
+        """
         seen = SeenPhotos()
         unreadable: list[str] = []
         opted_out: list[str] = []
@@ -137,10 +144,10 @@ class Scanner:
         self._erase_opted_out(place, opted_out, run)
         with self.tools.profile("scan"), self.database.write() as session:
             gone = self._mark_missing(session, place, seen, unreadable)
-        self.report_missing(gone, run)
+        self._report_missing(gone, run)
 
     def _files(self, place: Place, run: Run, unreadable: list[str], opted_out: list[str]) -> Iterator[FileStat]:
-        """Yield the pictures of a place; fill in the folders that cannot be read and those that opted out."""
+        """Yield the pictures of a place; add folders that cannot be read, and that opted out, to the two lists."""
 
         def on_unreadable(path: str, reason: str) -> None:
             unreadable.append(path)
@@ -163,13 +170,19 @@ class Scanner:
 
     # ---- Single files
 
-    def check_paths(self, root: Place, hinted: Sequence[Path], run: Run) -> None:
-        """Compare some files and folders below one root with the database."""
+    def check_paths(self, root: Place, changed: Sequence[Path], run: Run) -> None:
+        """Compare some files and folders below one root with the database.
+
+        Raises
+        ------
+        StoppedError
+            If the run was asked to stop.
+        """
         if not discovery.is_available(root.root):
             run.warn(f"{root.root}: the folder is gone or empty; nothing was marked as missing", self.publish)
             return
         files = []
-        for path in hinted:
+        for path in changed:
             run.check()
             file = self._check_path(root, path, run)
             if file is not None:
@@ -183,7 +196,7 @@ class Scanner:
         run.summary.skipped += unchanged
 
     def _check_path(self, root: Place, path: Path, run: Run) -> FileStat | None:
-        """Return the file at a path; a folder is scanned, and what is gone marked as missing."""
+        """Return the file at a path; scan a folder, mark what is gone as missing, erase what opted out."""
         below = path.relative_to(root.root)
         place = root._replace(prefix="" if below == Path() else paths.to_text(below.as_posix()))
         relative = PurePosixPath(below.as_posix())
@@ -199,10 +212,10 @@ class Scanner:
         if file is None:
             with self.database.write() as session:
                 gone = self._mark_missing(session, place, SeenPhotos(), ())
-            self.report_missing(gone, run)
+            self._report_missing(gone, run)
         return file
 
-    # ---- What is gone, and what opted out
+    # ---- Missing photos, and those that opted out
 
     def _erase_opted_out(self, place: Place, folders: Sequence[str], run: Run) -> None:
         for folder, count in self.exclusions.erase_opted_out(place, folders):
@@ -217,15 +230,15 @@ class Scanner:
             change_feed.record(session, ChangeKind.PHOTO_MISSING, photo_id)
         return len(gone)
 
-    def report_missing(self, count: int, run: Run) -> None:
-        """Count photos that are missing, and publish it."""
+    def _report_missing(self, count: int, run: Run) -> None:
+        """Add to the number of missing photos, and publish it."""
         if count:
             run.summary.missing += count
             self.publish(events.PhotosMissing(count))
 
 
 def _record_returned(session: Session, seen: SeenPhotos) -> None:
-    """Record that missing photos are there again."""
+    """Record in the change feed that missing photos are back."""
     for photo_id in seen.returned:
         change_feed.record(session, ChangeKind.PHOTO_INDEXED, photo_id)
     seen.returned.clear()

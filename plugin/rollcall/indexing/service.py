@@ -26,12 +26,12 @@ from rollcall.storage.database import Database
 log = logging.getLogger(__name__)
 
 State = Literal["idle", "indexing", "watching"]
-#: How long calls wait for other work of the same plugin unless told otherwise, in seconds.
+#: How long calls wait by default for other work of the same plugin, in seconds.
 WAIT_SECONDS: Final = 10.0
 
 
 class IndexingService:
-    """Does all work that writes analyses. May be used from any thread."""
+    """Does all work that writes analyses, one piece at a time. May be used from any thread."""
 
     def __init__(
         self,
@@ -45,7 +45,9 @@ class IndexingService:
         self.queue = WorkQueue(database.url)
         self.error: str | None = None
         self.indexer = Indexer(database, analyzer, settings, publish, profile, self.describe_pending)
-        self._pending: set[int] = set()  # photos with faces that wait to be described
+        # Photos with faces that wait to be described, each with the number of its newest request.
+        self._pending: dict[int, int] = {}
+        self._requests = 0
         self._described = threading.Condition()
         self._stop = threading.Event()
         self._watching: threading.Thread | None = None
@@ -54,16 +56,10 @@ class IndexingService:
 
     @property
     def state(self) -> State:
-        """What the service does."""
+        """What the service does: "watching" as long as it watches, whether it indexes at present or not."""
         if self._watching is not None and self._watching.is_alive():
             return "watching"
         return "idle" if self.queue.running is None else "indexing"
-
-    @property
-    def pending_descriptions(self) -> frozenset[int]:
-        """The photos with faces whose estimates are still to be made."""
-        with self._described:
-            return frozenset(self._pending)
 
     # ---- Work
 
@@ -76,7 +72,9 @@ class IndexingService:
         stop: threading.Event | None = None,
         timeout: float = WAIT_SECONDS,
     ) -> RunSummary:
-        """Analyse what is new or changed in folders; see `Indexer.run`.
+        """Analyse new and changed photos of folders; see `Indexer.run`.
+
+        With `lift_erasure` the tombstones of the folders and files are removed first.
 
         Raises
         ------
@@ -95,14 +93,15 @@ class IndexingService:
                 self.describe_pending()
 
     def describe(self, photo_ids: Collection[int], timeout: float) -> bool:
-        """Make the estimates of faces whose boxes are new; return whether that is done.
+        """Analyse faces of photos whose boxes are new; return whether that is done.
 
-        While other work runs, it is done between two of its batches; what is not done within `timeout` seconds is
-        done later.
+        While other work runs, they are analysed between two of its batches. What is not done within `timeout` seconds
+        is done later. Errors become warnings.
         """
         until = time.monotonic() + timeout
         with self._described:
-            self._pending |= set(photo_ids)
+            self._requests += 1
+            self._pending |= dict.fromkeys(photo_ids, self._requests)
         while True:
             try:
                 with self.queue.turn("describe", 0):
@@ -110,26 +109,30 @@ class IndexingService:
             except BusyError:
                 with self._described:
                     left = until - time.monotonic()
-                    if left > 0 and self._pending.intersection(photo_ids):
+                    if left > 0 and self._pending.keys() & set(photo_ids):
                         self._described.wait(min(left, 0.1))
             with self._described:
-                if not self._pending.intersection(photo_ids):
+                if not self._pending.keys() & set(photo_ids):
                     return True
             if time.monotonic() >= until:
                 return False
 
     def describe_pending(self) -> None:
-        """Describe the faces that wait; to be called by whoever has the turn."""
+        """Analyse the faces that wait; the caller has the turn."""
         with self._described:
-            waiting, self._pending = self._pending, set()
+            waiting = dict(self._pending)
         if not waiting:
             return
         try:
-            self.indexer.describe(waiting)
+            self.indexer.describe(waiting.keys())
         except RollcallError as error:
             self.publish(events.Warned(f"{error}; new faces are estimated when their photos are indexed again"))
         finally:
             with self._described:
+                for photo_id, request in waiting.items():
+                    # A face that was drawn meanwhile has a newer request, and waits on.
+                    if self._pending.get(photo_id) == request:
+                        del self._pending[photo_id]
                 self._described.notify_all()
 
     def erase(self, request: ErasureRequest, wait: float) -> ErasureReport:
@@ -165,7 +168,10 @@ class IndexingService:
     # ---- Watching
 
     def watch(self, folders: Sequence[Path]) -> None:
-        """Keep the database in step with folders on a thread of its own, until `stop`; does nothing if it does so."""
+        """Keep the database in step with folders on a thread of its own, until `stop`.
+
+        Does nothing if a thread watches already. An error that ends watching is stored in `error`.
+        """
         if self._watching is not None and self._watching.is_alive():
             return
         self._stop.clear()
@@ -195,7 +201,7 @@ class IndexingService:
             Watcher(_Turns(self, stop), folders, self.settings, self.publish).run(stop)
 
     def _warmed_up(self, stop: threading.Event) -> bool:
-        """Load the networks on a thread, so that `stop` need not wait for their compilation."""
+        """Load the networks on a thread, so that `stop` need not wait for them; return False if it was set."""
         warm = getattr(self.analyzer, "warm_up", None)
         if warm is None:
             return True
@@ -216,7 +222,7 @@ class IndexingService:
         return not stop.is_set()
 
     def stop(self) -> None:
-        """End what runs after the photos in flight, and wait for it."""
+        """End all work after the photos in flight, and wait for it."""
         self._stop.set()
         if self._watching is not None:
             self._watching.join()
@@ -227,7 +233,7 @@ class IndexingService:
 
 
 class _Turns:
-    """The indexer as the watcher uses it: each scan and update waits for its turn, without a limit."""
+    """The indexer for the watcher: each scan and update waits for its turn, without a limit."""
 
     def __init__(self, service: IndexingService, stop: threading.Event) -> None:
         self.service = service
@@ -241,15 +247,15 @@ class _Turns:
         stop: threading.Event | None = None,
         leave_alone: LeaveAlone | None = None,
     ) -> RunSummary:
-        return self._served(
+        return self._in_turn(
             "index", lambda: self.service.indexer.run(roots, force=force, stop=stop, leave_alone=leave_alone)
         )
 
     def update(self, paths: Iterable[Path], *, stop: threading.Event | None = None) -> RunSummary:
-        return self._served("update", lambda: self.service.indexer.update(paths, stop=stop))
+        return self._in_turn("update", lambda: self.service.indexer.update(paths, stop=stop))
 
-    def _served(self, name: str, work: Callable[[], RunSummary]) -> RunSummary:
-        """Do work in its turn; what keeps it from being done stands in the service's `error` until it is done."""
+    def _in_turn(self, name: str, work: Callable[[], RunSummary]) -> RunSummary:
+        """Do work in its turn; an error is stored in the service's `error` until the next success."""
         service = self.service
         try:
             with service.queue.turn(name, math.inf, self.stop):

@@ -1,4 +1,4 @@
-"""Throttling: how fast a long run goes on a computer that others use, or that runs on its battery."""
+"""Throttling: lower priorities on a computer in use, and waits on battery."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ def on_battery() -> bool:
 
 
 def lower_process_priority(level: int) -> None:
-    """Lower the priority of this process: 0 changes nothing, 19 leaves it only idle time."""
+    """Lower the priority of this process to a Unix nice level: 0 changes nothing, 19 leaves it only idle time."""
     if level <= 0:
         return
     if hasattr(os, "setpriority"):
-        # The lower priority holds: a service may have been started with one already.
+        # A service may have been started with a still lower priority.
         os.setpriority(os.PRIO_PROCESS, 0, max(level, os.getpriority(os.PRIO_PROCESS, 0)))
     else:
         idle = level >= 10
@@ -43,7 +43,7 @@ def lower_process_priority(level: int) -> None:
 
 
 def lower_thread_priority() -> None:
-    """Lower the priority of the calling thread below the process's other threads; only Linux can.
+    """Lower the priority of the calling thread below the process's other threads, on Linux only.
 
     A run is as fast as the one thread that analyses; decoding runs ahead of it and can wait.
     """
@@ -54,7 +54,7 @@ def lower_thread_priority() -> None:
 
 
 class Throttle:
-    """Makes a run wait between batches, as the settings demand on battery."""
+    """Makes a run wait between batches while the computer is on battery, as `power.on_battery` demands."""
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class Throttle:
         self._unplugged = False
 
     def wait_after(self, worked: float, stop: threading.Event | None) -> None:
-        """Wait after so many seconds of work: as long again when slow, until the power is back when paused."""
+        """Wait after `worked` seconds of work: as long again with "slow", until the power is back with "pause"."""
         if self.settings.on_battery == "full" or not self._on_battery():
             return
         stop = stop or threading.Event()
@@ -81,6 +81,7 @@ class Throttle:
             pass
 
     def _on_battery(self) -> bool:
+        """Return whether the computer was on battery at the last check, at most `CHECK_SECONDS` ago."""
         if time.monotonic() - self._checked >= CHECK_SECONDS:
             self._checked, self._unplugged = time.monotonic(), self._battery()
         return self._unplugged

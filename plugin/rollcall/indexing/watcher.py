@@ -1,4 +1,8 @@
-"""Watch folders: events are hints, gathered until files hold still; scans find what events did not tell."""
+"""Watch folders: changed paths are gathered until their files are unchanged for a while, then updated.
+
+Events of the file system are hints only: a scan at the start, and one every `watch.reconcile_seconds`, find changes
+without events.
+"""
 
 from __future__ import annotations
 
@@ -24,12 +28,12 @@ log = logging.getLogger(__name__)
 
 #: How often the watcher checks whether a root went away or came back, in seconds.
 _CHECK_ROOTS_SECONDS: Final = 5.0
-#: After how many seconds a scan or update that failed is made up for by a scan.
+#: How many seconds after a failed scan or update a scan makes up for it.
 RETRY_SECONDS: Final = 2.0
 
 
 class Updater(Protocol):
-    """What the watcher needs of the indexer."""
+    """The part of the indexer that the watcher needs."""
 
     def run(
         self,
@@ -65,7 +69,7 @@ class Watcher:
         self._last_failure = ""
 
     def _on_change(self, path: Path, folder: bool, closed: bool) -> None:
-        """Take a hint from an observer's thread."""
+        """Queue a changed path; called on an observer's thread."""
         if self.concerns(path, folder):
             self.hints.add(path.parent if path.name in EXCLUSION_MARKERS else path, closed)
 
@@ -82,10 +86,10 @@ class Watcher:
         return discovery.is_included(root, relative, self.settings.library)
 
     def run(self, stop: threading.Event) -> None:
-        """Watch until `stop` is set; errors of single files and folders become warnings."""
+        """Watch until `stop` is set; errors of scans and updates become warnings."""
         threading.Thread(target=self._wake_on, args=(stop,), daemon=True).start()
         try:
-            # Observers start before the first scan: nothing is missed between the two.
+            # Observers start before the first scan, so that no change between the two is lost.
             for root in self.roots:
                 self.observers.start(root)
             self._scan(self.roots, stop)
@@ -115,37 +119,37 @@ class Watcher:
         self._attempt(lambda: self.updater.run(roots, stop=stop, leave_alone=self._is_being_written))
 
     def _update(self, paths: list[Path], stop: threading.Event) -> None:
-        # What vanished goes first: a file that appears elsewhere can then be recognised as moved.
+        # Missing files first: a file that appears elsewhere can then be recognised as moved.
         paths.sort(key=lambda path: (path.exists(), str(path)))
         self._attempt(lambda: self.updater.update(paths, stop=stop))
 
     def _is_being_written(self, path: Path, mtime_ns: int) -> bool:
-        """Return whether a file that a scan comes across may still be being written; then it is checked once settled."""
+        """Return whether a scanned file may still be being written; it is then queued until it is unchanged."""
         fresh = 0 <= time.time_ns() - mtime_ns < self.settings.watch.settle_seconds * 1e9
         if fresh:
             self.hints.add(path)
         return fresh
 
     def _attempt(self, work: Callable[[], object]) -> None:
-        """Do work; if it fails, warn, and scan again soon, so that nothing of it is lost."""
+        """Do work; if it fails, publish a warning and scan again soon."""
         try:
             work()
             self._last_failure = ""
         except RollcallError as error:
             if isinstance(error, StoreError):
                 self._next_scan = min(self._next_scan, time.monotonic() + RETRY_SECONDS)
-            # One that lasts, such as another process that indexes, is published once.
+            # A lasting failure, such as another process that indexes, is published once.
             if str(error) != self._last_failure:
                 self.publish(events.Warned(str(error)))
             self._last_failure = str(error)
-        except Exception as error:  # a watcher that ends at night watches nothing
+        except Exception as error:  # whatever it is, changes that come later must still be found
             log.exception("while updating")
             self.publish(
                 events.Warned(f"an update failed ({type(error).__name__}: {error}); it is tried again at the next scan")
             )
 
     def _check_roots(self, stop: threading.Event) -> None:
-        """Observe a root again that went away and came back."""
+        """Stop observers of roots that went away, and start those of roots that came back."""
         for root in self.roots:
             there = root.is_dir()
             if root in self.observers.running and (not there or self.observers.is_broken(root)):

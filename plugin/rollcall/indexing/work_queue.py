@@ -1,4 +1,4 @@
-"""A queue of work: one piece at a time, in the order of asking, and never a wait without a limit."""
+"""A queue of work: one piece at a time, first come, first served, with a timeout."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from rollcall.errors import BusyError
 
 
 class RunningWork(NamedTuple):
-    """A piece of work that runs."""
+    """The piece of work that runs at present."""
 
     name: str  # "index", "update", "describe", "erase", "warm up"
     since: float  # by time.monotonic()
 
 
 class WorkQueue:
-    """Gives threads turns. May be used from any thread.
+    """Gives turns to threads. May be used from any thread.
 
     Parameters
     ----------
     url
-        The database that the work is done on, for errors.
+        The database's URL, for errors.
     """
 
     def __init__(self, url: str = "") -> None:
@@ -37,21 +37,21 @@ class WorkQueue:
 
     @property
     def running(self) -> RunningWork | None:
-        """What runs at present."""
+        """The work that runs at present; None if there is none."""
         return self._running
 
     @contextmanager
     def turn(self, name: str, timeout: float, stop: threading.Event | None = None) -> Iterator[None]:
-        """Wait for a turn, hold it while the `with` lasts.
+        """Wait for a turn, and hold it for the `with` block.
 
         Parameters
         ----------
         name
-            What the work is, for `running` and for errors.
+            The name of the work, for `running` and for errors.
         timeout
             For how many seconds to wait at most; 0: not at all, infinity: without a limit.
         stop
-            Gives up waiting when set.
+            Ends the wait when set.
 
         Raises
         ------
@@ -70,7 +70,7 @@ class WorkQueue:
                     left = until - time.monotonic()
                     if left <= 0 or (stop is not None and stop.is_set()):
                         raise self._busy("wait for it, stop it, or give a longer timeout")
-                    # Short enough to see `stop` in time.
+                    # In short waits, because `stop` does not notify the condition.
                     self._condition.wait(min(left, 0.2))
             finally:
                 self._waiting.remove(ticket)

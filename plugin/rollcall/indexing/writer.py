@@ -1,4 +1,4 @@
-"""One thread that writes while the next photos are analysed: one piece of work at a time, in order."""
+"""A thread that writes while the next photos are analysed: one piece of work at a time, in order."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ T = TypeVar("T")
 
 
 class Writer:
-    """Runs work on a thread of its own, at most one piece ahead; use from one thread.
+    """Runs work on a thread of its own, at most one piece at a time; use from one thread.
 
     Parameters
     ----------
     threaded
-        False: all work runs at once, on the calling thread.
+        False: all work runs immediately, on the calling thread.
     """
 
     def __init__(self, threaded: bool) -> None:
@@ -26,7 +26,7 @@ class Writer:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Hold the thread while the `with` lasts; submitted work is finished, whatever ends the `with`."""
+        """Run the thread for the `with` block; submitted work is finished, also when an error ends the block."""
         if not self.threaded:
             yield
             return
@@ -39,7 +39,7 @@ class Writer:
                 self.finish()
 
     def submit(self, work: Callable[[], T], then: Callable[[T], None]) -> None:
-        """Run `work` after the piece before it; `then` gets the result, later, on this thread.
+        """Run `work` after the piece before it; `then` is called with its result later, on the calling thread.
 
         An error of the piece before is raised here, and `work` does not run.
         """
@@ -50,7 +50,7 @@ class Writer:
         self._waiting = self._pool.submit(work), then
 
     def finish(self) -> None:
-        """Wait for the submitted work."""
+        """Wait for the submitted work, call its `then`, and raise its error if it failed."""
         if self._waiting is not None:
             (future, then), self._waiting = self._waiting, None
             then(future.result())

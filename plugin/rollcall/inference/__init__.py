@@ -1,0 +1,1 @@
+"""Everything that needs the networks: analyse pictures, learn from corrections; no other room imports them."""

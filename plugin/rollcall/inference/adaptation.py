@@ -1,6 +1,6 @@
 """An adaptation: a small change of the predictions, learnt from corrections, and how it changes a face.
 
-Pure functions of arrays; `rollcall_model.adapt` says what the numbers mean and finds them.
+Pure functions of arrays. The parameters are defined and fitted by the networks' package (`adapt`).
 """
 
 from __future__ import annotations
@@ -16,12 +16,14 @@ from numpy.typing import NDArray
 from rollcall.ages import AGES
 from rollcall.records import Face
 
-#: How many features an embedding has, and how quickly a shift fades with the distance of embeddings.
+#: The number of random Fourier features of an embedding.
 FEATURES: Final = 512
+#: The standard deviation of their frequencies: the higher, the faster a shift fades with the distance of embeddings.
 SHARPNESS: Final = 2.0
 #: Below this a probability is as good as none; it keeps logarithms finite.
 _FLOOR: Final = 1e-8
-_X: Final = (np.arange(AGES) - 50) / 50
+#: The ages 0..100, scaled to -1..1.
+_SCALED_AGES: Final = (np.arange(AGES) - 50) / 50
 
 
 @cache
@@ -32,10 +34,11 @@ def _frequencies(dimension: int) -> tuple[NDArray[np.float64], NDArray[np.float6
 
 
 def features(embedding: NDArray[Any]) -> NDArray[np.float64]:
-    """Return the random Fourier features of an embedding of unit length: the shift is a weighted sum of them.
+    """Return the random Fourier features, shape (512,), of an embedding of unit length, shape (d,).
 
-    Products of these are near exp(-SHARPNESS^2 |e - f|^2 / 2): a shift holds for similar faces, and fades
-    for others (Rahimi and Recht, 2007). No face can be had back from the weights.
+    The dot product of the features of two embeddings e and f approximates exp(-SHARPNESS^2 |e - f|^2 / 2) (Rahimi and
+    Recht, Random Features for Large-Scale Kernel Machines, 2007). A shift is a weighted sum of features: it holds for
+    similar faces and fades for others, and no embedding can be recovered from its weights.
     """
     directions, phases = _frequencies(len(embedding))
     return np.asarray(np.sqrt(2 / FEATURES) * np.cos(embedding.astype(np.float64) @ directions + phases))
@@ -43,7 +46,11 @@ def features(embedding: NDArray[Any]) -> NDArray[np.float64]:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The adaptation of one head."""
+    """The adaptation of one head of the attribute network.
+
+    With x the scaled age, logits become ``logits / temperature + (tilt[0] + shift) * x + tilt[1] * x**2``; the logit of
+    female becomes ``logit / temperature + tilt[0] + shift``.
+    """
 
     temperature: float
     tilt: tuple[float, float]
@@ -58,18 +65,18 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Adaptation:
-    """The adaptation of ages and gender; None: that head stays as it is."""
+    """The adaptation of ages and gender; None leaves a head as it is."""
 
     age: Head | None = None
     gender: Head | None = None
 
     def applied(self, face: Face) -> Face:
-        """Return a face with adapted predictions; the networks' own are kept beside them where they differ."""
+        """Return a face with adapted predictions, and with the networks' own in its fields `network_...`."""
         distribution, p_female = face.age_distribution, face.p_female
         if self.age is not None and distribution is not None:
             logits = np.log(np.maximum(distribution.astype(np.float64), _FLOOR)) / self.age.temperature
             tilt = self.age.tilt
-            logits += (tilt[0] + self.age.shift(face.embedding)) * _X + tilt[1] * _X * _X
+            logits += (tilt[0] + self.age.shift(face.embedding)) * _SCALED_AGES + tilt[1] * _SCALED_AGES**2
             adapted = np.exp(logits - logits.max())
             distribution = np.asarray(adapted / adapted.sum(), np.float32)
         if self.gender is not None and p_female is not None:
@@ -86,6 +93,7 @@ class Adaptation:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the adaptation as plain values, as it is stored."""
+        # The database's name of the feature weights is "looks".
         return {
             name: None
             if head is None

@@ -1,4 +1,4 @@
-"""Adaptations in the database: kept by weights, applied to stored predictions, withdrawn."""
+"""Adaptations in the database: stored for each network, applied to stored predictions, withdrawn."""
 
 from __future__ import annotations
 
@@ -25,29 +25,29 @@ PORTION: Final = 200
 
 
 class StoredAdaptation(NamedTuple):
-    """One adaptation."""
+    """One adaptation as it is stored."""
 
     id: int
     made_at: str
-    standing: bool
-    network: str
+    in_use: bool
+    network: str  # `ModelVersion.weights` of the attribute network that it was fitted for
     report: Mapping[str, Any]
 
 
 class Example(NamedTuple):
-    """A face with the networks' predictions and its corrections; None where there are none."""
+    """A face with the networks' own predictions and its corrections; None where an attribute was not corrected."""
 
     photo_id: int
     face: Face
-    age: tuple[int, int] | None
-    gender: str | None
+    age: tuple[int, int] | None  # completed years, both ends included
+    gender: str | None  # any label
 
 
 def current(session: Session, model_version: str) -> Adaptation | None:
-    """Return the adaptation in use for the predictions of a model version."""
+    """Return the adaptation in use for the predictions of a model version; None if there is none."""
     row = session.scalar(
         select(AdaptationRow)
-        .where(AdaptationRow.standing, AdaptationRow.model_version == weights_of(model_version))
+        .where(AdaptationRow.in_use, AdaptationRow.model_version == weights_of(model_version))
         .order_by(AdaptationRow.id.desc())
         .limit(1)
     )
@@ -55,10 +55,10 @@ def current(session: Session, model_version: str) -> Adaptation | None:
 
 
 def add(session: Session, model_version: str, learnt: Adaptation, report: Mapping[str, Any]) -> int:
-    """Keep an adaptation, in use from now on; return its number."""
+    """Store an adaptation, in use from now on; return its number."""
     row = AdaptationRow(
         made_at=now(),
-        standing=True,
+        in_use=True,
         model_version=weights_of(model_version),
         parameters=learnt.as_dict(),
         report=dict(report),
@@ -70,22 +70,22 @@ def add(session: Session, model_version: str, learnt: Adaptation, report: Mappin
 
 def undo(session: Session) -> int | None:
     """Withdraw the newest adaptation in use; return its number, None if there is none."""
-    row = session.scalar(select(AdaptationRow).where(AdaptationRow.standing).order_by(AdaptationRow.id.desc()).limit(1))
+    row = session.scalar(select(AdaptationRow).where(AdaptationRow.in_use).order_by(AdaptationRow.id.desc()).limit(1))
     if row is None:
         return None
-    row.standing = False
+    row.in_use = False
     session.flush()
     return row.id
 
 
 def all_adaptations(session: Session) -> list[StoredAdaptation]:
-    """Return every adaptation that was kept, the newest first."""
+    """Return all stored adaptations, the newest first."""
     rows = session.scalars(select(AdaptationRow).order_by(AdaptationRow.id.desc()))
-    return [StoredAdaptation(row.id, row.made_at, row.standing, row.model_version, row.report) for row in rows]
+    return [StoredAdaptation(row.id, row.made_at, row.in_use, row.model_version, row.report) for row in rows]
 
 
 def examples(session: Session, model_version: str, uncorrected: int) -> Iterator[Example]:
-    """Yield the corrected faces, and up to `uncorrected` others, spread over the library."""
+    """Yield the corrected faces, then up to `uncorrected` others, spread evenly over the library by number."""
     network = weights_of(model_version)
     faces = (
         select(PredictionRow, EmbeddingRow, VerdictRow, FaceRow)
@@ -112,7 +112,7 @@ def examples(session: Session, model_version: str, uncorrected: int) -> Iterator
 
 
 def _as_estimated(row: FaceRow, prediction: PredictionRow, vector: EmbeddingRow | None) -> Face:
-    """Return a stored face with the networks' own predictions."""
+    """Return a stored face with the networks' own predictions, without an adaptation."""
     distribution = prediction.network_age_distribution or prediction.age_distribution
     p_female = prediction.p_female if prediction.network_p_female is None else prediction.network_p_female
     return Face(
@@ -126,10 +126,10 @@ def _as_estimated(row: FaceRow, prediction: PredictionRow, vector: EmbeddingRow 
     )
 
 
-def apply_portion(session: Session, settings: TagSettings, after: int = 0) -> tuple[int, int] | None:
-    """Apply the adaptation in use to the stored predictions of some photos, from the networks' own predictions.
+def apply_portion(session: Session, settings: TagSettings, after: int = 0) -> int | None:
+    """Apply the adaptation in use to the networks' own predictions for `PORTION` photos with a number above `after`.
 
-    Returns the last photo's number and how many faces there were; None behind the last photo.
+    Returns the last photo's number; None if there are no more photos.
     """
     ids = session.scalars(
         select(PhotoRow.id).where(PhotoRow.id > after, PhotoRow.face_count > 0).order_by(PhotoRow.id).limit(PORTION)
@@ -158,11 +158,16 @@ def apply_portion(session: Session, settings: TagSettings, after: int = 0) -> tu
     session.flush()
     for photo_id in sorted(touched):
         projection.recompute(session, photo_id, settings)
-    return ids[-1], len(rows)
+    return ids[-1]
 
 
 def as_arrays(found: list[Example]) -> dict[str, NDArray[Any]]:
-    """Return examples as the arrays of `rollcall_model.adapt.Examples`; faces without an age or gender are unknown."""
+    """Return examples as the arrays that `analyzer.fit_adaptation` takes, by name; n is the number of examples.
+
+    `age` (n, 101) and `p_female` (n,) are predictions, uniform where there are none; `features` (n, 512) are those of
+    the embedding, 0 where there is none; `low`, `high` and `female` (n,) are the corrections, -1 where there are none;
+    `photo` (n,) is the number of the photo.
+    """
     count = len(found)
     result: dict[str, NDArray[Any]] = {
         "age": np.full((count, AGES), 1 / AGES, np.float32),

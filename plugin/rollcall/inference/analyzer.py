@@ -1,4 +1,4 @@
-"""Pictures to faces: detection, alignment, estimates. The only module that knows the networks."""
+"""Pictures to faces: detection, alignment, prediction. The only module that imports the networks."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeVar
@@ -31,12 +32,13 @@ log = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 T = TypeVar("T")
-#: Each switch and the head of the attribute network that it is of.
+#: Switch to head of the attribute network.
 _HEADS: Final = {"age": "age", "gender": "gender", "embeddings": "embedding"}
-#: How far around a box that a person gave the detector looks, in sides of the box, and what it must find there.
+#: The margin around a box that a person gave in which the detector searches, in sides of the box.
 NEAR: Final = 0.5
+#: A detection with at least this IoU with the box is its face.
 NEAR_IOU: Final = 0.3
-#: A box smaller than this many pixels is enlarged first.
+#: A box of a shorter side than this, in pixels, is enlarged to it first.
 NEAR_SIDE: Final = 120.0
 
 
@@ -77,7 +79,7 @@ def _usable(folder: Path) -> Path | None:
 
 
 def _one_at_a_time(method: Callable[Concatenate[Analyzer, P], T]) -> Callable[Concatenate[Analyzer, P], T]:
-    """Let a method be called by one thread at a time."""
+    """Serialize the calls of a method by the analyzer's lock."""
 
     @wraps(method)
     def wrapped(self: Analyzer, /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -90,10 +92,10 @@ def _one_at_a_time(method: Callable[Concatenate[Analyzer, P], T]) -> Callable[Co
 
 
 class Analyzer:
-    """Finds and describes the faces of pictures; of several threads that ask at once, one waits for the other.
+    """Finds the faces of pictures and predicts their attributes. May be used from any thread, one call at a time.
 
-    Making one costs nothing; the networks are loaded at the first use, and compiled (or fetched from
-    the cache folder) for each new size of batch.
+    The networks are loaded at the first use, and compiled (or fetched from the cache folder) for each new size of
+    batch.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -102,7 +104,7 @@ class Analyzer:
 
     @cached_property
     def model_version(self) -> ModelVersion:
-        """The versions of both networks and their settings: when it changes, faces are analysed again.
+        """The versions of both networks and their settings: when it changes, photos are analysed again.
 
         Raises
         ------
@@ -163,10 +165,10 @@ class Analyzer:
 
     @_one_at_a_time
     def analyze(self, pictures: Sequence[Picture], *, one_face: bool = False) -> list[tuple[Face, ...]]:
-        """Return the faces of each picture, the surest first.
+        """Return the faces of each picture, the highest-scoring first, in fractions of the upright picture.
 
-        With `one_face` every picture is taken to be a portrait of one: of several faces the one nearest
-        the centre is kept, and where none was found a central face is assumed (`detected` is False).
+        With `one_face` every picture is taken to be a portrait of one person: of several faces the one nearest
+        the centre is returned, and where none was found a central face is assumed (`detected` is False).
 
         Raises
         ------
@@ -196,18 +198,18 @@ class Analyzer:
             for picture, faces in zip(pictures, found, strict=True)
             for crop in self._crops(picture, faces.landmarks)
         ]
-        said = iter(self._described(attributes, crops))
+        predictions = iter(self._predict(attributes, crops))
         return [
-            tuple(self._face(picture, faces, row, next(said), seen) for row in range(len(faces.scores)))
+            tuple(self._face(picture, faces, row, next(predictions), seen) for row in range(len(faces.scores)))
             for picture, faces, seen in zip(pictures, found, detected, strict=True)
         ]
 
     @_one_at_a_time
     def describe(self, picture: Picture, boxes: Sequence[Box]) -> list[Face]:
-        """Return what the networks say of faces whose boxes a person gave.
+        """Return one face for each box that a person gave, with the networks' predictions.
 
-        The detector looks at each box from near by, for its landmarks; where it still sees no face, they are
-        taken to be where they usually are in a box.
+        `boxes` are fractions of the upright picture. The detector searches each box and its surroundings, enlarged,
+        for the landmarks; where it finds no face, they are taken to be at their mean position in a box.
 
         Raises
         ------
@@ -250,11 +252,12 @@ class Analyzer:
                     np.asarray(points[None], np.float32),
                 )
             )
-        said = self._described(attributes, self._crops(picture, np.array([place.landmarks[0] for place in places])))
-        return [self._face(picture, place, 0, one, False) for place, one in zip(places, said, strict=True)]
+        crops = self._crops(picture, np.array([place.landmarks[0] for place in places]))
+        predictions = self._predict(attributes, crops)
+        return [self._face(picture, place, 0, one, False) for place, one in zip(places, predictions, strict=True)]
 
     def _crops(self, picture: Picture, landmarks: NDArray[np.float32]) -> list[NDArray[np.uint8]]:
-        """Return the canonical crops of n faces of one picture; landmarks (n, 5, 2) in its pixels."""
+        """Return the aligned crops of n faces of one picture, from landmarks (n, 5, 2) in its reduced pixels."""
         from rollcall_model.attributes import align
 
         pixels = picture.pixels
@@ -269,39 +272,39 @@ class Analyzer:
         return [align.crop(pixels, points, self._size) for points in landmarks]
 
     def _whole(self, picture: Picture) -> NDArray[np.uint8]:
-        """Return all pixels of a picture that was reduced, or those it has if its file is no longer the same."""
+        """Return all pixels of a picture that was reduced, or the reduced ones if its file is no longer the same."""
         try:
-            whole = decode.decode(picture.path, max_megapixels=self.settings.decode.max_megapixels)
+            whole = decode.decode(picture.path, limits=self.settings.decode)
         except PictureError:
-            return picture.pixels  # it was readable a moment ago; what is known of it is better than nothing
+            return picture.pixels  # the file was readable a moment ago; fewer pixels are better than no face
         return whole.pixels if whole.content_hash == picture.content_hash else picture.pixels
 
     @property
     def _size(self) -> int:
-        """The side of a face's crop; the sharpness is measured on one even where no network looks at it."""
+        """The side of a crop in pixels; also without a network, since the sharpness is measured on the crop."""
         from rollcall_model.attributes.network import AttributeConfig
 
         attributes = self._networks[1]
         return AttributeConfig().size if attributes is None else attributes.size
 
-    def _described(self, attributes: AttributeModel | None, crops: list[NDArray[np.uint8]]) -> list[_Said]:
-        """Run the attribute network over all crops; it was not even loaded when all of it is switched off."""
+    def _predict(self, attributes: AttributeModel | None, crops: list[NDArray[np.uint8]]) -> list[_Prediction]:
+        """Return the predictions for crops; `attributes` is None, and not loaded, when all heads are switched off."""
         from rollcall_model.attributes import align
 
         wanted = self.settings.attributes
-        said = [_Said(align.sharpness(crop)) for crop in crops]
+        predictions = [_Prediction(align.sharpness(crop)) for crop in crops]
         if not crops or attributes is None:
-            return said
-        found = attributes(np.stack(crops))
-        for row, one in enumerate(said):
-            one.age = found.age[row] if wanted.age == "on" else None
-            one.p_female = float(found.p_female[row]) if wanted.gender == "on" else None
-            one.embedding = found.embedding[row] if wanted.embeddings == "on" else None
-        return said
+            return predictions
+        outputs = attributes(np.stack(crops))
+        for row, prediction in enumerate(predictions):
+            prediction.age = outputs.age[row] if wanted.age == "on" else None
+            prediction.p_female = float(outputs.p_female[row]) if wanted.gender == "on" else None
+            prediction.embedding = outputs.embedding[row] if wanted.embeddings == "on" else None
+        return predictions
 
     @staticmethod
-    def _face(picture: Picture, faces: Detections, row: int, said: _Said, detected: bool) -> Face:
-        """Return one face in fractions of the picture; a box reaching beyond it is cut at its border."""
+    def _face(picture: Picture, faces: Detections, row: int, prediction: _Prediction, detected: bool) -> Face:
+        """Return one face in fractions of the picture; a box that reaches beyond the picture is clipped."""
         height, width = picture.pixels.shape[:2]
         x0, y0, x1, y1 = np.clip(
             faces.boxes[row].astype(np.float64) / np.array([width, height, width, height]), 0, 1
@@ -311,41 +314,41 @@ class Analyzer:
             box=Box(x0, y0, x1 - x0, y1 - y0),
             landmarks=tuple((float(x), float(y)) for x, y in points),
             score=float(faces.scores[row]),
-            sharpness=said.sharpness,
-            age_distribution=said.age,
-            p_female=said.p_female,
-            embedding=said.embedding,
+            sharpness=prediction.sharpness,
+            age_distribution=prediction.age,
+            p_female=prediction.p_female,
+            embedding=prediction.embedding,
             detected=detected,
         )
 
 
-class _Said:
-    """What the attribute network says of one crop."""
+@dataclass(slots=True)
+class _Prediction:
+    """The attribute network's outputs for one crop; None for heads that are switched off."""
 
-    def __init__(self, sharpness: float) -> None:
-        self.sharpness = sharpness
-        self.age: NDArray[np.float32] | None = None
-        self.p_female: float | None = None
-        self.embedding: NDArray[np.float32] | None = None
+    sharpness: float  # variance of the Laplacian of the crop
+    age: NDArray[np.float32] | None = None  # (101,), sums to 1
+    p_female: float | None = None
+    embedding: NDArray[np.float32] | None = None  # (128,), unit length
 
 
 def keep_memory() -> None:
-    """Let this process keep what memory it once had: for a program that does nothing but index."""
+    """Keep the allocator of this process from returning freed memory to the system, for programs that only index."""
     from rollcall_model import memory
 
     memory.keep()
 
 
 def fit_adaptation(examples: Mapping[str, NDArray[Any]]) -> tuple[dict[str, Any], dict[str, Any], Adaptation]:
-    """Return how corrections of the ages and of the gender did on faces held out, and those that help.
+    """Fit an adaptation of each head, and evaluate it on held-out faces.
 
-    `examples` are the arrays of `rollcall_model.attributes.adapt.Examples` by their names.
+    `examples` are arrays by name, see `adaptation_store.as_arrays`. Returns the fields of `learning.HeadReport` of age
+    and of gender, and the adaptation, with None for a head that it does not help.
     """
     from rollcall_model.attributes import adapt
 
     heads, reports = [], []
-    arrays = {"features" if name == "looks" else name: array for name, array in examples.items()}
-    for one in adapt.adapt(adapt.Examples(**arrays)):
+    for one in adapt.adapt(adapt.Examples(**examples)):
         fitted = one.fitted
         heads.append(None if fitted is None else Head(fitted.temperature, fitted.tilt, fitted.feature_weights))
         names = ("faces", "loss_before", "loss_after", "error_before", "error_after")
@@ -354,7 +357,7 @@ def fit_adaptation(examples: Mapping[str, NDArray[Any]]) -> tuple[dict[str, Any]
 
 
 def export_model(file: Path) -> float:
-    """Write the attribute network as ONNX and return the largest difference between its outputs and ours.
+    """Write the attribute network as ONNX and return the largest difference of its outputs in ONNX Runtime.
 
     Raises
     ------

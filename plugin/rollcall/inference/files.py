@@ -1,4 +1,4 @@
-"""Analyse picture files without a database, as `rollcall analyze` does."""
+"""Analyse picture files without a database, for `rollcall analyze`."""
 
 from __future__ import annotations
 
@@ -25,16 +25,21 @@ class FileAnalysis(NamedTuple):
 
 @runtime_checkable
 class FileAnalyzer(Protocol):
-    """What the analysis of files needs of an analyzer."""
+    """The part of an analyzer that the analysis of files needs."""
 
     def analyze(self, pictures: Sequence[Picture], *, one_face: bool = False) -> list[tuple[Face, ...]]:
-        """Return the faces of each picture."""
+        """Return the faces of each picture; with `one_face` exactly one."""
 
 
 def analyze(
-    paths: Iterable[Path], analyzer: FileAnalyzer, settings: Settings, *, one_face: bool = False
+    files: Iterable[Path], analyzer: FileAnalyzer, settings: Settings, *, one_face: bool = False
 ) -> Iterator[FileAnalysis]:
-    """Yield the faces of pictures in the order of their paths; a bad picture is a result with an error.
+    """Yield the faces of picture files in their order; a picture that cannot be used is a result with an error.
+
+    Parameters
+    ----------
+    one_face
+        Every picture is a portrait of one person, see `Analyzer.analyze`.
 
     Raises
     ------
@@ -43,7 +48,7 @@ def analyze(
     """
     size = settings.detector.batch
     batch: list[FileAnalysis] = []
-    for one in _decoded(paths, settings):
+    for one in _decoded(files, settings):
         batch.append(one)
         if len(batch) == size:
             yield from _batch(batch, analyzer, one_face)
@@ -51,19 +56,19 @@ def analyze(
     yield from _batch(batch, analyzer, one_face)
 
 
-def _decoded(paths: Iterable[Path], settings: Settings) -> Iterator[FileAnalysis]:
+def _decoded(files: Iterable[Path], settings: Settings) -> Iterator[FileAnalysis]:
+    """Yield files decoded on threads, in their order; memory holds a bounded number of pictures."""
+
     def read(path: Path) -> FileAnalysis:
         try:
-            picture = decode.decode(
-                path, target=settings.detector.resolution, max_megapixels=settings.decode.max_megapixels
-            )
+            picture = decode.decode(path, target=settings.detector.resolution, limits=settings.decode)
         except PictureError as error:
             return FileAnalysis(path, None, (), error.reason + (f"; {error.hint}" if error.hint else ""))
         return FileAnalysis(path, picture, (), None)
 
     waiting: deque[Future[FileAnalysis]] = deque()
     with ThreadPoolExecutor(settings.decode_threads, thread_name_prefix="decode") as pool:
-        for path in paths:
+        for path in files:
             waiting.append(pool.submit(read, path))
             if len(waiting) > settings.decode_threads + settings.detector.batch:
                 yield waiting.popleft().result()
@@ -72,6 +77,7 @@ def _decoded(paths: Iterable[Path], settings: Settings) -> Iterator[FileAnalysis
 
 
 def _batch(batch: list[FileAnalysis], analyzer: FileAnalyzer, one_face: bool) -> Iterator[FileAnalysis]:
+    """Yield a batch with its faces; if the analysis fails, find the picture that makes it fail."""
     pictures = [one.picture for one in batch if one.picture is not None]
     if not pictures:
         yield from batch

@@ -1,9 +1,8 @@
-"""Learn from corrections: fit an adaptation, judge it on held-out faces, keep it if it helps, apply it; undo."""
+"""Learn from corrections: fit an adaptation, evaluate it on held-out faces, store and apply it if it helps; undo."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from rollcall.inference import adaptation_store, analyzer
 from rollcall.settings import Settings
@@ -14,18 +13,18 @@ UNCORRECTED: Final = 600
 
 
 class HeadReport(NamedTuple):
-    """How the adaptation of one head did on faces that it was not fitted on."""
+    """The evaluation of one head's adaptation on held-out faces."""
 
     faces: int  # corrected ones
     loss_before: float  # mean negative log likelihood of the corrections
     loss_after: float
-    error_before: float  # years outside of the corrected range; of the gender the share that is wrong
+    error_before: float  # age: mean years outside of the corrected range; gender: the share that is wrong
     error_after: float
     helps: bool
 
 
 class AdaptationReport(NamedTuple):
-    """The result of learning from corrections; `id` is None where nothing was kept."""
+    """The result of learning from corrections; `id` is None where nothing was stored."""
 
     id: int | None
     age: HeadReport
@@ -33,19 +32,14 @@ class AdaptationReport(NamedTuple):
 
     @property
     def helps(self) -> bool:
-        """Whether either head is better for it."""
+        """Whether the adaptation of either head helps."""
         return self.age.helps or self.gender.helps
 
 
 def learn(database: Database, settings: Settings, model_version: str, *, dry_run: bool = False) -> AdaptationReport:
-    """Fit an adaptation to the corrections; keep and apply it if it helps on held-out faces.
+    """Fit an adaptation to the corrections; store and apply it if it helps on held-out faces.
 
     With `dry_run` nothing is written.
-
-    Raises
-    ------
-    ModelError
-        If the networks' package cannot be used.
     """
     with database.read() as session:
         found = list(adaptation_store.examples(session, model_version, UNCORRECTED))
@@ -68,14 +62,10 @@ def undo(database: Database, settings: Settings) -> int | None:
     return number
 
 
-def apply(database: Database, settings: Settings, progress: Callable[[int], Any] = lambda faces: None) -> None:
-    """Apply the adaptation in use to all stored predictions; `progress` gets how many faces were done."""
-    after = 0
-    while True:
-        # In parts, so that an index run beside it does not wait for long.
+def apply(database: Database, settings: Settings) -> None:
+    """Apply the adaptation in use to all stored predictions."""
+    after: int | None = 0
+    while after is not None:
+        # In portions, so that other writers do not wait for long.
         with database.write() as session:
-            part = adaptation_store.apply_portion(session, settings.tags, after)
-        if part is None:
-            return
-        after, count = part
-        progress(count)
+            after = adaptation_store.apply_portion(session, settings.tags, after)

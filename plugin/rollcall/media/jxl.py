@@ -1,4 +1,4 @@
-"""How large a JPEG XL picture is, from its first bytes.
+"""Decode JPEG XL files, and read from their first bytes how large they are.
 
 The decoder makes all the pixels as soon as a file is opened, and a file of some kilobytes can hold thousands of
 megapixels; so the header is read here before. The layout is that of ISO/IEC 18181-1 (size header) and 18181-2
@@ -9,6 +9,10 @@ from __future__ import annotations
 
 from fractions import Fraction
 from typing import Final
+
+from rollcall.media import pillow_formats
+from rollcall.media.conversion import from_image
+from rollcall.media.job import Decoded, Job, Refused, check_size
 
 _CODESTREAM: Final = b"\xff\x0a"
 _CONTAINER: Final = b"\x00\x00\x00\x0cJXL \r\n\x87\n"
@@ -24,6 +28,28 @@ _RATIOS: Final = (
     Fraction(5, 4),
     Fraction(2),
 )
+
+
+def decode(job: Job) -> Decoded:
+    """Decode a picture. The decoder turns it by the codestream's orientation, except what was a JPEG.
+
+    Raises
+    ------
+    Refused
+        If libjxl cannot decode it.
+    """
+    check_size(job, *size(job.data))
+    image = pillow_formats.opened(job.data, ("JXL",))
+    try:
+        image.load()
+        pixels = from_image(image, job.target)
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise Refused(f"libjxl: {error}") from error
+    # What was a JPEG comes back as that JPEG, and its EXIF orientation applies; else the copy in EXIF has no say.
+    turned = not getattr(image, "jpeg", False)
+    return Decoded(pixels, *image.size, turned, bytes(image.info.get("exif") or b""))
 
 
 def size(data: bytes) -> tuple[int, int]:

@@ -1,0 +1,1 @@
+"""Erase data for good, keep erased photos from coming back, and switch estimates off."""

@@ -1,4 +1,4 @@
-"""Delete rows that are to be erased, and set tombstones. That no file keeps them is the work of `privacy.erasure`."""
+"""Delete the rows of an erasure and set tombstones. `privacy.erasure` then removes their bytes from all files."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from rollcall.storage.tables import (
 )
 from rollcall.tags import projection
 
-#: Stands in `meta` from the moment something is deleted until no file holds it any more.
+#: The key in `meta` that exists from the time something is deleted until no file holds its bytes.
 _SCRUB_DUE: Final = "scrub"
 _COUNTED: Final = (
     ("photos", PhotoRow),
@@ -43,7 +43,7 @@ _COUNTED: Final = (
 
 
 def row_counts(session: Session) -> dict[str, int]:
-    """Return how many rows there are of each kind; embeddings in the log count as embeddings."""
+    """Return the number of rows of each kind; embeddings in the log of corrections count as embeddings."""
     found = {name: session.scalar(select(func.count()).select_from(table)) or 0 for name, table in _COUNTED}
     in_log = select(func.count()).select_from(CorrectionRow).where(CorrectionRow.embedding.is_not(None))
     found["embeddings"] += session.scalar(in_log) or 0
@@ -51,12 +51,12 @@ def row_counts(session: Session) -> dict[str, int]:
 
 
 def is_scrub_due(session: Session) -> bool:
-    """Return whether something was deleted that files may still hold."""
+    """Return whether rows were deleted whose bytes files may still hold."""
     return session.scalar(select(MetaRow.value).where(MetaRow.key == _SCRUB_DUE)) is not None
 
 
 def set_scrub_due(session: Session, due: bool) -> None:
-    """Store whether something was deleted that files may still hold, so that a kill in between loses nothing."""
+    """Store whether rows were deleted whose bytes files may still hold; if this run is killed, the next scrubs them."""
     session.execute(delete(MetaRow).where(MetaRow.key == _SCRUB_DUE))
     if due:
         session.add(MetaRow(key=_SCRUB_DUE, value=now()))
@@ -66,15 +66,15 @@ def set_scrub_due(session: Session, due: bool) -> None:
 # ---- Photos
 
 
-def delete_photos(session: Session, photo_ids: Sequence[int], *, bury: bool, keep_log: bool = False) -> None:
-    """Delete photos with all that belongs to them.
+def delete_photos(session: Session, photo_ids: Sequence[int], *, tombstone: bool, keep_log: bool = False) -> None:
+    """Delete photos with everything that belongs to them.
 
     Parameters
     ----------
-    bury
+    tombstone
         Set tombstones, so that the same content is not stored again.
     keep_log
-        Keep the corrections in the log, without embeddings; they wait for the photos. Otherwise they go too.
+        Leave the corrections in the log, without embeddings, to wait for the photos. Otherwise they are deleted, too.
     """
     for part in chunks(list(photo_ids)):
         rows = session.execute(
@@ -97,9 +97,9 @@ def delete_photos(session: Session, photo_ids: Sequence[int], *, bury: bool, kee
         else:
             session.execute(delete(CorrectionRow).where(of_photos))
         session.execute(delete(PhotoRow).where(PhotoRow.id.in_(part)))
-        if bury:
+        if tombstone:
             for _, path, size, mtime_ns, content_hash, root in rows:
-                tombstones.bury_photo(session, f"{root.rstrip('/')}/{path}", size, mtime_ns, content_hash)
+                tombstones.add_photo(session, f"{root.rstrip('/')}/{path}", size, mtime_ns, content_hash)
         for photo_id, *_ in rows:
             change_feed.record(session, ChangeKind.PHOTO_ERASED, photo_id)
     if not keep_log:
@@ -108,20 +108,22 @@ def delete_photos(session: Session, photo_ids: Sequence[int], *, bury: bool, kee
 
 
 def delete_folder(session: Session, place: Place) -> None:
-    """Delete all photos of a folder and bury the folder; if it is a root, the root goes."""
-    delete_photos(session, session.scalars(photo_ids_under(place)).all(), bury=False)
+    """Delete all photos of a folder and set a tombstone for it; a root is deleted as well."""
+    delete_photos(session, session.scalars(photo_ids_under(place)).all(), tombstone=False)
     waiting = and_(CorrectionRow.photo_id.is_(None), _below(place.prefix))
     # Lines that wait for a file of this path may be of another root's file: they stay, without biometric data.
+    # Their paths are relative to a root.
     session.execute(
         update(CorrectionRow).where(waiting).values(embedding=None, embedding_version=None, perceptual_hash=None)
     )
-    tombstones.bury_folder(session, paths.to_text(str(place.folder)))
+    tombstones.add_folder(session, paths.to_text(str(place.folder)))
     if not place.prefix:
         session.execute(delete(RootRow).where(RootRow.id == place.root_id))
     session.flush()
 
 
 def _below(prefix: str) -> ColumnElement[bool]:
+    """Return the condition of lines whose path, relative to a root, is `prefix` or lies below it."""
     path = CorrectionRow.path
     return or_(path == prefix, and_(path >= prefix + "/", path < prefix + "0")) if prefix else path.is_not(None)
 
@@ -130,7 +132,7 @@ def _below(prefix: str) -> ColumnElement[bool]:
 
 
 def delete_faces(session: Session, face_ids: Iterable[int], settings: TagSettings) -> None:
-    """Delete faces with their corrections, in copies of their photos too, and bury them."""
+    """Delete faces with their corrections, in copies of their photos too, and set tombstones for them."""
     for face_id in sorted(set(face_ids)):
         face = session.get(FaceRow, face_id)
         if face is not None:
@@ -140,7 +142,7 @@ def delete_faces(session: Session, face_ids: Iterable[int], settings: TagSetting
 
 def _delete_face(session: Session, face: FaceRow, settings: TagSettings) -> None:
     face_id, photo = face.id, session.get_one(PhotoRow, face.photo_id)
-    boxes = _places(session, face)
+    boxes = _boxes(session, face)
     copies = [photo.id]
     if photo.content_hash is not None:
         copies = list(session.scalars(select(PhotoRow.id).where(PhotoRow.content_hash == photo.content_hash)))
@@ -153,7 +155,7 @@ def _delete_face(session: Session, face: FaceRow, settings: TagSettings) -> None
     _delete_lines(session, gone, copies, photo.content_hash, boxes)
     session.execute(delete(FaceRow).where(FaceRow.id.in_(gone)))
     for box in boxes:
-        tombstones.bury_face(session, photo.id, photo.content_hash, box)
+        tombstones.add_face(session, photo.id, photo.content_hash, box)
     session.flush()
     session.expire_all()
     for photo_id in copies:
@@ -164,8 +166,8 @@ def _delete_face(session: Session, face: FaceRow, settings: TagSettings) -> None
             change_feed.record(session, ChangeKind.FACE_ERASED, photo_id)
 
 
-def _places(session: Session, face: FaceRow) -> list[Box]:
-    """Return where a face is, and where the detector finds it if a person moved it."""
+def _boxes(session: Session, face: FaceRow) -> list[Box]:
+    """Return the box of a face, and those in which the detector finds it if a person moved it."""
     found = [Box(face.x, face.y, face.width, face.height)]
     lines = session.execute(
         select(CorrectionRow.box, CorrectionRow.value_before).where(CorrectionRow.face_id == face.id)
@@ -180,7 +182,7 @@ def _places(session: Session, face: FaceRow) -> list[Box]:
 def _delete_lines(
     session: Session, face_ids: Sequence[int], photo_ids: Sequence[int], content_hash: str | None, boxes: Sequence[Box]
 ) -> None:
-    """Delete the corrections of faces, also those that wait for them."""
+    """Delete the corrections of faces, and those that wait for a face at one of their boxes."""
     found = session.scalars(select(CorrectionRow.face_uid).where(CorrectionRow.face_id.in_(face_ids)))
     uids = {uid for uid in found if uid is not None}
     waiting = and_(CorrectionRow.photo_id.is_(None), CorrectionRow.content_hash == content_hash)
@@ -206,7 +208,7 @@ def _delete_lines(
 
 
 def _delete_orphans(session: Session) -> None:
-    """Delete the undo and redo lines of corrections that are gone."""
+    """Delete the undo and redo lines of corrections that were deleted."""
     rows = session.execute(
         select(CorrectionRow.id, CorrectionRow.value).where(CorrectionRow.kind.in_(UNDO_KINDS))
     ).all()
@@ -222,14 +224,14 @@ def _delete_orphans(session: Session) -> None:
 
 
 def delete_embeddings(session: Session) -> None:
-    """Delete all identity embeddings, those in the log of corrections too."""
+    """Delete all identity embeddings, also those in the log of corrections."""
     session.execute(delete(EmbeddingRow))
     session.execute(update(CorrectionRow).values(embedding=None, embedding_version=None))
     change_feed.record(session, ChangeKind.EMBEDDINGS_ERASED, None)
 
 
 def delete_ages(session: Session, settings: TagSettings) -> None:
-    """Delete all predictions of ages; corrections stay."""
+    """Delete all predictions of ages; corrections of ages stay."""
     nulls: dict[str, Any] = {
         column.name: None
         for column in PredictionRow.__table__.columns
@@ -239,11 +241,12 @@ def delete_ages(session: Session, settings: TagSettings) -> None:
 
 
 def delete_genders(session: Session, settings: TagSettings) -> None:
-    """Delete all predictions of genders; corrections stay."""
+    """Delete all predictions of genders; corrections of genders stay."""
     _delete_predictions(session, {"p_female": None, "network_p_female": None}, "gender", settings)
 
 
 def _delete_predictions(session: Session, nulls: dict[str, Any], kind: str, settings: TagSettings) -> None:
+    """Set columns of all predictions to null, and remove them from the log's lines of a kind."""
     touched = session.scalars(
         select(FaceRow.photo_id).join(PredictionRow, PredictionRow.face_id == FaceRow.id).distinct()
     ).all()
@@ -259,7 +262,7 @@ def _delete_predictions(session: Session, nulls: dict[str, Any], kind: str, sett
 
 
 def delete_everything(session: Session) -> None:
-    """Delete all rows of all tables but `meta`; numbers are not given again, so that hosts' cursors stay right."""
+    """Delete all rows of all tables but `meta`; numbers are not used again, so that hosts' cursors stay valid."""
     for table in reversed(Base.metadata.sorted_tables):
         if table is not MetaRow.__table__:
             session.execute(table.delete())

@@ -1,7 +1,7 @@
-"""Erasure: remove rows, the pages they stood in, backups and caches, and keep what was named from coming back.
+"""Erasure: remove rows, their bytes in the database's files, backups and caches, and set tombstones.
 
-SQLite's copies of deleted rows go with the file's old pages (secure delete, VACUUM, the journal emptied). Copies that
-the file system, the disk or somebody's backup keeps of an old file are beyond any program's reach.
+SQLite's copies of deleted rows go with the file's old pages (secure_delete, VACUUM, a truncated write-ahead log).
+Copies that the file system, the disk or somebody's backup has of an old file are out of reach of any program.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from rollcall.storage.database import Database
 from rollcall.storage.library import Place, locate, photo_ids_under
 from rollcall.storage.tables import FaceRow, PhotoRow
 
-#: How long an index run, or a reader of the database, is waited for, in seconds.
+#: How long to wait for an index run, or a reader of the database, in seconds.
 WAIT_SECONDS: Final = 60.0
 _NUMBERED: Final = re.compile(r"(face|photo):(.*)")
 
 
 @dataclass(frozen=True, slots=True)
 class ErasureRequest:
-    """What is to be erased."""
+    """What to erase. It is false if it names nothing."""
 
     face_ids: tuple[int, ...] = ()
     photo_ids: tuple[int, ...] = ()
@@ -50,18 +50,18 @@ class ErasureRequest:
 
 @dataclass(frozen=True, slots=True)
 class ErasureReport:
-    """What was erased, or with `dry_run` would be."""
+    """The numbers of rows and files that were erased, or with `dry_run` would be."""
 
     photos: int = 0
     faces: int = 0
     estimates: int = 0  # predictions of age and gender, one for each face
-    embeddings: int = 0  # those kept with corrections too
+    embeddings: int = 0  # also those in the log of corrections
     corrections: int = 0  # lines of the log
     tags: int = 0
     files: tuple[Path, ...] = ()  # removed: backups, the file of embeddings, thumbnails
-    bytes: int = 0  # of these files, and by how much the database's own files are smaller
+    bytes: int = 0  # the size of these files, and by how much the database's own files shrank
     dry_run: bool = False
-    notes: list[str] = field(default_factory=list)  # what a person should know
+    notes: list[str] = field(default_factory=list)  # sentences for a person
 
 
 def parse_targets(
@@ -74,7 +74,7 @@ def parse_targets(
     genders: bool = False,
     everything: bool = False,
 ) -> ErasureRequest:
-    """Return a request from numbers, paths, and the texts ``face:12`` and ``photo:3``.
+    """Return the request of some targets: paths, and the texts ``face:12`` and ``photo:3``; and of the options.
 
     Raises
     ------
@@ -90,7 +90,7 @@ def parse_targets(
             continue
         if not (numbered[2].isascii() and numbered[2].isdigit()):
             raise InvalidTargetError(
-                f"{target}: say which by its number, as {numbered[1]}:12; a file of that name: ./{target}"
+                f"{target}: give a number, such as {numbered[1]}:12; for a file of that name give ./{target}"
             )
         (face_ids if numbered[1] == "face" else photo_ids).append(int(numbered[2]))
     return ErasureRequest(tuple(face_ids), tuple(photo_ids), tuple(named), embeddings, ages, genders, everything)
@@ -104,16 +104,24 @@ def erase(
     wait: float = WAIT_SECONDS,
     publish: events.Listener = events.ignore,
 ) -> ErasureReport:
-    """Erase what is requested; an empty request finishes what an earlier one could not.
+    """Erase what is requested; an empty request finishes an erasure that was interrupted.
+
+    Parameters
+    ----------
+    wait
+        For how many seconds to wait for another process that indexes, and for readers.
+    publish
+        Gets `events.Forgotten`.
 
     Raises
     ------
     NotFoundError
-        If something requested is not there; then nothing is erased.
+        If a face, photo or path is not there; then nothing is erased.
     BusyError
         If another process indexes and does not end within `wait` seconds.
     StoreError
-        If a reader keeps the journal from being emptied for longer than `wait` seconds.
+        If a reader still blocks the write-ahead log after `wait` seconds, or a file cannot be removed. The rows are
+        deleted; their bytes are removed at the next run.
     """
     with database.indexing(wait):
         with database.erase() as session:
@@ -128,12 +136,12 @@ def erase(
 
 
 def dry_run(database: Database, settings: Settings, request: ErasureRequest) -> ErasureReport:
-    """Return what `erase` would remove; nothing is changed.
+    """Return what `erase` would remove, and change nothing.
 
     Raises
     ------
     NotFoundError
-        If something requested is not there.
+        If a face, photo or path is not there.
     """
     with database.dry_run() as session:
         before = deletion.row_counts(session)
@@ -162,10 +170,10 @@ def _delete(session: Session, settings: Settings, request: ErasureRequest) -> No
         deletion.delete_everything(session)
         return
     deletion.delete_faces(session, request.face_ids, settings.tags)
-    deletion.delete_photos(session, request.photo_ids, bury=True)
+    deletion.delete_photos(session, request.photo_ids, tombstone=True)
     for place, is_file in places:
         if is_file:
-            deletion.delete_photos(session, session.scalars(photo_ids_under(place)).all(), bury=True)
+            deletion.delete_photos(session, session.scalars(photo_ids_under(place)).all(), tombstone=True)
         else:
             deletion.delete_folder(session, place)
     if request.embeddings:
@@ -177,7 +185,13 @@ def _delete(session: Session, settings: Settings, request: ErasureRequest) -> No
 
 
 def _locate(session: Session, path: Path) -> tuple[Place, bool]:
-    """Return where a path lies in the library, and whether it is a file."""
+    """Return the place of a path in the library, and whether it is a file.
+
+    Raises
+    ------
+    NotFoundError
+        If no root contains it, or it is not a folder and no photo is stored there.
+    """
     # A photo below a link has the link's name in its path; the library's folder itself may be named by a link.
     given = Path(os.path.abspath(path))  # noqa: PTH100  `resolve` would follow the links
     candidates = [given, Path(os.path.realpath(given.parent)) / given.name, Path(os.path.realpath(given))]
@@ -190,11 +204,12 @@ def _locate(session: Session, path: Path) -> tuple[Place, bool]:
         if not place.prefix or session.scalar(photo_ids_under(place).limit(1)) is not None:
             return place, False
     if not given.is_dir():
-        raise NotFoundError("path", path, "nothing is known of it, so there is nothing to forget")
+        raise NotFoundError("path", path, "the library has no photos there, so there is nothing to forget")
     return places[0], False
 
 
 def _notes(database: Database, settings: Settings, request: ErasureRequest) -> list[str]:
+    """Return what a person should know of the limits of an erasure."""
     notes = []
     for name, asked in (("embeddings", request.embeddings), ("age", request.ages), ("gender", request.genders)):
         if asked and getattr(settings.attributes, name) == "on":
@@ -214,14 +229,15 @@ def _notes(database: Database, settings: Settings, request: ErasureRequest) -> l
 
 
 def scrub(database: Database, settings: Settings, wait: float = WAIT_SECONDS) -> tuple[tuple[Path, ...], int]:
-    """Remove deleted rows from every file; return the files removed and the bytes freed.
+    """Remove the bytes of deleted rows from every file; return the files removed and the number of bytes freed.
 
     Raises
     ------
     StoreError
-        If others keep the database busy for longer than `wait` seconds; it is tried again at the next run.
+        If others use the database for longer than `wait` seconds, or a file cannot be removed. It is tried again at the
+        next run.
     """
-    own = _own(database)
+    own = _database_files(database)
     before = _size(own)
     try:
         emptied = database.scrub(wait)
@@ -238,7 +254,7 @@ def scrub(database: Database, settings: Settings, wait: float = WAIT_SECONDS) ->
             f" ({database.file}-wal) from being emptied; close it and run `rollcall forget` again, without naming"
             " anything, to finish",
         )
-    # Only from here on does no reader see the old rows: a file of embeddings made now has none of them.
+    # From here on no reader sees the old rows: a file of embeddings that is made now has none of them.
     copies = _copies(database, settings)
     size = _size(copies)
     vectors_of(database).delete()
@@ -256,7 +272,7 @@ def scrub(database: Database, settings: Settings, wait: float = WAIT_SECONDS) ->
 
 
 def _copies(database: Database, settings: Settings) -> list[Path]:
-    """Return the files that hold copies of what is in the database."""
+    """Return the files that hold copies of data of the database: backups, embeddings, thumbnails."""
     found: list[Path] = []
     if database.file is not None:
         found += sqlite.copies(database.file) + vectors_of(database).files()
@@ -265,12 +281,14 @@ def _copies(database: Database, settings: Settings) -> list[Path]:
     return found
 
 
-def _own(database: Database) -> Sequence[Path]:
+def _database_files(database: Database) -> Sequence[Path]:
     file = database.file
     return [] if file is None else [file, file.with_name(f"{file.name}-wal")]
 
 
 def _size(files: Iterable[Path]) -> int:
+    """Return the size of some files together in bytes; a missing file has none."""
+
     def size(file: Path) -> int:
         try:
             return file.stat().st_size

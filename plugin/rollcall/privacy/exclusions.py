@@ -1,4 +1,4 @@
-"""Exclusions: files and folders that are not indexed because they were erased, or because a folder opted out."""
+"""Exclusions: files and folders that are not indexed, because they were erased or have an opt-out marker."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from rollcall.settings import OPT_OUT_MARKER, Settings
 from rollcall.storage.database import Database
 from rollcall.storage.library import PendingPhoto, Place, photo_at, photo_ids_under
 
-#: How long readers are waited for at the end of a run; what they keep from being scrubbed waits for the next run.
-_PATIENCE_SECONDS: Final = 5.0
+#: How long a run waits at its end for readers that block a scrub, in seconds; the next run tries again.
+_SCRUB_WAIT_SECONDS: Final = 5.0
 
 
 class FileIdentity(NamedTuple):
-    """What a tombstone knows of a file."""
+    """The properties by which a tombstone identifies a file."""
 
     size: int  # bytes
     mtime_ns: int
@@ -30,7 +30,7 @@ class FileIdentity(NamedTuple):
 
 
 class Exclusions:
-    """Consulted before files are read and before they are stored; the caller holds the right to index."""
+    """The exclusions of a database. The caller holds its lock for indexing (`Database.indexing`)."""
 
     def __init__(self, database: Database, settings: Settings) -> None:
         self.database = database
@@ -43,16 +43,17 @@ class Exclusions:
 
     @staticmethod
     def not_erased(place: Place, files: Iterable[FileStat], erased: ErasedPaths) -> Iterator[FileStat]:
-        """Yield those of a place's files that were not erased."""
+        """Yield the files of a place that were not erased."""
         root = paths.to_text(str(place.root)).rstrip("/")
         for file in files:
             if not erased.covers(f"{root}/{file.relative_path}", file.size, file.mtime_ns):
                 yield file
 
     def erase_opted_out(self, place: Place, folders: Collection[str]) -> list[tuple[Path, int]]:
-        """Erase what is stored of folders with an opt-out marker; return those of which something was stored.
+        """Delete the photos of folders, relative to the root, that have an opt-out marker.
 
-        Corrections stay in the log, without embeddings: the marker may go again.
+        Corrections stay in the log, without embeddings, to wait for the marker's removal. Returns the folders that had
+        photos, with their numbers of photos.
         """
         result = []
         for folder in sorted(folders):
@@ -60,7 +61,7 @@ class Exclusions:
             with self.database.erase() as session:
                 photo_ids = session.scalars(photo_ids_under(of_folder)).all()
                 if photo_ids:
-                    deletion.delete_photos(session, photo_ids, bury=False, keep_log=True)
+                    deletion.delete_photos(session, photo_ids, tombstone=False, keep_log=True)
                     deletion.set_scrub_due(session, True)
                     result.append((of_folder.folder, len(photo_ids)))
         return result
@@ -71,15 +72,15 @@ class Exclusions:
             return tombstones.erased_contents(session, hashes)
 
     def drop(self, photos: Mapping[PendingPhoto, FileIdentity]) -> None:
-        """Delete the rows of files that turned out to be erased photos under another path."""
+        """Delete the rows of files that turned out to be erased photos, and set tombstones for their paths."""
         with self.database.erase() as session:
             for photo, file in photos.items():
-                deletion.delete_photos(session, [photo_at(session, photo)], bury=False, keep_log=True)
-                tombstones.bury_photo(session, paths.to_text(str(photo.path)), *file)
+                deletion.delete_photos(session, [photo_at(session, photo)], tombstone=False, keep_log=True)
+                tombstones.add_photo(session, paths.to_text(str(photo.path)), *file)
             deletion.set_scrub_due(session, True)
 
     def lift(self, named: Iterable[Path]) -> None:
-        """Let folders and files that a person names be stored again, whatever was erased of them."""
+        """Remove the tombstones of folders and files that a person names, and of faces in these files."""
         for path in named:
             real = Path(os.path.realpath(path))
             shown = paths.to_text(str(real))
@@ -95,18 +96,18 @@ class Exclusions:
                     tombstones.lift_folder(session, shown)
 
     def scrub_if_due(self, publish: events.Listener) -> None:
-        """Remove what was deleted from all files, if something was."""
+        """Scrub all files if rows were deleted; an error becomes a warning, since the next run tries again."""
         with self.database.read() as session:
             due = deletion.is_scrub_due(session)
         if due:
             try:
-                erasure.scrub(self.database, self.settings, _PATIENCE_SECONDS)
+                erasure.scrub(self.database, self.settings, _SCRUB_WAIT_SECONDS)
             except StoreError as error:
                 publish(events.Warned(str(error)))
 
 
 def opted_out_above(place: Place) -> str | None:
-    """Return the topmost folder at or above a place, up to its root, that holds an opt-out marker."""
+    """Return the topmost folder at or above a place, relative to the root, that has an opt-out marker; else None."""
     parts = Path(paths.from_text(place.prefix)).parts
     for count in range(len(parts) + 1):
         if os.path.lexists(place.root.joinpath(*parts[:count], OPT_OUT_MARKER)):

@@ -1,4 +1,4 @@
-"""Estimates that are switched off: what is still stored of them, and which searches need them."""
+"""Estimates that are switched off: how many are still stored, and which searches need them."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from rollcall.search.terms import DistinctPeople, Only, People, Similar, Term
 from rollcall.settings import AttributeSettings, Switch
 from rollcall.storage.tables import EmbeddingRow, PredictionRow
 
-#: What each switch is about, and the option of `rollcall forget` that removes what is stored of it.
+#: The estimates of each switch, and the option of `rollcall forget` that removes them.
 _PLURALS: Final[dict[Switch, str]] = {"age": "ages", "gender": "genders", "embeddings": "embeddings"}
 
 
 def stored_counts(session: Session, switches: Iterable[Switch]) -> dict[Switch, int]:
-    """Return of how many faces an estimate of each kind is stored; kinds without any are left out."""
+    """Return, by switch, how many faces have a stored estimate; switches without any are left out."""
     statements = {
         "age": select(func.count()).where(PredictionRow.age.is_not(None)),
         "gender": select(func.count()).where(PredictionRow.p_female.is_not(None)),
@@ -29,7 +29,7 @@ def stored_counts(session: Session, switches: Iterable[Switch]) -> dict[Switch, 
 
 
 def retained_notices(session: Session, settings: AttributeSettings) -> list[str]:
-    """Return a sentence for each switch that is off while estimates made before are still stored."""
+    """Return a sentence for each switch that is off while estimates of it are still stored."""
     return [
         f"attributes.{switch} is off, but {count:,} {_PLURALS[switch]} that were estimated before are still stored;"
         f" `rollcall forget --{_PLURALS[switch]}` removes them"
@@ -38,17 +38,17 @@ def retained_notices(session: Session, settings: AttributeSettings) -> list[str]
 
 
 def search_notices(session: Session, term: Term, settings: AttributeSettings) -> list[str]:
-    """Return a sentence for each estimate that a search needs and that is switched off."""
-    needed = _needs(term)
+    """Return a sentence for each switch that is off and whose estimates a search needs."""
+    needed = needed_switches(term)
     missing = [switch for switch in settings.switched_off if switch in needed]
     stored = stored_counts(session, missing)
     return [_sentence(switch, switch in stored) for switch in missing]
 
 
-def _needs(term: Term) -> set[Switch]:
-    """Return the estimates that a search asks for, also where it asks for their absence."""
+def needed_switches(term: Term) -> set[Switch]:
+    """Return the switches of the estimates that a search needs, also where it negates them."""
     found: set[Switch] = set()
-    for one in _all(term):
+    for one in _subterms(term):
         if isinstance(one, DistinctPeople):
             filters = [kind.person for kind in one.people]
         else:
@@ -65,7 +65,7 @@ def _needs(term: Term) -> set[Switch]:
 
 def _sentence(switch: Switch, stored: bool) -> str:
     if switch == "embeddings":
-        known = "only faces of before can be compared" if stored else "no faces can be compared"
+        known = "only faces of photos indexed before can be compared" if stored else "no faces can be compared"
     else:
         known = f"only people whose {switch} you gave are found"
         known += ", and those of photos indexed before" if stored else ""
@@ -75,7 +75,8 @@ def _sentence(switch: Switch, stored: bool) -> str:
     )
 
 
-def _all(term: Term) -> Iterator[Term]:
+def _subterms(term: Term) -> Iterator[Term]:
+    """Yield a term and all terms below it."""
     yield term
     for child in term.children():
-        yield from _all(child)
+        yield from _subterms(child)

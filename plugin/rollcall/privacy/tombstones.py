@@ -1,4 +1,4 @@
-"""Tombstones: what was erased stays erased. They are read before anything is stored, and lifted on request."""
+"""Tombstones: what was erased is not stored again. They are read before anything is stored, and lifted on request."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rollcall.storage.tables import TombstoneRow
 
 
 class ErasedPaths(NamedTuple):
-    """The files and folders that are not read; all paths absolute, as in the database."""
+    """The erased files and folders, by absolute paths as in the database."""
 
     folders: frozenset[str]
     files: dict[str, tuple[int | None, int | None]]  # path to size and mtime
@@ -28,12 +28,12 @@ class ErasedPaths(NamedTuple):
         return next((str(one) for one in (whole, *whole.parents) if str(one) in self.folders), None)
 
     def covers(self, path: str, size: int, mtime_ns: int) -> bool:
-        """Return whether a file is not to be read: it lies in an erased folder, or was erased and is unchanged."""
+        """Return whether a file must not be read: it lies in an erased folder, or was erased and is unchanged."""
         return self.files.get(path) == (size, mtime_ns) or self.folder_above(path) is not None
 
 
 def erased_paths(session: Session) -> ErasedPaths:
-    """Return the files and folders that are not to be read."""
+    """Return the erased files and folders."""
     rows = session.execute(
         select(TombstoneRow.kind, TombstoneRow.path, TombstoneRow.size, TombstoneRow.mtime_ns).where(
             TombstoneRow.path.is_not(None)
@@ -46,7 +46,7 @@ def erased_paths(session: Session) -> ErasedPaths:
 
 
 def erased_contents(session: Session, hashes: Sequence[str]) -> set[str]:
-    """Return which of some content hashes are not to be stored, at whatever path they are."""
+    """Return which of some content hashes are those of erased photos."""
     found = session.scalars(
         select(TombstoneRow.content_hash).where(TombstoneRow.kind == "photo", TombstoneRow.content_hash.in_(hashes))
     )
@@ -59,7 +59,7 @@ def any_face_erased(session: Session) -> bool:
 
 
 def without_erased(session: Session, photo_id: int, content_hash: str, faces: Sequence[Face]) -> tuple[Face, ...]:
-    """Return the faces of a photo without those that lie where one was erased."""
+    """Return the faces of a photo without those at the box of an erased one."""
     rows = session.scalars(
         select(TombstoneRow.box).where(
             TombstoneRow.kind == "face",
@@ -71,7 +71,7 @@ def without_erased(session: Session, photo_id: int, content_hash: str, faces: Se
 
 
 class ErasedContents:
-    """All tombstones of contents and of faces in them, read once: a predicate for imported corrections."""
+    """A predicate of imported corrections: whether their photo or face was erased. Reads all tombstones once."""
 
     def __init__(self, session: Session) -> None:
         self._photos: set[str] = set()
@@ -88,7 +88,7 @@ class ErasedContents:
                 self._faces.setdefault(str(content_hash), []).append(Box(*box))
 
     def __call__(self, content_hash: str | None, box: Sequence[float] | None) -> bool:
-        """Return whether a content was erased, or a face of it at a box."""
+        """Return whether the photo of a content was erased, or a face in it at a box."""
         if content_hash is None:
             return False
         boxes = self._faces.get(content_hash, []) if box is not None else []
@@ -98,8 +98,8 @@ class ErasedContents:
 # ---- Setting and lifting
 
 
-def bury_photo(session: Session, path: str, size: int, mtime_ns: int, content_hash: str | None) -> None:
-    """Keep a photo from being stored again, by its path and by its content."""
+def add_photo(session: Session, path: str, size: int, mtime_ns: int, content_hash: str | None) -> None:
+    """Set the tombstone of a photo, which is known by its path and by its content."""
     session.execute(delete(TombstoneRow).where(TombstoneRow.kind == "photo", TombstoneRow.path == path))
     session.execute(
         insert(TombstoneRow).values(
@@ -108,8 +108,8 @@ def bury_photo(session: Session, path: str, size: int, mtime_ns: int, content_ha
     )
 
 
-def bury_folder(session: Session, path: str) -> None:
-    """Keep a folder from being indexed again; tombstones of files and folders in it go."""
+def add_folder(session: Session, path: str) -> None:
+    """Set the tombstone of a folder in place of those of files and folders in it."""
     inside = path.rstrip("/") + "/"
     session.execute(
         delete(TombstoneRow).where(
@@ -119,29 +119,23 @@ def bury_folder(session: Session, path: str) -> None:
     session.add(TombstoneRow(made_at=now(), kind="folder", path=path))
 
 
-def bury_face(session: Session, photo_id: int, content_hash: str | None, box: Box) -> None:
-    """Keep a face from being stored again at a place of a photo, and of copies of it."""
+def add_face(session: Session, photo_id: int, content_hash: str | None, box: Box) -> None:
+    """Set the tombstone of a face at a box of a photo, and of copies of the photo."""
     session.add(TombstoneRow(made_at=now(), kind="face", content_hash=content_hash, photo_id=photo_id, box=list(box)))
 
 
-def lift_folder(session: Session, path: str) -> bool:
-    """Let an erased folder be indexed again; return False if it was not erased."""
-    found = session.execute(
-        delete(TombstoneRow).where(TombstoneRow.kind == "folder", TombstoneRow.path == path).returning(TombstoneRow.id)
-    )
-    return bool(found.all())
+def lift_folder(session: Session, path: str) -> None:
+    """Remove the tombstone of a folder, so that it can be indexed again."""
+    session.execute(delete(TombstoneRow).where(TombstoneRow.kind == "folder", TombstoneRow.path == path))
 
 
-def lift_file(session: Session, path: str, content_hash: str) -> bool:
-    """Let an erased file, and erased faces in it, be stored again; return False if nothing of it was erased."""
-    found = session.execute(
-        delete(TombstoneRow)
-        .where(
+def lift_file(session: Session, path: str, content_hash: str) -> None:
+    """Remove the tombstones of a file and of faces in it, so that they can be stored again."""
+    session.execute(
+        delete(TombstoneRow).where(
             or_(
                 TombstoneRow.content_hash == content_hash,
                 (TombstoneRow.kind == "photo") & (TombstoneRow.path == path),
             )
         )
-        .returning(TombstoneRow.id)
     )
-    return bool(found.all())

@@ -113,11 +113,11 @@ def _replace(file: Path, backup: Path) -> Path | None:
         file.replace(former)
     # A journal of the former database must never be applied to the restored one; it stays with what it belongs to.
     for suffix in ("-wal", "-shm"):
-        journal = file.with_name(file.name + suffix)
-        if journal.exists():
+        wal = file.with_name(file.name + suffix)
+        if wal.exists():
             if former is not None:
-                journal.replace(former.with_name(former.name + suffix))
+                wal.replace(former.with_name(former.name + suffix))
             else:
-                journal.unlink()
+                wal.unlink()
     part.replace(file)
     return former

@@ -1,4 +1,4 @@
-"""The change feed: what was committed, kept for hosts that poll the view v1_events."""
+"""The change feed: committed changes, stored for hosts that poll the view v1_events."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rollcall.storage.tables import EventRow
 
 
 class ChangeKind(StrEnum):
-    """What changed; the texts are part of the contract with hosts."""
+    """The kinds of changes; their texts are part of the contract with hosts."""
 
     PHOTO_INDEXED = "photo_indexed"
     PHOTO_FAILED = "photo_failed"
@@ -28,12 +28,12 @@ class ChangeKind(StrEnum):
 
 
 _PENDING: Final = "rollcall changes"
-#: How many of the newest changes are kept: a host that polls more rarely has to read everything again.
-KEPT: Final = 1_000_000
+#: How many of the newest changes are retained: a host that polls less often has to read everything again.
+RETAINED: Final = 1_000_000
 
 
 class Change(NamedTuple):
-    """One change."""
+    """One change; `face_id` is None where it concerns the whole photo, `photo_id` where it concerns all photos."""
 
     kind: ChangeKind
     photo_id: int | None
@@ -64,7 +64,7 @@ def _pending(session: Session) -> dict[Change, str]:
     return found
 
 
-def prune(session: Session, keep: int = KEPT) -> None:
-    """Delete all but the newest changes."""
+def prune(session: Session, keep: int = RETAINED) -> None:
+    """Delete all but the `keep` newest changes."""
     newest = session.scalar(select(func.max(EventRow.id))) or 0
     session.execute(delete(EventRow).where(EventRow.id <= newest - keep))

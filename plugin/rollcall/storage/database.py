@@ -1,4 +1,4 @@
-"""Opening a database: made when missing, migrated when old, refused when newer than this program."""
+"""Open databases: created when missing, migrated when old, refused when written by a newer program."""
 
 from __future__ import annotations
 
@@ -54,23 +54,35 @@ class Database:
 
     @contextmanager
     def dry_run(self) -> Iterator[Session]:
-        """Give a session like `write`'s whose work is rolled back at the end."""
-        with Session(self._writing) as session, _explained(self.url):
+        """Give a session like `write`'s whose work is rolled back at the end.
+
+        Raises
+        ------
+        StoreError
+            If the database refuses a statement.
+        """
+        with Session(self._writing) as session, _store_errors(self.url):
             yield session
             session.rollback()
 
     @contextmanager
     def erase(self) -> Iterator[Session]:
-        """Give a session like `write`'s whose deletions overwrite what they delete, where the database can."""
+        """Give a session like `write`'s whose deletions overwrite the deleted bytes, where the database can.
+
+        Raises
+        ------
+        StoreError
+            If the database refuses a statement.
+        """
         with self.write() as session:
             if self.is_sqlite:
                 sqlite.overwrite_deleted(session.connection().connection.dbapi_connection)  # type: ignore[arg-type]
             yield session
 
     def scrub(self, wait: float) -> bool:
-        """Remove deleted rows from the database's file and its journal.
+        """Remove the bytes of deleted rows from the database's file and its write-ahead log.
 
-        Returns False if others still read an older state after `wait` seconds: the journal then still holds it.
+        Returns False if others still read an older state after `wait` seconds: the log then still holds it.
 
         Raises
         ------
@@ -79,7 +91,7 @@ class Database:
         """
         if self.file is None:
             return True
-        with _explained(self.url):
+        with _store_errors(self.url):
             connection = self.engine.raw_connection()
             try:
                 return sqlite.scrub(connection.dbapi_connection, wait)  # type: ignore[arg-type]
@@ -112,14 +124,26 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        """Give a session that sees one state of the database, whatever others write meanwhile."""
-        with Session(self.engine) as session, _explained(self.url):
+        """Give a session that sees one state of the database, whatever others write meanwhile.
+
+        Raises
+        ------
+        StoreError
+            If the database refuses a statement.
+        """
+        with Session(self.engine) as session, _store_errors(self.url):
             yield session
 
     @contextmanager
     def write(self) -> Iterator[Session]:
-        """Give a session whose work is committed at the end, or not at all when an error ends it."""
-        with Session(self._writing) as session, _explained(self.url), session.begin():
+        """Give a session whose work is committed at the end, or not at all when an error ends it.
+
+        Raises
+        ------
+        StoreError
+            If the database refuses a statement, or other writers hold it for a minute.
+        """
+        with Session(self._writing) as session, _store_errors(self.url), session.begin():
             yield session
             changes = change_feed.write(session)
         if self.on_commit is not None and changes:
@@ -131,12 +155,14 @@ class Database:
 
     @contextmanager
     def indexing(self, wait: float = 0.0) -> Iterator[None]:
-        """Hold the right to index into this database; when the process ends, the right does too.
+        """Hold the lock that lets one process at a time index into this database.
+
+        The operating system releases it when the process ends, however it ends.
 
         Raises
         ------
         BusyError
-            If another process holds it, and still does after `wait` seconds.
+            If another process still holds it after `wait` seconds.
         StoreError
             If the lock file cannot be written.
         """
@@ -166,7 +192,8 @@ class Database:
 
 
 @contextmanager
-def _explained(url: str) -> Iterator[None]:
+def _store_errors(url: str) -> Iterator[None]:
+    """Raise the driver's errors as `StoreError`."""
     try:
         yield
     except DBAPIError as error:
@@ -198,7 +225,7 @@ def to_url(text_or_path: str) -> URL:
     Raises
     ------
     StoreError
-        If it looks like a URL and is none.
+        If it contains :// and is not a URL.
     """
     if "://" not in text_or_path:
         return URL.create("sqlite", database=str(Path(text_or_path).expanduser()))
@@ -209,14 +236,14 @@ def to_url(text_or_path: str) -> URL:
 
 
 def open_database(text_or_path: str, *, read_only: bool = False, backups: int = 3) -> Database:
-    """Open a database; make or migrate it unless `read_only`.
+    """Open a database; create or migrate it unless `read_only`.
 
-    Before a database with content is migrated, a copy is put beside it, and the newest `backups` are kept.
+    Before a database with content is migrated, a copy is put beside it; the newest `backups` copies are retained.
 
     Raises
     ------
     StoreError
-        If it cannot be opened, or is to be read and does not exist.
+        If it cannot be opened; with `read_only` also if it does not exist or is of an older program.
     NewerDatabaseError
         If a newer Rollcall wrote it.
     """
@@ -236,7 +263,7 @@ def open_database(text_or_path: str, *, read_only: bool = False, backups: int = 
         raise StoreError(shown, f"its driver is not installed ({error.name}); install it with pip") from error
     if url.get_backend_name() == "sqlite":
         sqlite.prepare(engine, read_only)
-    with _explained(shown):
+    with _store_errors(shown):
         found, fingerprint = _state(engine)
         if found != HEAD or fingerprint != views.fingerprint():
             if read_only and found != HEAD:
@@ -249,7 +276,13 @@ def open_database(text_or_path: str, *, read_only: bool = False, backups: int = 
 
 
 def _file_options(file: Path, shown: str, read_only: bool) -> dict[str, Any]:
-    """Return how an SQLite file is to be opened, and say what is in the way."""
+    """Return the engine's options for an SQLite file.
+
+    Raises
+    ------
+    StoreError
+        If the file does not exist and is to be read, or it or its folder cannot be written.
+    """
     if read_only:
         if not file.exists():
             raise StoreError(shown, "there is no database yet; index a folder first with `rollcall index FOLDER`")
@@ -260,10 +293,10 @@ def _file_options(file: Path, shown: str, read_only: bool) -> dict[str, Any]:
         file.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StoreError(shown, f"its folder cannot be made ({error.strerror})") from error
-    for what in (file.parent, file):
-        if what.exists() and not _may_write(what):
+    for path in (file.parent, file):
+        if path.exists() and not _may_write(path):
             raise StoreError(
-                shown, f"{what} may not be written; allow it, or choose another place with the option --database"
+                shown, f"{path} may not be written; allow it, or choose another place with the option --database"
             )
     return {}
 
@@ -273,7 +306,7 @@ def _may_write(path: Path) -> bool:
 
 
 def _state(engine: Engine) -> tuple[str | None, str | None]:
-    """Return the revision and the views' fingerprint that a database has."""
+    """Return a database's revision and the fingerprint of its views; None for what it does not have."""
     with engine.connect() as connection:
         return _revision(connection), _fingerprint(connection)
 
@@ -291,6 +324,7 @@ def _fingerprint(connection: Connection) -> str | None:
 
 
 def _bring_up_to_date(engine: Engine, file: Path | None, backups: int) -> None:
+    """Migrate a database to `HEAD` and create its views again if their text changed."""
     from alembic import command
     from alembic.config import Config
     from alembic.script import ScriptDirectory
@@ -298,7 +332,7 @@ def _bring_up_to_date(engine: Engine, file: Path | None, backups: int) -> None:
     config = Config()
     config.set_main_option("script_location", str(resources.find("migrations")).replace("%", "%%"))
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-    # The write lock is taken first and the state looked at again under it: of two processes that
+    # The write lock is taken first and the revision read again under it: of two processes that
     # open an old database at once, one migrates and the other finds nothing left to do.
     with engine.execution_options(writes=True).begin() as connection:
         found = _revision(connection)

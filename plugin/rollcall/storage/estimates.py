@@ -17,17 +17,17 @@ from rollcall.storage.tables import EmbeddingRow, PredictionRow
 
 
 def pack(vector: NDArray[Any]) -> bytes:
-    """Return a vector as little-endian float16."""
+    """Return the bytes of a vector as little-endian float16."""
     return np.asarray(vector, "<f2").tobytes()
 
 
 def unpack(data: bytes) -> NDArray[np.float32]:
-    """Return the vector of `pack` as float32."""
+    """Return the vector of bytes that `pack` made, as float32 of shape (n,)."""
     return np.frombuffer(data, "<f2").astype(np.float32)
 
 
 def prediction_columns(face: Face) -> dict[str, Any]:
-    """Return the columns of a face's prediction; all are computed from the distribution as it is stored."""
+    """Return the columns of a face's prediction, all computed from the distribution as it is stored, in float16."""
     stored = None if face.age_distribution is None else pack(face.age_distribution)
     as_stored = replace(face, age_distribution=None if stored is None else unpack(stored))
     interval = as_stored.age_interval

@@ -1,4 +1,4 @@
-"""The library's roots, and where photos lie below them."""
+"""The library's roots, and the paths of photos below them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Place(NamedTuple):
 
 
 class PendingPhoto(NamedTuple):
-    """A photo that is pending: it has to be analysed."""
+    """A photo that has to be analysed: its number, and its file as the last scan saw it."""
 
     photo_id: int
     path: Path
@@ -63,7 +63,7 @@ def roots(session: Session) -> list[Place]:
 def locate(session: Session, folder: Path, resolve: bool = True) -> Place | None:
     """Return the innermost root that holds a path, and the path below it; None if no root holds it.
 
-    Without `resolve` an absolute path is taken as it stands, with the links in it.
+    Without `resolve` an absolute path is used with the symbolic links in it.
     """
     folder = Path(os.path.realpath(folder)) if resolve else folder
     holding = [root for root in roots(session) if folder.is_relative_to(root.root)]
@@ -110,14 +110,17 @@ def _move_photos(session: Session, source: int, target: int, old_prefix: str, ne
 
 
 def drop_empty_roots(session: Session) -> None:
-    """Drop the roots that are gone and whose photos all moved elsewhere: a folder that got another name."""
+    """Delete the roots whose folder is gone and whose photos all moved elsewhere: folders that were renamed."""
     for place in roots(session):
         if not place.root.exists() and session.scalar(photo_ids_under(place).limit(1)) is None:
             session.execute(delete(RootRow).where(RootRow.id == place.root_id))
 
 
 def photo_ids_under(place: Place, prefix: str | None = None) -> Select[int]:
-    """Return a selection of the ids of the photos in a place (or at exactly that path)."""
+    """Return a statement that selects the ids of the photos in a place, or of the photo at exactly that path.
+
+    `prefix` replaces the place's own.
+    """
     prefix = place.prefix if prefix is None else prefix
     statement = select(PhotoRow.id).where(PhotoRow.root_id == place.root_id)
     if prefix:
@@ -129,7 +132,7 @@ def photo_ids_under(place: Place, prefix: str | None = None) -> Select[int]:
 
 
 def path_of(session: Session, photo_id: int) -> Path | None:
-    """Return where a photo's file lies; None if there is no such photo."""
+    """Return the absolute path of a photo's file; None if there is no such photo."""
     row = session.execute(
         select(RootRow.path, PhotoRow.path).join(RootRow, RootRow.id == PhotoRow.root_id).where(PhotoRow.id == photo_id)
     ).first()
@@ -137,7 +140,7 @@ def path_of(session: Session, photo_id: int) -> Path | None:
 
 
 def photo_at(session: Session, photo: PendingPhoto) -> int:
-    """Return the photo that stands at a path now: it may have changed places with another since it was read."""
+    """Return the number of the photo at a file's path now: two photos may have swapped paths since it was read."""
     row = session.get(PhotoRow, photo.photo_id)
     here = None if row is None else path_of(session, photo.photo_id)
     if here == photo.path:

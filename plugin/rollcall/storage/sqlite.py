@@ -16,11 +16,11 @@ BUSY_MS = 60_000
 
 
 def prepare(engine: Engine, read_only: bool) -> None:
-    """Make every connection of an SQLite engine safe to read while another process writes."""
+    """Make every connection of an SQLite engine able to read while another process writes."""
 
     @event.listens_for(engine, "connect")
     def _connect(connection: sqlite3.Connection, _record: Any) -> None:
-        # The driver's own idea of when a transaction begins would leave DDL and reads outside of it.
+        # The driver begins transactions late: DDL and reads would be outside of them.
         connection.isolation_level = None
         connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
         connection.execute("PRAGMA foreign_keys = ON")
@@ -35,7 +35,7 @@ def prepare(engine: Engine, read_only: bool) -> None:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Any) -> None:
-        # A writer takes the lock at once: a reader that turns into a writer may not wait for it.
+        # A writer takes the lock at once: SQLite fails a reader that becomes a writer instead of letting it wait.
         immediate = connection.get_execution_options().get("writes", False)
         connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
 
@@ -51,9 +51,10 @@ def overwrite_deleted(connection: sqlite3.Connection) -> None:
 
 
 def scrub(connection: sqlite3.Connection, wait: float) -> bool:
-    """Write the database's file anew and empty its journal; False if readers of an older state keep the journal.
+    """Rewrite the database's file and truncate its write-ahead log.
 
-    Rows that were deleted earlier, without being overwritten, go with the old pages.
+    Rows that were deleted earlier, without being overwritten, go with the old pages. Returns False if readers of an
+    older state still need the log after `wait` seconds.
     """
     connection.execute(f"PRAGMA busy_timeout = {int(wait * 1000)}")
     try:
@@ -65,17 +66,17 @@ def scrub(connection: sqlite3.Connection, wait: float) -> bool:
 
 
 def is_at_rest(file: Path) -> bool:
-    """Return whether no process has a database open, so that its one file is complete."""
+    """Return whether no process has a database open, so that its file is complete without a write-ahead log."""
     return not any(file.with_name(f"{file.name}{suffix}").exists() for suffix in ("-wal", "-shm"))
 
 
 def connect_at_rest(file: Path) -> sqlite3.Connection:
-    """Open a database where nothing can be written, such as a read-only medium: without a journal beside it."""
+    """Open a database where nothing can be written, such as on a read-only medium, without files beside it."""
     return sqlite3.connect(f"{file.resolve().as_uri()}?immutable=1", uri=True, check_same_thread=False)
 
 
 def copies(file: Path) -> list[Path]:
-    """Return the files beside a database that hold copies of parts of it: backups, and what came with them."""
+    """Return the files beside a database that hold copies of parts of it: its backups and their own files."""
     return sorted(file.parent.glob(f"{glob.escape(file.name)}.*.backup*"))
 
 
@@ -86,7 +87,7 @@ def copy(file: Path, target: Path) -> None:
 
 
 def back_up(file: Path, keep: int) -> Path:
-    """Copy a database in use to a file beside it, and keep only the newest `keep` of such copies."""
+    """Copy a database in use to a file beside it; delete all but the `keep` newest of such copies."""
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
     target = file.with_name(f"{file.name}.{stamp}.backup")
     copy(file, target)

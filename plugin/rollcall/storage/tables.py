@@ -1,4 +1,4 @@
-"""The tables. Hosts do not read these: they may change with a migration; the views in `contract` may not."""
+"""The tables. They may change with a migration; hosts read the views of `storage.views`, which may not."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sqlalchemy.types import TypeEngine
 
 
 class Base(DeclarativeBase):
-    """The root of all tables; constraints have names, so that migrations can speak of them."""
+    """The root of all tables; constraints have names, so that migrations can refer to them."""
 
     metadata = MetaData(
         naming_convention={
@@ -29,7 +29,7 @@ class Base(DeclarativeBase):
 
 
 class MetaRow(Base):
-    """Facts about the database itself."""
+    """Metadata of the database itself, such as the fingerprint of its views."""
 
     __tablename__ = "meta"
     key: Mapped[str] = mapped_column(primary_key=True)
@@ -37,7 +37,7 @@ class MetaRow(Base):
 
 
 class RootRow(Base):
-    """A folder that the library was told of; no root lies inside another."""
+    """A folder of the library; no root lies inside another."""
 
     __tablename__ = "roots"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -46,7 +46,7 @@ class RootRow(Base):
 
 
 class PhotoRow(Base):
-    """One picture file, and what became of it."""
+    """One picture file and its state."""
 
     __tablename__ = "photos"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -69,7 +69,7 @@ class PhotoRow(Base):
     model_version: Mapped[str | None]
     indexed_at: Mapped[str | None]
     face_count: Mapped[int | None]
-    # Derived from the corrections' log: a person has said something of its faces or tags.
+    # Projected from the log of corrections: a person corrected one of its faces or tags.
     reviewed: Mapped[bool] = mapped_column(default=False)
     __table_args__ = (
         UniqueConstraint("root_id", "path"),
@@ -78,7 +78,7 @@ class PhotoRow(Base):
         Index(None, "size"),
         Index(None, "taken_local"),
         Index(None, "face_count"),
-        # The number of a photo that went is never given to another: the corrections' log speaks of it.
+        # The number of a deleted photo is never used again: the log of corrections refers to it.
         {"sqlite_autoincrement": True},
     )
 
@@ -96,17 +96,17 @@ class FaceRow(Base):
     landmarks: Mapped[list[Any]]  # five [x, y]
     score: Mapped[float]
     sharpness: Mapped[float]
-    # The detector found it in the last analysis, where the box is or, of one that was moved, was.
+    # The detector found it in the last analysis; if its box was moved by hand, where it was before.
     detected: Mapped[bool]
-    # A face that a person spoke of is kept even if it cannot be found in an edited picture, hidden from the views.
+    # A corrected face that is not found in an edited picture stays, with false here, and is hidden from the views.
     present: Mapped[bool] = mapped_column(default=True)
-    # The box is a person's: drawn, or moved. The detector never changes it.
+    # The box was drawn or moved by a person. The detector never changes it.
     drawn: Mapped[bool] = mapped_column(default=False)
     __table_args__ = ({"sqlite_autoincrement": True},)
 
 
 class PredictionRow(Base):
-    """What the model says of a face; nothing that a person said is ever written here."""
+    """The model's prediction for a face; corrections are never written here."""
 
     __tablename__ = "predictions"
     face_id: Mapped[int] = mapped_column(ForeignKey("faces.id", ondelete="CASCADE"), primary_key=True)
@@ -122,7 +122,7 @@ class PredictionRow(Base):
     p_adults: Mapped[float | None]
     p_seniors: Mapped[float | None]
     p_female: Mapped[float | None]
-    # Whether the estimates were made for another box than the face has now: they are made again.
+    # The estimates were made for another box than the face has now, and have to be made again.
     stale: Mapped[bool] = mapped_column(default=False)
     # The shipped network's predictions, where an adaptation to the person's corrections changed them; else null.
     network_age_distribution: Mapped[bytes | None]
@@ -141,17 +141,17 @@ class EmbeddingRow(Base):
 
 
 class CorrectionRow(Base):
-    """What a person said, in its order. Rows are added, never taken away, and what they say never changes."""
+    """The log of corrections. Rows are added; their kind and value never change, and only an erasure deletes them."""
 
     __tablename__ = "corrections"
     id: Mapped[int] = mapped_column(primary_key=True)
     uid: Mapped[str] = mapped_column(unique=True)  # the same in every database that it is imported into
-    batch: Mapped[str] = mapped_column(index=True)  # what was said in one go is undone in one go
+    batch: Mapped[str] = mapped_column(index=True)  # corrections that were made together are undone together
     made_at: Mapped[str]
     made_by: Mapped[str]
     kind: Mapped[str]  # age, gender, not_a_face, ignore, box, tag; undo, redo
-    # No foreign keys: what was said outlives the rows it was said of. The numbers say where it holds now, and are
-    # null while it waits for its photo or face to be found again by what follows: as it was when last seen.
+    # No foreign keys: a correction outlives the rows it was made for. The numbers are its current photo and face, null
+    # while it waits to be reattached by the columns below: the photo and face as they were when last seen.
     photo_id: Mapped[int | None] = mapped_column(index=True)
     face_id: Mapped[int | None] = mapped_column(index=True)
     content_hash: Mapped[str | None] = mapped_column(index=True)
@@ -167,7 +167,7 @@ class CorrectionRow(Base):
 
 
 class VerdictRow(Base):
-    """What the corrections of a face amount to now: derived from the log, so that views need not read it all."""
+    """The effective corrections of a face, projected from the log so that the views need not read all of it."""
 
     __tablename__ = "verdicts"
     face_id: Mapped[int] = mapped_column(ForeignKey("faces.id", ondelete="CASCADE"), primary_key=True)
@@ -194,7 +194,7 @@ class TagRow(Base):
 
 
 class PhotoGroupRow(Base):
-    """The probability that at least so many faces of a photo are of a group: what everyday searches rank by."""
+    """The probability that at least so many faces of a photo are of a group; everyday searches rank by it."""
 
     __tablename__ = "photo_groups"
     photo_id: Mapped[int] = mapped_column(ForeignKey("photos.id", ondelete="CASCADE"), primary_key=True)
@@ -203,7 +203,7 @@ class PhotoGroupRow(Base):
     probability: Mapped[float]
 
 
-#: The everyday search reads its answer off this one, in its order.
+#: An everyday search is one range of this index, in its order.
 Index(
     "ix_photo_groups_ranked",
     PhotoGroupRow.name,
@@ -214,19 +214,19 @@ Index(
 
 
 class EventRow(Base):
-    """What happened, for hosts that would rather look than be called; the oldest rows are dropped in time."""
+    """The change feed, for hosts that poll; the oldest rows are pruned."""
 
     __tablename__ = "events"
     id: Mapped[int] = mapped_column(primary_key=True)
     happened_at: Mapped[str]
-    kind: Mapped[str]  # see contract.V1_EVENTS
+    kind: Mapped[str]  # see storage.change_feed.ChangeKind
     photo_id: Mapped[int | None]
     face_id: Mapped[int | None]
     __table_args__ = ({"sqlite_autoincrement": True},)
 
 
 class TombstoneRow(Base):
-    """What must not come back: known by its file, and by a box in it; nothing here says what anyone looks like."""
+    """An erased photo, folder or face that must not be stored again, by file and box; without any biometric data."""
 
     __tablename__ = "forgotten"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -236,17 +236,17 @@ class TombstoneRow(Base):
     size: Mapped[int | None] = mapped_column(BigInteger)  # of a photo: such a file at this path is not read again
     mtime_ns: Mapped[int | None] = mapped_column(BigInteger)
     content_hash: Mapped[str | None] = mapped_column(index=True)  # of a photo, or of the one that a face was in
-    photo_id: Mapped[int | None] = mapped_column(index=True)  # that a face was in, whatever becomes of its file
+    photo_id: Mapped[int | None] = mapped_column(index=True)  # that a face was in, even if its file changes
     box: Mapped[list[Any] | None]  # where a face was
 
 
 class AdaptationRow(Base):
-    """A correction of the estimates that was learnt from a person's corrections; the newest that stands is used."""
+    """An adaptation of the predictions, learnt from corrections; the newest one in use for a network is applied."""
 
     __tablename__ = "adaptations"
     id: Mapped[int] = mapped_column(primary_key=True)
     made_at: Mapped[str]
-    standing: Mapped[bool]
+    in_use: Mapped[bool] = mapped_column("standing")  # false after it was undone
     model_version: Mapped[str]
     parameters: Mapped[dict[str, Any]]
     report: Mapped[dict[str, Any]]

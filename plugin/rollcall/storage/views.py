@@ -1,7 +1,7 @@
 """The views that hosts read: names and columns of contract version 1, which may grow but never change.
 
-What a person said is laid over what the model said. The views hold no data, so they are made anew
-whenever their text changed; the documentation and `plugin.toml` are checked against this module.
+Corrections replace predictions in them. The views hold no data and are created again whenever their text
+changed; the documentation and `plugin.toml` are checked against this module.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ V1_PHOTOS: Final = View(
             "integer",
             "How many faces the photo shows, dismissed ones not counted; null until indexed.",
         ),
-        Column("reviewed", "boolean", "Whether a person has said something of its faces or tags."),
+        Column("reviewed", "boolean", "Whether a person has corrected its faces or tags."),
         Column("indexed_at", "text", "When the photo was last analysed, UTC, ISO 8601."),
         Column("model_version", "text", "What analysed it."),
         Column("content_hash", "text", "BLAKE2b-128 of the file, hexadecimal."),
@@ -118,16 +118,16 @@ V1_FACES: Final = View(
         Column(
             "age",
             "real",
-            "Age in years: what a person said (the middle of a range), else the model's estimate (the median).",
+            "Age in years: a person's correction (the middle of a range), else the model's estimate (the median).",
         ),
-        Column("age_low", "real", "Lower end: of what a person said, else of the model's 80 % interval."),
+        Column("age_low", "real", "Lower end: of a person's correction, else of the model's 80 % interval."),
         Column("age_high", "real", "Upper end of the same."),
         Column("age_source", "text", "user, model, or null where nothing is known."),
         Column("gender", "text", "female, male, or the label a person chose; null where nothing is known."),
         Column(
             "p_female",
             "real",
-            "Probability of female, 0 to 1; certain where a person said so; null if unknown.",
+            "Probability of female, 0 to 1; certain where a person gave the gender; null if unknown.",
         ),
         Column("gender_source", "text", "user, model, or null where nothing is known."),
         *(
@@ -175,7 +175,7 @@ V1_TAGS: Final = View(
         Column("tag", "text", "The tag, with '/' between levels, such as People/Children."),
         Column("source", "text", "auto, user or host: who set it."),
         Column("probability", "real", "How likely it is right, for automatic tags; null otherwise."),
-        Column("state", "text", "applied, suggested (waits for review) or rejected (a person said no)."),
+        Column("state", "text", "applied, suggested (waits for review) or rejected (by a person)."),
     ),
     "SELECT t.photo_id, t.name, t.source, t.probability, t.state FROM tags t",
 )
@@ -215,7 +215,7 @@ VIEWS: Final = (V1_PHOTOS, V1_FACES, V1_TAGS, V1_GROUPS, V1_EVENTS)
 
 
 def statements() -> list[str]:
-    """Return the SQL that makes all views anew."""
+    """Return the SQL statements that replace all views."""
     result = []
     for view in VIEWS:
         columns = ", ".join(column.name for column in view.columns)
@@ -224,5 +224,5 @@ def statements() -> list[str]:
 
 
 def fingerprint() -> str:
-    """Return a digest of the views' text: another text means they have to be made anew."""
+    """Return a digest of the views' SQL; a database whose stored digest differs gets the views again."""
     return hashlib.sha256("\n".join(statements()).encode()).hexdigest()

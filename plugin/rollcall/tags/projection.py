@@ -1,4 +1,4 @@
-"""Recompute what is stored of a photo's groups and automatic tags from predictions and corrections."""
+"""Recompute the stored groups and automatic tags of photos from predictions and corrections."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from rollcall.tags.rules import (
 
 
 def recompute(session: Session, photo_id: int, settings: TagSettings) -> None:
-    """Recompute a photo's groups, number of faces and automatic tags from its faces and corrections.
+    """Recompute a photo's group probabilities, number of faces and automatic tags from its faces and corrections.
 
-    Tags that a person or a host set, and tags that a person rejected, are not touched.
+    Tags that a person or a host set, and tags that a person rejected, stay as they are.
     """
     session.flush()
     _write(session, photo_id, effective_probabilities(session, photo_id), settings, new=False)
@@ -36,13 +36,13 @@ def recompute(session: Session, photo_id: int, settings: TagSettings) -> None:
 def compute_new(
     session: Session, photo_id: int, predictions: Sequence[Mapping[str, Any]], settings: TagSettings
 ) -> None:
-    """Compute the same for a photo that has no rows yet, from the columns of its faces' predictions."""
+    """Do the same as `recompute` for a photo without rows yet, from the columns of its faces' predictions."""
     faces = [FaceProbabilities(**{name: one.get(name) for name in FaceProbabilities._fields}) for one in predictions]
     _write(session, photo_id, faces, settings, new=True)
 
 
 def effective_probabilities(session: Session, photo_id: int) -> list[FaceProbabilities]:
-    """Return the probabilities of each visible face of a photo: corrections laid over predictions."""
+    """Return the probabilities of each visible face of a photo, with corrections in place of predictions."""
     rows = session.execute(
         select(PredictionRow, VerdictRow)
         .select_from(FaceRow)
@@ -118,6 +118,7 @@ def is_replaceable(row: TagRow) -> bool:
 
 
 def _record_changes(session: Session, photo_id: int, stored: Mapping[str, TagRow], wanted: Sequence[Tag]) -> None:
+    """Record in the change feed whether the tags change, and whether a new suggestion waits for review."""
     before = {(row.name, row.state) for row in stored.values() if row.source == TagSource.AUTO}
     after = {
         (tag.name, str(tag.state))

@@ -46,7 +46,7 @@ def _not(p: float | None) -> float | None:
 
 
 def with_labels(face: FaceProbabilities, labels: AttributeLabels) -> FaceProbabilities:
-    """Return the probabilities of a face where a person's labels replace the predictions: they are certain."""
+    """Return a face's probabilities with a person's labels, which are certain, in place of the predictions."""
     if labels.age_low is not None and labels.age_high is not None:
         low, high = labels.age_low, labels.age_high
         shares = {f"p_{name}": range_share(low, high, group.low, group.high) for name, group in AGE_GROUPS.items()}
@@ -78,9 +78,9 @@ NEGLIGIBLE: Final = 0.02
 
 
 def group_probabilities(faces: Sequence[FaceProbabilities]) -> dict[str, list[float]]:
-    """Return for every group with a known probability those of at least 1, 2, ... faces of it on a photo.
+    """Return, by group, the probabilities that a photo shows at least 1, 2, ... faces of it.
 
-    The first is always given, the others down to `NEGLIGIBLE`.
+    The first is always given, the others down to `NEGLIGIBLE`. Groups without a known probability are left out.
     """
     result = {}
     for name, of_face in GROUPS.items():
@@ -102,9 +102,9 @@ class Rules(NamedTuple):
 
 @cache
 def tag_rules(settings: TagSettings) -> Rules:
-    """Return the rules that the settings amount to, with the thresholds measured for the shipped weights.
+    """Return the rules of the settings, with the thresholds that were measured for the shipped weights.
 
-    For a precision between two measured ones the stricter threshold is taken.
+    For a precision between two measured ones the stricter threshold is used.
 
     Raises
     ------
@@ -143,7 +143,7 @@ def automatic_tags(probabilities: Mapping[str, Sequence[float]], face_count: int
 
 
 def normalized_name(name: str) -> str:
-    """Return a tag's name without blanks around its levels.
+    """Return a tag's name without white space around its levels.
 
     Raises
     ------
@@ -152,5 +152,5 @@ def normalized_name(name: str) -> str:
     """
     levels = [level.strip() for level in name.split("/")]
     if not all(levels) or any(ord(character) < 32 for character in name):
-        raise InvalidCorrectionError(f"{name!r} cannot be a tag; give words, with '/' between levels")
+        raise InvalidCorrectionError(f"{name!r} cannot be a tag; give a name for each level, with '/' between them")
     return "/".join(levels)

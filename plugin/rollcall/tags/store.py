@@ -1,4 +1,4 @@
-"""Tags in the database: set and removed by hosts, counted, and recomputed for the whole library."""
+"""Tags in the database: set and removed for hosts, counted, and recomputed for the whole library."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ class TagChange(NamedTuple):
     """How recomputing changes one tag of one photo; a state of None means that the photo does not have it."""
 
     photo_id: int
-    path: str
-    tag: str
+    path: str  # root and path together
+    tag: str  # its full name
     before: str | None
     after: str | None
     probability: float | None
@@ -65,7 +65,13 @@ def add_host_tag(session: Session, photo_id: int, name: str) -> bool:
 
 
 def remove_host_tag(session: Session, photo_id: int, name: str, settings: TagSettings) -> bool:
-    """Remove a tag that a host set; return False if no host set it."""
+    """Remove a tag that a host set; return False if no host set it.
+
+    Raises
+    ------
+    InvalidCorrectionError
+        If the name cannot be a tag.
+    """
     row = session.scalar(
         select(TagRow).where(
             TagRow.photo_id == photo_id, TagRow.name == normalized_name(name), TagRow.source == TagSource.HOST
@@ -81,14 +87,17 @@ def remove_host_tag(session: Session, photo_id: int, name: str, settings: TagSet
 
 
 def counts(session: Session) -> list[TagCount]:
-    """Return all tags in use by name."""
+    """Return all tags in use, in the order of their names."""
     columns = (func.sum(case((TagRow.state == state, 1), else_=0)) for state in TagState)
     rows = session.execute(select(TagRow.name, *columns).group_by(TagRow.name).order_by(TagRow.name))
     return [TagCount(name, int(applied), int(suggested), int(rejected)) for name, applied, suggested, rejected in rows]
 
 
 def changes(session: Session, settings: TagSettings, after: int = 0) -> Iterator[tuple[int, list[TagChange]]]:
-    """Yield portion by portion the last photo's number and how the settings would change the automatic tags."""
+    """Yield for each portion of photos the last photo's number and how the settings change their automatic tags.
+
+    Only photos with a number above `after` are read.
+    """
     rules = tag_rules(settings)
     while True:
         photos = session.execute(

@@ -1,4 +1,4 @@
-"""What a command imports, and so how soon it answers."""
+"""Commands import only what they need, so that they start quickly."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def imported_by(code: str) -> set[str]:
 
 
 @pytest.mark.parametrize("command", ["search", "settings", "corrections"])
-def test_a_command_that_looks_at_no_picture_loads_no_networks(command: str) -> None:
+def test_commands_that_read_no_pictures_load_no_networks(command: str) -> None:
     assert not {"jax", "flax", "optax"} & imported_by(f"import rollcall.cli, rollcall.commands.{command}")
 
 
@@ -26,5 +26,5 @@ def test_keeping_memory_loads_no_networks_for_a_run_that_finds_nothing_new() -> 
     assert not {"jax", "flax", "optax"} & imported_by(code)
 
 
-def test_analysing_without_a_database_loads_none() -> None:
+def test_analysing_without_a_database_loads_no_database_library() -> None:
     assert not {"sqlalchemy", "alembic", "watchdog"} & imported_by("import rollcall.cli, rollcall.commands.analyze")

@@ -1,4 +1,4 @@
-"""What a person said stands, whatever happens to the files, the networks and the database."""
+"""Corrections hold when files, networks and databases change."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from rollcall.host import Plugin
 from rollcall.records import Box
 
 PHOTOS = 30
-#: Ages and blues: all different, so that every drawn person has looks of its own.
+#: Ages and blues: all different, so that every drawn person has an embedding of its own.
 PEOPLE = [(age, blue) for age in range(1, 90, 2) for blue in (0, 60, 200, 255)]
 
 
@@ -55,26 +55,26 @@ class Library:
             (self.folder / f"{number}.part").rename(self.folder / name)
             self.names[number] = name
 
-    def save_anew(self, number: int, how: Callable[[np.ndarray], np.ndarray] = lambda pixels: pixels) -> None:
-        """Write a photo's file anew: another content, and the same picture unless `how` changes it."""
+    def save_again(self, number: int, edit: Callable[[np.ndarray], np.ndarray] = lambda pixels: pixels) -> None:
+        """Write a photo's file again: another content, and the same picture unless `edit` changes it."""
         with Image.open(self.path(number)) as image:
-            pixels = how(np.asarray(image).copy())
+            pixels = edit(np.asarray(image).copy())
         pixels[-1, -1] ^= 1
         with self.path(number).open("wb") as file:
             Image.fromarray(pixels).save(file, "PNG", compress_level=1)
 
-    def standing(self) -> dict[int, Any]:
-        """Return all that a person said, as hosts see it, and how many faces each photo shows."""
+    def effective(self) -> dict[int, Any]:
+        """Return the faces of each photo with their corrections, its corrected tags, and whether it is reviewed."""
         plugin = self.open()
         ids = [hit.photo_id for hit in plugin.search("faces:>=0", min_probability=0)]
         by_name = {
             photo.path.relative_to(os.path.realpath(self.folder)).as_posix(): photo for photo in plugin.photos(ids)
         }
         plugin.stop()
-        return {number: _said(by_name[name]) for number, name in self.names.items()}
+        return {number: _effective(by_name[name]) for number, name in self.names.items()}
 
 
-def _said(photo: Any) -> Any:
+def _effective(photo: Any) -> Any:
     faces = sorted(
         (
             round(face.box.x, 3),
@@ -134,75 +134,75 @@ def _corrections(number: int, photo: Any) -> Iterator[corrections.Correction]:
         yield corrections.tag(photo.photo_id, "Ferien/Straße", True)
 
 
-def test_it_stands_when_everything_is_analysed_anew(corrected: Library) -> None:
-    before = corrected.standing()
+def test_corrections_hold_after_a_full_reanalysis(corrected: Library) -> None:
+    before = corrected.effective()
     corrected.index(force=True)
-    assert corrected.standing() == before
+    assert corrected.effective() == before
 
 
-def test_it_stands_under_other_networks(corrected: Library) -> None:
-    before = corrected.standing()
+def test_corrections_hold_under_another_model_version(corrected: Library) -> None:
+    before = corrected.effective()
     corrected.analyzer = BlobAnalyzer("blobs-2")
     corrected.index()
     assert corrected.analyzer.seen >= PHOTOS
-    assert corrected.standing() == before
+    assert corrected.effective() == before
 
 
-def test_it_stands_when_the_networks_no_longer_find_a_face(corrected: Library) -> None:
-    before = corrected.standing()
+def test_corrections_hold_when_the_networks_no_longer_find_a_face(corrected: Library) -> None:
+    before = corrected.effective()
     corrected.analyzer = BlindAnalyzer("blobs-2")
     corrected.index()
-    after = corrected.standing()
+    after = corrected.effective()
     for number, (faces, tags, _) in before.items():
-        spoken_of = [face for face in faces if face[2:] != (None, None)]
-        assert [face for face in after[number][0] if face in spoken_of] == spoken_of
+        with_corrections = [face for face in faces if face[2:] != (None, None)]
+        assert [face for face in after[number][0] if face in with_corrections] == with_corrections
         assert after[number][1] == tags
 
 
-def test_it_stands_in_renamed_files(corrected: Library) -> None:
-    before = corrected.standing()
+def test_corrections_hold_in_renamed_files(corrected: Library) -> None:
+    before = corrected.effective()
     corrected.rename({number: f"new/{number}.png" for number in range(0, PHOTOS, 2)})
     corrected.index()
-    assert corrected.standing() == before
+    assert corrected.effective() == before
 
 
 @pytest.mark.parametrize("force", [False, True])
-def test_it_stands_when_files_exchange_their_names(corrected: Library, force: bool) -> None:
-    before = corrected.standing()
+def test_corrections_hold_when_files_exchange_their_names(corrected: Library, force: bool) -> None:
+    before = corrected.effective()
     names = [corrected.names[number] for number in range(PHOTOS)]
     corrected.rename(dict(enumerate([*names[1:20], "40.png", *names[20:-1], names[0]])))
     corrected.index(force)
-    assert corrected.standing() == before
+    assert corrected.effective() == before
 
 
-def test_it_stands_in_files_that_were_saved_anew_twice(corrected: Library) -> None:
-    before = corrected.standing()
+def test_corrections_hold_in_files_that_were_saved_again_twice(corrected: Library) -> None:
+    before = corrected.effective()
     for _ in range(2):
         for number in range(0, PHOTOS, 3):
-            corrected.save_anew(number)
+            corrected.save_again(number)
         corrected.index()
-    assert corrected.standing() == before
+    assert corrected.effective() == before
 
 
-def test_it_stands_in_files_that_were_renamed_and_saved_anew(corrected: Library) -> None:
-    before = corrected.standing()
+def test_corrections_hold_in_files_that_were_renamed_and_saved_again(corrected: Library) -> None:
+    before = corrected.effective()
     corrected.rename({number: f"new/{number}.png" for number in range(0, PHOTOS, 2)})
     for number in range(PHOTOS):
-        corrected.save_anew(number)
+        corrected.save_again(number)
     corrected.index()
-    assert corrected.standing() == before
+    assert corrected.effective() == before
 
 
-def test_it_stands_in_photos_that_were_mirrored(corrected: Library) -> None:
-    """Faces are known by their looks: two that change places keep what was said of each."""
-    before = corrected.standing()
+def test_corrections_hold_in_mirrored_photos(corrected: Library) -> None:
+    """Faces are matched by their embeddings: two that swap places keep their own corrections."""
+    before = corrected.effective()
     for number in range(PHOTOS):
-        corrected.save_anew(number, lambda pixels: pixels[:, ::-1])
+        corrected.save_again(number, lambda pixels: pixels[:, ::-1])
     corrected.index()
-    after = corrected.standing()
+    after = corrected.effective()
     for number, (faces, tags, _) in before.items():
         assert after[number][1] == tags
-        # What was drawn or moved by hand stays where it was put.
+        # A box that was drawn or moved by hand stays where it is.
         if number % 5 and not any(y < 0.1 for _, y, *_ in faces):
             assert sorted(map(str, (face[2:] for face in after[number][0]))) == sorted(
                 map(str, (face[2:] for face in faces))
@@ -211,41 +211,41 @@ def test_it_stands_in_photos_that_were_mirrored(corrected: Library) -> None:
 
 
 @pytest.mark.parametrize("when", ["before indexing", "after indexing"])
-def test_it_stands_when_the_database_is_made_anew(corrected: Library, when: str) -> None:
-    before = corrected.standing()
+def test_corrections_hold_after_an_import_into_a_new_database(corrected: Library, when: str) -> None:
+    before = corrected.effective()
     _rebuild(corrected, when)
-    assert corrected.standing() == before
+    assert corrected.effective() == before
 
 
 @pytest.mark.parametrize("when", ["before indexing", "after indexing"])
-def test_it_stands_through_all_of_that_together(corrected: Library, when: str) -> None:
-    before = corrected.standing()
+def test_corrections_hold_after_all_of_these_changes_together(corrected: Library, when: str) -> None:
+    before = corrected.effective()
     corrected.index(force=True)
     corrected.analyzer = BlobAnalyzer("blobs-2")
     corrected.index()
     numbers = random.Random(1).sample(range(PHOTOS), PHOTOS // 2)
     corrected.rename({number: f"new/{number}.png" for number in numbers})
     for number in [*numbers[:2], *(number for number in range(PHOTOS) if number not in numbers)][:4]:
-        corrected.save_anew(number)
+        corrected.save_again(number)
     corrected.index()
-    assert corrected.standing() == before
-    # And once more while the database is away.
+    assert corrected.effective() == before
+    # And once more while there is no database.
     corrected.rename({number: f"newer/{number}.png" for number in numbers[10:]})
-    corrected.save_anew(numbers[0])
-    corrected.save_anew(numbers[10])
+    corrected.save_again(numbers[0])
+    corrected.save_again(numbers[10])
     corrected.analyzer = BlobAnalyzer("blobs-3")
     _rebuild(corrected, when)
-    assert corrected.standing() == before
+    assert corrected.effective() == before
 
 
-def test_a_log_survives_a_second_journey(corrected: Library) -> None:
-    before = corrected.standing()
+def test_a_log_survives_two_exports_and_imports(corrected: Library) -> None:
+    before = corrected.effective()
     for when in ("before indexing", "after indexing"):
         _rebuild(corrected, when)
-    assert corrected.standing() == before
+    assert corrected.effective() == before
 
 
-def test_copies_keep_what_was_said_of_each(tmp_path: Path) -> None:
+def test_copies_of_a_file_keep_their_own_corrections(tmp_path: Path) -> None:
     library = Library(tmp_path / "photos", tmp_path / "rollcall.db", names={n: f"{n}.png" for n in range(4)})
     for number in range(4):
         draw(library.path(number), (30, 0), (40, 255))
@@ -256,14 +256,14 @@ def test_copies_keep_what_was_said_of_each(tmp_path: Path) -> None:
     plugin.correct(corrections.tag(photos[2].photo_id, "x", True), corrections.not_a_face(photos[2].faces[1].face_id))
     plugin.correct(corrections.tag(photos[3].photo_id, "x", False))
     plugin.stop()
-    before = library.standing()
+    before = library.effective()
     for when in ("before indexing", "after indexing"):
         _rebuild(library, when)
-        assert library.standing() == before
+        assert library.effective() == before
     library.rename({1: "one.png", 3: "three.png"})
     library.index()
-    after = library.standing()
-    # Which of two equal files is which cannot be known, but everything that was said stands once.
+    after = library.effective()
+    # Which of two equal files is which cannot be known, but every correction holds once.
     assert sorted(map(str, after.values())) == sorted(map(str, before.values()))
 
 
@@ -288,7 +288,7 @@ def _rebuild(library: Library, when: str) -> None:
 
 
 class BlindAnalyzer(BlobAnalyzer):
-    """Finds nothing by itself."""
+    """Detects no faces."""
 
     def analyze(self, pictures: Any) -> Any:
         self.seen += len(pictures)

@@ -1,4 +1,4 @@
-"""The queue of questions, and `rollcall review` on a terminal."""
+"""The review queue, and `rollcall review` on a terminal."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from rollcall.settings import TagSettings
 
 
 class UnsureBlobs(BlobAnalyzer):
-    """Takes the number of blue for the chance, of 255, that someone is a child; else it is an adult."""
+    """Predicts a child with the probability blue / 255, else an adult."""
 
     def analyze(self, pictures: Any) -> Any:
         return [tuple(map(self._unsure, faces)) for faces in super().analyze(pictures)]
@@ -37,15 +37,15 @@ class UnsureBlobs(BlobAnalyzer):
         return replace(face, age_distribution=distribution)
 
 
-#: So that an answer settles one tag.
+#: So that an answer decides one tag only.
 CHILDREN_ONLY = {f"tags.{name}": "" for name in ("babies", "teenagers", "adults", "seniors")}
 
 
 @pytest.fixture
 def plugin(tmp_path: Path) -> Iterator[Plugin]:
-    photos = {"sure": [250], "even": [128], "unlikely": [90], "settled": [140, 255], "two": [60, 70]}
-    for number, (name, chances) in enumerate(photos.items()):
-        draw(tmp_path / "photos" / f"{name}.png", *((30, chance) for chance in chances), seed=number)
+    photos = {"sure": [250], "even": [128], "unlikely": [90], "decided": [140, 255], "two": [60, 70]}
+    for number, (name, blues) in enumerate(photos.items()):
+        draw(tmp_path / "photos" / f"{name}.png", *((30, blue) for blue in blues), seed=number)
     made = Plugin({"database.url": f"sqlite:///{tmp_path / 'review.db'}", **CHILDREN_ONLY}, analyzer=UnsureBlobs())
     made.start()
     made.index([tmp_path / "photos"])
@@ -57,17 +57,17 @@ def asked(plugin: Plugin) -> list[str]:
     return [question.photo.path.stem for question in plugin.review()]
 
 
-def test_the_order_is_by_what_an_answer_settles(plugin: Plugin) -> None:
+def test_questions_are_ordered_by_gain(plugin: Plugin) -> None:
     questions = plugin.review()
     gains = [question.gain for question in questions]
     assert gains == sorted(gains, reverse=True)
     order = [question.photo.path.stem for question in questions]
     assert order[0] == "even"
-    assert "sure" not in order and "settled" not in order
+    assert "sure" not in order and "decided" not in order
     assert all(question.face.age_source == "model" for question in questions)
 
 
-def test_what_is_answered_or_skipped_is_not_asked_again_and_what_is_undone_is(plugin: Plugin) -> None:
+def test_answered_and_skipped_faces_leave_the_queue_and_undone_ones_return(plugin: Plugin) -> None:
     first, second = plugin.review()[:2]
     plugin.correct(first.yes())
     assert first.face.face_id not in {question.face.face_id for question in plugin.review()}
@@ -77,14 +77,14 @@ def test_what_is_answered_or_skipped_is_not_asked_again_and_what_is_undone_is(pl
     assert plugin.review()[0].face.face_id == first.face.face_id
 
 
-def test_once_a_face_settles_the_tag_the_others_are_not_asked_about(plugin: Plugin) -> None:
+def test_a_decided_tag_removes_its_other_faces_from_the_queue(plugin: Plugin) -> None:
     two = [question for question in plugin.review() if question.photo.path.stem == "two"]
     assert len(two) == 2
     plugin.correct(corrections.age(two[0].face.face_id, 4))
     assert "two" not in asked(plugin)
 
 
-def test_gain_is_what_knowing_one_face_tells_of_the_photo() -> None:
+def test_gain_is_the_information_of_one_face_about_the_photo() -> None:
     assert gain(0.5, []) == pytest.approx(1)
     assert gain(0.5, [1.0]) == pytest.approx(0)
     assert gain(0.9, []) == pytest.approx(entropy(0.9))
@@ -95,16 +95,16 @@ def test_gain_is_what_knowing_one_face_tells_of_the_photo() -> None:
 class Terminal:
     """`rollcall` on a terminal of its own."""
 
-    def __init__(self, *words: str) -> None:
+    def __init__(self, *arguments: str) -> None:
         self.master, slave = pty.openpty()
         self.child = subprocess.Popen(
-            [sys.executable, "-m", "rollcall", *words], stdin=slave, stdout=slave, stderr=slave, close_fds=True
+            [sys.executable, "-m", "rollcall", *arguments], stdin=slave, stdout=slave, stderr=slave, close_fds=True
         )
         os.close(slave)
         self.seen = ""
 
     def until(self, pattern: str, seconds: float = 60) -> str:
-        """Read until something was shown since the last time; return what was."""
+        """Read until a pattern was shown since the last call; return the text up to it."""
         deadline = time.monotonic() + seconds
         while not (match := re.search(pattern, self.seen)):
             assert time.monotonic() < deadline, self.seen
@@ -117,7 +117,7 @@ class Terminal:
         return shown
 
     def press(self, key: str) -> None:
-        time.sleep(0.5)  # what is typed before the program waits for a key is thrown away
+        time.sleep(0.5)  # keys that are typed before the program waits for one are lost
         os.write(self.master, key.encode())
 
     def close(self) -> int:
@@ -127,17 +127,17 @@ class Terminal:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no pseudo-terminals")
-def test_the_walk_on_a_terminal(plugin: Plugin, tmp_path: Path) -> None:
+def test_the_review_command_on_a_terminal(plugin: Plugin, tmp_path: Path) -> None:
     first = plugin.review()[0]
     before = len(plugin.corrections())
-    names = [word for name in CHILDREN_ONLY for word in ("--set", f"{name}=")]
-    terminal = Terminal("review", "-d", str(tmp_path / "review.db"), "--crops", str(tmp_path / "crops"), *names)
+    options = [argument for name in CHILDREN_ONLY for argument in ("--set", f"{name}=")]
+    terminal = Terminal("review", "-d", str(tmp_path / "review.db"), "--crops", str(tmp_path / "crops"), *options)
     assert "even.png" in terminal.until(r"\[q\]uit")
     assert (tmp_path / "crops" / "face.png").exists()
-    terminal.press("u")  # nothing was answered: what was said before is left alone
+    terminal.press("u")  # nothing was answered: earlier corrections stay
     terminal.until("Nothing was answered yet")
     terminal.until(r"\[q\]uit")
-    terminal.press("z")  # means nothing
+    terminal.press("z")  # a key without a meaning
     terminal.until(r"\[q\]uit")
     terminal.press("y")
     assert "even.png" not in terminal.until(r"\[q\]uit")
@@ -148,7 +148,7 @@ def test_the_walk_on_a_terminal(plugin: Plugin, tmp_path: Path) -> None:
     terminal.press("s")
     terminal.until(r"\[q\]uit")
     terminal.press("x")
-    # What is left of that photo is not likely enough to be asked about: the queue is empty.
+    # The other face of that photo gives no suggested tag: the queue is empty.
     terminal.until("2 faces reviewed")
     assert terminal.close() == 0
     face = plugin.face(first.face.face_id)

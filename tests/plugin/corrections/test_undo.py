@@ -1,4 +1,4 @@
-"""Undo, redo and restore give exactly what was there before."""
+"""Undo, redo and restore give exactly the earlier state."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def plugin(tmp_path: Path) -> Iterator[Plugin]:
 
 
 def shown(plugin: Plugin) -> list[Any]:
-    """Return all that hosts see of faces and tags, the numbers of drawn faces left out."""
+    """Return the views of faces, tags and photos, without the numbers of faces: drawn ones get new numbers."""
     faces = (
         "SELECT photo_id, round(x, 4), round(y, 4), round(width, 4), round(height, 4), age, age_low, age_high,"
         " age_source, gender, p_female, gender_source, p_babies, p_children, p_adults,"
@@ -50,7 +50,7 @@ def shown(plugin: Plugin) -> list[Any]:
         ]
 
 
-def something(plugin: Plugin, rng: random.Random) -> list[Correction]:
+def random_corrections(plugin: Plugin, rng: random.Random) -> list[Correction]:
     """Return one to three corrections of any kind."""
     result = []
     with plugin.database.read() as session:
@@ -78,11 +78,11 @@ def something(plugin: Plugin, rng: random.Random) -> list[Correction]:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_every_state_of_the_log_can_be_had_back(plugin: Plugin, seed: int) -> None:
+def test_undo_redo_and_restore_give_every_earlier_state(plugin: Plugin, seed: int) -> None:
     rng = random.Random(seed)
     states: list[tuple[int, list[Any]]] = [(0, shown(plugin))]
     for _ in range(12):
-        plugin.correct(*something(plugin, rng))
+        plugin.correct(*random_corrections(plugin, rng))
         states.append((plugin.corrections(limit=1)[0].id, shown(plugin)))
     for _, state in reversed(states[:-1]):
         plugin.undo()
@@ -99,22 +99,22 @@ def test_every_state_of_the_log_can_be_had_back(plugin: Plugin, seed: int) -> No
         assert shown(plugin) == state
 
 
-def test_a_new_word_ends_what_can_be_redone(plugin: Plugin) -> None:
+def test_a_new_correction_clears_what_can_be_redone(plugin: Plugin) -> None:
     plugin.correct(corrections.age(1, 5))
     plugin.undo()
     plugin.correct(corrections.age(2, 5))
-    with pytest.raises(ConflictError, match="something was said since"):
+    with pytest.raises(ConflictError, match="a correction was made since"):
         plugin.redo()
 
 
-def test_what_was_said_in_one_go_is_undone_in_one_go(plugin: Plugin) -> None:
+def test_a_batch_is_undone_as_one(plugin: Plugin) -> None:
     before = shown(plugin)
     plugin.correct(corrections.age(1, 5), corrections.gender(1, "male"), corrections.tag(1, "x", True))
     assert plugin.undo().count == 3
     assert shown(plugin) == before
 
 
-def test_undoing_after_everything_was_analysed_anew(plugin: Plugin, tmp_path: Path) -> None:
+def test_undo_after_a_full_reanalysis_restores_the_first_state(plugin: Plugin, tmp_path: Path) -> None:
     before = shown(plugin)
     plugin.correct(corrections.move(1, Box(0.5, 0.1, 0.1, 0.1)))
     plugin.correct(corrections.draw(2, Box(0.8, 0.1, 0.1, 0.1)))
@@ -125,19 +125,19 @@ def test_undoing_after_everything_was_analysed_anew(plugin: Plugin, tmp_path: Pa
     assert shown(plugin) == before
 
 
-def test_the_clock_going_back_does_not_let_the_older_word_win(plugin: Plugin, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_newer_correction_wins_when_the_clock_goes_back(plugin: Plugin, monkeypatch: pytest.MonkeyPatch) -> None:
     plugin.correct(corrections.age(1, 5))
     monkeypatch.setattr("rollcall.corrections.log.now", lambda: "1999-01-01T00:00:00.000Z")
     plugin.correct(corrections.age(1, 50))
     assert plugin.face(1).age == 50
 
 
-def test_a_line_that_is_not_there_cannot_be_gone_back_to(plugin: Plugin) -> None:
+def test_restoring_an_unknown_line_raises_not_found(plugin: Plugin) -> None:
     with pytest.raises(NotFoundError, match="no line 77"):
         plugin.restore(77)
 
 
-def test_if_one_correction_cannot_be_none_is_recorded(plugin: Plugin) -> None:
+def test_a_batch_with_an_unknown_face_is_not_recorded(plugin: Plugin) -> None:
     with pytest.raises(NotFoundError, match="no face 999"):
         plugin.correct(corrections.age(1, 5), corrections.age(999, 5))
     assert plugin.corrections() == []

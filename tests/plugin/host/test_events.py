@@ -1,4 +1,4 @@
-"""What hosts are told: as a callback, and as a view with a cursor."""
+"""Events for hosts: by callback, and by a view with a cursor."""
 
 from __future__ import annotations
 
@@ -19,14 +19,16 @@ Poll = Callable[[], list[tuple]]
 
 
 @pytest.fixture
-def told() -> list[events.Event]:
+def events_seen() -> list[events.Event]:
     return []
 
 
 @pytest.fixture
-def plugin(tmp_path: Path, told: list[events.Event]) -> Iterator[Plugin]:
+def plugin(tmp_path: Path, events_seen: list[events.Event]) -> Iterator[Plugin]:
     made = Plugin(
-        {"database.url": f"sqlite:///{tmp_path / 'r.db'}", "tags.precision": 0.99}, told.append, analyzer=BlobAnalyzer()
+        {"database.url": f"sqlite:///{tmp_path / 'r.db'}", "tags.precision": 0.99},
+        events_seen.append,
+        analyzer=BlobAnalyzer(),
     )
     made.start()
     yield made
@@ -51,7 +53,7 @@ def poll(plugin: Plugin) -> Poll:
     return since
 
 
-def test_a_photos_life_is_told_in_order(plugin: Plugin, poll: Poll, library: Path) -> None:
+def test_the_events_of_a_photo_are_in_order(plugin: Plugin, poll: Poll, library: Path) -> None:
     draw(library / "a.png", (5, 255))
     draw(library / "b.png", (50, 0), seed=1)
     plugin.index([library])
@@ -83,7 +85,7 @@ def test_a_photos_life_is_told_in_order(plugin: Plugin, poll: Poll, library: Pat
     assert poll() == [("photo_forgotten", 1, None)]
 
 
-def test_what_a_person_or_host_does_to_tags_is_told(plugin: Plugin, poll: Poll, library: Path) -> None:
+def test_tag_changes_by_people_and_hosts_are_events(plugin: Plugin, poll: Poll, library: Path) -> None:
     draw(library / "a.png", (5, 255))
     plugin.index([library])
     poll()
@@ -95,22 +97,22 @@ def test_what_a_person_or_host_does_to_tags_is_told(plugin: Plugin, poll: Poll, 
     assert poll() == [("tags_changed", 1, None)]
 
 
-def test_the_listener_is_told_what_is_committed_and_not_what_failed(
-    plugin: Plugin, told: list[events.Event], library: Path
+def test_listeners_get_events_of_committed_changes_only(
+    plugin: Plugin, events_seen: list[events.Event], library: Path
 ) -> None:
     draw(library / "a.png", (5, 255))
     plugin.index([library])
-    assert events.TagsChanged(1) in told and any(isinstance(event, events.PhotoIndexed) for event in told)
-    told.clear()
+    assert events.TagsChanged(1) in events_seen and any(isinstance(event, events.PhotoIndexed) for event in events_seen)
+    events_seen.clear()
     plugin.correct(corrections.age(1, 40))
-    assert told == [events.Corrected(1, 1), events.TagsChanged(1)]
-    told.clear()
+    assert events_seen == [events.Corrected(1, 1), events.TagsChanged(1)]
+    events_seen.clear()
     with pytest.raises(NotFoundError):
         plugin.correct(corrections.age(1, 41), corrections.age(99, 41))
-    assert told == []
+    assert events_seen == []
 
 
-def test_the_listener_may_ask_the_plugin_from_within(plugin: Plugin, library: Path) -> None:
+def test_a_listener_may_read_from_the_plugin(plugin: Plugin, library: Path) -> None:
     draw(library / "a.png", (5, 255))
     seen: list[int] = []
     plugin.subscribe(
@@ -122,14 +124,16 @@ def test_the_listener_may_ask_the_plugin_from_within(plugin: Plugin, library: Pa
     assert len(seen) == 1 and seen[0] >= 1
 
 
-def test_a_suggested_tag_asks_for_review(plugin: Plugin, poll: Poll, told: list[events.Event], library: Path) -> None:
-    draw(library / "a.png", (12, 255))  # twelve, or thirteen: a child or not
+def test_a_suggested_tag_publishes_review_needed(
+    plugin: Plugin, poll: Poll, events_seen: list[events.Event], library: Path
+) -> None:
+    draw(library / "a.png", (12, 255))  # as likely twelve as thirteen, which is no child
     plugin.index([library])
     with plugin.database.read() as session:
         suggested = session.execute(text("SELECT COUNT(*) FROM v1_tags WHERE state = 'suggested'")).scalar()
     assert suggested
     assert ("review_needed", 1, None) in poll()
-    assert events.ReviewNeeded(1) in told
+    assert events.ReviewNeeded(1) in events_seen
 
 
 def test_every_kind_is_documented() -> None:

@@ -1,4 +1,4 @@
-"""The plugin object as a host drives it."""
+"""The plugin object as a host uses it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def plugin(tmp_path: Path) -> Plugin:
     )
 
 
-def test_index_search_status(plugin: Plugin, library: Path) -> None:
+def test_index_search_and_status(plugin: Plugin, library: Path) -> None:
     draw(library / "a.png", (5, 0))
     draw(library / "b.png", (50, 0), seed=1)
     assert plugin.status().state == "stopped"
@@ -33,15 +33,15 @@ def test_index_search_status(plugin: Plugin, library: Path) -> None:
     assert plugin.status().state == "stopped"
 
 
-def test_asking_before_start_is_explained(plugin: Plugin) -> None:
+def test_a_search_before_start_raises_an_error_that_names_start(plugin: Plugin) -> None:
     with pytest.raises(RollcallError, match="start"):
         plugin.search("kids")
 
 
 def test_watching_finds_new_photos_and_stop_ends_it(plugin: Plugin, library: Path) -> None:
     draw(library / "a.png", (5, 0))
-    told: list[events.Event] = []
-    plugin.subscribe(told.append)
+    events_seen: list[events.Event] = []
+    plugin.subscribe(events_seen.append)
     plugin.start(watch=[library])
     try:
         _until(lambda: len(plugin.search("kids")) == 1)
@@ -50,10 +50,10 @@ def test_watching_finds_new_photos_and_stop_ends_it(plugin: Plugin, library: Pat
         assert plugin.status().state == "watching"
     finally:
         plugin.stop()
-    assert sum(isinstance(event, events.PhotoIndexed) for event in told) == 2
+    assert sum(isinstance(event, events.PhotoIndexed) for event in events_seen) == 2
 
 
-def test_a_setting_that_cannot_be_is_refused() -> None:
+def test_an_invalid_setting_is_refused() -> None:
     with pytest.raises(RollcallError, match="detector.min_face"):
         Plugin({"detector.min_face": -1})
 
@@ -61,5 +61,5 @@ def test_a_setting_that_cannot_be_is_refused() -> None:
 def _until(condition: object, seconds: float = 10.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():  # type: ignore[operator]
-        assert time.monotonic() < deadline, "it never came about"
+        assert time.monotonic() < deadline, "the condition was not met in time"
         time.sleep(0.05)

@@ -118,6 +118,34 @@ def test_a_face_is_drawn_at_once_during_a_run_and_described_between_two_batches(
             time.sleep(0.02)
 
 
+def test_a_correction_does_not_claim_estimates_that_are_still_being_made(
+    plugin: Plugin, analyzer: SlowAnalyzer, library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    describing, go_on = threading.Event(), threading.Event()
+    describe = analyzer.describe
+
+    def slowly(picture: Picture, boxes: Sequence[Box]) -> list[Face]:
+        describing.set()
+        go_on.wait(10)
+        return describe(picture, boxes)
+
+    monkeypatch.setattr(analyzer, "describe", slowly)
+    first = threading.Thread(target=plugin.correct, args=(corrections.draw(1, DRAWN),), kwargs={"wait": 5.0})
+    first.start()
+    assert describing.wait(10)
+    done = plugin.correct(corrections.draw(1, Box(0.1, 0.6, 0.2, 0.2)), wait=0.3)
+    assert done.undescribed == set(done.face_ids), "the first face's estimates are being made, not this one's"
+    go_on.set()
+    first.join(10)
+    deadline = time.monotonic() + 10
+    (face_id,) = done.face_ids
+    assert face_id is not None
+    plugin.correct(corrections.draw(1, Box(0.6, 0.1, 0.2, 0.2)))
+    while plugin.face(face_id).age is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 def test_a_face_that_is_drawn_while_nothing_runs_is_described_at_once(plugin: Plugin, analyzer: SlowAnalyzer) -> None:
     analyzer.go.set()
     done = plugin.correct(corrections.draw(1, DRAWN))

@@ -1,7 +1,8 @@
-"""Libraries as they really are: links, markers, patterns, folders that move; databases where nothing can be written."""
+"""Links, exclusion markers, patterns, roots that move; databases with odd names and without write permission."""
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -19,10 +20,11 @@ from rollcall.settings import LibrarySettings, Settings
 from rollcall.storage.database import Database, open_database
 
 
-def names(root: Path, told: list[str] | None = None, **values: object) -> list[str]:
+def names(root: Path, unreadable: list[str] | None = None, **values: object) -> list[str]:
+    """Return the paths that discovery finds; add those that it cannot read to `unreadable`."""
     settings = LibrarySettings.model_validate(values)
-    unreadable: list[str] = [] if told is None else told
-    return [one.relative_path for one in discovery.discover(root, settings, lambda path, why: unreadable.append(path))]
+    failed = [] if unreadable is None else unreadable
+    return [one.relative_path for one in discovery.discover(root, settings, lambda path, why: failed.append(path))]
 
 
 def states(database: Database) -> dict[str, str]:
@@ -42,9 +44,9 @@ def test_links_that_lead_in_circles_are_walked_once_and_cause_no_warnings(librar
     (library / "one").symlink_to("two")
     (library / "two").symlink_to("one")
     (library / "nowhere.jpg").symlink_to("gone.jpg")
-    told: list[str] = []
-    assert names(library, told) == ["a/x.png"]
-    assert told == []
+    unreadable: list[str] = []
+    assert names(library, unreadable) == ["a/x.png"]
+    assert unreadable == []
 
 
 def test_a_folder_outside_is_followed_once_or_not_at_all(library: Path, tmp_path: Path) -> None:
@@ -123,7 +125,7 @@ def test_a_folder_below_one_that_opted_out_is_not_indexed_by_its_name(
 # ---- Roots
 
 
-def test_a_renamed_root_is_known_again_and_the_old_name_is_forgotten(
+def test_a_renamed_root_is_recognised_and_the_old_one_deleted(
     indexer: Indexer, database: Database, library: Path
 ) -> None:
     draw(library / "x.png", (5, 255))
@@ -135,10 +137,12 @@ def test_a_renamed_root_is_known_again_and_the_old_name_is_forgotten(
         assert session.execute(text("SELECT path FROM roots")).all() == [(str(new),)]
 
 
-def test_a_problem_is_told_once(indexer: Indexer, library: Path, told: list[events.Event]) -> None:
+def test_a_run_without_a_usable_folder_raises_and_publishes_nothing(
+    indexer: Indexer, library: Path, events_seen: list[events.Event]
+) -> None:
     with pytest.raises(LibraryError, match="check the path"):
         indexer.run([library / "nowhere"])
-    assert told == []
+    assert events_seen == []
 
 
 def test_a_single_file_of_the_library_can_be_named(indexer: Indexer, database: Database, library: Path) -> None:
@@ -207,3 +211,27 @@ def test_a_reader_of_a_database_at_rest_sees_all_of_it(indexer: Indexer, databas
     connection = sqlite3.connect(f"{file.as_uri()}?immutable=1", uri=True)
     assert connection.execute("SELECT COUNT(*) FROM v1_faces").fetchone() == (1,)
     connection.close()
+
+
+def test_folders_may_be_nested_deeper_than_pythons_calls(
+    indexer: Indexer, database: Database, library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draw(library / "top.png", (5, 255))
+    content = (library / "top.png").read_bytes()
+    monkeypatch.chdir(library)
+    for _ in range(1500):
+        os.mkdir("d")
+        os.chdir("d")
+    Path("deep.png").write_bytes(content)
+    monkeypatch.chdir(library)
+    try:
+        summary = indexer.run([library])
+        assert states(database)["top.png"] == "indexed"
+        assert summary.photos in (1, 2), "paths may be longer than this system's limit"
+    finally:
+        # Neither pytest nor shutil removes folders nested so deep.
+        while (library / "d").exists():
+            (library / "d").rename(library / "outer")
+            for inner in (library / "outer").iterdir():
+                inner.rename(library / inner.name)
+            (library / "outer").rmdir()

@@ -40,7 +40,7 @@ class _KilledError(BaseException):
 
 
 class MortalAnalyzer(BlobAnalyzer):
-    """Dies when it is told to, in the middle of a run."""
+    """Dies on demand, in the middle of a run."""
 
     dies = False
 

@@ -1,4 +1,4 @@
-"""What a run over folders does to the database."""
+"""The effect of index runs on the database."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_a_batch_of_new_photos_takes_few_statements_for_each(
     assert 0 < len(statements) <= 36 + 8 * 9, statements
 
 
-def test_a_second_run_looks_at_nothing(indexer: Indexer, analyzer: BlobAnalyzer, library: Path) -> None:
+def test_a_second_run_analyses_nothing(indexer: Indexer, analyzer: BlobAnalyzer, library: Path) -> None:
     draw(library / "a.png", (5, 0))
     indexer.run([library])
     summary = indexer.run([library])
@@ -72,7 +72,7 @@ def test_a_second_run_looks_at_nothing(indexer: Indexer, analyzer: BlobAnalyzer,
     assert analyzer.seen == 1
 
 
-def test_a_changed_photo_is_analysed_anew_and_its_face_keeps_its_number(
+def test_a_changed_photo_is_analysed_again_and_its_face_keeps_its_number(
     indexer: Indexer, database: Database, library: Path
 ) -> None:
     draw(library / "a.png", (5, 0))
@@ -82,7 +82,7 @@ def test_a_changed_photo_is_analysed_anew_and_its_face_keeps_its_number(
     os.utime(library / "a.png", ns=(1, 1))
     assert indexer.run([library]).indexed == 1
     after = rows(database, "SELECT face_id, ROUND(age), x > 0.2 FROM v1_faces ORDER BY face_id")
-    # Known by its looks: somebody else stands where it was.
+    # Matched by its embedding: another person is at its old place.
     assert after[0] == (before[0][0], 5, True)
     assert after[1][1:] == (70, False)
 
@@ -96,7 +96,7 @@ def test_somebody_else_at_the_same_place_is_another_face(indexer: Indexer, datab
     assert rows(database, "SELECT face_id, ROUND(age) FROM v1_faces") == [(2, 30)]
 
 
-def test_another_model_version_analyses_anew(
+def test_another_model_version_analyses_photos_again(
     indexer: Indexer, analyzer: BlobAnalyzer, database: Database, library: Path
 ) -> None:
     draw(library / "a.png", (5, 0))
@@ -143,17 +143,17 @@ def test_of_two_copies_of_a_lost_file_one_is_the_lost_one(indexer: Indexer, data
     assert states(database) == {"x.png": "indexed", "y.png": "indexed"}
 
 
-def test_a_vanished_photo_is_marked_and_its_faces_are_kept(
+def test_a_missing_photo_is_marked_and_its_faces_stay(
     indexer: Indexer, analyzer: BlobAnalyzer, database: Database, library: Path
 ) -> None:
     draw(library / "a.png", (5, 0))
     draw(library / "b.png", (6, 0), seed=1)
     indexer.run([library])
-    kept = (library / "a.png").rename(library.parent / "away.png")
+    away = (library / "a.png").rename(library.parent / "away.png")
     assert indexer.run([library]).missing == 1
     assert states(database)["a.png"] == "missing"
     assert len(rows(database, "SELECT 1 FROM v1_faces")) == 2
-    kept.rename(library / "a.png")
+    away.rename(library / "a.png")
     summary = indexer.run([library])
     assert (summary.skipped, summary.indexed, analyzer.seen) == (2, 0, 2)
     assert states(database)["a.png"] == "indexed"
@@ -199,7 +199,7 @@ def test_a_bad_file_is_recorded_and_not_tried_again(
     assert indexer.run([library]).indexed == 1
 
 
-def test_a_photo_that_the_analysis_chokes_on_does_not_take_its_batch_along(
+def test_a_photo_that_fails_the_analysis_does_not_fail_its_batch(
     indexer: Indexer, analyzer: BlobAnalyzer, database: Database, library: Path
 ) -> None:
     for number in range(5):
@@ -235,7 +235,7 @@ def test_a_root_above_known_ones_takes_them_in(
     assert rows(database, "SELECT photo_id FROM v1_photos WHERE path = 'in/a.png'") == before
 
 
-def test_hints_of_files_and_folders_are_followed(indexer: Indexer, database: Database, library: Path) -> None:
+def test_updates_of_single_files_and_folders(indexer: Indexer, database: Database, library: Path) -> None:
     draw(library / "a.png", (5, 0))
     indexer.run([library])
     draw(library / "folder" / "b.png", (6, 0), seed=1)
@@ -249,7 +249,7 @@ def test_hints_of_files_and_folders_are_followed(indexer: Indexer, database: Dat
     assert indexer.update([Path("/elsewhere/x.png")]).photos == 0
 
 
-def test_tags_of_people_and_hosts_are_never_touched(indexer: Indexer, database: Database, library: Path) -> None:
+def test_tags_of_people_stay_after_a_reanalysis(indexer: Indexer, database: Database, library: Path) -> None:
     draw(library / "a.png", (5, 0))
     indexer.run([library])
     assert ("People/Children", "auto", "applied") in rows(database, "SELECT tag, source, state FROM v1_tags")
@@ -289,7 +289,7 @@ def test_only_one_process_indexes_at_a_time(indexer: Indexer, database: Database
     other.close()
 
 
-def test_readers_are_not_kept_waiting_by_the_writer(indexer: Indexer, database: Database, library: Path) -> None:
+def test_readers_do_not_wait_for_the_writer(indexer: Indexer, database: Database, library: Path) -> None:
     draw(library / "a.png", (5, 0))
     indexer.run([library])
     reader = sqlite3.connect(f"file:{database.engine.url.database}?mode=ro", uri=True, timeout=0)
@@ -300,7 +300,7 @@ def test_readers_are_not_kept_waiting_by_the_writer(indexer: Indexer, database: 
     reader.close()
 
 
-def test_names_that_are_no_text_are_kept(indexer: Indexer, database: Database, library: Path) -> None:
+def test_file_names_that_are_not_text_are_stored(indexer: Indexer, database: Database, library: Path) -> None:
     draw(library / "plain.png", (5, 0))
     odd = os.fsencode(library) + b"/caf\xe9\n'\".png"
     try:

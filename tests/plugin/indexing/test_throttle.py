@@ -1,4 +1,4 @@
-"""How much of the computer a run takes, and what it does beside what."""
+"""Priorities, waits on battery, and the writer's thread."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from rollcall.settings import DetectorSettings, PowerSettings, Settings
 from rollcall.storage.database import Database, open_database
 
 
-def test_on_the_mains_nothing_waits() -> None:
+def test_there_is_no_wait_on_mains_power() -> None:
     began = time.perf_counter()
     Throttle(PowerSettings(on_battery="slow"), battery=lambda: False).wait_after(5.0, None)
     Throttle(PowerSettings(on_battery="full"), battery=lambda: True).wait_after(5.0, None)
@@ -39,15 +39,15 @@ def test_slow_waits_as_long_as_it_worked() -> None:
     assert time.perf_counter() - began >= 0.19
 
 
-def test_paused_goes_on_when_the_power_is_back(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pause_ends_when_the_power_is_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(throttle, "CHECK_SECONDS", 0.02)
     plugged = iter([True, True, True, False])
-    told: list[events.Event] = []
-    Throttle(PowerSettings(on_battery="pause"), told.append, battery=lambda: next(plugged)).wait_after(
+    events_seen: list[events.Event] = []
+    Throttle(PowerSettings(on_battery="pause"), events_seen.append, battery=lambda: next(plugged)).wait_after(
         1.0, threading.Event()
     )
     assert next(plugged, None) is None
-    assert len(told) == 1
+    assert len(events_seen) == 1
 
 
 def test_a_paused_run_can_be_stopped() -> None:
@@ -59,7 +59,7 @@ def test_a_paused_run_can_be_stopped() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only on Linux threads have priorities of their own")
-def test_threads_that_decode_stand_back_and_no_others() -> None:
+def test_lower_thread_priority_changes_only_the_calling_thread() -> None:
     before = os.getpriority(os.PRIO_PROCESS, 0)
     with ThreadPoolExecutor(1, initializer=throttle.lower_thread_priority) as pool:
         behind = pool.submit(lambda: os.getpriority(os.PRIO_PROCESS, threading.get_native_id())).result()
@@ -69,18 +69,18 @@ def test_threads_that_decode_stand_back_and_no_others() -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only on Linux threads have priorities of their own")
 @pytest.mark.parametrize(("batch", "behind"), [(8, 0), (1, throttle.THREAD_STEP)])
-def test_only_in_a_long_run_decoding_stands_back(
+def test_decoding_has_lower_priority_only_in_long_runs(
     make_indexer: Callable[..., Indexer], library: Path, monkeypatch: pytest.MonkeyPatch, batch: int, behind: int
 ) -> None:
     for number in range(3):
         draw(library / f"{number}.png", (5, 0), seed=number)
     read, seen = decode.decode, set()
 
-    def noted(*args: Any, **kwargs: Any) -> Picture:
+    def recorded(*args: Any, **kwargs: Any) -> Picture:
         seen.add(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
         return read(*args, **kwargs)
 
-    monkeypatch.setattr(decode, "decode", noted)
+    monkeypatch.setattr(decode, "decode", recorded)
     before = os.getpriority(os.PRIO_PROCESS, os.getpid())
     make_indexer(Settings(detector=DetectorSettings(batch=batch))).run([library])
     assert os.getpriority(os.PRIO_PROCESS, os.getpid()) == before
@@ -135,13 +135,13 @@ def test_a_database_in_memory_is_written_on_the_calling_thread(library: Path) ->
     assert indexer.run([library]).indexed == 1
 
 
-def test_work_is_done_in_order_and_told_on_the_calling_thread() -> None:
-    told: list[tuple[int, str]] = []
+def test_work_runs_in_order_and_results_come_on_the_calling_thread() -> None:
+    results: list[tuple[int, str]] = []
     here = threading.current_thread().name
     writer = Writer(threaded=True)
     with writer.running():
         for number in range(5):
             writer.submit(
-                lambda number=number: number, lambda done: told.append((done, threading.current_thread().name))
+                lambda number=number: number, lambda done: results.append((done, threading.current_thread().name))
             )
-    assert told == [(number, here) for number in range(5)]
+    assert results == [(number, here) for number in range(5)]

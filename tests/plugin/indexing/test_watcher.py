@@ -1,4 +1,4 @@
-"""Watched folders: what is still being written is left alone, bursts are gathered, what is missed is healed."""
+"""Watched folders: files that are being written wait, bursts are gathered, scans find what caused no event."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from rollcall.storage.database import Database
 
 
 class Recorder:
-    """Remembers what it was asked for; fails when told to."""
+    """An updater that records its calls; `run` fails while `failing`."""
 
     def __init__(self) -> None:
         self.runs: list[list[Path]] = []
@@ -59,15 +59,15 @@ def settings(**values: Any) -> Settings:
 
 @contextmanager
 def watching(
-    updater: Updater, folder: Path, told: list[events.Event], chosen: Settings | None = None
+    updater: Updater, folder: Path, events_seen: list[events.Event], chosen: Settings | None = None
 ) -> Iterator[Watcher]:
     """Watch a folder on a thread until the block ends."""
-    made = Watcher(updater, [folder], chosen or settings(), told.append)
+    made = Watcher(updater, [folder], chosen or settings(), events_seen.append)
     stop = threading.Event()
     thread = threading.Thread(target=made.run, args=(stop,))
     thread.start()
     try:
-        until(lambda: bool(made.observers.running) or any(isinstance(event, events.Warned) for event in told))
+        until(lambda: bool(made.observers.running) or any(isinstance(event, events.Warned) for event in events_seen))
         yield made
     finally:
         stop.set()
@@ -78,7 +78,7 @@ def watching(
 def until(condition: Callable[[], bool], seconds: float = 15.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, "it never came about"
+        assert time.monotonic() < deadline, "the condition was not met in time"
         time.sleep(0.02)
 
 
@@ -87,15 +87,18 @@ def states(database: Database) -> dict[str, str]:
         return {row[0]: row[1] for row in session.execute(text("SELECT path, state FROM v1_photos"))}
 
 
-def warnings(told: list[events.Event]) -> list[str]:
-    return [event.message for event in told if isinstance(event, events.Warned)]
+def warnings(events_seen: list[events.Event]) -> list[str]:
+    return [event.message for event in events_seen if isinstance(event, events.Warned)]
 
 
-def test_a_file_that_is_still_being_written_is_left_alone(
-    indexer: Indexer, database: Database, library: Path, told: list[events.Event]
+def test_a_file_that_is_still_being_written_is_not_indexed(
+    indexer: Indexer, database: Database, library: Path, events_seen: list[events.Event]
 ) -> None:
     content = draw(library.parent / "whole.png", (5, 255)).read_bytes()
-    with watching(indexer, library, told, settings(settle_seconds=0.6)), (library / "slow.png").open("wb") as file:
+    with (
+        watching(indexer, library, events_seen, settings(settle_seconds=0.6)),
+        (library / "slow.png").open("wb") as file,
+    ):
         for start in range(0, len(content), len(content) // 8 + 1):
             file.write(content[start : start + len(content) // 8 + 1])
             file.flush()
@@ -103,49 +106,49 @@ def test_a_file_that_is_still_being_written_is_left_alone(
             assert states(database).get("slow.png") in (None, "pending")
         file.close()
         until(lambda: states(database).get("slow.png") == "indexed")
-    assert not any(isinstance(event, events.PhotoFailed) for event in told)
+    assert not any(isinstance(event, events.PhotoFailed) for event in events_seen)
 
 
 def test_the_first_photo_of_an_empty_folder_is_found(
-    indexer: Indexer, database: Database, library: Path, told: list[events.Event]
+    indexer: Indexer, database: Database, library: Path, events_seen: list[events.Event]
 ) -> None:
-    with watching(indexer, library, told):
-        until(lambda: any("when they arrive" in message for message in warnings(told)))
+    with watching(indexer, library, events_seen):
+        until(lambda: any("when they arrive" in message for message in warnings(events_seen)))
         draw(library / "first.png", (5, 0))
         until(lambda: states(database).get("first.png") == "indexed")
 
 
-def test_a_file_that_a_scan_finds_being_written_is_left_until_it_settled(
-    indexer: Indexer, database: Database, library: Path, told: list[events.Event]
+def test_a_file_that_is_being_written_during_a_scan_is_indexed_when_unchanged(
+    indexer: Indexer, database: Database, library: Path, events_seen: list[events.Event]
 ) -> None:
     whole = draw(library.parent / "whole.png", (5, 255)).read_bytes()
     (library / "half.png").write_bytes(whole[:200])
-    with watching(indexer, library, told, settings(settle_seconds=2.0)):
+    with watching(indexer, library, events_seen, settings(settle_seconds=2.0)):
         time.sleep(1.0)
         assert states(database) == {}
         (library / "half.png").write_bytes(whole)
         until(lambda: states(database) == {"half.png": "indexed"})
-    assert not any(isinstance(event, events.PhotoFailed) for event in told)
+    assert not any(isinstance(event, events.PhotoFailed) for event in events_seen)
 
 
-def test_a_moved_photo_stays_the_same(
-    indexer: Indexer, database: Database, library: Path, told: list[events.Event]
+def test_a_moved_photo_is_recognised(
+    indexer: Indexer, database: Database, library: Path, events_seen: list[events.Event]
 ) -> None:
     draw(library / "a.png", (5, 255))
-    with watching(indexer, library, told):
+    with watching(indexer, library, events_seen):
         until(lambda: states(database).get("a.png") == "indexed")
         (library / "sub").mkdir()
         (library / "a.png").rename(library / "sub" / "b.png")
         until(lambda: states(database) == {"sub/b.png": "indexed"})
-    assert any(isinstance(event, events.PhotoMoved) for event in told)
+    assert any(isinstance(event, events.PhotoMoved) for event in events_seen)
 
 
-def test_a_folder_moved_in_and_one_removed_are_noticed(
-    indexer: Indexer, database: Database, library: Path, told: list[events.Event]
+def test_folders_that_are_moved_in_and_out_are_updated(
+    indexer: Indexer, database: Database, library: Path, events_seen: list[events.Event]
 ) -> None:
     draw(library / "old" / "a.png", (5, 255))
     draw(library.parent / "elsewhere" / "deep" / "b.png", (6, 255), seed=1)
-    with watching(indexer, library, told):
+    with watching(indexer, library, events_seen):
         until(lambda: states(database).get("old/a.png") == "indexed")
         (library.parent / "elsewhere").rename(library / "new")
         until(lambda: states(database).get("new/deep/b.png") == "indexed")
@@ -153,20 +156,20 @@ def test_a_folder_moved_in_and_one_removed_are_noticed(
         until(lambda: states(database).get("old/a.png") == "missing")
 
 
-def test_a_folder_that_opts_out_is_forgotten_at_once(
-    indexer: Indexer, database: Database, library: Path, told: list[events.Event]
+def test_a_folder_that_opts_out_is_erased_at_once(
+    indexer: Indexer, database: Database, library: Path, events_seen: list[events.Event]
 ) -> None:
     draw(library / "sub" / "a.png", (5, 255))
     draw(library / "b.png", (5, 255), seed=1)
-    with watching(indexer, library, told):
+    with watching(indexer, library, events_seen):
         until(lambda: len(states(database)) == 2)
         (library / "sub" / ".rollcall-ignore").touch()
         until(lambda: states(database) == {"b.png": "indexed"})
 
 
-def test_a_burst_of_thousands_is_gathered(library: Path, told: list[events.Event]) -> None:
+def test_a_burst_of_thousands_of_files_takes_few_updates(library: Path, events_seen: list[events.Event]) -> None:
     recorder = Recorder()
-    with watching(recorder, library, told):
+    with watching(recorder, library, events_seen):
         until(lambda: bool(recorder.runs))
         for number in range(3000):
             (library / f"{number}.jpg").write_bytes(b"x")
@@ -175,71 +178,71 @@ def test_a_burst_of_thousands_is_gathered(library: Path, told: list[events.Event
     assert max(map(len, recorder.updates)) > 50
 
 
-def test_more_hints_than_are_worth_it_become_one_scan(
-    library: Path, told: list[events.Event], monkeypatch: pytest.MonkeyPatch
+def test_too_many_changed_paths_become_one_scan(
+    library: Path, events_seen: list[events.Event], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(hints, "OVERFLOW", 10)
     recorder = Recorder()
-    with watching(recorder, library, told, settings(settle_seconds=1.0)):
+    with watching(recorder, library, events_seen, settings(settle_seconds=1.0)):
         until(lambda: len(recorder.runs) == 1)
         for number in range(40):
             (library / f"{number}.jpg").write_bytes(b"x")
         until(lambda: len(recorder.runs) >= 2)
 
 
-def test_what_events_miss_a_scan_heals(library: Path, told: list[events.Event]) -> None:
+def test_roots_are_scanned_at_intervals(library: Path, events_seen: list[events.Event]) -> None:
     recorder = Recorder()
-    with watching(recorder, library, told, settings(reconcile_seconds=1.0)):
+    with watching(recorder, library, events_seen, settings(reconcile_seconds=1.0)):
         until(lambda: len(recorder.runs) >= 3)
     assert all(run == [library] for run in recorder.runs)
 
 
-def test_an_error_does_not_end_the_watching(library: Path, told: list[events.Event]) -> None:
+def test_an_error_does_not_end_the_watching(library: Path, events_seen: list[events.Event]) -> None:
     recorder = Recorder()
     recorder.failing = True
-    with watching(recorder, library, told):
-        until(lambda: bool(warnings(told)))
+    with watching(recorder, library, events_seen):
+        until(lambda: bool(warnings(events_seen)))
         (library / "a.jpg").write_bytes(b"x")
         until(lambda: bool(recorder.updates))
-    assert "the disk is full" in warnings(told)[0]
+    assert "the disk is full" in warnings(events_seen)[0]
 
 
 @pytest.mark.parametrize(
-    ("number", "says"),
+    ("number", "advice"),
     [
         (errno.ENOSPC, "sudo sysctl fs.inotify.max_user_watches="),
         (errno.EMFILE, "sudo sysctl fs.inotify.max_user_instances="),
     ],
 )
 def test_running_out_of_watches_is_explained_and_the_folder_is_polled(
-    library: Path, told: list[events.Event], monkeypatch: pytest.MonkeyPatch, number: int, says: str
+    library: Path, events_seen: list[events.Event], monkeypatch: pytest.MonkeyPatch, number: int, advice: str
 ) -> None:
     def refuse(self: object) -> None:
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(observers.Observer, "start", refuse)
     recorder = Recorder()
-    with watching(recorder, library, told, settings(polling_seconds=0.2)) as made:
+    with watching(recorder, library, events_seen, settings(polling_seconds=0.2)) as made:
         until(lambda: bool(made.observers.running) and bool(recorder.runs))
         time.sleep(0.3)
         (library / "a.jpg").write_bytes(b"x")
         until(lambda: any(library / "a.jpg" in paths for paths in recorder.updates))
-    assert says in warnings(told)[0] and str(library) in warnings(told)[0]
+    assert advice in warnings(events_seen)[0] and str(library) in warnings(events_seen)[0]
 
 
 def test_a_root_that_goes_and_comes_back_is_watched_again(
     indexer: Indexer,
     database: Database,
     library: Path,
-    told: list[events.Event],
+    events_seen: list[events.Event],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(watcher, "_CHECK_ROOTS_SECONDS", 0.2)
     draw(library / "a.png", (5, 255))
-    with watching(indexer, library, told):
+    with watching(indexer, library, events_seen):
         until(lambda: states(database).get("a.png") == "indexed")
         library.rename(library.parent / "unplugged")
-        until(lambda: any("went away" in message for message in warnings(told)))
+        until(lambda: any("went away" in message for message in warnings(events_seen)))
         assert states(database) == {"a.png": "indexed"}
         draw(library.parent / "unplugged" / "b.png", (6, 255), seed=1)
         (library.parent / "unplugged").rename(library)
@@ -248,10 +251,10 @@ def test_a_root_that_goes_and_comes_back_is_watched_again(
         until(lambda: states(database).get("c.png") == "indexed")
 
 
-def test_files_that_are_no_photos_are_not_spoken_of(library: Path, told: list[events.Event]) -> None:
+def test_files_that_are_no_photos_cause_no_updates(library: Path, events_seen: list[events.Event]) -> None:
     recorder = Recorder()
     (library / "@eaDir").mkdir()
-    with watching(recorder, library, told):
+    with watching(recorder, library, events_seen):
         until(lambda: bool(recorder.runs))
         (library / "notes.txt").write_text("x")
         (library / ".hidden.jpg").write_bytes(b"x")
@@ -272,9 +275,9 @@ def test_network_mounts_are_known_by_their_kind(tmp_path: Path, kind: str, expec
     assert observers.is_remote(Path("/mnt/other"), mounts) is False
 
 
-def test_lost_events_become_a_scan(library: Path, told: list[events.Event]) -> None:
+def test_lost_events_become_a_scan(library: Path, events_seen: list[events.Event]) -> None:
     recorder = Recorder()
-    with watching(recorder, library, told):
+    with watching(recorder, library, events_seen):
         until(lambda: len(recorder.runs) == 1)
         logging.getLogger("watchdog.observers.inotify_c").warning(
             "Inotify queue overflowed; filesystem events were lost"
@@ -283,12 +286,16 @@ def test_lost_events_become_a_scan(library: Path, told: list[events.Event]) -> N
 
 
 def test_a_flood_of_files_is_seen_as_a_whole(
-    indexer: Indexer, database: Database, library: Path, told: list[events.Event], monkeypatch: pytest.MonkeyPatch
+    indexer: Indexer,
+    database: Database,
+    library: Path,
+    events_seen: list[events.Event],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(hints, "OVERFLOW", 50)
     one = draw(library.parent / "one.png", (5, 255)).read_bytes()
     (library / "first.png").write_bytes(one)
-    with watching(indexer, library, told):
+    with watching(indexer, library, events_seen):
         until(lambda: "first.png" in states(database))
         for number in range(300):
             (library / f"{number}.png").write_bytes(one)
@@ -296,12 +303,16 @@ def test_a_flood_of_files_is_seen_as_a_whole(
 
 
 def test_a_folder_that_was_exchanged_for_another_is_scanned_and_watched_again(
-    indexer: Indexer, database: Database, library: Path, told: list[events.Event], monkeypatch: pytest.MonkeyPatch
+    indexer: Indexer,
+    database: Database,
+    library: Path,
+    events_seen: list[events.Event],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(watcher, "_CHECK_ROOTS_SECONDS", 0.2)
     draw(library / "a.png", (5, 255))
     draw(library.parent / "other" / "b.png", (6, 255), seed=1)
-    with watching(indexer, library, told):
+    with watching(indexer, library, events_seen):
         until(lambda: "a.png" in states(database))
         library.rename(library.parent / "gone")
         (library.parent / "other").rename(library)
@@ -312,19 +323,19 @@ def test_a_folder_that_was_exchanged_for_another_is_scanned_and_watched_again(
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only inotify has such a limit")
 def test_folders_beyond_the_limit_of_watches_are_polled(
-    library: Path, told: list[events.Event], monkeypatch: pytest.MonkeyPatch
+    library: Path, events_seen: list[events.Event], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recorder = Recorder()
     monkeypatch.setattr(watcher, "_CHECK_ROOTS_SECONDS", 0.2)
     draw(library / "a.png", (5, 255))
-    with watching(recorder, library, told, settings(polling_seconds=0.2)) as made:
+    with watching(recorder, library, events_seen, settings(polling_seconds=0.2)) as made:
         until(lambda: len(recorder.runs) == 1)
 
         def full(root: Path) -> None:
             raise OSError(errno.ENOSPC, "inotify watch limit reached")
 
         monkeypatch.setattr(observers, "_demand_one_more_watch", full)
-        until(lambda: any("max_user_watches" in message for message in warnings(told)))
+        until(lambda: any("max_user_watches" in message for message in warnings(events_seen)))
         until(lambda: len(recorder.runs) == 2)
         draw(library / "b.png", (6, 255), seed=1)
         until(lambda: any(path.name == "b.png" for update in recorder.updates for path in update))

@@ -1,4 +1,4 @@
-"""Learning from corrections, kept beside the networks' word and taken back."""
+"""Adaptations: learnt from corrections, stored beside the networks' predictions, undone."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from rollcall.records import Box, Face
 
 
 class WideBlobs(BlobAnalyzer):
-    """As unsure of ages as networks are."""
+    """Predicts wide distributions of ages, as networks do."""
 
     def analyze(self, pictures: Any) -> Any:
         return [tuple(map(self._widened, faces)) for faces in super().analyze(pictures)]
@@ -36,7 +36,7 @@ class WideBlobs(BlobAnalyzer):
 
 @pytest.fixture(scope="module")
 def learnt(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Plugin, Path, list[Any]]]:
-    """A library in which one person always looks fifteen years younger, and the estimates before anything was said."""
+    """A library with one person who is estimated fifteen years too young, and the estimates before the corrections."""
     folder = tmp_path_factory.mktemp("adapt")
     for number in range(60):
         person = (30, 0) if number % 2 else (60, 255)
@@ -65,7 +65,7 @@ def estimates(plugin: Plugin) -> list[Any]:
         ]
 
 
-def test_what_was_learnt_holds_for_others_and_is_taken_back(learnt: tuple[Plugin, Path, list[Any]]) -> None:
+def test_an_adaptation_changes_similar_faces_and_can_be_undone(learnt: tuple[Plugin, Path, list[Any]]) -> None:
     plugin, photos, before = learnt
     tried = plugin.adapt(dry_run=True)
     assert tried.id is None and tried.age.helps
@@ -75,7 +75,7 @@ def test_what_was_learnt_holds_for_others_and_is_taken_back(learnt: tuple[Plugin
     assert report.age.error_after < report.age.error_before
     after = estimates(plugin)
     for (_, path, old), (_, _, new) in zip(before, after, strict=True):
-        # Those of whom nothing was said too.
+        # Uncorrected faces, too.
         if int(path[:2]) % 2:
             assert new > old + 3
         else:
@@ -83,15 +83,15 @@ def test_what_was_learnt_holds_for_others_and_is_taken_back(learnt: tuple[Plugin
     draw(photos / "61.png", (30, 0), seed=99)
     plugin.index([photos])
     assert estimates(plugin)[-1][2] == pytest.approx(after[-1][2], abs=1)
-    (kept,) = plugin.adaptations()
-    assert (kept.id, kept.standing, kept.network) == (report.id, True, "blobs-1")
+    (stored,) = plugin.adaptations()
+    assert (stored.id, stored.in_use, stored.network) == (report.id, True, "blobs-1")
     assert plugin.undo_adaptation() == report.id
     assert estimates(plugin)[:-1] == before
     assert estimates(plugin)[-1][2] == pytest.approx(before[-1][2], abs=0.5)
     assert plugin.undo_adaptation() is None
 
 
-def test_too_little_said_changes_nothing(tmp_path: Path) -> None:
+def test_too_few_corrections_change_nothing(tmp_path: Path) -> None:
     draw(tmp_path / "photos" / "a.png", (30, 0))
     plugin = Plugin({"database.url": f"sqlite:///{tmp_path / 'a.db'}"}, analyzer=WideBlobs())
     plugin.start()
@@ -107,7 +107,7 @@ FACE = Face(Box(0, 0, 1, 1), (), 1.0, 1.0, np.full(101, 1 / 101, np.float32), 0.
 
 
 @given(st.floats(0.5, 2), st.floats(-9, 9), st.floats(-9, 9))
-def test_a_corrected_distribution_is_one(temperature: float, tilt: float, bend: float) -> None:
+def test_an_adapted_distribution_sums_to_one(temperature: float, tilt: float, bend: float) -> None:
     head = Head(temperature, (tilt, bend), np.zeros(adaptation.FEATURES))
     face = Adaptation(head, head).applied(FACE)
     assert face.age_distribution is not None and face.p_female is not None
@@ -117,7 +117,7 @@ def test_a_corrected_distribution_is_one(temperature: float, tilt: float, bend: 
     assert adaptation.from_dict(Adaptation(head).as_dict()).applied(FACE).p_female == 0.5
 
 
-def test_features_tell_how_alike_embeddings_are() -> None:
+def test_products_of_features_approximate_the_kernel() -> None:
     rng = np.random.default_rng(0)
     one, two = (vector / np.linalg.norm(vector) for vector in rng.normal(size=(2, 128)))
     near = one + 0.3 * two
@@ -127,15 +127,15 @@ def test_features_tell_how_alike_embeddings_are() -> None:
         assert adaptation.features(one) @ adaptation.features(other) == pytest.approx(expected, abs=0.12)
 
 
-def test_the_networks_package_means_the_same_by_its_numbers() -> None:
+def test_the_networks_package_defines_the_same_adaptation() -> None:
     import jax.numpy as jnp
 
     from rollcall_model.attributes import adapt
 
-    looks = np.random.default_rng(2).normal(size=adaptation.FEATURES)
-    theta = {"temperature": jnp.float32(0.4), "tilt": jnp.array([0.3, -0.2]), "features": jnp.asarray(looks / 5)}
+    weights = np.random.default_rng(2).normal(size=adaptation.FEATURES)
+    theta = {"temperature": jnp.float32(0.4), "tilt": jnp.array([0.3, -0.2]), "features": jnp.asarray(weights / 5)}
     features = adaptation.features(np.asarray(FACE.embedding))[None].astype(np.float32)
-    told = np.exp(np.asarray(adapt.adapted_age(theta, FACE.age_distribution[None], features, jnp.float32(5))))[0]  # type: ignore
-    head = Head(float(np.exp(0.4 * adapt.TEMPERATURE_STD)), (0.3 * adapt.TILT_STD, -0.2 * adapt.TILT_STD), looks)
+    expected = np.exp(np.asarray(adapt.adapted_age(theta, FACE.age_distribution[None], features, jnp.float32(5))))[0]  # type: ignore
+    head = Head(float(np.exp(0.4 * adapt.TEMPERATURE_STD)), (0.3 * adapt.TILT_STD, -0.2 * adapt.TILT_STD), weights)
     applied = Adaptation(head).applied(FACE).age_distribution
-    assert applied == pytest.approx(told, abs=1e-4)
+    assert applied == pytest.approx(expected, abs=1e-4)

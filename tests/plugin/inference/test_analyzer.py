@@ -1,4 +1,4 @@
-"""Where the pixels of faces come from: the reduced picture, or the whole one for small faces when that is asked for."""
+"""The pixels of small faces come from the reduced picture or the whole one; model versions name such settings."""
 
 from __future__ import annotations
 
@@ -50,13 +50,13 @@ def test_small_faces_are_sharper_when_the_photo_is_decoded_whole_for_them(photo:
     assert sharp.box == fast.box and sharp.landmarks == fast.landmarks
     assert sharp.sharpness > 1.5 * fast.sharpness
     assert sharp.age_distribution is not None and fast.age_distribution is not None
-    # What is said of it is what is said of the whole picture, where the detector saw it to a pixel or two.
+    # Its embedding is nearer to that of the whole picture, in which the landmarks differ by a pixel or two.
     (best,) = faces(whole, "fast")
     assert best.embedding is not None and sharp.embedding is not None and fast.embedding is not None
     assert np.dot(sharp.embedding, best.embedding) > np.dot(fast.embedding, best.embedding)
 
 
-def test_a_photo_that_went_meanwhile_is_described_from_what_is_there(photo: Path, tmp_path: Path, faces: Faces) -> None:
+def test_small_faces_of_a_deleted_photo_use_the_reduced_pixels(photo: Path, tmp_path: Path, faces: Faces) -> None:
     moved = tmp_path / "gone.jpg"
     moved.write_bytes(photo.read_bytes())
     reduced = decode.decode(moved, target=TARGET)
@@ -68,7 +68,7 @@ def test_a_photo_that_went_meanwhile_is_described_from_what_is_there(photo: Path
 @pytest.mark.parametrize(
     ("name", "values"), [("attributes.small_faces", ("fast", "sharp")), ("detector.search", ("quick", "thorough"))]
 )
-def test_photos_are_analysed_anew_when_what_is_looked_at_changes(name: str, values: tuple[str, str]) -> None:
+def test_settings_that_change_results_change_the_model_version(name: str, values: tuple[str, str]) -> None:
     assert len({Analyzer(load(None, {name: value})).model_version for value in values}) == 2
 
 

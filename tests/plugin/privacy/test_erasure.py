@@ -1,4 +1,4 @@
-"""Forgetting: no byte of it is left in any file, and it does not come back."""
+"""Erasure: no byte of the erased data is left in any file, and it is not stored again."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ from rollcall.storage.estimates import pack
 
 
 def vector(age: int, blue: int) -> bytes:
-    """Return the embedding that is stored of a drawn face."""
+    """Return the stored embedding of a drawn face."""
     found = np.random.default_rng([age, blue]).normal(size=128).astype(np.float32)
     return pack(found / np.linalg.norm(found))
 
 
 def traces(folder: Path, embedding: bytes) -> dict[str, int]:
-    """Return in which files of a folder how many of all 16-byte runs of an embedding stand."""
+    """Return, by file of a folder, how many of all 16-byte runs of an embedding it contains; others are left out."""
     runs = [embedding[start : start + 16] for start in range(len(embedding) - 15)]
     found = {}
     for file in sorted(folder.rglob("*")):
@@ -48,15 +48,15 @@ def traces(folder: Path, embedding: bytes) -> dict[str, int]:
 
 
 @pytest.fixture
-def told() -> list[events.Event]:
+def events_seen() -> list[events.Event]:
     return []
 
 
 @pytest.fixture
-def plugin(tmp_path: Path, told: list[events.Event]) -> Iterator[Plugin]:
+def plugin(tmp_path: Path, events_seen: list[events.Event]) -> Iterator[Plugin]:
     made = Plugin(
         {"database.url": f"sqlite:///{tmp_path / 'data' / 'r.db'}", "cache.folder": str(tmp_path / "data" / "cache")},
-        told.append,
+        events_seen.append,
         analyzer=BlobAnalyzer(),
     )
     made.start()
@@ -107,21 +107,21 @@ def ages(plugin: Plugin) -> list[int]:
         return sorted(round(age) for (age,) in session.execute(text("SELECT age FROM predictions")))
 
 
-def test_a_forgotten_face_is_in_no_file(filled: Plugin, data: Path) -> None:
-    gone, kept = vector(5, 255), vector(40, 0)
+def test_an_erased_face_is_in_no_file(filled: Plugin, data: Path) -> None:
+    gone, other = vector(5, 255), vector(40, 0)
     before = traces(data, gone)
     assert "r.db.vectors" in before and {"r.db", "r.db-wal"} & before.keys()
     assert any(name.endswith(".backup") for name in before)
     report = filled.forget(f"face:{face(filled, 6)}")
     assert traces(data, gone) == {}
-    assert traces(data, kept)["r.db"] > 200
+    assert traces(data, other)["r.db"] > 200
     assert (report.photos, report.faces, report.estimates, report.embeddings, report.corrections) == (0, 1, 1, 2, 1)
     assert {file.name.split(".")[-1] for file in report.files} == {"backup", "vectors", "jpg"}
     assert report.bytes > 0
     assert ages(filled) == [30, 40, 60]
 
 
-def test_a_forgotten_face_does_not_come_back(filled: Plugin, library: Path, data: Path) -> None:
+def test_an_erased_face_is_not_stored_again(filled: Plugin, library: Path, data: Path) -> None:
     filled.forget(f"face:{face(filled, 6)}")
     shutil.copy(library / "a.png", library / "copy.png")
     (library / "a.png").rename(library / "sub" / "renamed.png")
@@ -132,9 +132,7 @@ def test_a_forgotten_face_does_not_come_back(filled: Plugin, library: Path, data
     assert rows(filled, "SELECT faces FROM v1_photos ORDER BY path") == [(1,)] * 4
 
 
-def test_a_face_that_was_moved_by_hand_does_not_come_back_where_the_detector_sees_it(
-    filled: Plugin, library: Path
-) -> None:
+def test_an_erased_face_that_was_moved_by_hand_is_not_stored_again(filled: Plugin, library: Path) -> None:
     number = face(filled, 30)
     where = filled.face(number).box
     filled.correct(corrections.move(number, where._replace(x=where.x + 0.4)))
@@ -143,14 +141,14 @@ def test_a_face_that_was_moved_by_hand_does_not_come_back_where_the_detector_see
     assert 30 not in ages(filled)
 
 
-def test_a_forgotten_face_goes_from_copies_of_its_photo_too(filled: Plugin, library: Path, data: Path) -> None:
+def test_an_erased_face_is_erased_from_copies_of_its_photo(filled: Plugin, library: Path, data: Path) -> None:
     shutil.copy(library / "a.png", library / "copy.png")
     filled.index([library])
     assert filled.forget(f"face:{face(filled, 6)}").faces == 2
     assert traces(data, vector(5, 255)) == {}
 
 
-def test_a_forgotten_photo_is_in_no_file_and_stays_away_under_any_name(
+def test_an_erased_photo_is_in_no_file_and_not_stored_again_under_any_name(
     filled: Plugin, library: Path, data: Path
 ) -> None:
     report = filled.forget(f"photo:{photo(filled, 'a.png')}")
@@ -161,24 +159,24 @@ def test_a_forgotten_photo_is_in_no_file_and_stays_away_under_any_name(
     (library / "a.png").rename(library / "b.png")
     os.utime(library / "b.png", ns=(5, 5))
     assert filled.index([library], force=True).indexed == 2
-    assert filled.analyzer.seen == seen + 2, "the networks looked at it"  # type: ignore[attr-defined]
+    assert filled.analyzer.seen == seen + 2, "the networks analysed it"  # type: ignore[attr-defined]
     assert rows(filled, "SELECT path FROM v1_photos ORDER BY path") == [("c.png",), ("sub/b.png",)]
     assert traces(data, vector(5, 255)) == {}
 
 
-def test_a_forgotten_photo_is_back_when_it_is_named(filled: Plugin, library: Path) -> None:
+def test_an_erased_photo_is_indexed_again_when_it_is_named(filled: Plugin, library: Path) -> None:
     filled.forget(f"photo:{photo(filled, 'a.png')}")
     assert filled.index([library / "a.png"], again=True).indexed == 1
     assert ages(filled) == [5, 30, 40, 60]
 
 
-def test_naming_a_file_brings_forgotten_faces_in_it_back(filled: Plugin, library: Path) -> None:
+def test_naming_a_file_lifts_the_tombstones_of_its_faces(filled: Plugin, library: Path) -> None:
     filled.forget(f"face:{face(filled, 6)}")
     assert filled.index([library / "a.png"], again=True, force=True).faces == 2
     assert ages(filled) == [5, 30, 40, 60]
 
 
-def test_a_forgotten_folder_stays_away_until_it_is_named(filled: Plugin, library: Path, data: Path) -> None:
+def test_an_erased_folder_is_not_indexed_until_it_is_named(filled: Plugin, library: Path, data: Path) -> None:
     report = filled.forget(library / "sub")
     assert (report.photos, report.faces, report.corrections) == (1, 1, 3)
     assert traces(data, vector(60, 255)) == {}
@@ -189,7 +187,7 @@ def test_a_forgotten_folder_stays_away_until_it_is_named(filled: Plugin, library
     assert filled.index([library / "sub"], again=True).indexed == 2
 
 
-def test_a_forgotten_root_is_no_root_any_more(filled: Plugin, library: Path) -> None:
+def test_an_erased_root_is_no_root_any_more(filled: Plugin, library: Path) -> None:
     assert filled.forget(library).photos == 3
     assert rows(filled, "SELECT COUNT(*) FROM roots") == [(0,)]
     with pytest.raises(LibraryError, match="was forgotten"):
@@ -197,13 +195,13 @@ def test_a_forgotten_root_is_no_root_any_more(filled: Plugin, library: Path) -> 
     assert filled.index([library], again=True).indexed == 3
 
 
-def test_a_file_is_forgotten_by_its_path(filled: Plugin, library: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_is_erased_by_its_path(filled: Plugin, library: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(library / "sub")
     assert filled.forget("../c.png").photos == 1
     assert filled.index([library]).indexed == 0
 
 
-def test_all_embeddings_go_and_nothing_else(filled: Plugin, data: Path) -> None:
+def test_erasing_embeddings_erases_nothing_else(filled: Plugin, data: Path) -> None:
     report = filled.forget(embeddings=True)
     assert (report.embeddings, report.faces, report.corrections) == (4 + 3, 0, 0)
     for age, blue in ((5, 255), (40, 0), (60, 255), (30, 0)):
@@ -212,7 +210,7 @@ def test_all_embeddings_go_and_nothing_else(filled: Plugin, data: Path) -> None:
     assert len(filled.corrections()) == 5
 
 
-def test_estimates_of_age_and_gender_go_and_what_a_person_said_stays(filled: Plugin) -> None:
+def test_erasing_ages_and_genders_leaves_corrections(filled: Plugin) -> None:
     assert filled.search("kids", min_probability=0.5)
     report = filled.forget(ages=True, genders=True)
     assert (report.estimates, report.embeddings) == (4, 0)
@@ -221,7 +219,9 @@ def test_estimates_of_age_and_gender_go_and_what_a_person_said_stays(filled: Plu
     assert [hit.path.name for hit in filled.search("kids", min_probability=0.5)] == ["a.png"]
 
 
-def test_everything_goes_and_numbers_are_not_given_anew(filled: Plugin, library: Path, data: Path) -> None:
+def test_erasing_everything_leaves_no_bytes_and_does_not_reuse_numbers(
+    filled: Plugin, library: Path, data: Path
+) -> None:
     last = rows(filled, "SELECT MAX(event_id) FROM v1_events")[0][0]
     assert filled.forget(everything=True).photos == 3
     for age, blue in ((5, 255), (40, 0), (60, 255), (30, 0)):
@@ -234,15 +234,15 @@ def test_everything_goes_and_numbers_are_not_given_anew(filled: Plugin, library:
     assert rows(filled, "SELECT MIN(photo_id) FROM v1_photos") == [(4,)]
 
 
-def test_rows_deleted_earlier_go_as_well(filled: Plugin, library: Path, data: Path) -> None:
+def test_rows_that_were_deleted_earlier_are_scrubbed_too(filled: Plugin, library: Path, data: Path) -> None:
     (library / "a.png").unlink()
     draw(library / "a.png", (41, 0), seed=9)
-    filled.index([library], force=True)  # the child's row went, its bytes may still lie in the file
+    filled.index([library], force=True)  # the child's row is deleted, its bytes may still be in the file
     filled.forget(f"photo:{photo(filled, 'c.png')}")
     assert traces(data, vector(30, 0)) == {}
 
 
-def test_a_dry_run_tells_the_same_and_changes_nothing(filled: Plugin, library: Path, data: Path) -> None:
+def test_a_dry_run_reports_the_same_and_changes_nothing(filled: Plugin, library: Path, data: Path) -> None:
     before = {file: file.stat().st_size for file in data.rglob("*.backup")}
     planned = filled.forget(library / "sub", embeddings=True, dry_run=True)
     assert planned.dry_run and ages(filled) == [5, 30, 40, 60]
@@ -252,24 +252,24 @@ def test_a_dry_run_tells_the_same_and_changes_nothing(filled: Plugin, library: P
 
 
 @pytest.mark.parametrize(
-    ("target", "says"),
+    ("target", "message"),
     [
         ("face:99", "no face 99"),
         ("photo:99", "no photo 99"),
         ("face:x", "face:12"),
         ("/elsewhere/x.png", "no folder of the library"),
-        ("{library}/unknown.png", "nothing is known"),
+        ("{library}/unknown.png", "no photos there"),
     ],
 )
-def test_what_is_not_there_is_told_and_nothing_is_forgotten(
-    filled: Plugin, library: Path, target: str, says: str
+def test_an_unknown_target_is_an_error_and_nothing_is_erased(
+    filled: Plugin, library: Path, target: str, message: str
 ) -> None:
-    with pytest.raises(RequestError, match=says):
+    with pytest.raises(RequestError, match=message):
         filled.forget(f"photo:{photo(filled, 'a.png')}", target.format(library=library))
     assert ages(filled) == [5, 30, 40, 60]
 
 
-def test_a_reader_that_stays_is_told_of_and_the_next_call_finishes(filled: Plugin, data: Path) -> None:
+def test_a_reader_that_blocks_the_scrub_is_an_error_and_the_next_call_finishes(filled: Plugin, data: Path) -> None:
     reader = sqlite3.connect(f"file:{data / 'r.db'}?mode=ro", uri=True, isolation_level=None)
     reader.execute("BEGIN")
     reader.execute("SELECT COUNT(*) FROM v1_faces").fetchone()
@@ -281,7 +281,7 @@ def test_a_reader_that_stays_is_told_of_and_the_next_call_finishes(filled: Plugi
     assert traces(data, vector(5, 255)) == {}
 
 
-def test_what_could_not_be_finished_is_finished_by_the_next_run(filled: Plugin, library: Path, data: Path) -> None:
+def test_the_next_run_finishes_an_interrupted_erasure(filled: Plugin, library: Path, data: Path) -> None:
     reader = sqlite3.connect(f"file:{data / 'r.db'}?mode=ro", uri=True, isolation_level=None)
     reader.execute("BEGIN")
     reader.execute("SELECT COUNT(*) FROM v1_faces").fetchone()
@@ -292,7 +292,7 @@ def test_what_could_not_be_finished_is_finished_by_the_next_run(filled: Plugin, 
     assert traces(data, vector(5, 255)) == {}
 
 
-def test_an_indexer_at_work_is_waited_for(filled: Plugin, data: Path) -> None:
+def test_erasure_waits_for_another_process_that_indexes(filled: Plugin, data: Path) -> None:
     script = (
         "import sys, time; from filelock import FileLock\n"
         "with FileLock(sys.argv[1]): print('held', flush=True); time.sleep(float(sys.argv[2]))"
@@ -310,7 +310,7 @@ def test_an_indexer_at_work_is_waited_for(filled: Plugin, data: Path) -> None:
         other.kill()
 
 
-def test_readers_see_a_whole_state_while_something_is_forgotten(filled: Plugin, data: Path) -> None:
+def test_readers_see_a_consistent_state_during_an_erasure(filled: Plugin, data: Path) -> None:
     errors: list[BaseException] = []
     stop = threading.Event()
 
@@ -332,15 +332,13 @@ def test_readers_see_a_whole_state_while_something_is_forgotten(filled: Plugin, 
     assert errors == []
 
 
-def test_undoing_after_forgetting_does_not_speak_of_what_is_gone(filled: Plugin) -> None:
+def test_undo_after_an_erasure_skips_erased_corrections(filled: Plugin) -> None:
     filled.forget(f"photo:{photo(filled, 'sub/b.png')}")
     assert [entry.kind for entry in filled.corrections()] == ["gender", "age"]
     assert filled.undo().count == 2
 
 
-def test_an_old_copy_of_the_corrections_does_not_bring_back_what_was_forgotten(
-    filled: Plugin, library: Path, data: Path
-) -> None:
+def test_importing_an_old_log_does_not_bring_erased_data_back(filled: Plugin, library: Path, data: Path) -> None:
     copy = filled.export_corrections()
     filled.forget(f"face:{face(filled, 6)}", f"photo:{photo(filled, 'sub/b.png')}")
     imported = filled.import_corrections(copy)
@@ -350,19 +348,18 @@ def test_an_old_copy_of_the_corrections_does_not_bring_back_what_was_forgotten(
     assert traces(data, vector(5, 255)) == traces(data, vector(60, 255)) == {}
 
 
-def test_hosts_are_told(filled: Plugin, told: list[events.Event]) -> None:
+def test_erasures_are_events(filled: Plugin, events_seen: list[events.Event]) -> None:
     last = rows(filled, "SELECT MAX(event_id) FROM v1_events")[0][0]
     number, of_photo, whole = face(filled, 6), photo(filled, "a.png"), photo(filled, "c.png")
     filled.forget(f"face:{number}", f"photo:{whole}")
     found = rows(filled, "SELECT kind, photo_id, face_id FROM v1_events WHERE event_id > :last", last=last)
     assert {("face_forgotten", of_photo, number), ("photo_forgotten", whole, None)} <= set(found)
-    assert events.Forgotten(1, 2) in told
+    assert events.Forgotten(1, 2) in events_seen
 
 
-def test_similar_faces_are_searched_without_what_was_forgotten(filled: Plugin) -> None:
+def test_similarity_searches_leave_erased_faces_out(filled: Plugin) -> None:
     number = face(filled, 30)
-    draw_again = filled.search(f"similar:face:{number}")
-    assert draw_again
+    assert filled.search(f"similar:face:{number}")
     filled.forget(f"face:{face(filled, 6)}")
     assert all(hit.path.name != "a.png" for hit in filled.search(f"similar:face:{number}", min_probability=0.5))
 
@@ -370,7 +367,7 @@ def test_similar_faces_are_searched_without_what_was_forgotten(filled: Plugin) -
 # ---- Folders that opt out
 
 
-def test_a_folder_that_opts_out_is_forgotten_at_the_next_scan(filled: Plugin, library: Path, data: Path) -> None:
+def test_a_folder_that_opts_out_is_erased_at_the_next_scan(filled: Plugin, library: Path, data: Path) -> None:
     (library / "sub" / ".rollcall-ignore").touch()
     summary = filled.index([library])
     assert (summary.forgotten, summary.missing) == (1, 0)
@@ -380,7 +377,7 @@ def test_a_folder_that_opts_out_is_forgotten_at_the_next_scan(filled: Plugin, li
     assert filled.index([library]).warnings == []
 
 
-def test_what_a_person_said_waits_for_the_folder_to_opt_in_again(filled: Plugin, library: Path) -> None:
+def test_corrections_wait_for_their_folder_to_opt_in_again(filled: Plugin, library: Path) -> None:
     marker = library / "sub" / ".rollcall-ignore"
     marker.touch()
     filled.index([library])
@@ -390,7 +387,7 @@ def test_what_a_person_said_waits_for_the_folder_to_opt_in_again(filled: Plugin,
     assert rows(filled, "SELECT age FROM v1_faces WHERE age_source = 'user' ORDER BY age") == [(6,), (61,)]
 
 
-def test_a_folder_below_one_that_opts_out_is_forgotten_too(filled: Plugin, library: Path) -> None:
+def test_a_folder_below_one_that_opts_out_is_erased_too(filled: Plugin, library: Path) -> None:
     draw(library / "sub" / "deep" / "d.png", (33, 0), seed=4)
     filled.index([library])
     (library / "sub" / ".rollcall-ignore").touch()
@@ -403,7 +400,7 @@ def test_a_root_can_opt_out(filled: Plugin, library: Path) -> None:
     assert filled.index([library]).forgotten == 3
 
 
-def test_no_media_hides_and_does_not_forget(filled: Plugin, library: Path) -> None:
+def test_nomedia_hides_a_folder_and_does_not_erase_it(filled: Plugin, library: Path) -> None:
     (library / "sub" / ".nomedia").touch()
     summary = filled.index([library])
     assert (summary.forgotten, summary.missing) == (0, 1)
@@ -413,17 +410,17 @@ def test_no_media_hides_and_does_not_forget(filled: Plugin, library: Path) -> No
 # ---- The command
 
 
-def command(data: Path, *words: str, answer: str | None = None) -> Result:
-    return CliRunner().invoke(cli, ["forget", *words, "-d", str(data / "r.db")], input=answer)
+def command(data: Path, *arguments: str) -> Result:
+    return CliRunner().invoke(cli, ["forget", *arguments, "-d", str(data / "r.db")])
 
 
-def test_the_command_asks_for_a_word_before_it_removes(filled: Plugin, data: Path) -> None:
+def test_the_command_asks_for_confirmation(filled: Plugin, data: Path) -> None:
     done = command(data, "face:1")
     assert done.exit_code == 2 and "--yes" in done.output
     assert ages(filled) == [5, 30, 40, 60]
 
 
-def test_the_command_tells_what_it_would_remove_and_what_it_removed(filled: Plugin, data: Path) -> None:
+def test_the_command_reports_what_it_would_remove_and_what_it_removed(filled: Plugin, data: Path) -> None:
     planned = json.loads(command(data, "photo:1", "--dry-run", "--json").stdout)
     assert planned["dry_run"] and len(ages(filled)) == 4
     done = json.loads(command(data, "photo:1", "--yes", "--json").stdout)

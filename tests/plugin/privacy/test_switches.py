@@ -1,4 +1,4 @@
-"""Switches of what is estimated: nothing is computed or stored, and what is stored already is spoken of."""
+"""Estimates that are switched off are not computed or stored; stored ones and searches that need them give notices."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rollcall.host import Plugin
 from rollcall.indexing.indexer import Indexer
 from rollcall.inference.analyzer import Analyzer
 from rollcall.model_version import ModelVersion
-from rollcall.privacy.switches import _needs as needs
+from rollcall.privacy.switches import needed_switches
 from rollcall.records import Picture
 from rollcall.settings import SWITCHES, AttributeSettings, Settings
 from rollcall.storage.database import Database
@@ -34,7 +34,7 @@ def portrait() -> Picture:
 
 
 @pytest.mark.parametrize("off", [("embeddings",), ("age", "gender"), ("age", "gender", "embeddings")], ids="-".join)
-def test_what_is_off_is_neither_computed_nor_told(
+def test_a_switched_off_estimate_is_neither_computed_nor_returned(
     compiled: Path, portrait: Picture, off: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from rollcall_model.attributes import model as attributes
@@ -53,8 +53,8 @@ def test_what_is_off_is_neither_computed_nor_told(
     ((face,),) = analyzer.analyze([portrait])
     expected = [head for switch, head in zip(SWITCHES, attributes.HEADS, strict=True) if switch not in off]
     assert made == ([tuple(expected)] if expected else []), "the network was loaded though all of it is off"
-    told = {"age": face.age_distribution, "gender": face.p_female, "embeddings": face.embedding}
-    assert {switch for switch, value in told.items() if value is None} == set(off)
+    estimates = {"age": face.age_distribution, "gender": face.p_female, "embeddings": face.embedding}
+    assert {switch for switch, value in estimates.items() if value is None} == set(off)
     assert face.sharpness > 0
 
 
@@ -73,7 +73,7 @@ def test_a_head_that_is_off_is_not_in_the_compiled_program() -> None:
 
 @pytest.mark.parametrize("stored", list(product((False, True), repeat=3)))
 @pytest.mark.parametrize("wanted", list(product((False, True), repeat=3)))
-def test_results_are_as_good_if_no_more_was_off(stored: tuple[bool, ...], wanted: tuple[bool, ...]) -> None:
+def test_a_version_is_sufficient_if_no_more_is_switched_off(stored: tuple[bool, ...], wanted: tuple[bool, ...]) -> None:
     def version(flags: tuple[bool, ...]) -> str:
         off = tuple(switch for switch, flag in zip(SWITCHES, flags, strict=True) if flag)
         version = ModelVersion("", "net", options="1", switched_off=off)
@@ -84,7 +84,7 @@ def test_results_are_as_good_if_no_more_was_off(stored: tuple[bool, ...], wanted
     assert (version(stored) in ModelVersion.parse(version(wanted)).sufficient) is enough
 
 
-def test_switching_off_analyses_nothing_anew_and_switching_on_does(
+def test_switching_on_analyses_photos_again_and_switching_off_does_not(
     indexer: Indexer, analyzer: BlobAnalyzer, library: Path
 ) -> None:
     draw(library / "a.png", (5, 0))
@@ -96,8 +96,8 @@ def test_switching_off_analyses_nothing_anew_and_switching_on_does(
     assert indexer.run([library]).indexed == 1
 
 
-def test_what_was_stored_before_a_switch_stays_and_the_way_to_remove_it_is_told(
-    make_indexer: Callable[..., Indexer], database: Database, library: Path, told: list[events.Event]
+def test_estimates_stored_before_a_switch_stay_and_a_warning_names_how_to_remove_them(
+    make_indexer: Callable[..., Indexer], database: Database, library: Path, events_seen: list[events.Event]
 ) -> None:
     draw(library / "a.png", (5, 0))
     make_indexer().run([library])
@@ -111,7 +111,7 @@ def test_what_was_stored_before_a_switch_stays_and_the_way_to_remove_it_is_told(
 
 
 @pytest.mark.parametrize(
-    ("words", "expected"),
+    ("query", "expected"),
     [
         ("children", {"age"}),
         ("girls", {"age", "gender"}),
@@ -124,22 +124,22 @@ def test_what_was_stored_before_a_switch_stays_and_the_way_to_remove_it_is_told(
         ("similar:face:1", {"embeddings"}),
     ],
 )
-def test_what_a_query_needs_is_known(words: str, expected: set[str]) -> None:
-    assert needs(search.parse(words)) == expected
+def test_the_switches_that_a_query_needs(query: str, expected: set[str]) -> None:
+    assert needed_switches(search.parse(query)) == expected
 
 
-def test_a_search_for_children_without_ages_explains_itself(tmp_path: Path, library: Path) -> None:
-    told: list[events.Event] = []
-    plugin = Plugin({"database.url": f"sqlite:///{tmp_path / 'x.db'}", "attributes.age": "off"}, told.append)
+def test_a_search_that_needs_a_switched_off_estimate_publishes_a_warning(tmp_path: Path, library: Path) -> None:
+    events_seen: list[events.Event] = []
+    plugin = Plugin({"database.url": f"sqlite:///{tmp_path / 'x.db'}", "attributes.age": "off"}, events_seen.append)
     plugin.start()
     try:
         assert plugin.search("photos of children") == []
-        assert [event.message for event in told if isinstance(event, events.Warned)] == [
+        assert [event.message for event in events_seen if isinstance(event, events.Warned)] == [
             "ages are not estimated (attributes.age = off), so only people whose age you gave are found;"
             " set it to on and run `rollcall index` for the others"
         ]
-        told.clear()
+        events_seen.clear()
         plugin.search("faces:2")
-        assert told == []
+        assert events_seen == []
     finally:
         plugin.stop()

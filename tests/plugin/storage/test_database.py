@@ -1,4 +1,4 @@
-"""The database: made, migrated, refused; and the views that hosts read."""
+"""The database: created, migrated, refused; and the views that hosts read."""
 
 from __future__ import annotations
 
@@ -17,21 +17,20 @@ from blobs import draw
 from rollcall import resources
 from rollcall.errors import NewerDatabaseError, StoreError
 from rollcall.indexing.indexer import Indexer
-from rollcall.storage import database as database_module
 from rollcall.storage import sqlite, views
-from rollcall.storage.database import Database, open_database
+from rollcall.storage.database import HEAD, Database, open_database
 from rollcall.storage.tables import Base, VerdictRow
 
 
-def test_the_migrations_make_exactly_the_tables(database: Database) -> None:
+def test_the_migrations_create_exactly_the_tables(database: Database) -> None:
     with database.engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
 
 
-def test_the_newest_migration_is_the_one_that_is_asked_for() -> None:
+def test_head_is_the_newest_migration() -> None:
     config = Config()
     config.set_main_option("script_location", str(resources.find("migrations")))
-    assert ScriptDirectory.from_config(config).get_heads() == [database_module.HEAD]
+    assert ScriptDirectory.from_config(config).get_heads() == [HEAD]
 
 
 def test_the_views_have_the_columns_of_the_contract(database: Database) -> None:
@@ -50,7 +49,7 @@ def test_a_database_of_a_newer_program_is_refused(database: Database) -> None:
         open_database(file)
 
 
-def test_a_missing_database_is_not_made_for_reading(tmp_path: Path) -> None:
+def test_a_missing_database_is_not_created_for_reading(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="rollcall index FOLDER"):
         open_database(str(tmp_path / "none.db"), read_only=True)
     assert not (tmp_path / "none.db").exists()
@@ -70,7 +69,7 @@ def test_an_impossible_url_is_explained(url: str) -> None:
         open_database(url)
 
 
-def test_views_are_made_anew_when_their_text_changed(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_views_are_created_again_when_their_text_changed(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     file = database.engine.url.database or ""
     with database.write() as session:
         session.execute(text("DROP VIEW v1_tags"))
@@ -82,9 +81,7 @@ def test_views_are_made_anew_when_their_text_changed(database: Database, monkeyp
     again.close()
 
 
-def test_copies_before_a_migration_hold_everything_and_only_the_newest_are_kept(
-    indexer: Indexer, database: Database, library: Path
-) -> None:
+def test_backups_hold_everything_and_only_the_newest_stay(indexer: Indexer, database: Database, library: Path) -> None:
     draw(library / "a.png", (5, 0))
     indexer.run([library])
     file = Path(database.engine.url.database or "")
@@ -111,7 +108,7 @@ def test_embeddings_and_distributions_are_little_endian_float16(
     assert ages.shape == (101,) and ages[4:7].tolist() == [0.25, 0.5, 0.25]
 
 
-def test_what_a_person_said_lies_over_what_the_model_said(indexer: Indexer, database: Database, library: Path) -> None:
+def test_corrections_replace_predictions_in_the_views(indexer: Indexer, database: Database, library: Path) -> None:
     draw(library / "a.png", (30, 255))
     indexer.run([library])
     with database.write() as session:

@@ -1,4 +1,4 @@
-"""Databases of earlier programs, with data in them, brought up to date."""
+"""Databases of earlier programs, with data in them, are migrated."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from alembic.config import Config
 from sqlalchemy import create_engine, text
 
 from rollcall import resources
+from rollcall.model_version import ModelVersion
 from rollcall.storage.database import open_database
 
 
-def test_lines_of_one_face_belong_together_after_0004(tmp_path: Path) -> None:
+def test_lines_of_one_face_share_a_uid_after_0004(tmp_path: Path) -> None:
     file = tmp_path / "old.db"
     config = Config()
     config.set_main_option("script_location", str(resources.find("migrations")).replace("%", "%%"))
@@ -36,3 +37,48 @@ def test_lines_of_one_face_belong_together_after_0004(tmp_path: Path) -> None:
     database.close()
     assert [(uid, face) for uid, face, _ in rows] == [("a", "a"), ("b", "b"), ("c", "a"), ("d", None)]
     assert {value for *_, value in rows} == {'{"low": 5, "high": 5}'}
+
+
+def test_stale_estimates_get_a_column_and_versions_a_digest_in_0006(tmp_path: Path) -> None:
+    file = tmp_path / "old.db"
+    config = Config()
+    config.set_main_option("script_location", str(resources.find("migrations")).replace("%", "%%"))
+    engine = create_engine(f"sqlite:///{file}")
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0005")
+        connection.execute(text("INSERT INTO roots VALUES (1, '/photos', '2026-01-01T00:00:00.000Z')"))
+        connection.execute(
+            text(
+                "INSERT INTO photos (id, root_id, path, size, mtime_ns, state, reviewed, model_version)"
+                " VALUES (1, 1, 'a.jpg', 1, 1, 'indexed', 0, 'mtcnn-4+attributes-4@1280/20-age')"
+            )
+        )
+        for face_id, version in (
+            (1, "mtcnn-4+attributes-4@1280/20"),
+            (2, "stale"),
+            (3, "mtcnn-4+attributes-3@1280/20"),
+        ):
+            connection.execute(
+                text(
+                    "INSERT INTO faces (id, photo_id, x, y, width, height, landmarks, score, sharpness, detected,"
+                    " present, drawn) VALUES (:id, 1, 0, 0, 1, 1, '[]', 1, 1, 1, 1, 0)"
+                ),
+                {"id": face_id},
+            )
+            connection.execute(
+                text("INSERT INTO predictions (face_id, model_version, age) VALUES (:id, :version, 5)"),
+                {"id": face_id, "version": version},
+            )
+    engine.dispose()
+    database = open_database(str(file))
+    with database.read() as session:
+        rows = session.execute(text("SELECT model_version, stale FROM predictions ORDER BY face_id")).all()
+        photo = session.execute(text("SELECT model_version, ctime_ns, failure_key FROM photos")).one()
+    database.close()
+    assert [bool(stale) for _, stale in rows] == [False, True, False]
+    first, _, third = (ModelVersion.parse(version) for version, _ in rows)
+    assert (first.attributes, len(first.digest)) == ("attributes-4", 12)
+    assert (third.attributes, third.digest) == ("attributes-3", ""), "two files had this name"
+    assert ModelVersion.parse(photo[0]).switched_off == ("age",)
+    assert photo[1:] == (None, None)

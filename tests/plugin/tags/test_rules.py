@@ -1,4 +1,4 @@
-"""From faces to groups of people and tags."""
+"""Rules from the probabilities of faces to groups and tags."""
 
 from __future__ import annotations
 
@@ -112,13 +112,13 @@ def test_a_tag_is_applied_when_sure_and_suggested_when_likely(p: float, apply: f
     assert all(tag.probability == p for tag in found)
 
 
-def test_a_tag_that_cannot_be_sure_enough_is_only_suggested_unless_a_person_said_so() -> None:
+def test_a_tag_without_a_threshold_is_only_suggested_unless_it_is_certain() -> None:
     rules = RULES._replace(thresholds={**RULES.thresholds, "teenagers": None})
     assert [tag.state for tag in automatic_tags({"teenagers": [0.99]}, 1, rules)] == ["suggested"]
     assert [tag.state for tag in automatic_tags({"teenagers": [1.0]}, 1, rules)] == ["applied"]
 
 
-def test_who_asks_for_more_precision_gets_no_lower_threshold() -> None:
+def test_more_precision_never_lowers_a_threshold() -> None:
     wanted = [0.5, 0.8, 0.86, 0.9, 0.95, 0.97, 0.99]
     found = [tag_rules(TagSettings(precision=p)).thresholds["children"] for p in wanted]
     assert all(p is not None and p >= 0.5 for p in found)
@@ -155,22 +155,22 @@ def test_every_group_has_a_name_among_the_settings_unless_it_is_no_tag() -> None
 
 
 @given(st.integers(0, 110), st.integers(0, 110))
-def test_what_a_person_said_of_the_age_is_certain(low: int, extra: int) -> None:
+def test_a_corrected_age_gives_the_share_of_each_group(low: int, extra: int) -> None:
     high = min(low + extra, 110)
     found = with_labels(face(children=0.5, adults=0.5, female=0.25), AttributeLabels(low, high))
     for name, group in AGE_GROUPS.items():
-        # The last year stands for all above it.
+        # The last age includes all above it.
         inside = [age for age in range(low, high + 1) if group.low <= min(age, 100) <= group.high]
         assert getattr(found, f"p_{name}") == pytest.approx(len(inside) / (high - low + 1))
     assert found.p_female == 0.25
 
 
 @pytest.mark.parametrize(("gender", "p_female"), [("female", 1.0), ("male", 0.0), ("other", None), (None, None)])
-def test_what_a_person_said_of_the_gender_is_certain(gender: str | None, p_female: float | None) -> None:
+def test_a_corrected_gender_is_certain(gender: str | None, p_female: float | None) -> None:
     found = with_labels(face(children=0.5, female=0.25), AttributeLabels(gender_given=True, gender=gender))
     assert found == face(children=0.5)._replace(p_female=p_female)
 
 
 @given(faces(longest=1))
-def test_when_nothing_was_said_the_estimates_stand(people: list[FaceProbabilities]) -> None:
+def test_without_labels_the_predictions_stay(people: list[FaceProbabilities]) -> None:
     assert [with_labels(one, AttributeLabels()) for one in people] == people

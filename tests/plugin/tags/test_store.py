@@ -1,4 +1,4 @@
-"""Tags of the machine, of hosts and of persons, side by side."""
+"""Automatic tags and those of hosts and people, side by side."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def number(plugin: Plugin, name: str) -> int:
     return hit.photo_id
 
 
-def test_a_rejected_tag_stays_away_under_another_name(plugin: Plugin, file: Path) -> None:
+def test_a_rejected_tag_stays_rejected_under_another_name(plugin: Plugin, file: Path) -> None:
     plugin.correct(corrections.tag(number(plugin, "child"), CHILDREN, False))
     plugin.stop()
     run = CliRunner().invoke(cli, ["tag", "-d", str(file), "--set", "tags.children=Kinder", "--set", "tags.prefix="])
@@ -63,7 +63,7 @@ def test_a_rejected_tag_stays_away_under_another_name(plugin: Plugin, file: Path
     again.stop()
 
 
-def test_a_rejected_tag_is_taken_back_by_saying_nothing_more(plugin: Plugin) -> None:
+def test_withdrawing_a_rejection_brings_the_automatic_tag_back(plugin: Plugin) -> None:
     photo = number(plugin, "child")
     plugin.correct(corrections.tag(photo, CHILDREN, False))
     assert tags(plugin, "child")[CHILDREN] == ("user", "rejected")
@@ -84,7 +84,7 @@ def test_a_host_cannot_set_what_a_person_rejected(plugin: Plugin) -> None:
     assert "Trip/Rome" not in tags(plugin, "adult")
 
 
-def test_a_host_takes_away_only_what_is_its_own(plugin: Plugin) -> None:
+def test_a_host_removes_only_its_own_tags(plugin: Plugin) -> None:
     photo = number(plugin, "child")
     assert not plugin.remove_tag(photo, CHILDREN)
     assert tags(plugin, "child")[CHILDREN] == ("auto", "applied")
@@ -94,7 +94,7 @@ def test_a_host_takes_away_only_what_is_its_own(plugin: Plugin) -> None:
         plugin.add_tag(photo, " / ")
 
 
-def test_a_dry_run_tells_and_changes_nothing(plugin: Plugin, file: Path) -> None:
+def test_a_dry_run_reports_changes_and_makes_none(plugin: Plugin, file: Path) -> None:
     plugin.stop()
     options = ["tag", "-d", str(file), "--set", "tags.children=Enfants"]
     tried = CliRunner().invoke(cli, [*options, "--dry-run"])
@@ -107,7 +107,7 @@ def test_a_dry_run_tells_and_changes_nothing(plugin: Plugin, file: Path) -> None
 
 
 @pytest.mark.parametrize("name", ["Ferien/Straße", "家族/子供", "Семья", "a\u0301ccent", "x" * 300, "100%_sure"])
-def test_names_of_any_language_are_kept_and_found(plugin: Plugin, name: str) -> None:
+def test_tag_names_of_any_language_are_stored_and_found(plugin: Plugin, name: str) -> None:
     plugin.correct(corrections.tag(number(plugin, "child"), name, True))
     assert tags(plugin, "child")[name] == ("user", "applied")
     assert [hit.path.name for hit in plugin.search(f'tag:"{name}"')] == ["child.png"]

@@ -1,0 +1,101 @@
+"""Which decoders are asked for each format, and in which order: one that refuses is a reason to ask the next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Final
+
+import cv2
+import numpy as np
+
+from rollcall.media import bmp, heif, jpeg, jxl, pillow_formats, png, raw, webp
+from rollcall.media.conversion import from_array
+from rollcall.media.formats import Format
+from rollcall.media.job import Decoded, Job, Refused, check_size
+from rollcall.media.pillow_formats import DAMAGED, unless_blank
+
+Decoder = Callable[[Job], Decoded]
+
+# OpenCV's words on damaged files are for the terminal of its programmers.
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+
+
+def by_opencv(job: Job) -> Decoded:
+    """Decode what another decoder refuses.
+
+    Raises
+    ------
+    Refused
+        If OpenCV makes nothing of it either.
+    """
+    try:
+        pixels = cv2.imdecode(np.frombuffer(job.data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    except cv2.error as error:
+        raise Refused("OpenCV raises") from error
+    if pixels is None:
+        raise Refused("OpenCV makes nothing of it")
+    height, width = pixels.shape[:2]
+    check_size(job, width, height)
+    return unless_blank(
+        Decoded(from_array(jpeg.to_rgb(np.asarray(pixels, np.uint8)), job.target), width, height, warnings=(DAMAGED,))
+    )
+
+
+def _pillow(*names: str, turned: bool = False) -> Decoder:
+    return partial(pillow_formats.decode, formats=names, turned=turned)
+
+
+def _damaged(*names: str, turned: bool = False) -> Decoder:
+    return partial(pillow_formats.decode_damaged, formats=names, turned=turned)
+
+
+#: For sound files.
+_STRICT: Final[dict[Format, tuple[Decoder, ...]]] = {
+    Format.JPEG: (jpeg.by_opencv, jpeg.by_pillow),
+    Format.PNG: (png.decode,),
+    Format.WEBP: (webp.by_opencv, webp.by_pillow),
+    Format.GIF: (_pillow("GIF"),),
+    Format.BMP: (bmp.by_fields, _pillow("BMP")),
+    Format.TIFF: (_pillow("TIFF", turned=True),),
+    Format.PPM: (_pillow("PPM"),),
+    Format.JPEG2000: (_pillow("JPEG2000"),),
+    Format.AVIF: (_pillow("AVIF"),),
+    Format.HEIF: (heif.decode,),
+    Format.JXL: (jxl.decode,),
+    Format.RAW: (raw.decode, raw.as_tiff),
+}
+#: For damaged ones, in a process of its own: these may print, change globals and crash.
+_LENIENT: Final[dict[Format, tuple[Decoder, ...]]] = {
+    Format.JPEG: (jpeg.essential, _damaged("JPEG", "MPO"), by_opencv),
+    Format.PNG: (png.refilled, _damaged("PNG"), by_opencv),
+    Format.WEBP: (webp.padded, by_opencv),
+    Format.GIF: (_damaged("GIF"), by_opencv),
+    Format.BMP: (_damaged("BMP"), by_opencv),
+    Format.TIFF: (_damaged("TIFF", turned=True), by_opencv),
+    Format.PPM: (_damaged("PPM"), by_opencv),
+    Format.JPEG2000: (_damaged("JPEG2000"), by_opencv),
+    Format.AVIF: (_damaged("AVIF"), by_opencv),
+    Format.HEIF: (),
+    Format.JXL: (_damaged("JXL"),),
+    Format.RAW: (_damaged("TIFF", turned=True),),
+}
+
+
+def decode(job: Job, *, lenient: bool) -> Decoded:
+    """Ask one decoder after the other: those for sound files, or those for damaged ones.
+
+    Raises
+    ------
+    Refused
+        If all refuse.
+    TooManyPixels
+        If the picture has more than it may have.
+    """
+    said = []
+    for decoder in (_LENIENT if lenient else _STRICT)[job.kind]:
+        try:
+            return decoder(job)
+        except Refused as error:
+            said.append(str(error))
+    raise Refused("; ".join(said))

@@ -1,0 +1,170 @@
+"""How much memory decoding will take, from the header, before a pixel is made.
+
+Bytes a pixel of what the decoders hold at once, as measured with files of 100 to 268 megapixels (peak of the resident
+memory of a process, `tests/plugin/media/test_memory.py`), rounded up.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from rollcall.media import boxes, exif, jpeg_markers, jxl, pillow_formats, png_chunks
+from rollcall.media.conversion import factor_for
+from rollcall.media.formats import Format
+from rollcall.media.job import Refused, TooManyPixels
+
+#: What a decoder takes whatever the picture.
+_FIXED: Final = 8 << 20
+#: Bytes a pixel of the formats whose decoders are libraries of their own: planes of the codec, their RGB, and a copy.
+_LIBRARIES: Final = {Format.AVIF: 16, Format.HEIF: 12, Format.JXL: 24, Format.JPEG2000: 20, Format.RAW: 16}
+#: None, LZW, JPEG, Deflate (two numbers) and PackBits.
+_PLAIN_COMPRESSIONS: Final = frozenset({None, 1, 5, 7, 8, 32946, 32773})
+#: Bytes a pixel of Pillow's modes; RGB is stored in four.
+_MODES: Final = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2, "I;16N": 2, "LA": 4, "PA": 4}
+
+
+class Size(NamedTuple):
+    """Width and height of the stored picture, in pixels; zeros where the header does not say."""
+
+    width: int
+    height: int
+
+    @property
+    def megapixels(self) -> float:
+        return self.width * self.height / 1e6
+
+
+def size(kind: Format, data: bytes) -> Size:
+    """Return the size that the header gives, without asking a decoder; zeros for formats that Pillow opens lazily."""
+    match kind:
+        case Format.JPEG:
+            frame = jpeg_markers.frame(data)
+            return Size(frame.width, frame.height) if frame else Size(0, 0)
+        case Format.PNG:
+            header = png_chunks.header(data)
+            return Size(header.width, header.height) if header else Size(0, 0)
+        case Format.WEBP:
+            return _webp(data)
+        case Format.JXL:
+            return Size(*jxl.size(data))
+        case Format.AVIF | Format.HEIF:
+            found = boxes.heif(data)
+            return Size(found.width, found.height) if found else Size(0, 0)
+        case Format.JPEG2000:
+            return _jpeg2000(data)
+        case Format.RAW:
+            parsed = exif.read(data)
+            return Size(*parsed.largest()) if parsed else Size(0, 0)
+        case _:
+            return Size(0, 0)
+
+
+def of_library(kind: Format, found: Size, data: bytes) -> int:
+    """Return the bytes that a decoder with a library of its own takes."""
+    pixels = found.width * found.height
+    if kind is Format.RAW:
+        # A raw file has a byte or more a pixel, and what its directories say may be the preview's size.
+        pixels = max(pixels, len(data))
+    return _FIXED + 2 * len(data) + pixels * _LIBRARIES[kind]
+
+
+def of_plain(kind: Format, found: Size, data: bytes, target: int | None, max_megapixels: float) -> tuple[int, bool]:
+    """Return the bytes for a format that is decoded in this process, and whether it is of a plain kind.
+
+    Raises
+    ------
+    TooManyPixels
+        If Pillow finds a size above the limit in the header.
+    """
+    if kind is Format.JPEG:
+        frame = jpeg_markers.frame(data)
+        return (of_jpeg(frame, target), True) if frame else (_FIXED, True)
+    if kind is Format.WEBP:
+        return of_webp(found, data, target), True
+    if kind is Format.PNG:
+        header = png_chunks.header(data)
+        mode = header.pillow_mode() if header else ""
+        return of_mode(mode, found, target) + len(data), True
+    try:
+        image = pillow_formats.opened(data, (kind.name,))
+    except Refused:
+        # Other decoders may know more: three bytes a pixel and a copy of what the file can hold.
+        return _FIXED + 8 * len(data), kind is not Format.TIFF
+    found = Size(*image.size)
+    if found.megapixels > max_megapixels:
+        raise TooManyPixels(found.megapixels)
+    plain = kind is not Format.TIFF or tiff_compression(data) in _PLAIN_COMPRESSIONS
+    return of_mode(image.mode, found, target), plain
+
+
+def tiff_compression(data: bytes) -> int | None:
+    """Return the compression of a TIFF's first picture."""
+    parsed = exif.read(data)
+    return parsed.main.number(exif.COMPRESSION) if parsed else None
+
+
+def of_jpeg(frame: jpeg_markers.Frame, target: int | None) -> int:
+    """Return the bytes for a JPEG: its reduced pixels twice, and all coefficients where there are several scans."""
+    pixels = frame.width * frame.height
+    made = pixels // min(factor_for(frame.width, frame.height, target), 8) ** 2
+    total = made * (6 if len(frame.sampling) <= 3 else 8)
+    if frame.in_scans:
+        widest = max((across for across, _ in frame.sampling), default=1)
+        highest = max((down for _, down in frame.sampling), default=1)
+        share = sum(across * down for across, down in frame.sampling) / (widest * highest)
+        total += int(2 * pixels * share)
+    return _FIXED + total
+
+
+def of_webp(found: Size, data: bytes, target: int | None) -> int:
+    """Return the bytes for a WebP: what is made, and the decoder's own pixels of a lossless or transparent one."""
+    pixels = found.width * found.height
+    if is_animated_webp(data):
+        return _FIXED + pixels * 20
+    samples = 4 if has_alpha_webp(data) else 3
+    own = 4 if b"VP8L" in data[:4096] else 0
+    made = pixels // factor_for(found.width, found.height, target) ** 2
+    return _FIXED + pixels * (samples + own) + made * 6
+
+
+def of_mode(mode: str, found: Size, target: int | None) -> int:
+    """Return the bytes for a picture that Pillow decodes into one of its modes and that is then made RGB in strips."""
+    pixels = found.width * found.height
+    made = pixels // factor_for(found.width, found.height, target) ** 2
+    return _FIXED + (48 << 20 if pixels > 4e6 else 0) + pixels * _MODES.get(mode, 4) + made * 6
+
+
+def is_animated_webp(data: bytes) -> bool:
+    """Return whether a WebP holds several pictures."""
+    return data[12:16] == b"VP8X" and len(data) > 20 and bool(data[20] & 2)
+
+
+def has_alpha_webp(data: bytes) -> bool:
+    """Return whether a WebP says that some of it is transparent."""
+    if data[12:16] == b"VP8X" and len(data) > 20:
+        return bool(data[20] & 16)
+    return data[12:16] == b"VP8L" and len(data) > 24 and bool(data[24] & 16)
+
+
+def _webp(data: bytes) -> Size:
+    """Return the size in the first chunk (RFC 9649)."""
+    match data[12:16]:
+        case b"VP8X":
+            return Size(1 + int.from_bytes(data[24:27], "little"), 1 + int.from_bytes(data[27:30], "little"))
+        case b"VP8L":
+            bits = int.from_bytes(data[21:25], "little")
+            return Size(1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF))
+        case b"VP8 ":
+            width, height = int.from_bytes(data[26:28], "little"), int.from_bytes(data[28:30], "little")
+            return Size(width & 0x3FFF, height & 0x3FFF)
+        case _:
+            return Size(0, 0)
+
+
+def _jpeg2000(data: bytes) -> Size:
+    """Return the size in the codestream's SIZ marker (ISO/IEC 15444-1, A.5.1)."""
+    place = data.find(b"\xff\x4f\xff\x51", 0, 1 << 20)
+    if place < 0:
+        return Size(0, 0)
+    right, bottom, left, top = (int.from_bytes(data[place + 8 + 4 * n : place + 12 + 4 * n], "big") for n in range(4))
+    return Size(max(right - left, 0), max(bottom - top, 0))

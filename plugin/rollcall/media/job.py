@@ -1,0 +1,48 @@
+"""What travels between `decode`, the decoders and the process that some of them run in."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from rollcall.media.conversion import Pixels
+from rollcall.media.formats import Format
+
+
+class Job(NamedTuple):
+    """A file to decode."""
+
+    kind: Format
+    data: bytes
+    target: int | None = None  # pixels that the longest side keeps when the picture is reduced
+    max_megapixels: float = 300.0
+    needed: int = 0  # bytes of memory that were estimated
+
+
+class Decoded(NamedTuple):
+    """A decoded picture, as stored or, where `turned`, upright."""
+
+    pixels: Pixels  # uint8 RGB (h, w, 3), possibly reduced
+    width: int  # of the whole picture, in pixels, turned as `pixels` are
+    height: int
+    turned: bool = False
+    exif: bytes = b""  # a block that only the decoder can unpack
+    warnings: tuple[str, ...] = ()
+
+
+class Refused(Exception):
+    """No decoder can show anything of the file; holds what they say, for the log."""
+
+
+class TooManyPixels(Exception):
+    """The picture has more pixels than it may have."""
+
+    def __init__(self, megapixels: float) -> None:
+        self.megapixels = megapixels
+        super().__init__(megapixels)
+
+
+def check_size(job: Job, width: int, height: int) -> None:
+    """Raise `TooManyPixels` for a picture above the limit."""
+    megapixels = width * height / 1e6
+    if megapixels > job.max_megapixels:
+        raise TooManyPixels(megapixels)

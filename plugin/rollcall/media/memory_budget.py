@@ -1,0 +1,144 @@
+"""One budget of memory for all decoders of the process.
+
+What decoding will take is estimated from the header and reserved here before a pixel is made, so that the number of
+threads does not decide how much memory is used at once. Who needs more than there is waits, in the order of asking.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import psutil
+
+from rollcall.errors import TooLargeError
+
+_MB: Final = 1 << 20
+#: Limits of the default: the smallest lets any photo of a phone through, the largest leaves room for other programs.
+_LEAST: Final = 256 * _MB
+_MOST: Final = 2048 * _MB
+#: The share of the free memory that a picture may take which is decoded alone.
+_ALONE: Final = 0.8
+#: Files with a limit and with a use of memory, version 2 and version 1 of Linux' control groups.
+_CGROUPS: Final = (
+    ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current", "/sys/fs/cgroup/memory.stat", "inactive_file"),
+    (
+        "/sys/fs/cgroup/memory/memory.limit_in_bytes",
+        "/sys/fs/cgroup/memory/memory.usage_in_bytes",
+        "/sys/fs/cgroup/memory/memory.stat",
+        "total_inactive_file",
+    ),
+)
+
+
+class MemoryBudget:
+    """Hands out memory, up to a total. May be used from any thread."""
+
+    def __init__(self, free: Callable[[], int]) -> None:
+        """Use `free`, which returns the free bytes of the machine, where no total is given."""
+        self._free = free
+        self._turn = threading.Condition()
+        self._waiting: deque[object] = deque()
+        self._reserved = 0
+        self._default = 0
+
+    @property
+    def reserved(self) -> int:
+        """The bytes that are reserved now."""
+        return self._reserved
+
+    @contextmanager
+    def reserve(self, needed: int, path: Path, total_megabytes: int = 0) -> Iterator[None]:
+        """Hold `needed` bytes for as long as the block runs, after waiting until so many are left.
+
+        `total_megabytes` is the setting `decode.memory_megabytes`. What needs more than the total gets it when nothing
+        else is reserved.
+
+        Raises
+        ------
+        TooLargeError
+            If `needed` is more than the machine has free.
+        """
+        ticket = object()
+        with self._turn:
+            self._waiting.append(ticket)
+            try:
+                # First come, first served: else a large picture would wait until the last small one is done.
+                self._turn.wait_for(lambda: self._waiting[0] is ticket and self._fits(needed, total_megabytes))
+                if not self._reserved:
+                    self._check(needed, path)
+                self._reserved += needed
+            finally:
+                self._waiting.remove(ticket)
+                self._turn.notify_all()
+        try:
+            yield
+        finally:
+            with self._turn:
+                self._reserved -= needed
+                self._turn.notify_all()
+
+    def _fits(self, needed: int, total_megabytes: int) -> bool:
+        if not self._reserved:
+            # What is free is asked for while no decoder holds some of it.
+            self._default = min(max(self._free() // 2, _LEAST), _MOST)
+            return True
+        return self._reserved + needed <= (total_megabytes * _MB or self._default)
+
+    def _check(self, needed: int, path: Path) -> None:
+        if needed <= _LEAST // 4:
+            return
+        free = self._free()
+        if needed > free * _ALONE:
+            raise TooLargeError(
+                path,
+                f"decoding it takes about {needed / 2**30:.1f} GiB of memory, and {free / 2**30:.1f} GiB are free",
+                "close other programs and retry, or save a smaller copy of the picture",
+            )
+
+
+def free_bytes() -> int:
+    """Return how many bytes this process may still take: of the machine, its control group and its own limit."""
+    free = int(psutil.virtual_memory().available)
+    for limit, used, details, cache in _CGROUPS:
+        most, now = _number(limit), _number(used)
+        if most is not None and now is not None:
+            # Pages of files count as used, and are given up when memory is wanted.
+            free = min(free, max(most - now + _detail(details, cache), 0))
+    return min(free, _left_of_address_space())
+
+
+def _left_of_address_space() -> int:
+    """Return what `ulimit -v` leaves to this process."""
+    if sys.platform == "win32":
+        return sys.maxsize
+    import resource
+
+    most, _ = resource.getrlimit(resource.RLIMIT_AS)
+    return sys.maxsize if most == resource.RLIM_INFINITY else max(most - int(psutil.Process().memory_info().vms), 0)
+
+
+def _number(file: str) -> int | None:
+    try:
+        text = Path(file).read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        return None
+    return int(text) if text.isdigit() else None
+
+
+def _detail(file: str, name: str) -> int:
+    try:
+        lines = Path(file).read_text(encoding="ascii").splitlines()
+    except (OSError, ValueError):
+        return 0
+    values = [line.split()[1] for line in lines if line.startswith(f"{name} ")]
+    return int(values[0]) if values else 0
+
+
+#: The budget of this process.
+SHARED: Final = MemoryBudget(free_bytes)

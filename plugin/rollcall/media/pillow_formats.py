@@ -1,0 +1,107 @@
+"""Decode what Pillow knows."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Sequence
+from typing import Final
+
+from PIL import Image, ImageFile
+
+from rollcall.media.conversion import factor_for, from_image
+from rollcall.media.formats import installed
+from rollcall.media.job import Decoded, Job, Refused, TooManyPixels, check_size
+
+DAMAGED: Final = "the file is damaged; parts of the picture may be missing"
+
+# Our own limit comes first and has a sentence of its own.
+Image.MAX_IMAGE_PIXELS = None
+# What is wrong with a file becomes an error or a warning of the picture. Once and for all, because `catch_warnings` is
+# not safe on threads: two at once can silence every warning of the host for good.
+warnings.filterwarnings("ignore", module=r"PIL\.|pillow_heif|pillow_jxl")
+
+
+def opened(data: bytes, formats: Sequence[str]) -> Image.Image:
+    """Return Pillow's view of a file's header.
+
+    Raises
+    ------
+    Refused
+        If it is none of these formats.
+    """
+    if "JXL" in formats and installed("pillow_jxl"):
+        import pillow_jxl  # noqa: F401 (registers itself)
+    Image.init()
+    try:
+        return Image.open(io.BytesIO(data), formats=[name for name in formats if name in Image.OPEN])
+    # Damaged headers raise almost anything (struct.error, IndexError, SyntaxError, ...).
+    except Exception as error:
+        raise Refused(f"Pillow: {error}") from error
+
+
+def decode(job: Job, formats: Sequence[str], *, turned: bool = False) -> Decoded:
+    """Decode a file as the first of its pictures, reduced while decoding where the format can.
+
+    `turned` tells that Pillow turns the picture upright by itself.
+
+    Raises
+    ------
+    Refused
+        If Pillow cannot decode all of it.
+    """
+    image = opened(job.data, formats)
+    width, height = image.size
+    check_size(job, width, height)
+    try:
+        _reduce_while_decoding(image, job.target)
+        image.load()
+        if turned:
+            width, height = image.size
+        return Decoded(from_image(image, job.target), width, height, turned, bytes(image.info.get("exif") or b""))
+    except (MemoryError, TooManyPixels):
+        raise
+    except Exception as error:
+        raise Refused(f"Pillow: {error}") from error
+
+
+def decode_damaged(job: Job, formats: Sequence[str], *, turned: bool = False) -> Decoded:
+    """Decode as much of a damaged file as Pillow can, for a process of its own: it changes a global of Pillow's.
+
+    Raises
+    ------
+    Refused
+        If there is nothing to show.
+    """
+    ImageFile.LOAD_TRUNCATED_IMAGES = True
+    try:
+        return unless_blank(decode(job, formats, turned=turned)._replace(warnings=(DAMAGED,)))
+    finally:
+        ImageFile.LOAD_TRUNCATED_IMAGES = False
+
+
+def unless_blank(found: Decoded) -> Decoded:
+    """Return what was decoded of a damaged file.
+
+    Raises
+    ------
+    Refused
+        If all of it has one colour: nothing was decoded but the size.
+    """
+    pixels = found.pixels
+    if pixels.size == 0 or (pixels == pixels[:1, :1]).all():
+        raise Refused("nothing but one colour")
+    return found
+
+
+def _reduce_while_decoding(image: Image.Image, target: int | None) -> None:
+    """Ask the decoders of JPEG and JPEG 2000 for a smaller picture."""
+    width, height = image.size
+    factor = factor_for(width, height, target)
+    if factor < 2:
+        return
+    if image.format in ("JPEG", "MPO"):
+        image.draft(image.mode, (max(width // factor, 1), max(height // factor, 1)))
+    elif image.format == "JPEG2000":
+        # In steps of two, and no further than the file has resolutions, of which there are six unless it says so.
+        image.reduce = min(factor.bit_length() - 1, 5)  # type: ignore[method-assign,assignment]

@@ -1,0 +1,172 @@
+"""Read and mend the chunks of PNG files (W3C, "Portable Network Graphics", third edition).
+
+Decoders stop at a large text, a wrong checksum or a stream that ends early, although the pixels before are sound. A
+file is therefore written anew, with nothing but what the pixels need.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
+_ESSENTIAL: Final = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT"})
+_MOST_CHUNKS: Final = 200_000
+_LONGEST_TEXT: Final = 8 << 20
+_PORTION: Final = 1024
+_ROWS_AT_ONCE: Final = 1 << 20
+_CHANNELS: Final = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+#: Start and step, across and down, of the seven passes of an interlaced picture.
+_ADAM7: Final = ((0, 8, 0, 8), (4, 8, 0, 8), (0, 4, 4, 8), (2, 4, 0, 4), (0, 2, 2, 4), (1, 2, 0, 2), (0, 1, 1, 2))
+
+
+class Chunk(NamedTuple):
+    """A chunk: its kind, and where its content lies."""
+
+    kind: bytes
+    start: int
+    end: int
+
+
+class Header(NamedTuple):
+    """The first chunk."""
+
+    width: int
+    height: int
+    bits: int  # of a sample
+    colour: int  # colour type
+    interlaced: bool
+
+    @property
+    def channels(self) -> int:
+        """Samples of a pixel."""
+        return _CHANNELS.get(self.colour, 4)
+
+    def pillow_mode(self) -> str:
+        """Return the mode that Pillow decodes it into."""
+        if self.colour == 0:
+            return "I;16" if self.bits == 16 else "L"
+        return {2: "RGB", 3: "P", 4: "LA"}.get(self.colour, "RGBA")
+
+    def stream_bytes(self) -> int:
+        """Return how many bytes the pixels have before they are packed: rows, each behind a byte for its filter."""
+        bits = self.bits * self.channels
+        if not self.interlaced:
+            return self.height * (1 + (self.width * bits + 7) // 8)
+        total = 0
+        for left, across, top, down in _ADAM7:
+            columns, rows = -(-(self.width - left) // across), -(-(self.height - top) // down)
+            if columns > 0 and rows > 0:
+                total += rows * (1 + (columns * bits + 7) // 8)
+        return total
+
+
+def chunks(data: bytes) -> Iterator[Chunk]:
+    """Yield the chunks; the last one may be cut off."""
+    position = len(SIGNATURE)
+    for _ in range(_MOST_CHUNKS):
+        if position + 8 > len(data):
+            return
+        length = int.from_bytes(data[position : position + 4], "big")
+        kind = data[position + 4 : position + 8]
+        yield Chunk(kind, position + 8, min(position + 8 + length, len(data)))
+        if kind == b"IEND":
+            return
+        position += 12 + length
+
+
+def header(data: bytes) -> Header | None:
+    """Return the header; None where there is none."""
+    first = next(chunks(data), None)
+    if first is None or first.kind != b"IHDR" or first.end - first.start < 13:
+        return None
+    width, height, bits, colour, _, _, interlaced = struct.unpack_from(">IIBBBBB", data, first.start)
+    return Header(width, height, bits, colour, bool(interlaced))
+
+
+def essential(data: bytes) -> bytes:
+    """Return the file with what the pixels need and nothing else, checksums made anew."""
+    parts = [SIGNATURE]
+    for kind, start, end in chunks(data):
+        if kind in _ESSENTIAL:
+            parts.append(_written(kind, data[start:end]))
+    return b"".join([*parts, _written(b"IEND", b"")])
+
+
+def refilled(data: bytes) -> tuple[bytes, float]:
+    """Return the file with its pixels up to the first damage and zeros behind it, and the share that is missing, 0..1.
+
+    The pixels are unpacked and packed again in portions, so that they are never held whole.
+    """
+    found = header(data)
+    if found is None:
+        return data, 1.0
+    total, done = found.stream_bytes(), 0
+    packed = zlib.compressobj(1)
+    parts: list[bytes] = []
+    for part in _unpacked(data, total):
+        done += len(part)
+        parts.append(packed.compress(part))
+    zeros = bytes(_ROWS_AT_ONCE)
+    parts += [packed.compress(zeros[: total - start]) for start in range(done, total, _ROWS_AT_ONCE)]
+    parts.append(packed.flush())
+    others = [_written(kind, data[start:end]) for kind, start, end in chunks(data) if kind in _ESSENTIAL - {b"IDAT"}]
+    stream = _written(b"IDAT", b"".join(parts))
+    return b"".join([SIGNATURE, *others, stream, _written(b"IEND", b"")]), 1 - done / total if total else 1.0
+
+
+def _unpacked(data: bytes, total: int) -> Iterator[bytes]:
+    """Yield the bytes of the pixels up to the first damage, at most `total`."""
+    unpack = zlib.decompressobj()
+    for kind, start, end in chunks(data):
+        if kind != b"IDAT":
+            continue
+        for position in range(start, end, _PORTION):
+            pending = data[position : min(position + _PORTION, end)]
+            while pending and total > 0:
+                try:
+                    part = unpack.decompress(pending, min(total, _ROWS_AT_ONCE))
+                except zlib.error:
+                    return
+                total -= len(part)
+                yield part
+                pending = unpack.unconsumed_tail
+            if total <= 0 or unpack.eof:
+                return
+
+
+def texts(data: bytes) -> dict[str, bytes]:
+    """Return the texts by their keywords, unpacked, the first of each; `eXIf` and `iCCP` are none."""
+    found: dict[str, bytes] = {}
+    for kind, start, end in chunks(data):
+        if kind in (b"tEXt", b"zTXt", b"iTXt"):
+            keyword, _, rest = data[start : min(end, start + _LONGEST_TEXT)].partition(b"\0")
+            found.setdefault(keyword[:79].decode("latin-1"), _text(kind, rest))
+    return found
+
+
+def exif(data: bytes) -> bytes:
+    """Return the content of the chunk `eXIf`, or nothing."""
+    return next((data[start:end] for kind, start, end in chunks(data) if kind == b"eXIf"), b"")
+
+
+def _text(kind: bytes, rest: bytes) -> bytes:
+    packed = kind == b"zTXt"
+    if kind == b"zTXt":
+        rest = rest[1:]
+    elif kind == b"iTXt":
+        packed, rest = rest[:1] == b"\1", rest[2:]
+        # Language and translated keyword.
+        rest = rest.partition(b"\0")[2].partition(b"\0")[2]
+    if not packed:
+        return rest
+    try:
+        return zlib.decompressobj().decompress(rest, _LONGEST_TEXT)
+    except zlib.error:
+        return b""
+
+
+def _written(kind: bytes, content: bytes) -> bytes:
+    return b"".join([struct.pack(">I", len(content)), kind, content, struct.pack(">I", zlib.crc32(kind + content))])

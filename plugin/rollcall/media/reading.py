@@ -1,0 +1,88 @@
+"""Read a picture file: ordinary files only, at most as many bytes as it has, and within a time.
+
+What a device, a pipe or a file of /proc holds may never end, and a file may grow while it is read.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from pathlib import Path
+from typing import Final
+
+from rollcall.errors import PictureError, TooLargeError, UnreadableError
+
+#: A file of more bytes than this is no photograph, and reading it whole would fill the memory.
+MAX_BYTES: Final = 2 << 30
+#: The time is looked at after so many bytes.
+_PORTION: Final = 16 << 20
+_FLAGS: Final = (
+    os.O_RDONLY
+    | getattr(os, "O_BINARY", 0)
+    | getattr(os, "O_CLOEXEC", 0)
+    # Opening a pipe would wait until someone writes to it, and a terminal could become the process's own.
+    | getattr(os, "O_NONBLOCK", 0)
+    | getattr(os, "O_NOCTTY", 0)
+)
+
+
+def read(path: Path, max_seconds: float = 30.0) -> bytes:
+    """Return the bytes of a file, as many as it had when it was opened.
+
+    A file that says that it has no bytes, as those of /proc do, is read as empty.
+
+    Raises
+    ------
+    UnreadableError
+        If it is missing, may not be read, is not an ordinary file, or takes longer than `max_seconds`.
+    TooLargeError
+        If it has more than `MAX_BYTES`.
+    """
+    try:
+        # Before it is opened: opening a device can set it going.
+        _check(path, path.stat())
+        with os.fdopen(os.open(path, _FLAGS), "rb", buffering=0) as file:
+            size = _check(path, os.fstat(file.fileno()))
+            return _read(path, file, size, time.monotonic() + max_seconds, max_seconds)
+    # A name that no file can have (with a zero byte, say) is a ValueError.
+    except (OSError, ValueError) as error:
+        raise UnreadableError(
+            path,
+            f"the file cannot be read ({getattr(error, 'strerror', None) or error})",
+            "check that it exists and may be read",
+        ) from error
+
+
+def _check(path: Path, info: os.stat_result) -> int:
+    """Return the size of an ordinary file of a size that is read; raise a PictureError for any other."""
+    if stat.S_ISDIR(info.st_mode):
+        raise UnreadableError(path, "this is a folder", "name a picture in it")
+    if not stat.S_ISREG(info.st_mode):
+        raise UnreadableError(path, "this is not an ordinary file", "copy the picture into one")
+    if info.st_size > MAX_BYTES:
+        raise TooLargeError(path, f"the file has {info.st_size / 2**30:.1f} GiB", "no picture above 2 GiB is read")
+    return info.st_size
+
+
+def _read(path: Path, file: object, size: int, deadline: float, max_seconds: float) -> bytes:
+    parts: list[bytes] = []
+    while size > 0:
+        part = file.read(min(size, _PORTION))  # type: ignore[attr-defined]
+        if not part:
+            break  # it became shorter
+        parts.append(part)
+        size -= len(part)
+        if size and time.monotonic() > deadline:
+            raise too_slow(path, "reading", max_seconds)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def too_slow(path: Path, what: str, max_seconds: float) -> PictureError:
+    """Return the error for a file that takes too long; `what` is "reading" or "decoding"."""
+    error = UnreadableError if what == "reading" else TooLargeError
+    return error(
+        path,
+        f"{what} it took longer than {max_seconds:g} seconds",
+        "raise the setting decode.max_seconds if it is wanted",
+    )

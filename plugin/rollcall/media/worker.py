@@ -1,0 +1,270 @@
+"""Decode in processes that can be ended: rare formats, damaged files, and pictures of hundreds of megapixels.
+
+The decoders of these formats are large libraries that can crash, never come back or take more memory than was expected.
+What happens to such a process happens to one file. It is started when it is first needed, serves one file after the
+other, and is replaced when it dies or is late. It ends with the process that started it.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import logging
+import os
+import pickle
+import struct
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import IO, Any, Final
+
+import numpy as np
+
+from rollcall.media.job import Decoded, Job, Refused, TooManyPixels
+
+_LOG: Final = logging.getLogger(__name__)
+#: At most so many processes; each takes about 70 MB while it waits.
+_MOST: Final = max(min(os.cpu_count() or 1, 4), 1)
+_START_SECONDS: Final = 120.0
+_LENGTH: Final = struct.Struct("<Q")
+#: What is written at once.
+_PORTION: Final = 1 << 20
+_PROGRAM: Final = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from rollcall.media.worker_main import main; main()"
+)
+
+
+class TimedOut(Exception):
+    """The process did not answer in time, and was ended."""
+
+
+class Died(Exception):
+    """The process ended while it decoded."""
+
+
+class Interrupted(Exception):
+    """`Workers.interrupt` ended the process; the file is not to blame."""
+
+
+class Unavailable(Exception):
+    """No process can be started here."""
+
+
+class Workers:
+    """Some processes that decode. May be used from any thread."""
+
+    def __init__(self, most: int = _MOST) -> None:
+        self._most = most
+        self._begin()
+
+    def _begin(self) -> None:
+        self._slots = threading.BoundedSemaphore(self._most)
+        self._lock = threading.Lock()
+        self._idle: list[_Process] = []
+        self._busy: set[_Process] = set()
+        self._owner = os.getpid()
+
+    def decode(self, job: Job, *, lenient: bool, max_seconds: float) -> Decoded:
+        """Decode in one of the processes; the result is the same as in this one.
+
+        Raises
+        ------
+        Refused, TooManyPixels, MemoryError
+            As the decoders do.
+        TimedOut
+            If it takes longer than `max_seconds`, the start of the process not counted.
+        Died
+            If the decoder crashed, or the system ended it.
+        Interrupted
+            If `interrupt` was called meanwhile.
+        Unavailable
+            If no process can be started.
+        """
+        if os.getpid() != self._owner:  # after a fork the processes are the parent's
+            self._begin()
+        with self._slots:
+            process = self._taken()
+            try:
+                answer = process.ask((job, lenient), max_seconds)
+            except BaseException:
+                self._given_back(process, alive=False)
+                raise
+            self._given_back(process, alive=True)
+        return _result(answer)
+
+    def interrupt(self) -> None:
+        """End all processes that decode just now; whoever waits for one gets `Interrupted`."""
+        with self._lock:
+            for process in self._busy:
+                process.end(interrupted=True)
+
+    def close(self) -> None:
+        """End all processes."""
+        if os.getpid() != self._owner:
+            return
+        with self._lock:
+            for process in (*self._busy, *self._idle):
+                process.end(interrupted=True)
+            self._idle.clear()
+
+    def _taken(self) -> _Process:
+        with self._lock:
+            while self._idle:
+                process = self._idle.pop()
+                if process.is_alive:
+                    self._busy.add(process)
+                    return process
+        process = _Process()
+        with self._lock:
+            self._busy.add(process)
+        return process
+
+    def _given_back(self, process: _Process, *, alive: bool) -> None:
+        with self._lock:
+            self._busy.discard(process)
+            if alive:
+                self._idle.append(process)
+        if not alive:
+            process.end()
+
+
+class _Process:
+    """One process, with pipes to and from it."""
+
+    def __init__(self) -> None:
+        import json
+
+        # An empty entry is the current folder.
+        path = [str(Path(entry).absolute()) for entry in sys.path]
+        # An application that is one frozen file has no interpreter to start.
+        if not sys.executable or getattr(sys, "frozen", False):
+            raise Unavailable("no interpreter")
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", _PROGRAM, json.dumps(path)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+            )
+        except OSError as error:
+            raise Unavailable(str(error)) from error
+        self._interrupted = False
+        try:
+            self._receive(_START_SECONDS)
+        except (TimedOut, Died) as error:
+            self.end()
+            raise Unavailable("the process does not start") from error
+
+    @property
+    def is_alive(self) -> bool:
+        return self._process.poll() is None
+
+    def ask(self, request: object, max_seconds: float) -> Any:
+        """Send a request and return the answer."""
+        return self._receive(max_seconds, pickle.dumps(request, pickle.HIGHEST_PROTOCOL))
+
+    def end(self, *, interrupted: bool = False) -> None:
+        """End the process at once."""
+        self._interrupted = self._interrupted or interrupted
+        with contextlib.suppress(OSError):
+            self._process.kill()
+        if interrupted:
+            return  # who waits for the answer finds its end, and closes the pipes
+        for pipe in (self._process.stdin, self._process.stdout):
+            with contextlib.suppress(OSError, ValueError):
+                if pipe is not None:
+                    pipe.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(5)
+
+    def _receive(self, max_seconds: float, request: bytes = b"") -> Any:
+        late = threading.Event()
+
+        def end() -> None:
+            late.set()
+            self._process.kill()
+
+        timer = threading.Timer(max_seconds, end)
+        timer.daemon = True
+        timer.start()
+        try:
+            assert self._process.stdin is not None and self._process.stdout is not None
+            if request:
+                send(self._process.stdin, request)
+            return receive(self._process.stdout)
+        except (OSError, EOFError, ValueError) as error:
+            if self._interrupted:
+                raise Interrupted from error
+            if late.is_set():
+                raise TimedOut from error
+            raise Died from error
+        finally:
+            timer.cancel()
+
+
+def send(pipe: IO[bytes], message: bytes | memoryview) -> None:
+    """Write a message with its length before it."""
+    view = memoryview(message)
+    pipe.write(_LENGTH.pack(len(view)))
+    for start in range(0, len(view), _PORTION):
+        pipe.write(view[start : start + _PORTION])
+    pipe.flush()
+
+
+def receive(pipe: IO[bytes]) -> Any:
+    """Return the next message, unpickled; where it is a `Decoded`, its pixels follow it.
+
+    Raises
+    ------
+    EOFError
+        If there is no more.
+    """
+    message = pickle.loads(_exactly(pipe, _LENGTH.unpack(_exactly(pipe, _LENGTH.size))[0]))
+    if not isinstance(message, Decoded):
+        return message
+    # In place of its pixels it carries their shape.
+    pixels = np.empty(message.pixels, np.uint8)
+    view = memoryview(pixels.reshape(-1).data)
+    _LENGTH.unpack(_exactly(pipe, _LENGTH.size))
+    done = 0
+    while done < len(view):
+        count = pipe.readinto(view[done : done + _PORTION])  # type: ignore[attr-defined]
+        if not count:
+            raise EOFError
+        done += count
+    return message._replace(pixels=pixels)
+
+
+def send_result(pipe: IO[bytes], result: Decoded | BaseException) -> None:
+    """Write a result so that `receive` returns it."""
+    if not isinstance(result, Decoded):
+        send(pipe, pickle.dumps(result, pickle.HIGHEST_PROTOCOL))
+        return
+    pixels = np.ascontiguousarray(result.pixels)
+    send(pipe, pickle.dumps(result._replace(pixels=pixels.shape), pickle.HIGHEST_PROTOCOL))  # type: ignore[arg-type]
+    send(pipe, pixels.reshape(-1).data)
+
+
+def _exactly(pipe: IO[bytes], count: int) -> bytes:
+    parts = []
+    while count:
+        part = pipe.read(min(count, 64 << 20))
+        if not part:
+            raise EOFError
+        parts.append(part)
+        count -= len(part)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _result(answer: object) -> Decoded:
+    if isinstance(answer, Decoded):
+        return answer
+    if isinstance(answer, (Refused, TooManyPixels, MemoryError)):
+        raise answer
+    raise Died("an answer that is none")
+
+
+#: The processes of this one.
+SHARED: Final = Workers()
+atexit.register(SHARED.close)
