@@ -9,7 +9,7 @@ from typing import Final
 import cv2
 import numpy as np
 
-from rollcall.media import bmp, heif, jpeg, jxl, pillow_formats, png, raw, webp
+from rollcall.media import bmp, heif, jpeg, jpeg2000, jxl, pillow_formats, png, raw, webp
 from rollcall.media.conversion import from_array
 from rollcall.media.formats import Format
 from rollcall.media.job import Decoded, Job, Refused, check_size
@@ -37,9 +37,10 @@ def by_opencv(job: Job) -> Decoded:
         raise Refused("OpenCV makes nothing of it")
     height, width = pixels.shape[:2]
     check_size(job, width, height)
-    return unless_blank(
-        Decoded(from_array(jpeg.to_rgb(np.asarray(pixels, np.uint8)), job.target), width, height, warnings=(DAMAGED,))
-    )
+    found = Decoded(from_array(jpeg.to_rgb(np.asarray(pixels, np.uint8)), job.target), width, height)
+    if not pillow_formats.is_known(job):
+        return found  # a variant that Pillow does not know, which is no damage
+    return unless_blank(found._replace(warnings=(DAMAGED,)))
 
 
 def _pillow(*names: str, turned: bool = False) -> Decoder:
@@ -74,7 +75,7 @@ _LENIENT: Final[dict[Format, tuple[Decoder, ...]]] = {
     Format.BMP: (_damaged("BMP"), by_opencv),
     Format.TIFF: (_damaged("TIFF", turned=True), by_opencv),
     Format.PPM: (_damaged("PPM"), by_opencv),
-    Format.JPEG2000: (_damaged("JPEG2000"), by_opencv),
+    Format.JPEG2000: (jpeg2000.padded, _damaged("JPEG2000"), by_opencv),
     Format.AVIF: (_damaged("AVIF"), by_opencv),
     Format.HEIF: (),
     Format.JXL: (_damaged("JXL"),),

@@ -15,10 +15,12 @@ from rollcall.media.job import Refused, TooManyPixels
 
 #: What a decoder takes whatever the picture.
 _FIXED: Final = 8 << 20
+#: What a strip of rows takes while its pixels are converted.
+_STRIPS: Final = 40 << 20
 #: Bytes a pixel of the formats whose decoders are libraries of their own: planes of the codec, their RGB, and a copy.
 _LIBRARIES: Final = {Format.AVIF: 16, Format.HEIF: 12, Format.JXL: 24, Format.JPEG2000: 20, Format.RAW: 16}
-#: None, LZW, JPEG, Deflate (two numbers) and PackBits.
-_PLAIN_COMPRESSIONS: Final = frozenset({None, 1, 5, 7, 8, 32946, 32773})
+#: No compression. Any other is libtiff's, which reports damage on the terminal.
+_PLAIN_COMPRESSIONS: Final = frozenset({None, 1})
 #: Bytes a pixel of Pillow's modes; RGB is stored in four.
 _MODES: Final = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2, "I;16N": 2, "LA": 4, "PA": 4}
 
@@ -94,7 +96,7 @@ def of_plain(kind: Format, found: Size, data: bytes, target: int | None, max_meg
     if found.megapixels > max_megapixels:
         raise TooManyPixels(found.megapixels)
     plain = kind is not Format.TIFF or tiff_compression(data) in _PLAIN_COMPRESSIONS
-    return of_mode(image.mode, found, target), plain
+    return of_mode(image.mode, found, target) + len(data), plain
 
 
 def tiff_compression(data: bytes) -> int | None:
@@ -106,8 +108,10 @@ def tiff_compression(data: bytes) -> int | None:
 def of_jpeg(frame: jpeg_markers.Frame, target: int | None) -> int:
     """Return the bytes for a JPEG: its reduced pixels twice, and all coefficients where there are several scans."""
     pixels = frame.width * frame.height
-    made = pixels // min(factor_for(frame.width, frame.height, target), 8) ** 2
-    total = made * (6 if len(frame.sampling) <= 3 else 8)
+    # libjpeg reduces by 2, 4 or 8.
+    factor = min(1 << (factor_for(frame.width, frame.height, target).bit_length() - 1), 8)
+    made = pixels // factor**2
+    total = made * 6 if len(frame.sampling) <= 3 else made * 8 + _STRIPS
     if frame.in_scans:
         widest = max((across for across, _ in frame.sampling), default=1)
         highest = max((down for _, down in frame.sampling), default=1)
@@ -131,7 +135,7 @@ def of_mode(mode: str, found: Size, target: int | None) -> int:
     """Return the bytes for a picture that Pillow decodes into one of its modes and that is then made RGB in strips."""
     pixels = found.width * found.height
     made = pixels // factor_for(found.width, found.height, target) ** 2
-    return _FIXED + (48 << 20 if pixels > 4e6 else 0) + pixels * _MODES.get(mode, 4) + made * 6
+    return _FIXED + (_STRIPS if pixels > 1e6 else 0) + pixels * _MODES.get(mode, 4) + made * 6
 
 
 def is_animated_webp(data: bytes) -> bool:

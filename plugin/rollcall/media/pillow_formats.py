@@ -40,6 +40,15 @@ def opened(data: bytes, formats: Sequence[str]) -> Image.Image:
         raise Refused(f"Pillow: {error}") from error
 
 
+def is_known(job: Job) -> bool:
+    """Return whether Pillow understands the header of a file."""
+    try:
+        opened(job.data, (job.kind.name,))
+    except Refused:
+        return False
+    return True
+
+
 def decode(job: Job, formats: Sequence[str], *, turned: bool = False) -> Decoded:
     """Decode a file as the first of its pictures, reduced while decoding where the format can.
 
