@@ -44,6 +44,7 @@ def run(words: Sequence[str]) -> int:
 
 def preload() -> None:
     """Import what commands import, so that forks need not."""
+    import rollcall.cli
     import rollcall.commands.adapt
     import rollcall.commands.backup
     import rollcall.commands.check

@@ -14,6 +14,7 @@ import click
 from rich.console import Console
 
 from rollcall import events
+from rollcall.commands import logs
 from rollcall.commands.interrupts import EXIT_CODE, interrupts
 from rollcall.settings import Settings, load
 
@@ -36,7 +37,7 @@ class Context:
         """Return a plugin that is not started, as a host would create it."""
         from rollcall.host import Plugin
 
-        return Plugin(listener=listener, settings=self.settings)
+        return Plugin(listener=logs.listener(listener), settings=self.settings)
 
     @contextmanager
     def opened(self, listener: events.Listener | None = None, *, read_only: bool = False) -> Iterator[Plugin]:

@@ -30,6 +30,10 @@ _SHOW_CURSOR: Final = "\x1b[?25h"
 Mode = Literal["exit", "raise", "event"]
 
 
+def _nothing() -> None:
+    pass
+
+
 class Interrupts:
     """What Ctrl-C does in this process. `install` and `listening` are for the main thread."""
 
@@ -37,18 +41,33 @@ class Interrupts:
         self.mode: Mode = "exit"
         self.count = 0
         self.exit_code = EXIT_CODE
-        self._on_first: Callable[[], None] = lambda: None
-        self._installed = False
+        self._on_first: Callable[[], None] = _nothing
+        self.installed = False
+        #: Where the last message goes, and how it is written.
+        self.stderr = 2
+        self.encode: Callable[[str], str] = str
 
     def install(self) -> None:
-        """Handle Ctrl-C from now on; until `began` is called, it ends the process at once."""
+        """Make this process the program `rollcall`: until `began` is called, Ctrl-C ends it at once."""
+        self._listen()
+        self.installed = True
+
+    def _listen(self) -> Callable[[], None]:
+        """Read signals on a thread from now on; return what ends it."""
         reader, writer = socket.socketpair()
         writer.setblocking(False)
-        self._sockets = reader, writer  # closed by nobody, as long as the process runs
-        signal.signal(signal.SIGINT, self._handle)
-        signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+        before = signal.signal(signal.SIGINT, self._handle)
+        descriptor = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
         threading.Thread(target=self._read, args=(reader,), name="rollcall-signals", daemon=True).start()
-        self._installed = True
+        # Held, or it would be closed; the thread ends when it is.
+        self._writer = writer
+
+        def end() -> None:
+            signal.set_wakeup_fd(descriptor)
+            signal.signal(signal.SIGINT, before)
+            writer.close()
+
+        return end
 
     def began(self) -> None:
         """Raise KeyboardInterrupt on Ctrl-C from now on: files may be open that are to be removed."""
@@ -63,8 +82,8 @@ class Interrupts:
         exit_code
             The code of a process that has to be ended: 0 for a command that runs until it is stopped.
         """
-        if not self._installed:
-            self.install()
+        # Where commands are called by another program, it has its own handlers back afterwards.
+        end: Callable[[], None] = _nothing if self.installed else self._listen()
         before, mode = signal.getsignal(signal.SIGTERM), self.mode
         self.mode, self._on_first, self.exit_code = "event", on_first, exit_code
         signal.signal(signal.SIGTERM, self._handle)
@@ -72,7 +91,8 @@ class Interrupts:
             yield
         finally:
             signal.signal(signal.SIGTERM, before)
-            self.mode, self._on_first, self.exit_code = mode, lambda: None, EXIT_CODE
+            self.mode, self._on_first, self.exit_code = mode, _nothing, EXIT_CODE
+            end()
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         """Do the main thread's part, whenever it comes to it."""
@@ -103,8 +123,9 @@ def end_now(exit_code: int = EXIT_CODE, message: str = MESSAGE) -> None:
     flushing.start()
     flushing.join(_FLUSH_SECONDS)
     with suppress(OSError):
-        cursor = _SHOW_CURSOR if os.isatty(2) else ""
-        os.write(2, f"{cursor}{message}\n".encode() if message else cursor.encode())
+        cursor = _SHOW_CURSOR if os.isatty(interrupts.stderr) else ""
+        line = f"{interrupts.encode(message)}\n" if message else ""
+        os.write(interrupts.stderr, f"{cursor}{line}".encode())
     os._exit(exit_code)
 
 

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals")
 
 #: A run whose analyzer finds squares, with a line that makes one part of it slow.
 CHILD = """
-import sys, time
+import os, sys, time
 sys.path.insert(0, {tests!r})
 from rollcall.commands.interrupts import interrupts
 interrupts.install()
@@ -29,7 +29,7 @@ from rollcall.host import base
 from rollcall.media import decode
 base.Analyzer = lambda settings: blobs.BlobAnalyzer()
 def begin(*_args, **_kwargs):
-    print("begun", flush=True)
+    os.write(1, b"begun\n")  # at once: two threads may begin
     {slow}
 {patch}
 sys.argv = ["rollcall", *{words!r}]
