@@ -29,7 +29,7 @@ from rollcall.host import base
 from rollcall.media import decode
 base.Analyzer = lambda settings: blobs.BlobAnalyzer()
 def begin(*_args, **_kwargs):
-    os.write(1, b"begun\n")  # at once: two threads may begin
+    os.write(1, b"begun\\n")  # at once: two threads may begin
     {slow}
 {patch}
 sys.argv = ["rollcall", *{words!r}]
