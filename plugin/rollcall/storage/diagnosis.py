@@ -28,10 +28,10 @@ def describe(text_or_path: str) -> dict[str, Any]:
         return result
     if not file.exists():
         return result | {"file": "there is none yet"}
-    journal = file.with_name(f"{file.name}-wal")
+    wal = file.with_name(f"{file.name}-wal")
     result |= {
         "bytes": file.stat().st_size,
-        "bytes of the write-ahead log": journal.stat().st_size if journal.exists() else 0,
+        "bytes of the write-ahead log": wal.stat().st_size if wal.exists() else 0,
         "file system": mounts.file_system(file.resolve()) or "unknown",
     }
     try:
