@@ -77,6 +77,11 @@ class ReadingMixin(PluginBase):
     def count(self, words: str, *, min_probability: float = MIN_PROBABILITY, language: str | None = None) -> int:
         """Return how many photos match the query `words` with at least the probability `min_probability`.
 
+        Parameters
+        ----------
+        language
+            The language to prefer, such as "de"; None finds it out. English is always understood.
+
         Raises
         ------
         InvalidQueryError
@@ -86,6 +91,13 @@ class ReadingMixin(PluginBase):
 
     def interpret(self, words: str, *, language: str | None = None) -> Interpretation:
         """Return how a query is understood: its tree, and notes with the query of another reading where there is one.
+
+        Parameters
+        ----------
+        words
+            A query of `docs/search.md`, such as "photos of children".
+        language
+            The language to prefer, such as "de"; None finds it out. English is always understood.
 
         Raises
         ------
@@ -101,8 +113,12 @@ class ReadingMixin(PluginBase):
 
         Parameters
         ----------
+        words
+            A query of `docs/search.md`, such as "photos of children".
         readings
             Return the notes too.
+        language
+            The language to prefer, such as "de"; None finds it out. English is always understood.
 
         Raises
         ------
