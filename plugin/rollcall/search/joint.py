@@ -22,6 +22,7 @@ from rollcall.search.requirements import FacesInRange, Requirement, from_text, l
 #: Requirements with more combinations of numbers are bounded instead: their photos would take too long.
 MOST_STATES: Final = 4_000
 _MOST_FILTERS: Final = 10
+_MOST_KNOWN: Final = 100_000
 #: Combinations less probable than this are left out: of so many, all together stay far below 0.001.
 _NEGLIGIBLE: Final = 1e-9
 
@@ -57,34 +58,37 @@ class JointProbability:
         states = math.inf if self._cells is None else math.prod(most + 1 for most in self._cells.most)
         #: Whether the exact probability is within reach.
         self.exact = states <= MOST_STATES
+        self._monotone = requirement.monotone
+        self._test = None if self._cells is None else _compiled(requirement, self._cells, self._filters)
+        self._known: dict[tuple[_Counts, int], bool] = {}
 
     def of(self, faces: Sequence[FaceProbabilities]) -> float:
         """Return the probability, 0..1, that the faces meet the requirement; only of an exact one."""
         assert self._cells is not None
-        cells = self._cells
-        holds = self._test(cells, len(faces))
+        cells, count = self._cells, len(faces)
+
+        def holds(counts: _Counts) -> bool:
+            return self._holds(counts, count)
+
         start: _Counts = (0,) * len(cells.most)
         states, done = {start: 1.0}, 0.0
-        if self.requirement.monotone and holds(start):
+        if self._monotone and holds(start):
             return 1.0
         for face in faces:
-            states, gained = _with_face(states, _of_face(face, cells), cells.most, holds, self.requirement.monotone)
+            states, gained = _with_face(states, _of_face(face, cells), cells.most, holds, self._monotone)
             done += gained
-        if not self.requirement.monotone:
+        if not self._monotone:
             done = sum(probability for counts, probability in states.items() if holds(counts))
         return min(max(done, 0.0), 1.0)
 
-    def _test(self, cells: _Cells, faces: int) -> Callable[[_Counts], bool]:
-        test = _compiled(self.requirement, cells, self._filters)
-        known: dict[_Counts, bool] = {}
-
-        def holds(counts: _Counts) -> bool:
-            found = known.get(counts)
-            if found is None:
-                found = known[counts] = test(counts, faces)
-            return found
-
-        return holds
+    def _holds(self, counts: _Counts, faces: int) -> bool:
+        found = self._known.get((counts, faces))
+        if found is None:
+            assert self._test is not None
+            if len(self._known) > _MOST_KNOWN:
+                self._known.clear()
+            found = self._known[counts, faces] = self._test(counts, faces)
+        return found
 
 
 @lru_cache(maxsize=256)
