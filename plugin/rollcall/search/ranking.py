@@ -184,7 +184,8 @@ class RankedSearch:
             ),
             self.parts.parameters.values,
         )
-        return [Ranked(row[0], row[1]) for row in rows if row[1] >= self.min_probability]
+        # It is NULL where an estimate that it needs is switched off.
+        return [Ranked(row[0], row[1]) for row in rows if row[1] is not None and row[1] >= self.min_probability]
 
 
 def _least_of_one(probability: float, sources: CandidateSources) -> float:
