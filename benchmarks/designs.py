@@ -139,11 +139,15 @@ class Split(AttributeNet):
         return Outputs(self.age(first), self.gender(first)[:, 0], embedding)
 
 
+#: The architecture of attributes-4, which the other designs change in one point.
+BASE = AttributeConfig(size=80, widths=(48, 96, 160), depths=(3, 5, 3), features=256)
+
+
 class Design(NamedTuple):
     """One network to train."""
 
     about: str
-    config: AttributeConfig = AttributeConfig()
+    config: AttributeConfig = BASE
     kind: Callable[[AttributeConfig, nnx.Rngs], AttributeNet] = AttributeNet
     zoom: float = 1.0  # of the face on the crop; below 1 the crop shows more around it
     without: str = ""  # a data set to exclude from the training
@@ -151,20 +155,20 @@ class Design(NamedTuple):
 
 DESIGNS = {
     "base": Design("80 px, widths 48/96/160, depths 3/5/3"),
-    "size 64": Design("a crop of 64 pixels", AttributeConfig(size=64)),
-    "size 96": Design("a crop of 96 pixels, enlarged from the stored one", AttributeConfig(size=96)),
+    "size 64": Design("a crop of 64 pixels", BASE._replace(size=64)),
+    "size 96": Design("a crop of 96 pixels", BASE._replace(size=96)),
     "wide margin": Design("a fifth more around the face", zoom=1 / 1.2),
     "wide": Design(
-        "wider and shallower: 60/116/184, depths 2/3/2", AttributeConfig(widths=(60, 116, 184), depths=(2, 3, 2))
+        "wider and shallower: 60/116/184, depths 2/3/2", BASE._replace(widths=(60, 116, 184), depths=(2, 3, 2))
     ),
     "deep": Design(
-        "narrower and deeper: 40/80/132, depths 4/8/4", AttributeConfig(widths=(40, 80, 132), depths=(4, 8, 4))
+        "narrower and deeper: 40/80/132, depths 4/8/4", BASE._replace(widths=(40, 80, 132), depths=(4, 8, 4))
     ),
     "inverted": Design("depthwise convolution inside the expansion", kind=with_blocks(Inverted)),
     "squeeze": Design("squeeze-excitation in every block", kind=with_blocks(SqueezeExcitation)),
     "relu": Design("rectifiers instead of hard swish", kind=Relu),
     "mean pool": Design("global average pooling instead of a weight for each place", kind=MeanPool),
-    "split": Design("identity has its own last block; one shared block less", AttributeConfig(depths=(3, 5, 2)), Split),
+    "split": Design("identity has its own last block; one shared block less", BASE._replace(depths=(3, 5, 2)), Split),
     "without lfw": Design("trained without LFW's faces", without="lfw"),
     "without celeba": Design("trained without CelebA's faces", without="celeba"),
 }

@@ -84,7 +84,6 @@ def test_data_files_are_found() -> None:
     assert (resources.find("migrations") / "versions").is_dir()
     assert resources.find("plugin.toml").is_file()
     assert weights.PATH.is_file()
-    assert len(list(Path(rollcall.__file__).parent.rglob("grammar.lark"))) == 1
 
 
 def test_the_wheel_contains_all_data_files(tmp_path: Path) -> None:
@@ -96,8 +95,8 @@ def test_the_wheel_contains_all_data_files(tmp_path: Path) -> None:
     assert {
         "rollcall/plugin.toml",
         "rollcall/migrations/env.py",
+        "rollcall/search/languages/de.toml",
         "rollcall/migrations/versions/0001_the_first_tables.py",
         "rollcall_model/weights/attributes.safetensors",
     } <= names
-    assert [name for name in names if name.startswith("rollcall/search/") and name.endswith("/grammar.lark")]
     assert not [name for name in names if name.startswith(("tests/", "benchmarks/", "scripts/"))]

@@ -24,6 +24,8 @@ _VERSIONS = (
 
 
 def upgrade() -> None:
+    op.add_column("photos", sa.Column("taken_source", sa.Text(), nullable=True))
+    op.add_column("photos", sa.Column("warning", sa.Text(), nullable=True))
     op.add_column("photos", sa.Column("failure_key", sa.Text(), nullable=True))
     op.add_column("photos", sa.Column("ctime_ns", sa.BigInteger(), nullable=True))
     for table in ("predictions", "embeddings"):
@@ -43,3 +45,5 @@ def downgrade() -> None:
         op.drop_column(table, "stale")
     op.drop_column("photos", "ctime_ns")
     op.drop_column("photos", "failure_key")
+    op.drop_column("photos", "warning")
+    op.drop_column("photos", "taken_source")

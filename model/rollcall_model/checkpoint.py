@@ -116,7 +116,11 @@ def check(path: Path | str, expected: Mapping[str, tuple[int, ...]], found: Mapp
 
 def configured(kind: Callable[..., Any], values: Mapping[str, Any]) -> Any:
     """Return a NamedTuple of stored values; lists, which is how JSON and TOML hold tuples, become tuples."""
-    return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+    return kind(**{name: _as_tuples(value) for name, value in values.items()})
+
+
+def _as_tuples(value: Any) -> Any:
+    return tuple(map(_as_tuples, value)) if isinstance(value, list) else value
 
 
 def _open(path: Path, arrays: bool) -> tuple[StateDict, dict[str, Any]]:

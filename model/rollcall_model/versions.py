@@ -15,7 +15,7 @@ DETECTOR: Final = "mtcnn-4"
 class AttributesVersion(NamedTuple):
     """Identifies trained weights: the name is for people, the digest for comparisons."""
 
-    name: str  # as in the weights' metadata, such as "attributes-4"
+    name: str  # as in the weights' metadata, such as "attributes-5"
     digest: str  # `checkpoint.digest`: 12 hex digits that depend on the arrays alone
 
 

@@ -2,15 +2,13 @@
 
 from typing import TYPE_CHECKING, Any
 
-from rollcall import errors, events
-from rollcall.errors import RollcallError
-from rollcall.records import Box, Face, Picture, RunSummary
-from rollcall.settings import Settings
-
 if TYPE_CHECKING:
-    from rollcall import corrections
+    from rollcall import corrections, errors, events
+    from rollcall.errors import RollcallError
     from rollcall.host import Plugin, Status
+    from rollcall.records import Box, Face, Picture, RunSummary
     from rollcall.search import Hit
+    from rollcall.settings import Settings
 
 __version__ = "0.1.0"
 __all__ = [
@@ -28,8 +26,22 @@ __all__ = [
     "errors",
     "events",
 ]
-#: Imported at the first access: `rollcall --help` must not pay for the database and the decoders.
-_LAZY = {"Plugin": "rollcall.host", "Status": "rollcall.host", "Hit": "rollcall.search", "corrections": ""}
+#: The module of each name. All are loaded when they are asked for: `rollcall --help` must not pay for the database and
+#: the decoders, and Ctrl-C is handled before anything heavy is imported.
+_LAZY = {
+    "Box": "rollcall.records",
+    "Face": "rollcall.records",
+    "Hit": "rollcall.search",
+    "Picture": "rollcall.records",
+    "Plugin": "rollcall.host",
+    "RollcallError": "rollcall.errors",
+    "RunSummary": "rollcall.records",
+    "Settings": "rollcall.settings",
+    "Status": "rollcall.host",
+    "corrections": "",
+    "errors": "",
+    "events": "",
+}
 
 
 def __getattr__(name: str) -> Any:

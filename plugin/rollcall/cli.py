@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import importlib
-import logging
 import sys
+from typing import Any
 
 import click
 
 from rollcall import __version__
+from rollcall.commands import logs
+from rollcall.commands.interrupts import end_now, interrupts
 from rollcall.errors import RollcallError
-from rollcall.media import native_noise
 
 #: Command to module, name in it, and help: a module is imported only when its command is used.
 COMMANDS = {
@@ -52,6 +53,11 @@ class _LazyGroup(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
 
+    def invoke(self, ctx: click.Context) -> Any:
+        # Here, not in the group's function: that a command does not exist is found out before it is called.
+        logs.configure(ctx.params["log_format"], verbose=ctx.params["verbose"])
+        return super().invoke(ctx)
+
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
@@ -68,35 +74,38 @@ class _LazyGroup(click.Group):
 @click.group(cls=_LazyGroup, epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="rollcall")
 @click.option("--verbose", is_flag=True, help="Log what happens, for reports of errors.")
-def cli(verbose: bool) -> None:
+@click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="json: everything on standard error is one JSON object a line.",
+)
+def cli(verbose: bool, log_format: logs.LogFormat) -> None:
     """Finds the faces in your photos, estimates age and gender, and answers "photos of children".
 
     Everything runs on this machine; nothing leaves it.
     """
-    # With --verbose even crashes of libraries are to be seen where they happen.
-    if not verbose:
-        native_noise.divert()
-    logging.basicConfig(
-        level=logging.DEBUG if verbose else logging.WARNING,
-        format="%(asctime)s %(name)s %(levelname)s %(message)s",
-        stream=sys.stderr,
-    )
 
 
 def main() -> None:
     """Run the command line and exit with its code."""
     try:
         code = cli.main(standalone_mode=False)
+        if interrupts.count:
+            # Decoding and compiling go on in threads that nobody waits for any more.
+            end_now(code if isinstance(code, int) else 0, message="")
         sys.exit(code if isinstance(code, int) else 0)
     except RollcallError as error:
-        click.echo(f"rollcall: {error}", err=True)
+        if not logs.print_error(str(error), error.exit_code):
+            click.echo(f"rollcall: {error}", err=True)
         sys.exit(error.exit_code)
     except click.ClickException as error:
-        error.show()
+        if not logs.print_error(error.format_message(), error.exit_code):
+            error.show()
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, click.Abort):
-        click.echo("rollcall: stopped; what was done is kept", err=True)
-        sys.exit(130)
+        end_now()
     except BrokenPipeError:
         # The reader of the output closed it (rollcall search ... | head), which is not an error.
         sys.stderr.close()

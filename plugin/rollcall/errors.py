@@ -17,7 +17,7 @@
     ├── ModelError                   weights missing, changed or of another shape
     ├── LifecycleError               the plugin is not started, or was started in another process
     └── RequestError                 the request itself cannot be served
-        ├── InvalidQueryError        a search that cannot be understood (`query`, `position`, `expected`)
+        ├── InvalidQueryError        a search that cannot be understood (`query`, `position`, `suggestions`)
         ├── InvalidCorrectionError   a correction with invalid values
         ├── InvalidTargetError       the target of an erasure or a correction cannot be parsed
         ├── NotFoundError            no such photo, face, folder or line of the log (`kind`, `key`)
@@ -153,20 +153,34 @@ class RequestError(RollcallError):
 class InvalidQueryError(RequestError):
     """A search that cannot be understood.
 
-    `position` is the zero-based index of the offending character in `query`; `expected` names what
-    would have been understood there; `suggestion` is the nearest name that the language has, or empty.
+    `position` is the zero-based index of the offending character in `query`; `suggestions` holds up to three complete
+    queries that are understood, and `suggestion` the first of them or is empty; `expected` names what would have been
+    understood there, in a few words.
     """
 
+    #: How much of a query an error repeats.
+    _SHOWN: ClassVar[int] = 80
+
     def __init__(
-        self, query: str, position: int, message: str, expected: Sequence[str] = (), suggestion: str = ""
+        self,
+        query: str,
+        position: int,
+        message: str,
+        expected: Sequence[str] = (),
+        suggestion: str = "",
+        suggestions: Sequence[str] = (),
     ) -> None:
         self.query = query
         self.position = position
+        self.message = message
         self.expected = tuple(expected)
-        self.suggestion = suggestion
-        text = f"{message} at position {position + 1} of {query!r}"
-        if suggestion:
-            text += f"; did you mean {suggestion!r}?"
+        self.suggestions = tuple(suggestions) or ((suggestion,) if suggestion else ())
+        self.suggestion = self.suggestions[0] if self.suggestions else ""
+        shown = query if len(query) <= self._SHOWN else f"{query[: self._SHOWN]}..."
+        text = f"{message} at position {position + 1} of {shown!r}"
+        if self.suggestions:
+            *first, last = map(repr, self.suggestions)
+            text += f"; did you mean {', '.join(first)}{' or ' if first else ''}{last}?"
         elif expected:
             text += f"; expected {', '.join(self.expected)}"
         super().__init__(text)

@@ -159,6 +159,7 @@ class Analysis:
     faces: tuple[Face, ...]
     model_version: str
     perceptual_hash: bytes | None = None  # 32 bytes, see media/perceptual_hash.py
+    warnings: tuple[str, ...] = ()  # of the picture
 
 
 class AttributeLabels(NamedTuple):

@@ -13,6 +13,7 @@ from flax import nnx
 from rollcall_model import checkpoint
 from rollcall_model.attributes.fusion import fuse_batch_norm
 from rollcall_model.attributes.network import AttributeConfig, AttributeNet
+from rollcall_model.datasets.faces import STORED
 from rollcall_model.datasets.samples import Sample
 from rollcall_model.nn.state import load_state_dict, state_dict
 
@@ -71,7 +72,8 @@ def synthetic_faces(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Pat
         for person in range(8)
         for shot in range(3)
     ]
-    crops = rng.integers(0, 256, (len(samples), 13, 13, 3), dtype=np.uint8).repeat(8, 1).repeat(8, 2)
+    crops = rng.integers(0, 256, (len(samples), 16, 16, 3), dtype=np.uint8).repeat(8, 1).repeat(8, 2)
+    crops = crops[:, :STORED, :STORED]
     for row, sample in enumerate(samples):
         if sample.identity:  # one person's pictures are nearly identical
             first = next(i for i, s in enumerate(samples) if s.identity == sample.identity)

@@ -11,6 +11,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from rollcall_model import checkpoint, versions, weights
+from rollcall_model.evaluation.thresholds import Similarity
 
 ARRAYS = {"b": np.arange(6, dtype=np.float32).reshape(2, 3), "a": np.ones(3, np.float16)}
 
@@ -78,5 +79,6 @@ def test_the_installed_version_is_that_of_the_file(tmp_path: Path) -> None:
 
 def test_the_installed_weights_hold_what_was_measured_with_them() -> None:
     metadata = checkpoint.metadata(weights.PATH)
-    assert set(metadata["similarity"]) == {"midpoint", "steepness"}
+    assert set(metadata["similarity"]) == set(Similarity._fields)
+    assert all(set(earlier) == set(Similarity._fields) for earlier in metadata["earlier_similarity"].values())
     assert metadata["tag_thresholds"]["thresholds"]["children"]["0.95"] > 0.5

@@ -31,10 +31,18 @@ def test_pages_of_a_search_follow_each_other_without_gaps(shared) -> None:
 
 
 def test_a_query_that_is_not_understood_says_where_and_what_instead(shared) -> None:
-    answer = shared.client.get("/api/search", params={"q": "two childs"})
+    answer = shared.client.get("/api/search", params={"q": "two dogs"})
     assert answer.status_code == 422
     told = answer.json()
-    assert (told["position"], told["suggestion"]) == (4, "child")
+    assert (told["position"], told["suggestion"], told["suggestions"]) == (4, '"dogs"', ['"dogs"'])
+
+
+def test_a_query_with_two_readings_says_which_one_was_taken(shared) -> None:
+    answer = shared.client.get("/api/search", params={"q": "no boys or girls"}).json()
+    assert answer["notices"] == ["read as: neither boys nor girls; for the other reading: (no boys) or girls"]
+    assert shared.client.get("/api/search", params={"q": "boys"}).json()["notices"] == []
+    page = shared.client.get("/", params={"q": "no boys or girls"}).text
+    assert 'href="/?q=%28no%20boys%29%20or%20girls"' in page or 'href="/?q=%28no+boys%29+or+girls"' in page
 
 
 def test_corrections_of_every_kind_hold_at_once_and_are_undone(served) -> None:

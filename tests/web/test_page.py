@@ -45,11 +45,11 @@ def test_a_search_shows_what_is_meant_and_a_photo_opens(page: Any, served: Any) 
 
 
 def test_a_query_that_is_not_understood_is_explained_where_it_was_typed(page: Any) -> None:
-    page.fill("#q", "two childs")
+    page.fill("#q", "two dogs")
     page.keyboard.press("Enter")
     page.locator("#results .note").wait_for()
     text = page.locator("#results").inner_text()
-    assert "position 5" in text and "Did you mean child?" in text
+    assert "position 5" in text and 'Did you mean "dogs"?' in text
 
 
 def test_scrolling_brings_all_photos_once(page: Any, serve: Any, served: Any) -> None:

@@ -4,7 +4,7 @@ The graph is built by hand from the inference form: patches become strided convo
 convolutions, the pooling a depthwise convolution as large as the grid. Calibration is part of the graph, whose outputs
 are probabilities.
 
-- `crops`: n x 80 x 80 x 3, RGB 0..255, uint8 (or float32), cut by `align.crop`;
+- `crops`: n x s x s x 3 (s = 96 for the committed weights), RGB 0..255, uint8 (or float32), cut by `align.crop`;
 - `age`: n x 101 probabilities of completed years 0..100;
 - `p_female`: n probabilities;
 - `embedding`: n x 128, unit length.

@@ -38,13 +38,13 @@ INPUT_SCALE: Final = 1 / 64
 class AttributeConfig(NamedTuple):
     """The architecture; the defaults are those of the committed weights."""
 
-    size: int = 80  # side of the crop in pixels
+    size: int = 96  # side of the crop in pixels
     patch: int = 4  # side of the first layer's patches, in pixels
-    widths: tuple[int, ...] = (48, 96, 160)  # channels of each stage
-    depths: tuple[int, ...] = (3, 5, 3)  # blocks of each stage
+    widths: tuple[int, ...] = (64, 128, 208)  # channels of each stage
+    depths: tuple[int, ...] = (3, 6, 3)  # blocks of each stage
     kernels: tuple[int, ...] = (3, 3, 3)  # depthwise kernel of each stage
     expansion: int = 3
-    features: int = 256  # dimensions of the vector that the heads read
+    features: int = 320  # dimensions of the vector that the heads read
 
     @property
     def grid(self) -> int:

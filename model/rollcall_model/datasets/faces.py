@@ -23,8 +23,8 @@ from rollcall_model.datasets.samples import UNKNOWN, Sample
 from rollcall_model.types import EMBEDDING, Detections, nearest_centre
 
 #: Side of the network's crop, and of the stored one, in pixels; both show the face at the same size.
-CROP: Final = 80
-STORED: Final = 104
+CROP: Final = 96
+STORED: Final = 124
 #: The teacher's embeddings of the default data sets, as published (see `load`).
 TEACHER_EMBEDDINGS: Final = "teacher-dlib.npz"
 #: Fraction of the mean teacher embedding that is subtracted from all. They lie in one narrow cone: uncentred, 0.9 of

@@ -17,9 +17,15 @@ from rollcall_model.datasets.samples import Sample, Split
 #: Every this many-th file of UTKFace, and this one of Adience's folds, is for validation: the sets name no split.
 _UTKFACE_VALIDATION: Final = 20
 _ADIENCE_VALIDATION_FOLD: Final = 4
+#: The same for All-Age-Faces; APPA-REAL's test pictures are for validation.
+_ALL_AGE_FACES_VALIDATION: Final = 13
+_APPA_REAL_SPLITS: Final[dict[str, Split]] = {"train": "train", "val": "train", "test": "val"}
 _UTKFACE_GROUPS: Final = ("white", "black", "asian", "indian", "other")
 #: UTKFace's file names: age, gender (0 male, 1 female), group, time. A handful of the published names lack a field.
 _UTKFACE_NAME: Final = re.compile(r"(\d+)_([01])_([0-4])_")
+#: All-Age-Faces' file names: number, age. The faces up to a number are female.
+_ALL_AGE_FACES_NAME: Final = re.compile(r"(\d{5})A(\d+)\.jpg")
+_ALL_AGE_FACES_LAST_FEMALE: Final = 7380
 #: Age ranges that a spreadsheet took for dates, as in some copies of FairFace: 3-9 and 10-19.
 _MONTHS: Final = {"Sep": 9, "Oct": 10}
 
@@ -62,6 +68,25 @@ def read_adience(labels: Path, source: str) -> Iterator[Sample]:
             yield Sample(source, file, split, parse_age_range(row["age"]), female, row["user_id"])
 
 
+def read_appa_real(labels: Path, source: str) -> Iterator[Sample]:
+    """Read APPA-REAL's real ages (Agustsson et al. 2017): `labels` is the folder of the tables and pictures."""
+    for part, split in _APPA_REAL_SPLITS.items():
+        with (labels / f"{part}_labels.csv").open(newline="", encoding="utf-8") as lines:
+            for file, age in csv.reader(lines):
+                yield Sample(source, f"{part}/{file}", split, (int(age), int(age)))
+
+
+def read_all_age_faces(labels: Path, source: str) -> Iterator[Sample]:
+    """Read All-Age-Faces (Cheng et al. 2019): `labels` is the folder of pictures, whose names are number and age."""
+    for path in sorted(labels.iterdir()):
+        match = _ALL_AGE_FACES_NAME.fullmatch(path.name)
+        if match is None:
+            continue
+        number, age = (int(part) for part in match.groups())
+        split: Split = "train" if number % _ALL_AGE_FACES_VALIDATION else "val"
+        yield Sample(source, path.name, split, (age, age), number <= _ALL_AGE_FACES_LAST_FEMALE)
+
+
 def parse_age_range(text: str) -> tuple[int, int] | None:
     """Return completed years, from and to, of "3-9", "(25, 32)", "more than 70", "35" or "03-Sep"; else None."""
     for month, number in _MONTHS.items():
@@ -84,4 +109,6 @@ FORMATS: Final[dict[str, Callable[[Path, str], Iterator[Sample]]]] = {
     "utkface": read_utkface,
     "fairface": read_fairface,
     "adience": read_adience,
+    "appa_real": read_appa_real,
+    "all_age_faces": read_all_age_faces,
 }

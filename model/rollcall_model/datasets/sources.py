@@ -8,6 +8,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Final, NamedTuple
 
+import cv2
+import numpy as np
+
 from rollcall_model.datasets.readers import FORMATS
 from rollcall_model.datasets.samples import Sample
 
@@ -23,6 +26,7 @@ class DatasetSource(NamedTuple):
     format: str  # one of `readers.FORMATS`
     labels: str
     images: str  # a folder, or a tar with one folder of the set's name
+    max_side: int = 0  # larger pictures are reduced to this many pixels before faces are detected; 0: none is
 
     def within(self, folder: Path) -> DatasetSource:
         """Return the same with its paths taken relative to `folder`."""
@@ -62,6 +66,7 @@ class Pictures:
 
     def __init__(self, sources: Sequence[DatasetSource]) -> None:
         self._images = {source.name: Path(source.images) for source in sources}
+        self._max_sides = {source.name: source.max_side for source in sources}
         self._tars: dict[str, tarfile.TarFile] = {}
         self._open = ExitStack()
 
@@ -72,13 +77,20 @@ class Pictures:
         self._open.close()
 
     def __call__(self, sample: Sample) -> bytes:
-        """Return the encoded picture of a sample.
+        """Return the encoded picture of a sample, reduced to the `max_side` of its set.
 
         Raises
         ------
         DatasetError
-            If there is no such file.
+            If there is no such file, or it has to be reduced and is no picture.
         """
+        encoded, max_side = self._read(sample), self._max_sides[sample.source]
+        try:
+            return reduce(encoded, max_side) if max_side else encoded
+        except ValueError as error:
+            raise DatasetError(f"{sample.source}: {sample.file} {error}") from error
+
+    def _read(self, sample: Sample) -> bytes:
         images = self._images[sample.source]
         try:
             if images.is_dir():
@@ -90,3 +102,22 @@ class Pictures:
             return file.read()
         except (OSError, KeyError, tarfile.TarError) as error:
             raise DatasetError(f"{sample.source}: {sample.file} is not in {images} ({error})") from error
+
+
+def reduce(encoded: bytes, max_side: int) -> bytes:
+    """Return an encoded picture whose longer side has at most `max_side` pixels; a smaller one as it is.
+
+    Raises
+    ------
+    ValueError
+        If it cannot be decoded.
+    """
+    picture = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR)
+    if picture is None:
+        raise ValueError("is no picture")
+    scale = max_side / max(picture.shape[:2])
+    if scale >= 1:
+        return encoded
+    small = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    # Without loss, so that no second compression is learnt.
+    return cv2.imencode(".bmp", small)[1].tobytes()

@@ -20,7 +20,7 @@ from rollcall_model import checkpoint, runtime
 from rollcall_model.attributes.calibration import Calibration
 from rollcall_model.attributes.model import load_net
 from rollcall_model.datasets.faces import Faces, central_crops, load
-from rollcall_model.datasets.pairs import pairs_of
+from rollcall_model.datasets.pairs import PAIRS_SOURCE, pairs_of
 from rollcall_model.evaluation.fit import (
     FORMS,
     Examples,
@@ -33,7 +33,7 @@ from rollcall_model.evaluation.fit import (
     scores,
     uncalibrated,
 )
-from rollcall_model.evaluation.thresholds import Similarity, fit_similarity, tag_thresholds
+from rollcall_model.evaluation.thresholds import Similarity, fit_similarity, match_thresholds, tag_thresholds
 
 
 def fit_calibration(examples: Examples) -> tuple[Calibration, dict[str, Any]]:
@@ -69,16 +69,17 @@ def store(weights: Path, out: Path, **metadata: Any) -> None:
 
 
 def similarity_of_pairs(weights: Path, faces: Faces, size: int, folder: Path | None) -> Similarity | None:
-    """Return the fit to the validation pairs in the folder of the data sets; None without pairs."""
-    rows = faces.where(split="val")
+    """Return the fit to the validation people of LFW; None without pairs in the folder of the data sets."""
+    rows = faces.where(PAIRS_SOURCE, "val")
     pairs = pairs_of(faces, rows, folder)
     if pairs is None:
         return None
-    # Only faces of pairs are embedded.
-    used, positions = np.unique(np.concatenate([pairs.a, pairs.b]), return_inverse=True)
-    embedding = np.asarray(uncalibrated(weights, central_crops(faces, rows[used], size)).embedding)
-    a, b = positions.reshape(2, -1)
-    return fit_similarity(pairs._replace(a=a, b=b).cosine_similarities(embedding), pairs.same)
+    embedding = np.asarray(uncalibrated(weights, central_crops(faces, rows, size)).embedding)
+    midpoint, steepness = fit_similarity(pairs.cosine_similarities(embedding), pairs.same)
+    identity = np.unique([faces.samples[row].identity for row in rows], return_inverse=True)[1]
+    once = np.triu(np.ones((len(rows), len(rows)), bool), 1)
+    cosine, same = (embedding @ embedding.T)[once], (identity[:, None] == identity)[once]
+    return Similarity(midpoint, steepness, **match_thresholds(cosine[same], cosine[~same]))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -11,6 +11,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from rollcall_model.ages import OLDEST, TAG_GROUPS
 from rollcall_model.evaluation.fit import minimise
+from rollcall_model.evaluation.metrics import threshold_at_far
 
 #: Precisions that a user may choose, the probabilities that are tried, and the fewest faces above a threshold.
 PRECISIONS: Final = (0.8, 0.85, 0.9, 0.925, 0.95, 0.96, 0.97, 0.98, 0.99)
@@ -22,11 +23,23 @@ MARGIN: Final = 0.3
 _START: Final = (0.75, 40.0)
 
 
+#: Impostor pairs that exceed `same_person`, genuine pairs below `other_person`, and genuine pairs below `renamed`.
+_SAME_PERSON_FAR: Final = 0.01
+_OTHER_PERSON_FRR: Final = 0.001
+_RENAMED_QUANTILE: Final = 0.75
+
+
 class Similarity(NamedTuple):
-    """The probability of a match: the logistic function of steepness * (cosine similarity - midpoint)."""
+    """What cosine similarities of embeddings mean.
+
+    The probability of a match is the logistic function of steepness * (cosine similarity - midpoint).
+    """
 
     midpoint: float
     steepness: float
+    same_person: float  # at least: one person, if the pictures are versions of one
+    other_person: float  # below: two people
+    renamed: float  # at least, at the same place of two pictures: one face in versions of one picture
 
 
 def threshold_at_precision(p: Float[np.ndarray, " n"], truth: Bool[np.ndarray, " n"], precision: float) -> float | None:
@@ -62,8 +75,21 @@ def tag_thresholds(
     return result
 
 
-def fit_similarity(cosine: Float[np.ndarray, " m"], same: Bool[np.ndarray, " m"]) -> Similarity:
-    """Return the logistic fit of "one person" to the cosine similarities of labelled pairs.
+def match_thresholds(genuine: Float[np.ndarray, " g"], impostors: Float[np.ndarray, " i"]) -> dict[str, float]:
+    """Return the thresholds of `Similarity` from the cosine similarities of pairs of one and of two people.
+
+    Pictures of one person are usually taken years apart; versions of one picture are more similar than three in four of
+    their pairs.
+    """
+    return {
+        "same_person": round(threshold_at_far(impostors, _SAME_PERSON_FAR), 3),
+        "other_person": round(float(np.quantile(genuine, _OTHER_PERSON_FRR)), 3),
+        "renamed": round(float(np.quantile(genuine, _RENAMED_QUANTILE)), 3),
+    }
+
+
+def fit_similarity(cosine: Float[np.ndarray, " m"], same: Bool[np.ndarray, " m"]) -> tuple[float, float]:
+    """Return midpoint and steepness of the logistic fit of "one person" to cosine similarities of labelled pairs.
 
     Pairs of one and of two people count the same in sum, so that at the midpoint either is as likely.
     """
@@ -71,7 +97,7 @@ def fit_similarity(cosine: Float[np.ndarray, " m"], same: Bool[np.ndarray, " m"]
     start = np.array([_START[0], np.log(_START[1])])
     arrays = (jnp.asarray(cosine, jnp.float32), jnp.asarray(same, jnp.float32), jnp.asarray(weight, jnp.float32))
     midpoint, log_steepness = minimise(_similarity_objective, start, *arrays)
-    return Similarity(round(float(midpoint), 4), round(float(np.exp(log_steepness)), 2))
+    return round(float(midpoint), 4), round(float(np.exp(log_steepness)), 2)
 
 
 def _similarity_objective(theta: Array, cosine: Array, same: Array, weight: Array) -> Array:

@@ -1,7 +1,8 @@
 """Run configurations: everything that decides the result of a training, besides the data.
 
-A run configuration is a TOML file with the tables `training` (`TrainConfig`), `network` (`AttributeConfig`) and any
-number of `datasets` (`DatasetSource`), all optional. Those of the committed weights lie in the folder `runs`.
+A run configuration is a TOML file with the tables `training` (`TrainConfig`), `network` (`AttributeConfig`), `heads`
+(`HeadConfig`) and any number of `datasets` (`DatasetSource`), all optional. Those of the committed weights, and of the
+weights before them, lie in the folder `runs`.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from rollcall_model import checkpoint
 from rollcall_model.attributes.network import AttributeConfig
 from rollcall_model.datasets.sources import DEFAULT_SOURCES, DatasetSource
 
-_TABLES: Final = ("training", "network", "datasets")
+_TABLES: Final = ("training", "network", "heads", "datasets")
 
 
 class ConfigError(Exception):
@@ -49,11 +50,35 @@ class TrainConfig(NamedTuple):
     seed: int = 0
 
 
+class HeadConfig(NamedTuple):
+    """The settings of fitting the heads again on a mixture of data sets, see `fit_heads`."""
+
+    steps: int = 1000
+    batch: int = 512  # faces in a step
+    learning_rate: float = 2e-3  # the highest
+    dropout: float = 0.2  # of the features: the trunk is surer of its own training faces than of others
+    penalty: float = 1e-2  # on the squared distance of the heads from where they started
+    gender_smoothing: float = 0.02
+    age_std: float = 1.0  # of the age targets, in years, at age 0
+    age_std_growth: float = 0.04  # for each year of age
+    resampling_exponent: float = 0.3  # 0: ages of a set at their frequency; 1: every age equally often
+    augmented_ratio: float = 0.5  # of the faces that have an augmented view
+    augmentation_strength: float = 0.6  # see `augment.augment`
+    #: The relative frequency of each set in a batch.
+    shares: tuple[tuple[str, float], ...] = (("utkface", 0.45), ("fairface", 0.2), ("aaf", 0.2), ("appa", 0.15))
+    # Directions that are removed from the embeddings, see `nuisance`.
+    set_directions: int = 3
+    age_directions: int = 2
+    augmentation_directions: int = 1
+    seed: int = 0
+
+
 class RunConfig(NamedTuple):
     """A whole run configuration."""
 
     training: TrainConfig = TrainConfig()
     network: AttributeConfig = AttributeConfig()
+    heads: HeadConfig = HeadConfig()
     datasets: tuple[DatasetSource, ...] = DEFAULT_SOURCES
 
 
@@ -76,6 +101,7 @@ def read_run_config(path: Path) -> RunConfig:
     return RunConfig(
         _of_table(path, TrainConfig, tables.get("training", {})),
         _of_table(path, AttributeConfig, tables.get("network", {})),
+        _of_table(path, HeadConfig, tables.get("heads", {})),
         tuple(_of_table(path, DatasetSource, table) for table in datasets) or DEFAULT_SOURCES,
     )
 

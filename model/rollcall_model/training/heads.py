@@ -51,20 +51,26 @@ def compute_features(
     net: AttributeNet, faces: Faces, rows: Int[np.ndarray, " n"], moved: int
 ) -> Float32[np.ndarray, "v n f"]:
     """Return the heads' input for some faces: straight, mirrored, and `moved` times slightly moved."""
+    return np.stack([view_features(net, faces, rows, view) for view in range(2 + moved)])
+
+
+def view_features(
+    net: AttributeNet, faces: Faces, rows: Int[np.ndarray, " n"], view: int, strength: float = _STRENGTH
+) -> Float32[np.ndarray, "n f"]:
+    """Return the heads' input for some faces: view 0 straight, 1 mirrored, from 2 on augmented with `strength`."""
     run = jax.jit(net.features)
-    views = []
-    for view in range(2 + moved):
-        parts = []
-        for start in range(0, len(rows), _FORWARD_BATCH):
-            crops = _view(faces, rows[start : start + _FORWARD_BATCH], net.config.size, view)
-            full = np.zeros((_FORWARD_BATCH, *crops.shape[1:]), np.float32)
-            full[: len(crops)] = crops
-            parts.append(np.asarray(run(full))[: len(crops)])
-        views.append(np.concatenate(parts))
-    return np.stack(views)
+    parts = []
+    for start in range(0, len(rows), _FORWARD_BATCH):
+        crops = _view(faces, rows[start : start + _FORWARD_BATCH], net.config.size, view, strength)
+        full = np.zeros((_FORWARD_BATCH, *crops.shape[1:]), np.float32)
+        full[: len(crops)] = crops
+        parts.append(np.asarray(run(full))[: len(crops)])
+    return np.concatenate(parts) if parts else np.zeros((0, net.config.features), np.float32)
 
 
-def _view(faces: Faces, rows: Int[np.ndarray, " n"], size: int, view: int) -> UInt8[np.ndarray, "n s s 3"]:
+def _view(
+    faces: Faces, rows: Int[np.ndarray, " n"], size: int, view: int, strength: float
+) -> UInt8[np.ndarray, "n s s 3"]:
     """Return the crops of a view: 0 straight, 1 mirrored, from 2 on moved, the odd ones mirrored."""
     if view < 2:
         crops = central_crops(faces, rows, size)
@@ -72,7 +78,7 @@ def _view(faces: Faces, rows: Int[np.ndarray, " n"], size: int, view: int) -> UI
         generators = [np.random.default_rng([view, row]) for row in rows]
         crops = np.stack(
             [
-                augment.augment(faces.crops[row], size, stored.CROP / size, rng, _STRENGTH)
+                augment.augment(faces.crops[row], size, stored.CROP / size, rng, strength)
                 for row, rng in zip(rows, generators, strict=True)
             ]
         )

@@ -16,7 +16,11 @@ _MIN_COUNT: Final = 4.0
 
 def sampling_weights(faces: Faces, rows: Int[np.ndarray, " m"], exponent: float) -> Float[np.ndarray, " m"]:
     """Return sampling probabilities of labelled rows, proportional to frequency ** -exponent of their age; sum 1."""
-    middle = faces.ages[rows].mean(axis=1)
+    return frequency_weights(faces.ages[rows].mean(axis=1), exponent)
+
+
+def frequency_weights(middle: Float[np.ndarray, " m"], exponent: float) -> Float[np.ndarray, " m"]:
+    """Return weights proportional to frequency ** -exponent of ages in years, `middle` of their range; sum 1."""
     counts, edges = np.histogram(middle, bins=np.arange(0, 121, _BIN))
     smooth = np.convolve(counts, [0.25, 0.5, 0.25], "same")
     weight = np.maximum(smooth[np.digitize(middle, edges) - 1], _MIN_COUNT) ** -exponent

@@ -19,17 +19,17 @@ from rollcall_model.attributes.fusion import fuse_batch_norm
 from rollcall_model.attributes.model import save_net
 from rollcall_model.datasets import faces as stored
 from rollcall_model.datasets.faces import TEACHER_EMBEDDINGS, Faces
-from rollcall_model.datasets.readers import FORMATS
-from rollcall_model.datasets.sources import DatasetError, DatasetSource, Pictures, read_samples
+from rollcall_model.datasets.sources import DatasetError
 from rollcall_model.evaluation.quick import quick_scores
 from rollcall_model.training import composites, initial, soft_labels
 from rollcall_model.training.batches import Batch, composite_batches, mixup_batches, prefetch
 from rollcall_model.training.composites import Composites
 from rollcall_model.training.config import ConfigError, RunConfig, override, read_run_config
+from rollcall_model.training.prepare import config_option, data_option, dataset_option, prepare_crops, sources_of
 from rollcall_model.training.trainer import STATISTICS_BATCHES, Trainer, load_state, save_state
 
 #: Name of the weights that a training exports; evaluation adds calibration and thresholds.
-VERSION: Final = "attributes-4"
+VERSION: Final = "attributes-5"
 #: Steps between reading the loss, which waits for the device, and between two lines on the screen.
 _LOSS_STEPS: Final = 10
 _ECHO_STEPS: Final = 50
@@ -141,47 +141,17 @@ def _checkpoint(trainer: Trainer, faces: Faces, out: Path, step: int, folder: Pa
     return quick_scores(out / "best.safetensors", faces, folder)
 
 
-def prepare_crops(sources: Sequence[DatasetSource], crops: Path) -> None:
-    """Detect and align the faces of the data sets, unless that was done before.
-
-    Raises
-    ------
-    DatasetError
-        If a data set cannot be read.
-    """
-    if (crops / "samples.jsonl").exists():
-        return
-    from rollcall_model.detection.detector import Detector
-
-    click.echo("detecting and aligning the faces, once")
-    with Pictures(sources) as pictures:
-        stored.prepare(
-            read_samples(sources),
-            pictures,
-            Detector().detect,
-            crops,
-            lambda done, total: click.echo(f"  {done:,} of {total:,}"),
-        )
-
-
 _FILE: Final = click.Path(path_type=Path, exists=True)
 
 
 @click.command()
-@click.option("--data", "folder", type=_FILE, required=True, help="Folder that the data sets' paths are relative to.")
+@data_option
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the run; it can be resumed.")
-@click.option("--config", "config_file", type=_FILE, help="Run configuration, a TOML file.")
+@config_option
 @click.option(
     "--set", "assignments", multiple=True, metavar="NAME=VALUE", help="Set a field of TrainConfig or AttributeConfig."
 )
-@click.option(
-    "--dataset",
-    "datasets",
-    type=(str, click.Choice(sorted(FORMATS)), str, str),
-    multiple=True,
-    metavar="NAME FORMAT LABELS IMAGES",
-    help=f"Train on this set instead of those of the run configuration; formats: {', '.join(FORMATS)}. Repeatable.",
-)
+@dataset_option
 @click.option("--crops", type=click.Path(path_type=Path), help="Folder of the aligned crops; default OUT/crops.")
 @click.option("--init", "states", type=_FILE, multiple=True, help="State of a run to begin with; of several, the mean.")
 @click.option("--begin", "weights", type=_FILE, help="Weights in the inference form to begin with, as committed.")
@@ -206,9 +176,8 @@ def main(
     runtime.configure(out / "compiled")
     try:
         run = override(read_run_config(config_file) if config_file else RunConfig(), assignments)
-        sources = tuple(DatasetSource(*values) for values in datasets) or run.datasets
         crops = crops or out / "crops"
-        prepare_crops([source.within(folder) for source in sources], crops)
+        prepare_crops(sources_of(run, datasets, folder), crops)
     except (ConfigError, DatasetError) as error:
         raise click.ClickException(str(error)) from error
     teacher = folder / TEACHER_EMBEDDINGS

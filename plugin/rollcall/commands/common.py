@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +14,8 @@ import click
 from rich.console import Console
 
 from rollcall import events
+from rollcall.commands import logs
+from rollcall.commands.interrupts import EXIT_CODE, interrupts
 from rollcall.settings import Settings, load
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class Context:
         """Return a plugin that is not started, as a host would create it."""
         from rollcall.host import Plugin
 
-        return Plugin(listener=listener, settings=self.settings)
+        return Plugin(listener=logs.listener(listener), settings=self.settings)
 
     @contextmanager
     def opened(self, listener: events.Listener | None = None, *, read_only: bool = False) -> Iterator[Plugin]:
@@ -57,6 +58,7 @@ def common(command: F) -> F:
     @click.option("--set", "pairs", multiple=True, metavar="NAME=VALUE", help="Set one setting; may be repeated.")
     @functools.wraps(command)
     def wrapped(*args: Any, database: str | None, config: Path | None, pairs: tuple[str, ...], **kwargs: Any) -> Any:
+        interrupts.began()
         overrides: dict[str, Any] = {}
         for pair in pairs:
             name, equals, value = pair.partition("=")
@@ -71,22 +73,19 @@ def common(command: F) -> F:
 
 
 @contextmanager
-def stop_on_signals() -> Iterator[threading.Event]:
-    """Give an event that the first Ctrl-C or SIGTERM sets, to end a run cleanly; a second one interrupts at once."""
+def stop_on_signals(exit_code: int = EXIT_CODE) -> Iterator[threading.Event]:
+    """Give an event that the first Ctrl-C or SIGTERM sets, to end a run cleanly; a second one ends the process at once.
+
+    A run that has not ended soon after the event is ended too, with `exit_code` (see `commands.interrupts`).
+    """
     stop = threading.Event()
 
-    def handle(number: int, frame: Any) -> None:
-        if stop.is_set():
-            raise KeyboardInterrupt
+    def on_first() -> None:
         stop.set()
-        console.print("Stopping after the photos in flight; press Ctrl-C again to stop at once.", style="yellow")
+        console.print("Stopping; press Ctrl-C again to stop at once.", style="yellow")
 
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with interrupts.listening(on_first, exit_code):
         yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def plural(count: int, noun: str) -> str:

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import click
+from rich.progress import Progress
 
 from rollcall import corrections
 from rollcall.ages import AGE_GROUPS
@@ -183,8 +184,9 @@ def import_command(context: Context, file: Path) -> None:
     Lines whose photo is not indexed yet wait for it.
     """
     lines = read_file(file)
-    with context.opened() as plugin:
-        imported = plugin.import_corrections(lines)
+    with context.opened() as plugin, Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("Importing", total=len(lines))
+        imported = plugin.import_corrections(lines, progress=lambda done, _total: bar.update(task, completed=done))
     console.print(
         f"{plural(imported.added, 'line')} added, {imported.known:,} known before"
         + (f", {imported.waiting:,} wait for their photo or face" if imported.waiting else "")

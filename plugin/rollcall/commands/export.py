@@ -16,7 +16,7 @@ from rollcall.inference import analyzer
 def export_command(context: Context, file: Path) -> None:
     """Write the attribute network, with its calibration, as ONNX, and compare the outputs.
 
-    Its input is aligned crops, uint8 (n, 80, 80, 3) RGB; see the model card. Needs the extra: rollcall[onnx].
+    Its input is aligned crops, uint8 (n, 96, 96, 3) RGB; see the model card. Needs the extra: rollcall[onnx].
     """
     difference = analyzer.export_model(file)
     click.echo(f"{file}: written; the outputs of ONNX Runtime differ by at most {difference:.1e}")

@@ -115,7 +115,7 @@ def _roots(plugin: Plugin, folders: tuple[Path, ...]) -> list[Path]:
 
 def _watch(context: Context, folders: tuple[Path, ...], quiet: bool) -> None:
     keep_memory()
-    with stop_on_signals() as stop, context.opened(functools.partial(_print_event, quiet=quiet)) as plugin:
+    with stop_on_signals(exit_code=0) as stop, context.opened(functools.partial(_print_event, quiet=quiet)) as plugin:
         roots = _roots(plugin, folders)
         for root in roots:
             if not root.is_dir():

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from rollcall.commands.common import Context, common, console
+from rollcall.commands.common import Context, common, console, plural
+from rollcall.corrections import archive, transfer
 from rollcall.errors import StoreError
 from rollcall.storage import backups, sqlite
 from rollcall.storage.database import to_url
@@ -19,7 +20,8 @@ from rollcall.storage.database import to_url
 def restore_command(context: Context, backup: Path | None, listed: bool) -> None:
     """Put BACKUP, or the newest sound one, in the place of a damaged database.
 
-    What was there is kept beside it under another name.
+    Corrections made since the backup are added from the archive beside the database. What was there is kept beside it
+    under another name.
     """
     url = to_url(context.settings.database_url)
     file = sqlite.file_of(url) if url.get_backend_name() == "sqlite" else None
@@ -31,5 +33,11 @@ def restore_command(context: Context, backup: Path | None, listed: bool) -> None
         return
     used, former = backups.restore(file, backup)
     console.print(f"{file}: restored from {used}", markup=False)
+    made_since = archive.archive_of(file)
+    if made_since.exists():
+        with context.opened() as plugin:
+            imported = plugin.import_corrections(transfer.read_file(made_since))
+        if imported.added:
+            console.print(f"{plural(imported.added, 'correction')} made since then, from {made_since}", markup=False)
     if former is not None:
         console.print(f"What was there: {former}", markup=False)

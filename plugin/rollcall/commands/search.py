@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,7 +11,8 @@ import click
 from rollcall.commands.common import Context, common, console, plural
 from rollcall.errors import PictureError
 from rollcall.media import annotate
-from rollcall.search import MIN_PROBABILITY, Hit, explain, to_json
+from rollcall.search import MIN_PROBABILITY, Explanation, Hit, explain, to_json
+from rollcall.search.grammar import LANGUAGES
 
 #: How many photos are listed for a person, and put on a sheet, without --limit.
 LISTED = 50
@@ -35,6 +37,12 @@ LISTED = 50
     metavar="FILE",
     help="Write a contact sheet of what was found.",
 )
+@click.option(
+    "--language",
+    type=click.Choice(["en", *LANGUAGES]),
+    default=None,
+    help="The language of the query; default: the locale's, if it is one of these. English is always understood.",
+)
 @click.option("--explain", "explained", is_flag=True, help="Print how the query is understood, and its SQL.")
 @common
 def search(
@@ -46,6 +54,7 @@ def search(
     as_json: bool,
     paths: bool,
     sheet: Path | None,
+    language: str | None,
     explained: bool,
 ) -> None:
     """Find photos: rollcall search "photos of children".
@@ -53,21 +62,19 @@ def search(
     The likeliest photos come first. The language is described in docs/search.md.
     """
     text = " ".join(words)
+    language = language or _language_of_locale()
     if explained:
-        explanation = explain(text)
-        click.echo(f"{explanation.tree}\n\n{explanation.sql}\n")
-        for name, value in explanation.parameters.items():
-            click.echo(f":{name} = {value!r}")
+        _print_explanation(explain(text, language))
         return
     if limit is None and not (as_json or paths):
         limit = LISTED
     with context.opened(read_only=True) as plugin:
-        hits = plugin.search(text, limit=limit, offset=offset, min_probability=min_probability)
-        for notice in plugin.notices(text):
+        hits = plugin.search(text, limit=limit, offset=offset, min_probability=min_probability, language=language)
+        for notice in plugin.notices(text, language=language):
             console.print(f"Note: {notice}", style="yellow", markup=False)
         total = len(hits)
         if limit is not None and len(hits) == limit and not (as_json or paths):
-            total = plugin.count(text, min_probability=min_probability)
+            total = plugin.count(text, min_probability=min_probability, language=language)
     if sheet is not None:
         _write_sheet(hits[:LISTED], sheet)
     if as_json:
@@ -80,6 +87,25 @@ def search(
         for hit in hits:
             click.echo(f"{hit.probability:6.1%}  {hit.path}")
         console.print(f"{plural(total, 'photo')} found" + (f", {len(hits)} shown" if total > len(hits) else ""))
+
+
+def _language_of_locale() -> str | None:
+    """Return the language of the locale; None where queries in it are not understood, and for English.
+
+    English needs no preference: whoever types German on an English system means German.
+    """
+    names = (os.environ.get(name, "") for name in ("LC_ALL", "LC_MESSAGES", "LANG"))
+    language = next((name for name in names if name), "")[:2].lower()
+    return language if language in LANGUAGES else None
+
+
+def _print_explanation(explanation: Explanation) -> None:
+    click.echo(f"{explanation.tree}\n")
+    for note in explanation.notes:
+        click.echo(f"Note: {note}")
+    click.echo(f"{explanation.sql}\n")
+    for name, value in explanation.parameters.items():
+        click.echo(f":{name} = {value!r}")
 
 
 def _write_sheet(hits: Sequence[Hit], path: Path) -> None:

@@ -1,19 +1,15 @@
-"""Match new faces with the faces known before: pure functions of boxes and embeddings."""
+"""Match new faces with the faces known before, by boxes and embeddings."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rollcall.records import SAME_FACE_IOU, Box
-
-#: In an edited picture, faces with at least this cosine similarity are the same person's, wherever their boxes are.
-SAME_PERSON: Final = 0.795
-#: Faces below this cosine similarity are of two people, even at the same place.
-OTHER_PERSON: Final = 0.25
+from rollcall.search.calibration import calibration
 
 
 class KnownFace(NamedTuple):
@@ -31,11 +27,22 @@ def cosine_similarity(a: KnownFace, b: KnownFace) -> float | None:
     return float(a.embedding @ b.embedding)
 
 
+def same_person(similarity: float, weights: str) -> bool:
+    """Return whether faces of a cosine similarity are of one person, wherever they are in versions of one picture."""
+    return similarity >= calibration(weights).same_person
+
+
+def other_person(similarity: float, weights: str) -> bool:
+    """Return whether faces of a cosine similarity are of two people, wherever they are in versions of one picture."""
+    return similarity < calibration(weights).other_person
+
+
 def match(old: Sequence[KnownFace], new: Sequence[KnownFace], same_picture: bool) -> dict[int, int]:
     """Return, for each old face that is found again, its index and the index of the new face.
 
     In the same picture faces are matched by IoU, the highest first. In an edited one (cropped, turned, mirrored)
-    they are matched by cosine similarity first, then by IoU unless the similarity is below `OTHER_PERSON`.
+    they are matched by cosine similarity first, then by IoU unless the similarity is below
+    `Calibration.other_person`.
     """
     pairs = [(i, j) for i in range(len(old)) for j in range(len(new))]
     ious = {(i, j): old[i].box.iou(new[j].box) for i, j in pairs}
@@ -43,9 +50,9 @@ def match(old: Sequence[KnownFace], new: Sequence[KnownFace], same_picture: bool
     result: dict[int, int] = {}
     if not same_picture:
         similarities = {(i, j): cosine_similarity(old[i], new[j]) for i, j in pairs}
-        same = [(found, i, j) for (i, j), found in similarities.items() if found is not None and found >= SAME_PERSON]
-        _assign(same, result)
-        near -= {pair for pair, found in similarities.items() if found is not None and found < OTHER_PERSON}
+        comparable = {pair: found for pair, found in similarities.items() if found is not None}
+        _assign([(found, i, j) for (i, j), found in comparable.items() if same_person(found, new[j].weights)], result)
+        near -= {(i, j) for (i, j), found in comparable.items() if other_person(found, new[j].weights)}
     _assign([(ious[pair], *pair) for pair in near], result)
     return result
 

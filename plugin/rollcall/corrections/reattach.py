@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from rollcall.corrections.kinds import FACE_KINDS
 from rollcall.corrections.known_faces import known_faces
 from rollcall.corrections.log import CorrectionResult, draw_face
-from rollcall.corrections.matching import OTHER_PERSON, SAME_PERSON, KnownFace, cosine_similarity
+from rollcall.corrections.matching import KnownFace, cosine_similarity, other_person, same_person
 from rollcall.corrections.projection import project_faces
 from rollcall.media import perceptual_hash
 from rollcall.model_version import weights_of
@@ -229,9 +229,9 @@ def _score(lines: Sequence[CorrectionRow], known: KnownFace, boxes: Sequence[Box
     if same_picture:
         return iou if iou >= SAME_FACE_IOU else None
     similarity = _highest_similarity(lines, known)
-    if similarity is not None and similarity >= SAME_PERSON:
+    if similarity is not None and same_person(similarity, known.weights):
         return similarity + 1
-    if iou >= SAME_FACE_IOU and (similarity is None or similarity >= OTHER_PERSON):
+    if iou >= SAME_FACE_IOU and (similarity is None or not other_person(similarity, known.weights)):
         return iou
     return None
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -16,13 +18,19 @@ from rollcall.corrections.reattach import attach, attach_by_content, by_face, ma
 from rollcall.media import perceptual_hash
 from rollcall.model_version import weights_of
 from rollcall.records import Box, PhotoState
+from rollcall.search.calibration import calibration
 from rollcall.settings import TagSettings
+from rollcall.storage.database import Database
 from rollcall.storage.estimates import unpack
 from rollcall.storage.tables import CorrectionRow, EmbeddingRow, FaceRow, PhotoRow
 
-#: In a file that was renamed and edited, faces with at least this cosine similarity and IoU are the same.
-RENAMED_SIMILARITY: Final = 0.9
+#: In a file that was renamed and edited, faces with at least this IoU and a cosine similarity of at least
+#: `Calibration.renamed` are the same.
 RENAMED_IOU: Final = 0.7
+#: For how long one portion of many holds the right to write, and how long others have it in between, in seconds: the
+#: longest time after which a waiting SQLite tries again.
+HOLD_SECONDS: Final = 0.3
+PAUSE_SECONDS: Final = 0.1
 
 
 def recover(session: Session, settings: TagSettings, since: str = "") -> CorrectionResult:
@@ -35,14 +43,7 @@ def recover(session: Session, settings: TagSettings, since: str = "") -> Correct
     result = CorrectionResult()
     if session.scalar(select(CorrectionRow.id).where(_unattached()).limit(1)) is None:
         return result
-    waits = select(CorrectionRow.content_hash).where(
-        CorrectionRow.photo_id.is_(None), CorrectionRow.content_hash.is_not(None)
-    )
-    known = session.scalars(
-        select(PhotoRow.id)
-        .where(PhotoRow.content_hash.in_(waits))
-        .order_by(PhotoRow.state != PhotoState.INDEXED, PhotoRow.reviewed, PhotoRow.id)
-    ).all()
+    known = _waited_for(session)
     for everything in (False, True):
         for photo_id in known:
             result.add(attach_by_content(session, photo_id, everything))
@@ -52,6 +53,48 @@ def recover(session: Session, settings: TagSettings, since: str = "") -> Correct
     for photo_id in result.photo_ids:
         project_photo(session, photo_id, settings)
     return result
+
+
+def recover_in_portions(database: Database, settings: TagSettings) -> CorrectionResult:
+    """Do the same in short transactions, as far as contents tell the photos, so that others can write in between."""
+    result = CorrectionResult()
+    for everything in (False, True):
+        with database.read() as session:
+            left = deque(_waited_for(session))
+        while left:
+            with database.write() as session:
+                result.add(_attach_some(session, left, everything, settings))
+            if left:
+                time.sleep(PAUSE_SECONDS)
+    with database.write() as session:
+        result.add(recover(session, settings))
+    return result
+
+
+def _attach_some(session: Session, left: deque[int], everything: bool, settings: TagSettings) -> CorrectionResult:
+    """Attach lines by content to the first photos in `left`, which go, for `HOLD_SECONDS`."""
+    result = CorrectionResult()
+    until = time.monotonic() + HOLD_SECONDS
+    while left and time.monotonic() < until:
+        photo_id = left.popleft()
+        # Another process may have erased it since it was read.
+        if session.get(PhotoRow, photo_id) is not None:
+            result.add(attach_by_content(session, photo_id, everything))
+    for photo_id in result.photo_ids:
+        project_photo(session, photo_id, settings)
+    return result
+
+
+def _waited_for(session: Session) -> Sequence[int]:
+    """Return the photos of contents that lines wait for: those that are there and have no corrections first."""
+    waits = select(CorrectionRow.content_hash).where(
+        CorrectionRow.photo_id.is_(None), CorrectionRow.content_hash.is_not(None)
+    )
+    return session.scalars(
+        select(PhotoRow.id)
+        .where(PhotoRow.content_hash.in_(waits))
+        .order_by(PhotoRow.state != PhotoState.INDEXED, PhotoRow.reviewed, PhotoRow.id)
+    ).all()
 
 
 def _unattached() -> ColumnElement[bool]:
@@ -199,7 +242,7 @@ class _Candidates:
         if key not in self.embeddings:
             return None
         similarities = self.embeddings[key] @ embedding
-        near = np.flatnonzero(similarities >= RENAMED_SIMILARITY)
+        near = np.flatnonzero(similarities >= calibration(key[0]).renamed)
         for index in near[np.argsort(-similarities[near])].tolist():
             face, _, found = self.rows[self.indices[key][index]]
             if Box(*(line.box or [])).iou(Box(face.x, face.y, face.width, face.height)) < RENAMED_IOU:

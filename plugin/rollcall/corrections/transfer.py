@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -15,14 +16,19 @@ from sqlalchemy.orm import Session
 from rollcall.corrections.kinds import from_stored
 from rollcall.corrections.log import without_face
 from rollcall.corrections.projection import UNDO_KINDS
-from rollcall.corrections.recover import recover
+from rollcall.corrections.recover import PAUSE_SECONDS, recover_in_portions
 from rollcall.errors import InvalidCorrectionError, RollcallError
 from rollcall.settings import TagSettings
+from rollcall.storage.database import Database
 from rollcall.storage.library import chunks
 from rollcall.storage.tables import CorrectionRow, PhotoRow
 
 #: The format of an exported log, named in its first line.
 FORMAT: Final = "rollcall-corrections-1"
+#: How many lines are added in one transaction: some tenths of a second.
+PORTION: Final = 2000
+#: Gets how many lines were added, and how many there are.
+Progress = Callable[[int, int], None]
 #: Returns whether a content, and a box in it where a face is meant, was erased.
 IsErased = Callable[[str | None, Sequence[float] | None], bool]
 
@@ -36,14 +42,19 @@ class ImportResult(NamedTuple):
     photo_ids: frozenset[int]  # the photos that lines were attached to
 
 
-def export_log(session: Session) -> Iterator[dict[str, Any]]:
-    """Yield the log as plain values, oldest first, each line with everything that `reattach` needs."""
-    rows = session.execute(
-        select(CorrectionRow, PhotoRow.content_hash, PhotoRow.path)
-        .outerjoin(PhotoRow, PhotoRow.id == CorrectionRow.photo_id)
-        .order_by(CorrectionRow.made_at, CorrectionRow.id),
-        execution_options={"yield_per": 1000},
+def export_log(session: Session, *, after: int | None = None) -> Iterator[dict[str, Any]]:
+    """Yield the log as plain values, oldest first, each line with everything that `reattach` needs.
+
+    With `after` only the lines with higher numbers, in the order of their numbers.
+    """
+    statement = select(CorrectionRow, PhotoRow.content_hash, PhotoRow.path).outerjoin(
+        PhotoRow, PhotoRow.id == CorrectionRow.photo_id
     )
+    if after is None:
+        statement = statement.order_by(CorrectionRow.made_at, CorrectionRow.id)
+    else:
+        statement = statement.where(CorrectionRow.id > after).order_by(CorrectionRow.id)
+    rows = session.execute(statement, execution_options={"yield_per": 1000})
     for line, content_hash, path in rows:
         yield {
             "uid": line.uid,
@@ -66,17 +77,47 @@ def export_log(session: Session) -> Iterator[dict[str, Any]]:
 
 
 def import_log(
-    session: Session, lines: Iterable[Mapping[str, Any]], settings: TagSettings, is_erased: IsErased
+    database: Database,
+    lines: Iterable[Mapping[str, Any]],
+    settings: TagSettings,
+    erased: Callable[[Session], IsErased],
+    progress: Progress | None = None,
 ) -> ImportResult:
     """Add an exported log to this one; lines that it has already are left as they are.
 
-    Lines of a content, or of a face in it, for which `is_erased` returns True are left out.
+    Lines of a content, or of a face in it, that was erased are left out: `erased` returns the test for a session.
+
+    The lines are committed in portions, and others can write in between. An import that is interrupted is completed
+    by the next one: each line has a number of its own, and is added once.
 
     Raises
     ------
     InvalidCorrectionError
         If a line is not a correction; the message names its number, counted from 1. Then nothing is imported.
     """
+    rows = _checked(lines)
+    added: list[str] = []
+    known = done = 0
+    for part in chunks(rows, PORTION):
+        with database.write() as session:
+            new, known_here = _add(session, part, erased(session))
+        added += new
+        known += known_here
+        done += len(part)
+        if progress is not None:
+            progress(done, len(rows))
+        time.sleep(PAUSE_SECONDS if len(rows) > PORTION else 0)
+    touched = recover_in_portions(database, settings).photo_ids
+    left = 0
+    with database.read() as session:
+        for uids in chunks(added):
+            lost = or_(CorrectionRow.photo_id.is_(None), without_face())
+            statement = select(func.count()).select_from(CorrectionRow).where(CorrectionRow.uid.in_(uids), lost)
+            left += session.scalar(statement) or 0
+    return ImportResult(len(added), known, left, frozenset(touched))
+
+
+def _checked(lines: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     rows = []
     for number, line in enumerate(lines, 1):
         try:
@@ -85,6 +126,11 @@ def import_log(
             raise InvalidCorrectionError(
                 f"correction {number} of the file is none ({error}); nothing was imported"
             ) from error
+    return rows
+
+
+def _add(session: Session, rows: Sequence[dict[str, Any]], is_erased: IsErased) -> tuple[list[str], int]:
+    """Add those lines that the log has not; return their numbers, and how many it had already."""
     known: set[str] = set()
     for part in chunks(rows):
         uids = [row["uid"] for row in part]
@@ -94,13 +140,7 @@ def import_log(
     new = [row for row in unknown if not is_erased(row["content_hash"], row["box"])]
     for chunk in chunks(new):
         session.execute(insert(CorrectionRow), list(chunk))
-    touched = recover(session, settings).photo_ids
-    left = 0
-    for part in chunks([row["uid"] for row in new]):
-        lost = or_(CorrectionRow.photo_id.is_(None), without_face())
-        statement = select(func.count()).select_from(CorrectionRow).where(CorrectionRow.uid.in_(part), lost)
-        left += session.scalar(statement) or 0
-    return ImportResult(len(new), len(rows) - len(unknown), left, frozenset(touched))
+    return [row["uid"] for row in new], len(rows) - len(unknown)
 
 
 def write_file(lines: Iterable[Mapping[str, Any]], file: Path) -> None:

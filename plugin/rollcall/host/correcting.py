@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from rollcall.corrections import log, review_queue, transfer, undo
+from rollcall.corrections import archive, log, review_queue, transfer, undo
 from rollcall.corrections.kinds import Correction
 from rollcall.corrections.log import CorrectionResult, LogEntry
 from rollcall.corrections.review_queue import Question
@@ -116,6 +116,7 @@ class CorrectingMixin(PluginBase):
 
     def _describe(self, result: CorrectionResult, wait: float) -> CorrectionResult:
         """Analyse the faces of a result whose boxes are new, for up to `wait` seconds."""
+        archive.append(self.database)
         if result.undescribed and self.service.describe(result.photo_ids, wait):
             result.undescribed.clear()
         return result
@@ -139,8 +140,17 @@ class CorrectingMixin(PluginBase):
         with self.database.read() as session:
             return list(transfer.export_log(session))
 
-    def import_corrections(self, lines: Iterable[Mapping[str, Any]], *, wait: float = DESCRIBE_SECONDS) -> ImportResult:
+    def import_corrections(
+        self,
+        lines: Iterable[Mapping[str, Any]],
+        *,
+        wait: float = DESCRIBE_SECONDS,
+        progress: transfer.Progress | None = None,
+    ) -> ImportResult:
         """Add an exported log to this database; lines that it has already are left as they are.
+
+        It is committed in portions, and others can write in between; the next import completes one that was
+        interrupted.
 
         Parameters
         ----------
@@ -148,14 +158,16 @@ class CorrectingMixin(PluginBase):
             As `export_corrections` returns them.
         wait
             For how many seconds to wait for the estimates of faces whose boxes are new.
+        progress
+            Called with how many lines were read, and how many there are.
 
         Raises
         ------
         InvalidCorrectionError
             If a line is not a correction; then nothing is imported.
         """
-        with self.database.write() as session:
-            imported = transfer.import_log(session, lines, self.settings.tags, ErasedContents(session))
+        imported = transfer.import_log(self.database, lines, self.settings.tags, ErasedContents, progress)
+        archive.append(self.database)
         if imported.photo_ids:
             self.service.describe(imported.photo_ids, wait)
         return imported

@@ -9,7 +9,7 @@ from typing import Final
 from rollcall import events
 from rollcall.host.base import PluginBase, Status
 from rollcall.privacy.switches import search_notices
-from rollcall.search import MIN_PROBABILITY, Hit, Order, details, engine, library, parse, similarity
+from rollcall.search import MIN_PROBABILITY, Hit, Interpretation, Order, details, engine, interpret, library, similarity
 from rollcall.search.details import FaceDetails, PhotoDetails
 from rollcall.search.library import FaceCrop, LibraryStatistics, PhotoFile, TagSuggestions
 from rollcall.storage.library import roots
@@ -31,6 +31,7 @@ class ReadingMixin(PluginBase):
         order: Order = "probability",
         faces: bool = True,
         after: int | None = None,
+        language: str | None = None,
     ) -> list[Hit]:
         """Return the photos that match a query.
 
@@ -51,13 +52,15 @@ class ReadingMixin(PluginBase):
         after
             The number of a photo: return the photos behind it. For queries of all photos in the order of dates, where
             it is as fast at the end of a large library as at its beginning.
+        language
+            The language to prefer, such as "de"; None finds it out. English is always understood.
 
         Raises
         ------
         InvalidQueryError
             If the query cannot be understood.
         """
-        for notice in self.notices(words):
+        for notice in self.notices(words, readings=False, language=language):
             self._bus.publish(events.Warned(notice))
         return engine.search(
             self.database,
@@ -68,31 +71,66 @@ class ReadingMixin(PluginBase):
             order=order,
             faces=faces,
             after=after,
+            language=language,
         )
 
-    def count(self, words: str, *, min_probability: float = MIN_PROBABILITY) -> int:
+    def count(self, words: str, *, min_probability: float = MIN_PROBABILITY, language: str | None = None) -> int:
         """Return how many photos match the query `words` with at least the probability `min_probability`.
 
-        Raises
-        ------
-        InvalidQueryError
-            If the query cannot be understood.
-        """
-        return engine.count(self.database, words, min_probability=min_probability)
-
-    def notices(self, words: str) -> list[str]:
-        """Return a sentence for each kind of estimate that the query `words` needs and that is switched off.
+        Parameters
+        ----------
+        language
+            The language to prefer, such as "de"; None finds it out. English is always understood.
 
         Raises
         ------
         InvalidQueryError
             If the query cannot be understood.
         """
-        term = parse(words)
+        return engine.count(self.database, words, min_probability=min_probability, language=language)
+
+    def interpret(self, words: str, *, language: str | None = None) -> Interpretation:
+        """Return how a query is understood: its tree, and notes with the query of another reading where there is one.
+
+        Parameters
+        ----------
+        words
+            A query of `docs/search.md`, such as "photos of children".
+        language
+            The language to prefer, such as "de"; None finds it out. English is always understood.
+
+        Raises
+        ------
+        InvalidQueryError
+            If the query cannot be understood.
+        """
+        return interpret(words, language=language)
+
+    def notices(self, words: str, *, readings: bool = True, language: str | None = None) -> list[str]:
+        """Return what a person should know of a query's answer, a sentence each.
+
+        That are the notes of `interpret`, and the estimates that it needs and that are switched off.
+
+        Parameters
+        ----------
+        words
+            A query of `docs/search.md`, such as "photos of children".
+        readings
+            Return the notes too.
+        language
+            The language to prefer, such as "de"; None finds it out. English is always understood.
+
+        Raises
+        ------
+        InvalidQueryError
+            If the query cannot be understood.
+        """
+        term, notes = interpret(words, language=language)
+        found = [str(note) for note in notes] if readings else []
         if not self.settings.attributes.switched_off:
-            return []
+            return found
         with self.database.read() as session:
-            return search_notices(session, term, self.settings.attributes)
+            return found + search_notices(session, term, self.settings.attributes)
 
     def similar(self, face_id: int, *, limit: int = 24) -> list[tuple[int, float]]:
         """Return the faces most similar to one, the most similar first.

@@ -98,6 +98,7 @@ class BatchStore:
             faces,
             version,
             photo.perceptual_hash,
+            picture.warnings,
         )
         stored = persist.store_analysis(session, photo_id, photo.stat, analysis, settings, new=new)
         if new and picture.content_hash not in state.waiting:

@@ -15,24 +15,9 @@ from watchdog.observers.polling import PollingObserver
 
 from rollcall import events
 from rollcall.settings import WatchSettings
+from rollcall.storage.mounts import is_remote
 
 log = logging.getLogger(__name__)
-
-#: File systems on which changes made elsewhere cause no events here.
-_REMOTE: Final = (
-    "nfs",
-    "cifs",
-    "smb",
-    "9p",
-    "afs",
-    "ceph",
-    "fuse.",
-    "glusterfs",
-    "ncpfs",
-    "davfs",
-    "vboxsf",
-    "drvfs",
-)
 
 #: Gets a path that changed, whether it is a folder, and whether a file was closed there after writing.
 OnChange = Callable[[Path, bool, bool], None]
@@ -204,23 +189,6 @@ def _end(observer: Any) -> None:
             observer.join(5)
     except (OSError, RuntimeError):
         log.debug("an observer did not end cleanly", exc_info=True)
-
-
-def is_remote(path: Path, mounts: Path = Path("/proc/mounts")) -> bool:
-    """Return whether a folder lies on a network mount, where changes made by others cause no events."""
-    try:
-        lines = mounts.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return False
-    best, kind = Path(), ""
-    for line in lines:
-        fields = line.split(" ")
-        if len(fields) < 3:
-            continue
-        point = Path(fields[1].replace("\\040", " ").replace("\\011", "\t").replace("\\134", "\\"))
-        if path.is_relative_to(point) and len(point.parts) >= len(best.parts):
-            best, kind = point, fields[2]
-    return kind.startswith(_REMOTE)
 
 
 def _why_polling(root: Path, error: OSError, seconds: float) -> str:

@@ -109,7 +109,9 @@ def _fill_photo(photo: PhotoRow, stat: FileStat, analysis: Analysis) -> None:
     photo.taken_local = taken.local.isoformat() if taken else None
     photo.taken_offset_minutes = taken.offset_minutes if taken else None
     photo.taken_utc = f"{utc.isoformat()}Z" if utc else None
+    photo.taken_source = taken.source if taken else None
     photo.state, photo.error = PhotoState.INDEXED, None
+    photo.warning = "; ".join(analysis.warnings) or None
     photo.model_version, photo.indexed_at = analysis.model_version, now()
     photo.perceptual_hash = analysis.perceptual_hash
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import partial
 from typing import Final
 
@@ -18,7 +18,7 @@ from rollcall.errors import PictureError, RollcallError
 from rollcall.indexing import classify, moves, throttle
 from rollcall.indexing.batch import BatchStore, DecodedPhoto
 from rollcall.indexing.failures import analysis_key, failure_key
-from rollcall.indexing.run import Run, Tools
+from rollcall.indexing.run import Run, StoppedError, Tools
 from rollcall.indexing.throttle import Throttle
 from rollcall.indexing.writer import Writer
 from rollcall.media import decode, perceptual_hash
@@ -28,6 +28,8 @@ from rollcall.storage.library import CHUNK, PendingPhoto, Place
 
 #: How many failures a summary lists; the database has all of them.
 NAMED_FAILURES: Final = 20
+#: How often a run that waits for decoding looks whether it was stopped, in seconds.
+_STOP_CHECK_SECONDS: Final = 0.1
 
 
 class Pipeline:
@@ -53,8 +55,8 @@ class Pipeline:
         initializer = throttle.lower_thread_priority if pending > size else None
         power = Throttle(self.settings.power, self.publish)
         batch: list[DecodedPhoto] = []
-        decoding = ThreadPoolExecutor(threads, thread_name_prefix="decode", initializer=initializer)
-        with decoding as pool, self.writer.running():
+        pool = ThreadPoolExecutor(threads, thread_name_prefix="decode", initializer=initializer)
+        with self.writer.running():
             try:
                 for photo in self._decoded(pool, threads + size, places, run):
                     if photo.picture is None:
@@ -70,9 +72,10 @@ class Pipeline:
                 if batch:
                     self._analyze(batch, run)
                 self.writer.finish()
-            except BaseException:
+            finally:
+                # A run that was stopped does not wait for a file that takes long to decode; what its thread still
+                # decodes nobody stores.
                 pool.shutdown(wait=False, cancel_futures=True)
-                raise
 
     # ---- Decoding
 
@@ -83,7 +86,7 @@ class Pipeline:
         waiting: deque[Future[DecodedPhoto]] = deque()
         source = self._pending(places, run)
         while True:
-            while len(waiting) < ahead and not run.stopping:
+            while len(waiting) < ahead:
                 photo = next(source, None)
                 if photo is None:
                     break
@@ -91,9 +94,23 @@ class Pipeline:
             if not waiting:
                 break
             with self.tools.profile("waiting for decoding"):
-                decoded = waiting.popleft().result()
+                decoded = self._result(waiting.popleft(), run)
             yield decoded
         run.check()
+
+    @staticmethod
+    def _result(decoding: Future[DecodedPhoto], run: Run) -> DecodedPhoto:
+        """Wait for a decoded photo, or for the run to be stopped.
+
+        Raises
+        ------
+        StoppedError
+            If the run was stopped.
+        """
+        while not run.stopping:
+            if wait([decoding], timeout=_STOP_CHECK_SECONDS).done:
+                return decoding.result()
+        raise StoppedError
 
     def _pending(self, places: Sequence[Place], run: Run) -> Iterator[PendingPhoto]:
         after = 0

@@ -119,7 +119,7 @@ def decode(
     # One file must never stop a run, whatever our own code did not think of.
     except Exception as error:
         _LOG.debug("%s", path, exc_info=True)
-        raise _damaged(path) from error
+        raise _damaged(path, data) from error
 
 
 def interrupt() -> None:
@@ -160,7 +160,7 @@ def _decoded(path: Path, job: Job, in_process: bool, max_seconds: float) -> Deco
         return _elsewhere(path, job, True, max_seconds)
     except Refused as error:
         _LOG.debug("%s: %s", path, error)
-        raise _damaged(path) from error
+        raise _damaged(path, job.data) from error
 
 
 def _strictly(path: Path, job: Job, in_process: bool, max_seconds: float) -> Decoded:
@@ -222,5 +222,7 @@ def _name(path: Path, kind: Format) -> str:
     return suffix[1:].upper() if suffix in SUFFIXES and kind is not Format.RAW else str(kind)
 
 
-def _damaged(path: Path) -> NotAPictureError:
-    return NotAPictureError(path, "the file is damaged and cannot be shown", "copy it again from where it came from")
+def _damaged(path: Path, data: bytes) -> NotAPictureError:
+    jpeg_without_a_scan = data.startswith(b"\xff\xd8\xff") and b"\xff\xda" not in data
+    damage = "truncated before the picture begins" if jpeg_without_a_scan else "damaged and cannot be shown"
+    return NotAPictureError(path, f"the file is {damage}", "copy it again from where it came from")

@@ -16,6 +16,7 @@ from typing import Any, Final
 from sqlalchemy.orm import Session
 
 from rollcall import events
+from rollcall.corrections import archive
 from rollcall.errors import InvalidTargetError, NotFoundError, StoreError
 from rollcall.privacy import deletion
 from rollcall.search.vectors import vectors_of
@@ -266,6 +267,12 @@ def scrub(database: Database, settings: Settings, wait: float = WAIT_SECONDS) ->
                 database.url,
                 f"{file} holds a copy of what was to be forgotten and cannot be removed ({error.strerror}); remove it",
             ) from error
+    try:
+        archive.rewrite(database)
+    except OSError as error:
+        raise StoreError(
+            database.url, f"the archive of corrections beside it cannot be rewritten ({error}); remove it"
+        ) from error
     with database.write() as session:
         deletion.set_scrub_due(session, False)
     return tuple(copies), size + max(before - _size(own), 0)

@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from rollcall import ages
-from rollcall.search.terms import DistinctPeople, Only, People, Similar, Term
+from rollcall.search.terms import Similar, Term
 from rollcall.settings import AttributeSettings, Switch
 from rollcall.storage.tables import EmbeddingRow, PredictionRow
 
@@ -49,11 +49,7 @@ def needed_switches(term: Term) -> set[Switch]:
     """Return the switches of the estimates that a search needs, also where it negates them."""
     found: set[Switch] = set()
     for one in _subterms(term):
-        if isinstance(one, DistinctPeople):
-            filters = [kind.person for kind in one.people]
-        else:
-            filters = [one.person] if isinstance(one, People | Only) else []
-        for person in filters:
+        for person in one.people():
             if (person.low, person.high) != (0, ages.OLDEST):
                 found.add("age")
             if person.gender is not None:

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
 from sqlalchemy import BindParameter, bindparam, text
 from sqlalchemy.orm import Session
 
 from rollcall import ages
+from rollcall.search.joint import FaceProbabilities, unpacked
 from rollcall.search.person_filter import PersonFilter
 from rollcall.storage.library import chunks
-from rollcall.tags.rules import NEGLIGIBLE
 
 _GROUPS: Final = tuple(ages.AGE_GROUPS)
 
@@ -24,7 +22,7 @@ class CandidateFace(NamedTuple):
     face_id: int
     score: float  # of the detector, 0..1
     p_female: float | None  # 0 or 1 where a person corrected it; None if unknown or of another label
-    distribution: NDArray[np.float32] | None  # predicted, (101,); None where a person gave the age
+    distribution: Sequence[float] | None  # predicted, 101 ages; None where a person gave the age
     age_range: tuple[int, int] | None  # the corrected age in years, from and to
     groups: dict[str, float | None]  # the stored probability of each age group
 
@@ -72,9 +70,11 @@ class CandidatePhoto(NamedTuple):
         probabilities = [face.probability(person) for face in self.faces]
         if count == 1:
             return ages.any_of(probabilities)
-        result = float(ages.at_least(probabilities)[count - 1])
-        # As it is stored: see tags.rules.NEGLIGIBLE.
-        return result if person.group is None or result >= NEGLIGIBLE else 0.0
+        return float(ages.at_least(probabilities)[count - 1])
+
+    def face_probabilities(self) -> list[FaceProbabilities]:
+        """Return what is known of each face's age and gender."""
+        return [FaceProbabilities(face.distribution, face.age_range, face.p_female) for face in self.faces]
 
 
 def load_photos(
@@ -122,7 +122,7 @@ def _face(row: Any) -> CandidateFace:
         face_id=row[1],
         score=row[2],
         p_female=row[3],
-        distribution=None if row[4] is None else np.frombuffer(row[4], "<f2").astype(np.float32),
+        distribution=None if row[4] is None else unpacked(row[4]),
         age_range=(int(row[6]), int(row[7])) if row[5] == "user" else None,
         groups=dict(zip(_GROUPS, row[8:], strict=True)),
     )

@@ -13,7 +13,7 @@ from rollcall.errors import ConflictError, InvalidQueryError, NotFoundError
 from rollcall.media import paths
 from rollcall.search import execution
 from rollcall.search.execution import Page
-from rollcall.search.grammar import parse
+from rollcall.search.grammar import Note, interpret, parse
 from rollcall.search.hits import Hit, faces_of_hits
 from rollcall.search.identifiers import LARGEST
 from rollcall.search.planning import statement
@@ -34,6 +34,7 @@ class Explanation:
     tree: str  # one term a line, indented by depth
     sql: str
     parameters: Mapping[str, object]
+    notes: tuple[Note, ...] = ()  # what it may have meant otherwise
 
 
 def search(
@@ -46,6 +47,7 @@ def search(
     faces: bool = True,
     order: Order = "probability",
     after: int | None = None,
+    language: str | None = None,
 ) -> list[Hit]:
     """Return the photos that a query means.
 
@@ -62,6 +64,8 @@ def search(
     after
         With all photos by date: the number of the photo to go on behind, which takes as long at the end of a large
         library as at its beginning.
+    language
+        The language to prefer, such as "de"; None finds it out. English is always understood.
 
     Raises
     ------
@@ -70,7 +74,7 @@ def search(
     StoreError
         If the database cannot be read.
     """
-    term = parse(query)
+    term = parse(query, language)
     page = Page(min_probability, None if limit is None else min(limit, LARGEST // 2), min(offset, LARGEST // 2))
     with database.read() as session:
         _check_faces(session, query, term)
@@ -87,7 +91,9 @@ def search(
     ]
 
 
-def count(database: Database, query: str, *, min_probability: float = MIN_PROBABILITY) -> int:
+def count(
+    database: Database, query: str, *, min_probability: float = MIN_PROBABILITY, language: str | None = None
+) -> int:
     """Return how many photos a query means.
 
     Raises
@@ -97,13 +103,13 @@ def count(database: Database, query: str, *, min_probability: float = MIN_PROBAB
     StoreError
         If the database cannot be read.
     """
-    term = parse(query)
+    term = parse(query, language)
     with database.read() as session:
         _check_faces(session, query, term)
         return execution.count(database, session, term, min_probability)
 
 
-def explain(query: str) -> Explanation:
+def explain(query: str, language: str | None = None) -> Explanation:
     """Return how a query is understood and run, without running it: faces that it names are not looked up.
 
     Raises
@@ -111,9 +117,9 @@ def explain(query: str) -> Explanation:
     InvalidQueryError
         If the query cannot be understood.
     """
-    term = parse(query)
+    term, notes = interpret(query, language=language)
     sql, parameters = statement(term, MIN_PROBABILITY)
-    return Explanation("\n".join(_lines(term)), sql, parameters)
+    return Explanation("\n".join(_lines(term)), sql, parameters, notes)
 
 
 def _lines(term: Term, depth: int = 0) -> Iterator[str]:

@@ -10,6 +10,8 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from rollcall import ages
+from rollcall.search.folding import fold
+from rollcall.search.joint import FaceProbabilities, joint_of_text, unpacked
 
 
 def supported(session: Session) -> bool:
@@ -32,6 +34,8 @@ def register(session: Session, similar: Mapping[int, Mapping[int, float]] | None
     connection.create_function("age_share", 4, ages.range_share, deterministic=True)
     connection.create_function("least_of", -1, least_of, deterministic=True)
     connection.create_aggregate("at_least", 2, AtLeast)  # type: ignore[arg-type]
+    connection.create_function("fold", 1, folded, deterministic=True)
+    connection.create_aggregate("joint", 6, Joint)  # type: ignore[arg-type]
     connection.create_aggregate("all_of", 1, AllOf)  # type: ignore[arg-type]
     found = {} if similar is None else similar
 
@@ -51,6 +55,11 @@ def age_mass(distribution: bytes | None, low: int, high: int) -> float | None:
     low, high = min(max(int(low), 0), ages.AGES), min(int(high), ages.OLDEST)
     # For a few numbers NumPy takes ten times as long, and this is called for every face.
     return float(min(sum(struct.unpack_from(f"<{max(high - low + 1, 0)}e", distribution, 2 * low)), 1.0))
+
+
+def folded(text: str | None) -> str | None:
+    """Return a text with its letters folded (SQL function); see `rollcall.search.folding`."""
+    return None if text is None else fold(text)
 
 
 def least_of(*values: float) -> float:
@@ -92,3 +101,30 @@ class AllOf:
     def finalize(self) -> float | None:
         """Return the product."""
         return self.result
+
+
+class Joint:
+    """SQL aggregate: the probability that the faces of all rows meet a requirement together; null for no rows."""
+
+    def __init__(self) -> None:
+        self.requirement = ""
+        self.faces: list[FaceProbabilities] = []
+
+    def step(
+        self,
+        requirement: str,
+        distribution: bytes | None,
+        source: str | None,
+        low: float | None,
+        high: float | None,
+        p_female: float | None,
+    ) -> None:
+        """Take one face: the columns of `v1_faces`."""
+        self.requirement = requirement
+        given = (int(low), int(high)) if source == "user" and low is not None and high is not None else None
+        ages_of_face = None if distribution is None or given is not None else unpacked(distribution)
+        self.faces.append(FaceProbabilities(ages_of_face, given, p_female))
+
+    def finalize(self) -> float | None:
+        """Return the probability."""
+        return joint_of_text(self.requirement).of(self.faces) if self.faces else None

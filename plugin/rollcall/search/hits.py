@@ -14,7 +14,7 @@ from rollcall.media import paths
 from rollcall.records import Box
 from rollcall.search.candidates import load_photos
 from rollcall.search.person_filter import PersonFilter
-from rollcall.search.terms import DistinctPeople, Not, Only, People, Term
+from rollcall.search.terms import Not, Term
 from rollcall.storage.library import chunks
 
 
@@ -65,13 +65,11 @@ def faces_of_hits(session: Session, term: Term, photo_ids: Sequence[int]) -> dic
 
 def _people(term: Term) -> Iterator[PersonFilter]:
     """Yield the people that a query asks for; those that it excludes are left out."""
-    if isinstance(term, People | Only):
-        yield term.person
-    elif isinstance(term, DistinctPeople):
-        yield from (people.person for people in term.people)
-    elif not isinstance(term, Not):
-        for child in term.children():
-            yield from _people(child)
+    if isinstance(term, Not):
+        return
+    yield from term.people()
+    for child in term.children():
+        yield from _people(child)
 
 
 def to_json(hit: Hit) -> str:

@@ -36,6 +36,13 @@ def is_stored_group(term: Term) -> bool:
     return isinstance(term, People) and term.person.group is not None
 
 
+def _has_answer(term: Term, min_probability: float) -> bool:
+    """Return whether one index has every photo that is meant."""
+    if not isinstance(term, People) or term.person.group is None or min_probability <= 0:
+        return False
+    return is_complete(InGroup(term.person.group, term.count), min_probability)
+
+
 def is_complete(source: InGroup, probability: float) -> bool:
     """Return whether a source has every photo that shows the group with at least a probability.
 
@@ -47,7 +54,8 @@ def is_complete(source: InGroup, probability: float) -> bool:
 def statement(term: Term, min_probability: float) -> Statement:
     """Return the statement that gives photo_id, path and probability of all photos that are meant, in no order."""
     parameters = SqlParameters()
-    if isinstance(term, People) and term.person.group is not None and min_probability > 0:
+    if _has_answer(term, min_probability):
+        assert isinstance(term, People) and term.person.group is not None
         # The everyday case reads one index, which has no row for what is certainly not there.
         where = f"d.name = {parameters.bind(term.person.group)} AND d.at_least = {parameters.bind(term.count)}"
         return Statement(

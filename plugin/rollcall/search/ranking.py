@@ -8,7 +8,6 @@ algorithm of Fagin, Lotem and Naor, "Optimal aggregation algorithms for middlewa
 from __future__ import annotations
 
 import heapq
-import math
 from collections.abc import Iterator
 from itertools import islice
 from typing import Final, NamedTuple
@@ -118,7 +117,8 @@ class RankedSearch:
                 last[number] = part[-1] if part else None
                 batch |= dict.fromkeys(one.photo_id for one in part if one.photo_id not in seen)
             seen |= batch.keys()
-            for photo_id, probability in self._evaluate(list(batch)):
+            floor = best[0][0] if len(best) == wanted else self.min_probability
+            for photo_id, probability in self._evaluate(self._promising(list(batch), floor)):
                 entry = (probability, -photo_id)
                 if len(best) < wanted:
                     heapq.heappush(best, entry)
@@ -147,27 +147,53 @@ class RankedSearch:
         known = self.similar.setdefault(source.face_id, faces.all() if complete else {})
         return _by_similarity(faces, known)
 
+    def _promising(self, photo_ids: list[int], floor: float) -> list[int]:
+        """Return the photos of a batch that no stored group rules out to be as probable as `floor`.
+
+        A woman and a baby are not more probable than the woman alone: looking this up is much quicker than evaluating.
+        """
+        groups = [
+            sources[0]
+            for sources in self.parts.rest.candidate_sources()
+            if len(sources) == 1 and isinstance(sources[0], InGroup) and is_complete(sources[0], floor / _SLACK)
+        ]
+        if len(groups) < 2 or not photo_ids:
+            return photo_ids
+        values: dict[str, object] = {"floor": floor / _SLACK}
+        conditions = []
+        for number, group in enumerate(dict.fromkeys(groups)):
+            values |= {f"name{number}": group.name, f"count{number}": group.at_least}
+            conditions.append(
+                f"EXISTS (SELECT 1 FROM photo_groups g WHERE g.photo_id = p.id AND g.name = :name{number}"
+                f" AND g.at_least = :count{number} AND g.probability >= :floor)"
+            )
+        listed = ", ".join(map(str, photo_ids))
+        rows = self.session.execute(
+            text(f"SELECT p.id FROM photos p WHERE p.id IN ({listed}) AND {' AND '.join(conditions)}"), values
+        )
+        return [row[0] for row in rows]
+
     def _evaluate(self, photo_ids: list[int]) -> list[Ranked]:
         """Return the photos of a batch that are meant."""
         listed = ", ".join(map(str, photo_ids))
+        # Cut off here and not in SQL, which would evaluate the expression once more for its condition.
         rows = self.session.execute(
             text(
-                "SELECT photo_id, probability FROM (\n"
-                f"  SELECT p.photo_id AS photo_id, {self.expression} AS probability\n"
-                f"  FROM v1_photos p\n  WHERE p.photo_id IN ({listed}) AND {self.parts.condition}\n"
-                ") AS found WHERE probability >= :min_probability"
+                f"SELECT p.photo_id, {self.expression} FROM v1_photos p"
+                f" WHERE p.photo_id IN ({listed}) AND {self.parts.condition}"
             ),
-            self.parts.parameters.values | {"min_probability": self.min_probability},
+            self.parts.parameters.values,
         )
-        return [Ranked(row[0], row[1]) for row in rows]
+        # It is NULL where an estimate that it needs is switched off.
+        return [Ranked(row[0], row[1]) for row in rows if row[1] is not None and row[1] >= self.min_probability]
 
 
 def _least_of_one(probability: float, sources: CandidateSources) -> float:
-    """Return what the most probable of n independent events has at least, if one or more has a probability of p.
+    """Return what the most probable of n events has at least, if one or more happens with a probability of p: p / n.
 
-    1 - (1 - p)^(1/n): with n events of a lower probability each, at least one of them would be less probable than p.
+    The events may exclude each other (a face is a child or an adult), so no more than the sum bounds their union.
     """
-    return float(1.0 - (1.0 - min(probability, 1.0)) ** (1.0 / len(sources)))
+    return min(probability, 1.0) / len(sources)
 
 
 def _is_over(last: list[Ranked | None], least: float, best: list[tuple[float, int]], wanted: int) -> bool:
@@ -177,8 +203,7 @@ def _is_over(last: list[Ranked | None], least: float, best: list[tuple[float, in
         return True
     if len(best) < wanted:
         return False
-    none = math.prod(1.0 - (least if one is None else min(one.probability, 1.0)) for one in last)
-    bound = min((1.0 - none) * _SLACK, 1.0)
+    bound = min(sum(least if one is None else one.probability for one in last) * _SLACK, 1.0)
     probability, number = best[0]
     # Of equally probable photos the lower number comes first, here as in the sources.
     return bound < probability or (bound == probability and -number <= min(one.photo_id for one in left))

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
-from rollcall import resources
 from rollcall.errors import ConflictError, NotFoundError
 from rollcall.model_version import weights_of
+from rollcall.search.calibration import calibration
 from rollcall.search.identifiers import storable
 from rollcall.search.vector_file import Embeddings
 from rollcall.search.vectors import vectors_of
@@ -22,32 +22,6 @@ from rollcall.storage.tables import EmbeddingRow, FaceRow
 LEAST: Final = 0.01
 #: How many of the most similar faces are sorted first: the first page needs no others.
 _FIRST: Final = 4096
-
-
-class Calibration(NamedTuple):
-    """How cosine similarity becomes the probability of the same person: a logistic curve, fitted with the weights."""
-
-    midpoint: float  # the cosine similarity at which it is 0.5
-    steepness: float
-
-    def probability(self, cosine: NDArray[np.floating]) -> NDArray[np.floating]:
-        """Return the probability that embeddings of some cosine similarities are of one person."""
-        return np.asarray(1.0 / (1.0 + np.exp(-self.steepness * (cosine.astype(np.float64) - self.midpoint))))
-
-    def cosine(self, probability: float) -> float:
-        """Return the cosine similarity that a probability belongs to."""
-        return float(self.midpoint - np.log(1 / probability - 1) / self.steepness)
-
-
-def calibration() -> Calibration:
-    """Return the calibration that is stored with the weights of the attribute network.
-
-    Raises
-    ------
-    ModelError
-        If the weights cannot be read.
-    """
-    return Calibration(**resources.weights_metadata()["similarity"])
 
 
 def embedding_of(session: Session, face_id: int) -> EmbeddingRow:
@@ -91,7 +65,7 @@ class SimilarFaces:
     def __init__(self, database: Database, session: Session, face_id: int) -> None:
         found = embedding_of(session, face_id)
         wanted = np.frombuffer(found.vector, "<f2")
-        self._calibration = calibration()
+        self._calibration = calibration(weights_of(found.model_version))
         least = self._calibration.cosine(LEAST)
         cosines, photos = [np.zeros(0, np.float32)], [np.zeros(0, np.int64)]
         for part in vectors_of(database).parts(session, found.dimension):
@@ -148,5 +122,5 @@ def most_similar(database: Database, session: Session, face_id: int, limit: int)
         rows = np.argsort(-cosines, kind="stable")[: limit + 1]
         near += [(float(cosines[row]), int(part.face_ids[row])) for row in rows if cosines[row] > -2]
     near = sorted((one for one in near if one[1] != face_id), reverse=True)[:limit]
-    probabilities = calibration().probability(np.array([cosine for cosine, _ in near]))
+    probabilities = calibration(weights_of(found.model_version)).probability(np.array([cosine for cosine, _ in near]))
     return [(face, float(probability)) for (_, face), probability in zip(near, probabilities, strict=True)]

@@ -16,29 +16,38 @@ def _ages(group: str) -> tuple[int, int]:
 WORDS: Final[tuple[tuple[PersonFilter, str], ...]] = (
     (
         PersonFilter(),
-        "people person persons faces face anyone anybody someone somebody everyone everybody humans human friends",
+        "people person persons faces face anyone anybody someone somebody everyone everybody humans human friends"
+        " friend folks folk cousins cousin guests guest",
     ),
     (people_of("babies"), "babies baby infants infant newborns newborn"),
-    (people_of("toddlers"), "toddlers toddler"),
-    (people_of("children"), "children child kids kid youngsters grandchildren grandchild"),
+    (people_of("toddlers"), "toddlers toddler tots tot"),
+    (
+        people_of("children"),
+        "children child kids kid youngsters youngster grandchildren grandchild siblings sibling kiddos kiddo",
+    ),
     (PersonFilter(0, 17), "minors minor"),
-    (people_of("teenagers"), "teenagers teenager teens teen adolescents adolescent"),
-    (people_of("adults"), "adults adult grown-ups grown-up grownups grownup parents parent"),
+    (people_of("teenagers"), "teenagers teenager teens teen adolescents adolescent youths youth"),
+    (
+        people_of("adults"),
+        "adults adult grown-ups grown-up grownups grownup parents parent spouse spouses partner partners",
+    ),
     (people_of("seniors"), "seniors senior elderly pensioners pensioner grandparents grandparent"),
     (
         people_of("adults", "female"),
-        "women woman ladies lady mothers mother moms mom mums mum wife wives aunt aunts",
+        "women woman ladies lady mothers mother moms mom mums mum mommy mummy wife wives aunt aunts auntie"
+        " bride brides girlfriend girlfriends",
     ),
     (
         people_of("adults", "male"),
-        "men man gentlemen gentleman fathers father dads dad guys guy husband husbands uncle uncles",
+        "men man gentlemen gentleman fathers father dads dad daddy guys guy husband husbands uncle uncles groom grooms"
+        " boyfriend boyfriends",
     ),
     (people_of("children", "female"), "girls girl daughters daughter granddaughters granddaughter"),
     (people_of("children", "male"), "boys boy sons son grandsons grandson"),
-    (people_of("seniors", "female"), "grandmothers grandmother grandmas grandma grannies granny"),
-    (people_of("seniors", "male"), "grandfathers grandfather grandpas grandpa"),
-    (PersonFilter(gender="female"), "female females sister sisters"),
-    (PersonFilter(gender="male"), "male males brother brothers"),
+    (people_of("seniors", "female"), "grandmothers grandmother grandmas grandma grannies granny nana"),
+    (people_of("seniors", "male"), "grandfathers grandfather grandpas grandpa granddad granddads grandad grandads"),
+    (PersonFilter(gender="female"), "female females sister sisters niece nieces"),
+    (PersonFilter(gender="male"), "male males brother brothers nephew nephews"),
 )
 NOUNS: Final = {word: person for person, words in WORDS for word in words.split()}
 #: With an age behind them these mean that everyone in the photo is of that age.
@@ -80,43 +89,79 @@ STRETCHED_AGES: Final = {
 
 #: Numbers in words.
 NUMBERS: Final = {
-    word: number
+    **{
+        word: number
+        for number, word in enumerate(
+            [
+                "one",
+                "two",
+                "three",
+                "four",
+                "five",
+                "six",
+                "seven",
+                "eight",
+                "nine",
+                "ten",
+                "eleven",
+                "twelve",
+                "thirteen",
+                "fourteen",
+                "fifteen",
+                "sixteen",
+                "seventeen",
+                "eighteen",
+                "nineteen",
+            ],
+            1,
+        )
+    },
+    **{
+        word: 10 * number
+        for number, word in enumerate(["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"], 2)
+    },
+}
+#: Decades of ages in words.
+DECADES: Final = {
+    word: 10 * number
     for number, word in enumerate(
-        ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"], 1
+        ["twenties", "thirties", "forties", "fifties", "sixties", "seventies", "eighties", "nineties"], 2
     )
 }
-#: How many people such words ask for at least; of several words the first of this list counts.
+#: How many people such words ask for at least.
 COUNTS: Final = {
-    "crowd": 10,
-    "crowds": 10,
-    "group": GROUP_PHOTO_FACES,
-    "groups": GROUP_PHOTO_FACES,
-    "lot": 5,
-    "lots": 5,
-    "loads": 5,
+    "crowd-of": 10,
+    "dozen": 12,
+    "group-of": GROUP_PHOTO_FACES,
+    "lots-of": 5,
     "many": 5,
     "several": 3,
     "few": 3,
-    "couple": 2,
+    "couple-of": 2,
     "both": 2,
     "a": 1,
     "an": 1,
     "some": 1,
     "any": 1,
 }
-#: What to suggest for words that have no meaning here.
-INSTEAD: Final = {
-    "selfie": "portraits",
-    "selfies": "portraits",
-    "crowd": "group photos",
-    "crowds": "group photos",
-    "youth": "teenagers",
-    "folks": "people",
-    "empty": "no people",
-    "landscape": "no people",
-    "landscapes": "no people",
-    "untagged": "-tag:",
-    "twins": "two children",
+#: Words for kinds of photos and what they are read as; the second part is noted.
+INSTEAD: Final[dict[str, tuple[str, str]]] = {
+    "portraits": ("portraits", ""),
+    "portrait": ("portraits", ""),
+    "headshots": ("portraits", ""),
+    "headshot": ("portraits", ""),
+    "selfies": ("portraits", "selfies are read as portraits: exactly one face"),
+    "selfie": ("portraits", "selfies are read as portraits: exactly one face"),
+    "group-photo": ("group", ""),
+    "large-group": ("crowd", "a large group is read as ten faces or more"),
+    "crowd": ("crowd", "a crowd is read as ten faces or more"),
+    "crowds": ("crowd", "a crowd is read as ten faces or more"),
+    "twins": ("two children", "twins are read as two children: faces are not compared"),
+    "triplets": ("three children", "triplets are read as three children: faces are not compared"),
+    "empty": ("nobody", "read as photos without people"),
+    "landscapes": ("nobody", "read as photos without people"),
+    "landscape": ("nobody", "read as photos without people"),
+    "scenery": ("nobody", "read as photos without people"),
 }
 #: The months, and the seasons of the northern half of the earth; of a winter, the one that began in that year.
 MONTHS: Final[dict[str, tuple[int, int]]] = {
@@ -147,4 +192,10 @@ MONTHS: Final[dict[str, tuple[int, int]]] = {
     "autumn": (9, 3),
     "fall": (9, 3),
     "winter": (12, 3),
+}
+#: Feasts: the month and day on which they begin, and how many days they last.
+FEASTS: Final[dict[str, tuple[int, int, int]]] = {
+    "christmas": (12, 24, 3),
+    "new-year": (12, 31, 2),
+    "halloween": (10, 31, 1),
 }

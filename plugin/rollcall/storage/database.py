@@ -19,7 +19,7 @@ from sqlalchemy.pool import StaticPool
 
 from rollcall import resources
 from rollcall.errors import BusyError, NewerDatabaseError, StoreError
-from rollcall.storage import change_feed, sqlite, views
+from rollcall.storage import change_feed, mounts, sqlite, views
 from rollcall.storage.change_feed import Change
 from rollcall.storage.tables import MetaRow, PhotoRow
 
@@ -206,6 +206,8 @@ _MESSAGES: Final = (
     ("not a database", "the file is damaged or not a database ({}); `rollcall restore` puts its newest backup there"),
     ("is full", "the disk is full ({}); make room, and run it again: nothing is lost"),
     ("readonly", "the database may not be written ({}); allow it, or choose another place with the option --database"),
+    ("locking protocol", "the share that it lies on does not lock files ({}); put it on a local disk: --database FILE"),
+    ("unable to open", "its file cannot be opened ({}); check that it, and files beside it, may be written"),
     ("is locked", "another program has kept the database locked for too long ({}); close it, and run it again"),
     ("disk I/O error", "the disk, or the share, that the database lies on does not work ({}); check it"),
 )
@@ -298,6 +300,12 @@ def _file_options(file: Path, shown: str, read_only: bool) -> dict[str, Any]:
             raise StoreError(
                 shown, f"{path} may not be written; allow it, or choose another place with the option --database"
             )
+    if mounts.is_remote(file.parent.resolve()) and not mounts.can_lock(file.parent):
+        raise StoreError(
+            shown,
+            "the share that it lies on does not lock files, so two programs would damage it; choose a place on a local"
+            " disk with the option --database (the photos may stay on the share)",
+        )
     return {}
 
 

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import glob
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Engine, event
 
+from rollcall.storage import mounts
+
 #: How long a writer waits for another before it gives up, in milliseconds.
 BUSY_MS = 60_000
 
 
 def prepare(engine: Engine, read_only: bool) -> None:
-    """Make every connection of an SQLite engine able to read while another process writes."""
+    """Make every connection of an SQLite engine able to read while another process writes, on a local disk."""
+    file = file_of(engine.url)
 
     @event.listens_for(engine, "connect")
     def _connect(connection: sqlite3.Connection, _record: Any) -> None:
@@ -27,7 +30,7 @@ def prepare(engine: Engine, read_only: bool) -> None:
         if read_only:
             connection.execute("PRAGMA query_only = ON")
         else:
-            connection.execute("PRAGMA journal_mode = WAL")
+            _set_wal(connection, file)
         # In WAL mode a crash of the machine can lose the last transactions, never the database.
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA cache_size = -32768")
@@ -38,6 +41,18 @@ def prepare(engine: Engine, read_only: bool) -> None:
         # A writer takes the lock at once: SQLite fails a reader that becomes a writer instead of letting it wait.
         immediate = connection.get_execution_options().get("writes", False)
         connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+
+def _set_wal(connection: sqlite3.Connection, file: Path | None) -> None:
+    """Choose WAL, except on network mounts: it needs memory that all processes share, which machines do not.
+
+    With the rollback journal, writers wait for readers.
+    """
+    if file is None or not mounts.is_remote(file.parent.resolve()):
+        connection.execute("PRAGMA journal_mode = WAL")
+        return
+    with suppress(sqlite3.OperationalError):  # in use, still with WAL, by a process of an older version
+        connection.execute("PRAGMA journal_mode = DELETE")
 
 
 def file_of(url: URL) -> Path | None:

@@ -63,8 +63,10 @@ class PhotoRow(Base):
     taken_local: Mapped[str | None]  # ISO 8601, wall time
     taken_utc: Mapped[str | None]  # ISO 8601, only where the file has an offset
     taken_offset_minutes: Mapped[int | None]
+    taken_source: Mapped[str | None]  # see records.CaptureTime
     state: Mapped[str]  # pending, indexed, failed, missing
     error: Mapped[str | None]
+    warning: Mapped[str | None]  # what is wrong with a file that is indexed all the same
     failure_key: Mapped[str | None]  # see indexing/failures.py
     model_version: Mapped[str | None]
     indexed_at: Mapped[str | None]

@@ -89,12 +89,19 @@ V1_PHOTOS: Final = View(
             )
             for name in _PHOTO_GROUPS
         ),
+        Column("warning", "text", "What is wrong with the file although it is shown, such as truncated; else null."),
+        Column(
+            "taken_source",
+            "text",
+            "Where the capture time comes from: exif, xmp, iptc, takeout, or file name, which is a guess.",
+        ),
     ),
     f"""SELECT p.id, r.path, p.path,
         CASE WHEN r.path LIKE '%/' THEN r.path || p.path ELSE r.path || '/' || p.path END,
         p.width, p.height, p.orientation, p.taken_local, p.taken_utc, p.taken_offset_minutes, p.state, p.error,
         p.face_count, p.reviewed, p.indexed_at, p.model_version, p.content_hash,
-        {", ".join(_group(name) for name in _PHOTO_GROUPS)}
+        {", ".join(_group(name) for name in _PHOTO_GROUPS)},
+        p.warning, p.taken_source
     FROM photos p JOIN roots r ON r.id = p.root_id""",
 )
 
@@ -182,10 +189,11 @@ V1_TAGS: Final = View(
 
 V1_GROUPS: Final = View(
     "v1_groups",
-    "How likely a photo shows people of a group; no row means: certainly not, or nothing is known. For lists of the"
-    " likeliest photos, which the columns of v1_photos are too slow for.",
+    "How likely a photo shows people of a group. For `at_least` of 1 no row means: certainly not, or nothing is known;"
+    " for 2 and more no row means: less likely than 0.02, or nothing is known. For lists of the likeliest photos, which"
+    " the columns of v1_photos are too slow for.",
     (
-        Column("name", "text", f"The group: {', '.join(_PHOTO_GROUPS)}."),
+        Column("name", "text", f"The group: {', '.join(_PHOTO_GROUPS)}, female, male."),
         Column("at_least", "integer", "How many different faces of the group are meant, from 1."),
         Column("probability", "real", "How likely at least so many are of the group."),
         Column("photo_id", "integer", "The photo."),

@@ -82,6 +82,7 @@ def _rollcall_error(request: Request, error: Exception) -> Response:
             position=error.position,
             expected=list(error.expected),
             suggestion=error.suggestion,
+            suggestions=list(error.suggestions),
         )
     elif isinstance(error, PictureError):
         # A client asked for a number, not for the path.

@@ -20,13 +20,14 @@ class Problem(BaseModel):
 class QueryProblem(Problem):
     """Why a query was not understood.
 
-    `position` is the zero-based index of the offending character, `expected` names what would have been understood
-    there, `suggestion` is a known word that is close, or empty.
+    `position` is the zero-based index of the offending character, `suggestions` holds up to three queries
+    that are understood, and `suggestion` the first of them or is empty; `expected` names what fits there.
     """
 
     position: int
     expected: list[str]
     suggestion: str
+    suggestions: list[str]
 
 
 class FieldProblem(BaseModel):

@@ -10,7 +10,9 @@ import pytest
 from rollcall_model import checkpoint
 from rollcall_model.attributes import export
 from rollcall_model.attributes.calibration import Calibration, read_calibration
+from rollcall_model.attributes.network import AttributeConfig
 
+SIZE = AttributeConfig().size
 onnx = pytest.importorskip("onnx", reason="export is an extra")
 onnxruntime = pytest.importorskip("onnxruntime", reason="export is an extra")
 
@@ -37,7 +39,7 @@ def test_the_comparison_notices_another_calibration(tmp_path: Path, small_weight
 def test_any_number_of_faces_goes_through_the_file(tmp_path: Path, small_weights: Path) -> None:
     session = onnxruntime.InferenceSession(str(export.export_model(tmp_path / "net.onnx", small_weights)))
     for count in (1, 3):
-        crops = np.full((count, 80, 80, 3), 90, np.uint8)
+        crops = np.full((count, SIZE, SIZE, 3), 90, np.uint8)
         age, p_female, embedding = session.run(["age", "p_female", "embedding"], {"crops": crops})
         assert age.shape == (count, 101)
         assert p_female.shape == (count,)

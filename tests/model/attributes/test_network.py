@@ -36,7 +36,7 @@ def test_the_inference_form_is_the_same_function() -> None:
 
 
 def test_the_network_is_small() -> None:
-    assert parameter_count(AttributeNet(AttributeConfig(), nnx.Rngs(0))) < 1_000_000
+    assert parameter_count(AttributeNet(AttributeConfig(), nnx.Rngs(0))) < 2_000_000
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def test_outputs_are_well_formed_whatever_the_batch(model: AttributeModel, count
 
 
 def test_the_committed_weights_are_calibrated(model: AttributeModel) -> None:
-    assert weights.PATH.stat().st_size < 5 << 20
+    assert weights.PATH.stat().st_size < 8 << 20
     assert model.metadata["calibration"] and model.metadata["training"]
 
 
@@ -99,7 +99,7 @@ def test_weights_with_the_older_names_of_arrays_give_the_same_outputs(tmp_path: 
     assert set(renamed) != set(arrays)
     path = tmp_path / "older.safetensors"
     save_file(renamed, path, metadata={"facts": json.dumps(metadata)})
-    crops = np.random.default_rng(0).integers(0, 256, (3, 80, 80, 3)).astype(np.uint8)
+    crops = np.random.default_rng(0).integers(0, 256, (3, *[AttributeConfig().size] * 2, 3)).astype(np.uint8)
     for a, b in zip(AttributeModel(path)(crops), AttributeModel(small_weights)(crops), strict=True):
         np.testing.assert_array_equal(a, b)
 

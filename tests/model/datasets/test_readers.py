@@ -66,6 +66,26 @@ def test_adiences_last_fold_is_for_validation(tmp_path: Path) -> None:
     assert found[2].female is None
 
 
+def test_appa_real_is_three_tables_whose_last_is_for_validation(tmp_path: Path) -> None:
+    for part in ("train", "val", "test"):
+        (tmp_path / f"{part}_labels.csv").write_text("1.jpg,29\n")
+    assert list(readers.read_appa_real(tmp_path, "appa")) == [
+        Sample("appa", "train/1.jpg", "train", (29, 29)),
+        Sample("appa", "val/1.jpg", "train", (29, 29)),
+        Sample("appa", "test/1.jpg", "val", (29, 29)),
+    ]
+
+
+def test_all_age_faces_is_labelled_by_its_file_names(tmp_path: Path) -> None:
+    for name in ("00013A02.jpg", "07380A35.jpg", "07381A70.jpg", "note.txt"):
+        (tmp_path / name).write_bytes(b"")
+    assert list(readers.read_all_age_faces(tmp_path, "aaf")) == [
+        Sample("aaf", "00013A02.jpg", "val", (2, 2), True),
+        Sample("aaf", "07380A35.jpg", "train", (35, 35), True),
+        Sample("aaf", "07381A70.jpg", "train", (70, 70), False),
+    ]
+
+
 def test_a_table_may_lack_any_label(tmp_path: Path) -> None:
     table = tmp_path / "t.csv"
     table.write_text("file,split,identity\na.webp,val,somebody\n")
@@ -100,6 +120,19 @@ def test_pictures_come_from_folders_and_from_tars(tmp_path: Path) -> None:
     assert stored.samples == samples
     assert stored.detected.tolist() == [False, False]
     assert stored.ages.tolist() == [[30, 30], [30, 30]]
+
+
+def test_large_pictures_of_a_set_are_reduced_and_what_is_no_picture_is_named(tmp_path: Path) -> None:
+    (tmp_path / "1.png").write_bytes(encoded(10))
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    for most, shape in ((20, (20, 15, 3)), (40, (40, 30, 3)), (0, (40, 30, 3))):
+        with Pictures([DatasetSource("a", "csv", "a.csv", str(tmp_path), most)]) as pictures:
+            assert faces.decode(pictures(Sample("a", "1.png", "train"))).shape == shape
+    with (
+        Pictures([DatasetSource("a", "csv", "a.csv", str(tmp_path), 20)]) as pictures,
+        pytest.raises(DatasetError, match=r"broken\.png is no picture"),
+    ):
+        pictures(Sample("a", "broken.png", "train"))
 
 
 @pytest.mark.parametrize(("form", "labels"), [("unheard", "a.csv"), ("csv", "none.csv"), ("adience", ".")])

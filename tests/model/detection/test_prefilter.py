@@ -40,7 +40,7 @@ def thorough(compiled: None) -> Detector:
 def people() -> list[np.ndarray]:
     pytest.importorskip("skimage")
     pytest.importorskip("matplotlib")
-    from rollcall.demo import portraits
+    from rollcall.commands.demo_library import portraits
 
     return [np.asarray(picture.convert("RGB")) for picture in portraits()]
 

@@ -9,7 +9,7 @@ import pytest
 from rollcall_model import ages, checkpoint
 from rollcall_model.attributes.calibration import Calibration, read_calibration
 from rollcall_model.attributes.model import AttributeModel
-from rollcall_model.attributes.network import Outputs
+from rollcall_model.attributes.network import AttributeConfig, Outputs
 from rollcall_model.evaluation import calibrate, fit, metrics, thresholds
 
 
@@ -96,7 +96,8 @@ def test_the_fit_does_not_depend_on_an_earlier_calibration(
 
 
 def test_the_model_applies_the_stored_calibration(small_weights: Path, synthetic_faces: tuple[Path, Path]) -> None:
-    crops = np.load(synthetic_faces[0] / "crops.npy")[:5, 12:92, 12:92]
+    size = AttributeConfig().size
+    crops = np.load(synthetic_faces[0] / "crops.npy")[:5, :size, :size]
     used = AttributeModel(small_weights)(crops)
     calibration = read_calibration(checkpoint.metadata(small_weights))
     age, p_female = fit.apply(fit.uncalibrated(small_weights, crops), calibration)
@@ -121,7 +122,10 @@ def test_the_command_stores_thresholds_and_similarity_in_the_metadata(
     metadata = checkpoint.metadata(out)
     assert set(metadata["tag_thresholds"]["thresholds"]) == set(ages.TAG_GROUPS)
     assert metadata["tag_thresholds"]["faces"] == 84
-    assert 0 < metadata["similarity"]["midpoint"] < 1
+    similarity = metadata["similarity"]
+    assert 0 < similarity["midpoint"] < 1
+    # Two pictures of one synthetic person are nearly identical, so all of their pairs are more similar than others.
+    assert similarity["same_person"] <= similarity["other_person"] <= similarity["renamed"] <= 1
     assert checkpoint.digest(out) == before
 
 
@@ -129,9 +133,14 @@ def test_the_similarity_that_generated_the_pairs_is_recovered() -> None:
     rng = np.random.default_rng(0)
     cosine = rng.uniform(0.5, 1.0, 20_000)
     same = rng.random(20_000) < 1 / (1 + np.exp(-30 * (cosine - 0.75)))
-    found = thresholds.fit_similarity(cosine, same)
-    assert found.midpoint == pytest.approx(0.75, abs=0.01)
-    assert found.steepness == pytest.approx(30, rel=0.1)
+    midpoint, steepness = thresholds.fit_similarity(cosine, same)
+    assert midpoint == pytest.approx(0.75, abs=0.01)
+    assert steepness == pytest.approx(30, rel=0.1)
+
+
+def test_match_thresholds_are_quantiles_of_genuine_and_impostor_pairs() -> None:
+    found = thresholds.match_thresholds(np.linspace(0.2, 1, 10_001), np.linspace(-0.5, 0.5, 10_001))
+    assert found == {"same_person": 0.49, "other_person": 0.201, "renamed": 0.8}
 
 
 def test_a_threshold_reaches_its_precision_with_a_margin_or_is_none() -> None:

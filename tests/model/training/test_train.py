@@ -17,12 +17,21 @@ from rollcall_model.attributes.model import AttributeModel, load_net
 from rollcall_model.attributes.network import AttributeConfig, AttributeNet
 from rollcall_model.datasets import faces as stored
 from rollcall_model.datasets.faces import Faces
+from rollcall_model.datasets.readers import FORMATS
 from rollcall_model.datasets.samples import Sample
 from rollcall_model.training import heads, initial, soft_labels, train
 from rollcall_model.training.batches import composite_batches, mixup_batches, prefetch
 from rollcall_model.training.composites import draw
-from rollcall_model.training.config import ConfigError, RunConfig, TrainConfig, override, read_run_config
+from rollcall_model.training.config import (
+    ConfigError,
+    HeadConfig,
+    RunConfig,
+    TrainConfig,
+    override,
+    read_run_config,
+)
 from rollcall_model.training.trainer import Trainer
+from rollcall_model.weights import PATH
 
 #: One stage of one block: compiled in a second.
 NETWORK = AttributeConfig(size=16, widths=(8,), depths=(1,), kernels=(3,), features=16, expansion=2)
@@ -186,15 +195,16 @@ RUNS = Path(train.__file__).parent / "runs"
 
 @pytest.mark.parametrize("file", sorted(RUNS.glob("*.toml")), ids=lambda file: file.stem)
 def test_the_committed_run_configurations_are_valid(file: Path) -> None:
-    assert read_run_config(file).training.steps > 0
+    run = read_run_config(file)
+    assert run.training.steps > 0
+    assert all(source.format in FORMATS for source in run.datasets)
 
 
-def test_the_last_run_configuration_is_that_of_the_committed_weights() -> None:
-    from rollcall_model.weights import PATH
-
-    run, metadata = read_run_config(RUNS / "run7.toml"), checkpoint.metadata(PATH)
+def test_the_committed_weights_have_the_settings_of_their_run_configuration() -> None:
+    run, metadata = read_run_config(RUNS / "mixture.toml"), checkpoint.metadata(PATH)
     assert checkpoint.configured(AttributeConfig, metadata["config"]) == run.network
-    assert metadata["training"] == {name: getattr(run.training, name) for name in metadata["training"]}
+    assert checkpoint.configured(HeadConfig, metadata["training"]["heads"]) == run.heads
+    assert {source.name for source in run.datasets} >= dict(run.heads.shares).keys()
 
 
 @pytest.mark.parametrize("text", ["[training]\nstep = 3", "[trainings]", "[[datasets]]\nname = 3\nkind = 4", "no toml"])

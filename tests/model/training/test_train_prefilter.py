@@ -24,7 +24,7 @@ def thorough(tmp_path_factory: pytest.TempPathFactory) -> Detector:
 def people() -> list[np.ndarray]:
     pytest.importorskip("skimage")
     pytest.importorskip("matplotlib")
-    from rollcall.demo import portraits
+    from rollcall.commands.demo_library import portraits
 
     return [np.asarray(picture.convert("RGB")) for picture in portraits()]
 

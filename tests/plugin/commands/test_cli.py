@@ -125,7 +125,7 @@ def test_analyze_prints_what_is_documented(rollcall: Run, library: Path, tmp_pat
     assert 150 < x < 190 and 50 < y < 90 and 80 < width < 130 and 100 < height < 150
     assert face["age_interval"][0] < face["age"] < face["age_interval"][1]
     assert sum(v * v for v in face["embedding"]) == pytest.approx(1, abs=1e-3) and len(face["embedding"]) == 128
-    assert "damaged" in bad["error"] and bad["faces"] == [] and bad["width"] is None
+    assert "truncated" in bad["error"] and bad["faces"] == [] and bad["width"] is None
     assert cat["error"] is None and cat["faces"] == []
     assert sorted(path.name for path in (tmp_path / "drawn").iterdir()) == ["astronaut.jpg", "cat.jpg"]
 
@@ -174,7 +174,7 @@ def test_switched_off_estimates_are_not_stored(rollcall: Run, library: Path, tmp
     [
         (["index", "/nowhere/at/all"], 3, "check the path"),
         (["search", "kids", "-d", "/nowhere/x.db"], 4, "rollcall index FOLDER"),
-        (["search", "childrn", "-d", "{database}"], 2, "did you mean 'children'"),
+        (["search", "two", "dogs", "-d", "{database}"], 2, "did you mean '\"dogs\"'"),
         (["index"], 2, "rollcall index FOLDER"),
         (["settings", "--set", "detector.min_face=x"], 2, "detector.min_face"),
         (["settings", "--set", "nonsense"], 2, "NAME=VALUE"),
@@ -202,7 +202,7 @@ def test_the_network_is_exported_and_checked(rollcall: Run, tmp_path: Path) -> N
 def test_status_and_settings_are_told(rollcall: Run, indexed: Path) -> None:
     status = json.loads(rollcall("status", "--json", "-d", indexed).stdout)
     assert status["photos"] == {"indexed": 8, "failed": 1} and status["faces"] == 11
-    assert "damaged" in status["failures"][0]["error"]
+    assert "truncated" in status["failures"][0]["error"]
     values = json.loads(rollcall("settings", "--json", "--set", "detector.min_face=33").stdout)
     assert values["detector.min_face"] == 33
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rollcall.ages import AGE_GROUPS, OLDEST
 from rollcall.search.candidates import CandidateFace
 from rollcall.search.person_filter import STORED_GROUPS, PersonFilter
-from rollcall.tags.rules import GROUPS, FaceProbabilities
+from rollcall.storage.views import V1_GROUPS
+from rollcall.tags.rules import GROUPS, NEGLIGIBLE, FaceProbabilities, group_probabilities
 
 FILTERS = st.builds(
     lambda a, b, gender: PersonFilter(min(a, b), max(a, b), gender),
@@ -51,3 +54,14 @@ def test_people_are_described_by_their_group_or_their_ages() -> None:
         PersonFilter(5, 5): "people of 5",
     }
     assert {person: person.describe() for person in described} == described
+
+
+def test_the_view_names_every_group_and_from_which_probability_it_has_rows() -> None:
+    names = next(column.help for column in V1_GROUPS.columns if column.name == "name")
+    assert sorted(re.findall(r"[a-z]+", names.partition(":")[2])) == sorted(GROUPS)
+    assert f"less likely than {NEGLIGIBLE}" in V1_GROUPS.help
+    ages = dict.fromkeys(AGE_GROUPS, 0.1)
+    faces = [FaceProbabilities(**{f"p_{name}": p for name, p in ages.items()}, p_female=0.5)] * 2
+    stored = group_probabilities(faces)
+    assert len(stored["children"]) == 1, "0.01 for two of them has no row"
+    assert len(stored["female"]) == 2

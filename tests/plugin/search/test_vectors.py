@@ -13,7 +13,8 @@ from rollcall import search
 from rollcall.corrections import log, undo
 from rollcall.corrections.kinds import not_a_face
 from rollcall.indexing.indexer import Indexer
-from rollcall.search.similarity import SimilarFaces, calibration
+from rollcall.search.calibration import calibration
+from rollcall.search.similarity import SimilarFaces
 from rollcall.search.vectors import vectors_of
 from rollcall.settings import TagSettings
 from rollcall.storage import change_feed

@@ -6,15 +6,16 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-from lark import Token, v_args
-
 from rollcall.ages import AGE_GROUPS, OLDEST
 from rollcall.search import terms
-from rollcall.search.grammar.periods import days_of
-from rollcall.search.grammar.rules import QueryRules, nearest
+from rollcall.search.grammar.calendar_days import days_of
+from rollcall.search.grammar.cursor import Cursor
+from rollcall.search.grammar.numbers import nearest
+from rollcall.search.grammar.tokens import Kind
 from rollcall.search.person_filter import PersonFilter
+from rollcall.search.requirements import MOST_FACES
 from rollcall.search.terms import Term
-from rollcall.search.terms.photo import FIRST_DAY, LAST_DAY, MOST_FACES
+from rollcall.search.terms.photo import FIRST_DAY, LAST_DAY
 from rollcall.search.vocabulary import NOUNS
 
 #: The fields, and what each takes in words.
@@ -33,27 +34,49 @@ _GENDERS: Final = {
     **dict.fromkeys(("female", "f", "woman"), "female"),
     **dict.fromkeys(("male", "m", "man"), "male"),
 }
+_EXAMPLES: Final = {"gender": ("female", "male"), "reviewed": ("yes", "no"), "tag": ("children",)}
+#: How much of a value an error repeats.
+_SHOWN: Final = 40
 _YES_OR_NO: Final = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
 
 
-@v_args(inline=True)
-class FieldRules(QueryRules):
-    """A field and its value, such as age:5-9 or tag:"birthday"."""
+def field(cursor: Cursor) -> Term | None:
+    """Return the term of a field and its value; None if no field is next.
 
-    def value(self, token: Token) -> Token:
-        return token
+    Raises
+    ------
+    InvalidQueryError
+        If there is no such field, or it does not take the value.
+    """
+    if cursor.peek().kind is not Kind.FIELD:
+        return None
+    token = cursor.take()
+    if token.text not in FIELDS:
+        near = nearest(token.text, list(FIELDS))
+        value = cursor.peek()
+        instead = [cursor.replaced(token, value, f"{near}:{value.raw}")] if near and value.kind is Kind.VALUE else []
+        raise cursor.error(token, f"{token.text!r} is no field", [f"{near}:" if near else "a field"], instead)
+    value = cursor.peek()
+    if value.kind is not Kind.VALUE:
+        instead = [cursor.replaced(token, token.end + 1, example) for example in _examples(token.text)]
+        raise cursor.error(token.end + 1, f"{token.text}: has no value", ["a value"], instead)
+    cursor.take()
+    term = _READERS[token.text](value.text, token.start)
+    if term is None:
+        instead = [cursor.replaced(token, value, example) for example in _examples(token.text)]
+        takes = FIELDS[token.text].partition(": ")[0]
+        raise cursor.error(value, f"{token.text}: takes {takes}, not {_shown(value.text)!r}", [takes], instead)
+    return term
 
-    def field(self, name: Token, value: Token) -> Term:
-        field = name[:-1].lower()
-        if field not in FIELDS:
-            near = nearest(field, list(FIELDS))
-            known = [f"{known}:" for known in FIELDS]
-            raise self._error(name, f"{field!r} is no field", known, near and f"{near}:")
-        text = value[1:-1] if value.type == "QUOTED" else str(value)
-        term = _READERS[field](text, name.start_pos or 0)
-        if term is None:
-            raise self._error(value, f"{field}: does not take {text!r}", [FIELDS[field]])
-        return term
+
+def _examples(name: str) -> list[str]:
+    """Return uses of a field, from its description."""
+    examples = FIELDS[name].rpartition(": ")[2].split(", ") if ":" in FIELDS[name] else []
+    return [f"{name}:{example}" for example in examples or _EXAMPLES.get(name, ())]
+
+
+def _shown(text: str) -> str:
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
 def _age(text: str, _: int) -> Term | None:
@@ -139,5 +162,6 @@ def _span(text: str, highest: float, kind: type[int] | type[float]) -> tuple[flo
         # An age above the oldest is the oldest's: the last year stands for all that follow.
         if kind is int and highest == OLDEST:
             low, high = min(low, highest), min(high, highest)
-        return (low, min(high, highest)) if 0 <= low <= high else None
+        high = min(high, highest)
+        return (low, high) if 0 <= low <= high else None
     return None

@@ -1,132 +1,130 @@
-"""Parsing a query, and explaining what cannot be parsed."""
+"""Parsing a query, and suggesting others for one that cannot be understood."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
-from functools import cache
-from pathlib import Path
+from collections.abc import Iterator
+from datetime import date, datetime
 from typing import Final
 
-from lark import Lark
-from lark.exceptions import UnexpectedCharacters, UnexpectedEOF, UnexpectedToken, VisitError
-
 from rollcall.errors import InvalidQueryError
-from rollcall.search.grammar.rules import nearest
-from rollcall.search.grammar.tree_builder import TreeBuilder
+from rollcall.search import terms
+from rollcall.search.grammar.combinations import alternatives
+from rollcall.search.grammar.cursor import Cursor
+from rollcall.search.grammar.notes import Interpretation, Note
+from rollcall.search.grammar.rewriting import rewritten
+from rollcall.search.grammar.tokens import Kind, Token, tokens_of
+from rollcall.search.grammar.translation import translated
 from rollcall.search.terms import Term
-from rollcall.search.vocabulary import COUNTS, NOUNS
 
-#: The grammar's terminals as a person reads them.
-_NAMES: Final = {
-    "OR": "or",
-    "AND": "and",
-    "WITH": "with",
-    "NOT": "not",
-    "NEITHER": "neither",
-    "NOR": "nor",
-    "ONLY": "only",
-    "OF": "of",
-    "COUNT": "a number word",
-    "OVER": "over",
-    "UNDER": "under",
-    "EXACTLY": "exactly",
-    "AGED": "aged",
-    "BETWEEN": "between",
-    "TO": "to",
-    "INT": "a number",
-    "FROM": "from",
-    "UP_TO": "up to",
-    "WORD": "a word such as children",
-    "FIELD": "a field such as age:",
-    "YEAR": "a year",
-    "MONTH": "a month",
-    "LPAR": "(",
-    "RPAR": ")",
-    "COMMA": ",",
-    "MINUS": "-",
-    "VALUE": "a value",
-    "QUOTED": "quoted text",
-    "GROUP": "group photos",
-    "PORTRAIT": "portraits",
-    "LEAD": "photos of",
-    "$END": "the end",
-}
-#: Terminals that would only make a list of what is expected long.
-_UNNAMED: Final = frozenset(
-    [
-        "INT_OR_MORE",
-        "INT_OR_LESS",
-        "RANGE",
-        "YEARS",
-        "YEARS_OLD",
-        "DECADE",
-        "RECENT",
-        "TAKEN",
-        "IN",
-        "BEFORE",
-        "AFTER",
-        "SINCE",
-        "UNTIL",
-        "ALONE",
-        "COUPLE",
-        "FAMILY",
-        "NOBODY",
-        "REVIEWED",
-        "TAGGED",
-    ]
-)
+#: Conditions of one query; more are refused, for each costs time on every photo.
+MOST_CONDITIONS: Final = 40
+_MOST_SUGGESTIONS: Final = 3
 
 
-def parse(text: str) -> Term:
-    """Return the tree of a query.
+def parse(text: str, language: str | None = None) -> Term:
+    """Return the tree of a query; see `interpret`.
 
     Raises
     ------
     InvalidQueryError
-        If it cannot be understood; the error has the position, what was expected there, and the nearest known word.
+        If it cannot be understood; the error has the position, and suggests queries that are understood.
     """
-    surrogate = re.search("[\ud800-\udfff]", text)
-    if surrogate is not None:
-        raise InvalidQueryError(text, surrogate.start(), "half a character has no meaning", ["whole characters"])
+    return interpret(text, language=language).term
+
+
+def interpret(text: str, *, language: str | None = None, today: date | None = None) -> Interpretation:
+    """Return the tree of a query, and notes of what it may have meant otherwise.
+
+    Parameters
+    ----------
+    language
+        The language to prefer, such as "de"; None finds it out, and "en" knows no other. English is always understood.
+    today
+        What "last summer" is counted from; None is the day it is.
+
+    Raises
+    ------
+    InvalidQueryError
+        If it cannot be understood; the error has the position, and suggests queries that are understood.
+    """
+    day = today or datetime.now().astimezone().date()
     try:
-        tree = _parser().parse(text)
-    except UnexpectedToken as error:
-        raise _unexpected_token(text, error) from error
-    except UnexpectedEOF as error:
-        raise InvalidQueryError(text, len(text), "the query ends too early") from error
-    except UnexpectedCharacters as error:
-        at = error.pos_in_stream or 0
-        raise InvalidQueryError(text, at, f"{text[at]!r} means nothing here", _expected(error.allowed)) from error
+        found = _read(text, day, language)
+    except InvalidQueryError as error:
+        raise _with_suggestions(error, day, language) from error
+    return Interpretation(found.term, tuple(_with_alternative(note, found.term, day, language) for note in found.notes))
+
+
+def _read(text: str, today: date, language: str | None) -> Interpretation:
+    typed = tokens_of(text)
+    foreign = translated(typed, language)
+    tokens, notes = rewritten(text, typed if foreign is None else foreign.tokens)
+    if foreign is not None:
+        notes.insert(0, Note(f"read as {foreign.language}: {foreign.text()}"))
+    cursor = Cursor(text, tokens, notes, today)
+    if cursor.peek().kind is Kind.END:
+        return Interpretation(terms.Everything(), tuple(notes))
+    found = alternatives(cursor)
+    if cursor.peek().kind is not Kind.END:
+        token = cursor.peek()
+        raise cursor.error(token, f"{token.raw!r} was not expected")
+    conditions = sum(1 for one in found.term.walk() if not one.children())
+    if conditions > MOST_CONDITIONS:
+        raise cursor.error(0, f"a query has at most {MOST_CONDITIONS} conditions, and this one {conditions}")
+    return Interpretation(found.term, tuple(cursor.notes))
+
+
+def _with_alternative(note: Note, term: Term, today: date, language: str | None) -> Note:
+    """Return a note, without its other reading where that is not understood or means the same."""
+    if note.alternative is None:
+        return note
     try:
-        result = TreeBuilder(text).transform(tree)
-    except VisitError as error:
-        if isinstance(error.orig_exc, InvalidQueryError):
-            raise error.orig_exc from error
-        raise
-    assert isinstance(result, Term)
-    return result
+        other = _read(note.alternative, today, language).term
+    except InvalidQueryError:
+        return Note(note.text)
+    return Note(note.text) if other == term else note
 
 
-@cache
-def _parser() -> Lark:
-    grammar = Path(__file__).with_name("grammar.lark").read_text(encoding="utf-8")
-    return Lark(grammar, parser="lalr", lexer="contextual", propagate_positions=True, g_regex_flags=re.IGNORECASE)
+def _with_suggestions(error: InvalidQueryError, today: date, language: str | None) -> InvalidQueryError:
+    """Return an error with at most three queries that are understood."""
+    found: list[str] = []
+    for candidate in [*error.suggestions, *_shorter(error)]:
+        if len(found) == _MOST_SUGGESTIONS or (found and candidate not in error.suggestions):
+            break
+        if (
+            candidate.strip()
+            and candidate != error.query
+            and candidate not in found
+            and _is_understood(candidate, today, language)
+        ):
+            found.append(candidate)
+    return InvalidQueryError(error.query, error.position, error.message, error.expected, suggestions=found)
 
 
-def _expected(terminals: Iterable[str] | None) -> list[str]:
-    return sorted({_NAMES.get(name, name.lower()) for name in terminals or () if name not in _UNNAMED})
+def _shorter(error: InvalidQueryError) -> Iterator[str]:
+    """Yield a query that is not understood without the word at the error's place, and what stands before it."""
+    text, position = error.query, error.position
+    if len(text) > 400:
+        return
+    before = text[:position].rstrip()
+    at = next((token for token in _tokens(text) if token.start <= position < token.end), None)
+    if at is not None:
+        yield " ".join(f"{text[: at.start]} {text[at.end :]}".split())
+    while before:
+        yield before
+        before, _, _ = before.rpartition(" ")
 
 
-def _unexpected_token(text: str, error: UnexpectedToken) -> InvalidQueryError:
-    token = error.token
-    if token.type == "$END":
-        return InvalidQueryError(text, len(text.rstrip()), "the query ends too early", _expected(error.expected))
-    word = str(token)
-    suggestion = ""
-    if re.fullmatch(r"[\w-]+", word):
-        suggestion = nearest(word, [*NOUNS, *COUNTS])
-        suggestion = "" if suggestion == word.lower() else suggestion
-    return InvalidQueryError(
-        text, token.start_pos or 0, f"{word!r} was not expected", _expected(error.expected), suggestion
-    )
+def _tokens(text: str) -> list[Token]:
+    try:
+        return tokens_of(text)
+    except InvalidQueryError:
+        return []
+
+
+def _is_understood(text: str, today: date, language: str | None) -> bool:
+    try:
+        _read(text, today, language)
+    except InvalidQueryError:
+        return False
+    return True

@@ -6,30 +6,33 @@ public views, and for a photo in memory. Terms are taken as independent of each 
 
 from rollcall.search.terms.base import CandidateSources, InGroup, SimilarTo, SqlParameters, Term
 from rollcall.search.terms.boolean import And, Not, Or
-from rollcall.search.terms.people import AnyOf, DistinctPeople, Only, People, PeopleCount
+from rollcall.search.terms.born import Born
+from rollcall.search.terms.names import HasTag, PathLike, Tagged, TextMatch
+from rollcall.search.terms.people import DistinctPeople, Only, OnlyAnyOf, People, PeopleCount
 from rollcall.search.terms.photo import (
     CertainTerm,
     Everything,
     FaceCount,
-    PathLike,
     Reviewed,
     Score,
     Similar,
-    Tagged,
     Taken,
+    TakenYearly,
 )
 
 __all__ = [
     "And",
-    "AnyOf",
+    "Born",
     "CandidateSources",
     "CertainTerm",
     "DistinctPeople",
     "Everything",
     "FaceCount",
+    "HasTag",
     "InGroup",
     "Not",
     "Only",
+    "OnlyAnyOf",
     "Or",
     "PathLike",
     "People",
@@ -41,5 +44,7 @@ __all__ = [
     "SqlParameters",
     "Tagged",
     "Taken",
+    "TakenYearly",
     "Term",
+    "TextMatch",
 ]

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from rollcall.search.candidates import CandidatePhoto
+from rollcall.search.person_filter import PersonFilter
+from rollcall.search.requirements import Requirement
 
 
 @dataclass
@@ -37,7 +39,7 @@ class SimilarTo(NamedTuple):
 
 
 #: Sources of photos. Every photo that may be meant comes from at least one of them, and its probability is no higher
-#: than that of at least one of the sources' events.
+#: than the sum of those of the sources' events.
 CandidateSources = tuple[InGroup | SimilarTo, ...]
 
 
@@ -59,6 +61,14 @@ class Term(ABC):
     def condition(self, parameters: SqlParameters) -> str | None:
         """Return an SQL condition instead of the expression where the probability can only be 0 or 1, else None."""
         return None
+
+    def requirement(self) -> Requirement | None:
+        """Return what the faces of a photo have to meet where nothing else matters, else None."""
+        return None
+
+    def people(self) -> Sequence[PersonFilter]:
+        """Return the people that this term itself asks for, without those below."""
+        return ()
 
     def children(self) -> Sequence[Term]:
         """Return the terms below."""

@@ -4,25 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from rollcall.search.candidates import CandidatePhoto
+from rollcall.search.requirements import Combined, Requirement
 from rollcall.search.terms.base import CandidateSources, SqlParameters, Term
+from rollcall.search.terms.together import apart
 
 
 @dataclass(frozen=True)
 class And(Term):
-    """All of the parts: the product of their probabilities."""
+    """All of the parts: the product of their probabilities; parts about the same faces are taken together."""
 
     parts: tuple[Term, ...]
 
     def expression(self, parameters: SqlParameters) -> str:
-        return "(" + " * ".join(part.expression(parameters) for part in self.parts) + ")"
+        return "(" + " * ".join(part.expression(parameters) for part in self._apart()) + ")"
 
     def match(self, photo: CandidatePhoto) -> float:
         result = 1.0
-        for part in self.parts:
+        for part in self._apart():
             result *= part.match(photo)
         return result
+
+    def _apart(self) -> list[Term]:
+        flat = [inner for part in self.parts for inner in (part.parts if isinstance(part, And) else (part,))]
+        return apart(flat, And)
+
+    def requirement(self) -> Requirement | None:
+        return _combined("all", self.parts)
 
     def condition(self, parameters: SqlParameters) -> str | None:
         return _joined_conditions(self.parts, " AND ", parameters)
@@ -39,18 +49,27 @@ class And(Term):
 
 @dataclass(frozen=True)
 class Or(Term):
-    """At least one of the parts: the complement of the product of their complements."""
+    """At least one of the parts: the complement of the product of their complements.
+
+    Parts about the same faces are taken together.
+    """
 
     parts: tuple[Term, ...]
 
     def expression(self, parameters: SqlParameters) -> str:
-        return "(1.0 - " + " * ".join(f"(1.0 - {part.expression(parameters)})" for part in self.parts) + ")"
+        return "(1.0 - " + " * ".join(f"(1.0 - {part.expression(parameters)})" for part in self._apart()) + ")"
 
     def match(self, photo: CandidatePhoto) -> float:
         result = 1.0
-        for part in self.parts:
+        for part in self._apart():
             result *= 1.0 - part.match(photo)
         return 1.0 - result
+
+    def _apart(self) -> list[Term]:
+        return apart(self.parts, Or)
+
+    def requirement(self) -> Requirement | None:
+        return _combined("any", self.parts)
 
     def condition(self, parameters: SqlParameters) -> str | None:
         return _joined_conditions(self.parts, " OR ", parameters)
@@ -78,6 +97,9 @@ class Not(Term):
     def match(self, photo: CandidatePhoto) -> float:
         return 1.0 - self.part.match(photo)
 
+    def requirement(self) -> Requirement | None:
+        return _combined("not", (self.part,))
+
     def condition(self, parameters: SqlParameters) -> str | None:
         condition = self.part.condition(parameters)
         # SQL's unknown counts as false, and so its opposite is true.
@@ -94,3 +116,9 @@ def _joined_conditions(parts: Sequence[Term], operator: str, parameters: SqlPara
     if any(part.condition(SqlParameters()) is None for part in parts):
         return None
     return "(" + operator.join(part.condition(parameters) or "" for part in parts) + ")"
+
+
+def _combined(kind: Literal["all", "any", "not"], parts: Sequence[Term]) -> Requirement | None:
+    found = [part.requirement() for part in parts]
+    needed = tuple(one for one in found if one is not None)
+    return Combined(kind, needed) if len(needed) == len(parts) else None

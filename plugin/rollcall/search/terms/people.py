@@ -5,18 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Final
 
 import numpy as np
 
-from rollcall import ages
 from rollcall.search.candidates import CandidatePhoto
 from rollcall.search.person_filter import PersonFilter
+from rollcall.search.requirements import MOST_FACES, Combined, FacesInRange, Requirement
 from rollcall.search.terms.base import CandidateSources, SqlParameters, Term
 from rollcall.search.terms.person_sql import at_least_sql, face_sql, group_sources, over_faces
-
-#: The largest choice of overlapping filters whose faces are counted together; there are 2^n choices of n.
-MOST_FILTERS: Final = 4
+from rollcall.search.terms.together import Together, joint_of
 
 
 @dataclass(frozen=True)
@@ -42,30 +39,51 @@ class People(Term):
     def candidate_sources(self) -> list[CandidateSources]:
         return group_sources(self.person, self.count)
 
+    def requirement(self) -> Requirement:
+        return FacesInRange((self.person,), self.count)
+
+    def people(self) -> Sequence[PersonFilter]:
+        return (self.person,)
+
     def __str__(self) -> str:
         return f"at least {self.count} of {self.person.describe()}"
 
 
+class OfFaces(Term):
+    """A term about nothing but faces, whose probability is that of its requirement."""
+
+    def expression(self, parameters: SqlParameters) -> str:
+        return self._together().expression(parameters)
+
+    def match(self, photo: CandidatePhoto) -> float:
+        return self._together().match(photo)
+
+    def _together(self) -> Together:
+        needed = self.requirement()
+        assert needed is not None
+        return Together(needed)
+
+
 @dataclass(frozen=True)
-class PeopleCount(Term):
+class PeopleCount(OfFaces):
     """The number of faces of such people lies in a range, both ends included."""
 
     person: PersonFilter
     low: int
     high: int
 
-    def expression(self, parameters: SqlParameters) -> str:
-        least = at_least_sql(self.person, self.low, parameters) if self.low > 0 else "1.0"
-        return f"MAX({least} - {at_least_sql(self.person, self.high + 1, parameters)}, 0.0)"
-
-    def match(self, photo: CandidatePhoto) -> float:
-        least = photo.at_least(self.person, self.low) if self.low > 0 else 1.0
-        return max(least - photo.at_least(self.person, self.high + 1), 0.0)
-
     def candidate_sources(self) -> list[CandidateSources]:
         return group_sources(self.person, self.low) if self.low > 0 else []
 
+    def requirement(self) -> Requirement:
+        return FacesInRange((self.person,), self.low, self.high)
+
+    def people(self) -> Sequence[PersonFilter]:
+        return (self.person,)
+
     def __str__(self) -> str:
+        if self.high >= MOST_FACES:
+            return f"at least {self.low} of {self.person.describe()}"
         span = f"exactly {self.low}" if self.low == self.high else f"from {self.low} to {self.high}"
         return f"{span} of {self.person.describe()}"
 
@@ -85,97 +103,111 @@ class Only(Term):
     def candidate_sources(self) -> list[CandidateSources]:
         return group_sources(self.person, 1)
 
+    def requirement(self) -> Requirement:
+        return _nobody_else((self.person,))
+
+    def people(self) -> Sequence[PersonFilter]:
+        return (self.person,)
+
     def __str__(self) -> str:
         return f"only {self.person.describe()}"
 
 
 @dataclass(frozen=True)
-class AnyOf(Term):
-    """At least `count` faces that each pass one filter or more."""
+class OnlyAnyOf(OfFaces):
+    """There are faces, and each of them is of one of several kinds of people."""
 
-    people: tuple[PersonFilter, ...]
-    count: int
+    kinds: tuple[PersonFilter, ...]
 
-    def expression(self, parameters: SqlParameters) -> str:
-        terms = [f"{'+' if sign > 0 else '-'} {face_sql(person, parameters)}" for sign, person in self._signed()]
-        probability = " ".join(terms).removeprefix("+ ")
-        return over_faces(f"at_least({parameters.bind(self.count)}, {probability})")
+    def candidate_sources(self) -> list[CandidateSources]:
+        each = [group_sources(person, 1) for person in self.kinds]
+        return [tuple(source for sources in each for source in sources[0])] if all(each) else []
 
-    def match(self, photo: CandidatePhoto) -> float:
-        if self.count > len(photo.faces):
-            return 0.0
-        signed = self._signed()
-        probabilities = [sum(sign * face.probability(person) for sign, person in signed) for face in photo.faces]
-        return ages.any_of(probabilities) if self.count == 1 else float(ages.at_least(probabilities)[self.count - 1])
+    def requirement(self) -> Requirement:
+        return _nobody_else(self.kinds)
 
-    def _signed(self) -> list[tuple[int, PersonFilter]]:
-        """Return filters with signs, 1 or -1: the sum of their probabilities is that of one filter or more.
-
-        Inclusion and exclusion: P(A or B) = P(A) + P(B) - P(A and B), and so on for more.
-        """
-        result = []
-        for size in range(1, len(self.people) + 1):
-            for some in combinations(self.people, size):
-                shared: PersonFilter | None = some[0]
-                for other in some[1:]:
-                    shared = None if shared is None else shared.intersection(other)
-                if shared is not None:
-                    result.append((1 if size % 2 else -1, shared))
-        return result
+    def people(self) -> Sequence[PersonFilter]:
+        return self.kinds
 
     def __str__(self) -> str:
-        return f"at least {self.count} of {' or '.join(person.describe() for person in self.people)}"
+        return f"only {' or '.join(person.describe() for person in self.kinds)}"
 
 
 @dataclass(frozen=True)
 class DistinctPeople(Term):
-    """Several people, each a face of its own: a woman and a baby are two faces."""
+    """Several people, each a face of its own: a woman and a baby are two faces.
 
-    people: tuple[People, ...]
+    The probability is that of an assignment of different faces to all of them, whichever it is.
+    """
+
+    kinds: tuple[People, ...]
 
     @property
     def total(self) -> int:
         """How many faces there have to be."""
-        return sum(one.count for one in self.people)
+        return sum(one.count for one in self.kinds)
 
     def expression(self, parameters: SqlParameters) -> str:
-        factors = []
-        for requirements in self._requirements():
-            expressions = [one.expression(parameters) for one in requirements]
-            factors.append(expressions[0] if len(expressions) == 1 else f"least_of({', '.join(expressions)})")
-        return f"(CASE WHEN p.faces >= {parameters.bind(self.total)} THEN {' * '.join(factors)} ELSE 0.0 END)"
+        needed = self.requirement()
+        if joint_of(needed).exact:
+            found = Together(needed).expression(parameters)
+        else:
+            found = f"least_of({', '.join(one.expression(parameters) for one in self._single())})"
+        return f"(CASE WHEN p.faces >= {parameters.bind(self.total)} THEN {found} ELSE 0.0 END)"
 
     def match(self, photo: CandidatePhoto) -> float:
         if len(photo.faces) < self.total:
             return 0.0
-        result = 1.0
-        for requirements in self._requirements():
-            result *= min(one.match(photo) for one in requirements)
-        return result
+        needed = self.requirement()
+        if joint_of(needed).exact:
+            return Together(needed).match(photo)
+        # Too many kinds at once: no assignment is more probable than any one of them.
+        return min(one.match(photo) for one in self._single())
 
     def candidate_sources(self) -> list[CandidateSources]:
-        return [sources for part in self._requirements() for one in part for sources in one.candidate_sources()]
+        return [sources for one in self._single() for sources in one.candidate_sources()]
 
-    def _requirements(self) -> list[list[People | AnyOf]]:
-        """Return for each cluster of overlapping filters what there have to be enough faces of.
+    def requirement(self) -> Requirement:
+        """Return for each choice of the kinds that there are as many faces in all as it asks for.
 
-        A face of its own can be assigned to everyone if each choice of the filters has as many faces in all as it
-        asks for (Hall's marriage theorem, 1935). Choices of more than `MOST_FILTERS` are left out.
+        Then a face of its own can be assigned to everyone (Hall's marriage theorem, 1935). Kinds without people in
+        common need no choice of both.
         """
+        merged = self._merged()
+        return Combined(
+            "all",
+            tuple(
+                FacesInRange(choice, sum(merged[person] for person in choice))
+                for cluster in _clusters(merged)
+                for size in range(1, len(cluster) + 1)
+                for choice in combinations(cluster, size)
+            ),
+        )
+
+    def people(self) -> Sequence[PersonFilter]:
+        return tuple(one.person for one in self.kinds)
+
+    def _merged(self) -> dict[PersonFilter, int]:
         merged: dict[PersonFilter, int] = {}
-        for one in self.people:
+        for one in self.kinds:
             merged[one.person] = merged.get(one.person, 0) + one.count
+        return merged
+
+    def _single(self) -> list[People]:
+        """Return how many faces each kind needs, with those of the kinds within it."""
+        merged = self._merged()
         return [
-            [
-                _any_of(people, sum(merged[person] for person in people))
-                for size in range(1, min(len(cluster), MOST_FILTERS) + 1)
-                for people in combinations(cluster, size)
-            ]
-            for cluster in _clusters(merged)
+            People(person, sum(count for other, count in merged.items() if other.is_within(person)))
+            for person in merged
         ]
 
     def __str__(self) -> str:
-        return "different faces: " + ", ".join(map(str, self.people))
+        return "different faces: " + ", ".join(map(str, self.kinds))
+
+
+def _nobody_else(kinds: tuple[PersonFilter, ...]) -> Requirement:
+    anyone = FacesInRange((PersonFilter(),), 1)
+    return Combined("all", (anyone, FacesInRange(kinds, 0, 0, outside=True)))
 
 
 def _clusters(people: Iterable[PersonFilter]) -> list[list[PersonFilter]]:
@@ -186,9 +218,3 @@ def _clusters(people: Iterable[PersonFilter]) -> list[list[PersonFilter]]:
         near = [c for c in clusters if any(person.intersection(other) is not None for other in c)]
         clusters = [c for c in clusters if c not in near] + [[person, *(other for c in near for other in c)]]
     return clusters
-
-
-def _any_of(people: Sequence[PersonFilter], count: int) -> People | AnyOf:
-    """Return the term of at least `count` faces that pass a filter; a filter within another adds nothing."""
-    widest = tuple(person for person in people if not any(person != one and person.is_within(one) for one in people))
-    return People(widest[0], count) if len(widest) == 1 else AnyOf(widest, count)

@@ -11,10 +11,15 @@ def at_least_sql(person: PersonFilter, count: int, parameters: SqlParameters) ->
     if person.anyone:
         return as_probability(f"p.faces >= {parameters.bind(count)}")
     if person.group is not None:
-        return (
-            "COALESCE((SELECT g.probability FROM photo_groups g WHERE g.photo_id = p.photo_id"
-            f" AND g.name = {parameters.bind(person.group)} AND g.at_least = {parameters.bind(count)}), 0.0)"
+        stored = (
+            "(SELECT g.probability FROM photo_groups g WHERE g.photo_id = p.photo_id"
+            f" AND g.name = {parameters.bind(person.group)} AND g.at_least = {parameters.bind(count)})"
         )
+        if count == 1:
+            return f"COALESCE({stored}, 0.0)"
+        # That of several faces is not stored where it is small: see tags.rules.NEGLIGIBLE.
+        counted = over_faces(f"at_least({parameters.bind(count)}, {face_sql(person, parameters)})")
+        return f"CASE WHEN p.faces >= {parameters.bind(count)} THEN COALESCE({stored}, {counted}) ELSE 0.0 END"
     return over_faces(f"at_least({parameters.bind(count)}, {face_sql(person, parameters)})")
 
 

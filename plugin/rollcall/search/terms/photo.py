@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from abc import abstractmethod
 from dataclasses import dataclass, field
 from typing import Final
 
 from rollcall.search.candidates import CandidatePhoto
+from rollcall.search.person_filter import PersonFilter
+from rollcall.search.requirements import MOST_FACES, FacesInRange, Requirement
 from rollcall.search.terms.base import CandidateSources, SimilarTo, SqlParameters, Term, as_probability
 
-#: More faces than any photo has: the upper end of "or more".
-MOST_FACES: Final = 10**6
 #: The ends of a period that has none: they come before and after every capture time.
 FIRST_DAY: Final = "0000-01-01"
 LAST_DAY: Final = "9999-12-31"
-#: SQL's LIKE folds the case of ASCII letters only.
-_LIKE: Final = re.IGNORECASE | re.ASCII | re.DOTALL
 
 
 class CertainTerm(Term):
@@ -67,6 +64,9 @@ class FaceCount(CertainTerm):
     def holds(self, photo: CandidatePhoto) -> bool:
         return self.low <= len(photo.faces) <= self.high
 
+    def requirement(self) -> Requirement:
+        return FacesInRange((PersonFilter(),), self.low, self.high)
+
     def __str__(self) -> str:
         if self.low == self.high:
             return f"exactly {self.low} face{'' if self.low == 1 else 's'}"
@@ -92,46 +92,26 @@ class Taken(CertainTerm):
 
 
 @dataclass(frozen=True)
-class PathLike(CertainTerm):
-    """The path below the root matches a pattern with * and ?; without either, it contains the text."""
+class TakenYearly(CertainTerm):
+    """Taken in a part of any year: from one day to another, both included, as month and day (MM-DD), wall time."""
 
-    pattern: str
-
-    def condition(self, parameters: SqlParameters) -> str:
-        like = _escaped(self._whole()).replace("*", "%").replace("?", "_")
-        return f"p.path LIKE {parameters.bind(like)} ESCAPE '\\'"
-
-    def holds(self, photo: CandidatePhoto) -> bool:
-        regular = "".join(".*" if c == "*" else "." if c == "?" else re.escape(c) for c in self._whole())
-        return bool(re.fullmatch(regular, photo.path, _LIKE))
-
-    def _whole(self) -> str:
-        return self.pattern if any(c in self.pattern for c in "*?") else f"*{self.pattern}*"
-
-    def __str__(self) -> str:
-        return f"path like {self.pattern!r}"
-
-
-@dataclass(frozen=True)
-class Tagged(CertainTerm):
-    """Has a tag, by its whole name or its last part."""
-
-    name: str
+    first: str
+    last: str
 
     def condition(self, parameters: SqlParameters) -> str:
-        name = _escaped(self.name)
-        whole, last = parameters.bind(name), parameters.bind(f"%/{name}")
-        return (
-            "EXISTS (SELECT 1 FROM v1_tags t WHERE t.photo_id = p.photo_id AND t.state = 'applied'"
-            f" AND (t.tag LIKE {whole} ESCAPE '\\' OR t.tag LIKE {last} ESCAPE '\\'))"
-        )
+        day, first, last = "SUBSTR(p.taken_local, 6, 5)", parameters.bind(self.first), parameters.bind(self.last)
+        return f"({day} >= {first} {'AND' if self.first <= self.last else 'OR'} {day} <= {last})"
 
     def holds(self, photo: CandidatePhoto) -> bool:
-        regular = f"(.*/)?{re.escape(self.name)}"
-        return any(re.fullmatch(regular, tag, _LIKE) for tag in photo.tags)
+        if photo.taken_local is None:
+            return False
+        day = photo.taken_local[5:10]
+        if self.first <= self.last:
+            return self.first <= day <= self.last
+        return day >= self.first or day <= self.last
 
     def __str__(self) -> str:
-        return f"tagged {self.name!r}"
+        return f"taken from {self.first} to {self.last} of any year"
 
 
 @dataclass(frozen=True)
@@ -191,8 +171,3 @@ class Similar(Term):
 
     def __str__(self) -> str:
         return f"someone like face {self.face_id}"
-
-
-def _escaped(text: str) -> str:
-    """Return a text with the characters that LIKE treats as special escaped by a backslash."""
-    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")

@@ -54,7 +54,8 @@ def library(
             q, limit=PAGE + 1, offset=offset, min_probability=sure, order=chosen, faces=False, after=after
         )
         values |= {
-            "notices": [] if further else plugin.notices(q),
+            "notices": [] if further else plugin.notices(q, readings=False),
+            "readings": () if further else plugin.interpret(q).notes,
             "total": None if further else _total(plugin, q, hits),
             "photos": plugin.photos([hit.photo_id for hit in hits[:PAGE]]),
             "chances": {hit.photo_id: hit.probability for hit in hits},

@@ -1,0 +1,263 @@
+"""Everyday phrases about people: "two small children", "women over 60", "5-year-old boys", "nobody over 30"."""
+
+from __future__ import annotations
+
+from rollcall.ages import OLDEST
+from rollcall.search import terms
+from rollcall.search.grammar.age_rules import OLDEST_NAMED, age_alone, age_before, age_range, further_range
+from rollcall.search.grammar.birth_rules import BirthYears, birth_years
+from rollcall.search.grammar.count_rules import Count, check, count
+from rollcall.search.grammar.cursor import Cursor
+from rollcall.search.grammar.numbers import NumberRange, number
+from rollcall.search.grammar.operands import Adjective, Noun, Operand, narrowed
+from rollcall.search.grammar.spelling import known_words
+from rollcall.search.grammar.tokens import Kind, Token
+from rollcall.search.person_filter import PersonFilter
+from rollcall.search.vocabulary import ADJECTIVES, EVERYONE, NOUNS
+
+#: Adjectives that may stand behind a noun as well; the others are nouns themselves there.
+_BEHIND = ("old", "young", "middle-aged", "little", "small")
+
+
+def people(cursor: Cursor) -> Operand | None:
+    """Return the people that are next; None if there are none.
+
+    Raises
+    ------
+    InvalidQueryError
+        If their words do not fit together, or a number counts something else.
+    """
+    mark = cursor.mark()
+    start = cursor.peek()
+    every = cursor.accept("all")
+    counted = None if every or _is_age(cursor) else count(cursor)
+    first = cursor.peek()
+    noun = _described(cursor)
+    if noun is not None:
+        found = _counted(cursor, noun, counted)
+        born = birth_years(cursor)
+        if born is not None:
+            return _born(cursor, found, born, start)
+        whole = every is not None or (counted is None and first.text in EVERYONE)
+        return _everyone(cursor, found, start, every is not None) if whole else _operand(cursor, found, start)
+    if counted is not None and not counted.article:
+        _check_countable(cursor, counted)
+    cursor.go_back(mark)
+    born = birth_years(cursor)
+    if born is not None:
+        return _born(cursor, Noun("people", PersonFilter(), PersonFilter()), born, start)
+    every = cursor.accept("all")
+    ages = age_alone(cursor)
+    if ages is None:
+        cursor.go_back(mark)
+        return None
+    person = _limited(cursor, "people", PersonFilter(), (), (ages,))
+    if every:
+        return Operand(terms.Only(person), start.start, cursor.last_end)
+    return _operand(cursor, Noun("people", PersonFilter(), person, (), (ages,)), start)
+
+
+def nobody(cursor: Cursor) -> Operand | None:
+    """Return the term of nobody, or of nobody of certain people, if it is next: nobody, nobody over 30."""
+    start = cursor.accept("nobody")
+    if start is None:
+        return None
+    adjective = cursor.accept(*_BEHIND) if not _begins_noun(cursor.peek(1)) else None
+    ranges = _ranges(cursor)
+    adjectives = () if adjective is None else (adjective,)
+    person = _limited(cursor, "people", PersonFilter(), adjectives, ranges)
+    operand = Operand(terms.Not(terms.People(person)), start.start, cursor.last_end)
+    if not person.anyone:
+        opposite = PersonFilter(0, person.low - 1) if person.low > 0 else PersonFilter(person.high + 1, OLDEST)
+        one_sided = person.low == 0 or person.high == OLDEST
+        words = f"everyone from {opposite.low} to {opposite.high}" if opposite.low <= opposite.high else ""
+        cursor.note(
+            f"read as photos that do not show any {person.describe()}, those without people included",
+            cursor.replaced(start, cursor.last_end, words) if one_sided and words else None,
+        )
+    return operand
+
+
+def _is_age(cursor: Cursor) -> bool:
+    """Return whether an age such as 5-year-old is next, whose number counts nobody."""
+    mark = cursor.mark()
+    found = age_before(cursor)
+    cursor.go_back(mark)
+    return found is not None
+
+
+def begins_people(cursor: Cursor) -> bool:
+    """Return whether people are next: a noun, or an adjective, with or without a number before it."""
+    mark = cursor.mark()
+    try:
+        count(cursor)
+        return _begins_noun(cursor.peek())
+    finally:
+        cursor.go_back(mark)
+
+
+def _begins_noun(token: Token) -> bool:
+    return token.kind is Kind.WORD and (token.text in NOUNS or token.text in ADJECTIVES)
+
+
+def _operand(cursor: Cursor, noun: Noun, start: Token) -> Operand:
+    return Operand(noun.term(), start.start, cursor.last_end, noun)
+
+
+def _born(cursor: Cursor, noun: Noun, years: BirthYears, start: Token) -> Operand:
+    count = 1 if noun.count is None else max(noun.count.low, 1)
+    cursor.note("read by the age on the photo and the year when it was taken, before or after the birthday")
+    return Operand(terms.Born(noun.person, *years, count), start.start, cursor.last_end)
+
+
+def _counted(cursor: Cursor, noun: Noun, counted: Count | None) -> Noun:
+    if counted is not None:
+        check(cursor, counted)
+    return Noun(noun.name, noun.own, noun.person, noun.adjectives, noun.ranges, counted)
+
+
+def _everyone(cursor: Cursor, noun: Noun, start: Token, is_all: bool) -> Operand:
+    """Return the term of "everyone under 30", where all faces are meant, and of "all children", where some are."""
+    mark = cursor.mark()
+    if not is_all and noun.own.anyone and not noun.ranges:
+        cursor.accept("a", "an")
+    if not is_all and noun.own.anyone and not noun.ranges and _begins_noun(cursor.peek()):
+        following = _described(cursor)
+        assert following is not None
+        return Operand(terms.Only(following.person), start.start, cursor.last_end)
+    cursor.go_back(mark)
+    if noun.ranges and noun.own.anyone:
+        return Operand(terms.Only(noun.person), start.start, cursor.last_end)
+    operand = _operand(cursor, noun, start)
+    if is_all and not noun.own.anyone:
+        text = cursor.query[start.end : cursor.last_end].strip()
+        cursor.note("read as every photo with such people", cursor.replaced(start, cursor.last_end, f"only {text}"))
+    return operand
+
+
+def _described(cursor: Cursor) -> Noun | None:
+    """Return a noun with its adjectives and ages; None if there is none.
+
+    Raises
+    ------
+    InvalidQueryError
+        If an adjective has no noun, or they do not fit together.
+    """
+    mark = cursor.mark()
+    adjectives: list[Adjective] = []
+    while True:
+        ages = age_before(cursor)
+        if ages is not None:
+            adjectives.append(ages)
+            continue
+        token = cursor.peek()
+        if token.kind is Kind.WORD and token.text in ADJECTIVES and _begins_noun(cursor.peek(1)):
+            adjectives.append(cursor.take())
+            continue
+        break
+    token = cursor.peek()
+    if token.kind is Kind.WORD and token.text in NOUNS:
+        cursor.take()
+        return _noun(cursor, token.raw, NOUNS[token.text], adjectives)
+    if adjectives and all(isinstance(adjective, NumberRange) for adjective in adjectives):
+        return _noun(cursor, "people", PersonFilter(), adjectives)
+    if token.kind is Kind.WORD and token.text in ADJECTIVES and cursor.peek(1).text not in ("couple", "family"):
+        instead = cursor.replaced(token, token, f"{token.raw} people")
+        raise cursor.error(token, f"{token.raw!r} says nothing of whom", ["people such as women"], [instead])
+    cursor.go_back(mark)
+    return None
+
+
+def _noun(cursor: Cursor, name: str, own: PersonFilter, adjectives: list[Adjective]) -> Noun:
+    mark = cursor.mark()
+    cursor.accept("who-are")
+    if cursor.next_is(*_BEHIND) and not _begins_noun(cursor.peek(1)):
+        adjectives.append(cursor.take())
+    else:
+        cursor.go_back(mark)
+    ranges = _ranges(cursor)
+    cursor.accept("who-are")
+    person = _limited(cursor, name, own, adjectives, ranges)
+    return Noun(name, own, person, tuple(adjectives), ranges)
+
+
+def _ranges(cursor: Cursor) -> tuple[NumberRange, ...]:
+    """Return the ages behind a noun; of several, one person has all."""
+    found = age_range(cursor)
+    ranges = [] if found is None else [found]
+    while found is not None:
+        # "Over 5 and under 10" is one person; "over 60 and under 20" cannot be.
+        found = age_range(cursor) or further_range(cursor)
+        if found is not None:
+            ranges.append(found)
+    return tuple(ranges)
+
+
+def _limited(
+    cursor: Cursor,
+    name: str,
+    own: PersonFilter,
+    adjectives: list[Adjective] | tuple[Adjective, ...],
+    ranges: tuple[NumberRange, ...],
+) -> PersonFilter:
+    for ages in [*ranges, *(one for one in adjectives if isinstance(one, NumberRange))]:
+        low, high = ages.low or 0, OLDEST if ages.high is None else ages.high
+        if max(low, 0 if ages.high is None else high) > OLDEST_NAMED or high < low:
+            raise cursor.error(ages.position, "nobody is of that age", [f"ages from 0 to {OLDEST}"])
+    person = narrowed(own, adjectives, [_known(ages) for ages in ranges])
+    if person is not None:
+        return person
+    if len(ranges) > 1:
+        end = ranges[-1].end or cursor.last_end
+        between = cursor.query[ranges[0].end : end]
+        instead = [cursor.replaced(ranges[0].end, end, between.replace(" and ", f" and {name} ", 1))]
+        raise cursor.error(ranges[-1].position, "no one person is of both ages", ["one range of ages"], instead)
+    if ranges and narrowed(own, adjectives, ()) is not None:
+        start, end = ranges[0].position, cursor.last_end
+        instead = [cursor.replaced(_start_of(cursor, name, start), end, f"people {_typed(cursor, name, start, end)}")]
+        raise cursor.error(ranges[0].position, f"{name!r} are never of that age", ["an age that fits"], instead)
+    odd = adjectives[0]
+    at, text = (odd.position, "such") if isinstance(odd, NumberRange) else (odd.start, repr(odd.raw))
+    raise cursor.error(at, f"there are no {text} {name}", ["words that fit together"], [cursor.query[:at] + name])
+
+
+def _known(ages: NumberRange) -> NumberRange:
+    """Return ages as far as they are known: the last year stands for all that follow."""
+    low = None if ages.low is None else min(ages.low, OLDEST)
+    high = None if ages.high is None or ages.high >= OLDEST_NAMED else min(ages.high, OLDEST)
+    return ages._replace(low=low, high=high)
+
+
+def _start_of(cursor: Cursor, name: str, before: int) -> int:
+    found = cursor.query.rfind(name, 0, before)
+    return before if found < 0 else found
+
+
+def _typed(cursor: Cursor, name: str, start: int, end: int) -> str:
+    """Return the ages as they were typed, with the words between the noun and their number."""
+    begin = _start_of(cursor, name, start)
+    return cursor.query[begin + len(name) if begin < start else start : end].strip()
+
+
+def _check_countable(cursor: Cursor, counted: Count) -> None:
+    token = cursor.peek()
+    if token.kind is Kind.WORD and token.text not in known_words():
+        message = f"only people can be counted, and {token.raw!r} is no word for people"
+        raise cursor.error(token, message, ["people"], [cursor.replaced(counted.position, token, f'"{token.raw}"')])
+
+
+def bare_number(cursor: Cursor) -> None:
+    """Raise InvalidQueryError for a number that stands alone: it may be an age, or how many people."""
+    token = cursor.peek()
+    found = number(cursor)
+    if found is None:
+        return
+    raise cursor.error(
+        token,
+        f"{cursor.query[found.start : found.end]!r} may be an age or a number of people",
+        ["an age such as aged 5"],
+        [
+            cursor.replaced(found.start, found.end, f"aged {found.value}"),
+            *([] if found.start else [cursor.replaced(found.start, found.end, f"{found.value} people")]),
+        ],
+    )

@@ -1,0 +1,317 @@
+"""Periods of time: days, months, seasons and years, before and after them, and counted from today."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import Final, NamedTuple
+
+from rollcall.search import terms
+from rollcall.search.grammar.age_rules import is_decade_of_years
+from rollcall.search.grammar.calendar_days import Days, days_of, from_day, months
+from rollcall.search.grammar.cursor import Cursor
+from rollcall.search.grammar.numbers import is_number, number
+from rollcall.search.grammar.tokens import Kind, Token
+from rollcall.search.terms import Term
+from rollcall.search.terms.photo import FIRST_DAY, LAST_DAY
+from rollcall.search.vocabulary import DECADES, FEASTS, MONTHS
+
+#: Days of a week, a month and a year ago are counted by these lengths.
+_UNITS: Final = {"days": 1, "day": 1, "weeks": 7, "week": 7}
+
+
+class Yearly(NamedTuple):
+    """A part of each year: a month, a season or a feast that stands without its year."""
+
+    name: Token
+    month: int
+    day: int
+    months: int  # 0: the days below
+    days: int
+
+    def of(self, year: int) -> Days:
+        """Return its days in a year; of a winter, the one that begins in the year."""
+        if self.months:
+            return months(year, self.month, self.months)
+        return from_day(date(year, self.month, self.day), self.days)
+
+
+Period = Days | Yearly
+
+
+def time(cursor: Cursor) -> Term | None:
+    """Return the term of a period that is next; None if there is none.
+
+    Raises
+    ------
+    InvalidQueryError
+        If there is no such day, the year of a month is missing, or the period ends before it begins.
+    """
+    mark = cursor.mark()
+    cursor.accept("taken")
+    found = _bounded(cursor) or _spanned(cursor) or _listed(cursor)
+    if found is None:
+        cursor.go_back(mark)
+    return found
+
+
+def _bounded(cursor: Cursor) -> Term | None:
+    mark = cursor.mark()
+    word = cursor.accept("before", "after", "since", "until")
+    found = None if word is None else _period(cursor)
+    if word is None or found is None:
+        cursor.go_back(mark)
+        return None
+    days = _dated(cursor, found)
+    if word.text == "before":
+        return terms.Taken(FIRST_DAY, days.start)
+    if word.text == "after":
+        return terms.Taken(days.end, LAST_DAY)
+    return terms.Taken(days.start, LAST_DAY) if word.text == "since" else terms.Taken(FIRST_DAY, days.end)
+
+
+def _spanned(cursor: Cursor) -> Term | None:
+    """Read: from June to August 2019, between 2018 and 2020, 2018-2020."""
+    mark = cursor.mark()
+    word = cursor.accept("from", "between", "in")
+    start = cursor.peek()
+    first = _period(cursor)
+    separators = (
+        ("and", "to", "-", "until") if word is not None and word.text == "between" else ("to", "-", "..", "until")
+    )
+    if first is None or not cursor.accept(*separators):
+        cursor.go_back(mark)
+        return None
+    last = _period(cursor)
+    if last is None:
+        cursor.go_back(mark)
+        return None
+    end = _dated(cursor, last)
+    if isinstance(first, Yearly):
+        first = first.of(int(end.start[:4]))
+        if first.start >= end.end:
+            first = Days(f"{int(first.start[:4]) - 1:04}{first.start[4:]}", first.end)
+    if first.start >= end.end:
+        other = cursor.query[start.start : cursor.last_end]
+        raise cursor.error(start, f"{other!r} ends before it begins", ["the earlier day first"])
+    return terms.Taken(first.start, end.end)
+
+
+def _listed(cursor: Cursor) -> Term | None:
+    """Read: in 2019, in June and July 2019, in 2019 or 2020; of several periods any is enough."""
+    mark = cursor.mark()
+    cursor.accept("in", "on", "at", "from", "of")
+    first = _period(cursor)
+    if first is None:
+        cursor.go_back(mark)
+        return None
+    found: list[Period] = [first]
+    joined = ""
+    while True:
+        mark = cursor.mark()
+        separator = cursor.accept("and", "or", ",")
+        cursor.accept("in")
+        following = None if separator is None else _period(cursor)
+        if separator is None or following is None or _continues(cursor):
+            cursor.go_back(mark)
+            break
+        joined = separator.text
+        found.append(following)
+    if len(found) == 1:
+        return _term(cursor, first)
+    if joined != "or":
+        cursor.note("read as any of these times: no photo is of several")
+    year = next((int(one.start[:4]) for one in reversed(found) if isinstance(one, Days)), None)
+    parts = [one.of(year) if isinstance(one, Yearly) and year is not None else one for one in found]
+    return terms.Or(tuple(_term(cursor, part) for part in parts))
+
+
+def _continues(cursor: Cursor) -> bool:
+    """Return whether a number that seemed to be a year counts people, or begins a range."""
+    return cursor.next_is("-", "to", "..")
+
+
+def _term(cursor: Cursor, found: Period) -> Term:
+    if isinstance(found, Days):
+        return terms.Taken(*found)
+    if found.months == 1:
+        raise _year_missing(cursor, found)
+    last = date.fromisoformat(found.of(2019).end) - timedelta(days=1)
+    first, end = f"{found.month:02}-{found.day:02}", last.strftime("%m-%d")
+    year = _latest_year(cursor, found)
+    cursor.note(
+        f"read as {found.name.raw} of any year: {first} to {end}",
+        cursor.replaced(found.name, found.name, f"{found.name.raw} {year}"),
+    )
+    return terms.TakenYearly(first, end)
+
+
+def _dated(cursor: Cursor, found: Period) -> Days:
+    if isinstance(found, Days):
+        return found
+    raise _year_missing(cursor, found)
+
+
+def _year_missing(cursor: Cursor, found: Yearly) -> Exception:
+    year = _latest_year(cursor, found)
+    named = cursor.query[found.name.start : max(cursor.last_end, found.name.end)]
+    suggestions = [cursor.replaced(found.name, found.name.start + len(named), f"{named} {year - n}") for n in (0, 1)]
+    return cursor.error(found.name, f"{named!r} needs a year", ["a year"], suggestions)
+
+
+def _latest_year(cursor: Cursor, found: Yearly) -> int:
+    """Return the year of the last one that has begun."""
+    year = cursor.today.year
+    return year if found.of(year).start <= cursor.today.isoformat() else year - 1
+
+
+def _period(cursor: Cursor) -> Period | None:
+    mark = cursor.mark()
+    for rule in (_named, _relative, _numeric):
+        found = rule(cursor)
+        if found is not None:
+            return found
+        cursor.go_back(mark)
+    return None
+
+
+def _numeric(cursor: Cursor) -> Period | None:
+    """Read: 2019, 2019-06-12, 1990s, 12 June 2019."""
+    token = cursor.peek()
+    if token.kind is Kind.DATE:
+        cursor.take()
+        days = days_of(token.text)
+        if days is None:
+            raise cursor.error(token, "there is no such day", ["2019", "2019-06", "June 2019"])
+        return days
+    decade = token.kind is Kind.DECADE or (token.kind is Kind.WORD and token.text in DECADES)
+    if decade and is_decade_of_years(cursor, token):
+        cursor.take()
+        year = DECADES[token.text] if token.text in DECADES else int(token.text)
+        year += 1900 if year < 100 else 0
+        return months(year, 1, 120)
+    found = number(cursor)
+    if found is None:
+        return None
+    cursor.accept("of")
+    if 1 <= found.value <= 31 and cursor.peek().text in MONTHS and MONTHS[cursor.peek().text][1] == 1:
+        return _day(cursor, found.value, cursor.take())
+    if not found.is_year or token.kind is not Kind.NUMBER:
+        return None
+    return months(found.value, 1, 12)
+
+
+def _named(cursor: Cursor) -> Period | None:
+    """Read: June 2019, June 12 2019, summer of 2019, Christmas 2019, and each without its year."""
+    token = cursor.peek()
+    if token.kind is not Kind.WORD or token.text not in MONTHS | FEASTS:
+        return None
+    cursor.take()
+    if token.text in FEASTS:
+        month, day, length = FEASTS[token.text]
+        found = Yearly(token, month, day, 0, length)
+    else:
+        month, length = MONTHS[token.text]
+        found = Yearly(token, month, 1, length, 0)
+        day_number = cursor.peek()
+        if length == 1 and day_number.kind is Kind.NUMBER and 1 <= int(day_number.text[:4]) <= 31:
+            cursor.take()
+            return _day(cursor, int(day_number.text), token)
+    return _of_year(cursor, found)
+
+
+def _of_year(cursor: Cursor, found: Yearly) -> Period:
+    mark = cursor.mark()
+    cursor.accept("of", ",", "in")
+    if cursor.accept("this-year"):
+        return found.of(cursor.today.year)
+    if cursor.accept("last-year"):
+        return found.of(cursor.today.year - 1)
+    year = cursor.peek()
+    if year.kind is Kind.NUMBER and len(year.text) == 4 and int(year.text) in range(1900, 2101):
+        cursor.take()
+        return found.of(int(year.text))
+    cursor.go_back(mark)
+    if year.kind is Kind.DATE:
+        raise cursor.error(year, "there is no such day", ["2019"])
+    return found
+
+
+def _day(cursor: Cursor, day: int, month: Token) -> Days:
+    found = _of_year(cursor, Yearly(month, MONTHS[month.text][0], 1, 1, 0))
+    if isinstance(found, Yearly):
+        raise _year_missing(cursor, found)
+    days = days_of(f"{found.start[:7]}-{day:02}")
+    if days is None:
+        raise cursor.error(month, "there is no such day", ["June 12, 2019"])
+    return days
+
+
+def _relative(cursor: Cursor) -> Days | None:
+    """Read: yesterday, this year, last summer, last 3 months, two years ago."""
+    token = cursor.peek()
+    if token.kind is Kind.WORD and token.text in _RELATIVE:
+        cursor.take()
+        return _RELATIVE[token.text](cursor.today)
+    if cursor.accept("last", "this"):
+        return _last(cursor, token.text == "last")
+    article = cursor.accept("a", "an")
+    found = None if article else number(cursor)
+    if found is None and article is None:
+        return None
+    amount = 1 if found is None else found.value
+    unit = cursor.accept("years", "year", "months", "month", *_UNITS)
+    if unit is None or not cursor.accept("ago") or amount > 200:
+        return None
+    return _ago(cursor.today, amount, unit.text)
+
+
+def _last(cursor: Cursor, past: bool) -> Days | None:
+    today = cursor.today
+    if past and is_number(cursor.peek()):
+        found = number(cursor)
+        unit = cursor.accept("years", "year", "months", "month", *_UNITS)
+        if found is None or unit is None or found.value > 200:
+            return None
+        begin = (
+            _ago(today, found.value, unit.text).start if unit.text in _UNITS else _same_day(today, found.value, unit)
+        )
+        return Days(begin, from_day(today, 1).end)
+    token = cursor.peek()
+    if token.text not in MONTHS and token.text not in FEASTS:
+        return None
+    part = _named(cursor)
+    if not isinstance(part, Yearly):
+        return part
+    if not past:
+        return part.of(today.year)
+    year = today.year if part.of(today.year).end <= today.isoformat() else today.year - 1
+    return part.of(year)
+
+
+def _same_day(today: date, amount: int, unit: Token) -> str:
+    month = today.year * 12 + today.month - 1 - amount * (12 if unit.text.startswith("year") else 1)
+    # The 31st of a month without one is its last day: a day before the first of the next.
+    day = min(today.day, 28)
+    return f"{month // 12:04}-{month % 12 + 1:02}-{day:02}"
+
+
+def _ago(today: date, amount: int, unit: str) -> Days:
+    if unit.startswith("year"):
+        return months(today.year - amount, 1, 12)
+    if unit.startswith("month"):
+        return months(today.year, today.month - amount, 1)
+    if unit.startswith("week"):
+        return from_day(today - timedelta(days=today.weekday() + 7 * amount), 7)
+    return from_day(today - timedelta(days=amount), 1)
+
+
+_RELATIVE: Final = {
+    "today": lambda today: from_day(today, 1),
+    "yesterday": lambda today: from_day(today - timedelta(days=1), 1),
+    "this-year": lambda today: months(today.year, 1, 12),
+    "last-year": lambda today: months(today.year - 1, 1, 12),
+    "this-month": lambda today: months(today.year, today.month, 1),
+    "last-month": lambda today: months(today.year, today.month - 1, 1),
+    "this-week": lambda today: from_day(today - timedelta(days=today.weekday()), 7),
+    "last-week": lambda today: from_day(today - timedelta(days=today.weekday() + 7), 7),
+}

@@ -1,0 +1,147 @@
+"""The text of a query as tokens: words, numbers, dates, fields with their values, quoted text, punctuation."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+from rollcall.errors import InvalidQueryError
+
+#: A query with more characters or tokens is refused: nobody types it, and its SQL would be too long.
+MOST_CHARACTERS: Final = 20_000
+MOST_TOKENS: Final = 300
+
+
+class Kind(StrEnum):
+    """What a token is."""
+
+    WORD = "word"
+    NUMBER = "number"
+    DATE = "date"  # 2019-06 or 2019-06-12
+    DECADE = "decade"  # 30s, 1990s
+    FIELD = "field"  # the name before a colon, without it
+    VALUE = "value"  # of a field
+    QUOTED = "quoted"  # without its quotes
+    SIGN = "sign"  # punctuation
+    END = "end"
+
+
+class Token(NamedTuple):
+    """A part of a query; `text` is in lower case and may be replaced by a word of the same meaning."""
+
+    kind: Kind
+    text: str
+    start: int  # in the query
+    end: int
+    raw: str  # as it was typed
+
+
+#: Typographic characters and what is typed on a keyboard for them, one for one: positions stay.
+_PLAIN: Final = str.maketrans("“”„‟«»‘’‚‛´`–—−‐‑", "\"\"\"\"\"\"''''''-----")
+#: What a word goes on with: letters, digits, and the marks of decomposed and of Indic letters, which are no letters.
+_PART: Final = r"[\w\u0300-\u036f\u0483-\u0487\u064b-\u065f\u0900-\u0903\u093a-\u094f\u0e31-\u0e4e\u3099\u309a]"
+_TOKEN: Final = re.compile(
+    r"""
+      (?P<field>[A-Za-z_]+(?=:)) :[ \t]* (?P<value>"[^"]*"|[^\s()",][^\s()",]*)?
+    | "(?P<quoted>[^"]*)"
+    | (?P<european>\d{1,2}\.\d{1,2}\.(?:19|20)\d\d)(?!\d)
+    | (?P<slashed>\d{1,2}/\d{1,2}/(?:19|20)\d\d|(?:19|20)\d\d/\d{1,2}/\d{1,2})(?!\d)
+    | (?P<date>(?:19|20)\d\d-\d\d?(?:-\d\d?)?)(?![\d])
+    | '?(?P<decade>(?:(?:19|20)\d|\d)0)'?s\b
+    | (?P<number>\d+)(?:st|nd|rd|th|'?s)?(?![^\W\d_])
+    | (?P<counter>\d+)(?=[^\W\d_])
+    | (?P<word>[^\W\d_]{part}*(?:['-][^\W\d_]{part}*|\.\w+)*)'?
+    | (?P<sign>>=|<=|\.\.|[()<>|&+,/-])
+    | (?P<end>[.!?;:\s]+$|[.!?:]+)
+    """.replace("{part}", _PART),
+    re.VERBOSE,
+)
+
+
+def tokens_of(query: str) -> list[Token]:
+    """Return the tokens of a query, without an end token.
+
+    Raises
+    ------
+    InvalidQueryError
+        If the query is too long or has a character without a meaning.
+    """
+    if len(query) > MOST_CHARACTERS:
+        message = f"a query has at most {MOST_CHARACTERS:,} characters, and this one {len(query):,}"
+        raise InvalidQueryError(query, MOST_CHARACTERS, message)
+    surrogate = re.search("[\ud800-\udfff]", query)
+    if surrogate is not None:
+        raise InvalidQueryError(query, surrogate.start(), "half a character has no meaning")
+    result: list[Token] = []
+    for token in _scan(query):
+        if len(result) >= MOST_TOKENS:
+            raise InvalidQueryError(query, token.start, f"a query has at most {MOST_TOKENS} words")
+        result.append(token)
+    return result
+
+
+def _scan(query: str) -> Iterator[Token]:
+    text = query.translate(_PLAIN)
+    at = 0
+    while at < len(text):
+        if text[at].isspace() or unicodedata.combining(text[at]):
+            at += 1
+            continue
+        match = _TOKEN.match(text, at)
+        if match is None:
+            raise InvalidQueryError(query, at, f"{query[at]!r} means nothing here")
+        yield from _tokens(query, match)
+        at = max(match.end(), at + 1)
+
+
+def _tokens(query: str, match: re.Match[str]) -> Iterator[Token]:
+    group = match.lastgroup
+    raw = query[match.start() : match.end()]
+    if match["field"] is not None:
+        yield from _field(query, match)
+    elif group == "european":
+        day, month, year = match[group].split(".")
+        yield Token(Kind.DATE, f"{year}-{int(month):02}-{int(day):02}", match.start(), match.end(), raw)
+    elif group == "slashed":
+        yield Token(Kind.DATE, _day_of(query, match), match.start(), match.end(), raw)
+    elif group == "counter":
+        yield Token(Kind.NUMBER, match[group], match.start(), match.end(), raw)
+    elif group == "word":
+        text = unicodedata.normalize("NFC", match[group].lower())
+        yield Token(Kind.WORD, text, match.start(), match.end(), raw)
+    elif group != "end":
+        assert group is not None
+        yield Token(Kind(group), match[group], match.start(), match.end(), raw)
+
+
+def _day_of(query: str, match: re.Match[str]) -> str:
+    """Return the day of 2019/06/12, 30/6/2019 or 6/30/2019 as ISO 8601.
+
+    Raises
+    ------
+    InvalidQueryError
+        If it may be two days: 6/12/2019.
+    """
+    first, second, third = match["slashed"].split("/")
+    if len(first) == 4:
+        return f"{first}-{int(second):02}-{int(third):02}"
+    either = [f"{third}-{int(month):02}-{int(day):02}" for month, day in ((first, second), (second, first))]
+    if int(first) > 12 or int(second) > 12 or first == second:
+        return either[int(first) > 12]
+    suggestions = [f"{query[: match.start()]}{day}{query[match.end() :]}" for day in either]
+    message = f"{match['slashed']!r} may be two days"
+    raise InvalidQueryError(query, match.start(), message, ["2019-06-12"], suggestions=suggestions)
+
+
+def _field(query: str, match: re.Match[str]) -> Iterator[Token]:
+    start, end = match.span("field")
+    yield Token(Kind.FIELD, match["field"].lower(), start, end, query[start : end + 1])
+    if match["value"] is None:
+        return
+    start, end = match.span("value")
+    value = query[start:end]
+    quoted = match["value"].startswith('"') and len(value) > 1
+    yield Token(Kind.VALUE, value[1:-1] if quoted else value, start, end, value)

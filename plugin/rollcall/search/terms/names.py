@@ -1,0 +1,111 @@
+"""Terms about the names of a photo: its path, its tags, and texts that are looked for in both."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from rollcall.search.candidates import CandidatePhoto
+from rollcall.search.folding import fold
+from rollcall.search.terms.base import SqlParameters
+from rollcall.search.terms.photo import CertainTerm
+
+_ANY: Final = re.DOTALL
+
+
+@dataclass(frozen=True)
+class PathLike(CertainTerm):
+    """The path below the root matches a pattern with * and ?; without either, it contains the text.
+
+    Upper and lower case are the same, in every script, and so are the composed and decomposed forms of a letter.
+    """
+
+    pattern: str
+
+    def condition(self, parameters: SqlParameters) -> str:
+        like = _escaped(fold(self._whole())).replace("*", "%").replace("?", "_")
+        return _like("p.path", parameters.bind(like), like.isascii())
+
+    def holds(self, photo: CandidatePhoto) -> bool:
+        whole = fold(self._whole())
+        regular = "".join(".*" if c == "*" else "." if c == "?" else re.escape(c) for c in whole)
+        return bool(re.fullmatch(regular, fold(photo.path), _ANY))
+
+    def _whole(self) -> str:
+        return self.pattern if any(c in self.pattern for c in "*?") else f"*{self.pattern}*"
+
+    def __str__(self) -> str:
+        return f"path like {self.pattern!r}"
+
+
+@dataclass(frozen=True)
+class Tagged(CertainTerm):
+    """Has a tag, by its whole name or its last part; letters are compared as those of paths."""
+
+    name: str
+
+    def condition(self, parameters: SqlParameters) -> str:
+        name = _escaped(fold(self.name))
+        whole, last = parameters.bind(name), parameters.bind(f"%/{name}")
+        ascii_only = name.isascii()
+        return _has_tag(f"({_like('t.tag', whole, ascii_only)} OR {_like('t.tag', last, ascii_only)})")
+
+    def holds(self, photo: CandidatePhoto) -> bool:
+        regular = f"(.*/)?{re.escape(fold(self.name))}"
+        return any(re.fullmatch(regular, fold(tag), _ANY) for tag in photo.tags)
+
+    def __str__(self) -> str:
+        return f"tagged {self.name!r}"
+
+
+@dataclass(frozen=True)
+class HasTag(CertainTerm):
+    """Has any tag."""
+
+    def condition(self, parameters: SqlParameters) -> str:
+        return _has_tag("1 = 1")
+
+    def holds(self, photo: CandidatePhoto) -> bool:
+        return bool(photo.tags)
+
+    def __str__(self) -> str:
+        return "tagged"
+
+
+@dataclass(frozen=True)
+class TextMatch(CertainTerm):
+    """The path below the root, or a tag, contains a text; letters are compared as those of paths."""
+
+    text: str
+
+    def condition(self, parameters: SqlParameters) -> str:
+        like = f"%{_escaped(fold(self.text))}%"
+        pattern, ascii_only = parameters.bind(like), like.isascii()
+        return f"({_like('p.path', pattern, ascii_only)} OR {_has_tag(_like('t.tag', pattern, ascii_only))})"
+
+    def holds(self, photo: CandidatePhoto) -> bool:
+        text = fold(self.text)
+        return any(text in fold(name) for name in (photo.path, *photo.tags))
+
+    def __str__(self) -> str:
+        return f"{self.text!r} in its folder, file or tag"
+
+
+def _has_tag(condition: str) -> str:
+    return f"EXISTS (SELECT 1 FROM v1_tags t WHERE t.photo_id = p.photo_id AND t.state = 'applied' AND {condition})"
+
+
+def _like(column: str, pattern: str, ascii_only: bool) -> str:
+    """Return the condition that a column matches a folded pattern.
+
+    LIKE folds the case of ASCII letters itself; a function is called only for names with other characters, and only
+    these can match a pattern with any.
+    """
+    folded = f"({column} GLOB '*[^ -~]*' AND fold({column}) LIKE {pattern} ESCAPE '\\')"
+    return f"({column} LIKE {pattern} ESCAPE '\\' OR {folded})" if ascii_only else folded
+
+
+def _escaped(text: str) -> str:
+    """Return a text with the characters that LIKE treats as special escaped by a backslash."""
+    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")

@@ -1,0 +1,64 @@
+"""On what file system a path lies: on network mounts events are missing, and locks and shared memory too."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Final
+
+#: File systems that other machines write to.
+_REMOTE: Final = (
+    "nfs",
+    "cifs",
+    "smb",
+    "9p",
+    "afs",
+    "ceph",
+    "fuse.",
+    "glusterfs",
+    "ncpfs",
+    "davfs",
+    "vboxsf",
+    "drvfs",
+)
+_MOUNTS: Final = Path("/proc/mounts")
+
+
+def file_system(path: Path, mounts: Path = _MOUNTS) -> str:
+    """Return the name of the file system of an absolute path, such as "ext4"; "" where the system does not tell."""
+    try:
+        lines = mounts.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return ""
+    best, kind = Path(), ""
+    for line in lines:
+        fields = line.split(" ")
+        if len(fields) < 3:
+            continue
+        point = Path(fields[1].replace("\\040", " ").replace("\\011", "\t").replace("\\134", "\\"))
+        if path.is_relative_to(point) and len(point.parts) >= len(best.parts):
+            best, kind = point, fields[2]
+    return kind
+
+
+def is_remote(path: Path, mounts: Path = _MOUNTS) -> bool:
+    """Return whether a folder lies on a network mount, where changes made by others cause no events."""
+    return file_system(path, mounts).startswith(_REMOTE)
+
+
+def can_lock(folder: Path) -> bool:
+    """Return whether files in a folder can be locked: on network mounts the server decides."""
+    if os.name != "posix":
+        return True
+    import fcntl
+
+    probe = folder / f".rollcall-lock-{os.getpid()}"
+    try:
+        with probe.open("wb") as file:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.lockf(file, fcntl.LOCK_UN)
+    except OSError:
+        return False
+    finally:
+        probe.unlink(missing_ok=True)
+    return True
