@@ -76,7 +76,7 @@ def import_log(
     lines: Iterable[Mapping[str, Any]],
     settings: TagSettings,
     erased: Callable[[Session], IsErased],
-    progress: Progress = lambda _done, _total: None,
+    progress: Progress | None = None,
 ) -> ImportResult:
     """Add an exported log to this one; lines that it has already are left as they are.
 
@@ -99,7 +99,8 @@ def import_log(
         added += new
         known += known_here
         done += len(part)
-        progress(done, len(rows))
+        if progress is not None:
+            progress(done, len(rows))
         time.sleep(PAUSE_SECONDS if len(rows) > PORTION else 0)
     touched = recover_in_portions(database, settings).photo_ids
     left = 0

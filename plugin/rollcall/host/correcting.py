@@ -144,7 +144,7 @@ class CorrectingMixin(PluginBase):
         lines: Iterable[Mapping[str, Any]],
         *,
         wait: float = DESCRIBE_SECONDS,
-        progress: transfer.Progress = lambda _done, _total: None,
+        progress: transfer.Progress | None = None,
     ) -> ImportResult:
         """Add an exported log to this database; lines that it has already are left as they are.
 
