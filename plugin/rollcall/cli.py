@@ -31,6 +31,7 @@ COMMANDS = {
     "restore": ("restore", "restore_command", "Put a backup in the place of a damaged database."),
     "check": ("check", "check_command", "Check a library, and repair it."),
     "backup": ("backup", "backup_command", "Copy the database to a file, also while it is in use."),
+    "doctor": ("doctor", "doctor_command", "Print what a bug report needs, without personal paths."),
     "status": ("settings", "status_command", "Show what the database holds."),
     "settings": ("settings", "settings_command", "List every setting."),
 }

@@ -47,8 +47,8 @@ class Killer:
     chance: random.Random
     kills: Counter[str] = field(default_factory=Counter)
     completed: Counter[str] = field(default_factory=Counter)
-    #: The plain list: who made a correction, which is its name here, and the photo that it is of.
-    acknowledged: dict[str, int] = field(default_factory=dict)
+    #: The plain list of corrections, by who made them, which is a name of its own here.
+    acknowledged: set[str] = field(default_factory=set)
     typical: dict[str, float] = field(default_factory=dict)
     number: int = 0
 
@@ -156,28 +156,28 @@ class Killer:
             "SELECT face_id, photo_id FROM v1_faces JOIN v1_photos USING (photo_id) WHERE state = 'indexed'"
         )
 
-    def _record(self, photo_id: int, *words: str) -> None:
+    def _record(self, *words: str) -> None:
         by = f"soak-{self.number}"
         self.number += 1
         code, text, _ = self.command("correct", *words, "--by", by)
         if code == 0 or (code is None and "recorded" in text):
-            self.acknowledged[by] = photo_id
+            self.acknowledged.add(by)
 
     def correct(self) -> None:
         face = self._any_face()
         if face is not None:
             said = self.chance.choice((["--age", str(self.chance.randrange(1, 90))], ["--gender", "female"]))
-            self._record(face[1], f"face:{face[0]}", *said)
+            self._record(f"face:{face[0]}", *said)
 
     def tag_photo(self) -> None:
         face = self._any_face()
         if face is not None:
-            self._record(face[1], f"photo:{face[1]}", "--tag", self.chance.choice(("summer", "cats")))
+            self._record(f"photo:{face[1]}", "--tag", self.chance.choice(("summer", "cats")))
 
     def draw_face(self) -> None:
         face = self._any_face()
         if face is not None:
-            self._record(face[1], f"photo:{face[1]}", "--box", f"0.{self.chance.randrange(10, 60)},0.1,0.2,0.3")
+            self._record(f"photo:{face[1]}", "--box", f"0.{self.chance.randrange(10, 60)},0.1,0.2,0.3")
 
     def undo(self) -> None:
         self.command("corrections", "undo")
@@ -189,15 +189,29 @@ class Killer:
         code, _, _ = self.command("corrections", "import", str(self.exported))
         if code == 0:
             lines = [json.loads(line) for line in self.exported.read_text().splitlines()[1:]]
-            self.acknowledged |= {line["made_by"]: -1 for line in lines}
+            self.acknowledged |= {line["made_by"] for line in lines}
 
     def forget(self) -> None:
         face = self._any_face()
         if face is None:
             return
-        # Whether or not it is killed before: from now on these corrections may be gone, imported ones among them.
-        self.acknowledged = {by: photo for by, photo in self.acknowledged.items() if photo not in (face[1], -1)}
+        # Whether or not it is killed before: from now on what was said of this photo, as it is known now, may be gone.
+        for by in self._of_photo(face[1]):
+            self.acknowledged.discard(by)
         self.command("forget", f"photo:{face[1]}", "--yes")
+
+    def _of_photo(self, photo_id: int) -> list[str]:
+        """Return who made the corrections of a photo, of its content and of its path."""
+        connection = sqlite3.connect(self.database)
+        try:
+            found = connection.execute(
+                "SELECT c.made_by FROM corrections c JOIN photos p ON p.id = ? WHERE c.photo_id = p.id"
+                " OR c.content_hash = p.content_hash OR c.path = p.path",
+                (photo_id,),
+            ).fetchall()
+        finally:
+            connection.close()
+        return [row[0] for row in found]
 
     def adapt(self) -> None:
         self.command("adapt")
@@ -226,7 +240,7 @@ class Killer:
             held = {row[0] for row in connection.execute("SELECT made_by FROM corrections")}
         finally:
             connection.close()
-        lost = self.acknowledged.keys() - held
+        lost = self.acknowledged - held
         assert not lost, f"corrections were lost: {sorted(lost)}"
 
     def examine_effect(self) -> None:

@@ -6,6 +6,8 @@ Predictions can be made again from the photos; corrections cannot.
 from __future__ import annotations
 
 import glob
+import os
+import shutil
 import sqlite3
 import time
 from contextlib import closing
@@ -62,7 +64,9 @@ def newest_first(file: Path) -> list[Path]:
 def is_sound(file: Path) -> bool:
     """Return whether a file is an SQLite database without damage that SQLite can find."""
     try:
-        with closing(sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True)) as connection:
+        # Nobody writes to a copy, and reading it must not make files beside it.
+        how = "immutable=1&mode=ro" if sqlite.is_at_rest(file) else "mode=ro"
+        with closing(sqlite3.connect(f"{file.resolve().as_uri()}?{how}", uri=True)) as connection:
             return bool(connection.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok")
     except (sqlite3.Error, OSError):
         return False
@@ -109,9 +113,10 @@ def _replace(file: Path, backup: Path) -> Path | None:
     sqlite.copy(backup, part)
     former = None
     if file.exists():
-        former = file.with_name(f"{file.name}.{datetime.now(UTC).strftime('%Y%m%dT%H%M%SZ')}.damaged")
-        file.replace(former)
-    # A journal of the former database must never be applied to the restored one; it stays with what it belongs to.
+        former = file.with_name(f"{file.name}.{datetime.now(UTC).strftime('%Y%m%dT%H%M%S%fZ')}.damaged")
+        # It stays in its place until the backup takes it: a kill in between must not leave a library without database.
+        _keep_as(file, former)
+    # A log of the former database must never be applied to the restored one; it stays with what it belongs to.
     for suffix in ("-wal", "-shm"):
         wal = file.with_name(file.name + suffix)
         if wal.exists():
@@ -121,3 +126,11 @@ def _replace(file: Path, backup: Path) -> Path | None:
                 wal.unlink()
     part.replace(file)
     return former
+
+
+def _keep_as(file: Path, name: Path) -> None:
+    """Give a file a second name; a copy where the file system has no links."""
+    try:
+        os.link(file, name)
+    except OSError:
+        shutil.copy2(file, name)

@@ -28,27 +28,30 @@ def describe(text_or_path: str) -> dict[str, Any]:
         return result
     if not file.exists():
         return result | {"file": "there is none yet"}
-    wal = file.with_name(f"{file.name}-wal")
+    log = file.with_name(f"{file.name}-wal")
     result |= {
         "bytes": file.stat().st_size,
-        "bytes of the write-ahead log": wal.stat().st_size if wal.exists() else 0,
+        "bytes of the write-ahead log": log.stat().st_size if log.exists() else 0,
+        "write-ahead log": _has_wal(file),
         "file system": mounts.file_system(file.resolve()) or "unknown",
     }
     try:
-        at_rest = sqlite.is_at_rest(file)
-        opened = (
-            sqlite.connect_at_rest(file) if at_rest else sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True)
-        )
-        with closing(opened) as connection:
+        with closing(_opened(file)) as connection:
             result |= _content(connection)
     except sqlite3.Error as error:
         result["damage"] = f"it cannot be read ({error})"
     return result | {"backups": _backups(file)}
 
 
+def _opened(file: Path) -> sqlite3.Connection:
+    """Open a database for reading; where no process has it open, without making files beside it."""
+    if sqlite.is_at_rest(file):
+        return sqlite.connect_at_rest(file)
+    return sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True)
+
+
 def _content(connection: sqlite3.Connection) -> dict[str, Any]:
-    (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
-    found: dict[str, Any] = {"journal": mode, "damage": _damage(connection)}
+    found: dict[str, Any] = {"damage": _damage(connection)}
     tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     if "alembic_version" in tables:
         found["revision"] = next(
@@ -60,6 +63,12 @@ def _content(connection: sqlite3.Connection) -> dict[str, Any]:
     if "photos" in tables:
         found["photos by state"] = dict(connection.execute("SELECT state, COUNT(*) FROM photos GROUP BY state"))
     return found
+
+
+def _has_wal(file: Path) -> bool:
+    """Return whether a database uses WAL, which its header says: connections that only read do not know."""
+    with file.open("rb") as opened:
+        return opened.read(20)[18:20] == b"\x02\x02"
 
 
 def _damage(connection: sqlite3.Connection) -> str:
@@ -82,7 +91,7 @@ def library_folders(text_or_path: str) -> list[str]:
     if file is None or not file.exists():
         return []
     try:
-        with closing(sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True)) as connection:
+        with closing(_opened(file)) as connection:
             return [str(row[0]) for row in connection.execute("SELECT path FROM roots ORDER BY id")]
     except sqlite3.Error:
         return []

@@ -30,7 +30,7 @@ def prepare(engine: Engine, read_only: bool) -> None:
         if read_only:
             connection.execute("PRAGMA query_only = ON")
         else:
-            _set_wal(connection, file)
+            _choose_log(connection, file)
         # In WAL mode a crash of the machine can lose the last transactions, never the database.
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA cache_size = -32768")
@@ -43,7 +43,7 @@ def prepare(engine: Engine, read_only: bool) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
 
 
-def _set_wal(connection: sqlite3.Connection, file: Path | None) -> None:
+def _choose_log(connection: sqlite3.Connection, file: Path | None) -> None:
     """Choose WAL, except on network mounts: it needs memory that all processes share, which machines do not.
 
     With the rollback journal, writers wait for readers.

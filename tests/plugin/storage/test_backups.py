@@ -150,3 +150,36 @@ def test_the_command_restores_and_says_what_it_did(file: Path, library: Path) ->
     assert done.exit_code == 0, done.output
     with opened(file) as plugin:
         assert plugin.status().photos == {"indexed": 1}
+
+
+def test_a_kill_at_any_step_of_a_restore_leaves_a_database(
+    file: Path, library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draw(library / "a.png", (5, 255))
+    with opened(file) as plugin:
+        plugin.index(library)
+    damage(file)
+    steps = 0
+
+    class KilledError(Exception):
+        pass
+
+    def dies(*_: object) -> None:
+        raise KilledError
+
+    original = Path.replace
+
+    def dies_later(self: Path, target: Path) -> Path:
+        if self.name.endswith(".restored.part"):
+            dies()
+        return original(self, target)
+
+    for patch in ("link", "replace"):
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "link", dies) if patch == "link" else patched.setattr(Path, "replace", dies_later)
+            with pytest.raises(KilledError):
+                backups.restore(file)
+        assert file.exists(), patch
+        steps += 1
+    backups.restore(file)
+    assert backups.is_sound(file) and steps == 2

@@ -1,0 +1,26 @@
+"""On what the networks compute: for reports of errors."""
+
+from __future__ import annotations
+
+import threading
+
+#: How long the networks' runtime may take to start, in seconds: a driver that hangs must not hang the report.
+_PATIENCE = 60.0
+
+
+def describe() -> list[str]:
+    """Return the devices of the networks' runtime, a line each, or why there are none."""
+    found: list[str] = []
+
+    def ask() -> None:
+        try:
+            import jax
+
+            found.extend(f"{device.platform}: {device.device_kind}" for device in jax.devices())
+        except Exception as error:  # whatever is wrong with an installation or a driver belongs into the report
+            found.append(f"the runtime does not start ({type(error).__name__}: {error})")
+
+    asking = threading.Thread(target=ask, name="devices", daemon=True)
+    asking.start()
+    asking.join(_PATIENCE)
+    return found or [f"the runtime did not start within {_PATIENCE:.0f} s"]
