@@ -203,7 +203,10 @@ def _store_errors(url: str) -> Iterator[None]:
 #: What SQLite says, and what that means for a person.
 _MESSAGES: Final = (
     ("malformed", "the database is damaged ({}); `rollcall restore` puts its newest backup in its place"),
-    ("not a database", "the file is damaged or not a database ({}); `rollcall restore` puts its newest backup there"),
+    (
+        "not a database",
+        "refused, as the file is damaged or not a database ({}); `rollcall restore` puts its newest backup there",
+    ),
     ("is full", "the disk is full ({}); make room, and run it again: nothing is lost"),
     ("readonly", "the database may not be written ({}); allow it, or choose another place with the option --database"),
     ("locking protocol", "the share that it lies on does not lock files ({}); put it on a local disk: --database FILE"),
