@@ -113,7 +113,7 @@ def _replace(file: Path, backup: Path) -> Path | None:
     sqlite.copy(backup, part)
     former = None
     if file.exists():
-        former = file.with_name(f"{file.name}.{datetime.now(UTC).strftime('%Y%m%dT%H%M%SZ')}.damaged")
+        former = file.with_name(f"{file.name}.{datetime.now(UTC).strftime('%Y%m%dT%H%M%S%fZ')}.damaged")
         # It stays in its place until the backup takes it: a kill in between must not leave a library without database.
         _keep_as(file, former)
     # A journal of the former database must never be applied to the restored one; it stays with what it belongs to.
