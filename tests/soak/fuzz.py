@@ -52,14 +52,17 @@ def timed(path, *args, **kwargs):
     finally:
         times[str(path)] = time.perf_counter() - began
 decode.decode = timed
+def peak(pid):
+    # Not ru_maxrss of the process itself: it begins with that of the process that started it.
+    with open(f"/proc/{{pid}}/status") as status:
+        return max((int(line.split()[1]) for line in status if line.startswith("VmHWM")), default=0)
 def written():
-    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    own = peak("self")
     others = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
     for child in psutil.Process().children(recursive=True):
         try:
-            with open(f"/proc/{{child.pid}}/status") as status:
-                others = max(others, *(int(line.split()[1]) for line in status if line.startswith("VmHWM")))
-        except (OSError, TypeError):
+            others = max(others, peak(child.pid))
+        except OSError:
             pass
     with open({out!r}, "w") as file:
         json.dump({{"times": times, "own": own // 1024, "decoder": others // 1024}}, file)

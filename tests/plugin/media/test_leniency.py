@@ -84,7 +84,7 @@ def test_of_a_picture_that_was_cut_off_the_first_rows_are_shown(name: str, tmp_p
 @pytest.mark.parametrize("name", ["JPEG", "PNG", "GIF", "TIFF"])
 def test_a_picture_of_which_nothing_is_there_is_none(name: str, tmp_path: Path) -> None:
     whole = encoded(WHOLE, name)
-    with pytest.raises(NotAPictureError, match="damaged and cannot be shown"):
+    with pytest.raises(NotAPictureError, match="damaged and cannot be shown|truncated before the picture begins"):
         decode.decode(written(tmp_path, name, whole[:60]))
 
 

@@ -66,7 +66,7 @@ def test_a_head_that_is_off_is_not_in_the_compiled_program() -> None:
         crops = np.zeros((model._devices, model.size, model.size, 3), np.uint8)
         return str(model._run.lower(crops).compile().as_text())  # type: ignore[attr-defined]
 
-    weights = f"f32[256,{EMBEDDING}]"
+    weights = f"f32[320,{EMBEDDING}]"
     assert weights in program(AttributeModel())
     assert weights not in program(AttributeModel(heads=("age", "gender")))
 
