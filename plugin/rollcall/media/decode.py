@@ -106,7 +106,7 @@ def decode(
         raise
     except TooManyPixels as error:
         if error.megapixels > _ABSURD:
-            raise _damaged(path) from error
+            raise _damaged(path, data) from error
         raise TooLargeError(
             path,
             f"the picture has {error.megapixels:.0f} megapixels, more than the limit of {job.max_megapixels:g}",

@@ -64,10 +64,8 @@ PROGRAM = """
 import sys
 from pathlib import Path
 from rollcall.errors import PictureError
-from rollcall.media import decode, native_noise
-if sys.argv[1] == "divert":
-    native_noise.divert()
-for path in map(Path, sys.argv[2:]):
+from rollcall.media import decode
+for path in map(Path, sys.argv[1:]):
     try:
         decode.decode(path, max_megapixels=4)
     except PictureError:
@@ -76,36 +74,19 @@ print("done", file=sys.stderr)
 """
 
 
-def printed(folder: Path, files: list[bytes], how: str) -> str:
+def printed(folder: Path, files: list[bytes]) -> str:
     paths = []
     for number, data in enumerate(files):
         paths.append(folder / f"{number}.bin")
         paths[-1].write_bytes(data)
-    done = subprocess.run([sys.executable, "-c", PROGRAM, how, *paths], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", PROGRAM, *paths], capture_output=True, text=True, check=True)
     return done.stderr
 
 
 @pytest.mark.parametrize("format_name", ["PNG", "WEBP", "TIFF", "GIF", "BMP", "JPEG2000", "AVIF", "HEIF", "JXL"])
 def test_nothing_is_printed_on_damaged_files(format_name: str, tmp_path: Path) -> None:
+    """JPEG is not among them: OpenCV's libjpeg reports damage, and no setting stops it; the command line filters it."""
     need(format_name)
     options = {"compression": "tiff_lzw"} if format_name == "TIFF" else {}
     files = list(mutations(encoded(WHOLE, format_name, **options), 15))
-    assert printed(tmp_path, files, "leave") == "done\n"
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="the error output is left alone there")
-def test_what_libjpeg_prints_does_not_reach_the_terminal_of_the_command_line(tmp_path: Path) -> None:
-    """OpenCV offers no way to stop it, so a host that uses the library may see it."""
-    files = list(mutations(encoded(WHOLE, "JPEG"), 30))
-    assert "Corrupt JPEG data" in printed(tmp_path, files, "leave")
-    assert printed(tmp_path, files, "divert") == "done\n"
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="the error output is left alone there")
-def test_other_words_on_the_error_output_stay() -> None:
-    program = (
-        "import os, sys; from rollcall.media import native_noise; native_noise.divert();"
-        "os.write(2, b'from C\\n'); print('from Python', file=sys.stderr)"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert sorted(done.stderr.splitlines()) == ["from C", "from Python"]
+    assert printed(tmp_path, files) == "done\n"
