@@ -99,7 +99,7 @@ def heif(data: bytes) -> Heif | None:
 
 
 def exif_block(content: bytes) -> bytes:
-    """Return the EXIF block of an item or a box of that name: four bytes before it say how far behind them it begins.
+    """Return the EXIF block of an item or a box of that name, which four bytes with the distance to it stand before.
 
     Some encoders leave them out.
     """

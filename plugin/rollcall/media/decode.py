@@ -74,8 +74,8 @@ def decode(
 
     With `target` the pixels may be reduced, as long as their longest side keeps at least `target`
     pixels; the picture's `width` and `height` are those of the file all the same. `max_megapixels` goes before that of
-    `limits`. `before` is called with the bytes of memory that decoding is estimated to take, just before it begins:
-    whoever notes it down knows afterwards which file the process died of.
+    `limits`. `before` is called with the bytes of memory that decoding is estimated to take, just before it begins,
+    so that a caller can record which file a process died of.
 
     Raises
     ------
@@ -123,7 +123,7 @@ def decode(
 
 
 def interrupt() -> None:
-    """End what is being decoded in other processes now; whoever waits for it gets `worker.Interrupted`."""
+    """End what is being decoded in other processes now; their callers get `worker.Interrupted`."""
     worker.SHARED.interrupt()
 
 
@@ -201,7 +201,7 @@ def _picture(path: Path, job: Job, decoded: Decoded, digest: str) -> Picture:
     width, height = decoded.width, decoded.height
     if swaps_sides(turn):
         width, height = height, width
-    # Of a JPEG XL that was turned by its decoder the copy in EXIF says nothing.
+    # The decoder has turned a JPEG XL by its codestream, which overrides the copy in EXIF.
     orientation = 1 if job.kind is Format.JXL and decoded.turned else found.turned_by_container or written
     pixels = np.ascontiguousarray(pixels)
     return Picture(path, pixels, width, height, orientation, digest, taken, decoded.warnings)
@@ -213,7 +213,7 @@ def _turn(kind: Format, decoded: Decoded, written: int, by_container: int | None
         return 1
     if by_container is None:
         return written
-    # libheif applies what the container demands, the decoder of AVIF leaves it to us; EXIF has no say in either.
+    # libheif applies the transforms of the container, the decoder of AVIF does not; both override EXIF.
     return by_container if kind is Format.AVIF else 1
 
 

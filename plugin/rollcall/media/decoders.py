@@ -17,7 +17,7 @@ from rollcall.media.pillow_formats import DAMAGED, unless_blank
 
 Decoder = Callable[[Job], Decoded]
 
-# OpenCV's words on damaged files are for the terminal of its programmers.
+# OpenCV would log damaged files on standard error.
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 

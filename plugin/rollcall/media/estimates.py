@@ -26,7 +26,7 @@ _MODES: Final = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2, "I;1
 
 
 class Size(NamedTuple):
-    """Width and height of the stored picture, in pixels; zeros where the header does not say."""
+    """Width and height of the stored picture, in pixels; zeros where the header does not give it."""
 
     width: int
     height: int
@@ -65,7 +65,7 @@ def of_library(kind: Format, found: Size, data: bytes) -> int:
     """Return the bytes that a decoder with a library of its own takes."""
     pixels = found.width * found.height
     if kind is Format.RAW:
-        # A raw file has a byte or more a pixel, and what its directories say may be the preview's size.
+        # A raw file has a byte or more a pixel, and its directories may give the preview's size.
         pixels = max(pixels, len(data))
     return _FIXED + 2 * len(data) + pixels * _LIBRARIES[kind]
 
@@ -144,7 +144,7 @@ def is_animated_webp(data: bytes) -> bool:
 
 
 def has_alpha_webp(data: bytes) -> bool:
-    """Return whether a WebP says that some of it is transparent."""
+    """Return whether a WebP declares an alpha channel."""
     if data[12:16] == b"VP8X" and len(data) > 20:
         return bool(data[20] & 16)
     return data[12:16] == b"VP8L" and len(data) > 24 and bool(data[24] & 16)

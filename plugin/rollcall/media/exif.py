@@ -99,7 +99,7 @@ class Directory(NamedTuple):
         return data.split(b"\0")[0].decode("ascii", "replace").strip()
 
     def data(self, tag: int) -> bytes:
-        """Return the bytes of a tag, of whatever type it says it is."""
+        """Return the bytes of a tag of any type."""
         kind, count, offset = self.entries.get(tag, (0, 0, 0))
         return self.block[offset : offset + count * _SIZES.get(kind, 0)]
 

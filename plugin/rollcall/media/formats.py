@@ -1,4 +1,4 @@
-"""Which format a file has: by its first bytes, whatever its name says.
+"""Which format a file has: by its first bytes, not by its name.
 
 To add a format: its suffix and its first bytes here, its size in `estimates`, its decoders in `decoders`.
 """
@@ -13,7 +13,7 @@ from rollcall.media import exif
 
 
 class Format(StrEnum):
-    """The formats that are decoded; the values are words for sentences."""
+    """The formats that are decoded; the values are their names in sentences."""
 
     JPEG = "JPEG"
     PNG = "PNG"

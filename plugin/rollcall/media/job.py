@@ -30,7 +30,7 @@ class Decoded(NamedTuple):
 
 
 class Refused(Exception):
-    """No decoder can show anything of the file; holds what they say, for the log."""
+    """No decoder can show anything of the file; holds their messages, for the log."""
 
 
 class TooManyPixels(Exception):

@@ -11,7 +11,7 @@ _SOI, _EOI, _SOS, _APP1, _APP13, _COM = 0xD8, 0xD9, 0xDA, 0xE1, 0xED, 0xFE
 _FRAMES: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 #: Markers without content, fill bytes, and a zero that is no marker.
 _ALONE: Final = frozenset({0x00, 0x01, *range(0xD0, 0xD9), 0xFF})
-#: What decoding needs: frames, tables, restart interval, scans, JFIF's and Adobe's words on the colours.
+#: What decoding needs: frames, tables, restart interval, scans, JFIF's and Adobe's segments on the colours.
 _ESSENTIAL: Final = _FRAMES | {0xC4, 0xCC, 0xDB, 0xDC, 0xDD, 0xE0, 0xEE}
 #: A marker within or behind the data of a scan; a zero or a restart follows an 0xFF that is data.
 _MARKER: Final = re.compile(rb"\xff+([^\x00\xd0-\xd7\xff])")
@@ -27,7 +27,7 @@ class Segment(NamedTuple):
 
 
 class Frame(NamedTuple):
-    """What the header says of the picture."""
+    """What the header holds on the picture."""
 
     width: int  # as stored, in pixels
     height: int
@@ -64,7 +64,7 @@ def segments(data: bytes) -> Iterator[Segment]:
 
 
 def frame(data: bytes) -> Frame | None:
-    """Return what the header says; None where there is no frame, or no scan behind it."""
+    """Return the fields of the header; None where there is no frame, or no scan behind it."""
     found: Frame | None = None
     clean, before = True, 2
     for marker, start, end in segments(data):
@@ -113,7 +113,7 @@ def before_cut(data: bytes, first: int) -> bytes:
 def has_end(data: bytes, scan: int) -> bool:
     """Return whether there is an end of the picture behind the start of its scan.
 
-    In the data of a scan nothing else looks like it, whatever a phone appends; before it thumbnails have their own.
+    In the data of a scan no other bytes are equal to it; before the scan, thumbnails have ends of their own.
     """
     return data.rfind(b"\xff\xd9") > scan
 

@@ -1,7 +1,8 @@
 """One budget of memory for all decoders of the process.
 
 What decoding will take is estimated from the header and reserved here before a pixel is made, so that the number of
-threads does not decide how much memory is used at once. Who needs more than there is waits, in the order of asking.
+threads does not decide how much memory is used at once. A request for more than is left waits; requests are served in
+their order.
 """
 
 from __future__ import annotations

@@ -52,7 +52,7 @@ def is_known(job: Job) -> bool:
 def decode(job: Job, formats: Sequence[str], *, turned: bool = False) -> Decoded:
     """Decode a file as the first of its pictures, reduced while decoding where the format can.
 
-    `turned` tells that Pillow turns the picture upright by itself.
+    `turned`: Pillow turns pictures of this format upright by itself.
 
     Raises
     ------
@@ -112,5 +112,5 @@ def _reduce_while_decoding(image: Image.Image, target: int | None) -> None:
     if image.format in ("JPEG", "MPO"):
         image.draft(image.mode, (max(width // factor, 1), max(height // factor, 1)))
     elif image.format == "JPEG2000":
-        # In steps of two, and no further than the file has resolutions, of which there are six unless it says so.
+        # In steps of two, and no further than the file has resolutions, of which there are six by default.
         image.reduce = min(factor.bit_length() - 1, 5)  # type: ignore[method-assign,assignment]

@@ -62,7 +62,7 @@ def _size(raw: Any, data: bytes) -> tuple[int, int]:
 
 
 def _preview(job: Job, raw: Any) -> tuple[Pixels, int | None] | None:
-    """Return the camera's own large preview and the orientation that it says it has; None if there is none."""
+    """Return the camera's own large preview and the orientation in its EXIF; None if there is none."""
     import rawpy
 
     try:

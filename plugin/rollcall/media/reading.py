@@ -30,7 +30,7 @@ _FLAGS: Final = (
 def read(path: Path, max_seconds: float = 30.0) -> bytes:
     """Return the bytes of a file, as many as it had when it was opened.
 
-    A file that says that it has no bytes, as those of /proc do, is read as empty.
+    A file whose size is given as zero, as those in /proc are, is read as empty.
 
     Raises
     ------

@@ -94,7 +94,7 @@ class Workers:
         return _result(answer)
 
     def interrupt(self) -> None:
-        """End all processes that decode just now; whoever waits for one gets `Interrupted`."""
+        """End all processes that decode just now; their callers get `Interrupted`."""
         with self._lock:
             for process in self._busy:
                 process.end(interrupted=True)
@@ -170,7 +170,7 @@ class _Process:
         with contextlib.suppress(OSError):
             self._process.kill()
         if interrupted:
-            return  # who waits for the answer finds its end, and closes the pipes
+            return  # the thread that waits for the answer reads the end of the pipe, and closes both
         for pipe in (self._process.stdin, self._process.stdout):
             with contextlib.suppress(OSError, ValueError):
                 if pipe is not None:
