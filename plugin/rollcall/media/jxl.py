@@ -47,7 +47,7 @@ def decode(job: Job) -> Decoded:
         raise
     except Exception as error:
         raise Refused(f"libjxl: {error}") from error
-    # What was a JPEG comes back as that JPEG, and its EXIF orientation applies; otherwise the codestream overrides EXIF.
+    # What was a JPEG comes back as that JPEG, and its EXIF orientation applies; else the codestream overrides EXIF.
     turned = not getattr(image, "jpeg", False)
     return Decoded(pixels, *image.size, turned, bytes(image.info.get("exif") or b""))
 
