@@ -8,7 +8,7 @@ from typing import NamedTuple
 from sqlalchemy import BindParameter, bindparam, text
 from sqlalchemy.orm import Session
 
-from rollcall.search import functions
+from rollcall.search import column_search, functions
 from rollcall.search.candidates import load_photos
 from rollcall.search.identifiers import LARGEST
 from rollcall.search.planning import SHOWN, is_stored_group, statement
@@ -57,6 +57,9 @@ def by_probability(database: Database, session: Session, term: Term, page: Page)
         return []
     if not functions.supported(session):
         return _in_memory(database, session, term, page.min_probability)[page.offset : page.stop]
+    in_columns = _in_columns(database, session, term, page.min_probability) if page.stop is not None else None
+    if in_columns is not None:
+        return _with_paths(session, in_columns.most_probable(page.stop or 0)[page.offset :])
     ranked = _ranked(database, session, term, page.min_probability, page.stop)
     if ranked is not None:
         return _with_paths(session, ranked[page.offset :])
@@ -73,6 +76,10 @@ def count(database: Database, session: Session, term: Term, min_probability: flo
     """Return how many photos are meant."""
     if not functions.supported(session):
         return len(_in_memory(database, session, term, min_probability))
+    in_columns = _in_columns(database, session, term, min_probability)
+    counted = None if in_columns is None else in_columns.count()
+    if counted is not None:
+        return counted
     ranked = _ranked(database, session, term, min_probability, None)
     if ranked is not None:
         return len(ranked)
@@ -121,6 +128,13 @@ def older_than(session: Session, photo_id: int, limit: int | None) -> list[Match
         rows = session.execute(text(f"{start}{undated} LIMIT :limit"), values)
         found += [Match(int(row[0]), str(row[1]), 1.0) for row in rows]
     return found
+
+
+def _in_columns(
+    database: Database, session: Session, term: Term, min_probability: float
+) -> column_search.ColumnSearch | None:
+    """Return a query that is ready to run in the columns; None where one index has the answer, or they are no help."""
+    return None if is_stored_group(term) else column_search.search(database, session, term, min_probability)
 
 
 def _ranked(

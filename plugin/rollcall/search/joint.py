@@ -24,7 +24,7 @@ MOST_STATES: Final = 4_000
 _MOST_FILTERS: Final = 10
 _MOST_KNOWN: Final = 100_000
 #: Combinations less probable than this are left out: of so many, all together stay far below 0.001.
-_NEGLIGIBLE: Final = 1e-9
+NEGLIGIBLE: Final = 1e-9
 
 _Counts = tuple[int, ...]
 _Test = Callable[[_Counts, int], bool]
@@ -38,7 +38,7 @@ class FaceProbabilities(NamedTuple):
     p_female: float | None  # None if unknown or of another label
 
 
-class _Cells(NamedTuple):
+class Cells(NamedTuple):
     """The cells of a requirement, and the range of ages of each part of the scale."""
 
     segments: tuple[tuple[int, int], ...]
@@ -55,33 +55,42 @@ class JointProbability:
         self.requirement = requirement
         self._filters = tuple(dict.fromkeys(person for leaf in leaves(requirement) for person in leaf.people))
         self._cells = _cells(requirement, self._filters) if len(self._filters) <= _MOST_FILTERS else None
-        states = math.inf if self._cells is None else math.prod(most + 1 for most in self._cells.most)
+        #: How many combinations of numbers there are.
+        self.states = math.inf if self._cells is None else math.prod(most + 1 for most in self._cells.most)
         #: Whether the exact probability is within reach.
-        self.exact = states <= MOST_STATES
-        self._monotone = requirement.monotone
+        self.exact = self.states <= MOST_STATES
+        #: Whether one more face never breaks it.
+        self.monotone = requirement.monotone
         self._test = None if self._cells is None else _compiled(requirement, self._cells, self._filters)
         self._known: dict[tuple[_Counts, int], bool] = {}
 
+    @property
+    def cells(self) -> Cells:
+        """The cells that faces are told apart by; only of an exact one."""
+        assert self._cells is not None
+        return self._cells
+
     def of(self, faces: Sequence[FaceProbabilities]) -> float:
         """Return the probability, 0..1, that the faces meet the requirement; only of an exact one."""
-        assert self._cells is not None
-        cells, count = self._cells, len(faces)
+        cells, count = self.cells, len(faces)
 
         def holds(counts: _Counts) -> bool:
-            return self._holds(counts, count)
+            return self.holds(counts, count)
 
         start: _Counts = (0,) * len(cells.most)
         states, done = {start: 1.0}, 0.0
-        if self._monotone and holds(start):
+        if self.monotone and holds(start):
             return 1.0
         for face in faces:
-            states, gained = _with_face(states, _of_face(face, cells), cells.most, holds, self._monotone)
+            states, gained = _with_face(states, _of_face(face, cells), cells.most, holds, self.monotone)
             done += gained
-        if not self._monotone:
-            done = sum(probability for counts, probability in states.items() if holds(counts))
+        if not self.monotone:
+            for counts in sorted(states):
+                done += states[counts] if holds(counts) else 0.0
         return min(max(done, 0.0), 1.0)
 
-    def _holds(self, counts: _Counts, faces: int) -> bool:
+    def holds(self, counts: _Counts, faces: int) -> bool:
+        """Return whether the requirement holds with so many faces in each cell that matters, and in all."""
         found = self._known.get((counts, faces))
         if found is None:
             assert self._test is not None
@@ -103,7 +112,7 @@ def unpacked(distribution: bytes) -> Sequence[float]:
     return values
 
 
-def _cells(requirement: Requirement, filters: tuple[PersonFilter, ...]) -> _Cells:
+def _cells(requirement: Requirement, filters: tuple[PersonFilter, ...]) -> Cells:
     starts = sorted({0, *(person.low for person in filters), *(person.high + 1 for person in filters)})
     starts = [start for start in starts if start <= ages.OLDEST]
     segments = tuple((low, high - 1) for low, high in zip(starts, [*starts[1:], ages.AGES], strict=True))
@@ -129,10 +138,10 @@ def _cells(requirement: Requirement, filters: tuple[PersonFilter, ...]) -> _Cell
             if leaf.counts(passed, filters):
                 most[passed] = max(most.get(passed, 0), leaf.enough)
     places = {passed: place for place, passed in enumerate(most)}
-    return _Cells(segments, masks, unknown, places, tuple(most.values()))
+    return Cells(segments, masks, unknown, places, tuple(most.values()))
 
 
-def _of_face(face: FaceProbabilities, cells: _Cells) -> dict[int, float]:
+def _of_face(face: FaceProbabilities, cells: Cells) -> dict[int, float]:
     """Return the probability of each cell that a face may be of, by its place; -1 is any that does not matter."""
     genders = (0.0, 0.0, 1.0) if face.p_female is None else (face.p_female, 1.0 - face.p_female, 0.0)
     result: dict[int, float] = {}
@@ -141,10 +150,10 @@ def _of_face(face: FaceProbabilities, cells: _Cells) -> dict[int, float]:
             if share * gender > 0.0:
                 place = cells.places.get(passed, -1)
                 result[place] = result.get(place, 0.0) + share * gender
-    return result
+    return dict(sorted(result.items()))
 
 
-def _shares(face: FaceProbabilities, cells: _Cells) -> Iterable[tuple[float, tuple[int, int, int]]]:
+def _shares(face: FaceProbabilities, cells: Cells) -> Iterable[tuple[float, tuple[int, int, int]]]:
     """Return the probability of each part of the scale of ages, with the cells of its genders."""
     if face.age_range is not None:
         shares = [ages.range_share(*face.age_range, low, high) for low, high in cells.segments]
@@ -168,10 +177,11 @@ def _with_face(
     """Return the probabilities of all numbers with one more face, and what is certain already and left out."""
     result: dict[_Counts, float] = {}
     done = 0.0
-    for counts, before in states.items():
+    # In one order, so that the same numbers come out however the photo is evaluated: see columns/joint.py.
+    for counts, before in sorted(states.items()):
         for place, share in face.items():
             probability = before * share
-            if probability < _NEGLIGIBLE:
+            if probability < NEGLIGIBLE:
                 continue
             after = counts
             if place >= 0 and counts[place] < most[place]:
@@ -183,7 +193,7 @@ def _with_face(
     return result, done
 
 
-def _compiled(requirement: Requirement, cells: _Cells, filters: tuple[PersonFilter, ...]) -> _Test:
+def _compiled(requirement: Requirement, cells: Cells, filters: tuple[PersonFilter, ...]) -> _Test:
     """Return a function of the numbers by cell, and of all faces: whether the requirement holds."""
     if isinstance(requirement, FacesInRange):
         low, high = requirement.low, requirement.high

@@ -95,7 +95,7 @@ def take_apart(term: Term) -> QueryParts:
     parameters = SqlParameters()
     conditions, indexed = [SHOWN], []
     rest: list[Term] = []
-    for part in _conjuncts(term):
+    for part in conjuncts(term):
         # Compiled for a trial first: what is not a condition must leave no parameters behind.
         condition = part.condition(parameters) if part.condition(SqlParameters()) is not None else None
         if condition is None:
@@ -108,9 +108,10 @@ def take_apart(term: Term) -> QueryParts:
     return QueryParts(" AND ".join(conditions), " AND ".join(indexed) or None, remaining, parameters)
 
 
-def _conjuncts(term: Term) -> Iterator[Term]:
+def conjuncts(term: Term) -> Iterator[Term]:
+    """Yield the parts of a query all of which a photo has to meet."""
     if isinstance(term, And):
         for part in term.parts:
-            yield from _conjuncts(part)
+            yield from conjuncts(part)
     else:
         yield term

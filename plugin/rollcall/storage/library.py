@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from rollcall.media import paths
 from rollcall.records import PhotoState
+from rollcall.storage import revisions
 from rollcall.storage.tables import PhotoRow, RootRow
 
 #: How many paths or ids go into one statement: SQLite before 3.32 takes no more than 999 values.
@@ -106,7 +107,7 @@ def _move_photos(session: Session, source: int, target: int, old_prefix: str, ne
         # "0" is the character behind "/".
         statement = statement.where(PhotoRow.path >= old_prefix, PhotoRow.path < old_prefix[:-1] + "0")
     path = func.substr(PhotoRow.path, len(old_prefix) + 1) if old_prefix else PhotoRow.path
-    session.execute(statement.values(root_id=target, path=new_prefix + path))
+    session.execute(statement.values(root_id=target, path=new_prefix + path, revision=revisions.take(session)))
 
 
 def drop_empty_roots(session: Session) -> None:

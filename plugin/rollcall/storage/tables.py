@@ -73,6 +73,7 @@ class PhotoRow(Base):
     face_count: Mapped[int | None]
     # Projected from the log of corrections: a person corrected one of its faces or tags.
     reviewed: Mapped[bool] = mapped_column(default=False)
+    revision: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")  # see storage/revisions.py
     __table_args__ = (
         UniqueConstraint("root_id", "path"),
         Index(None, "content_hash"),
@@ -80,6 +81,7 @@ class PhotoRow(Base):
         Index(None, "size"),
         Index(None, "taken_local"),
         Index(None, "face_count"),
+        Index(None, "revision"),
         # The number of a deleted photo is never used again: the log of corrections refers to it.
         {"sqlite_autoincrement": True},
     )

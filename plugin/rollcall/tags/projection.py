@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from rollcall.records import AttributeLabels, TagSource, TagState
 from rollcall.settings import TagSettings
-from rollcall.storage import change_feed
+from rollcall.storage import change_feed, revisions
 from rollcall.storage.change_feed import ChangeKind
 from rollcall.storage.library import now
 from rollcall.storage.tables import FaceRow, PhotoGroupRow, PhotoRow, PredictionRow, TagRow, VerdictRow
@@ -67,7 +67,8 @@ def _write(
     session: Session, photo_id: int, faces: Sequence[FaceProbabilities], settings: TagSettings, *, new: bool
 ) -> None:
     groups = group_probabilities(faces)
-    session.execute(update(PhotoRow).where(PhotoRow.id == photo_id).values(face_count=len(faces)))
+    values = {"face_count": len(faces), "revision": revisions.take(session)}
+    session.execute(update(PhotoRow).where(PhotoRow.id == photo_id).values(**values))
     if not new:
         session.execute(delete(PhotoGroupRow).where(PhotoGroupRow.photo_id == photo_id))
     if groups:

@@ -7,7 +7,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from rollcall.search.candidates import CandidatePhoto
+from rollcall.search.columns import Columns
 from rollcall.search.person_filter import PersonFilter
 from rollcall.search.requirements import Requirement
 
@@ -46,6 +50,9 @@ CandidateSources = tuple[InGroup | SimilarTo, ...]
 class Term(ABC):
     """A part of a query."""
 
+    #: Whether `probabilities` takes no longer than `bounds`.
+    quick: bool = True
+
     @abstractmethod
     def expression(self, parameters: SqlParameters) -> str:
         """Return an SQL expression of the probability, over `v1_photos` named p."""
@@ -53,6 +60,17 @@ class Term(ABC):
     @abstractmethod
     def match(self, photo: CandidatePhoto) -> float:
         """Return the probability that the photo is meant."""
+
+    def probabilities(self, columns: Columns) -> NDArray[np.float64] | None:
+        """Return the same probability of n photos, (n,), from their columns; None where they do not have what it needs.
+
+        Whether it is None does not depend on the photos.
+        """
+        return None
+
+    def bounds(self, columns: Columns) -> NDArray[np.float64] | None:
+        """Return what that probability is at most, (n,), or itself; None as of `probabilities`."""
+        return self.probabilities(columns)
 
     def candidate_sources(self) -> list[CandidateSources]:
         """Return alternative sources of every photo that may be meant; one of them is enough."""

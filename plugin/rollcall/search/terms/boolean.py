@@ -6,7 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from rollcall.search.candidates import CandidatePhoto
+from rollcall.search.columns import Columns
 from rollcall.search.requirements import Combined, Requirement
 from rollcall.search.terms.base import CandidateSources, SqlParameters, Term
 from rollcall.search.terms.together import apart
@@ -26,6 +30,16 @@ class And(Term):
         for part in self._apart():
             result *= part.match(photo)
         return result
+
+    @property
+    def quick(self) -> bool:  # type: ignore[override]
+        return all(part.quick for part in self._apart())
+
+    def probabilities(self, columns: Columns) -> NDArray[np.float64] | None:
+        return _product([part.probabilities(columns) for part in self._apart()])
+
+    def bounds(self, columns: Columns) -> NDArray[np.float64] | None:
+        return _product([part.bounds(columns) for part in self._apart()])
 
     def _apart(self) -> list[Term]:
         flat = [inner for part in self.parts for inner in (part.parts if isinstance(part, And) else (part,))]
@@ -65,6 +79,16 @@ class Or(Term):
             result *= 1.0 - part.match(photo)
         return 1.0 - result
 
+    @property
+    def quick(self) -> bool:  # type: ignore[override]
+        return all(part.quick for part in self._apart())
+
+    def probabilities(self, columns: Columns) -> NDArray[np.float64] | None:
+        return _complement(_product([_complement(part.probabilities(columns)) for part in self._apart()]))
+
+    def bounds(self, columns: Columns) -> NDArray[np.float64] | None:
+        return _complement(_product([_complement(part.bounds(columns)) for part in self._apart()]))
+
     def _apart(self) -> list[Term]:
         return apart(self.parts, Or)
 
@@ -97,6 +121,18 @@ class Not(Term):
     def match(self, photo: CandidatePhoto) -> float:
         return 1.0 - self.part.match(photo)
 
+    @property
+    def quick(self) -> bool:  # type: ignore[override]
+        return self.part.quick
+
+    def probabilities(self, columns: Columns) -> NDArray[np.float64] | None:
+        return _complement(self.part.probabilities(columns))
+
+    def bounds(self, columns: Columns) -> NDArray[np.float64] | None:
+        if self.part.quick:
+            return self.probabilities(columns)
+        return None if self.part.bounds(columns) is None else np.ones(len(columns))
+
     def requirement(self) -> Requirement | None:
         return _combined("not", (self.part,))
 
@@ -110,6 +146,19 @@ class Not(Term):
 
     def __str__(self) -> str:
         return "not"
+
+
+def _product(factors: Sequence[NDArray[np.float64] | None]) -> NDArray[np.float64] | None:
+    result: NDArray[np.float64] | None = None
+    for factor in factors:
+        if factor is None:
+            return None
+        result = factor if result is None else result * factor
+    return result
+
+
+def _complement(probabilities: NDArray[np.float64] | None) -> NDArray[np.float64] | None:
+    return None if probabilities is None else 1.0 - probabilities
 
 
 def _joined_conditions(parts: Sequence[Term], operator: str, parameters: SqlParameters) -> str | None:

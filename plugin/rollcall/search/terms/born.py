@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from rollcall import ages
 from rollcall.search.candidates import CandidatePhoto
+from rollcall.search.columns import Columns
+from rollcall.search.columns.columns import at_least_of
 from rollcall.search.person_filter import PersonFilter
 from rollcall.search.terms.base import CandidateSources, SqlParameters, Term
 from rollcall.search.terms.person_sql import group_sources, over_faces
@@ -47,6 +52,23 @@ class Born(Term):
         person = PersonFilter(low, high, self.person.gender)
         probabilities = [face.probability(person) for face in photo.faces]
         return float(ages.at_least(probabilities)[self.count - 1])
+
+    def probabilities(self, columns: Columns) -> NDArray[np.float64]:
+        years = columns.days // 10_000
+        result = np.zeros(len(columns))
+        for year in np.unique(years[years > 0]).tolist():
+            low, high = max(year - self.last - 1, self.person.low), min(year - self.first, self.person.high)
+            if low > high:
+                continue
+            rows = np.flatnonzero(years == year)
+            some = columns.at(rows)
+            gender = self.person.gender
+            events = [
+                face.age(low, high) if gender is None else face.age(low, high) * face.gender(gender)
+                for face in some.places()
+            ]
+            result[rows] = at_least_of(some, events, self.count)
+        return result
 
     def candidate_sources(self) -> list[CandidateSources]:
         return group_sources(self.person, self.count) if not self.person.anyone else []

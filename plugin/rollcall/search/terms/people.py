@@ -7,8 +7,12 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rollcall.search.candidates import CandidatePhoto
+from rollcall.search.columns import Columns
+from rollcall.search.columns.columns import all_of, at_least
+from rollcall.search.columns.joint import is_supported
 from rollcall.search.person_filter import PersonFilter
 from rollcall.search.requirements import MOST_FACES, Combined, FacesInRange, Requirement
 from rollcall.search.terms.base import CandidateSources, SqlParameters, Term
@@ -33,6 +37,11 @@ class People(Term):
     def match(self, photo: CandidatePhoto) -> float:
         return photo.at_least(self.person, self.count)
 
+    def probabilities(self, columns: Columns) -> NDArray[np.float64]:
+        if self.person.anyone:
+            return (columns.faces >= self.count).astype(np.float64)
+        return at_least(columns, self.person, self.count)
+
     def condition(self, parameters: SqlParameters) -> str | None:
         return f"p.faces >= {parameters.bind(self.count)}" if self.person.anyone else None
 
@@ -52,11 +61,19 @@ class People(Term):
 class OfFaces(Term):
     """A term about nothing but faces, whose probability is that of its requirement."""
 
+    quick = False
+
     def expression(self, parameters: SqlParameters) -> str:
         return self._together().expression(parameters)
 
     def match(self, photo: CandidatePhoto) -> float:
         return self._together().match(photo)
+
+    def probabilities(self, columns: Columns) -> NDArray[np.float64] | None:
+        return self._together().probabilities(columns)
+
+    def bounds(self, columns: Columns) -> NDArray[np.float64] | None:
+        return self._together().bounds(columns)
 
     def _together(self) -> Together:
         needed = self.requirement()
@@ -100,6 +117,9 @@ class Only(Term):
     def match(self, photo: CandidatePhoto) -> float:
         return float(np.prod([face.probability(self.person) for face in photo.faces])) if photo.faces else 0.0
 
+    def probabilities(self, columns: Columns) -> NDArray[np.float64]:
+        return all_of(columns, self.person)
+
     def candidate_sources(self) -> list[CandidateSources]:
         return group_sources(self.person, 1)
 
@@ -141,6 +161,7 @@ class DistinctPeople(Term):
     """
 
     kinds: tuple[People, ...]
+    quick = False
 
     @property
     def total(self) -> int:
@@ -163,6 +184,19 @@ class DistinctPeople(Term):
             return Together(needed).match(photo)
         # Too many kinds at once: no assignment is more probable than any one of them.
         return min(one.match(photo) for one in self._single())
+
+    def probabilities(self, columns: Columns) -> NDArray[np.float64] | None:
+        if not joint_of(self.requirement()).exact:
+            return self.bounds(columns)
+        found = Together(self.requirement()).probabilities(columns)
+        return None if found is None else np.where(columns.faces >= self.total, found, 0.0)
+
+    def bounds(self, columns: Columns) -> NDArray[np.float64] | None:
+        prepared = joint_of(self.requirement())
+        if prepared.exact and not is_supported(prepared):
+            return None
+        least = np.min([one.probabilities(columns) for one in self._single()], axis=0)
+        return np.where(columns.faces >= self.total, least, 0.0)
 
     def candidate_sources(self) -> list[CandidateSources]:
         return [sources for one in self._single() for sources in one.candidate_sources()]

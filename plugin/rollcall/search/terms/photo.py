@@ -6,7 +6,11 @@ from abc import abstractmethod
 from dataclasses import dataclass, field
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from rollcall.search.candidates import CandidatePhoto
+from rollcall.search.columns import Columns
 from rollcall.search.person_filter import PersonFilter
 from rollcall.search.requirements import MOST_FACES, FacesInRange, Requirement
 from rollcall.search.terms.base import CandidateSources, SimilarTo, SqlParameters, Term, as_probability
@@ -47,6 +51,9 @@ class Everything(CertainTerm):
     def holds(self, photo: CandidatePhoto) -> bool:
         return True
 
+    def probabilities(self, columns: Columns) -> NDArray[np.float64]:
+        return np.ones(len(columns))
+
     def __str__(self) -> str:
         return "every photo"
 
@@ -63,6 +70,9 @@ class FaceCount(CertainTerm):
 
     def holds(self, photo: CandidatePhoto) -> bool:
         return self.low <= len(photo.faces) <= self.high
+
+    def probabilities(self, columns: Columns) -> NDArray[np.float64]:
+        return ((columns.faces >= self.low) & (columns.faces <= self.high)).astype(np.float64)
 
     def requirement(self) -> Requirement:
         return FacesInRange((PersonFilter(),), self.low, self.high)
@@ -85,6 +95,13 @@ class Taken(CertainTerm):
 
     def holds(self, photo: CandidatePhoto) -> bool:
         return photo.taken_local is not None and self.start <= photo.taken_local < self.end
+
+    def probabilities(self, columns: Columns) -> NDArray[np.float64] | None:
+        start, end = _day(self.start), _day(self.end)
+        if start is None or end is None:
+            return None
+        days = columns.days
+        return ((days > 0) & (days >= start) & (days < end)).astype(np.float64)
 
     def __str__(self) -> str:
         begin = "" if self.start <= FIRST_DAY else f" from {self.start} on"
@@ -109,6 +126,12 @@ class TakenYearly(CertainTerm):
         if self.first <= self.last:
             return self.first <= day <= self.last
         return day >= self.first or day <= self.last
+
+    def probabilities(self, columns: Columns) -> NDArray[np.float64]:
+        days, first, last = columns.days, int(self.first.replace("-", "")), int(self.last.replace("-", ""))
+        day = days % 10_000
+        inside = (day >= first) & (day <= last) if first <= last else (day >= first) | (day <= last)
+        return (inside & (days > 0)).astype(np.float64)
 
     def __str__(self) -> str:
         return f"taken from {self.first} to {self.last} of any year"
@@ -171,3 +194,9 @@ class Similar(Term):
 
     def __str__(self) -> str:
         return f"someone like face {self.face_id}"
+
+
+def _day(text: str) -> int | None:
+    """Return a whole day, in ISO 8601, as a number YYYYMMDD; None if it is none."""
+    digits = text.replace("-", "")
+    return int(digits) if len(text) == 10 and len(digits) == 8 and digits.isdigit() else None

@@ -6,7 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+import numpy as np
+from numpy.typing import NDArray
+
 from rollcall.search.candidates import CandidatePhoto
+from rollcall.search.columns import Columns
+from rollcall.search.columns.joint import bound, is_supported, joint
 from rollcall.search.joint import JointProbability, joint_of_text
 from rollcall.search.requirements import Requirement, to_text
 from rollcall.search.terms.base import SqlParameters, Term
@@ -23,6 +28,7 @@ class Together(Term):
     """The faces of a photo meet a requirement; `requirement` has an exact probability."""
 
     needed: Requirement
+    quick = False
 
     def expression(self, parameters: SqlParameters) -> str:
         without_faces = joint_of(self.needed).of(())
@@ -33,6 +39,16 @@ class Together(Term):
 
     def match(self, photo: CandidatePhoto) -> float:
         return joint_of(self.needed).of(photo.face_probabilities())
+
+    def probabilities(self, columns: Columns) -> NDArray[np.float64] | None:
+        prepared = joint_of(self.needed)
+        return joint(columns, prepared) if is_supported(prepared) else None
+
+    def bounds(self, columns: Columns) -> NDArray[np.float64] | None:
+        if not is_supported(joint_of(self.needed)):
+            return None
+        found = bound(columns, self.needed)
+        return np.ones(len(columns)) if found is None else found
 
     def __str__(self) -> str:
         return "together"

@@ -1,0 +1,72 @@
+"""Which photos may meet a condition that the columns do not have, when most of them do not: texts and tags."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import bindparam, text
+from sqlalchemy.orm import Session
+
+from rollcall.search.columns import Columns
+from rollcall.search.columns.texts import photos_with
+from rollcall.search.folding import fold
+from rollcall.search.terms import HasTag, PathLike, Tagged, Term, TextMatch
+
+#: Every name of a tag, found along the index of names without reading each tag.
+_NAMES: Final = """
+WITH RECURSIVE names (name) AS (
+    SELECT MIN(name) FROM tags
+    UNION ALL SELECT (SELECT MIN(t.name) FROM tags t WHERE t.name > n.name) FROM names n WHERE n.name IS NOT NULL
+)
+SELECT name FROM names WHERE name IS NOT NULL
+"""
+
+
+def photos_meeting(session: Session, term: Term, columns: Sequence[Columns]) -> NDArray[np.int64] | None:
+    """Return the numbers of photos among which are all that meet a condition; None if that is not quickly found."""
+    if isinstance(term, Tagged):
+        wanted = fold(term.name)
+        return _tagged(session, [name for name in _names(session) if _has_last_part(fold(name), wanted)])
+    if isinstance(term, HasTag):
+        return _tagged(session, _names(session))
+    if isinstance(term, TextMatch):
+        by_path = _with_text(columns, fold(term.text))
+        if by_path is None:
+            return None
+        named = [name for name in _names(session) if fold(term.text) in fold(name)]
+        return np.union1d(by_path, _tagged(session, named))
+    if isinstance(term, PathLike):
+        pieces = [piece for piece in re.split(r"[*?]", fold(term.pattern)) if piece]
+        return _with_text(columns, max(pieces, key=len)) if pieces else None
+    return None
+
+
+def _has_last_part(name: str, wanted: str) -> bool:
+    return name == wanted or name.endswith(f"/{wanted}")
+
+
+def _names(session: Session) -> list[str]:
+    return [str(row[0]) for row in session.execute(text(_NAMES))]
+
+
+def _tagged(session: Session, names: Sequence[str]) -> NDArray[np.int64]:
+    """Return the photos that have one of some tags."""
+    if not names:
+        return np.zeros(0, np.int64)
+    statement = text("SELECT photo_id FROM tags WHERE state = 'applied' AND name IN :names")
+    rows = session.execute(statement.bindparams(bindparam("names", list(names), expanding=True)))
+    return np.unique(np.array([row[0] for row in rows], np.int64))
+
+
+def _with_text(columns: Sequence[Columns], piece: str) -> NDArray[np.int64] | None:
+    found = [np.zeros(0, np.int64)]
+    for one in columns:
+        rows = photos_with(one.segment, piece)
+        if rows is None:
+            return None
+        found.append(one.segment.photo_ids[rows])
+    return np.concatenate(found)

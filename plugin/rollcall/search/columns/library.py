@@ -1,0 +1,204 @@
+"""All photos of a database in columns, as a session sees them.
+
+Photos lie in segments by their numbers. What changed since a segment was made is read from the database and put in its
+place; after many changes the segment is made again, of its own arrays and of what changed.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, NamedTuple
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from rollcall.search.columns.files import ColumnFiles, Stored
+from rollcall.search.columns.reading import read_photos, read_range
+from rollcall.search.columns.segment import Rows, Segment, arranged, as_rows, joined
+from rollcall.search.vector_file import State
+from rollcall.storage import revisions
+from rollcall.storage.database import Database
+from rollcall.storage.tables import EventRow, PhotoRow
+
+log = logging.getLogger(__name__)
+
+#: How many numbers of photos lie in one segment.
+SPAN: Final = 65_536
+#: With more changed photos than this, the segments that they are in are made again.
+MOST_CHANGED: Final = 2_000
+
+#: Called while columns are made: with how many segments are done, and how many there are.
+Progress = Callable[[int, int], None]
+
+_OF_DATABASES: Final[WeakKeyDictionary[Database, LibraryColumns]] = WeakKeyDictionary()
+
+
+def columns_of(database: Database) -> LibraryColumns:
+    """Return the columns of a database; their files lie beside it."""
+    found = _OF_DATABASES.get(database)
+    if found is None:
+        found = _OF_DATABASES.setdefault(database, LibraryColumns(database.file))
+    return found
+
+
+class Part(NamedTuple):
+    """A segment, and which of its photos no longer count, as rows."""
+
+    segment: Segment
+    outdated: NDArray[np.int64]
+
+
+class _Changes(NamedTuple):
+    """What changed since the segments were made, as of a revision."""
+
+    revision: int
+    segment: Segment
+
+
+class LibraryColumns:
+    """The segments of one database.
+
+    Parameters
+    ----------
+    file
+        The database's file; None for one in memory, whose columns stay in this process's memory.
+    """
+
+    def __init__(self, file: Path | None) -> None:
+        self._files = None if file is None else ColumnFiles(file)
+        self._segments: dict[int, Stored] = {}
+        self._identities: dict[int, tuple[int, int] | None] = {}
+        self._changes: _Changes | None = None
+        self._parts: list[Part] | None = None
+        self._lock = threading.Lock()
+
+    def files(self) -> list[Path]:
+        """Return the files beside the database."""
+        return [] if self._files is None else self._files.paths()
+
+    def delete(self) -> None:
+        """Remove the files; the next search makes them again from what the database then holds."""
+        with self._lock:
+            self._forget()
+            if self._files is not None:
+                self._files.delete()
+
+    def missing(self, session: Session) -> tuple[int, int]:
+        """Return how many segments are still to be made, and how many there are."""
+        numbers = _numbers(session)
+        made = self._segments if self._files is None else {n for n in numbers if self._files.path(n).exists()}
+        return sum(number not in made for number in numbers), len(numbers)
+
+    def parts(self, session: Session, progress: Progress | None = None) -> list[Part] | None:
+        """Return the segments as the session sees the database; the last one holds what changed since.
+
+        None if the session sees an older state than the segments: another process made them just now.
+        """
+        with self._lock:
+            now = revisions.newest(session)
+            self._load(session, progress)
+            if any(stored.revision > now for stored in self._segments.values()):
+                return None
+            if self._changes is None or self._changes.revision != now or self._parts is None:
+                self._update(session, now)
+            return self._parts
+
+    # ---- Segments
+
+    def _load(self, session: Session, progress: Progress | None) -> None:
+        """Map the segments that are there, and make the others."""
+        numbers = _numbers(session)
+        newest: State | None = None
+        for number in set(self._segments) - set(numbers):
+            self._drop(number)
+        for done, number in enumerate(numbers):
+            if number in self._segments and not self._was_replaced(number):
+                continue
+            stored = None if self._files is None else self._files.load(number)
+            if stored is None or not _is_of(session, stored.state):
+                if progress is not None:
+                    progress(done, len(numbers))
+                newest = newest or _state(session)
+                rows = read_range(session, number * SPAN, (number + 1) * SPAN - 1)
+                stored = self._store(number, Stored(arranged(rows), revisions.newest(session), newest))
+            self._put(number, stored)
+
+    def _was_replaced(self, number: int) -> bool:
+        return self._files is not None and self._files.identity(number) != self._identities[number]
+
+    def _store(self, number: int, stored: Stored) -> Stored:
+        return stored if self._files is None else self._files.store(number, stored)
+
+    def _put(self, number: int, stored: Stored) -> None:
+        self._segments[number] = stored
+        self._identities[number] = None if self._files is None else self._files.identity(number)
+        self._changes = self._parts = None
+
+    def _drop(self, number: int) -> None:
+        del self._segments[number], self._identities[number]
+        self._changes = self._parts = None
+
+    def _forget(self) -> None:
+        self._segments, self._identities = {}, {}
+        self._changes = self._parts = None
+
+    # ---- What changed since
+
+    def _update(self, session: Session, now: int) -> None:
+        """Read what changed, and put it in the place of what it was."""
+        known = self._changes if self._changes is not None and self._changes.revision <= now else None
+        oldest = min((stored.revision for stored in self._segments.values()), default=now)
+        since = oldest if known is None else known.revision
+        changed = {
+            int(photo_id)
+            for photo_id, revision in session.execute(
+                select(PhotoRow.id, PhotoRow.revision).where(PhotoRow.revision > since)
+            )
+            if revision > self._segments[photo_id // SPAN].revision
+        }
+        rows = read_photos(session, sorted(changed))
+        if known is not None:
+            rows = joined([as_rows(known.segment, ~np.isin(known.segment.photo_ids, list(changed))), rows])
+        if len(rows.photo_ids) > MOST_CHANGED:
+            rows = self._make_again(rows, now, _state(session))
+        self._changes = _Changes(now, arranged(rows))
+        self._parts = [
+            Part(stored.segment, np.flatnonzero(np.isin(stored.segment.photo_ids, rows.photo_ids)))
+            for stored in self._segments.values()
+        ]
+        self._parts.append(Part(self._changes.segment, np.zeros(0, np.int64)))
+
+    def _make_again(self, rows: Rows, now: int, state: State) -> Rows:
+        """Make the segments again that most of the changed photos are in; return the other changes."""
+        numbers = rows.photo_ids // SPAN
+        changed = arranged(rows)
+        for number in np.unique(numbers).tolist():
+            old = self._segments[number].segment
+            unchanged = as_rows(old, ~np.isin(old.photo_ids, rows.photo_ids))
+            new = as_rows(changed, changed.photo_ids // SPAN == number)
+            self._put(number, self._store(number, Stored(arranged(joined([unchanged, new])), now, state)))
+        return as_rows(changed, np.zeros(len(changed.photo_ids), np.bool_))
+
+
+def _numbers(session: Session) -> list[int]:
+    """Return the segments that photos lie in."""
+    first, last = session.execute(select(func.min(PhotoRow.id), func.max(PhotoRow.id))).one()
+    return [] if first is None else list(range(int(first) // SPAN, int(last) // SPAN + 1))
+
+
+def _state(session: Session) -> State:
+    row = session.execute(select(EventRow.id, EventRow.happened_at).order_by(EventRow.id.desc()).limit(1)).first()
+    return State(0, "") if row is None else State(*row)
+
+
+def _is_of(session: Session, state: State) -> bool:
+    """Return whether a state is one that the database went through: a backup that was restored went another way."""
+    if not state.event_id:
+        return (session.scalar(select(func.min(EventRow.id))) or 1) == 1
+    return session.scalar(select(EventRow.happened_at).where(EventRow.id == state.event_id)) == state.happened_at
