@@ -1,4 +1,4 @@
-"""How long each phrase of docs/search.md takes until its first 100 photos are there, in a database of benchmarks/rows.py.
+"""How long each phrase of docs/search.md takes until its first 100 photos are there (benchmarks/rows.py).
 
 Every query that a table of the page shows, in its own language. Each ran once before, so that what it reads is in
 memory; both times are medians: the clock's, and that of this process's threads on processors.

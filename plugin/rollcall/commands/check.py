@@ -20,7 +20,7 @@ from rollcall.indexing.check import CheckReport
 def check_command(
     click_context: click.Context, context: Context, repair: bool, every_file: bool, as_json: bool
 ) -> None:
-    """Check the database, its file of embeddings, and whether photos are still the files that were analysed.
+    """Check the database, the files that searches read, and whether photos are still the files that were analysed.
 
     Ends with exit code 1 if something is wrong and was not repaired.
     """
@@ -52,6 +52,8 @@ def _print(report: CheckReport) -> None:
         click.echo(f"{plural(report.wrong_counts, 'photo')} with a wrong number of faces{mended}")
     if report.embeddings_file:
         click.echo(f"The file of embeddings is wrong: {report.embeddings_file}{deleted}")
+    if report.columns:
+        click.echo(f"The columns for searches are wrong: {report.columns}{deleted}")
     if report.unreadable:
         console.print(f"{plural(len(report.unreadable), 'file')} could not be read and were left as they are")
     click.echo(

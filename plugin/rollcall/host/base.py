@@ -14,6 +14,7 @@ from rollcall.indexing.profile import Profile
 from rollcall.indexing.run import PictureAnalyzer
 from rollcall.indexing.service import IndexingService
 from rollcall.inference.analyzer import Analyzer
+from rollcall.search.columns import columns_of
 from rollcall.settings import Settings, load
 from rollcall.storage.change_feed import Change, ChangeKind
 from rollcall.storage.database import Database, open_database
@@ -96,6 +97,7 @@ class PluginBase:
                 self.settings.database_url, read_only=read_only, backups=self.settings.database.backups
             )
             self._database.on_commit = self._publish_changes
+            columns_of(self._database).progress = self._say_preparing
             self._service = IndexingService(
                 self._database, self.analyzer, self.settings, self._bus.publish, self.profile
             )
@@ -167,6 +169,15 @@ class PluginBase:
                 "this plugin was created in another process, from which this one was forked; create a plugin of its own"
                 " here, in a process started with the method 'spawn'"
             )
+
+    def _say_preparing(self, missing: int, parts: int) -> None:
+        """Say that a search has to read much of the library first."""
+        self._bus.publish(
+            events.Warned(
+                f"searches are being prepared, once: {missing} of {parts} parts of the library have to be read, which"
+                " takes a second or two each; what is done stays done if this is interrupted"
+            )
+        )
 
     def _publish_changes(self, changes: Sequence[Change]) -> None:
         """Publish committed changes for which no part publishes an event itself."""

@@ -112,7 +112,7 @@ class Plugin(ReadingMixin, CorrectingMixin):
             return retry_failed(session)
 
     def check(self, *, every_file: bool = False, repair: bool = False) -> CheckReport:
-        """Check that the database agrees with itself, with its file of embeddings and with the photos' files.
+        """Check that the database agrees with itself, with the files that searches read and with the photos' files.
 
         Parameters
         ----------

@@ -15,6 +15,7 @@ from rollcall.errors import PictureError
 from rollcall.indexing.moves import UNKNOWN_SIZE
 from rollcall.media import decode, paths
 from rollcall.records import PhotoState
+from rollcall.search.columns import columns_of
 from rollcall.search.vectors import vectors_of
 from rollcall.storage.database import Database
 from rollcall.storage.library import CHUNK, chunks, roots
@@ -45,25 +46,27 @@ class CheckReport:
     orphans: int = 0  # rows of faces or photos that are gone
     wrong_counts: int = 0  # photos whose number of faces is not that of their rows
     embeddings_file: str = ""  # what is wrong with the file of embeddings
+    columns: str = ""  # what is wrong with the columns for searches
     repaired: bool = False
 
     @property
     def healthy(self) -> bool:
         """Whether nothing is wrong."""
-        found = (self.wrong_content, self.integrity, self.orphans, self.wrong_counts, self.embeddings_file)
-        return not any(found)
+        found = (self.wrong_content, self.integrity, self.orphans, self.wrong_counts)
+        return not any((*found, self.embeddings_file, self.columns))
 
 
 def check(database: Database, *, every_file: bool = False, repair: bool = False, seed: int = 0) -> CheckReport:
-    """Check the database, its file of embeddings, and the content of a sample of photos.
+    """Check the database, the files that searches read, and the content of a sample of photos.
 
     Parameters
     ----------
     every_file
         Hash every photo's file instead of a sample of `SAMPLE`.
     repair
-        Make photos of another content than their file pending, delete orphans, and delete a wrong file of embeddings,
-        which the next search makes again. Damage of the database itself is not repaired: restore a backup.
+        Make photos of another content than their file pending, delete orphans, and delete a wrong file of embeddings
+        and wrong columns for searches, which the next search makes again. Damage of the database itself is not
+        repaired: restore a backup.
 
     Raises
     ------
@@ -77,6 +80,11 @@ def check(database: Database, *, every_file: bool = False, repair: bool = False,
         wrong = _wrong_counts(session)
         report.wrong_counts = len(wrong)
         report.embeddings_file = _embeddings_file(database, session)
+        if database.is_sqlite:
+            wrong_parts, parts = columns_of(database).wrong(session)
+            report.columns = (
+                f"{wrong_parts} of their {parts} parts are not those of the database" if wrong_parts else ""
+            )
     contents = _wrong_contents(database, every_file, seed, report)
     if repair:
         _repair(database, report, contents, wrong)
@@ -182,3 +190,5 @@ def _repair(database: Database, report: CheckReport, wrong_contents: list[int], 
             )
     if report.embeddings_file:
         vectors_of(database).delete()
+    if report.columns:
+        columns_of(database).delete()

@@ -16,6 +16,7 @@ from rollcall.indexing.run import LeaveAlone, PictureAnalyzer, Run, StoppedError
 from rollcall.indexing.scan import Scanner
 from rollcall.privacy.switches import retained_notices
 from rollcall.records import RunSummary
+from rollcall.search.columns import columns_of
 from rollcall.settings import Settings
 from rollcall.storage import backups
 from rollcall.storage.database import Database
@@ -83,13 +84,22 @@ class Indexer:
                         self.scanner.scan(place, run)
                 self.pipeline.process(places, run)
                 recover_corrections(self.tools, started)
+                whole = True
             except StoppedError:
-                pass
+                whole = False
             self.tools.exclusions.scrub_if_due(self.tools.publish)
+            if whole:
+                self._prepare_searches()
             self._warn_of_retained(run)
             self._back_up(run)
         run.summary.seconds = time.perf_counter() - began
         return run.summary
+
+    def _prepare_searches(self) -> None:
+        """Bring the columns for searches up to date, so that no search has to wait for much of it."""
+        if self.tools.database.is_sqlite:
+            with self.tools.database.read() as session:
+                columns_of(self.tools.database).parts(session)
 
     def update(self, paths: Iterable[Path], *, stop: threading.Event | None = None) -> RunSummary:
         """Compare single files and folders with the database, and analyse new and changed photos.

@@ -19,6 +19,7 @@ from rollcall import events
 from rollcall.corrections import archive
 from rollcall.errors import InvalidTargetError, NotFoundError, StoreError
 from rollcall.privacy import deletion
+from rollcall.search.columns import columns_of
 from rollcall.search.vectors import vectors_of
 from rollcall.settings import Settings
 from rollcall.storage import sqlite
@@ -59,7 +60,7 @@ class ErasureReport:
     embeddings: int = 0  # also those in the log of corrections
     corrections: int = 0  # lines of the log
     tags: int = 0
-    files: tuple[Path, ...] = ()  # removed: backups, the file of embeddings, thumbnails
+    files: tuple[Path, ...] = ()  # removed: backups, embeddings and columns for searches, thumbnails
     bytes: int = 0  # the size of these files, and by how much the database's own files shrank
     dry_run: bool = False
     notes: list[str] = field(default_factory=list)  # sentences for a person
@@ -259,6 +260,7 @@ def scrub(database: Database, settings: Settings, wait: float = WAIT_SECONDS) ->
     copies = _copies(database, settings)
     size = _size(copies)
     vectors_of(database).delete()
+    columns_of(database).delete()
     for file in copies:
         try:
             file.unlink(missing_ok=True)
@@ -279,10 +281,10 @@ def scrub(database: Database, settings: Settings, wait: float = WAIT_SECONDS) ->
 
 
 def _copies(database: Database, settings: Settings) -> list[Path]:
-    """Return the files that hold copies of data of the database: backups, embeddings, thumbnails."""
+    """Return the files that hold copies of data of the database: backups, what searches read, thumbnails."""
     found: list[Path] = []
     if database.file is not None:
-        found += sqlite.copies(database.file) + vectors_of(database).files()
+        found += sqlite.copies(database.file) + vectors_of(database).files() + columns_of(database).files()
     if settings.thumbnail_folder.is_dir():
         found += sorted(path for path in settings.thumbnail_folder.rglob("*") if path.is_file())
     return found

@@ -18,13 +18,13 @@ from sqlalchemy.orm import Session
 from rollcall.search import functions
 from rollcall.search.column_conditions import photos_meeting
 from rollcall.search.columns import Columns, columns_of
-from rollcall.search.columns.library import Part, Progress
+from rollcall.search.columns.library import Part
 from rollcall.search.columns.segment import EMPTY
 from rollcall.search.planning import SHOWN, conjuncts
 from rollcall.search.ranking import Ranked
 from rollcall.search.terms import And, Everything, SqlParameters, Term
 from rollcall.storage.database import Database
-from rollcall.storage.library import chunks
+from rollcall.storage.library import CHUNK, chunks
 
 #: Photos that are evaluated at first; each time after that so many times as many.
 _FIRST: Final = 512
@@ -33,8 +33,20 @@ _FACTOR: Final = 4
 _LOOKED_UP: Final = 128
 #: After so many photos of which none meets the conditions, all that may meet them are looked for.
 _MOST_IN_VAIN: Final = 1024
+#: Bounds are raised by this.
+_SLACK: Final = 1e-9
 _NOTHING: Final = Columns(EMPTY)
 _SHOWN_ROW: Final = SHOWN.replace("p.faces", "p.face_count")
+
+
+class _Rows(NamedTuple):
+    """Some photos, as rows of all segments one after the other, with their probabilities or what these are at most."""
+
+    rows: NDArray[np.int64]
+    probabilities: NDArray[np.float64]
+
+    def at(self, chosen: NDArray[np.bool_] | slice) -> _Rows:
+        return _Rows(self.rows[chosen], self.probabilities[chosen])
 
 
 class ColumnQuery(NamedTuple):
@@ -71,6 +83,7 @@ class ColumnSearch:
     def __init__(self, session: Session, query: ColumnQuery, parts: Sequence[Part], min_probability: float) -> None:
         self.session, self.query, self.min_probability = session, query, min_probability
         self.columns = [Columns(part.segment) for part in parts]
+        self._photos = sum(len(part.segment.faces) - len(part.outdated) for part in parts)
         self._starts = np.cumsum([0, *map(len, self.columns)])
         self._bound = np.concatenate([self._bounds(part, some) for part, some in zip(parts, self.columns, strict=True)])
         self._ids = np.concatenate([one.photo_ids for one in self.columns])
@@ -83,6 +96,9 @@ class ColumnSearch:
     def _bounds(self, part: Part, columns: Columns) -> NDArray[np.float64]:
         found = self.query.rest.bounds(columns)
         assert found is not None
+        if not self.query.rest.quick:
+            # The exact probability is computed in another order, and its last bits may be higher.
+            found = np.minimum(found + _SLACK, 1.0)
         result = np.where(found >= self.min_probability, found, -1.0)
         result[part.outdated] = -1.0
         return result
@@ -91,46 +107,96 @@ class ColumnSearch:
         """Return how many photos are meant; None where conditions have to be looked up for each."""
         if self.query.conditions:
             return None
-        rows = np.flatnonzero(self._bound >= 0)
-        photo_ids = np.array([one.photo_id for one in self._evaluated(rows)], np.int64)
+        photo_ids = self._ids[self._evaluated(np.flatnonzero(self._bound >= 0)).rows]
         hidden = self.session.execute(text(f"SELECT p.id FROM photos p WHERE NOT ({_SHOWN_ROW})"))
-        return len(photo_ids) - int(np.isin(photo_ids, [row[0] for row in hidden]).sum())
+        photo_ids = photo_ids[~np.isin(photo_ids, [row[0] for row in hidden])]
+        analysed = self.session.scalar(text("SELECT COUNT(face_count) FROM photos"))
+        if analysed != self._photos:
+            # Some were deleted since their columns were made.
+            there = self.session.execute(text("SELECT id FROM photos"))
+            photo_ids = photo_ids[np.isin(photo_ids, [row[0] for row in there])]
+        return len(photo_ids)
+
+    def everything(self) -> list[Ranked]:
+        """Return all photos that are meant, the most probable first, by number where they are equally probable."""
+        found = self._evaluated(np.flatnonzero(self._bound >= 0))
+        found = found.at(np.isin(self._ids[found.rows], self._all_meeting()))
+        order = np.lexsort((self._ids[found.rows], -found.probabilities))
+        photo_ids, probabilities = self._ids[found.rows[order]], found.probabilities[order]
+        return list(map(Ranked, photo_ids.tolist(), probabilities.tolist()))
+
+    def newest(self, wanted: int) -> list[Ranked]:
+        """Return the first `wanted` photos that are meant, the newest first, by number where they are of one time."""
+        left = self._evaluated(np.flatnonzero(self._bound >= 0))
+        days = np.concatenate([one.days for one in self.columns])
+        found: list[Ranked] = []
+        while len(left.rows) and len(found) < wanted:
+            of_rows = days[left.rows]
+            count = min(max(2 * wanted, CHUNK), len(of_rows))
+            chosen = of_rows >= np.partition(of_rows, len(of_rows) - count)[len(of_rows) - count]
+            found += self._by_time(left.at(chosen))
+            left = left.at(~chosen)
+        return found[:wanted]
+
+    def _by_time(self, some: _Rows) -> list[Ranked]:
+        """Return those of some photos that are shown and meet the conditions, the newest first."""
+        probability = dict(zip(self._ids[some.rows].tolist(), some.probabilities.tolist(), strict=True))
+        rows: list[tuple[str, int]] = []
+        for part in chunks(list(probability)):
+            listed = ", ".join(map(str, part))
+            statement = (
+                "SELECT COALESCE(p.taken_local, ''), p.photo_id FROM v1_photos p"
+                f" WHERE p.photo_id IN ({listed}) AND {self._condition}"
+            )
+            rows += [(str(row[0]), int(row[1])) for row in self.session.execute(text(statement), self._values)]
+        return [Ranked(photo_id, probability[photo_id]) for _, photo_id in sorted(rows, reverse=True)]
 
     def most_probable(self, wanted: int) -> list[Ranked]:
         """Return the first `wanted` photos, the most probable first, by number where they are equally probable."""
         best: list[Ranked] = []
-        left = np.flatnonzero(self._bound >= 0)
+        left = _Rows(np.flatnonzero(self._bound >= 0), self._bound[self._bound >= 0])
         size = max(_FIRST, 2 * wanted)
-        while len(left):
-            rows, left = self._first(left, size)
-            for some in chunks(self._evaluated(rows), _LOOKED_UP):
-                if len(best) == wanted and _order(some[0]) > _order(best[-1]):
-                    break
-                best = sorted([*best, *self._meeting(some)], key=_order)[:wanted]
+        while len(left.rows):
+            promising, left = self._first(left, size)
+            best = self._merged(best, self._evaluated(promising.rows), wanted)
             if len(best) == wanted:
-                left = left[self._bound[left] >= best[-1].probability]
-                if self.query.rest.quick:
-                    # Those with this bound have this probability, and came in the order of their numbers.
-                    left = left[(self._bound[left] > best[-1].probability) | (self._ids[left] < best[-1].photo_id)]
+                left = self._better(left, best[-1])
             elif self._in_vain is not None and self._in_vain > _MOST_IN_VAIN:
                 left = self._those_that_may_meet(left)
             size *= _FACTOR
         return best
 
-    def _first(self, rows: NDArray[np.int64], count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return the rows with the highest bounds, by number where they are equal, and the others."""
-        if len(rows) <= count:
-            return rows, rows[:0]
-        bounds = self._bound[rows]
-        edge = np.partition(bounds, len(rows) - count)[len(rows) - count]
-        chosen = bounds > edge
-        equal = np.flatnonzero(bounds == edge)
-        missing = count - int(chosen.sum())
-        chosen[equal[np.argpartition(self._ids[rows[equal]], missing - 1)[:missing]]] = True
-        return rows[chosen], rows[~chosen]
+    def _merged(self, best: list[Ranked], found: _Rows, wanted: int) -> list[Ranked]:
+        """Return the best of those that are known and of those of some rows that meet the conditions."""
+        size = _LOOKED_UP
+        while len(found.rows):
+            if len(best) == wanted:
+                found = self._better(found, best[-1])
+            leading, found = self._first(found, size)
+            ranked = map(Ranked, self._ids[leading.rows].tolist(), leading.probabilities.tolist())
+            best = sorted([*best, *self._meeting(list(ranked))], key=_order)[:wanted]
+            size = min(size * 2, CHUNK)
+        return best
 
-    def _evaluated(self, rows: NDArray[np.int64]) -> list[Ranked]:
-        """Return the photos of some rows, ascending, that are meant, the most probable first."""
+    def _better(self, found: _Rows, last: Ranked) -> _Rows:
+        """Return those rows that can come before a photo."""
+        equal = (found.probabilities == last.probability) & (self._ids[found.rows] < last.photo_id)
+        return found.at((found.probabilities > last.probability) | equal)
+
+    def _first(self, found: _Rows, count: int) -> tuple[_Rows, _Rows]:
+        """Return the most probable rows, by number where they are equally probable, and the others."""
+        if len(found.rows) <= count:
+            return found, found.at(slice(0))
+        edge = np.partition(found.probabilities, len(found.rows) - count)[len(found.rows) - count]
+        chosen = found.probabilities > edge
+        equal = np.flatnonzero(found.probabilities == edge)
+        missing = count - int(chosen.sum())
+        ids = self._ids[found.rows[equal]]
+        chosen[equal[np.argpartition(ids, missing - 1)[:missing]]] = True
+        return found.at(chosen), found.at(~chosen)
+
+    def _evaluated(self, rows: NDArray[np.int64]) -> _Rows:
+        """Return those of some rows, ascending, that are meant, with their probabilities."""
         probabilities = self._bound[rows]
         if not self.query.rest.quick:
             for number, columns in enumerate(self.columns):
@@ -139,13 +205,12 @@ class ColumnSearch:
                     found = self.query.rest.probabilities(columns.at(rows[first:last] - self._starts[number]))
                     assert found is not None
                     probabilities[first:last] = found
-        meant = probabilities >= self.min_probability
-        photo_ids, probabilities = self._ids[rows[meant]], probabilities[meant]
-        order = np.lexsort((photo_ids, -probabilities))
-        return list(map(Ranked, photo_ids[order].tolist(), probabilities[order].tolist()))
+        return _Rows(rows, probabilities).at(probabilities >= self.min_probability)
 
     def _meeting(self, candidates: Sequence[Ranked]) -> list[Ranked]:
         """Return those of some photos that are shown and meet the conditions."""
+        if not candidates:
+            return []
         listed = ", ".join(str(one.photo_id) for one in candidates)
         statement = f"SELECT p.photo_id FROM v1_photos p WHERE p.photo_id IN ({listed}) AND {self._condition}"
         met = {int(row[0]) for row in self.session.execute(text(statement), self._values)}
@@ -153,41 +218,34 @@ class ColumnSearch:
             self._in_vain = 0 if met else self._in_vain + len(candidates)
         return [one for one in candidates if one.photo_id in met]
 
-    def _those_that_may_meet(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    def _those_that_may_meet(self, found: _Rows) -> _Rows:
         """Return those of some rows whose photos may meet the conditions."""
         self._in_vain = None
         known = False
         for condition in self.query.conditions:
-            found = photos_meeting(self.session, condition, self.columns)
-            if found is not None:
-                rows, known = rows[np.isin(self._ids[rows], found)], True
-        if not known:
-            statement = f"SELECT p.photo_id FROM v1_photos p WHERE {self._condition}"
-            all_that_meet = [int(row[0]) for row in self.session.execute(text(statement), self._values)]
-            rows = rows[np.isin(self._ids[rows], all_that_meet)]
-        return rows
+            photo_ids = photos_meeting(self.session, condition, self.columns)
+            if photo_ids is not None:
+                found, known = found.at(np.isin(self._ids[found.rows], photo_ids)), True
+        return found if known else found.at(np.isin(self._ids[found.rows], self._all_meeting()))
+
+    def _all_meeting(self) -> NDArray[np.int64]:
+        """Return the numbers of all photos that are shown and meet the conditions."""
+        statement = f"SELECT p.photo_id FROM v1_photos p WHERE {self._condition}"
+        return np.array([row[0] for row in self.session.execute(text(statement), self._values)], np.int64)
 
 
 def _order(one: Ranked) -> tuple[float, int]:
     return -one.probability, one.photo_id
 
 
-def search(
-    database: Database, session: Session, term: Term, min_probability: float, progress: Progress | None = None
-) -> ColumnSearch | None:
-    """Return a query that is ready to run; None if the columns are no help with it.
-
-    Parameters
-    ----------
-    progress
-        Is called while columns are made that are not there yet.
-    """
+def search(database: Database, session: Session, term: Term, min_probability: float) -> ColumnSearch | None:
+    """Return a query that is ready to run; None if the columns are no help with it."""
     if min_probability <= 0 or not functions.supported(session):
         return None
     query = taken_apart(term)
     if query is None:
         return None
-    parts = columns_of(database).parts(session, progress)
+    parts = columns_of(database).parts(session)
     if parts is None:
         return None
     functions.register(session)

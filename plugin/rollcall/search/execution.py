@@ -57,17 +57,18 @@ def by_probability(database: Database, session: Session, term: Term, page: Page)
         return []
     if not functions.supported(session):
         return _in_memory(database, session, term, page.min_probability)[page.offset : page.stop]
-    in_columns = _in_columns(database, session, term, page.min_probability) if page.stop is not None else None
+    in_columns = _in_columns(database, session, term, page.min_probability)
     if in_columns is not None:
-        return _with_paths(session, in_columns.most_probable(page.stop or 0)[page.offset :])
+        found = in_columns.everything() if page.stop is None else in_columns.most_probable(page.stop)
+        return _with_paths(session, found[page.offset :])
     ranked = _ranked(database, session, term, page.min_probability, page.stop)
     if ranked is not None:
         return _with_paths(session, ranked[page.offset :])
-    found = statement(term, page.min_probability)
+    meant = statement(term, page.min_probability)
     functions.register(session, similar_photos(database, session, term))
     rows = session.execute(
-        text(f"{found.sql}\nORDER BY probability DESC, photo_id\nLIMIT :limit OFFSET :offset"),
-        {**found.parameters, **page.parameters},
+        text(f"{meant.sql}\nORDER BY probability DESC, photo_id\nLIMIT :limit OFFSET :offset"),
+        {**meant.parameters, **page.parameters},
     )
     return [Match(int(row[0]), str(row[1]), float(row[2])) for row in rows]
 
@@ -95,6 +96,9 @@ def by_date(database: Database, session: Session, term: Term, page: Page) -> lis
         # Walks along the index of capture times, and reads no further than it must.
         found = f"SELECT p.photo_id, p.full_path, 1.0 FROM v1_photos p WHERE {SHOWN}"
     elif functions.supported(session):
+        in_columns = None if page.stop is None else _in_columns(database, session, term, page.min_probability)
+        if in_columns is not None:
+            return _with_paths(session, in_columns.newest(page.stop or 0)[page.offset :])
         meant = statement(term, page.min_probability)
         parameters |= meant.parameters
         functions.register(session, similar_photos(database, session, term))

@@ -85,10 +85,23 @@ class FaceColumns:
             return np.ones(self.count)
         return factors[0] if len(factors) == 1 else factors[0] * factors[1]
 
+    def share_of(self, person: PersonFilter) -> _Floats:
+        """Return the same with predictions that add up to 1, as they do where people are counted together."""
+        result = np.ones(self.count)
+        if not person.any_age:
+            total = self.predicted(0, OLDEST)
+            result = np.divide(
+                self.predicted(person.low, person.high), total, out=np.zeros(self.count), where=total > 0
+            )
+            if len(self._given):
+                result[self._given] = self.shares(person.low, person.high)
+        return result if person.gender is None else result * self.gender(person.gender)
+
     def gender(self, gender: str) -> _Floats:
         """Return the probability, (count,), of "female" or "male", 0 where it is unknown."""
         p_female = self.segment.p_female[self.where]
-        return np.nan_to_num(p_female if gender == "female" else 1.0 - p_female, nan=0.0)
+        wanted: _Floats = np.nan_to_num(p_female if gender == "female" else 1.0 - p_female, nan=0.0)
+        return wanted
 
     @property
     def p_female(self) -> _Floats:
@@ -102,6 +115,17 @@ class FaceColumns:
             result[self._given] = self.shares(low, high)
         return result
 
+    def ages(self, low: NDArray[np.int32], high: NDArray[np.int32]) -> _Floats:
+        """Return the same where each face has bounds of its own, (count,), of which none is above the other."""
+        faces = np.arange(self.where.start, self.where.stop) if isinstance(self.where, slice) else self.where
+        inside = low <= OLDEST
+        units = self.segment.cumulative[np.minimum(high, OLDEST), faces]
+        units -= np.where(low > 0, self.segment.cumulative[np.clip(low - 1, 0, OLDEST), faces], 0).astype(np.uint32)
+        result = np.where(inside, np.minimum(units * UNIT, 1.0), 0.0)
+        if len(self._given):
+            result[self._given] = self.shares(low[self._given], high[self._given])
+        return result
+
     def predicted(self, low: int, high: int) -> _Floats:
         """Return the sum, (count,), of the predicted probabilities of ages from `low` to `high`, exactly."""
         low, high = max(low, 0), min(high, OLDEST)
@@ -110,23 +134,25 @@ class FaceColumns:
         units = self.segment.cumulative[high][self.where]
         if low > 0:
             units = units - self.segment.cumulative[low - 1][self.where]
-        return units * UNIT
+        result: _Floats = units * UNIT
+        return result
 
     @property
     def given(self) -> NDArray[np.int64]:
         """Which faces have an age that a person gave, ascending."""
         return self._given
 
-    def shares(self, low: int, high: int) -> _Floats:
+    def shares(self, low: int | NDArray[np.int32], high: int | NDArray[np.int32]) -> _Floats:
         """Return of these faces the share of their ages from `low` to `high`; see `ages.range_share`."""
-        top = np.maximum(high, self._high) if high >= OLDEST else np.full(len(self._given), high)
+        top = np.where(np.asarray(high) >= OLDEST, np.maximum(high, self._high), high)
         shared = np.maximum(np.minimum(self._high, top) - np.maximum(self._low, low) + 1, 0)
-        return shared / (self._high - self._low + 1)
+        result: _Floats = shared / (self._high - self._low + 1)
+        return result
 
     @property
     def is_known(self) -> NDArray[np.bool_]:
         """Whether anything is known of the age of each face, (count,)."""
-        known = self.segment.cumulative[AGES - 1][self.where] > 0
+        known: NDArray[np.bool_] = self.segment.cumulative[AGES - 1][self.where] > 0
         known[self._given] = True
         return known
 

@@ -11,9 +11,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from rollcall.search.columns.columns import Columns, FaceColumns, at_least
+from rollcall.search.columns.columns import Columns, FaceColumns, at_least_of
 from rollcall.search.joint import NEGLIGIBLE, Cells, JointProbability
-from rollcall.search.requirements import FacesInRange, Requirement
+from rollcall.search.requirements import MOST_FACES, FacesInRange, Requirement
 
 _Floats = NDArray[np.float64]
 #: Requirements with more combinations of numbers are left to the evaluation of single photos.
@@ -116,24 +116,51 @@ def _of_face(face: FaceColumns, cells: Cells) -> dict[int, _Floats]:
 
 
 def bound(columns: Columns, requirement: Requirement) -> _Floats | None:
-    """Return what the probability, (n,), is at most, where that is quickly found; None where it is not."""
+    """Return what the probability, (n,), is at most, where that is quickly found; None where it is not.
+
+    The numbers of faces of several kinds are not independent, so only the least probable part bounds all of them, and
+    only the sum of all any of them.
+    """
     if isinstance(requirement, FacesInRange):
         return _bound_of_one(columns, requirement)
-    if requirement.kind != "all":
+    if requirement.kind == "not":
+        part = requirement.parts[0]
+        found = _of_one_kind(columns, part) if isinstance(part, FacesInRange) else None
+        return None if found is None else 1.0 - found
+    parts = [bound(columns, part) for part in requirement.parts]
+    known = [part for part in parts if part is not None]
+    if requirement.kind == "all":
+        return np.min(known, axis=0) if known else None
+    return np.minimum(np.sum(known, axis=0), 1.0) if len(known) == len(parts) else None
+
+
+def _of_one_kind(columns: Columns, wanted: FacesInRange) -> _Floats | None:
+    """Return the probability, (n,), of a number of faces of one kind of people; None of several kinds."""
+    if wanted.outside or len(wanted.people) > 1:
         return None
-    result: _Floats | None = None
-    for part in requirement.parts:
-        found = bound(columns, part)
-        if found is not None:
-            result = found if result is None else np.minimum(result, found)
-    return result
+    (person,) = wanted.people
+    if person.anyone:
+        return ((columns.faces >= wanted.low) & (columns.faces <= wanted.high)).astype(np.float64)
+    events = [faces.share_of(person) for faces in columns.places()]
+    enough = np.ones(len(columns)) if wanted.low < 1 else at_least_of(columns, events, wanted.low)
+    return enough if wanted.high >= MOST_FACES else enough - at_least_of(columns, events, wanted.high + 1)
 
 
 def _bound_of_one(columns: Columns, wanted: FacesInRange) -> _Floats | None:
-    if wanted.outside or wanted.low < 1:
+    if any(person.anyone for person in wanted.people) and len(wanted.people) > 1:
         return None
-    if any(person.anyone for person in wanted.people):
-        return (columns.faces >= wanted.low).astype(np.float64)
-    if len(wanted.people) > 1:
+    found = _of_one_kind(columns, wanted)
+    if found is not None:
+        return found
+    events = [
+        np.minimum(np.sum([faces.share_of(person) for person in wanted.people], axis=0), 1.0)
+        for faces in columns.places()
+    ]
+    if not wanted.outside:
+        return at_least_of(columns, events, wanted.low) if wanted.low >= 1 else None
+    if wanted.high > 0:
         return None
-    return at_least(columns, wanted.people[0], wanted.low)
+    result = np.ones(len(columns))
+    for event in events:
+        result[: len(event)] *= event
+    return result

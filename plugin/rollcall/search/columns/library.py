@@ -33,7 +33,10 @@ SPAN: Final = 65_536
 #: With more changed photos than this, the segments that they are in are made again.
 MOST_CHANGED: Final = 2_000
 
-#: Called while columns are made: with how many segments are done, and how many there are.
+#: Segments of fewer photos have no file: they are read from the database as quickly.
+SMALLEST: Final = 2_000
+
+#: Called before segments are made: with how many have to be, and how many there are.
 Progress = Callable[[int, int], None]
 
 _OF_DATABASES: Final[WeakKeyDictionary[Database, LibraryColumns]] = WeakKeyDictionary()
@@ -77,6 +80,8 @@ class LibraryColumns:
         self._changes: _Changes | None = None
         self._parts: list[Part] | None = None
         self._lock = threading.Lock()
+        #: Is told when so much has to be made that a search takes seconds.
+        self.progress: Progress | None = None
 
     def files(self) -> list[Path]:
         """Return the files beside the database."""
@@ -89,51 +94,67 @@ class LibraryColumns:
             if self._files is not None:
                 self._files.delete()
 
-    def missing(self, session: Session) -> tuple[int, int]:
-        """Return how many segments are still to be made, and how many there are."""
-        numbers = _numbers(session)
-        made = self._segments if self._files is None else {n for n in numbers if self._files.path(n).exists()}
-        return sum(number not in made for number in numbers), len(numbers)
-
-    def parts(self, session: Session, progress: Progress | None = None) -> list[Part] | None:
+    def parts(self, session: Session) -> list[Part] | None:
         """Return the segments as the session sees the database; the last one holds what changed since.
 
         None if the session sees an older state than the segments: another process made them just now.
         """
         with self._lock:
             now = revisions.newest(session)
-            self._load(session, progress)
+            self._load(session)
             if any(stored.revision > now for stored in self._segments.values()):
                 return None
             if self._changes is None or self._changes.revision != now or self._parts is None:
                 self._update(session, now)
             return self._parts
 
+    def wrong(self, session: Session) -> tuple[int, int]:
+        """Return how many segments differ from the database, and how many there are."""
+        numbers, parts = _numbers(session), self.parts(session)
+        if parts is None:
+            return 0, len(numbers)
+        there = np.array(session.scalars(select(PhotoRow.id)).all(), np.int64)
+        wrong = 0
+        for number in numbers:
+            rows = []
+            for segment, outdated in parts:
+                keep = np.isin(segment.photo_ids, there) & (segment.photo_ids // SPAN == number)
+                keep[outdated] = False
+                rows.append(as_rows(segment, keep))
+            kept, now = arranged(joined(rows)), arranged(read_range(session, number * SPAN, (number + 1) * SPAN - 1))
+            # NaN is what stands for an unknown gender, and is not equal to itself.
+            wrong += any(np.asarray(a).tobytes() != np.asarray(b).tobytes() for a, b in zip(kept, now, strict=True))
+        return wrong, len(numbers)
+
     # ---- Segments
 
-    def _load(self, session: Session, progress: Progress | None) -> None:
+    def _load(self, session: Session) -> None:
         """Map the segments that are there, and make the others."""
         numbers = _numbers(session)
-        newest: State | None = None
         for number in set(self._segments) - set(numbers):
             self._drop(number)
-        for done, number in enumerate(numbers):
+        missing = []
+        for number in numbers:
             if number in self._segments and not self._was_replaced(number):
                 continue
             stored = None if self._files is None else self._files.load(number)
             if stored is None or not _is_of(session, stored.state):
-                if progress is not None:
-                    progress(done, len(numbers))
-                newest = newest or _state(session)
-                rows = read_range(session, number * SPAN, (number + 1) * SPAN - 1)
-                stored = self._store(number, Stored(arranged(rows), revisions.newest(session), newest))
-            self._put(number, stored)
+                missing.append(number)
+            else:
+                self._put(number, stored)
+        if len(missing) > 1 and self.progress is not None:
+            self.progress(len(missing), len(numbers))
+        for number in missing:
+            rows = read_range(session, number * SPAN, (number + 1) * SPAN - 1)
+            stored = Stored(arranged(rows), revisions.newest(session), _state(session))
+            self._put(number, self._store(number, stored))
 
     def _was_replaced(self, number: int) -> bool:
         return self._files is not None and self._files.identity(number) != self._identities[number]
 
     def _store(self, number: int, stored: Stored) -> Stored:
-        return stored if self._files is None else self._files.store(number, stored)
+        small = len(stored.segment.faces) < SMALLEST
+        return stored if self._files is None or small else self._files.store(number, stored)
 
     def _put(self, number: int, stored: Stored) -> None:
         self._segments[number] = stored
@@ -188,8 +209,9 @@ class LibraryColumns:
 
 def _numbers(session: Session) -> list[int]:
     """Return the segments that photos lie in."""
-    first, last = session.execute(select(func.min(PhotoRow.id), func.max(PhotoRow.id))).one()
-    return [] if first is None else list(range(int(first) // SPAN, int(last) // SPAN + 1))
+    # One question each: asked for both at once, SQLite reads all rows.
+    first, last = session.scalar(select(func.min(PhotoRow.id))), session.scalar(select(func.max(PhotoRow.id)))
+    return [] if first is None or last is None else list(range(first // SPAN, last // SPAN + 1))
 
 
 def _state(session: Session) -> State:

@@ -26,7 +26,7 @@ def path_text(path: str) -> bytes:
 def photos_with(segment: Segment, piece: str) -> NDArray[np.int64] | None:
     """Return which photos of a segment have a folded text in their path, as rows, ascending; None: very many."""
     wanted = piece.encode("utf-8", "surrogatepass")
-    blob = memoryview(segment.text)
+    blob = segment.text.data
     found = []
     for match in re.finditer(re.escape(wanted), blob):
         found.append(match.start())

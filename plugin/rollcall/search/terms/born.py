@@ -55,19 +55,16 @@ class Born(Term):
 
     def probabilities(self, columns: Columns) -> NDArray[np.float64]:
         years = columns.days // 10_000
+        lows = np.maximum(years - self.last - 1, self.person.low)
+        highs = np.minimum(years - self.first, self.person.high)
         result = np.zeros(len(columns))
-        for year in np.unique(years[years > 0]).tolist():
-            low, high = max(year - self.last - 1, self.person.low), min(year - self.first, self.person.high)
-            if low > high:
-                continue
-            rows = np.flatnonzero(years == year)
-            some = columns.at(rows)
-            gender = self.person.gender
-            events = [
-                face.age(low, high) if gender is None else face.age(low, high) * face.gender(gender)
-                for face in some.places()
-            ]
-            result[rows] = at_least_of(some, events, self.count)
+        rows = np.flatnonzero((years > 0) & (lows <= highs))
+        some, lows, highs = columns.at(rows), lows[rows], highs[rows]
+        events = []
+        for face in some.places():
+            of_age = face.ages(lows[: face.count], highs[: face.count])
+            events.append(of_age if self.person.gender is None else of_age * face.gender(self.person.gender))
+        result[rows] = at_least_of(some, events, self.count)
         return result
 
     def candidate_sources(self) -> list[CandidateSources]:

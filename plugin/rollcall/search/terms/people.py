@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from rollcall.search.candidates import CandidatePhoto
 from rollcall.search.columns import Columns
 from rollcall.search.columns.columns import all_of, at_least
-from rollcall.search.columns.joint import is_supported
 from rollcall.search.person_filter import PersonFilter
 from rollcall.search.requirements import MOST_FACES, Combined, FacesInRange, Requirement
 from rollcall.search.terms.base import CandidateSources, SqlParameters, Term
@@ -192,11 +191,12 @@ class DistinctPeople(Term):
         return None if found is None else np.where(columns.faces >= self.total, found, 0.0)
 
     def bounds(self, columns: Columns) -> NDArray[np.float64] | None:
-        prepared = joint_of(self.requirement())
-        if prepared.exact and not is_supported(prepared):
-            return None
-        least = np.min([one.probabilities(columns) for one in self._single()], axis=0)
-        return np.where(columns.faces >= self.total, least, 0.0)
+        found: NDArray[np.float64] | None
+        if joint_of(self.requirement()).exact:
+            found = Together(self.requirement()).bounds(columns)
+        else:
+            found = np.min([one.probabilities(columns) for one in self._single()], axis=0)
+        return None if found is None else np.where(columns.faces >= self.total, found, 0.0)
 
     def candidate_sources(self) -> list[CandidateSources]:
         return [sources for one in self._single() for sources in one.candidate_sources()]
