@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from rollcall.media import paths
 from rollcall.records import Box
-from rollcall.search.candidates import load_photos
+from rollcall.search.candidates import FACE_COLUMNS, face_of
 from rollcall.search.person_filter import PersonFilter
 from rollcall.search.terms import Not, Term
 from rollcall.storage.library import chunks
@@ -42,23 +42,20 @@ class Hit:
 
 def faces_of_hits(session: Session, term: Term, photo_ids: Sequence[int]) -> dict[int, tuple[HitFace, ...]]:
     """Return the faces of photos, by photo; those without faces are left out."""
-    wanted = list(_people(term))
-    probabilities = {
-        face.face_id: max((face.probability(person) for person in wanted), default=1.0)
-        for photo in load_photos(session, photo_ids)
-        for face in photo.faces
-    }
+    wanted = list(dict.fromkeys(_people(term)))
     result: dict[int, list[HitFace]] = {}
     for part in chunks(photo_ids):
         for row in session.execute(
             text(
-                "SELECT photo_id, face_id, x, y, width, height, age, age_low, age_high, p_female"
-                " FROM v1_faces WHERE photo_id IN :ids ORDER BY face_id"
+                f"SELECT {FACE_COLUMNS}, x, y, width, height, age FROM v1_faces WHERE photo_id IN :ids ORDER BY face_id"
             ).bindparams(bindparam("ids", list(part), expanding=True))
         ):
-            interval = None if row[7] is None else (row[7], row[8])
+            face = face_of(row)
+            probability = max((face.probability(person) for person in wanted), default=1.0)
+            *box, age = row[-5:]
+            interval = None if row.age_low is None else (row.age_low, row.age_high)
             result.setdefault(row[0], []).append(
-                HitFace(row[1], Box(*row[2:6]), row[6], interval, row[9], probabilities.get(row[1], 0.0))
+                HitFace(face.face_id, Box(*box), age, interval, face.p_female, probability)
             )
     return {photo_id: tuple(faces) for photo_id, faces in result.items()}
 

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from rollcall.search import functions
 from rollcall.search.planning import is_complete, take_apart
 from rollcall.search.similarity import SimilarFaces
-from rollcall.search.terms import CandidateSources, Everything, InGroup, SimilarTo, Term
+from rollcall.search.terms import CandidateSources, Everything, InGroup, Similar, SimilarTo, Term
 from rollcall.storage.database import Database
 
 #: Photos in the first batch; each is twice the one before, up to the largest.
@@ -105,6 +105,10 @@ class RankedSearch:
 
     def _threshold_search(self, sources: CandidateSources, wanted: int) -> list[Ranked]:
         least = _least_of_one(self.min_probability, sources)
+        for term in self.parts.rest.walk():
+            # A face that no stream compares with has an influence all the same.
+            if isinstance(term, Similar) and SimilarTo(term.face_id) not in sources:
+                self.similar[term.face_id] = SimilarFaces(self.database, self.session, term.face_id).all()
         streams = [self._stream(source, least / _SLACK, complete=len(sources) > 1) for source in sources]
         last: list[Ranked | None] = [Ranked(0, 1.0)] * len(streams)  # where each stream is; None: at its end
         best: list[tuple[float, int]] = []  # a heap, the least probable first: probability and negative number

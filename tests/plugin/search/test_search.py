@@ -315,6 +315,7 @@ def test_exactly_the_less_probable_are_left_out(indexed: Database, text: str, le
 
 @given(text=QUERIES, least=st.floats(0.01, 0.9), limit=st.integers(1, 30), offset=st.integers(0, 5))
 @example(text="(1 females over 0) and (3 females over 0)", least=0.0117, limit=1, offset=0)
+@example(text="(adolescent) and ((adolescent) or (similar:face:1))", least=0.5, limit=1, offset=0)
 @hypothesis_settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_the_first_hits_are_those_of_a_full_evaluation(
     indexed: Database, text: str, least: float, limit: int, offset: int

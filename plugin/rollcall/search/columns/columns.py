@@ -28,10 +28,10 @@ class Columns:
         self.segment = segment
         self._rows = rows
         self.faces: NDArray[np.int32] = segment.faces if rows is None else segment.faces[rows]
-        most = int(self.faces[0]) if len(self.faces) else 0
+        by_place = segment.by_place if rows is None else np.searchsorted(rows, segment.by_place)
         #: How many of the photos have more than 0, 1, 2, ... faces: the first ones.
-        self.by_place = np.searchsorted(-self.faces, -np.arange(most), side="left").tolist()
-        self._starts = np.concatenate([[0], np.cumsum(segment.by_place)]).astype(np.int64)
+        self.by_place: list[int] = [count for count in by_place.tolist() if count]
+        self._starts: list[int] = [0, *np.cumsum(segment.by_place).tolist()]
 
     def __len__(self) -> int:
         return len(self.faces)
@@ -53,7 +53,7 @@ class Columns:
     def places(self) -> Iterator[FaceColumns]:
         """Yield the first faces of the photos, their second ones, and so on; each time those of the first photos."""
         for place, count in enumerate(self.by_place):
-            start = int(self._starts[place])
+            start = self._starts[place]
             where: slice | NDArray[np.int64]
             where = slice(start, start + count) if self._rows is None else start + self._rows[:count]
             yield FaceColumns(self.segment, count, where)
@@ -83,7 +83,8 @@ class FaceColumns:
             factors.append(self.gender(person.gender))
         if not factors:
             return np.ones(self.count)
-        return factors[0] if len(factors) == 1 else factors[0] * factors[1]
+        result: _Floats = factors[0] if len(factors) == 1 else factors[0] * factors[1]
+        return result
 
     def share_of(self, person: PersonFilter) -> _Floats:
         """Return the same with predictions that add up to 1, as they do where people are counted together."""
@@ -99,14 +100,9 @@ class FaceColumns:
 
     def gender(self, gender: str) -> _Floats:
         """Return the probability, (count,), of "female" or "male", 0 where it is unknown."""
-        p_female = self.segment.p_female[self.where]
-        wanted: _Floats = np.nan_to_num(p_female if gender == "female" else 1.0 - p_female, nan=0.0)
-        return wanted
-
-    @property
-    def p_female(self) -> _Floats:
-        """The probability, (count,), of a female; NaN where it is unknown."""
-        return self.segment.p_female[self.where]
+        column = self.segment.female if gender == "female" else self.segment.male
+        result: _Floats = column[self.where]
+        return result
 
     def age(self, low: int, high: int) -> _Floats:
         """Return the probability, (count,), of an age from `low` to `high`, at most 1."""

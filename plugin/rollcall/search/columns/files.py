@@ -35,9 +35,11 @@ _TYPES: Final = {
     "days": "<i4",
     "text_ends": "<i8",
     "text": "u1",
+    "by_place": "<i8",
     "cumulative": "<u4",
     "groups": "<f8",
-    "p_female": "<f8",
+    "female": "<f8",
+    "male": "<f8",
     "age_low": "<i2",
     "age_high": "<i2",
 }

@@ -94,16 +94,15 @@ def _of_face(face: FaceColumns, cells: Cells) -> dict[int, _Floats]:
     if len(face.given):
         for share, (low, high) in zip(shares, cells.segments, strict=True):
             share[face.given] = face.shares(low, high)
-    female = face.p_female
-    unknown = np.isnan(female)
-    none = np.zeros(face.count)
+    female, male = face.gender("female"), face.gender("male")
+    unknown = (female == 0.0) & (male == 0.0)
     some_unknown = bool(unknown.any())
-    genders = (np.where(unknown, 0.0, female), np.where(unknown, 0.0, 1.0 - female), unknown.astype(np.float64))
+    genders = (female, male, unknown.astype(np.float64))
     known = face.is_known
     result: dict[int, _Floats] = {}
     for share, masks in [
         *zip(shares, cells.masks, strict=True),
-        *([] if known.all() else [(np.where(known, none, 1.0), cells.unknown)]),
+        *([] if known.all() else [((~known).astype(np.float64), cells.unknown)]),
     ]:
         for gender, passed in zip(genders[: 3 if some_unknown else 2], masks, strict=False):
             place = cells.places.get(passed, -1)

@@ -55,7 +55,7 @@ def read_photos(session: Session, photo_ids: Sequence[int]) -> Rows:
 def _rows(photos: Iterable[Any], faces: Iterable[Sequence[Any]]) -> Rows:
     found = [(int(row[0]), _day(row[2]), path_text(row[1])) for row in photos]
     parts = [_faces([])] + [_faces(part) for part in faces]
-    owners, cumulative, groups, p_female, age_low, age_high = zip(*parts, strict=True)
+    owners, cumulative, groups, female, male, age_low, age_high = zip(*parts, strict=True)
     ids = np.array([one[0] for one in found], np.int64)
     rows = Rows(
         ids,
@@ -64,7 +64,8 @@ def _rows(photos: Iterable[Any], faces: Iterable[Sequence[Any]]) -> Rows:
         np.concatenate(owners),
         np.concatenate(cumulative, axis=1),
         np.concatenate(groups, axis=1),
-        np.concatenate(p_female),
+        np.concatenate(female),
+        np.concatenate(male),
         np.concatenate(age_low),
         np.concatenate(age_high),
     )
@@ -76,7 +77,8 @@ def _rows(photos: Iterable[Any], faces: Iterable[Sequence[Any]]) -> Rows:
         owners=rows.owners[known],
         cumulative=rows.cumulative[:, known],
         groups=rows.groups[:, known],
-        p_female=rows.p_female[known],
+        female=rows.female[known],
+        male=rows.male[known],
         age_low=rows.age_low[known],
         age_high=rows.age_high[known],
     )
@@ -96,12 +98,12 @@ def _faces(part: Sequence[Any]) -> tuple[Any, ...]:
     count = len(part)
     stored = np.frombuffer(b"".join(row[1] or _NO_AGES for row in part), "<u2").reshape(count, AGES)
     given = [row[3] == "user" for row in part]
-    nan = float("nan")
     return (
         np.array([row[0] for row in part], np.int64),
         np.cumsum(_AS_UNITS[stored], axis=1, dtype=np.uint32).T,
         np.array([[p or 0.0 for p in row[6:]] for row in part], np.float64).reshape(count, len(GROUP_NAMES)).T,
-        np.array([nan if row[2] is None else row[2] for row in part], np.float64),
+        np.array([0.0 if row[2] is None else row[2] for row in part], np.float64),
+        np.array([0.0 if row[2] is None else 1.0 - row[2] for row in part], np.float64),
         np.array([row[4] if user else -1 for row, user in zip(part, given, strict=True)], np.int16),
         np.array([row[5] if user else -1 for row, user in zip(part, given, strict=True)], np.int16),
     )

@@ -32,17 +32,13 @@ class Segment(NamedTuple):
     days: NDArray[np.int32]  # (n,), when it was taken, as a number YYYYMMDD; 0 where that is unknown
     text_ends: NDArray[np.int64]  # (n,), where the text of each path ends
     text: NDArray[np.uint8]  # the bytes of all paths, without case; see `texts.path_text`
+    by_place: NDArray[np.int64]  # how many photos have more than 0, 1, 2, ... faces
     cumulative: NDArray[np.uint32]  # (101, m), the probability of each age or a lower one, in `UNIT`s
     groups: NDArray[np.float64]  # (6, m), the probability of each age group, 0 where it is unknown
-    p_female: NDArray[np.float64]  # (m,), NaN where it is unknown
+    female: NDArray[np.float64]  # (m,), its probability, 0 where it is unknown
+    male: NDArray[np.float64]  # (m,), the same
     age_low: NDArray[np.int16]  # (m,), the first year that a person gave, -1 where nobody did
     age_high: NDArray[np.int16]  # (m,), the last one
-
-    @property
-    def by_place(self) -> list[int]:
-        """How many photos have more than 0, 1, 2, ... faces."""
-        most = int(self.faces[0]) if len(self.faces) else 0
-        return [int(n) for n in np.searchsorted(-self.faces, -np.arange(most), side="left")]
 
     @property
     def size(self) -> int:
@@ -59,13 +55,14 @@ class Rows(NamedTuple):
     owners: NDArray[np.int64]  # (m,), the photo of each face, ascending
     cumulative: NDArray[np.uint32]  # (101, m)
     groups: NDArray[np.float64]  # (6, m)
-    p_female: NDArray[np.float64]  # (m,)
+    female: NDArray[np.float64]  # (m,)
+    male: NDArray[np.float64]  # (m,)
     age_low: NDArray[np.int16]  # (m,)
     age_high: NDArray[np.int16]  # (m,)
 
 
 #: The columns of faces that `Rows` and `Segment` share, whose last axis is the faces.
-_OF_FACES: Final = ("cumulative", "groups", "p_female", "age_low", "age_high")
+_OF_FACES: Final = ("cumulative", "groups", "female", "male", "age_low", "age_high")
 
 
 def arranged(rows: Rows) -> Segment:
@@ -96,6 +93,7 @@ def arranged(rows: Rows) -> Segment:
         photo_ids=rows.photo_ids[order],
         faces=counts[order].astype(np.int32),
         days=rows.days[order],
+        by_place=np.searchsorted(-counts[order], -np.arange(counts.max(initial=0)), side="left"),
         text_ends=np.cumsum([len(one) for one in texts], dtype=np.int64),
         text=np.frombuffer(b"".join(texts), np.uint8),
         **of_faces,
@@ -111,7 +109,7 @@ def as_rows(segment: Segment, keep: NDArray[np.bool_]) -> Rows:
     faces: list[NDArray[np.int64]] = [np.zeros(0, np.int64)]
     owners: list[NDArray[np.int64]] = [np.zeros(0, np.int64)]
     start = 0
-    for count in segment.by_place:
+    for count in segment.by_place.tolist():
         kept = np.flatnonzero(keep[:count])
         faces.append(start + kept)
         owners.append(segment.photo_ids[kept])
@@ -146,6 +144,7 @@ EMPTY: Final = arranged(
         np.zeros(0, np.int64),
         np.zeros((AGES, 0), np.uint32),
         np.zeros((len(GROUP_NAMES), 0)),
+        np.zeros(0),
         np.zeros(0),
         np.zeros(0, np.int16),
         np.zeros(0, np.int16),
