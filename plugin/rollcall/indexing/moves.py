@@ -12,7 +12,6 @@ from sqlalchemy.orm import Session
 from rollcall.media import paths
 from rollcall.model_version import ModelVersion
 from rollcall.records import PhotoState
-from rollcall.storage import revisions
 from rollcall.storage.library import CHUNK, PendingPhoto, roots
 from rollcall.storage.tables import PhotoRow, RootRow
 
@@ -62,7 +61,6 @@ def relocate(session: Session, old_id: int, new_id: int, model_version: str) -> 
     session.delete(new)
     session.flush()
     old.root_id, old.path, old.size, old.mtime_ns, old.ctime_ns = root_id, path, size, mtime_ns, ctime_ns
-    old.revision = revisions.take(session)
     done = old.indexed_at is not None and old.model_version in ModelVersion.parse(model_version).sufficient
     old.state = PhotoState.INDEXED if done else PhotoState.FAILED if old.error else PhotoState.PENDING
     return old.state == PhotoState.PENDING
@@ -117,7 +115,6 @@ def swap(session: Session, known_id: int, here_id: int) -> int:
         # It was never analysed.
         relocate(session, known_id, here_id, "")
         return known_id
-    known.revision = here.revision = revisions.take(session)
     known_root, known_path, known_state = known.root_id, known.path, known.state
     here_root, here_path = here.root_id, here.path
     stat = (here.size, here.mtime_ns, here.ctime_ns)

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import event, insert, inspect, select, update
 from sqlalchemy.orm import Session
 
 from rollcall.storage.tables import MetaRow, PhotoRow
 
 _KEY: Final = "revision"
 _TAKEN: Final = "rollcall revision"
+_WATCHED: Final = ("root_id", "path", "taken_local", "face_count")
 
 
 def newest(session: Session) -> int:
@@ -36,6 +37,9 @@ def take(session: Session) -> int:
     return taken
 
 
-def mark_changed(session: Session, *photo_ids: int) -> None:
-    """Write the number of a session's transaction into the rows of some photos."""
-    session.execute(update(PhotoRow).where(PhotoRow.id.in_(photo_ids)).values(revision=take(session)))
+@event.listens_for(Session, "before_flush")
+def _mark_changed(session: Session, *_: object) -> None:
+    """Write the number into the rows whose path or capture time a session changes; statements write it themselves."""
+    for row in session.dirty:
+        if isinstance(row, PhotoRow) and any(inspect(row).attrs[name].history.has_changes() for name in _WATCHED):
+            row.revision = take(session)
