@@ -8,9 +8,12 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import create_engine, text
 
-from rollcall import resources
+from rollcall import resources, search
 from rollcall.model_version import ModelVersion
+from rollcall.settings import TagSettings
+from rollcall.storage import revisions
 from rollcall.storage.database import open_database
+from rollcall.tags import projection
 
 
 def test_lines_of_one_face_share_a_uid_after_0004(tmp_path: Path) -> None:
@@ -82,3 +85,41 @@ def test_stale_estimates_get_a_column_and_versions_a_digest_in_0006(tmp_path: Pa
     assert (third.attributes, third.digest) == ("attributes-3", ""), "two files had this name"
     assert ModelVersion.parse(photo[0]).switched_off == ("age",)
     assert photo[1:] == (None, None)
+
+
+def test_a_library_from_before_0008_is_searched_and_told_what_changes(tmp_path: Path) -> None:
+    file = tmp_path / "old.db"
+    config = Config()
+    config.set_main_option("script_location", str(resources.find("migrations")).replace("%", "%%"))
+    engine = create_engine(f"sqlite:///{file}")
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0006")
+        connection.execute(text("INSERT INTO roots VALUES (1, '/photos', '2026-01-01T00:00:00.000Z')"))
+        connection.execute(
+            text(
+                "INSERT INTO photos (id, root_id, path, size, mtime_ns, state, reviewed, face_count)"
+                " VALUES (1, 1, 'a.jpg', 1, 1, 'indexed', 0, 1)"
+            )
+        )
+        connection.execute(
+            text(
+                "INSERT INTO faces (id, photo_id, x, y, width, height, landmarks, score, sharpness, detected,"
+                " present, drawn) VALUES (1, 1, 0, 0, 1, 1, '[]', 1, 1, 1, 1, 0)"
+            )
+        )
+        connection.execute(
+            text("INSERT INTO verdicts (face_id, age_low, age_high, gender_given, dismissed) VALUES (1, 25, 25, 0, 0)")
+        )
+    engine.dispose()
+    database = open_database(str(file))
+    assert [hit.photo_id for hit in search.search(database, "age:20-30")] == [1]
+    with database.read() as session:
+        assert revisions.newest(session) == 0
+    with database.write() as session:
+        session.execute(text("UPDATE verdicts SET age_low = 60, age_high = 60"))
+        projection.recompute(session, 1, TagSettings())
+    with database.read() as session:
+        assert revisions.newest(session) == session.scalar(text("SELECT revision FROM photos")) == 1
+    assert search.search(database, "age:20-30") == []
+    database.close()
