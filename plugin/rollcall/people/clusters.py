@@ -66,8 +66,8 @@ def cluster(faces: Faces, constants: Evidence | None = None, people: int | None 
     strong = np.flatnonzero(~faces.weak | (faces.labels != UNKNOWN))
     part = _Part(faces, strong)
     near = neighbours(part.vectors, NEIGHBOURS)
-    likely = constants.adult_equivalent(near.cosine, part.ages[:, None], part.ages[near.index])
-    weights = np.where(near.index >= 0, constants.probability(likely), 0.0)
+    likely = constants.adult_equivalent(near.cosine, part.ages[:, None], part.ages[near.faces])
+    weights = np.where(near.faces >= 0, constants.probability(likely), 0.0)
     smooth = smoothed(part.vectors, near, weights)
     groups = Groups(smooth, part.photos, part.labels, part.rejected)
     edges = _edges(near, likely)
@@ -117,7 +117,7 @@ class _Penalty:
         ages = adult - self.constants.adult_equivalent(np.full(len(a), adult), self.ages[a], self.ages[b])
         sizes = self.groups.sizes
         few = self.constants.small / np.sqrt(sizes[a] * sizes[b])
-        return ages + few + misfit(self.mean[a], self.deviation[a], self.mean[b], self.deviation[b])
+        return np.asarray(ages + few + misfit(self.mean[a], self.deviation[a], self.mean[b], self.deviation[b]))
 
     def _refresh(self, groups: NDArray[np.int64]) -> None:
         """Compute age and birth date again of groups that have grown."""
@@ -131,22 +131,20 @@ class _Penalty:
                 self.mean[group], self.deviation[group] = birth
 
 
-def smoothed(
-    vectors: NDArray[np.floating], near: Neighbours, weights: NDArray[np.floating]
-) -> NDArray[np.float32]:
+def smoothed(vectors: NDArray[np.floating], near: Neighbours, weights: NDArray[np.floating]) -> NDArray[np.float32]:
     """Return embeddings (n, d) with those of their neighbours added by weight (n, k), of unit length."""
     result = np.empty(vectors.shape, np.float32)
     for start in range(0, len(vectors), _BLOCK):
         rows = slice(start, start + _BLOCK)
-        others = np.asarray(vectors[near.index[rows]], np.float32)
+        others = np.asarray(vectors[near.faces[rows]], np.float32)
         result[rows] = vectors[rows] + np.einsum("nk,nkd->nd", weights[rows].astype(np.float32), others)
     result /= np.maximum(np.linalg.norm(result, axis=1, keepdims=True), 1e-9)
     return result
 
 
 def _edges(near: Neighbours, likely: NDArray[np.float64]) -> NDArray[np.int64]:
-    rows, columns = np.nonzero((near.index >= 0) & (likely >= _EDGE))
-    return np.stack([rows, near.index[rows, columns]], axis=1)
+    rows, columns = np.nonzero((near.faces >= 0) & (likely >= _EDGE))
+    return np.stack([rows, near.faces[rows, columns]], axis=1)
 
 
 def _worth(groups: Groups) -> list[int]:
@@ -216,9 +214,4 @@ def attach_penalty(faces: Faces, face: int, members: Sequence[int], constants: E
     if birth is None:
         return float(age)
     mine = faces.births
-    return float(
-        age
-        + misfit(
-            mine.mean[[face]], mine.deviation[[face]], np.array([birth[0]]), np.array([birth[1]])
-        )[0]
-    )
+    return float(age + misfit(mine.mean[[face]], mine.deviation[[face]], np.array([birth[0]]), np.array([birth[1]]))[0])

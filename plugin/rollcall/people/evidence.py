@@ -56,7 +56,7 @@ class Evidence(NamedTuple):
         """Return cosines as they would count between adults: those of small children are higher by chance."""
         mean = np.minimum(self._at(ages, self.impostor_mean), self._at(other_ages, self.impostor_mean))
         deviation = np.sqrt(self._at(ages, self.impostor_deviation) * self._at(other_ages, self.impostor_deviation))
-        return self.impostor_mean[-1] + (cosine - mean) * (self.impostor_deviation[-1] / deviation)
+        return np.asarray(self.impostor_mean[-1] + (cosine - mean) * (self.impostor_deviation[-1] / deviation))
 
     def probability(self, cosine: NDArray[np.floating]) -> NDArray[np.float64]:
         """Return the probability that two faces are one person, from their adult-equivalent cosine."""
@@ -77,8 +77,9 @@ class Evidence(NamedTuple):
 def evidence() -> Evidence:
     """Return the fitted constants that come with this package."""
     stored: dict[str, Any] = json.loads(resources.files(__package__).joinpath("evidence.json").read_text("utf-8"))
-    lists = {name: np.array(stored[name]) for name in ("ages", "impostor_mean", "impostor_deviation")}
-    return Evidence(**{name: stored[name] for name in Evidence._fields if name not in lists}, **lists)
+    fields: dict[str, Any] = {name: stored[name] for name in Evidence._fields}
+    arrays: dict[str, Any] = {name: np.array(one) if isinstance(one, list) else one for name, one in fields.items()}
+    return Evidence(**arrays)
 
 
 class Births(NamedTuple):
@@ -88,9 +89,7 @@ class Births(NamedTuple):
     deviation: NDArray[np.float64]
 
 
-def births(
-    ages: NDArray[np.floating], age_deviations: NDArray[np.floating], taken: NDArray[np.floating]
-) -> Births:
+def births(ages: NDArray[np.floating], age_deviations: NDArray[np.floating], taken: NDArray[np.floating]) -> Births:
     """Return the birth dates of faces of some ages and capture dates, all in years; NaN where one is unknown."""
     deviation = np.hypot(age_deviations, AGE_FLOOR + AGE_SHARE * ages)
     # A completed year of age is half a year more on average.
@@ -123,8 +122,7 @@ def misfit(
     other_mean: NDArray[np.floating],
     other_deviation: NDArray[np.floating],
 ) -> NDArray[np.float64]:
-    """Return what two birth dates take from a similarity, 0 and up: nothing within two deviations, then more and more.
-    """
+    """Return what two birth dates take from a similarity, 0 and up: nothing within two deviations, then up to 1."""
     variance = np.asarray(deviation, np.float64) ** 2 + np.asarray(other_deviation, np.float64) ** 2
     with np.errstate(invalid="ignore"):
         squared = np.where(np.isfinite(variance), (mean - other_mean) ** 2 / np.maximum(variance, 1e-6), 0.0)

@@ -24,7 +24,7 @@ _SAMPLES: Final = 48
 class Neighbours(NamedTuple):
     """For each of n embeddings its k nearest, the most similar first."""
 
-    index: NDArray[np.int32]  # (n, k); -1 where there are fewer
+    faces: NDArray[np.int32]  # (n, k); -1 where there are fewer
     cosine: NDArray[np.float32]  # (n, k); -1 there
 
 
@@ -56,7 +56,7 @@ def neighbours(vectors: NDArray[np.floating], k: int) -> Neighbours:
             for start in range(0, len(wanted), _BLOCK):
                 _merge(found, vectors, wanted[start : start + _BLOCK], members)
     order = np.argsort(-found.cosine, axis=1, kind="stable")
-    return Neighbours(np.take_along_axis(found.index, order, 1), np.take_along_axis(found.cosine, order, 1))
+    return Neighbours(np.take_along_axis(found.faces, order, 1), np.take_along_axis(found.cosine, order, 1))
 
 
 def divide(vectors: NDArray[np.floating]) -> Cells:
@@ -104,17 +104,17 @@ def _merge(
     found: Neighbours, vectors: NDArray[np.floating], rows: NDArray[np.int64], others: NDArray[np.int64]
 ) -> None:
     """Compare some embeddings with others, and keep the nearest found so far."""
-    k = found.index.shape[1]
+    k = found.faces.shape[1]
     if not len(rows) or not len(others):
         return
     cosines = np.asarray(vectors[rows], np.float32) @ np.asarray(vectors[others], np.float32).T
     cosines[rows[:, None] == others[None]] = -1.0
     best = _best(cosines, k)
-    index = np.concatenate([found.index[rows], others[best].astype(np.int32)], axis=1)
+    index = np.concatenate([found.faces[rows], others[best].astype(np.int32)], axis=1)
     cosine = np.concatenate([found.cosine[rows], np.take_along_axis(cosines, best, 1)], axis=1)
     index[cosine <= -1.0] = -1
     keep = _best(cosine, k)
-    found.index[rows], found.cosine[rows] = np.take_along_axis(index, keep, 1), np.take_along_axis(cosine, keep, 1)
+    found.faces[rows], found.cosine[rows] = np.take_along_axis(index, keep, 1), np.take_along_axis(cosine, keep, 1)
 
 
 def _best(values: NDArray[np.float32], k: int) -> NDArray[np.int64]:

@@ -52,28 +52,29 @@ class LibraryFaces:
 
 def comparable() -> Select[Any]:
     """Return a statement for the faces that are shown and have an embedding."""
+    columns: tuple[Any, ...] = (
+        FaceRow.id,
+        FaceRow.photo_id,
+        EmbeddingRow.model_version,
+        EmbeddingRow.vector,
+        FaceRow.score,
+        FaceRow.sharpness,
+        FaceRow.width * func.coalesce(PhotoRow.width, 1),
+        FaceRow.height * func.coalesce(PhotoRow.height, 1),
+        PredictionRow.age,
+        PredictionRow.age_low,
+        PredictionRow.age_high,
+        VerdictRow.age_low,
+        VerdictRow.age_high,
+        PhotoRow.taken_local,
+        FacePersonRow.person_id,
+        FacePersonRow.state,
+        FacePersonRow.source,
+        FacePersonRow.probability,
+        FaceRow.detected,
+    )
     return (
-        select(
-            FaceRow.id,
-            FaceRow.photo_id,
-            EmbeddingRow.model_version,
-            EmbeddingRow.vector,
-            FaceRow.score,
-            FaceRow.sharpness,
-            FaceRow.width * func.coalesce(PhotoRow.width, 1),
-            FaceRow.height * func.coalesce(PhotoRow.height, 1),
-            PredictionRow.age,
-            PredictionRow.age_low,
-            PredictionRow.age_high,
-            VerdictRow.age_low,
-            VerdictRow.age_high,
-            PhotoRow.taken_local,
-            FacePersonRow.person_id,
-            FacePersonRow.state,
-            FacePersonRow.source,
-            FacePersonRow.probability,
-            FaceRow.detected,
-        )
+        select(*columns)
         .join(EmbeddingRow, EmbeddingRow.face_id == FaceRow.id)
         .join(PhotoRow, PhotoRow.id == FaceRow.photo_id)
         .outerjoin(PredictionRow, PredictionRow.face_id == FaceRow.id)
