@@ -16,8 +16,10 @@ from sqlalchemy.orm import Session
 
 from rollcall.people import assign, incremental, reading, writing
 from rollcall.people.clusters import cluster
+from rollcall.people.derived import derive_ages
 from rollcall.people.linkage import UNKNOWN
 from rollcall.people.reading import LibraryFaces
+from rollcall.settings import TagSettings
 from rollcall.storage.database import Database
 from rollcall.storage.tables import FacePersonRow, PersonRow
 
@@ -26,6 +28,8 @@ MANY_NEW: Final = 200
 NEW_SHARE: Final = 0.1
 #: Of a person with more faces, the surroundings of a correction are looked at, not all of them again.
 _MOST_SETTLED: Final = 20_000
+#: Faces that belong to nobody after a correction are looked at at once if they are no more than this.
+_FEW: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +41,7 @@ class GroupingReport:
     changed: int = 0  # people whose faces changed
 
 
-def group_all(database: Database) -> GroupingReport:
+def group_all(database: Database, settings: TagSettings) -> GroupingReport:
     """Group all faces of a library anew; what persons stated stays as it is.
 
     Raises
@@ -57,11 +61,13 @@ def group_all(database: Database) -> GroupingReport:
         library.probability = probability
         writing.summarize(session, library, session.scalars(select(PersonRow.id)).all())
         writing.drop_empty(session)
+        writing.mark_seen(session)
+        derive_ages(session, settings, library.faces.known_births)
         people = session.scalar(select(func.count(func.distinct(FacePersonRow.person_id)))) or 0
     return GroupingReport(len(library), people, len(changed))
 
 
-def group_new(database: Database) -> GroupingReport:
+def group_new(database: Database, settings: TagSettings) -> GroupingReport:
     """Group the faces that nobody has looked at; all faces anew where many are new.
 
     Raises
@@ -77,13 +83,14 @@ def group_new(database: Database) -> GroupingReport:
         if len(waiting) > MANY_NEW or len(waiting) > NEW_SHARE * known:
             waiting = []
     if not waiting:
-        return group_all(database)
+        return group_all(database, settings)
     with database.write() as session:
         changed = incremental.attach(session, database, waiting)
+        derive_ages(session, settings, changed)
     return GroupingReport(len(waiting), 0, len(changed))
 
 
-def settle(session: Session) -> set[int]:
+def settle(session: Session, database: Database, settings: TagSettings) -> set[int]:
     """Look again at the faces of people whom a correction touched; return these people.
 
     Groups that hold confirmed faces of several people are divided between them.
@@ -97,14 +104,19 @@ def settle(session: Session) -> set[int]:
         writing.write_people(session, library, assign.without_lone(person), probability)
         library = reading.faces_of(session, sorted({*person_ids, *_people_now(session, library)}))
     writing.summarize(session, library, {*person_ids, *library.person[library.person != UNKNOWN].tolist()})
+    loose = reading.ungrouped(session, _FEW + 1)
+    if len(loose) <= _FEW:
+        # A face that somebody is not may be somebody else.
+        incremental.attach(session, database, loose)
+    derive_ages(session, settings, person_ids)
     return set(person_ids)
 
 
 def _settled(library: LibraryFaces, people: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Return the people of faces, and the probabilities, after a correction."""
     labels = library.faces.labels
-    several = len(np.unique(labels[labels != UNKNOWN])) > 1
-    if several and len(library) <= _MOST_SETTLED:
+    several = len(np.unique(library.person[library.person != UNKNOWN])) > 1
+    if several and (labels != UNKNOWN).any() and len(library) <= _MOST_SETTLED:
         found = cluster(library.faces, people=people)
         of_groups = assign.people_of_groups(library, found, sticky=True)
         person, probability = assign.person_of_faces(library, found, of_groups)

@@ -18,7 +18,7 @@ from rollcall.people.reading import LibraryFaces
 from rollcall.storage import change_feed
 from rollcall.storage.change_feed import ChangeKind
 from rollcall.storage.library import chunks, now
-from rollcall.storage.tables import FacePersonRow, FaceRow, PersonNameRow, PersonRow, PhotoRow
+from rollcall.storage.tables import EmbeddingRow, FacePersonRow, FaceRow, PersonNameRow, PersonRow, PhotoRow
 
 #: A probability that changed by less is not written again.
 _SAME: Final = 0.005
@@ -142,6 +142,18 @@ def drop_empty(session: Session) -> None:
     used = select(FacePersonRow.face_id).where(FacePersonRow.person_id == PersonRow.id)
     session.execute(delete(PersonRow).where(~PersonRow.corrected, ~used.exists()))
     session.expire_all()
+
+
+def mark_seen(session: Session) -> None:
+    """Mark the faces that cannot be compared with the others, such as those of another network, as seen."""
+    known = select(FacePersonRow.face_id).where(FacePersonRow.face_id == EmbeddingRow.face_id)
+    missing = select(EmbeddingRow.face_id).where(~known.exists())
+    rows = [
+        {"face_id": face_id, "person_id": None, "state": "automatic", "probability": 0.0, "source": "auto"}
+        for face_id in session.scalars(missing)
+    ]
+    if rows:
+        session.execute(insert(FacePersonRow.__table__), rows)  # type: ignore[arg-type]
 
 
 def count_people(session: Session) -> int:
