@@ -1,6 +1,6 @@
 """Photos have the number of the transaction that changed their faces, labels, capture time or path last.
 
-Revision 0008, follows 0006 (0007 is another branch's).
+Revision 0008, follows 0007.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0008"
-down_revision = "0006"
+down_revision = "0007"
 branch_labels = None
 depends_on = None
 

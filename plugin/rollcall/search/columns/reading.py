@@ -11,6 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from rollcall.ages import AGES
+from rollcall.records import GIVEN_AGES
 from rollcall.search.columns.segment import GROUP_NAMES, Rows, joined
 from rollcall.search.columns.texts import path_text
 from rollcall.storage.library import chunks
@@ -97,7 +98,7 @@ def _faces(part: Sequence[Any]) -> tuple[Any, ...]:
     """Return the columns of some faces."""
     count = len(part)
     stored = np.frombuffer(b"".join(row[1] or _NO_AGES for row in part), "<u2").reshape(count, AGES)
-    given = [row[3] == "user" for row in part]
+    given = [row[3] in GIVEN_AGES for row in part]
     return (
         np.array([row[0] for row in part], np.int64),
         np.cumsum(_AS_UNITS[stored], axis=1, dtype=np.uint32).T,
