@@ -9,8 +9,9 @@ from sqlalchemy import BindParameter, bindparam, text
 from sqlalchemy.orm import Session
 
 from rollcall import ages
-from rollcall.search.joint import FaceProbabilities, unpacked
+from rollcall.search.joint import FaceProbabilities, joint_of_text, unpacked
 from rollcall.search.person_filter import PersonFilter
+from rollcall.search.requirements import FacesInRange, to_text
 from rollcall.storage.library import chunks
 
 _GROUPS: Final = tuple(ages.AGE_GROUPS)
@@ -25,9 +26,15 @@ class CandidateFace(NamedTuple):
     distribution: Sequence[float] | None  # predicted, 101 ages; None where a person gave the age
     age_range: tuple[int, int] | None  # the corrected age in years, from and to
     groups: dict[str, float | None]  # the stored probability of each age group
+    person: int | None = None  # who it probably is
+    p_person: float = 0.0  # how probably
+    named: bool = False  # whether that person has a name
+    taken: str | None = None  # capture time of the photo, ISO 8601
 
     def probability(self, person: PersonFilter) -> float:
         """Return the probability, 0..1, that the face is of such a person; age and gender are independent."""
+        if person.who is not None:
+            return joint_of_text(to_text(FacesInRange((person,), 1))).of([self.probabilities()])
         result = 1.0
         if not person.any_age:
             age = self._age_probability(person)
@@ -39,6 +46,12 @@ class CandidateFace(NamedTuple):
                 return 0.0
             result *= self.p_female if person.gender == "female" else 1.0 - self.p_female
         return result
+
+    def probabilities(self) -> FaceProbabilities:
+        """Return what is known of the face's age, gender and identity."""
+        return FaceProbabilities(
+            self.distribution, self.age_range, self.p_female, self.person, self.p_person, self.named, self.taken
+        )
 
     def _age_probability(self, person: PersonFilter) -> float | None:
         if self.age_range is not None:
@@ -73,8 +86,8 @@ class CandidatePhoto(NamedTuple):
         return float(ages.at_least(probabilities)[count - 1])
 
     def face_probabilities(self) -> list[FaceProbabilities]:
-        """Return what is known of each face's age and gender."""
-        return [FaceProbabilities(face.distribution, face.age_range, face.p_female) for face in self.faces]
+        """Return what is known of each face's age, gender and identity."""
+        return [face.probabilities() for face in self.faces]
 
 
 def load_photos(
@@ -89,23 +102,24 @@ def load_photos(
     """
     for part in chunks(photo_ids):
         ids: BindParameter[list[int]] = bindparam("ids", list(part), expanding=True)
+        select = text("SELECT photo_id, path, taken_local, reviewed FROM v1_photos WHERE photo_id IN :ids")
+        photos = session.execute(select.bindparams(ids)).all()
+        taken = {row[0]: row[2] for row in photos}
         faces: dict[int, list[CandidateFace]] = {}
         columns = ", ".join(f"p_{name}" for name in _GROUPS)
         for row in session.execute(
             text(
                 "SELECT photo_id, face_id, score, p_female, age_distribution, age_source, age_low, age_high,"
-                f" {columns} FROM v1_faces WHERE photo_id IN :ids ORDER BY face_id"
+                f" person_id, person_probability, person IS NOT NULL, {columns} FROM v1_faces WHERE photo_id IN :ids ORDER BY face_id"
             ).bindparams(ids)
         ):
-            faces.setdefault(row[0], []).append(_face(row))
+            faces.setdefault(row[0], []).append(_face(row, taken.get(row[0])))
         tags: dict[int, set[str]] = {}
         for photo_id, tag in session.execute(
             text("SELECT photo_id, tag FROM v1_tags WHERE state = 'applied' AND photo_id IN :ids").bindparams(ids)
         ):
             tags.setdefault(photo_id, set()).add(tag)
-        for photo_id, path, taken_local, reviewed in session.execute(
-            text("SELECT photo_id, path, taken_local, reviewed FROM v1_photos WHERE photo_id IN :ids").bindparams(ids)
-        ):
+        for photo_id, path, taken_local, reviewed in photos:
             yield CandidatePhoto(
                 photo_id,
                 path,
@@ -113,16 +127,20 @@ def load_photos(
                 tuple(faces.get(photo_id, ())),
                 frozenset(tags.get(photo_id, ())),
                 bool(reviewed),
-                {face: photos[photo_id] for face, photos in (similar or {}).items() if photo_id in photos},
+                {face: found[photo_id] for face, found in (similar or {}).items() if photo_id in found},
             )
 
 
-def _face(row: Any) -> CandidateFace:
+def _face(row: Any, taken: str | None) -> CandidateFace:
     return CandidateFace(
         face_id=row[1],
         score=row[2],
         p_female=row[3],
         distribution=None if row[4] is None else unpacked(row[4]),
         age_range=(int(row[6]), int(row[7])) if row[5] == "user" else None,
-        groups=dict(zip(_GROUPS, row[8:], strict=True)),
+        groups=dict(zip(_GROUPS, row[11:], strict=True)),
+        person=row[8],
+        p_person=row[9] or 0.0,
+        named=bool(row[10]),
+        taken=taken,
     )

@@ -1,23 +1,24 @@
 """The exact probability that the faces of a photo meet a requirement together.
 
-Faces are independent of each other, and so are age and gender of a face. Each face is of one cell: the set of filters
-that it passes. Going from face to face, the probability of every number of faces per cell is kept, up to the number
-from which on more change nothing; the requirement then holds for some of these numbers. That different people need
-different faces is a requirement on such numbers as well (Hall's theorem: P. Hall, "On representatives of subsets",
-1935).
+Faces are independent of each other, and so are age, gender and identity of a face, but for people whose birth is known:
+their age follows from the capture time. Each face is of one cell: the set of filters that it passes. Going from face to
+face, the probability of every number of faces per cell is kept, up to the number from which on more change nothing; the
+requirement then holds for some of these numbers. That different people need different faces is a requirement on such
+numbers as well (Hall's theorem: P. Hall, "On representatives of subsets", 1935).
 """
 
 from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple
 
 from rollcall import ages
 from rollcall.search.person_filter import PersonFilter
 from rollcall.search.requirements import FacesInRange, Requirement, from_text, leaves
+from rollcall.search.who import Birth, births_in, day_of
 
 #: Requirements with more combinations of numbers are bounded instead: their photos would take too long.
 MOST_STATES: Final = 4_000
@@ -28,6 +29,9 @@ _NEGLIGIBLE: Final = 1e-9
 
 _Counts = tuple[int, ...]
 _Test = Callable[[_Counts, int], bool]
+#: A person's number, and whether the person has a name; no number: somebody whom the filters do not tell apart.
+_Identity = tuple[int | None, bool]
+_SOMEBODY: Final[_Identity] = (None, False)
 
 
 class FaceProbabilities(NamedTuple):
@@ -36,14 +40,25 @@ class FaceProbabilities(NamedTuple):
     distribution: Sequence[float] | None  # 101 probabilities of ages; None where a person gave the age, or unknown
     age_range: tuple[int, int] | None  # given by a person
     p_female: float | None  # None if unknown or of another label
+    person: int | None = None  # who it probably is
+    p_person: float = 0.0  # how probably
+    named: bool = False  # whether that person has a name
+    taken: str | None = None  # capture time of the photo, ISO 8601
+
+
+class _Masks(NamedTuple):
+    """The filters that faces of one identity pass: those of a female, a male and another face."""
+
+    by_segment: tuple[tuple[int, int, int], ...]
+    unknown: tuple[int, int, int]  # of a face whose age is unknown
 
 
 class _Cells(NamedTuple):
     """The cells of a requirement, and the range of ages of each part of the scale."""
 
     segments: tuple[tuple[int, int], ...]
-    masks: tuple[tuple[int, int, int], ...]  # by segment: the filters that a female, a male, another face passes
-    unknown: tuple[int, int, int]  # of a face whose age is unknown
+    masks: Mapping[_Identity, _Masks]
+    births: Mapping[int, Birth]
     places: Mapping[int, int]  # the place in the counts of each mask that matters
     most: _Counts  # by place, the number from which on more change nothing
 
@@ -108,28 +123,45 @@ def _cells(requirement: Requirement, filters: tuple[PersonFilter, ...]) -> _Cell
     starts = [start for start in starts if start <= ages.OLDEST]
     segments = tuple((low, high - 1) for low, high in zip(starts, [*starts[1:], ages.AGES], strict=True))
 
-    def mask(low: int, high: int, gender: str | None) -> int:
+    masks = {identity: _masks(filters, segments, identity) for identity in _identities(filters)}
+    every = {passed for of in masks.values() for genders in (*of.by_segment, of.unknown) for passed in genders}
+    most: dict[int, int] = {}
+    for leaf in leaves(requirement):
+        if any(person.anyone for person in leaf.people):
+            continue
+        for passed in every:
+            if leaf.counts(passed, filters):
+                most[passed] = max(most.get(passed, 0), leaf.enough)
+    places = {passed: place for place, passed in enumerate(most)}
+    births = births_in(person.who for person in filters)
+    return _Cells(segments, masks, births, places, tuple(most.values()))
+
+
+def _identities(filters: tuple[PersonFilter, ...]) -> list[_Identity]:
+    """Return the identities that the filters tell apart; without any of people there is one."""
+    wanted = [person.who for person in filters if person.who is not None]
+    if not wanted:
+        return [_SOMEBODY]
+    named = {number for who in wanted for number in who.people}
+    return [(number, is_named) for number in (*sorted(named), None) for is_named in (False, True)]
+
+
+def _masks(filters: tuple[PersonFilter, ...], segments: Sequence[tuple[int, int]], identity: _Identity) -> _Masks:
+    def mask(low: int, high: int, gender: str) -> int:
         return sum(
             1 << bit
             for bit, person in enumerate(filters)
-            if person.low <= low and high <= person.high and person.gender in (None, gender)
+            if person.low <= low
+            and high <= person.high
+            and person.gender in (None, gender)
+            and (person.who is None or person.who.accepts(*identity))
         )
 
     def of_genders(low: int, high: int) -> tuple[int, int, int]:
         return mask(low, high, "female"), mask(low, high, "male"), mask(low, high, "")
 
-    masks = tuple(of_genders(low, high) for low, high in segments)
-    # Nobody's age lies in all of these: only filters of every age take it.
-    unknown = of_genders(0, ages.OLDEST)
-    most: dict[int, int] = {}
-    for leaf in leaves(requirement):
-        if any(person.anyone for person in leaf.people):
-            continue
-        for passed in {passed for genders in (*masks, unknown) for passed in genders}:
-            if leaf.counts(passed, filters):
-                most[passed] = max(most.get(passed, 0), leaf.enough)
-    places = {passed: place for place, passed in enumerate(most)}
-    return _Cells(segments, masks, unknown, places, tuple(most.values()))
+    # Nobody's age lies in the whole scale: only filters of every age take whose age is unknown.
+    return _Masks(tuple(of_genders(low, high) for low, high in segments), of_genders(0, ages.OLDEST))
 
 
 def _of_face(face: FaceProbabilities, cells: _Cells) -> dict[int, float]:
@@ -144,18 +176,40 @@ def _of_face(face: FaceProbabilities, cells: _Cells) -> dict[int, float]:
     return result
 
 
-def _shares(face: FaceProbabilities, cells: _Cells) -> Iterable[tuple[float, tuple[int, int, int]]]:
-    """Return the probability of each part of the scale of ages, with the cells of its genders."""
+def _shares(face: FaceProbabilities, cells: _Cells) -> Iterator[tuple[float, tuple[int, int, int]]]:
+    """Yield the probability of each identity and part of the scale of ages, with the cells of its genders."""
+    if len(cells.masks) == 1 or face.person is None:
+        yield from _aged(face, cells, _SOMEBODY, 1.0)
+        return
+    identity = (face.person, face.named)
+    yield from _aged(face, cells, identity if identity in cells.masks else (None, face.named), face.p_person)
+    yield from _aged(face, cells, _SOMEBODY, 1.0 - face.p_person)
+
+
+def _aged(
+    face: FaceProbabilities, cells: _Cells, identity: _Identity, probability: float
+) -> Iterator[tuple[float, tuple[int, int, int]]]:
+    """Yield the probability of each part of the scale for a face of an identity, with the cells of its genders."""
+    if probability <= 0.0:
+        return
+    masks = cells.masks[identity]
+    birth, day = cells.births.get(identity[0] or 0), day_of(face.taken)
     if face.age_range is not None:
         shares = [ages.range_share(*face.age_range, low, high) for low, high in cells.segments]
+    elif birth is not None and day is not None:
+        shares = [birth.share(low, high, day) for low, high in cells.segments]
+        # Whoever was not born yet is of no age.
+        yield probability * max(1.0 - sum(shares), 0.0), masks.unknown
     elif face.distribution is not None:
         shares = [sum(face.distribution[low : high + 1]) for low, high in cells.segments]
         # They were rounded to 16 bits.
         total = sum(shares) or 1.0
         shares = [share / total for share in shares]
     else:
-        return [(1.0, cells.unknown)]
-    return zip(shares, cells.masks, strict=True)
+        yield probability, masks.unknown
+        return
+    for share, passed in zip(shares, masks.by_segment, strict=True):
+        yield probability * share, passed
 
 
 def _with_face(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from rollcall.search.person_filter import PersonFilter
+from rollcall.search.who import Who
 
 #: More faces than any photo has: the upper end of "or more".
 MOST_FACES: Final = 10**6
@@ -87,5 +88,10 @@ def _requirement(plain: list[Any]) -> Requirement:
     kind, *rest = plain
     if kind in ("faces", "outside"):
         low, high, people = rest
-        return FacesInRange(tuple(PersonFilter(*person) for person in people), low, high, kind == "outside")
+        return FacesInRange(tuple(map(_person, people)), low, high, kind == "outside")
     return Combined(kind, tuple(map(_requirement, rest)))
+
+
+def _person(plain: list[Any]) -> PersonFilter:
+    low, high, gender, who = plain
+    return PersonFilter(low, high, gender, None if who is None else Who.of_plain(who))

@@ -12,7 +12,7 @@ from rollcall.search.candidates import CandidatePhoto
 from rollcall.search.person_filter import PersonFilter
 from rollcall.search.requirements import MOST_FACES, Combined, FacesInRange, Requirement
 from rollcall.search.terms.base import CandidateSources, SqlParameters, Term
-from rollcall.search.terms.person_sql import at_least_sql, face_sql, group_sources, over_faces
+from rollcall.search.terms.person_sql import at_least_sql, face_sql, group_sources, needs_joint, over_faces
 from rollcall.search.terms.together import Together, joint_of
 
 
@@ -28,6 +28,8 @@ class People(Term):
     phrase: bool = True
 
     def expression(self, parameters: SqlParameters) -> str:
+        if needs_joint(self.person):
+            return Together(self.requirement()).expression(parameters)
         return at_least_sql(self.person, self.count, parameters)
 
     def match(self, photo: CandidatePhoto) -> float:
@@ -95,6 +97,8 @@ class Only(Term):
     person: PersonFilter
 
     def expression(self, parameters: SqlParameters) -> str:
+        if needs_joint(self.person):
+            return Together(self.requirement()).expression(parameters)
         return over_faces(f"all_of({face_sql(self.person, parameters)})")
 
     def match(self, photo: CandidatePhoto) -> float:

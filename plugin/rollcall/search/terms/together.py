@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from rollcall.search.candidates import CandidatePhoto
 from rollcall.search.joint import JointProbability, joint_of_text
-from rollcall.search.requirements import Requirement, to_text
+from rollcall.search.requirements import Requirement, leaves, to_text
 from rollcall.search.terms.base import SqlParameters, Term
 
 
@@ -26,9 +26,13 @@ class Together(Term):
 
     def expression(self, parameters: SqlParameters) -> str:
         without_faces = joint_of(self.needed).of(())
+        name, columns = "joint", "f.age_distribution, f.age_source, f.age_low, f.age_high, f.p_female"
+        if any(person.who is not None for leaf in leaves(self.needed) for person in leaf.people):
+            name = "joint_named"
+            columns += ", f.person_id, f.person_probability, f.person IS NOT NULL, p.taken_local"
         return (
-            f"COALESCE((SELECT joint({parameters.bind(to_text(self.needed))}, f.age_distribution, f.age_source,"
-            f" f.age_low, f.age_high, f.p_female) FROM v1_faces f WHERE f.photo_id = p.photo_id), {without_faces})"
+            f"COALESCE((SELECT {name}({parameters.bind(to_text(self.needed))}, {columns})"
+            f" FROM v1_faces f WHERE f.photo_id = p.photo_id), {without_faces})"
         )
 
     def match(self, photo: CandidatePhoto) -> float:
