@@ -110,7 +110,8 @@ def load_photos(
         for row in session.execute(
             text(
                 "SELECT photo_id, face_id, score, p_female, age_distribution, age_source, age_low, age_high,"
-                f" person_id, person_probability, person IS NOT NULL, {columns} FROM v1_faces WHERE photo_id IN :ids ORDER BY face_id"
+                f" person_id, person_probability, person IS NOT NULL, {columns}"
+                " FROM v1_faces WHERE photo_id IN :ids ORDER BY face_id"
             ).bindparams(ids)
         ):
             faces.setdefault(row[0], []).append(_face(row, taken.get(row[0])))

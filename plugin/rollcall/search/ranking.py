@@ -25,7 +25,6 @@ from rollcall.search.terms import (
     Everything,
     InGroup,
     ShowsPerson,
-    SimilarTo,
     Term,
     WithFaces,
 )

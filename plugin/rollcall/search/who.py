@@ -42,7 +42,7 @@ class Birth(NamedTuple):
 
     @classmethod
     def estimated(cls, year: float, deviation: float) -> Birth:
-        """Return the birth of an estimate: its mean as a year (2015.5 is the middle of 2015), and years of deviation."""
+        """Return the birth of an estimate: its mean as a year (2015.5: the middle of 2015), and years of deviation."""
         whole = min(max(int(year), 1), 9998)
         mean = date(whole, 1, 1).toordinal() + (year - whole) * YEAR_DAYS
         return cls(mean, mean, max(deviation * YEAR_DAYS, _LEAST_DEVIATION))
