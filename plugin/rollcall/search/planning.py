@@ -76,15 +76,15 @@ def statement(term: Term, min_probability: float) -> Statement:
         )
     expression = term.expression(parameters)
     source, where = "v1_photos p", SHOWN
-    group = _bounding_group(term, min_probability * _ROUNDING) if min_probability > 0 else None
+    people = _bounding_people(term) if min_probability > 0 else ()
+    group = _bounding_group(term, min_probability * _ROUNDING) if min_probability > 0 and not people else None
     if group is not None:
         source = "photo_groups d JOIN v1_photos p ON p.photo_id = d.photo_id"
         where += (
             f" AND d.name = {parameters.bind(group.name)} AND d.at_least = {parameters.bind(group.at_least)}"
             f" AND d.probability >= {parameters.bind(min_probability * _ROUNDING)}"
         )
-    people = _bounding_people(term)
-    if group is None and people and min_probability > 0:
+    if people:
         numbers = ", ".join(map(parameters.bind, people))
         where += (
             " AND p.photo_id IN (SELECT f.photo_id FROM face_people w JOIN faces f ON f.id = w.face_id"

@@ -102,6 +102,10 @@ class Who(NamedTuple):
             return person in self.people
         return named == (self.kind == "known")
 
+    def without_births(self) -> Who:
+        """Return the same people where their ages are no matter."""
+        return self._replace(births=())
+
     def is_within(self, other: Who) -> bool:
         """Return whether whoever is meant here is meant by the other, too."""
         if self.kind == "people" == other.kind:

@@ -29,7 +29,8 @@ FAMILY = Roster(
 
 
 def of(*numbers: int, low: int = 0, high: int = 100) -> PersonFilter:
-    return PersonFilter(low, high, who=FAMILY.who(numbers))
+    who = FAMILY.who(numbers)
+    return PersonFilter(low, high, who=who.without_births() if (low, high) == (0, 100) else who)
 
 
 ANNA, BEN, PAPA, MIA = (People(of(number)) for number in (1, 2, 3, 4))

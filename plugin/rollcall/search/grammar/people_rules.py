@@ -189,6 +189,8 @@ def _noun(cursor: Cursor, name: str, own: PersonFilter, adjectives: list[Adjecti
     if own.who is not None and own.who.kind == "people" and (ranges or adjectives):
         note_birth(cursor, own.who)
     person = _limited(cursor, name, own, adjectives, ranges)
+    if person.who is not None and person.any_age:
+        person = person._replace(who=person.who.without_births())
     return Noun(name, own, person, tuple(adjectives), ranges)
 
 

@@ -13,7 +13,7 @@ from rollcall.search.person_filter import PersonFilter
 from rollcall.search.requirements import MOST_FACES, Combined, FacesInRange, Requirement
 from rollcall.search.terms.base import CandidateSources, SqlParameters, Term
 from rollcall.search.terms.person_sql import at_least_sql, face_sql, group_sources, needs_joint, over_faces
-from rollcall.search.terms.together import Together, joint_of
+from rollcall.search.terms.together import Together, joint_of, with_births
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,7 @@ class DistinctPeople(Term):
         return min(one.match(photo) for one in self._single())
 
     def candidate_sources(self) -> list[CandidateSources]:
-        return [sources for one in self._single() for sources in one.candidate_sources()]
+        return with_births([sources for one in self._single() for sources in one.candidate_sources()], self.kinds)
 
     def requirement(self) -> Requirement:
         """Return for each choice of the kinds that there are as many faces in all as it asks for.

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 from rollcall.search.candidates import CandidatePhoto
 from rollcall.search.joint import JointProbability, joint_of_text
 from rollcall.search.requirements import Requirement, leaves, to_text
-from rollcall.search.terms.base import SqlParameters, Term
+from rollcall.search.terms.base import CandidateSources, InGroup, ShowsPerson, SqlParameters, Term
+from rollcall.search.who import births_in
 
 
 @lru_cache(maxsize=256)
@@ -40,6 +41,21 @@ class Together(Term):
 
     def __str__(self) -> str:
         return "together"
+
+
+def with_births(sources: list[CandidateSources], terms: Iterable[Term]) -> list[CandidateSources]:
+    """Return sources that bound the probability also where people are of the ages that their births tell.
+
+    The stored groups know the faces' own ages. Where these are not meant the photo shows somebody whose birth is
+    known, so that the photos of these people make up for the difference.
+    """
+    people = births_in(person.who for term in terms for one in term.walk() for person in one.people())
+    if not people:
+        return sources
+    return [
+        (*some, ShowsPerson(tuple(people))) if any(isinstance(one, InGroup) for one in some) else some
+        for some in sources
+    ]
 
 
 def apart(parts: Sequence[Term], kind: type[Term]) -> list[Term]:
