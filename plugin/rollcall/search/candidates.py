@@ -33,7 +33,7 @@ class CandidateFace(NamedTuple):
 
     def probability(self, person: PersonFilter) -> float:
         """Return the probability, 0..1, that the face is of such a person; age and gender are independent."""
-        if person.who is not None:
+        if person.identity is not None:
             return joint_of_text(to_text(FacesInRange((person,), 1))).of([self.probabilities()])
         result = 1.0
         if not person.any_age:

@@ -16,9 +16,9 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from rollcall import ages
+from rollcall.search.identity import Birth, births_in, day_of
 from rollcall.search.person_filter import PersonFilter
 from rollcall.search.requirements import FacesInRange, Requirement, from_text, leaves
-from rollcall.search.who import Birth, births_in, day_of
 
 #: Requirements with more combinations of numbers are bounded instead: their photos would take too long.
 MOST_STATES: Final = 4_000
@@ -30,8 +30,8 @@ _NEGLIGIBLE: Final = 1e-9
 _Counts = tuple[int, ...]
 _Test = Callable[[_Counts, int], bool]
 #: A person's number, and whether the person has a name; no number: somebody whom the filters do not tell apart.
-_Identity = tuple[int | None, bool]
-_SOMEBODY: Final[_Identity] = (None, False)
+_Label = tuple[int | None, bool]
+_SOMEBODY: Final[_Label] = (None, False)
 
 
 class FaceProbabilities(NamedTuple):
@@ -57,7 +57,7 @@ class _Cells(NamedTuple):
     """The cells of a requirement, and the range of ages of each part of the scale."""
 
     segments: tuple[tuple[int, int], ...]
-    masks: Mapping[_Identity, _Masks]
+    masks: Mapping[_Label, _Masks]
     births: Mapping[int, Birth]
     places: Mapping[int, int]  # the place in the counts of each mask that matters
     most: _Counts  # by place, the number from which on more change nothing
@@ -133,20 +133,20 @@ def _cells(requirement: Requirement, filters: tuple[PersonFilter, ...]) -> _Cell
             if leaf.counts(passed, filters):
                 most[passed] = max(most.get(passed, 0), leaf.enough)
     places = {passed: place for place, passed in enumerate(most)}
-    births = births_in(person.who for person in filters)
+    births = births_in(person.identity for person in filters)
     return _Cells(segments, masks, births, places, tuple(most.values()))
 
 
-def _identities(filters: tuple[PersonFilter, ...]) -> list[_Identity]:
+def _identities(filters: tuple[PersonFilter, ...]) -> list[_Label]:
     """Return the identities that the filters tell apart; without any of people there is one."""
-    wanted = [person.who for person in filters if person.who is not None]
+    wanted = [person.identity for person in filters if person.identity is not None]
     if not wanted:
         return [_SOMEBODY]
-    named = {number for who in wanted for number in who.people}
+    named = {number for identity in wanted for number in identity.people}
     return [(number, is_named) for number in (*sorted(named), None) for is_named in (False, True)]
 
 
-def _masks(filters: tuple[PersonFilter, ...], segments: Sequence[tuple[int, int]], identity: _Identity) -> _Masks:
+def _masks(filters: tuple[PersonFilter, ...], segments: Sequence[tuple[int, int]], identity: _Label) -> _Masks:
     def mask(low: int, high: int, gender: str) -> int:
         return sum(
             1 << bit
@@ -154,7 +154,7 @@ def _masks(filters: tuple[PersonFilter, ...], segments: Sequence[tuple[int, int]
             if person.low <= low
             and high <= person.high
             and person.gender in (None, gender)
-            and (person.who is None or person.who.accepts(*identity))
+            and (person.identity is None or person.identity.accepts(*identity))
         )
 
     def of_genders(low: int, high: int) -> tuple[int, int, int]:
@@ -187,7 +187,7 @@ def _shares(face: FaceProbabilities, cells: _Cells) -> Iterator[tuple[float, tup
 
 
 def _aged(
-    face: FaceProbabilities, cells: _Cells, identity: _Identity, probability: float
+    face: FaceProbabilities, cells: _Cells, identity: _Label, probability: float
 ) -> Iterator[tuple[float, tuple[int, int, int]]]:
     """Yield the probability of each part of the scale for a face of an identity, with the cells of its genders."""
     if probability <= 0.0:

@@ -1,11 +1,11 @@
-"""The people that a query asks for: ages, a gender, and who they are."""
+"""The people that a query asks for: ages, a gender, and their identity."""
 
 from __future__ import annotations
 
 from typing import Final, NamedTuple
 
 from rollcall.ages import AGE_GROUPS, OLDEST
-from rollcall.search.who import Who
+from rollcall.search.identity import Identity
 
 
 class PersonFilter(NamedTuple):
@@ -14,7 +14,7 @@ class PersonFilter(NamedTuple):
     low: int = 0
     high: int = OLDEST
     gender: str | None = None
-    who: Who | None = None
+    identity: Identity | None = None
 
     @property
     def any_age(self) -> bool:
@@ -24,7 +24,7 @@ class PersonFilter(NamedTuple):
     @property
     def anyone(self) -> bool:
         """Whether it takes every face."""
-        return self.any_age and self.gender is None and self.who is None
+        return self.any_age and self.gender is None and self.identity is None
 
     @property
     def group(self) -> str | None:
@@ -38,7 +38,7 @@ class PersonFilter(NamedTuple):
 
     def is_within(self, other: PersonFilter) -> bool:
         """Return whether everyone of these people is one of the other's too."""
-        if other.who is not None and (self.who is None or not self.who.is_within(other.who)):
+        if other.identity is not None and (self.identity is None or not self.identity.is_within(other.identity)):
             return False
         return other.low <= self.low and self.high <= other.high and other.gender in (None, self.gender)
 
@@ -47,9 +47,9 @@ class PersonFilter(NamedTuple):
         low, high = max(self.low, other.low), min(self.high, other.high)
         if low > high or (self.gender and other.gender and self.gender != other.gender):
             return None
-        if self.who is not None and other.who is not None and self.who.is_apart(other.who):
+        if self.identity is not None and other.identity is not None and self.identity.is_apart(other.identity):
             return None
-        return PersonFilter(low, high, self.gender or other.gender, self.who or other.who)
+        return PersonFilter(low, high, self.gender or other.gender, self.identity or other.identity)
 
     def describe(self) -> str:
         """Return the people in words, such as "children" or "female from 30 to 39"."""
@@ -58,8 +58,8 @@ class PersonFilter(NamedTuple):
         if self.group is not None:
             return self.group
         people = self.gender or "people"
-        if self.who is not None:
-            people = f"{self.gender} {self.who.name}" if self.gender else self.who.name
+        if self.identity is not None:
+            people = f"{self.gender} {self.identity.name}" if self.gender else self.identity.name
             if self.any_age:
                 return people
         if self.low == self.high:

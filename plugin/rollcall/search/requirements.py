@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from rollcall.search.identity import Identity
 from rollcall.search.person_filter import PersonFilter
-from rollcall.search.who import Who
 
 #: More faces than any photo has: the upper end of "or more".
 MOST_FACES: Final = 10**6
@@ -93,5 +93,5 @@ def _requirement(plain: list[Any]) -> Requirement:
 
 
 def _person(plain: list[Any]) -> PersonFilter:
-    low, high, gender, who = plain
-    return PersonFilter(low, high, gender, None if who is None else Who.of_plain(who))
+    low, high, gender, identity = plain
+    return PersonFilter(low, high, gender, None if identity is None else Identity.of_plain(identity))

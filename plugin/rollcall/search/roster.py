@@ -12,7 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from rollcall.search.folding import fold
-from rollcall.search.who import Birth, Who
+from rollcall.search.identity import Birth, Identity
 
 Relation = Literal["child", "parent", "partner", "sibling", "grandchild", "grandparent"]
 #: Letters that have no accent to leave out, and what is typed for them.
@@ -90,7 +90,7 @@ class Roster:
         """Return the name of a person that is shown."""
         return next(iter(self.names.get(number, ())), f"person {number}")
 
-    def who(self, numbers: Sequence[int]) -> Who:
+    def identity(self, numbers: Sequence[int]) -> Identity:
         """Return the identity of being one of some people, with when they were born."""
         numbers = tuple(sorted(set(numbers)))
         names = [self.shown(number) for number in numbers]
@@ -98,7 +98,7 @@ class Roster:
         words = [f"{n} ({number})" if n in repeated else n for number, n in zip(numbers, names, strict=True)]
         more = f" or {len(words) - _LISTED} more" if len(words) > _LISTED else ""
         births = [(number, birth) for number in numbers if (birth := self.birth(number)) is not None]
-        return Who("people", " or ".join(words[:_LISTED]) + more, numbers, tuple(births))
+        return Identity("people", " or ".join(words[:_LISTED]) + more, numbers, tuple(births))
 
     def related(self, numbers: Iterable[int], relation: Relation, gender: str | None = None) -> tuple[int, ...]:
         """Return who is related to people in a way; of a gender, those whose faces do not tell are among them."""

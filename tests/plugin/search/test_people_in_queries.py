@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from rollcall.errors import InvalidQueryError
 from rollcall.search import interpret
+from rollcall.search.identity import KNOWN, UNKNOWN, Birth
 from rollcall.search.person_filter import PersonFilter
 from rollcall.search.roster import Roster
 from rollcall.search.terms import And, DistinctPeople, FaceCount, Not, Only, Or, People, Taken, Term, TextMatch
 from rollcall.search.vocabulary import NOUNS
-from rollcall.search.who import KNOWN, UNKNOWN, Birth
 
 TODAY = date(2026, 11, 26)
 BIRTHS = {1: Birth.given("2010-03-04"), 2: Birth.estimated(2012.4, 1.1)}
@@ -29,8 +29,8 @@ FAMILY = Roster(
 
 
 def of(*numbers: int, low: int = 0, high: int = 100) -> PersonFilter:
-    who = FAMILY.who(numbers)
-    return PersonFilter(low, high, who=who.without_births() if (low, high) == (0, 100) else who)
+    identity = FAMILY.identity(numbers)
+    return PersonFilter(low, high, identity=identity.without_births() if (low, high) == (0, 100) else identity)
 
 
 ANNA, BEN, PAPA, MIA = (People(of(number)) for number in (1, 2, 3, 4))
@@ -65,11 +65,11 @@ WOMAN = NOUNS["women"]
         ("baby Anna", People(of(1, low=0, high=2))),
         ("Anna at the beach", And((ANNA, TextMatch("beach")))),
         ("Anna's birthday", And((ANNA, TextMatch("birthday")))),
-        ("unknown people", People(PersonFilter(who=UNKNOWN))),
-        ("strangers", People(PersonFilter(who=UNKNOWN))),
-        ("two unknown women", People(WOMAN._replace(who=UNKNOWN), 2)),
-        ("people I know", People(PersonFilter(who=KNOWN))),
-        ("nobody I know", Only(PersonFilter(who=UNKNOWN))),
+        ("unknown people", People(PersonFilter(identity=UNKNOWN))),
+        ("strangers", People(PersonFilter(identity=UNKNOWN))),
+        ("two unknown women", People(WOMAN._replace(identity=UNKNOWN), 2)),
+        ("people I know", People(PersonFilter(identity=KNOWN))),
+        ("nobody I know", Only(PersonFilter(identity=UNKNOWN))),
         ('person:"Jürgen Müller"', PAPA),
         ("person:2 and person:anna", DistinctPeople((BEN, ANNA))),
         ('person:"Ben" at 5', People(of(2, low=5, high=5))),
@@ -161,11 +161,11 @@ def notes(text: str, roster: Roster) -> list[tuple[str, str | None]]:
 def test_a_name_that_is_a_word_is_read_as_the_name_and_the_word_is_offered() -> None:
     roster = Roster({1: ["Rose"], 2: ["Oma"], 3: ["May"]})
     for name, number in (("Rose", 1), ("Oma", 2)):
-        assert interpret(name, roster=roster).term == People(PersonFilter(who=roster.who([number])))
+        assert interpret(name, roster=roster).term == People(PersonFilter(identity=roster.identity([number])))
         assert notes(name, roster) == [(f"read as the person named {name}", f"word:{name.lower()}")]
     assert interpret("word:rose", roster=roster).term == TextMatch("rose")
     assert interpret("word:oma", roster=roster).term == People(NOUNS["grandmothers"])
-    assert interpret("May", roster=roster).term == People(PersonFilter(who=roster.who([3])))
+    assert interpret("May", roster=roster).term == People(PersonFilter(identity=roster.identity([3])))
 
 
 @pytest.mark.parametrize("text", ["in May 2019", "May 2019", "12 May 2019"])
@@ -179,15 +179,15 @@ def test_a_month_where_a_time_stands_is_the_month_and_the_person_is_offered(text
 def test_words_without_which_nothing_can_be_said_are_no_names() -> None:
     roster = Roster({1: ["With"], 2: ["Two"], 3: ["Photos"], 4: ["A"]})
     assert interpret("photos of two kids with a man", roster=roster) == interpret("photos of two kids with a man")
-    assert interpret("person:with", roster=roster).term == People(PersonFilter(who=roster.who([1])))
+    assert interpret("person:with", roster=roster).term == People(PersonFilter(identity=roster.identity([1])))
 
 
 def test_of_two_people_with_one_name_any_is_meant_and_it_is_said() -> None:
     roster = Roster({1: ["Anna"], 2: ["Anna"], 3: ["Ben Ott"], 4: ["Ben Arp"], 5: ["Kim"], 6: ["Kim Ott"]})
-    assert interpret("Anna", roster=roster).term == People(PersonFilter(who=roster.who([1, 2])))
+    assert interpret("Anna", roster=roster).term == People(PersonFilter(identity=roster.identity([1, 2])))
     assert notes("Anna", roster) == [("2 people are named Anna: read as any of them", "person:1")]
     assert notes("Ben", roster) == [("'Ben' was read as Ben Ott or Ben Arp", 'person:"Ben Ott"')]
-    assert interpret("Kim", roster=roster).term == People(PersonFilter(who=roster.who([5])))
+    assert interpret("Kim", roster=roster).term == People(PersonFilter(identity=roster.identity([5])))
     assert notes("Kim", roster) == [("read as Kim; Kim Ott has a longer name", 'person:"Kim Ott"')]
 
 

@@ -19,10 +19,10 @@ from rollcall.indexing.indexer import Indexer
 from rollcall.search.candidates import CandidateFace, CandidatePhoto, load_photos
 from rollcall.search.engine import read
 from rollcall.search.grammar import interpret
+from rollcall.search.identity import Birth, births_in
 from rollcall.search.person_filter import PersonFilter
 from rollcall.search.roster import Roster, roster_of
 from rollcall.search.terms import And, DistinctPeople, FaceCount, Not, Only, OnlyAnyOf, Or, People, PeopleCount, Term
-from rollcall.search.who import Birth, births_in
 from rollcall.settings import Settings
 from rollcall.storage.database import Database, open_database
 from rollcall.storage.tables import FacePersonRow, PersonNameRow, PersonRow, PhotoRow
@@ -94,13 +94,13 @@ def passes(person: Person, wanted: PersonFilter) -> bool:
         return False
     if wanted.gender not in (None, person.gender):
         return False
-    match wanted.who:
+    match wanted.identity:
         case None:
             return True
-        case who if who.kind == "people":
-            return person.number in who.people
-        case who:
-            return (person.number in NAMED) == (who.kind == "known")
+        case identity if identity.kind == "people":
+            return person.number in identity.people
+        case identity:
+            return (person.number in NAMED) == (identity.kind == "known")
 
 
 def holds(term: Term, people: list[Person]) -> bool:
@@ -155,7 +155,7 @@ def test_the_probability_is_that_of_all_combinations_of_who_and_how_old_they_are
 ) -> None:
     term = interpret(query, roster=ROSTER).term
     # Births matter to queries that ask for somebody's age.
-    births = births_in(person.who for one in term.walk() for person in one.people())
+    births = births_in(person.identity for one in term.walk() for person in one.people())
     expected = sum(
         math.prod(probability for _, probability in some)
         for some in itertools.product(*(list(outcomes(face, births)) for face in faces))

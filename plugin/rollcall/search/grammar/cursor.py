@@ -9,8 +9,8 @@ from typing import Final, NamedTuple
 from rollcall.errors import InvalidQueryError
 from rollcall.search.grammar.notes import Note
 from rollcall.search.grammar.tokens import Kind, Token
+from rollcall.search.identity import Identity
 from rollcall.search.roster import NOBODY, Roster
-from rollcall.search.who import Who
 
 #: Parentheses and negations within each other; more are refused.
 MOST_DEPTH: Final = 40
@@ -44,7 +44,7 @@ class Cursor:
         tokens: Sequence[Token],
         notes: Sequence[Note],
         today: date,
-        people: Mapping[str, Who] | None = None,
+        people: Mapping[str, Identity] | None = None,
         roster: Roster = NOBODY,
     ) -> None:
         self.query, self.tokens, self.today = query, list(tokens), today

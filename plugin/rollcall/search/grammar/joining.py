@@ -59,7 +59,7 @@ def _with_distinct_people(parts: Sequence[Term]) -> list[Term]:
         return list(parts)
     others = [part for part in parts if part not in people]
     # Somebody who is named twice, as Anna and as Mum, is one face all the same.
-    distinct = [one for at, one in enumerate(people) if one.person.who is None or one not in people[:at]]
+    distinct = [one for at, one in enumerate(people) if one.person.identity is None or one not in people[:at]]
     return [distinct[0] if len(distinct) == 1 else terms.DistinctPeople(tuple(distinct)), *others]
 
 

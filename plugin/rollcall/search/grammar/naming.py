@@ -16,18 +16,18 @@ from rollcall.search.grammar.numbers import nearest
 from rollcall.search.grammar.spelling import KEYWORDS, known_words
 from rollcall.search.grammar.tokens import Kind, Token, tokens_of
 from rollcall.search.grammar.translation import LANGUAGES, Kinship, kinship, plain, words_of_people_and_times
+from rollcall.search.identity import Identity
 from rollcall.search.kinship import ASKED_FOR, BEFORE_TIMES, HOMONYMS, ME, MY, RELATIVES
 from rollcall.search.phrases import FRAMES, PHOTOS, PHRASES, PREPOSITIONS, SHOWING
 from rollcall.search.roster import Roster, name_words
 from rollcall.search.vocabulary import COUNTS, MONTHS, NUMBERS
-from rollcall.search.who import Who
 
 
 class Named(NamedTuple):
     """The tokens of a query with names as tokens of their own, and who they are."""
 
     tokens: list[Token]
-    people: dict[str, Who]  # by the text of the name's token
+    people: dict[str, Identity]  # by the text of the name's token
     notes: list[Note]
 
 
@@ -69,7 +69,7 @@ class _Naming:
     def __init__(self, query: str, tokens: Sequence[Token], roster: Roster) -> None:
         self.query, self.tokens, self.roster = query, tokens, roster
         self.result: list[Token] = []
-        self.people: dict[str, Who] = {}
+        self.people: dict[str, Identity] = {}
         self.notes: list[Note] = []
         self.at = 0
 
@@ -181,7 +181,7 @@ class _Naming:
                 # "Annas Geburtstag" is German, and not to be had in English.
                 if not exact or length > 1 or last.text in known_words() or len(words[0]) < _SHORTEST_GENITIVE:
                     return False
-                note = f"{last.raw!r} was read as {self.roster.who(exact).name}"
+                note = f"{last.raw!r} was read as {self.roster.identity(exact).name}"
                 self.notes.append(Note(note, self._replaced(length, f"word:{last.text}")))
                 return bool(self._take(_Found(exact, length)))
         if ordinary and self._is_time(length):
@@ -240,10 +240,10 @@ class _Naming:
             note = f"{len(exact)} people are named {raw}: read as any of them"
             self.notes.append(Note(note, self._replaced(length, f"person:{exact[0]}")))
         elif not exact and len(partly) > 1:
-            note = f"{raw!r} was read as {self.roster.who(partly).name}"
+            note = f"{raw!r} was read as {self.roster.identity(partly).name}"
             self.notes.append(Note(note, self._replaced(length, self._quoted(partly[0]))))
         elif exact and partly:
-            note = f"read as {self.roster.shown(exact[0])}; {self.roster.who(partly).name} has a longer name"
+            note = f"read as {self.roster.shown(exact[0])}; {self.roster.identity(partly).name} has a longer name"
             self.notes.append(Note(note, self._replaced(length, self._quoted(partly[0]))))
         if ordinary:
             other = self._replaced(length, f"word:{words[0]}")
@@ -258,9 +258,9 @@ class _Naming:
         return True
 
     def _append(self, numbers: Sequence[int], start: int, end: int) -> None:
-        who = self.roster.who(numbers)
-        key = ",".join(map(str, who.people))
-        self.people[key] = who
+        identity = self.roster.identity(numbers)
+        key = ",".join(map(str, identity.people))
+        self.people[key] = identity
         self.result.append(Token(Kind.NAME, key, start, end, self.query[start:end]))
 
     def _peek(self, ahead: int) -> Token | None:

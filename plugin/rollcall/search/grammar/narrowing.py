@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from rollcall.ages import AGE_GROUPS
+from rollcall.search.identity import KNOWN, UNKNOWN
 from rollcall.search.person_filter import PersonFilter
 from rollcall.search.vocabulary import ADJECTIVES, STRETCHED_AGES, YOUNG_CHILDREN
-from rollcall.search.who import KNOWN, UNKNOWN
 
 
 def with_adjective(person: PersonFilter, adjective: str) -> PersonFilter | None:
@@ -13,7 +13,7 @@ def with_adjective(person: PersonFilter, adjective: str) -> PersonFilter | None:
     if adjective in ("female", "male"):
         return person._replace(gender=adjective) if person.gender in (None, adjective) else None
     if adjective in ("known", "unknown"):
-        return person._replace(who=KNOWN if adjective == "known" else UNKNOWN) if person.who is None else None
+        return person._replace(identity=KNOWN if adjective == "known" else UNKNOWN) if person.identity is None else None
     ages = ADJECTIVES[adjective]
     assert ages is not None
     children = person.high <= AGE_GROUPS["children"].high

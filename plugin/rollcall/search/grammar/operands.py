@@ -42,7 +42,7 @@ class Noun:
     @property
     def somebody(self) -> bool:
         """Whether it is somebody by name: one face."""
-        return self.own.who is not None and self.own.who.kind == "people"
+        return self.own.identity is not None and self.own.identity.kind == "people"
 
     def term(self) -> Term:
         """Return the term of so many of these people."""

@@ -106,7 +106,7 @@ def _operand(cursor: Cursor, noun: Noun, start: Token) -> Operand:
 
 
 def _born(cursor: Cursor, noun: Noun, years: BirthYears, start: Token) -> Operand:
-    if noun.own.who is not None and noun.own.who.kind == "people":
+    if noun.own.identity is not None and noun.own.identity.kind == "people":
         shorter = cursor.query[: start.end] if start.kind is Kind.NAME else ""
         message = f"{noun.name!r} is somebody, and was born when it says in People"
         raise cursor.error(start, message, suggestions=[shorter])
@@ -184,13 +184,13 @@ def _noun(cursor: Cursor, name: str, own: PersonFilter, adjectives: list[Adjecti
         adjectives.append(cursor.take())
     else:
         cursor.go_back(mark)
-    ranges = (ages_of_person(cursor) if own.who is not None else ()) + _ranges(cursor)
+    ranges = (ages_of_person(cursor) if own.identity is not None else ()) + _ranges(cursor)
     cursor.accept("who-are")
-    if own.who is not None and own.who.kind == "people" and (ranges or adjectives):
-        note_birth(cursor, own.who)
+    if own.identity is not None and own.identity.kind == "people" and (ranges or adjectives):
+        note_birth(cursor, own.identity)
     person = _limited(cursor, name, own, adjectives, ranges)
-    if person.who is not None and person.any_age:
-        person = person._replace(who=person.who.without_births())
+    if person.identity is not None and person.any_age:
+        person = person._replace(identity=person.identity.without_births())
     return Noun(name, own, person, tuple(adjectives), ranges)
 
 

@@ -7,14 +7,14 @@ from rollcall.search.grammar.cursor import Cursor
 from rollcall.search.grammar.narrowing import with_adjective
 from rollcall.search.grammar.numbers import NumberRange
 from rollcall.search.grammar.tokens import Kind, Token
+from rollcall.search.identity import Identity
 from rollcall.search.person_filter import PersonFilter
 from rollcall.search.vocabulary import ADJECTIVES, NOUNS
-from rollcall.search.who import Who
 
 
 def named(cursor: Cursor, token: Token) -> PersonFilter | None:
     """Return whom the token of a name means; None if it is no name."""
-    return PersonFilter(who=cursor.people[token.text]) if token.kind is Kind.NAME else None
+    return PersonFilter(identity=cursor.people[token.text]) if token.kind is Kind.NAME else None
 
 
 def ages_of_person(cursor: Cursor) -> tuple[NumberRange, ...]:
@@ -70,10 +70,10 @@ def _as(cursor: Cursor) -> NumberRange | None:
     return NumberRange(person.low, person.high, start.start, token.end)
 
 
-def note_birth(cursor: Cursor, who: Who) -> None:
+def note_birth(cursor: Cursor, identity: Identity) -> None:
     """Note how the ages of people are known."""
-    births = dict(who.births)
-    for number in who.people:
+    births = dict(identity.births)
+    for number in identity.people:
         name = cursor.roster.shown(number)
         birth = births.get(number)
         if birth is None:

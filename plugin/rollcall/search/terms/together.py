@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from rollcall.search.candidates import CandidatePhoto
+from rollcall.search.identity import births_in
 from rollcall.search.joint import JointProbability, joint_of_text
 from rollcall.search.requirements import Requirement, leaves, to_text
 from rollcall.search.terms.base import CandidateSources, InGroup, ShowsPerson, SqlParameters, Term
-from rollcall.search.who import births_in
 
 
 @lru_cache(maxsize=256)
@@ -28,7 +28,7 @@ class Together(Term):
     def expression(self, parameters: SqlParameters) -> str:
         without_faces = joint_of(self.needed).of(())
         name, columns = "joint", "f.age_distribution, f.age_source, f.age_low, f.age_high, f.p_female"
-        if any(person.who is not None for leaf in leaves(self.needed) for person in leaf.people):
+        if any(person.identity is not None for leaf in leaves(self.needed) for person in leaf.people):
             name = "joint_named"
             columns += ", f.person_id, f.person_probability, f.person IS NOT NULL, p.taken_local"
         return (
@@ -49,7 +49,7 @@ def with_births(sources: list[CandidateSources], terms: Iterable[Term]) -> list[
     The stored groups know the faces' own ages. Where these are not meant the photo shows somebody whose birth is
     known, so that the photos of these people make up for the difference.
     """
-    people = births_in(person.who for term in terms for one in term.walk() for person in one.people())
+    people = births_in(person.identity for term in terms for one in term.walk() for person in one.people())
     if not people:
         return sources
     return [

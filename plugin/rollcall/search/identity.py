@@ -85,7 +85,7 @@ def day_of(taken_local: str | None) -> date | None:
         return None
 
 
-class Who(NamedTuple):
+class Identity(NamedTuple):
     """The identity that a face has to have.
 
     "people": one of some people, by their numbers. "known": somebody with a name. "unknown": nobody with a name.
@@ -102,34 +102,34 @@ class Who(NamedTuple):
             return person in self.people
         return named == (self.kind == "known")
 
-    def without_births(self) -> Who:
+    def without_births(self) -> Identity:
         """Return the same people where their ages are no matter."""
         return self._replace(births=())
 
-    def is_within(self, other: Who) -> bool:
+    def is_within(self, other: Identity) -> bool:
         """Return whether whoever is meant here is meant by the other, too."""
         if self.kind == "people" == other.kind:
             return set(self.people) <= set(other.people)
         return self.kind == other.kind
 
-    def is_apart(self, other: Who) -> bool:
+    def is_apart(self, other: Identity) -> bool:
         """Return whether nobody is meant by both."""
         if self.kind == "people" == other.kind:
             return not set(self.people) & set(other.people)
         return {self.kind, other.kind} == {"known", "unknown"}
 
     @classmethod
-    def of_plain(cls, plain: Any) -> Who:
+    def of_plain(cls, plain: Any) -> Identity:
         """Return the value of the lists that JSON makes of it."""
         kind, name, people, births = plain
         return cls(kind, name, tuple(people), tuple((person, Birth(*birth)) for person, birth in births))
 
 
 #: Nobody with a name, and somebody with one.
-UNKNOWN: Final = Who("unknown", "unknown people")
-KNOWN: Final = Who("known", "known people")
+UNKNOWN: Final = Identity("unknown", "unknown people")
+KNOWN: Final = Identity("known", "known people")
 
 
-def births_in(wanted: Iterable[Who | None]) -> Mapping[int, Birth]:
+def births_in(wanted: Iterable[Identity | None]) -> Mapping[int, Birth]:
     """Return when the people were born that are asked for, by their numbers."""
-    return {person: birth for who in wanted if who is not None for person, birth in who.births}
+    return {person: birth for identity in wanted if identity is not None for person, birth in identity.births}
