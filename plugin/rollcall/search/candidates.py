@@ -9,6 +9,7 @@ from sqlalchemy import BindParameter, bindparam, text
 from sqlalchemy.orm import Session
 
 from rollcall import ages
+from rollcall.records import DERIVED_AGE, GIVEN_AGES
 from rollcall.search.joint import FaceProbabilities, joint_of_text, unpacked
 from rollcall.search.person_filter import PersonFilter
 from rollcall.search.requirements import FacesInRange, to_text
@@ -30,6 +31,7 @@ class CandidateFace(NamedTuple):
     p_person: float = 0.0  # how probably
     named: bool = False  # whether that person has a name
     taken: str | None = None  # capture time of the photo, ISO 8601
+    derived: bool = False  # the range of ages follows from the person's birth date
 
     def probability(self, person: PersonFilter) -> float:
         """Return the probability, 0..1, that the face is of such a person; age and gender are independent."""
@@ -50,7 +52,14 @@ class CandidateFace(NamedTuple):
     def probabilities(self) -> FaceProbabilities:
         """Return what is known of the face's age, gender and identity."""
         return FaceProbabilities(
-            self.distribution, self.age_range, self.p_female, self.person, self.p_person, self.named, self.taken
+            self.distribution,
+            self.age_range,
+            self.p_female,
+            self.person,
+            self.p_person,
+            self.named,
+            self.taken,
+            self.derived,
         )
 
     def _age_probability(self, person: PersonFilter) -> float | None:
@@ -138,7 +147,8 @@ def _face(row: Any, taken: str | None) -> CandidateFace:
         score=row[2],
         p_female=row[3],
         distribution=None if row[4] is None else unpacked(row[4]),
-        age_range=(int(row[6]), int(row[7])) if row[5] == "user" else None,
+        age_range=(int(row[6]), int(row[7])) if row[5] in GIVEN_AGES else None,
+        derived=row[5] == DERIVED_AGE,
         groups=dict(zip(_GROUPS, row[11:], strict=True)),
         person=row[8],
         p_person=row[9] or 0.0,

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from rollcall import ages
+from rollcall.records import DERIVED_AGE, GIVEN_AGES
 from rollcall.search.folding import fold
 from rollcall.search.joint import FaceProbabilities, joint_of_text, unpacked
 
@@ -154,6 +155,6 @@ class JointNamed(Joint):
 def _face(
     distribution: bytes | None, source: str | None, low: float | None, high: float | None, p_female: float | None
 ) -> FaceProbabilities:
-    given = (int(low), int(high)) if source == "user" and low is not None and high is not None else None
+    given = (int(low), int(high)) if source in GIVEN_AGES and low is not None and high is not None else None
     ages_of_face = None if distribution is None or given is not None else unpacked(distribution)
-    return FaceProbabilities(ages_of_face, given, p_female)
+    return FaceProbabilities(ages_of_face, given, p_female, derived=source == DERIVED_AGE)

@@ -44,6 +44,7 @@ class FaceProbabilities(NamedTuple):
     p_person: float = 0.0  # how probably
     named: bool = False  # whether that person has a name
     taken: str | None = None  # capture time of the photo, ISO 8601
+    derived: bool = False  # the range of ages follows from the person's birth date
 
 
 class _Masks(NamedTuple):
@@ -194,12 +195,12 @@ def _aged(
         return
     masks = cells.masks[identity]
     birth, day = cells.births.get(identity[0] or 0), day_of(face.taken)
-    if face.age_range is not None:
-        shares = [ages.range_share(*face.age_range, low, high) for low, high in cells.segments]
-    elif birth is not None and day is not None:
+    if birth is not None and day is not None and (face.age_range is None or face.derived):
         shares = [birth.share(low, high, day) for low, high in cells.segments]
         # Whoever was not born yet is of no age.
         yield probability * max(1.0 - sum(shares), 0.0), masks.unknown
+    elif face.age_range is not None:
+        shares = [ages.range_share(*face.age_range, low, high) for low, high in cells.segments]
     elif face.distribution is not None:
         shares = [sum(face.distribution[low : high + 1]) for low, high in cells.segments]
         # They were rounded to 16 bits.

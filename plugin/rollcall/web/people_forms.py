@@ -1,27 +1,21 @@
-"""The forms of the pages about people, decoded to corrections."""
+"""The forms of the pages about people, and what they change."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Annotated, Final, Literal
+from collections.abc import Sequence
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
 from rollcall import corrections
 from rollcall.corrections.kind_base import RowId
-from rollcall.corrections.kinds import Correction
-from rollcall.corrections.person_kinds import Relation
 from rollcall.errors import InvalidCorrectionError
 from rollcall.host import Plugin
-from rollcall.search.person_details import FaceIdentity, PersonSummary
-from rollcall.search.roster import name_words
+from rollcall.people.persons import Person
+from rollcall.people.portrait import FaceIdentity
 from rollcall.web.forms import NOT_UNDERSTOOD
 
-#: Faces of a group that are written into the log when it is named: by these it is found again.
-MEMBERS: Final = 2000
 Name = Annotated[str, Field(max_length=200)]
-#: The forms name a relation from the person's side.
-_RELATIONS: Final[dict[str, Relation]] = {"child_of": "child_of", "parent_of": "child_of", "partner_of": "partner_of"}
 
 
 class PeopleForm(BaseModel):
@@ -61,15 +55,13 @@ class ProposalForm(BaseModel):
     faces: Annotated[list[RowId], Field(max_length=500)] = []
 
 
-def named(plugin: Plugin, name: str) -> PersonSummary | None:
-    """Return the person with a name, as it is compared in searches; None if nobody has it."""
-    words = name_words(name)
-    numbers = [number for number, known in plugin.person_names() if words and name_words(known) == words]
-    return plugin.person_summary(numbers[0]) if numbers else None
+def named(plugin: Plugin, name: str) -> Person | None:
+    """Return the person with a name, whatever its case; None if nobody has it."""
+    return next(iter(plugin.people_named(name)), None)
 
 
-def naming(plugin: Plugin, person: PersonSummary, name: str) -> list[Correction]:
-    """Return the corrections that give a person a name; if somebody has it already, both are one.
+def name_group(plugin: Plugin, person: Person, name: str) -> Person:
+    """Name a person, or make them one with whoever has the name already; return who they are then.
 
     Raises
     ------
@@ -80,13 +72,12 @@ def naming(plugin: Plugin, person: PersonSummary, name: str) -> list[Correction]
         raise InvalidCorrectionError("a name is needed; type one")
     other = named(plugin, name)
     if other is not None and other.person_id != person.person_id:
-        return merging(plugin, other, person)
-    names = [name, *(known for known in person.names if name_words(known) != name_words(name))]
-    return [*members(plugin, person), corrections.person_name(person.uid, names)]
+        return plugin.merge_people(other.person_id, person.person_id)
+    return plugin.name_person(person.person_id, name, *person.names)
 
 
-def merging(plugin: Plugin, *people: PersonSummary) -> list[Correction]:
-    """Return the corrections that make people one: the first with a name, if any has one.
+def merge(plugin: Plugin, people: Sequence[Person]) -> Person:
+    """Make people one: the first with a name, if any has one; return who they are then.
 
     Raises
     ------
@@ -96,39 +87,11 @@ def merging(plugin: Plugin, *people: PersonSummary) -> list[Correction]:
     if len({one.person_id for one in people}) < 2:
         raise InvalidCorrectionError("one person is nobody else; tick two or more")
     into = next((one for one in people if one.name is not None), people[0])
-    merges = [corrections.person_merge(into.uid, one.uid) for one in people if one is not into]
-    return [*(line for one in people for line in members(plugin, one)), *merges]
+    return plugin.merge_people(into.person_id, *(one.person_id for one in people if one is not into))
 
 
-def members(plugin: Plugin, person: PersonSummary) -> Iterator[Correction]:
-    """Yield lines for the faces that stand in a group of which nobody has spoken yet."""
-    if person.name is None:
-        for face in plugin.person_faces(person.person_id, order="likeliest", state="automatic", limit=MEMBERS):
-            yield corrections.member(face.face_id, person.uid)
-
-
-def splitting(plugin: Plugin, person: PersonSummary, faces: Sequence[int], name: str) -> list[Correction]:
-    """Return the corrections that make some faces of a person somebody else's, who may have a name.
-
-    Raises
-    ------
-    InvalidCorrectionError
-        If no face is chosen.
-    """
-    if not faces:
-        raise InvalidCorrectionError("no face is chosen; tick those of somebody else")
-    other = named(plugin, name)
-    uid = corrections.new_uid() if other is None or other.person_id == person.person_id else other.uid
-    found: list[Correction] = []
-    for face in faces:
-        found += [corrections.not_person(face, person.uid), corrections.person(face, uid)]
-    if name.strip() and (other is None or other.person_id == person.person_id):
-        found.append(corrections.person_name(uid, [name]))
-    return found
-
-
-def naming_face(plugin: Plugin, form: FaceForm, known: FaceIdentity | None) -> list[Correction]:
-    """Return the corrections of the form "Who is it?"; `known` is who the face is at present.
+def answer_face(plugin: Plugin, form: FaceForm, known: FaceIdentity | None) -> None:
+    """Record what the form "Who is it?" says; `known` is who the face is at present.
 
     Raises
     ------
@@ -138,67 +101,74 @@ def naming_face(plugin: Plugin, form: FaceForm, known: FaceIdentity | None) -> l
     if form.what == "name":
         if not form.name.strip():
             raise InvalidCorrectionError("a name is needed; type one")
-        other = named(plugin, form.name)
-        uid = corrections.new_uid() if other is None else other.uid
-        moved = [corrections.not_person(form.face, known.uid)] if known is not None and known.uid != uid else []
-        new = [] if other is not None else [corrections.person_name(uid, [form.name])]
-        return [*moved, corrections.person(form.face, uid), *new]
-    if known is None:
+        plugin.name_face(form.face, form.name)
+    elif known is None:
         raise InvalidCorrectionError(NOT_UNDERSTOOD)
-    if form.what == "yes":
-        return [corrections.person(form.face, known.uid)]
-    return [corrections.not_person(form.face, known.uid)]
+    elif form.what == "yes":
+        plugin.confirm_faces(known.person_id, [form.face])
+    else:
+        # Not by `reject_faces`, which returns the person: a group may be gone without this face.
+        plugin.correct(corrections.not_person(form.face, known.uid))
 
 
-def person_corrections(plugin: Plugin, person: PersonSummary, form: PersonForm) -> list[Correction]:
-    """Return the corrections of a form of a person's page, undo and redo excepted.
+def change_person(plugin: Plugin, person: Person, form: PersonForm) -> None:
+    """Record what a form of a person's page says, undo and redo excepted.
 
     Raises
     ------
     InvalidCorrectionError
         If something is missing or no name or date.
     """
+    number = person.person_id
     match form.what:
         case "names":
-            return _names(plugin, person, form.name)
+            # Commas separate them; without any the person has none any more.
+            plugin.name_person(number, *(name.strip() for name in form.name.split(",") if name.strip()))
         case "birth":
-            return [corrections.person_birth(person.uid, form.birth.strip() or None)]
+            plugin.set_birth_date(number, form.birth.strip() or None)
         case "me" | "not_me":
-            return [corrections.person_me(person.uid, form.what == "me")]
+            plugin.set_me(number, form.what == "me")
         case "hide" | "show":
-            return [corrections.person_hidden(person.uid, form.what == "hide")]
-        case "split":
-            return splitting(plugin, person, form.faces, form.name)
-        case "not_them":
-            return [corrections.not_person(face, person.uid) for face in form.faces]
-        case "confirm":
-            return [corrections.person(face, person.uid) for face in form.faces]
-    return _between_two(plugin, person, form)
+            plugin.hide_people(number, hidden=form.what == "hide")
+        case "split" | "not_them" | "confirm":
+            _change_faces(plugin, number, form)
+        case _:
+            _change_two(plugin, person, form)
 
 
-def _names(plugin: Plugin, person: PersonSummary, text: str) -> list[Correction]:
-    """Return the corrections of names that commas separate; without any the person has none any more."""
-    names = [name.strip() for name in text.split(",") if name.strip()]
-    return [*members(plugin, person), corrections.person_name(person.uid, names)]
+def _change_faces(plugin: Plugin, number: int, form: PersonForm) -> None:
+    if not form.faces:
+        raise InvalidCorrectionError("no face is ticked; tick those that are meant")
+    if form.what == "split":
+        plugin.split_faces(form.faces, form.name.strip() or None)
+    elif form.what == "not_them":
+        plugin.reject_faces(number, form.faces)
+    else:
+        plugin.confirm_faces(number, form.faces)
 
 
-def _between_two(plugin: Plugin, person: PersonSummary, form: PersonForm) -> list[Correction]:
-    other = named(plugin, form.name) if form.other is None else plugin.person_summary(form.other)
+def _change_two(plugin: Plugin, person: Person, form: PersonForm) -> None:
+    other = named(plugin, form.name) if form.other is None else plugin.person(form.other)
     if other is None:
         raise InvalidCorrectionError(f"nobody is named {form.name.strip()!r}; name them first")
     if form.what == "merge":
-        return merging(plugin, other, person)
-    if form.what == "unrelated":
-        pairs = [
-            corrections.person_relation(a, relation, b, said=False)
-            for one in plugin.person_portrait(person.person_id).relatives
-            if one.person_id == other.person_id
-            for a, relation, b in [_relation(person.uid, one.relation, other.uid)]
-        ]
-        return list(pairs)
-    return [corrections.person_relation(*_relation(person.uid, form.what, other.uid))]
+        merge(plugin, [other, person])
+    elif form.what == "unrelated":
+        for relation, number in person.relations:
+            if number == other.person_id:
+                _relate(plugin, person.person_id, relation, number, said=False)
+    else:
+        _relate(plugin, person.person_id, form.what, other.person_id, said=True)
 
 
-def _relation(uid: str, what: str, other: str) -> tuple[str, Relation, str]:
-    """Return a relation as it is stored: a child is of its parent."""
-    return (other, "child_of", uid) if what == "parent_of" else (uid, _RELATIONS[what], other)
+def _relate(plugin: Plugin, number: int, relation: str, other: int, *, said: bool) -> None:
+    """Record a relation as it is stored: a child is of its parent, and partners are of each other."""
+    if relation == "parent_of":
+        plugin.relate(other, "child_of", number, said=said)
+    elif relation == "child_of":
+        plugin.relate(number, "child_of", other, said=said)
+    else:
+        plugin.relate(number, "partner_of", other, said=said)
+        if not said:
+            # It may have been entered from the other side.
+            plugin.relate(other, "partner_of", number, said=False)

@@ -7,15 +7,15 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, Response
 
-from rollcall import corrections
 from rollcall.corrections.kind_base import RowId
 from rollcall.errors import InvalidCorrectionError, NotFoundError, RequestError
 from rollcall.host import Plugin
-from rollcall.search.person_details import Kind, PersonSummary
+from rollcall.people.persons import Person
+from rollcall.people.portrait import Kind
 from rollcall.web.inputs import plugin_of
 from rollcall.web.pages import photo
 from rollcall.web.pages.rendering import is_part, page
-from rollcall.web.people_forms import FaceForm, PeopleForm, ProposalForm, merging, named, naming, naming_face
+from rollcall.web.people_forms import FaceForm, PeopleForm, ProposalForm, answer_face, merge, name_group, named
 
 router = APIRouter()
 #: People that come with one scroll.
@@ -53,9 +53,10 @@ def completions(plugin: Plugin) -> list[str]:
     return list(dict.fromkeys(name for _, name in plugin.person_names()))[:COMPLETIONS]
 
 
-def _list(plugin: Plugin, kind: Kind, offset: int) -> tuple[list[PersonSummary], int | None]:
+def _list(plugin: Plugin, kind: Kind, offset: int) -> tuple[list[Person], int | None]:
     """Return a part of the people of a kind, and where the next one begins; None where there is none."""
-    found = plugin.people_list(kind, limit=PAGE + 1, offset=offset)
+    shown: dict[Kind, bool | None] = {"named": True, "unnamed": False, "hidden": None}
+    found = plugin.people(named=shown[kind], hidden=kind == "hidden", limit=PAGE + 1, offset=offset)
     return found[:PAGE], offset + PAGE if len(found) > PAGE else None
 
 
@@ -88,25 +89,21 @@ def _change(plugin: Plugin, form: PeopleForm) -> str:
         plugin.undo() if form.what == "undo" else plugin.redo()
         return "Undone." if form.what == "undo" else "Done again."
     if form.what == "hide_once":
-        uids = plugin.people_seen_on_one_day()[:MOST_HIDDEN]
-        if uids:
-            plugin.correct(*(corrections.person_hidden(uid) for uid in uids))
-        return f"{len(uids):,} people are hidden; u shows them again."
-    people = [plugin.person_summary(number) for number in form.people]
+        numbers = plugin.people_seen_on_one_day()[:MOST_HIDDEN]
+        plugin.hide_people(*numbers)
+        return f"{len(numbers):,} hidden; u shows them again."
+    people = [plugin.person(number) for number in form.people]
     if not people:
         raise InvalidCorrectionError("nobody is ticked; tick who is meant")
-    person = people[0]
     if form.what == "name":
         other = named(plugin, form.name)
-        plugin.correct(*naming(plugin, person, form.name))
-        if other is not None and other.person_id != person.person_id:
-            return f"{other.name} is one person with this group now; u takes it back."
-        return f"{form.name.strip()} has a name now; u takes it back."
+        person = name_group(plugin, people[0], form.name)
+        if other is not None and other.person_id != people[0].person_id:
+            return f"{person.name} is one person with this group now; u takes it back."
+        return f"{person.name} has a name now; u takes it back."
     if form.what == "merge":
-        plugin.correct(*merging(plugin, *people))
-        name = next((one.name for one in people if one.name is not None), f"The {len(people)} groups")
-        return f"{name}: one person now; u takes it back."
-    plugin.correct(*(corrections.person_hidden(one.uid, form.what == "hide") for one in people))
+        return f"{merge(plugin, people).name or 'A group'} is one person now; u takes it back."
+    plugin.hide_people(*form.people, hidden=form.what == "hide")
     return f"{len(people)} {'hidden' if form.what == 'hide' else 'shown again'}; u takes it back."
 
 
@@ -124,16 +121,16 @@ def _row(request: Request, person_id: int | None, message: str = "", code: int =
     waiting = plugin.proposals()
     left = dict(waiting)
     chosen = person_id if person_id in left else next(iter(left), None)
-    faces = [] if chosen is None else plugin.person_faces(
+    faces = [] if chosen is None else plugin.person_timeline(
         chosen, order="likeliest", state="proposed", limit=ROW, offset=after
     )  # fmt: skip
     if chosen is not None and not faces and after:
         # All of them were skipped: the next person's.
         numbers = list(left)
         chosen = numbers[(numbers.index(chosen) + 1) % len(numbers)]
-        faces, after = plugin.person_faces(chosen, order="likeliest", state="proposed", limit=ROW), 0
+        faces, after = plugin.person_timeline(chosen, order="likeliest", state="proposed", limit=ROW), 0
     values: dict[str, Any] = {
-        "person": None if chosen is None else plugin.person_summary(chosen),
+        "person": None if chosen is None else plugin.person(chosen),
         "faces": faces,
         "left": sum(left.values()),
         "after": after,
@@ -158,11 +155,11 @@ def _answer(plugin: Plugin, form: ProposalForm) -> str:
         return "The last answer is undone."
     if form.what == "skip" or form.person is None or not form.faces:
         return "" if form.what == "skip" else "No face was ticked."
-    person = plugin.person_summary(form.person)
+    person = plugin.person(form.person)
     if form.what == "yes":
-        plugin.correct(*(corrections.person(face, person.uid) for face in form.faces))
+        plugin.confirm_faces(form.person, form.faces)
     else:
-        plugin.correct(*(corrections.not_person(face, person.uid) for face in form.faces))
+        plugin.reject_faces(form.person, form.faces)
     count = f"{len(form.faces)} {'face is' if len(form.faces) == 1 else 'faces are'}"
     return f"{count} {'' if form.what == 'yes' else 'not '}{person.name}; u takes it back."
 
@@ -176,5 +173,5 @@ def name_face(request: Request, photo_id: RowId, form: Annotated[FaceForm, Form(
     plugin = plugin_of(request)
     if plugin.face(form.face).photo_id != photo_id:
         raise NotFoundError("face", form.face)
-    plugin.correct(*naming_face(plugin, form, plugin.face_identities(photo_id).get(form.face)))
+    answer_face(plugin, form, plugin.face_identities(photo_id).get(form.face))
     return photo.shown(request, photo_id, form.face)

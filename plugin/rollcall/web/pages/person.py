@@ -12,11 +12,12 @@ from fastapi.responses import HTMLResponse, Response
 from rollcall.corrections.kind_base import RowId
 from rollcall.errors import NotFoundError, RequestError
 from rollcall.host import Plugin
-from rollcall.search.person_details import FaceOrder, PersonFace, PersonSummary
+from rollcall.people.persons import Person
+from rollcall.people.portrait import FaceOrder, PortraitFace
 from rollcall.web.inputs import plugin_of
 from rollcall.web.pages.people import completions
 from rollcall.web.pages.rendering import is_part, page
-from rollcall.web.people_forms import PersonForm, named, person_corrections
+from rollcall.web.people_forms import PersonForm, change_person, named
 
 router = APIRouter()
 #: Faces that come with one scroll.
@@ -48,7 +49,7 @@ def _person(
     return page(request, "_person.html" if is_part(request) else "person.html", code, **values)
 
 
-def _query(person: PersonSummary) -> str:
+def _query(person: Person) -> str:
     """Return the query of all photos of a person."""
     quotable = person.name is not None and '"' not in person.name
     return f'person:"{person.name}"' if quotable else f"person:{person.person_id}"
@@ -56,14 +57,14 @@ def _query(person: PersonSummary) -> str:
 
 def _faces(plugin: Plugin, person_id: int, order: FaceOrder, offset: int) -> dict[str, Any]:
     """Return a part of the faces by year, and where the next one begins."""
-    found = plugin.person_faces(person_id, order=order, limit=PAGE + 1, offset=offset)
+    found = plugin.person_timeline(person_id, order=order, limit=PAGE + 1, offset=offset)
     return {
         "years": list(_by_year(found[:PAGE])) if order != "likeliest" else [("", found[:PAGE])],
         "next": offset + PAGE if len(found) > PAGE else None,
     }
 
 
-def _by_year(faces: list[PersonFace]) -> Iterator[tuple[str, list[PersonFace]]]:
+def _by_year(faces: list[PortraitFace]) -> Iterator[tuple[str, list[PortraitFace]]]:
     for year, found in groupby(faces, key=lambda face: (face.taken_local or "")[:4]):
         yield year or "without a date", list(found)
 
@@ -75,7 +76,7 @@ def more(
     """Show the next faces of a person."""
     plugin = plugin_of(request)
     values = _faces(plugin, person_id, order, offset)
-    return page(request, "_person_faces.html", person=plugin.person_summary(person_id), order=order, **values)
+    return page(request, "_person_faces.html", person=plugin.person(person_id), order=order, **values)
 
 
 @router.post("/person/{person_id}", response_class=HTMLResponse)
@@ -101,9 +102,7 @@ def _change(plugin: Plugin, person_id: int, form: PersonForm) -> None:
     elif form.what == "redo":
         plugin.redo()
     else:
-        given = person_corrections(plugin, plugin.person_summary(person_id), form)
-        if given:
-            plugin.correct(*given)
+        change_person(plugin, plugin.person(person_id), form)
 
 
 def _done(form: PersonForm) -> str:

@@ -1,27 +1,20 @@
-"""People with everything that pages show of them, read from the public views: lists, faces, company, best shots."""
+"""What pages show of people besides lists: faces by time, company, best shots, proposals that wait."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
-from sqlalchemy import BindParameter, bindparam, text
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from rollcall.errors import NotFoundError
+from rollcall.people import persons
+from rollcall.people.persons import Person
 from rollcall.search.identifiers import storable
-from rollcall.storage.library import chunks
 
 #: Which people a list is of.
 Kind = Literal["named", "unnamed", "hidden"]
 #: What the faces of a person are sorted by.
 FaceOrder = Literal["newest", "oldest", "likeliest"]
-_COLUMNS: Final = (
-    "person_id, uid, name, names, hidden, is_me, birth_date, birth_date_source, faces, photos, proposed, first_seen,"
-    " last_seen, cover_face_id"
-)
 _NAMED: Final = "EXISTS (SELECT 1 FROM person_names n WHERE n.person_id = q.id)"
 _KINDS: Final[dict[Kind, str]] = {
     "named": f"{_NAMED} AND NOT q.hidden",
@@ -40,28 +33,8 @@ _FACES: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class PersonSummary:
-    """A person as lists show one: somebody with a name, or a group of faces without."""
-
-    person_id: int
-    uid: str  # in the log of corrections
-    name: str | None  # the name that is shown
-    names: tuple[str, ...]
-    hidden: bool
-    is_me: bool
-    birth_date: str | None  # YYYY, YYYY-MM or YYYY-MM-DD; a year where it is estimated
-    birth_date_source: str | None  # user or estimate
-    faces: int
-    photos: int
-    proposed: int  # faces that wait for an answer
-    first_seen: str | None  # capture time, ISO 8601
-    last_seen: str | None
-    cover_face_id: int | None
-
-
-class PersonFace(NamedTuple):
-    """A face of a person."""
+class PortraitFace(NamedTuple):
+    """A face of a person as pages show it."""
 
     face_id: int
     photo_id: int
@@ -81,25 +54,6 @@ class FaceIdentity(NamedTuple):
     probability: float
 
 
-class Relative(NamedTuple):
-    """Somebody who is related to a person."""
-
-    person_id: int
-    uid: str
-    name: str | None
-    relation: Literal["child_of", "parent_of", "partner_of"]  # of the person to them
-
-
-def people(session: Session, kind: Kind, *, limit: int, offset: int = 0) -> list[PersonSummary]:
-    """Return people, those with the most faces first; of those with a name, who uses the library before all."""
-    order = "q.is_me DESC, q.size DESC, q.id"
-    rows = session.execute(
-        text(f"SELECT q.id FROM people q WHERE {_KINDS[kind]} ORDER BY {order} LIMIT :limit OFFSET :offset"),
-        {"limit": limit, "offset": offset},
-    )
-    return summaries(session, [row[0] for row in rows])
-
-
 def counts(session: Session) -> dict[Kind, int]:
     """Return how many people there are of each kind."""
     return {
@@ -108,42 +62,13 @@ def counts(session: Session) -> dict[Kind, int]:
     }
 
 
-def summaries(session: Session, person_ids: Sequence[int]) -> list[PersonSummary]:
-    """Return people in the order of their numbers as given; unknown numbers are left out."""
-    found: dict[int, PersonSummary] = {}
-    for part in chunks([number for number in person_ids if storable(number)]):
-        ids: BindParameter[list[int]] = bindparam("ids", list(part), expanding=True)
-        rows = session.execute(text(f"SELECT {_COLUMNS} FROM v1_people WHERE person_id IN :ids").bindparams(ids))
-        found |= {row[0]: _summary(row) for row in rows}
-    return [found[number] for number in person_ids if number in found]
-
-
-def person(session: Session, person_id: int) -> PersonSummary:
-    """Return one person.
-
-    Raises
-    ------
-    NotFoundError
-        If there is no such person.
-    """
-    found = summaries(session, [person_id])
-    if not found:
-        raise NotFoundError("person", person_id)
-    return found[0]
-
-
-def _summary(row: Any) -> PersonSummary:
-    names = tuple(json.loads(row[3] or "[]"))
-    return PersonSummary(*row[:3], names, bool(row[4]), bool(row[5]), *row[6:])  # type: ignore[call-arg] # of a row
-
-
 def names(session: Session) -> list[tuple[int, str]]:
     """Return all names with the numbers of their people, in the order of the alphabet."""
     rows = session.execute(text("SELECT person_id, name FROM person_names ORDER BY folded, person_id"))
     return [(row[0], row[1]) for row in rows]
 
 
-def faces(
+def timeline(
     session: Session,
     person_id: int,
     *,
@@ -151,7 +76,7 @@ def faces(
     state: str | None = None,
     limit: int,
     offset: int = 0,
-) -> list[PersonFace]:
+) -> list[PortraitFace]:
     """Return the faces of a person that are shown, of one `state` or of all."""
     if not storable(person_id):
         return []
@@ -163,10 +88,10 @@ def faces(
         ),
         {"id": person_id, "limit": limit, "offset": offset, "state": state},
     )
-    return [PersonFace(*row) for row in rows]
+    return [PortraitFace(*row) for row in rows]
 
 
-def through_the_years(session: Session, person_id: int, limit: int) -> list[PersonFace]:
+def through_the_years(session: Session, person_id: int, limit: int) -> list[PortraitFace]:
     """Return faces of a person from the youngest to the oldest, spread evenly over the capture times.
 
     Of each part of the time it is the best face: large, sharp, and surely the person.
@@ -181,7 +106,7 @@ def through_the_years(session: Session, person_id: int, limit: int) -> list[Pers
     ).all()
     size = max(len(rows) / max(limit, 1), 1.0)
     parts = [rows[round(at * size) : round((at + 1) * size)] for at in range(min(limit, len(rows)))]
-    return [PersonFace(*max(part, key=lambda row: row[6])[:6]) for part in parts if part]
+    return [PortraitFace(*max(part, key=lambda row: row[6])[:6]) for part in parts if part]
 
 
 #: Large, sharp and surely the person: the area counts up to a tenth of the picture.
@@ -190,7 +115,7 @@ _QUALITY: Final = (
 )
 
 
-def best_shots(session: Session, person_id: int, limit: int) -> list[PersonFace]:
+def best_shots(session: Session, person_id: int, limit: int) -> list[PortraitFace]:
     """Return the best faces of a person: large, sharp, and surely the person; one a photo."""
     rows = session.execute(
         text(
@@ -199,10 +124,10 @@ def best_shots(session: Session, person_id: int, limit: int) -> list[PersonFace]
         ),
         {"id": person_id, "limit": limit},
     )
-    return [PersonFace(*row) for row in rows]
+    return [PortraitFace(*row) for row in rows]
 
 
-def company(session: Session, person_id: int, limit: int) -> list[tuple[PersonSummary, int]]:
+def company(session: Session, person_id: int, limit: int) -> list[tuple[Person, int]]:
     """Return the people who are on most photos with somebody, and on how many."""
     rows = session.execute(
         text(
@@ -214,25 +139,7 @@ def company(session: Session, person_id: int, limit: int) -> list[tuple[PersonSu
         {"id": person_id, "limit": limit},
     ).all()
     shared = {row[0]: row[1] for row in rows}
-    return [(one, shared[one.person_id]) for one in summaries(session, list(shared))]
-
-
-def relatives(session: Session, person_id: int) -> list[Relative]:
-    """Return the children, parents and partners of a person."""
-    name = "(SELECT n.name FROM person_names n WHERE n.person_id = q.id AND n.position = 0)"
-    rows = session.execute(
-        text(
-            f"SELECT q.id, q.uid, {name}, r.relation, r.person_id FROM person_relations r JOIN people q"
-            " ON q.id = CASE WHEN r.person_id = :id THEN r.other_id ELSE r.person_id END"
-            " WHERE r.person_id = :id OR r.other_id = :id ORDER BY r.relation, q.id"
-        ),
-        {"id": person_id},
-    )
-    found = []
-    for number, uid, shown, relation, first in rows:
-        of_them: Any = "parent_of" if relation == "child_of" and first != person_id else relation
-        found.append(Relative(number, uid, shown, of_them))
-    return found
+    return [(one, shared[one.person_id]) for one in persons.read(session, list(shared))]
 
 
 def identities(session: Session, photo_id: int) -> dict[int, FaceIdentity]:
@@ -249,12 +156,12 @@ def identities(session: Session, photo_id: int) -> dict[int, FaceIdentity]:
     return {row[0]: FaceIdentity(*row[1:]) for row in rows}
 
 
-def seen_on_one_day(session: Session) -> list[str]:
-    """Return the uids of the groups without a name whose photos are all of one day, or without a capture time."""
+def seen_on_one_day(session: Session) -> list[int]:
+    """Return the numbers of the groups without a name whose photos are all of one day, or without a capture time."""
     rows = session.execute(
         text(
-            "SELECT q.uid FROM people q JOIN face_people w ON w.person_id = q.id JOIN faces f ON f.id = w.face_id"
-            f" JOIN photos p ON p.id = f.photo_id WHERE {_KINDS['unnamed']} GROUP BY q.id, q.uid"
+            "SELECT q.id FROM people q JOIN face_people w ON w.person_id = q.id JOIN faces f ON f.id = w.face_id"
+            f" JOIN photos p ON p.id = f.photo_id WHERE {_KINDS['unnamed']} GROUP BY q.id"
             " HAVING COUNT(DISTINCT SUBSTR(p.taken_local, 1, 10)) <= 1 ORDER BY q.id"
         )
     )
