@@ -164,6 +164,8 @@ class Analysis:
 
 #: Sources of an age that give a range of completed years instead of a distribution.
 GIVEN_AGES: Final = ("user", "birth_date")
+#: The one of them that follows from a birth date and the capture time.
+DERIVED_AGE: Final = "birth_date"
 
 
 class AttributeLabels(NamedTuple):

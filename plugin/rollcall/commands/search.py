@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import click
 
 from rollcall.commands.common import Context, common, console, plural
-from rollcall.errors import PictureError
+from rollcall.errors import PictureError, StoreError
 from rollcall.media import annotate
 from rollcall.search import MIN_PROBABILITY, Explanation, Hit, explain, to_json
 from rollcall.search.grammar import LANGUAGES
@@ -64,7 +65,7 @@ def search(
     text = " ".join(words)
     language = language or _language_of_locale()
     if explained:
-        _print_explanation(explain(text, language))
+        _print_explanation(_explained(context, text, language))
         return
     if limit is None and not (as_json or paths):
         limit = LISTED
@@ -97,6 +98,13 @@ def _language_of_locale() -> str | None:
     names = (os.environ.get(name, "") for name in ("LC_ALL", "LC_MESSAGES", "LANG"))
     language = next((name for name in names if name), "")[:2].lower()
     return language if language in LANGUAGES else None
+
+
+def _explained(context: Context, text: str, language: str | None) -> Explanation:
+    """Return how a query is understood, with the names of a library where there is one."""
+    with suppress(StoreError), context.opened(read_only=True) as plugin:
+        return explain(text, language, plugin.database)
+    return explain(text, language)
 
 
 def _print_explanation(explanation: Explanation) -> None:

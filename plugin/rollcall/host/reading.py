@@ -9,7 +9,7 @@ from typing import Final
 from rollcall import events
 from rollcall.host.base import PluginBase, Status
 from rollcall.privacy.switches import search_notices
-from rollcall.search import MIN_PROBABILITY, Hit, Interpretation, Order, details, engine, interpret, library, similarity
+from rollcall.search import MIN_PROBABILITY, Hit, Interpretation, Order, details, engine, library, similarity
 from rollcall.search.details import FaceDetails, PhotoDetails
 from rollcall.search.library import FaceCrop, LibraryStatistics, PhotoFile, TagSuggestions
 from rollcall.storage.library import roots
@@ -104,7 +104,7 @@ class ReadingMixin(PluginBase):
         InvalidQueryError
             If the query cannot be understood.
         """
-        return interpret(words, language=language)
+        return engine.read(self.database, words, language)
 
     def notices(self, words: str, *, readings: bool = True, language: str | None = None) -> list[str]:
         """Return what a person should know of a query's answer, a sentence each.
@@ -125,7 +125,7 @@ class ReadingMixin(PluginBase):
         InvalidQueryError
             If the query cannot be understood.
         """
-        term, notes = interpret(words, language=language)
+        term, notes = engine.read(self.database, words, language)
         found = [str(note) for note in notes] if readings else []
         if not self.settings.attributes.switched_off:
             return found

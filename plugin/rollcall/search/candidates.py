@@ -9,15 +9,17 @@ from sqlalchemy import BindParameter, bindparam, text
 from sqlalchemy.orm import Session
 
 from rollcall import ages
-from rollcall.records import GIVEN_AGES
-from rollcall.search.joint import FaceProbabilities, unpacked
+from rollcall.records import DERIVED_AGE, GIVEN_AGES
+from rollcall.search.joint import FaceProbabilities, joint_of_text, unpacked
 from rollcall.search.person_filter import PersonFilter
+from rollcall.search.requirements import FacesInRange, to_text
 from rollcall.storage.library import chunks
 
 _GROUPS: Final = tuple(ages.AGE_GROUPS)
-#: The columns of `v1_faces` that `face_of` takes, in their order.
+#: The columns of `v1_faces`, named f, that `face_of` takes, in their order.
 FACE_COLUMNS: Final = (
-    "photo_id, face_id, score, p_female, age_distribution, age_source, age_low, age_high, "
+    "photo_id, face_id, score, p_female, age_distribution, age_source, age_low, age_high, person_id,"
+    " person_probability, person IS NOT NULL, (SELECT taken_local FROM photos p WHERE p.id = f.photo_id), "
     + ", ".join(f"p_{name}" for name in _GROUPS)
 )
 
@@ -31,9 +33,16 @@ class CandidateFace(NamedTuple):
     distribution: Sequence[float] | None  # predicted, 101 ages; None where a person gave the age
     age_range: tuple[int, int] | None  # the corrected age in years, from and to
     groups: dict[str, float | None]  # the stored probability of each age group
+    person: int | None = None  # who it probably is
+    p_person: float = 0.0  # how probably
+    named: bool = False  # whether that person has a name
+    taken: str | None = None  # capture time of the photo, ISO 8601
+    derived: bool = False  # the range of ages follows from the person's birth date
 
     def probability(self, person: PersonFilter) -> float:
         """Return the probability, 0..1, that the face is of such a person; age and gender are independent."""
+        if person.identity is not None:
+            return joint_of_text(to_text(FacesInRange((person,), 1))).of([self.probabilities()])
         result = 1.0
         if not person.any_age:
             age = self._age_probability(person)
@@ -45,6 +54,19 @@ class CandidateFace(NamedTuple):
                 return 0.0
             result *= self.p_female if person.gender == "female" else 1.0 - self.p_female
         return result
+
+    def probabilities(self) -> FaceProbabilities:
+        """Return what is known of the face's age, gender and identity."""
+        return FaceProbabilities(
+            self.distribution,
+            self.age_range,
+            self.p_female,
+            self.person,
+            self.p_person,
+            self.named,
+            self.taken,
+            self.derived,
+        )
 
     def _age_probability(self, person: PersonFilter) -> float | None:
         if self.age_range is not None:
@@ -80,8 +102,8 @@ class CandidatePhoto(NamedTuple):
         return float(ages.at_least(probabilities)[count - 1])
 
     def face_probabilities(self) -> list[FaceProbabilities]:
-        """Return what is known of each face's age and gender."""
-        return [FaceProbabilities(face.distribution, face.age_range, face.p_female) for face in self.faces]
+        """Return what is known of each face's age, gender and identity."""
+        return [face.probabilities() for face in self.faces]
 
 
 def load_photos(
@@ -96,9 +118,11 @@ def load_photos(
     """
     for part in chunks(photo_ids):
         ids: BindParameter[list[int]] = bindparam("ids", list(part), expanding=True)
+        select = text("SELECT photo_id, path, taken_local, reviewed FROM v1_photos WHERE photo_id IN :ids")
+        photos = session.execute(select.bindparams(ids)).all()
         faces: dict[int, list[CandidateFace]] = {}
         for row in session.execute(
-            text(f"SELECT {FACE_COLUMNS} FROM v1_faces WHERE photo_id IN :ids ORDER BY face_id").bindparams(ids)
+            text(f"SELECT {FACE_COLUMNS} FROM v1_faces f WHERE photo_id IN :ids ORDER BY face_id").bindparams(ids)
         ):
             faces.setdefault(row[0], []).append(face_of(row))
         tags: dict[int, set[str]] = {}
@@ -106,9 +130,7 @@ def load_photos(
             text("SELECT photo_id, tag FROM v1_tags WHERE state = 'applied' AND photo_id IN :ids").bindparams(ids)
         ):
             tags.setdefault(photo_id, set()).add(tag)
-        for photo_id, path, taken_local, reviewed in session.execute(
-            text("SELECT photo_id, path, taken_local, reviewed FROM v1_photos WHERE photo_id IN :ids").bindparams(ids)
-        ):
+        for photo_id, path, taken_local, reviewed in photos:
             yield CandidatePhoto(
                 photo_id,
                 path,
@@ -116,7 +138,7 @@ def load_photos(
                 tuple(faces.get(photo_id, ())),
                 frozenset(tags.get(photo_id, ())),
                 bool(reviewed),
-                {face: photos[photo_id] for face, photos in (similar or {}).items() if photo_id in photos},
+                {face: found[photo_id] for face, found in (similar or {}).items() if photo_id in found},
             )
 
 
@@ -128,5 +150,10 @@ def face_of(row: Any) -> CandidateFace:
         p_female=row[3],
         distribution=None if row[4] is None else unpacked(row[4]),
         age_range=(int(row[6]), int(row[7])) if row[5] in GIVEN_AGES else None,
-        groups=dict(zip(_GROUPS, row[8:], strict=False)),
+        derived=row[5] == DERIVED_AGE,
+        person=row[8],
+        p_person=row[9] or 0.0,
+        named=bool(row[10]),
+        taken=row[11],
+        groups=dict(zip(_GROUPS, row[12:], strict=False)),
     )

@@ -13,10 +13,11 @@ from rollcall.errors import ConflictError, InvalidQueryError, NotFoundError
 from rollcall.media import paths
 from rollcall.search import execution
 from rollcall.search.execution import Page
-from rollcall.search.grammar import Note, interpret, parse
+from rollcall.search.grammar import Interpretation, Note, interpret, parse
 from rollcall.search.hits import Hit, faces_of_hits
 from rollcall.search.identifiers import LARGEST
 from rollcall.search.planning import statement
+from rollcall.search.roster import roster_of
 from rollcall.search.similarity import embedding_of
 from rollcall.search.terms import Everything, Similar, Term
 from rollcall.storage.database import Database
@@ -74,9 +75,9 @@ def search(
     StoreError
         If the database cannot be read.
     """
-    term = parse(query, language)
     page = Page(min_probability, None if limit is None else min(limit, LARGEST // 2), min(offset, LARGEST // 2))
     with database.read() as session:
+        term = parse(query, language, roster_of(session))
         _check_faces(session, query, term)
         if order == "date" and isinstance(term, Everything) and after is not None:
             matches = execution.older_than(session, min(after, LARGEST), page.limit)
@@ -103,21 +104,42 @@ def count(
     StoreError
         If the database cannot be read.
     """
-    term = parse(query, language)
     with database.read() as session:
+        term = parse(query, language, roster_of(session))
         _check_faces(session, query, term)
         return execution.count(database, session, term, min_probability)
 
 
-def explain(query: str, language: str | None = None) -> Explanation:
-    """Return how a query is understood and run, without running it: faces that it names are not looked up.
+def read(database: Database, query: str, language: str | None = None) -> Interpretation:
+    """Return how a query is understood, with the names that are known.
 
     Raises
     ------
     InvalidQueryError
         If the query cannot be understood.
+    StoreError
+        If the database cannot be read.
     """
-    term, notes = interpret(query, language=language)
+    with database.read() as session:
+        return interpret(query, language=language, roster=roster_of(session))
+
+
+def explain(query: str, language: str | None = None, database: Database | None = None) -> Explanation:
+    """Return how a query is understood and run, without running it: faces that it names are not looked up.
+
+    Parameters
+    ----------
+    database
+        Where to look up names; without one no word is a name.
+
+    Raises
+    ------
+    InvalidQueryError
+        If the query cannot be understood.
+    StoreError
+        If the database cannot be read.
+    """
+    term, notes = interpret(query, language=language) if database is None else read(database, query, language)
     sql, parameters = statement(term, MIN_PROBABILITY)
     return Explanation("\n".join(_lines(term)), sql, parameters, notes)
 

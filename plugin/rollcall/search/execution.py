@@ -14,7 +14,7 @@ from rollcall.search.identifiers import LARGEST
 from rollcall.search.planning import SHOWN, is_stored_group, statement
 from rollcall.search.ranking import Ranked, RankedSearch
 from rollcall.search.similarity import SimilarFaces
-from rollcall.search.terms import Everything, Similar, SimilarTo, Term
+from rollcall.search.terms import Everything, ShowsPerson, Similar, SimilarTo, Term
 from rollcall.storage.database import Database
 from rollcall.storage.library import chunks
 
@@ -147,8 +147,10 @@ def _ranked(
     """Return the most probable photos, found without evaluating every one; None where that is no gain."""
     if min_probability <= 0 or is_stored_group(term):
         return None
-    # Few photos are similar to a face: all are soon found.
-    few = any(all(isinstance(source, SimilarTo) for source in sources) for sources in term.candidate_sources())
+    # Few photos are similar to a face, or show somebody by name: all are soon found.
+    few = any(
+        all(isinstance(source, SimilarTo | ShowsPerson) for source in sources) for sources in term.candidate_sources()
+    )
     if wanted is None and not few:
         return None
     return RankedSearch(database, session, term, min_probability).most_probable(wanted or LARGEST)

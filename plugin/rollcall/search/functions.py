@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from rollcall import ages
-from rollcall.records import GIVEN_AGES
+from rollcall.records import DERIVED_AGE, GIVEN_AGES
 from rollcall.search.folding import fold
 from rollcall.search.joint import FaceProbabilities, joint_of_text, unpacked
 
@@ -37,6 +37,7 @@ def register(session: Session, similar: Mapping[int, Mapping[int, float]] | None
     connection.create_aggregate("at_least", 2, AtLeast)  # type: ignore[arg-type]
     connection.create_function("fold", 1, folded, deterministic=True)
     connection.create_aggregate("joint", 6, Joint)  # type: ignore[arg-type]
+    connection.create_aggregate("joint_named", 10, JointNamed)  # type: ignore[arg-type]
     connection.create_aggregate("all_of", 1, AllOf)  # type: ignore[arg-type]
     found = {} if similar is None else similar
 
@@ -122,10 +123,38 @@ class Joint:
     ) -> None:
         """Take one face: the columns of `v1_faces`."""
         self.requirement = requirement
-        given = (int(low), int(high)) if source in GIVEN_AGES and low is not None and high is not None else None
-        ages_of_face = None if distribution is None or given is not None else unpacked(distribution)
-        self.faces.append(FaceProbabilities(ages_of_face, given, p_female))
+        self.faces.append(_face(distribution, source, low, high, p_female))
 
     def finalize(self) -> float | None:
         """Return the probability."""
         return joint_of_text(self.requirement).of(self.faces) if self.faces else None
+
+
+class JointNamed(Joint):
+    """SQL aggregate: as `Joint`, of requirements that ask for certain people."""
+
+    def step(  # type: ignore[override]  # SQL calls it with the columns below
+        self,
+        requirement: str,
+        distribution: bytes | None,
+        source: str | None,
+        low: float | None,
+        high: float | None,
+        p_female: float | None,
+        person: int | None,
+        p_person: float | None,
+        named: int,
+        taken: str | None,
+    ) -> None:
+        """Take one face: the columns of `v1_faces`, whether the person has a name, and the photo's capture time."""
+        self.requirement = requirement
+        face = _face(distribution, source, low, high, p_female)
+        self.faces.append(face._replace(person=person, p_person=p_person or 0.0, named=bool(named), taken=taken))
+
+
+def _face(
+    distribution: bytes | None, source: str | None, low: float | None, high: float | None, p_female: float | None
+) -> FaceProbabilities:
+    given = (int(low), int(high)) if source in GIVEN_AGES and low is not None and high is not None else None
+    ages_of_face = None if distribution is None or given is not None else unpacked(distribution)
+    return FaceProbabilities(ages_of_face, given, p_female, derived=source == DERIVED_AGE)

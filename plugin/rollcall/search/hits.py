@@ -47,7 +47,8 @@ def faces_of_hits(session: Session, term: Term, photo_ids: Sequence[int]) -> dic
     for part in chunks(photo_ids):
         for row in session.execute(
             text(
-                f"SELECT {FACE_COLUMNS}, x, y, width, height, age FROM v1_faces WHERE photo_id IN :ids ORDER BY face_id"
+                f"SELECT {FACE_COLUMNS}, x, y, width, height, age FROM v1_faces f"
+                " WHERE photo_id IN :ids ORDER BY face_id"
             ).bindparams(bindparam("ids", list(part), expanding=True))
         ):
             face = face_of(row)

@@ -1,21 +1,22 @@
 """The exact probability that the faces of a photo meet a requirement together.
 
-Faces are independent of each other, and so are age and gender of a face. Each face is of one cell: the set of filters
-that it passes. Going from face to face, the probability of every number of faces per cell is kept, up to the number
-from which on more change nothing; the requirement then holds for some of these numbers. That different people need
-different faces is a requirement on such numbers as well (Hall's theorem: P. Hall, "On representatives of subsets",
-1935).
+Faces are independent of each other, and so are age, gender and identity of a face, but for people whose birth is known:
+their age follows from the capture time. Each face is of one cell: the set of filters that it passes. Going from face to
+face, the probability of every number of faces per cell is kept, up to the number from which on more change nothing; the
+requirement then holds for some of these numbers. That different people need different faces is a requirement on such
+numbers as well (Hall's theorem: P. Hall, "On representatives of subsets", 1935).
 """
 
 from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple
 
 from rollcall import ages
+from rollcall.search.identity import Birth, births_in, day_of
 from rollcall.search.person_filter import PersonFilter
 from rollcall.search.requirements import FacesInRange, Requirement, from_text, leaves
 
@@ -28,6 +29,9 @@ NEGLIGIBLE: Final = 1e-9
 
 _Counts = tuple[int, ...]
 _Test = Callable[[_Counts, int], bool]
+#: A person's number, and whether the person has a name; no number: somebody whom the filters do not tell apart.
+Label = tuple[int | None, bool]
+SOMEBODY: Final[Label] = (None, False)
 
 
 class FaceProbabilities(NamedTuple):
@@ -36,14 +40,26 @@ class FaceProbabilities(NamedTuple):
     distribution: Sequence[float] | None  # 101 probabilities of ages; None where a person gave the age, or unknown
     age_range: tuple[int, int] | None  # given by a person
     p_female: float | None  # None if unknown or of another label
+    person: int | None = None  # who it probably is
+    p_person: float = 0.0  # how probably
+    named: bool = False  # whether that person has a name
+    taken: str | None = None  # capture time of the photo, ISO 8601
+    derived: bool = False  # the range of ages follows from the person's birth date
+
+
+class Masks(NamedTuple):
+    """The filters that faces of one identity pass: those of a female, a male and another face."""
+
+    by_segment: tuple[tuple[int, int, int], ...]
+    unknown: tuple[int, int, int]  # of a face whose age is unknown
 
 
 class Cells(NamedTuple):
     """The cells of a requirement, and the range of ages of each part of the scale."""
 
     segments: tuple[tuple[int, int], ...]
-    masks: tuple[tuple[int, int, int], ...]  # by segment: the filters that a female, a male, another face passes
-    unknown: tuple[int, int, int]  # of a face whose age is unknown
+    masks: Mapping[Label, Masks]
+    births: Mapping[int, Birth]
     places: Mapping[int, int]  # the place in the counts of each mask that matters
     most: _Counts  # by place, the number from which on more change nothing
 
@@ -63,6 +79,8 @@ class JointProbability:
         self.monotone = requirement.monotone
         self._test = None if self._cells is None else _compiled(requirement, self._cells, self._filters)
         self._known: dict[tuple[_Counts, int], bool] = {}
+        #: Whether it asks for certain people, for known or for unknown ones.
+        self.asks_identity = any(person.identity is not None for person in self._filters)
 
     @property
     def cells(self) -> Cells:
@@ -117,28 +135,45 @@ def _cells(requirement: Requirement, filters: tuple[PersonFilter, ...]) -> Cells
     starts = [start for start in starts if start <= ages.OLDEST]
     segments = tuple((low, high - 1) for low, high in zip(starts, [*starts[1:], ages.AGES], strict=True))
 
-    def mask(low: int, high: int, gender: str | None) -> int:
+    masks = {identity: _masks(filters, segments, identity) for identity in _identities(filters)}
+    every = {passed for of in masks.values() for genders in (*of.by_segment, of.unknown) for passed in genders}
+    most: dict[int, int] = {}
+    for leaf in leaves(requirement):
+        if any(person.anyone for person in leaf.people):
+            continue
+        for passed in every:
+            if leaf.counts(passed, filters):
+                most[passed] = max(most.get(passed, 0), leaf.enough)
+    places = {passed: place for place, passed in enumerate(most)}
+    births = births_in(person.identity for person in filters)
+    return Cells(segments, masks, births, places, tuple(most.values()))
+
+
+def _identities(filters: tuple[PersonFilter, ...]) -> list[Label]:
+    """Return the identities that the filters tell apart; without any of people there is one."""
+    wanted = [person.identity for person in filters if person.identity is not None]
+    if not wanted:
+        return [SOMEBODY]
+    named = {number for identity in wanted for number in identity.people}
+    return [(number, is_named) for number in (*sorted(named), None) for is_named in (False, True)]
+
+
+def _masks(filters: tuple[PersonFilter, ...], segments: Sequence[tuple[int, int]], identity: Label) -> Masks:
+    def mask(low: int, high: int, gender: str) -> int:
         return sum(
             1 << bit
             for bit, person in enumerate(filters)
-            if person.low <= low and high <= person.high and person.gender in (None, gender)
+            if person.low <= low
+            and high <= person.high
+            and person.gender in (None, gender)
+            and (person.identity is None or person.identity.accepts(*identity))
         )
 
     def of_genders(low: int, high: int) -> tuple[int, int, int]:
         return mask(low, high, "female"), mask(low, high, "male"), mask(low, high, "")
 
-    masks = tuple(of_genders(low, high) for low, high in segments)
-    # Nobody's age lies in all of these: only filters of every age take it.
-    unknown = of_genders(0, ages.OLDEST)
-    most: dict[int, int] = {}
-    for leaf in leaves(requirement):
-        if any(person.anyone for person in leaf.people):
-            continue
-        for passed in {passed for genders in (*masks, unknown) for passed in genders}:
-            if leaf.counts(passed, filters):
-                most[passed] = max(most.get(passed, 0), leaf.enough)
-    places = {passed: place for place, passed in enumerate(most)}
-    return Cells(segments, masks, unknown, places, tuple(most.values()))
+    # Nobody's age lies in the whole scale: only filters of every age take whose age is unknown.
+    return Masks(tuple(of_genders(low, high) for low, high in segments), of_genders(0, ages.OLDEST))
 
 
 def _of_face(face: FaceProbabilities, cells: Cells) -> dict[int, float]:
@@ -153,9 +188,29 @@ def _of_face(face: FaceProbabilities, cells: Cells) -> dict[int, float]:
     return dict(sorted(result.items()))
 
 
-def _shares(face: FaceProbabilities, cells: Cells) -> Iterable[tuple[float, tuple[int, int, int]]]:
-    """Return the probability of each part of the scale of ages, with the cells of its genders."""
-    if face.age_range is not None:
+def _shares(face: FaceProbabilities, cells: Cells) -> Iterator[tuple[float, tuple[int, int, int]]]:
+    """Yield the probability of each identity and part of the scale of ages, with the cells of its genders."""
+    if len(cells.masks) == 1 or face.person is None:
+        yield from _aged(face, cells, SOMEBODY, 1.0)
+        return
+    identity = (face.person, face.named)
+    yield from _aged(face, cells, identity if identity in cells.masks else (None, face.named), face.p_person)
+    yield from _aged(face, cells, SOMEBODY, 1.0 - face.p_person)
+
+
+def _aged(
+    face: FaceProbabilities, cells: Cells, identity: Label, probability: float
+) -> Iterator[tuple[float, tuple[int, int, int]]]:
+    """Yield the probability of each part of the scale for a face of an identity, with the cells of its genders."""
+    if probability <= 0.0:
+        return
+    masks = cells.masks[identity]
+    birth, day = cells.births.get(identity[0] or 0), day_of(face.taken)
+    if birth is not None and day is not None and (face.age_range is None or face.derived):
+        shares = [birth.share(low, high, day) for low, high in cells.segments]
+        # Whoever was not born yet is of no age.
+        yield probability * max(1.0 - sum(shares), 0.0), masks.unknown
+    elif face.age_range is not None:
         shares = [ages.range_share(*face.age_range, low, high) for low, high in cells.segments]
     elif face.distribution is not None:
         shares = [sum(face.distribution[low : high + 1]) for low, high in cells.segments]
@@ -163,8 +218,10 @@ def _shares(face: FaceProbabilities, cells: Cells) -> Iterable[tuple[float, tupl
         total = sum(shares) or 1.0
         shares = [share / total for share in shares]
     else:
-        return [(1.0, cells.unknown)]
-    return zip(shares, cells.masks, strict=True)
+        yield probability, masks.unknown
+        return
+    for share, passed in zip(shares, masks.by_segment, strict=True):
+        yield probability * share, passed
 
 
 def _with_face(

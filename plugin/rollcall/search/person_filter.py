@@ -1,18 +1,20 @@
-"""The people that a query asks for: ages and a gender."""
+"""The people that a query asks for: ages, a gender, and their identity."""
 
 from __future__ import annotations
 
 from typing import Final, NamedTuple
 
 from rollcall.ages import AGE_GROUPS, OLDEST
+from rollcall.search.identity import Identity
 
 
 class PersonFilter(NamedTuple):
-    """Ages in completed years, both ends included, and "female", "male" or None for any gender."""
+    """Ages in completed years, both ends included, "female", "male" or None for any gender, and who; None: whoever."""
 
     low: int = 0
     high: int = OLDEST
     gender: str | None = None
+    identity: Identity | None = None
 
     @property
     def any_age(self) -> bool:
@@ -22,7 +24,7 @@ class PersonFilter(NamedTuple):
     @property
     def anyone(self) -> bool:
         """Whether it takes every face."""
-        return self.any_age and self.gender is None
+        return self.any_age and self.gender is None and self.identity is None
 
     @property
     def group(self) -> str | None:
@@ -36,6 +38,8 @@ class PersonFilter(NamedTuple):
 
     def is_within(self, other: PersonFilter) -> bool:
         """Return whether everyone of these people is one of the other's too."""
+        if other.identity is not None and (self.identity is None or not self.identity.is_within(other.identity)):
+            return False
         return other.low <= self.low and self.high <= other.high and other.gender in (None, self.gender)
 
     def intersection(self, other: PersonFilter) -> PersonFilter | None:
@@ -43,7 +47,9 @@ class PersonFilter(NamedTuple):
         low, high = max(self.low, other.low), min(self.high, other.high)
         if low > high or (self.gender and other.gender and self.gender != other.gender):
             return None
-        return PersonFilter(low, high, self.gender or other.gender)
+        if self.identity is not None and other.identity is not None and self.identity.is_apart(other.identity):
+            return None
+        return PersonFilter(low, high, self.gender or other.gender, self.identity or other.identity)
 
     def describe(self) -> str:
         """Return the people in words, such as "children" or "female from 30 to 39"."""
@@ -52,6 +58,10 @@ class PersonFilter(NamedTuple):
         if self.group is not None:
             return self.group
         people = self.gender or "people"
+        if self.identity is not None:
+            people = f"{self.gender} {self.identity.name}" if self.gender else self.identity.name
+            if self.any_age:
+                return people
         if self.low == self.high:
             return f"{people} of {self.low}"
         return f"{people} from {self.low} " + (f"to {self.high}" if self.high < OLDEST else "on")

@@ -57,6 +57,12 @@ _MEANINGS: Final[dict[str, str]] = {
     " nothing but, nobody but, no one but, nobody except, no one except, no one other than, nobody other than",
     "alone": "on his own, on her own, on their own, by himself, by herself, by themselves, all alone, solo,"
     " all by himself, all by herself",
+    "unknown people": "strangers, stranger, people i do not know, people i don't know, people without a name,"
+    " someone i don't know, someone i do not know, unnamed people, unnamed faces",
+    "only unknown people": "nobody i know, no one i know, noone i know, nobody that i know, nobody known,"
+    " only strangers, nobody we know, no one we know",
+    "known people": "people i know, someone i know, somebody i know, anyone i know, named people, people with a name",
+    "at": "when she was, when he was, when they were, when i was",
     # Kinds of photos
     "group-photo": "group photo, group photos, group picture, group pictures, group pics, group shot, group shots,"
     " group portrait, group portraits, group selfie, groups, a group, group",

@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
-from rollcall.search.terms import And, Everything, FaceCount, InGroup, People, SqlParameters, Taken, Term
+from rollcall.search.terms import (
+    And,
+    Everything,
+    FaceCount,
+    InGroup,
+    People,
+    ShowsPerson,
+    SqlParameters,
+    Taken,
+    Term,
+)
 from rollcall.tags.rules import NEGLIGIBLE
 
 #: Photos that are shown; p is the view v1_photos. Nearly all are, so an index of the state would only mislead the
@@ -66,12 +76,19 @@ def statement(term: Term, min_probability: float) -> Statement:
         )
     expression = term.expression(parameters)
     source, where = "v1_photos p", SHOWN
-    group = _bounding_group(term, min_probability * _ROUNDING) if min_probability > 0 else None
+    people = _bounding_people(term) if min_probability > 0 else ()
+    group = _bounding_group(term, min_probability * _ROUNDING) if min_probability > 0 and not people else None
     if group is not None:
         source = "photo_groups d JOIN v1_photos p ON p.photo_id = d.photo_id"
         where += (
             f" AND d.name = {parameters.bind(group.name)} AND d.at_least = {parameters.bind(group.at_least)}"
             f" AND d.probability >= {parameters.bind(min_probability * _ROUNDING)}"
+        )
+    if people:
+        numbers = ", ".join(map(parameters.bind, people))
+        where += (
+            " AND p.photo_id IN (SELECT f.photo_id FROM face_people w JOIN faces f ON f.id = w.face_id"
+            f" WHERE w.person_id IN ({numbers}))"
         )
     return Statement(
         "SELECT photo_id, path, probability FROM (\n"
@@ -88,6 +105,15 @@ def _bounding_group(term: Term, probability: float) -> InGroup | None:
         if len(sources) == 1 and isinstance(only, InGroup) and is_complete(only, probability):
             return only
     return None
+
+
+def _bounding_people(term: Term) -> tuple[int, ...]:
+    """Return people of whom every photo that is meant shows one; empty if none are known."""
+    for sources in term.candidate_sources():
+        people = [number for source in sources if isinstance(source, ShowsPerson) for number in source.people]
+        if people and all(isinstance(source, ShowsPerson) for source in sources):
+            return tuple(dict.fromkeys(people))
+    return ()
 
 
 def take_apart(term: Term) -> QueryParts:

@@ -8,7 +8,7 @@ algorithm of Fagin, Lotem and Naor, "Optimal aggregation algorithms for middlewa
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Final, NamedTuple
 
@@ -16,9 +16,20 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from rollcall.search import functions
+from rollcall.search.identifiers import LARGEST
 from rollcall.search.planning import is_complete, take_apart
 from rollcall.search.similarity import SimilarFaces
-from rollcall.search.terms import CandidateSources, Everything, InGroup, Similar, SimilarTo, Term
+from rollcall.search.terms import (
+    CandidateSource,
+    CandidateSources,
+    Everything,
+    InGroup,
+    ShowsPerson,
+    Similar,
+    SimilarTo,
+    Term,
+    WithFaces,
+)
 from rollcall.storage.database import Database
 
 #: Photos in the first batch; each is twice the one before, up to the largest.
@@ -28,6 +39,12 @@ _LARGEST_BATCH: Final = 8192
 _FEW: Final = 4_000
 #: What is stored was rounded.
 _SLACK: Final = 1.001
+#: The photos of some people: one or more of their faces is theirs with at most the sum of the probabilities.
+_SHOWING: Final = (
+    "SELECT photo_id, MIN(total, 1.0) FROM (SELECT f.photo_id AS photo_id, SUM(w.probability) AS total"
+    " FROM face_people w JOIN faces f ON f.id = w.face_id WHERE w.person_id IN ({}) GROUP BY f.photo_id) AS found"
+    " WHERE total >= :least ORDER BY 2 DESC, 1"
+)
 
 
 class Ranked(NamedTuple):
@@ -80,6 +97,14 @@ class RankedSearch:
                     {"name": source.name, "count": source.at_least},
                 ).scalar()
                 total += 1 + int(found or 0)
+            elif isinstance(source, ShowsPerson):
+                found = self.session.execute(
+                    text(f"SELECT COUNT(*) FROM face_people WHERE person_id IN ({_numbers(source.people)})")
+                ).scalar()
+                total += 1 + int(found or 0)
+            elif isinstance(source, WithFaces):
+                # Any other source has fewer.
+                total += LARGEST
         return total
 
     def _certain(self, wanted: int) -> list[Ranked]:
@@ -132,7 +157,7 @@ class RankedSearch:
                 return [Ranked(-number, probability) for probability, number in sorted(best, reverse=True)]
             size = min(size * 2, _LARGEST_BATCH)
 
-    def _stream(self, source: InGroup | SimilarTo, least: float, complete: bool) -> Iterator[Ranked]:
+    def _stream(self, source: CandidateSource, least: float, complete: bool) -> Iterator[Ranked]:
         """Yield photos with their upper bounds, the highest first.
 
         With `complete` SQL knows all similar photos of a face from the start: it may evaluate one of another source
@@ -147,6 +172,12 @@ class RankedSearch:
                 {"name": source.name, "count": source.at_least, "least": least},
             )
             return (Ranked(row[0], row[1]) for row in rows)
+        if isinstance(source, ShowsPerson):
+            rows = self.session.execute(text(_SHOWING.format(_numbers(source.people))), {"least": least})
+            return (Ranked(row[0], row[1]) for row in rows)
+        if isinstance(source, WithFaces):
+            rows = self.session.execute(text("SELECT id FROM photos WHERE face_count > 0 ORDER BY id"))
+            return (Ranked(row[0], 1.0) for row in rows)
         faces = SimilarFaces(self.database, self.session, source.face_id)
         known = self.similar.setdefault(source.face_id, faces.all() if complete else {})
         return _by_similarity(faces, known)
@@ -190,6 +221,11 @@ class RankedSearch:
         )
         # It is NULL where an estimate that it needs is switched off.
         return [Ranked(row[0], row[1]) for row in rows if row[1] is not None and row[1] >= self.min_probability]
+
+
+def _numbers(people: Sequence[int]) -> str:
+    """Return the numbers of people as a list of SQL, never empty: no person has the number 0."""
+    return ", ".join(map(str, people or (0,)))
 
 
 def _least_of_one(probability: float, sources: CandidateSources) -> float:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from rollcall.search.identity import Identity
 from rollcall.search.person_filter import PersonFilter
 
 #: More faces than any photo has: the upper end of "or more".
@@ -87,5 +88,10 @@ def _requirement(plain: list[Any]) -> Requirement:
     kind, *rest = plain
     if kind in ("faces", "outside"):
         low, high, people = rest
-        return FacesInRange(tuple(PersonFilter(*person) for person in people), low, high, kind == "outside")
+        return FacesInRange(tuple(map(_person, people)), low, high, kind == "outside")
     return Combined(kind, tuple(map(_requirement, rest)))
+
+
+def _person(plain: list[Any]) -> PersonFilter:
+    low, high, gender, identity = plain
+    return PersonFilter(low, high, gender, None if identity is None else Identity.of_plain(identity))

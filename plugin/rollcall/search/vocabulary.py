@@ -57,6 +57,9 @@ EVERYONE: Final = ("everyone", "everybody")
 ADJECTIVES: Final[dict[str, tuple[int, int] | None]] = {
     "female": None,
     "male": None,
+    # Nobody of them, or each, has a name.
+    "unknown": None,
+    "known": None,
     "newborn": _ages("babies"),
     "baby": _ages("babies"),
     "infant": _ages("babies"),

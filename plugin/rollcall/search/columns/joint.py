@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rollcall.search.columns.columns import Columns, FaceColumns, at_least_of
-from rollcall.search.joint import NEGLIGIBLE, Cells, JointProbability
+from rollcall.search.joint import NEGLIGIBLE, SOMEBODY, Cells, JointProbability
 from rollcall.search.requirements import MOST_FACES, FacesInRange, Requirement
 
 _Floats = NDArray[np.float64]
@@ -23,8 +23,8 @@ _PART: Final = 16_384
 
 
 def is_supported(prepared: JointProbability) -> bool:
-    """Return whether a requirement has few enough combinations to be evaluated here."""
-    return prepared.exact and prepared.states <= MOST_STATES
+    """Return whether a requirement has few enough combinations, and asks for no identity, which columns do not have."""
+    return prepared.exact and prepared.states <= MOST_STATES and not prepared.asks_identity
 
 
 def joint(columns: Columns, prepared: JointProbability) -> _Floats:
@@ -99,10 +99,11 @@ def _of_face(face: FaceColumns, cells: Cells) -> dict[int, _Floats]:
     some_unknown = bool(unknown.any())
     genders = (female, male, unknown.astype(np.float64))
     known = face.is_known
+    of_somebody = cells.masks[SOMEBODY]
     result: dict[int, _Floats] = {}
     for share, masks in [
-        *zip(shares, cells.masks, strict=True),
-        *([] if known.all() else [((~known).astype(np.float64), cells.unknown)]),
+        *zip(shares, of_somebody.by_segment, strict=True),
+        *([] if known.all() else [((~known).astype(np.float64), of_somebody.unknown)]),
     ]:
         for gender, passed in zip(genders[: 3 if some_unknown else 2], masks, strict=False):
             place = cells.places.get(passed, -1)

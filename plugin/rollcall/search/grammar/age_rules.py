@@ -115,6 +115,11 @@ def age_before(cursor: Cursor) -> NumberRange | None:
     return None
 
 
+def number_of_years(cursor: Cursor) -> Age | None:
+    """Return a number that is next, with its unit if it has one: 5, 5 years, 18 months; None if there is none."""
+    return _age(cursor)
+
+
 def _range(cursor: Cursor, aged: bool) -> NumberRange | None:
     rules: tuple[Callable[[Cursor, bool], NumberRange | None], ...] = (_decade, _between, _compared, _numbers)
     mark = cursor.mark()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Final, NamedTuple
 
 from rollcall.errors import InvalidQueryError
 from rollcall.search.grammar.notes import Note
 from rollcall.search.grammar.tokens import Kind, Token
+from rollcall.search.identity import Identity
+from rollcall.search.roster import NOBODY, Roster
 
 #: Parentheses and negations within each other; more are refused.
 MOST_DEPTH: Final = 40
@@ -30,10 +32,23 @@ class Cursor:
         The text as it was typed, for errors.
     today
         What relative dates are counted from.
+    people
+        Who the tokens of names are, by their texts.
+    roster
+        Who is known by name, for names in fields.
     """
 
-    def __init__(self, query: str, tokens: Sequence[Token], notes: Sequence[Note], today: date) -> None:
+    def __init__(
+        self,
+        query: str,
+        tokens: Sequence[Token],
+        notes: Sequence[Note],
+        today: date,
+        people: Mapping[str, Identity] | None = None,
+        roster: Roster = NOBODY,
+    ) -> None:
         self.query, self.tokens, self.today = query, list(tokens), today
+        self.people, self.roster = people or {}, roster
         self.notes: list[Note] = list(notes)
         self.at = 0
         self._depth = 0

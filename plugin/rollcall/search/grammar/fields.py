@@ -29,6 +29,8 @@ FIELDS: Final = {
     "score": "a number from 0 to 1 or a range: >0.9",
     "reviewed": "yes or no",
     "similar": "a face by its number: face:123",
+    "person": 'somebody by a name, in quotes if it has blanks, or by number: "Anna B", 12',
+    "word": "a word in its own meaning, where it is a name as well: rose",
 }
 _GENDERS: Final = {
     **dict.fromkeys(("female", "f", "woman"), "female"),
@@ -141,6 +143,9 @@ _READERS: Final[dict[str, Callable[[str, int], Term | None]]] = {
     "score": _score,
     "reviewed": _reviewed,
     "similar": _similar,
+    # These are read before: see `naming`.
+    "person": lambda _text, _position: None,
+    "word": lambda _text, _position: None,
 }
 
 

@@ -57,7 +57,10 @@ def _with_distinct_people(parts: Sequence[Term]) -> list[Term]:
     people = [part for part in parts if isinstance(part, terms.People) and part.phrase]
     if len(people) < 2:
         return list(parts)
-    return [terms.DistinctPeople(tuple(people)), *(part for part in parts if part not in people)]
+    others = [part for part in parts if part not in people]
+    # Somebody who is named twice, as Anna and as Mum, is one face all the same.
+    distinct = [one for at, one in enumerate(people) if one.person.identity is None or one not in people[:at]]
+    return [distinct[0] if len(distinct) == 1 else terms.DistinctPeople(tuple(distinct)), *others]
 
 
 def with_shared_words(cursor: Cursor, operands: Sequence[Operand]) -> list[Operand]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rollcall.ages import AGE_GROUPS
+from rollcall.search.identity import KNOWN, UNKNOWN
 from rollcall.search.person_filter import PersonFilter
 from rollcall.search.vocabulary import ADJECTIVES, STRETCHED_AGES, YOUNG_CHILDREN
 
@@ -11,6 +12,8 @@ def with_adjective(person: PersonFilter, adjective: str) -> PersonFilter | None:
     """Return the people that an adjective leaves of a noun's; None if the two do not fit together."""
     if adjective in ("female", "male"):
         return person._replace(gender=adjective) if person.gender in (None, adjective) else None
+    if adjective in ("known", "unknown"):
+        return person._replace(identity=KNOWN if adjective == "known" else UNKNOWN) if person.identity is None else None
     ages = ADJECTIVES[adjective]
     assert ages is not None
     children = person.high <= AGE_GROUPS["children"].high

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rollcall.search import terms
 from rollcall.search.grammar.cursor import Cursor
 from rollcall.search.grammar.joining import all_of, side_by_side, with_shared_words
-from rollcall.search.grammar.operands import Operand
+from rollcall.search.grammar.operands import Noun, Operand
 from rollcall.search.grammar.people_rules import begins_people, people
 from rollcall.search.requirements import MOST_FACES
 from rollcall.search.terms import Term
@@ -43,6 +43,9 @@ def only(cursor: Cursor) -> Operand | None:
         raise cursor.error(start, "only one kind of people can be asked for alone", ["only children"], [instead])
     if len(found) == 1:
         return _only_one(cursor, start.start, first)
+    if all(operand.noun is not None and operand.noun.somebody for operand in found):
+        # Only Anna and Ben: these two, and nobody else.
+        return Operand(everyone_of(found), start.start, cursor.last_end)
     names = " or ".join(cursor.query[operand.start : operand.end] for operand in found)
     both = " and ".join(cursor.query[operand.start : operand.end] for operand in found)
     cursor.note(f"read as: everyone is one of {names}", cursor.replaced(start, cursor.last_end, both))
@@ -70,9 +73,9 @@ def _only_one(cursor: Cursor, start: int, operand: Operand) -> Operand:
     if noun is None:
         return operand
     text = cursor.query[operand.start : operand.end]
-    if noun.count is None:
+    if noun.count is None and not noun.somebody:
         return Operand(terms.Only(noun.person), start, operand.end)
-    if noun.count.article:
+    if noun.count is None or noun.count.article:
         return Operand(terms.And((terms.FaceCount(1, 1), operand.term)), start, operand.end)
     if noun.count.high is not None:
         return Operand(everyone_of([operand]), start, operand.end)
@@ -91,12 +94,18 @@ def everyone_of(operands: Sequence[Operand]) -> Term:
     nouns = [operand.noun for operand in operands if operand.noun is not None]
     kinds = tuple(dict.fromkeys(noun.person for noun in nouns))
     only_these: Term = terms.Only(kinds[0]) if len(kinds) == 1 else terms.OnlyAnyOf(kinds)
-    if len(nouns) > 1 and all(noun.count is not None and noun.count.high is None for noun in nouns):
-        # "Only a man and two girls" are three faces.
-        total = sum(noun.count.low for noun in nouns if noun.count is not None)
+    named = all(noun.somebody for noun in nouns)
+    if named or (len(nouns) > 1 and all(noun.somebody or _is_number(noun) for noun in nouns)):
+        # "Only a man and two girls" are three faces, and Anna is one.
+        total = sum(1 if noun.count is None else noun.count.low for noun in nouns)
         return terms.And((terms.FaceCount(total, total), side_by_side(operands)))
     counted = [operand.term for operand in operands if operand.noun is not None and operand.noun.counted]
     return all_of([only_these, *counted])
+
+
+def _is_number(noun: Noun) -> bool:
+    """Return whether a noun stands with a number that has no upper end, as in "two girls"."""
+    return noun.count is not None and noun.count.high is None
 
 
 def only_behind(cursor: Cursor, found: Sequence[Operand]) -> list[Operand] | None:

@@ -39,6 +39,11 @@ class Noun:
         """Whether the noun stands alone."""
         return not (self.counted or self.adjectives or self.ranges)
 
+    @property
+    def somebody(self) -> bool:
+        """Whether it is somebody by name: one face."""
+        return self.own.identity is not None and self.own.identity.kind == "people"
+
     def term(self) -> Term:
         """Return the term of so many of these people."""
         low, high = (1, None) if self.count is None else (self.count.low, self.count.high)

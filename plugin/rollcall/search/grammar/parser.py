@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date, datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from rollcall.errors import InvalidQueryError
 from rollcall.search import terms
 from rollcall.search.grammar.combinations import alternatives
 from rollcall.search.grammar.cursor import Cursor
+from rollcall.search.grammar.naming import with_names
 from rollcall.search.grammar.notes import Interpretation, Note
 from rollcall.search.grammar.rewriting import rewritten
 from rollcall.search.grammar.tokens import Kind, Token, tokens_of
 from rollcall.search.grammar.translation import translated
+from rollcall.search.roster import NOBODY, Roster
 from rollcall.search.terms import Term
 
 #: Conditions of one query; more are refused, for each costs time on every photo.
@@ -21,7 +23,15 @@ MOST_CONDITIONS: Final = 40
 _MOST_SUGGESTIONS: Final = 3
 
 
-def parse(text: str, language: str | None = None) -> Term:
+class _Reading(NamedTuple):
+    """What a query is read with."""
+
+    today: date
+    language: str | None
+    roster: Roster
+
+
+def parse(text: str, language: str | None = None, roster: Roster = NOBODY) -> Term:
     """Return the tree of a query; see `interpret`.
 
     Raises
@@ -29,10 +39,12 @@ def parse(text: str, language: str | None = None) -> Term:
     InvalidQueryError
         If it cannot be understood; the error has the position, and suggests queries that are understood.
     """
-    return interpret(text, language=language).term
+    return interpret(text, language=language, roster=roster).term
 
 
-def interpret(text: str, *, language: str | None = None, today: date | None = None) -> Interpretation:
+def interpret(
+    text: str, *, language: str | None = None, today: date | None = None, roster: Roster = NOBODY
+) -> Interpretation:
     """Return the tree of a query, and notes of what it may have meant otherwise.
 
     Parameters
@@ -41,6 +53,8 @@ def interpret(text: str, *, language: str | None = None, today: date | None = No
         The language to prefer, such as "de"; None finds it out, and "en" knows no other. English is always understood.
     today
         What "last summer" is counted from; None is the day it is.
+    roster
+        Who is known by name; without it no word is a name.
 
     Raises
     ------
@@ -48,20 +62,22 @@ def interpret(text: str, *, language: str | None = None, today: date | None = No
         If it cannot be understood; the error has the position, and suggests queries that are understood.
     """
     day = today or datetime.now().astimezone().date()
+    reading = _Reading(day, language, roster)
     try:
-        found = _read(text, day, language)
+        found = _read(text, reading)
     except InvalidQueryError as error:
-        raise _with_suggestions(error, day, language) from error
-    return Interpretation(found.term, tuple(_with_alternative(note, found.term, day, language) for note in found.notes))
+        raise _with_suggestions(error, reading) from error
+    return Interpretation(found.term, tuple(_with_alternative(note, found.term, reading) for note in found.notes))
 
 
-def _read(text: str, today: date, language: str | None) -> Interpretation:
-    typed = tokens_of(text)
-    foreign = translated(typed, language)
-    tokens, notes = rewritten(text, typed if foreign is None else foreign.tokens)
+def _read(text: str, reading: _Reading) -> Interpretation:
+    typed = with_names(text, tokens_of(text), reading.roster)
+    foreign = translated(typed.tokens, reading.language)
+    tokens, notes = rewritten(text, typed.tokens if foreign is None else foreign.tokens)
+    notes += typed.notes
     if foreign is not None:
         notes.insert(0, Note(f"read as {foreign.language}: {foreign.text()}"))
-    cursor = Cursor(text, tokens, notes, today)
+    cursor = Cursor(text, tokens, notes, reading.today, typed.people, reading.roster)
     if cursor.peek().kind is Kind.END:
         return Interpretation(terms.Everything(), tuple(notes))
     found = alternatives(cursor)
@@ -74,18 +90,18 @@ def _read(text: str, today: date, language: str | None) -> Interpretation:
     return Interpretation(found.term, tuple(cursor.notes))
 
 
-def _with_alternative(note: Note, term: Term, today: date, language: str | None) -> Note:
+def _with_alternative(note: Note, term: Term, reading: _Reading) -> Note:
     """Return a note, without its other reading where that is not understood or means the same."""
     if note.alternative is None:
         return note
     try:
-        other = _read(note.alternative, today, language).term
+        other = _read(note.alternative, reading).term
     except InvalidQueryError:
         return Note(note.text)
     return Note(note.text) if other == term else note
 
 
-def _with_suggestions(error: InvalidQueryError, today: date, language: str | None) -> InvalidQueryError:
+def _with_suggestions(error: InvalidQueryError, reading: _Reading) -> InvalidQueryError:
     """Return an error with at most three queries that are understood."""
     found: list[str] = []
     for candidate in [*error.suggestions, *_shorter(error)]:
@@ -95,7 +111,7 @@ def _with_suggestions(error: InvalidQueryError, today: date, language: str | Non
             candidate.strip()
             and candidate != error.query
             and candidate not in found
-            and _is_understood(candidate, today, language)
+            and _is_understood(candidate, reading)
         ):
             found.append(candidate)
     return InvalidQueryError(error.query, error.position, error.message, error.expected, suggestions=found)
@@ -122,9 +138,9 @@ def _tokens(text: str) -> list[Token]:
         return []
 
 
-def _is_understood(text: str, today: date, language: str | None) -> bool:
+def _is_understood(text: str, reading: _Reading) -> bool:
     try:
-        _read(text, today, language)
+        _read(text, reading)
     except InvalidQueryError:
         return False
     return True

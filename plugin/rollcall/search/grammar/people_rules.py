@@ -10,6 +10,7 @@ from rollcall.search.grammar.count_rules import Count, check, count
 from rollcall.search.grammar.cursor import Cursor
 from rollcall.search.grammar.numbers import NumberRange, number
 from rollcall.search.grammar.operands import Adjective, Noun, Operand, narrowed
+from rollcall.search.grammar.person_rules import ages_of_person, named, note_birth
 from rollcall.search.grammar.spelling import known_words
 from rollcall.search.grammar.tokens import Kind, Token
 from rollcall.search.person_filter import PersonFilter
@@ -97,7 +98,7 @@ def begins_people(cursor: Cursor) -> bool:
 
 
 def _begins_noun(token: Token) -> bool:
-    return token.kind is Kind.WORD and (token.text in NOUNS or token.text in ADJECTIVES)
+    return token.kind is Kind.NAME or (token.kind is Kind.WORD and (token.text in NOUNS or token.text in ADJECTIVES))
 
 
 def _operand(cursor: Cursor, noun: Noun, start: Token) -> Operand:
@@ -105,6 +106,10 @@ def _operand(cursor: Cursor, noun: Noun, start: Token) -> Operand:
 
 
 def _born(cursor: Cursor, noun: Noun, years: BirthYears, start: Token) -> Operand:
+    if noun.own.identity is not None and noun.own.identity.kind == "people":
+        shorter = cursor.query[: start.end] if start.kind is Kind.NAME else ""
+        message = f"{noun.name!r} is somebody, and was born when it says in People"
+        raise cursor.error(start, message, suggestions=[shorter])
     count = 1 if noun.count is None else max(noun.count.low, 1)
     cursor.note("read by the age on the photo and the year when it was taken, before or after the birthday")
     return Operand(terms.Born(noun.person, *years, count), start.start, cursor.last_end)
@@ -156,6 +161,10 @@ def _described(cursor: Cursor) -> Noun | None:
             continue
         break
     token = cursor.peek()
+    somebody = named(cursor, token)
+    if somebody is not None:
+        cursor.take()
+        return _noun(cursor, token.raw, somebody, adjectives)
     if token.kind is Kind.WORD and token.text in NOUNS:
         cursor.take()
         return _noun(cursor, token.raw, NOUNS[token.text], adjectives)
@@ -175,9 +184,13 @@ def _noun(cursor: Cursor, name: str, own: PersonFilter, adjectives: list[Adjecti
         adjectives.append(cursor.take())
     else:
         cursor.go_back(mark)
-    ranges = _ranges(cursor)
+    ranges = (ages_of_person(cursor) if own.identity is not None else ()) + _ranges(cursor)
     cursor.accept("who-are")
+    if own.identity is not None and own.identity.kind == "people" and (ranges or adjectives):
+        note_birth(cursor, own.identity)
     person = _limited(cursor, name, own, adjectives, ranges)
+    if person.identity is not None and person.any_age:
+        person = person._replace(identity=person.identity.without_births())
     return Noun(name, own, person, tuple(adjectives), ranges)
 
 

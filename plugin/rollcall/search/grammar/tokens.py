@@ -24,6 +24,7 @@ class Kind(StrEnum):
     DECADE = "decade"  # 30s, 1990s
     FIELD = "field"  # the name before a colon, without it
     VALUE = "value"  # of a field
+    NAME = "name"  # of people who are known; the text is a key of `Cursor.people`
     QUOTED = "quoted"  # without its quotes
     SIGN = "sign"  # punctuation
     END = "end"

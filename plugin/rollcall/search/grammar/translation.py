@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import tomllib
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from rollcall.search.grammar.rewriting import unknown
 from rollcall.search.grammar.tokens import Kind, Token
+from rollcall.search.kinship import RELATIVES
 from rollcall.search.phrases import words
-from rollcall.search.vocabulary import NUMBERS
+from rollcall.search.roster import Relation
+from rollcall.search.vocabulary import MONTHS, NOUNS, NUMBERS
 
 #: The languages besides English, the one asked for most first.
 LANGUAGES: Final = ("de", "fr", "es", "it", "nl", "pt")
 _FOLDER: Final = Path(__file__).resolve().parent.parent / "languages"
 #: Small words of one language are names in another: they tell nothing of a query's language.
 _SMALL_WORDS: Final = words("of in at on a with and or to from no not all")
+_JOINING: Final = words("and or with without but no not")
 #: Stands for a number in a phrase.
 _NUMBER: Final = "#"
 
@@ -33,7 +36,15 @@ class Translation(NamedTuple):
 
     def text(self) -> str:
         """Return the query in English."""
-        return " ".join(token.raw if token.kind is Kind.QUOTED else token.text for token in self.tokens)
+        return " ".join(token.raw if token.kind in (Kind.QUOTED, Kind.NAME) else token.text for token in self.tokens)
+
+
+class Kinship(NamedTuple):
+    """The words of a language for relatives, without accents."""
+
+    my: frozenset[str]
+    me: frozenset[str]  # with accents: "mi" is my in Spanish, and "mí" is me
+    relatives: Mapping[str, tuple[Relation, str | None]]
 
 
 class _Language(NamedTuple):
@@ -42,6 +53,7 @@ class _Language(NamedTuple):
     phrases: dict[tuple[str, ...], tuple[str, ...]]
     longest: int
     numbers: dict[str, int]
+    kinship: Kinship
 
 
 def translated(tokens: Sequence[Token], preferred: str | None) -> Translation | None:
@@ -59,16 +71,42 @@ def translated(tokens: Sequence[Token], preferred: str | None) -> Translation | 
     if in_english == 0:
         codes = codes[:1]
     found = [_translation(tokens, code) for code in codes]
-    best = min(found, key=lambda one: (one.unknown, -one.translated))
+    best = min(found, key=lambda one: (one.unknown, -one.translated, -_joined_names(one.tokens)))
     first = found[0]
     if preferred in LANGUAGES and first.unknown <= in_english and first.unknown == best.unknown and first.translated:
         return first
-    return best if best.unknown < in_english and best.translated else None
+    # A name beside small words is a query too: Anna et Ben.
+    named = any(token.kind is Kind.NAME for token in tokens)
+    return best if best.unknown < in_english and (best.translated or named) else None
+
+
+def _joined_names(tokens: Sequence[Token]) -> int:
+    """Return how many times two names are joined by a word: "en" is "in" in French, and "and" in Dutch."""
+    return sum(
+        before.kind is Kind.NAME is after.kind and word.text in _JOINING
+        for before, word, after in zip(tokens, tokens[1:], tokens[2:], strict=False)
+    )
 
 
 def plain(word: str) -> str:
     """Return a word without accents: they are often not typed."""
     return "".join(c for c in unicodedata.normalize("NFKD", word) if not unicodedata.combining(c))
+
+
+def kinship(code: str) -> Kinship:
+    """Return a language's words for relatives."""
+    return _language(code).kinship
+
+
+@cache
+def words_of_people_and_times() -> Mapping[str, str]:
+    """Return the single words of all languages for people, months and seasons, with their English ones."""
+    return {
+        key[0]: value[0]
+        for code in LANGUAGES
+        for key, value in _language(code).phrases.items()
+        if len(key) == len(value) == 1 and (value[0] in NOUNS or value[0] in MONTHS)
+    }
 
 
 @cache
@@ -81,7 +119,14 @@ def _language(code: str) -> _Language:
             key = tuple(part for word in text.split() for part in _elided(plain(word), elisions))
             phrases.setdefault(key, tuple(english.split()))
     numbers = {key[0]: NUMBERS[value[0]] for key, value in phrases.items() if len(value) == 1 and value[0] in NUMBERS}
-    return _Language(data["name"], elisions, phrases, max(map(len, phrases)), numbers)
+    relatives = _kinship(data["kinship"])
+    return _Language(data["name"], elisions, phrases, max(map(len, phrases)), numbers, relatives)
+
+
+def _kinship(data: Mapping[str, str]) -> Kinship:
+    listed = {name: frozenset(plain(word) for word in text.split(", ")) for name, text in data.items()}
+    relatives = {word: RELATIVES[name] for name, found in listed.items() if name in RELATIVES for word in found}
+    return Kinship(listed["my"], frozenset(data["me"].split(", ")), relatives)
 
 
 def _elided(word: str, elisions: frozenset[str]) -> list[str]:

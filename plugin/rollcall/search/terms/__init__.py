@@ -4,7 +4,16 @@ Every term gives the probability, 0..1, that a photo is meant, in two ways that 
 public views, and for a photo in memory. Terms are taken as independent of each other.
 """
 
-from rollcall.search.terms.base import CandidateSources, InGroup, SimilarTo, SqlParameters, Term
+from rollcall.search.terms.base import (
+    CandidateSource,
+    CandidateSources,
+    InGroup,
+    ShowsPerson,
+    SimilarTo,
+    SqlParameters,
+    Term,
+    WithFaces,
+)
 from rollcall.search.terms.boolean import And, Not, Or
 from rollcall.search.terms.born import Born
 from rollcall.search.terms.names import HasTag, PathLike, Tagged, TextMatch
@@ -23,6 +32,7 @@ from rollcall.search.terms.photo import (
 __all__ = [
     "And",
     "Born",
+    "CandidateSource",
     "CandidateSources",
     "CertainTerm",
     "DistinctPeople",
@@ -39,6 +49,7 @@ __all__ = [
     "PeopleCount",
     "Reviewed",
     "Score",
+    "ShowsPerson",
     "Similar",
     "SimilarTo",
     "SqlParameters",
@@ -47,4 +58,5 @@ __all__ = [
     "TakenYearly",
     "Term",
     "TextMatch",
+    "WithFaces",
 ]

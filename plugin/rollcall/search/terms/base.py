@@ -42,9 +42,21 @@ class SimilarTo(NamedTuple):
     face_id: int
 
 
+class ShowsPerson(NamedTuple):
+    """Photos in the order of the probability that they show one of some people, by their numbers."""
+
+    people: tuple[int, ...]
+
+
+class WithFaces(NamedTuple):
+    """Every photo that shows a face, by number: what may be as probable as 1 and is bounded by nothing stored."""
+
+
+#: A source of photos.
+CandidateSource = InGroup | SimilarTo | ShowsPerson | WithFaces
 #: Sources of photos. Every photo that may be meant comes from at least one of them, and its probability is no higher
 #: than the sum of those of the sources' events.
-CandidateSources = tuple[InGroup | SimilarTo, ...]
+CandidateSources = tuple[CandidateSource, ...]
 
 
 class Term(ABC):

@@ -13,7 +13,7 @@ from rollcall.search.candidates import CandidatePhoto
 from rollcall.search.columns import Columns
 from rollcall.search.requirements import Combined, Requirement
 from rollcall.search.terms.base import CandidateSources, SqlParameters, Term
-from rollcall.search.terms.together import apart
+from rollcall.search.terms.together import apart, with_births
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class And(Term):
         return _joined_conditions(self.parts, " AND ", parameters)
 
     def candidate_sources(self) -> list[CandidateSources]:
-        return [sources for part in self.parts for sources in part.candidate_sources()]
+        return with_births([sources for part in self.parts for sources in part.candidate_sources()], self.parts)
 
     def children(self) -> Sequence[Term]:
         return self.parts
@@ -100,7 +100,9 @@ class Or(Term):
 
     def candidate_sources(self) -> list[CandidateSources]:
         each = [part.candidate_sources() for part in self.parts]
-        return [tuple(source for alternatives in each for source in alternatives[0])] if all(each) else []
+        if not all(each):
+            return []
+        return with_births([tuple(source for alternatives in each for source in alternatives[0])], self.parts)
 
     def children(self) -> Sequence[Term]:
         return self.parts

@@ -14,7 +14,7 @@ from rollcall.search.columns import Columns
 from rollcall.search.columns.columns import at_least_of
 from rollcall.search.person_filter import PersonFilter
 from rollcall.search.terms.base import CandidateSources, SqlParameters, Term
-from rollcall.search.terms.person_sql import group_sources, over_faces
+from rollcall.search.terms.person_sql import group_sources, identity_sql, over_faces
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,11 @@ class Born(Term):
             f" ELSE COALESCE(age_mass(f.age_distribution, {low}, {high}), 0.0) END)"
         )
         gender = {None: "", "female": " * COALESCE(f.p_female, 0.0)", "male": " * COALESCE(1.0 - f.p_female, 0.0)"}
-        found = over_faces(f"at_least({parameters.bind(self.count)}, {of_age}{gender[self.person.gender]})")
+        identity = self.person.identity
+        of_identity = "" if identity is None else f" * {identity_sql(identity, parameters)}"
+        found = over_faces(
+            f"at_least({parameters.bind(self.count)}, {of_age}{gender[self.person.gender]}{of_identity})"
+        )
         return f"(CASE WHEN p.taken_local IS NULL THEN 0.0 ELSE {found} END)"
 
     def match(self, photo: CandidatePhoto) -> float:
@@ -49,11 +53,13 @@ class Born(Term):
         low, high = max(year - self.last - 1, self.person.low), min(year - self.first, self.person.high)
         if low > high:
             return 0.0
-        person = PersonFilter(low, high, self.person.gender)
+        person = PersonFilter(low, high, self.person.gender, self.person.identity)
         probabilities = [face.probability(person) for face in photo.faces]
         return float(ages.at_least(probabilities)[self.count - 1])
 
-    def probabilities(self, columns: Columns) -> NDArray[np.float64]:
+    def probabilities(self, columns: Columns) -> NDArray[np.float64] | None:
+        if self.person.identity is not None:
+            return None
         years = columns.days // 10_000
         lows = np.maximum(years - self.last - 1, self.person.low)
         highs = np.minimum(years - self.first, self.person.high)

@@ -15,8 +15,8 @@ from rollcall.search.columns.columns import all_of, at_least
 from rollcall.search.person_filter import PersonFilter
 from rollcall.search.requirements import MOST_FACES, Combined, FacesInRange, Requirement
 from rollcall.search.terms.base import CandidateSources, SqlParameters, Term
-from rollcall.search.terms.person_sql import at_least_sql, face_sql, group_sources, over_faces
-from rollcall.search.terms.together import Together, joint_of
+from rollcall.search.terms.person_sql import at_least_sql, face_sql, group_sources, needs_joint, over_faces
+from rollcall.search.terms.together import Together, joint_of, with_births
 
 
 @dataclass(frozen=True)
@@ -31,12 +31,16 @@ class People(Term):
     phrase: bool = True
 
     def expression(self, parameters: SqlParameters) -> str:
+        if needs_joint(self.person):
+            return Together(self.requirement()).expression(parameters)
         return at_least_sql(self.person, self.count, parameters)
 
     def match(self, photo: CandidatePhoto) -> float:
         return photo.at_least(self.person, self.count)
 
-    def probabilities(self, columns: Columns) -> NDArray[np.float64]:
+    def probabilities(self, columns: Columns) -> NDArray[np.float64] | None:
+        if self.person.identity is not None:
+            return None
         if self.person.anyone:
             return (columns.faces >= self.count).astype(np.float64)
         return at_least(columns, self.person, self.count)
@@ -111,13 +115,15 @@ class Only(Term):
     person: PersonFilter
 
     def expression(self, parameters: SqlParameters) -> str:
+        if needs_joint(self.person):
+            return Together(self.requirement()).expression(parameters)
         return over_faces(f"all_of({face_sql(self.person, parameters)})")
 
     def match(self, photo: CandidatePhoto) -> float:
         return float(np.prod([face.probability(self.person) for face in photo.faces])) if photo.faces else 0.0
 
-    def probabilities(self, columns: Columns) -> NDArray[np.float64]:
-        return all_of(columns, self.person)
+    def probabilities(self, columns: Columns) -> NDArray[np.float64] | None:
+        return all_of(columns, self.person) if self.person.identity is None else None
 
     def candidate_sources(self) -> list[CandidateSources]:
         return group_sources(self.person, 1)
@@ -195,11 +201,11 @@ class DistinctPeople(Term):
         if joint_of(self.requirement()).exact:
             found = Together(self.requirement()).bounds(columns)
         else:
-            found = np.min([one.probabilities(columns) for one in self._single()], axis=0)
+            found = _least([one.probabilities(columns) for one in self._single()])
         return None if found is None else np.where(columns.faces >= self.total, found, 0.0)
 
     def candidate_sources(self) -> list[CandidateSources]:
-        return [sources for one in self._single() for sources in one.candidate_sources()]
+        return with_births([sources for one in self._single() for sources in one.candidate_sources()], self.kinds)
 
     def requirement(self) -> Requirement:
         """Return for each choice of the kinds that there are as many faces in all as it asks for.
@@ -237,6 +243,11 @@ class DistinctPeople(Term):
 
     def __str__(self) -> str:
         return "different faces: " + ", ".join(map(str, self.kinds))
+
+
+def _least(probabilities: Sequence[NDArray[np.float64] | None]) -> NDArray[np.float64] | None:
+    known = [one for one in probabilities if one is not None]
+    return np.min(known, axis=0) if len(known) == len(probabilities) else None
 
 
 def _nobody_else(kinds: tuple[PersonFilter, ...]) -> Requirement:

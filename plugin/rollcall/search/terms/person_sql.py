@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+from rollcall.search.identity import Identity
 from rollcall.search.person_filter import STORED_GROUPS, PersonFilter
-from rollcall.search.terms.base import CandidateSources, InGroup, SqlParameters, as_probability
+from rollcall.search.terms.base import (
+    CandidateSources,
+    InGroup,
+    ShowsPerson,
+    SqlParameters,
+    WithFaces,
+    as_probability,
+)
 
 
 def at_least_sql(person: PersonFilter, count: int, parameters: SqlParameters) -> str:
@@ -30,7 +38,7 @@ def over_faces(aggregate: str) -> str:
 
 def face_sql(person: PersonFilter, parameters: SqlParameters) -> str:
     """Return the expression of the probability that a face, named f, is of such a person."""
-    factors = []
+    factors = [] if person.identity is None else [identity_sql(person.identity, parameters)]
     if person.age_group is not None:
         factors.append(f"COALESCE(f.p_{person.age_group}, 0.0)")
     elif not person.any_age:
@@ -46,12 +54,33 @@ def face_sql(person: PersonFilter, parameters: SqlParameters) -> str:
     return " * ".join(factors) or "1.0"
 
 
+def identity_sql(identity: Identity, parameters: SqlParameters) -> str:
+    """Return the expression of the probability that a face, named f, is of somebody."""
+    if identity.kind == "people":
+        # "IN ()" is no SQL everywhere; no person has the number 0.
+        numbers = ", ".join(parameters.bind(number) for number in identity.people or (0,))
+        return f"(CASE WHEN f.person_id IN ({numbers}) THEN f.person_probability ELSE 0.0 END)"
+    if identity.kind == "known":
+        return "(CASE WHEN f.person IS NULL THEN 0.0 ELSE f.person_probability END)"
+    return "(CASE WHEN f.person IS NULL THEN 1.0 ELSE 1.0 - f.person_probability END)"
+
+
+def needs_joint(person: PersonFilter) -> bool:
+    """Return whether age and identity of a face depend on each other: where births are known."""
+    return person.identity is not None and bool(person.identity.births) and not person.any_age
+
+
 def group_sources(person: PersonFilter, count: int) -> list[CandidateSources]:
-    """Return the smallest stored group that all such people belong to: it bounds the probability."""
+    """Return alternative sources of all photos of such people; each bounds the probability.
+
+    The photos of people by number; else the smallest stored group that all such people belong to.
+    """
+    if person.identity is not None and person.identity.kind == "people":
+        return [(ShowsPerson(person.identity.people),)]
     if person.group is not None:
         return [(InGroup(person.group, count),)]
     around = [other for other in STORED_GROUPS if person.is_within(other)]
     if not around:
-        return []
+        return [] if person.identity is None else [(WithFaces(),)]
     smallest = min(around, key=lambda other: (other.high - other.low, other.gender is None))
     return [(InGroup(STORED_GROUPS[smallest], count),)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from rollcall.search.candidates import CandidatePhoto
 from rollcall.search.columns import Columns
 from rollcall.search.columns.joint import bound, is_supported, joint
+from rollcall.search.identity import births_in
 from rollcall.search.joint import JointProbability, joint_of_text
 from rollcall.search.requirements import Requirement, to_text
-from rollcall.search.terms.base import SqlParameters, Term
+from rollcall.search.terms.base import CandidateSources, InGroup, ShowsPerson, SqlParameters, Term
 
 
 @lru_cache(maxsize=256)
@@ -32,9 +33,13 @@ class Together(Term):
 
     def expression(self, parameters: SqlParameters) -> str:
         without_faces = joint_of(self.needed).of(())
+        name, columns = "joint", "f.age_distribution, f.age_source, f.age_low, f.age_high, f.p_female"
+        if joint_of(self.needed).asks_identity:
+            name = "joint_named"
+            columns += ", f.person_id, f.person_probability, f.person IS NOT NULL, p.taken_local"
         return (
-            f"COALESCE((SELECT joint({parameters.bind(to_text(self.needed))}, f.age_distribution, f.age_source,"
-            f" f.age_low, f.age_high, f.p_female) FROM v1_faces f WHERE f.photo_id = p.photo_id), {without_faces})"
+            f"COALESCE((SELECT {name}({parameters.bind(to_text(self.needed))}, {columns})"
+            f" FROM v1_faces f WHERE f.photo_id = p.photo_id), {without_faces})"
         )
 
     def match(self, photo: CandidatePhoto) -> float:
@@ -52,6 +57,21 @@ class Together(Term):
 
     def __str__(self) -> str:
         return "together"
+
+
+def with_births(sources: list[CandidateSources], terms: Iterable[Term]) -> list[CandidateSources]:
+    """Return sources that bound the probability also where people are of the ages that their births tell.
+
+    The stored groups know the faces' own ages. Where these are not meant the photo shows somebody whose birth is
+    known, so that the photos of these people make up for the difference.
+    """
+    people = births_in(person.identity for term in terms for one in term.walk() for person in one.people())
+    if not people:
+        return sources
+    return [
+        (*some, ShowsPerson(tuple(people))) if any(isinstance(one, InGroup) for one in some) else some
+        for some in sources
+    ]
 
 
 def apart(parts: Sequence[Term], kind: type[Term]) -> list[Term]:

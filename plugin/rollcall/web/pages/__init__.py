@@ -2,13 +2,15 @@
 
 from fastapi import APIRouter
 
-from rollcall.web.pages import indexing, insight, library, photo, review, tags
+from rollcall.web.pages import indexing, insight, library, people, person, photo, review, tags
 
 routers: tuple[APIRouter, ...] = (
     library.router,
     photo.router,
     tags.router,
     review.router,
+    people.router,
+    person.router,
     insight.router,
     indexing.router,
 )

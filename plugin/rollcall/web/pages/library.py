@@ -91,7 +91,8 @@ def _completions(plugin: Plugin) -> list[str]:
     """Return what the search box offers to complete."""
     tags = [f'tag:"{tag.name}"' for tag in plugin.tags() if '"' not in tag.name]
     fields = [f"{field}:" for field in FIELDS]
-    return [*_EVERYDAY, "group photos", "no people", *sorted(set(NOUNS)), *fields, *tags][:COMPLETIONS]
+    names = list(dict.fromkeys(name for _, name in plugin.person_names()))[: COMPLETIONS // 2]
+    return [*names, *_EVERYDAY, "group photos", "no people", *sorted(set(NOUNS)), *fields, *tags][:COMPLETIONS]
 
 
 @router.get("/count", response_class=HTMLResponse)

@@ -22,16 +22,19 @@ router = APIRouter()
 @router.get("/photo/{photo_id}", response_class=HTMLResponse)
 def photo(request: Request, photo_id: RowId, face: Annotated[RowId | None, Query()] = None) -> Response:
     """Show one photo with its faces; `face` is the one that is open."""
-    return _photo(request, photo_id, face)
+    return shown(request, photo_id, face)
 
 
-def _photo(request: Request, photo_id: int, face_id: int | None) -> Response:
+def shown(request: Request, photo_id: int, face_id: int | None) -> Response:
+    """Return the page of a photo, or its part that changes; `face_id` is the face that is open."""
     plugin = plugin_of(request)
     details = plugin.photo(photo_id)
     chosen = next((face for face in details.faces if face.face_id == face_id), None)
     values: dict[str, Any] = {
         "photo": details,
         "face": chosen,
+        "identities": plugin.face_identities(photo_id),
+        "names": [] if chosen is None else [name for _, name in plugin.person_names()],
         "curve": None if chosen is None else curve(chosen.age_distribution),
         "waiting": chosen is not None and _awaits_predictions(plugin, chosen),
         "before_after": plugin.neighbours(photo_id),
@@ -61,7 +64,7 @@ def correct(request: Request, photo_id: RowId, form: Annotated[PhotoForm, Form()
         if form.what == "draw":
             open_face = result.face_ids[0]
     # A face that was dismissed is no longer among those of the photo, so that none is open.
-    return _photo(request, photo_id, open_face)
+    return shown(request, photo_id, open_face)
 
 
 @router.get("/face/{face_id}/similar", response_class=HTMLResponse)

@@ -1,0 +1,181 @@
+"""What pages show of people besides lists: faces by time, company, best shots, proposals that wait."""
+
+from __future__ import annotations
+
+from typing import Final, Literal, NamedTuple
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from rollcall.people import persons
+from rollcall.people.persons import Person
+from rollcall.search.identifiers import storable
+
+#: Which people a list is of.
+Kind = Literal["named", "unnamed", "hidden"]
+#: What the faces of a person are sorted by.
+FaceOrder = Literal["newest", "oldest", "likeliest"]
+_NAMED: Final = "EXISTS (SELECT 1 FROM person_names n WHERE n.person_id = q.id)"
+_KINDS: Final[dict[Kind, str]] = {
+    "named": f"{_NAMED} AND NOT q.hidden",
+    "unnamed": f"NOT {_NAMED} AND NOT q.hidden",
+    "hidden": "q.hidden",
+}
+_ORDERS: Final[dict[FaceOrder, str]] = {
+    "newest": "p.taken_local IS NULL, p.taken_local DESC, f.face_id DESC",
+    "oldest": "p.taken_local IS NULL, p.taken_local, f.face_id",
+    "likeliest": "f.person_probability DESC, f.face_id",
+}
+#: The faces of a person; the inner query finds them by an index.
+_FACES: Final = (
+    "FROM v1_faces f JOIN v1_photos p ON p.photo_id = f.photo_id"
+    " WHERE f.face_id IN (SELECT w.face_id FROM face_people w WHERE w.person_id = :id)"
+)
+
+
+class PortraitFace(NamedTuple):
+    """A face of a person as pages show it."""
+
+    face_id: int
+    photo_id: int
+    taken_local: str | None
+    state: str  # confirmed, proposed or automatic
+    probability: float
+    age: float | None  # years
+
+
+class FaceIdentity(NamedTuple):
+    """Who a face of a photo is."""
+
+    person_id: int
+    uid: str
+    name: str | None
+    state: str  # confirmed, proposed or automatic
+    probability: float
+
+
+def counts(session: Session) -> dict[Kind, int]:
+    """Return how many people there are of each kind."""
+    return {
+        kind: int(session.execute(text(f"SELECT COUNT(*) FROM people q WHERE {condition}")).scalar() or 0)
+        for kind, condition in _KINDS.items()
+    }
+
+
+def names(session: Session) -> list[tuple[int, str]]:
+    """Return all names with the numbers of their people, in the order of the alphabet."""
+    rows = session.execute(text("SELECT person_id, name FROM person_names ORDER BY folded, person_id"))
+    return [(row[0], row[1]) for row in rows]
+
+
+def timeline(
+    session: Session,
+    person_id: int,
+    *,
+    order: FaceOrder = "newest",
+    state: str | None = None,
+    limit: int,
+    offset: int = 0,
+) -> list[PortraitFace]:
+    """Return the faces of a person that are shown, of one `state` or of all."""
+    if not storable(person_id):
+        return []
+    only = "" if state is None else " AND f.person_state = :state"
+    rows = session.execute(
+        text(
+            "SELECT f.face_id, f.photo_id, p.taken_local, f.person_state, f.person_probability, f.age"
+            f" {_FACES}{only} ORDER BY {_ORDERS[order]} LIMIT :limit OFFSET :offset"
+        ),
+        {"id": person_id, "limit": limit, "offset": offset, "state": state},
+    )
+    return [PortraitFace(*row) for row in rows]
+
+
+def through_the_years(session: Session, person_id: int, limit: int) -> list[PortraitFace]:
+    """Return faces of a person from the youngest to the oldest, spread evenly over the capture times.
+
+    Of each part of the time it is the best face: large, sharp, and surely the person.
+    """
+    rows = session.execute(
+        text(
+            "SELECT f.face_id, f.photo_id, p.taken_local, f.person_state, f.person_probability, f.age,"
+            f" {_QUALITY} {_FACES} AND p.taken_local IS NOT NULL AND f.person_probability >= 0.5"
+            " ORDER BY p.taken_local, f.face_id"
+        ),
+        {"id": person_id},
+    ).all()
+    size = max(len(rows) / max(limit, 1), 1.0)
+    parts = [rows[round(at * size) : round((at + 1) * size)] for at in range(min(limit, len(rows)))]
+    return [PortraitFace(*max(part, key=lambda row: row[6])[:6]) for part in parts if part]
+
+
+#: Large, sharp and surely the person: the area counts up to a tenth of the picture.
+_QUALITY: Final = (
+    "f.person_probability * f.score * MIN(f.width * f.height, 0.1) * (f.sharpness / (f.sharpness + 100.0))"
+)
+
+
+def best_shots(session: Session, person_id: int, limit: int) -> list[PortraitFace]:
+    """Return the best faces of a person: large, sharp, and surely the person; one a photo."""
+    rows = session.execute(
+        text(
+            "SELECT f.face_id, f.photo_id, p.taken_local, f.person_state, f.person_probability, f.age"
+            f" {_FACES} AND f.person_probability >= 0.5 ORDER BY {_QUALITY} DESC, f.face_id LIMIT :limit"
+        ),
+        {"id": person_id, "limit": limit},
+    )
+    return [PortraitFace(*row) for row in rows]
+
+
+def company(session: Session, person_id: int, limit: int) -> list[tuple[Person, int]]:
+    """Return the people who are on most photos with somebody, and on how many."""
+    rows = session.execute(
+        text(
+            "SELECT w.person_id, COUNT(DISTINCT f.photo_id) FROM face_people w JOIN faces f ON f.id = w.face_id"
+            " JOIN people q ON q.id = w.person_id WHERE w.person_id != :id AND w.probability >= 0.5 AND NOT q.hidden"
+            " AND f.photo_id IN (SELECT g.photo_id FROM face_people x JOIN faces g ON g.id = x.face_id"
+            " WHERE x.person_id = :id AND x.probability >= 0.5) GROUP BY w.person_id ORDER BY 2 DESC, 1 LIMIT :limit"
+        ),
+        {"id": person_id, "limit": limit},
+    ).all()
+    shared = {row[0]: row[1] for row in rows}
+    return [(one, shared[one.person_id]) for one in persons.read(session, list(shared))]
+
+
+def identities(session: Session, photo_id: int) -> dict[int, FaceIdentity]:
+    """Return who the faces of a photo are, by face; those of nobody are left out."""
+    if not storable(photo_id):
+        return {}
+    rows = session.execute(
+        text(
+            "SELECT f.face_id, f.person_id, q.uid, f.person, f.person_state, f.person_probability"
+            " FROM v1_faces f JOIN people q ON q.id = f.person_id WHERE f.photo_id = :id"
+        ),
+        {"id": photo_id},
+    )
+    return {row[0]: FaceIdentity(*row[1:]) for row in rows}
+
+
+def seen_on_one_day(session: Session) -> list[int]:
+    """Return the numbers of the groups without a name whose photos are all of one day, or without a capture time."""
+    rows = session.execute(
+        text(
+            "SELECT q.id FROM people q JOIN face_people w ON w.person_id = q.id JOIN faces f ON f.id = w.face_id"
+            f" JOIN photos p ON p.id = f.photo_id WHERE {_KINDS['unnamed']} GROUP BY q.id"
+            " HAVING COUNT(DISTINCT SUBSTR(p.taken_local, 1, 10)) <= 1 ORDER BY q.id"
+        )
+    )
+    return [row[0] for row in rows]
+
+
+def waiting(session: Session) -> list[tuple[int, int]]:
+    """Return the people whose proposals wait for an answer, those with the most first, and how many wait."""
+    rows = session.execute(
+        text(
+            "SELECT w.person_id, COUNT(*) FROM face_people w JOIN faces f ON f.id = w.face_id"
+            " JOIN people q ON q.id = w.person_id LEFT JOIN verdicts v ON v.face_id = f.id"
+            " WHERE w.state = 'proposed' AND f.present AND NOT COALESCE(v.dismissed, false) AND NOT q.hidden"
+            " GROUP BY w.person_id ORDER BY 2 DESC, 1"
+        )
+    )
+    return [(row[0], row[1]) for row in rows]

@@ -1,0 +1,177 @@
+"""People: those with names, groups without, and the proposals that wait, answered in whole rows."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Form, Query, Request
+from fastapi.responses import HTMLResponse, Response
+
+from rollcall.corrections.kind_base import RowId
+from rollcall.errors import InvalidCorrectionError, NotFoundError, RequestError
+from rollcall.host import Plugin
+from rollcall.people.persons import Person
+from rollcall.people.portrait import Kind
+from rollcall.web.inputs import plugin_of
+from rollcall.web.pages import photo
+from rollcall.web.pages.rendering import is_part, page
+from rollcall.web.people_forms import FaceForm, PeopleForm, ProposalForm, answer_face, merge, name_group, named
+
+router = APIRouter()
+#: People that come with one scroll.
+PAGE: Final = 48
+#: Faces of a row of proposals.
+ROW: Final = 12
+#: Names that the fields complete.
+COMPLETIONS: Final = 1000
+#: People that are hidden with one press.
+MOST_HIDDEN: Final = 5000
+
+
+@router.get("/people", response_class=HTMLResponse)
+def show(request: Request, hidden: bool = False) -> Response:
+    """Show the people with names, and the largest groups without; with `hidden` those that are left out of lists."""
+    return _people(request, hidden=hidden)
+
+
+def _people(request: Request, *, hidden: bool = False, message: str = "", code: int = 200) -> Response:
+    plugin = plugin_of(request)
+    kinds: tuple[Kind, ...] = ("hidden",) if hidden else ("named", "unnamed")
+    values: dict[str, Any] = {
+        "counts": plugin.people_counts(),
+        "lists": [(kind, *_list(plugin, kind, 0)) for kind in kinds],
+        "waiting": sum(count for _, count in plugin.proposals()),
+        "names": completions(plugin),
+        "hidden": hidden,
+        "message": message,
+    }
+    return page(request, "_people.html" if is_part(request) else "people.html", code, **values)
+
+
+def completions(plugin: Plugin) -> list[str]:
+    """Return the names that fields complete, each once."""
+    return list(dict.fromkeys(name for _, name in plugin.person_names()))[:COMPLETIONS]
+
+
+def _list(plugin: Plugin, kind: Kind, offset: int) -> tuple[list[Person], int | None]:
+    """Return a part of the people of a kind, and where the next one begins; None where there is none."""
+    shown: dict[Kind, bool | None] = {"named": True, "unnamed": False, "hidden": None}
+    found = plugin.people(named=shown[kind], hidden=kind == "hidden", limit=PAGE + 1, offset=offset)
+    return found[:PAGE], offset + PAGE if len(found) > PAGE else None
+
+
+@router.get("/people/more", response_class=HTMLResponse)
+def more(request: Request, kind: Kind, offset: Annotated[RowId, Query()]) -> Response:
+    """Show the next people of a list."""
+    people, following = _list(plugin_of(request), kind, offset)
+    return page(request, "_person_cards.html", people=people, next=following, kind=kind)
+
+
+@router.get("/people/once", response_class=HTMLResponse)
+def once(request: Request) -> Response:
+    """Show the button that hides everyone who was seen on one day only; it takes a moment to count them."""
+    return page(request, "_people_once.html", count=len(plugin_of(request).people_seen_on_one_day()))
+
+
+@router.post("/people", response_class=HTMLResponse)
+def change(request: Request, form: Annotated[PeopleForm, Form()], hidden: bool = False) -> Response:
+    """Name, merge, hide or show people, and show the lists as they are now."""
+    try:
+        return _people(request, hidden=hidden, message=_change(plugin_of(request), form))
+    except RequestError as error:
+        # Shown above the lists, which are whole.
+        return _people(request, hidden=hidden, message=str(error), code=error.status)
+
+
+def _change(plugin: Plugin, form: PeopleForm) -> str:
+    """Record what a form says; return a sentence for the person."""
+    if form.what in ("undo", "redo"):
+        plugin.undo() if form.what == "undo" else plugin.redo()
+        return "Undone." if form.what == "undo" else "Done again."
+    if form.what == "hide_once":
+        numbers = plugin.people_seen_on_one_day()[:MOST_HIDDEN]
+        plugin.hide_people(*numbers)
+        return f"{len(numbers):,} hidden; u shows them again."
+    people = [plugin.person(number) for number in form.people]
+    if not people:
+        raise InvalidCorrectionError("nobody is ticked; tick who is meant")
+    if form.what == "name":
+        other = named(plugin, form.name)
+        person = name_group(plugin, people[0], form.name)
+        if other is not None and other.person_id != people[0].person_id:
+            return f"{person.name} is one person with this group now; u takes it back."
+        return f"{person.name} has a name now; u takes it back."
+    if form.what == "merge":
+        return f"{merge(plugin, people).name or 'A group'} is one person now; u takes it back."
+    plugin.hide_people(*form.people, hidden=form.what == "hide")
+    return f"{len(people)} {'hidden' if form.what == 'hide' else 'shown again'}; u takes it back."
+
+
+# ---- Proposals
+
+
+@router.get("/people/review", response_class=HTMLResponse)
+def review(request: Request, person: Annotated[RowId | None, Query()] = None) -> Response:
+    """Show a row of faces that may be somebody, the likeliest first."""
+    return _row(request, person)
+
+
+def _row(request: Request, person_id: int | None, message: str = "", code: int = 200, after: int = 0) -> Response:
+    plugin = plugin_of(request)
+    waiting = plugin.proposals()
+    left = dict(waiting)
+    chosen = person_id if person_id in left else next(iter(left), None)
+    faces = [] if chosen is None else plugin.person_timeline(
+        chosen, order="likeliest", state="proposed", limit=ROW, offset=after
+    )  # fmt: skip
+    if chosen is not None and not faces and after:
+        # All of them were skipped: the next person's.
+        numbers = list(left)
+        chosen = numbers[(numbers.index(chosen) + 1) % len(numbers)]
+        faces, after = plugin.person_timeline(chosen, order="likeliest", state="proposed", limit=ROW), 0
+    values: dict[str, Any] = {
+        "person": None if chosen is None else plugin.person(chosen),
+        "faces": faces,
+        "left": sum(left.values()),
+        "after": after,
+        "message": message,
+    }
+    return page(request, "_proposals.html" if is_part(request) else "people_review.html", code, **values)
+
+
+@router.post("/people/review", response_class=HTMLResponse)
+def answer(request: Request, form: Annotated[ProposalForm, Form()], after: Annotated[RowId, Query()] = 0) -> Response:
+    """Record one answer for the faces that are ticked, and show the next row."""
+    try:
+        message = _answer(plugin_of(request), form)
+    except RequestError as error:
+        return _row(request, form.person, str(error), error.status)
+    return _row(request, form.person, message, after=after + ROW if form.what == "skip" else 0)
+
+
+def _answer(plugin: Plugin, form: ProposalForm) -> str:
+    if form.what == "undo":
+        plugin.undo()
+        return "The last answer is undone."
+    if form.what == "skip" or form.person is None or not form.faces:
+        return "" if form.what == "skip" else "No face was ticked."
+    person = plugin.person(form.person)
+    if form.what == "yes":
+        plugin.confirm_faces(form.person, form.faces)
+    else:
+        plugin.reject_faces(form.person, form.faces)
+    count = f"{len(form.faces)} {'face is' if len(form.faces) == 1 else 'faces are'}"
+    return f"{count} {'' if form.what == 'yes' else 'not '}{person.name}; u takes it back."
+
+
+# ---- On a photo
+
+
+@router.post("/photo/{photo_id}/who", response_class=HTMLResponse)
+def name_face(request: Request, photo_id: RowId, form: Annotated[FaceForm, Form()]) -> Response:
+    """Record who a face is, from the page of its photo, and show the photo as it is now."""
+    plugin = plugin_of(request)
+    if plugin.face(form.face).photo_id != photo_id:
+        raise NotFoundError("face", form.face)
+    answer_face(plugin, form, plugin.face_identities(photo_id).get(form.face))
+    return photo.shown(request, photo_id, form.face)

@@ -1,0 +1,120 @@
+"""One person: by time, from youngest to oldest, best shots, with whom, and everything that can be said of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import groupby
+from typing import Annotated, Any, Final, get_args
+
+from fastapi import APIRouter, Form, Query, Request
+from fastapi.responses import HTMLResponse, Response
+
+from rollcall.corrections.kind_base import RowId
+from rollcall.errors import NotFoundError, RequestError
+from rollcall.host import Plugin
+from rollcall.people.persons import Person
+from rollcall.people.portrait import FaceOrder, PortraitFace
+from rollcall.web.inputs import plugin_of
+from rollcall.web.pages.people import completions
+from rollcall.web.pages.rendering import is_part, page
+from rollcall.web.people_forms import PersonForm, change_person, named
+
+router = APIRouter()
+#: Faces that come with one scroll.
+PAGE: Final = 96
+ORDERS: Final[tuple[FaceOrder, ...]] = get_args(FaceOrder)
+
+
+@router.get("/person/{person_id}", response_class=HTMLResponse)
+def show(request: Request, person_id: RowId, order: FaceOrder = "newest") -> Response:
+    """Show one person."""
+    return _person(request, person_id, order)
+
+
+def _person(
+    request: Request, person_id: int, order: FaceOrder = "newest", message: str = "", code: int = 200
+) -> Response:
+    plugin = plugin_of(request)
+    portrait = plugin.person_portrait(person_id)
+    values: dict[str, Any] = {
+        "portrait": portrait,
+        "person": portrait.person,
+        "query": _query(portrait.person),
+        "order": order,
+        "orders": ORDERS,
+        "names": completions(plugin),
+        "message": message,
+        **_faces(plugin, person_id, order, 0),
+    }
+    return page(request, "_person.html" if is_part(request) else "person.html", code, **values)
+
+
+def _query(person: Person) -> str:
+    """Return the query of all photos of a person."""
+    quotable = person.name is not None and '"' not in person.name
+    return f'person:"{person.name}"' if quotable else f"person:{person.person_id}"
+
+
+def _faces(plugin: Plugin, person_id: int, order: FaceOrder, offset: int) -> dict[str, Any]:
+    """Return a part of the faces by year, and where the next one begins."""
+    found = plugin.person_timeline(person_id, order=order, limit=PAGE + 1, offset=offset)
+    return {
+        "years": list(_by_year(found[:PAGE])) if order != "likeliest" else [("", found[:PAGE])],
+        "next": offset + PAGE if len(found) > PAGE else None,
+    }
+
+
+def _by_year(faces: list[PortraitFace]) -> Iterator[tuple[str, list[PortraitFace]]]:
+    for year, found in groupby(faces, key=lambda face: (face.taken_local or "")[:4]):
+        yield year or "without a date", list(found)
+
+
+@router.get("/person/{person_id}/faces", response_class=HTMLResponse)
+def more(
+    request: Request, person_id: RowId, offset: Annotated[RowId, Query()], order: FaceOrder = "newest"
+) -> Response:
+    """Show the next faces of a person."""
+    plugin = plugin_of(request)
+    values = _faces(plugin, person_id, order, offset)
+    return page(request, "_person_faces.html", person=plugin.person(person_id), order=order, **values)
+
+
+@router.post("/person/{person_id}", response_class=HTMLResponse)
+def change(request: Request, person_id: RowId, form: Annotated[PersonForm, Form()]) -> Response:
+    """Record what a form says of a person, and show the person as they are now."""
+    plugin = plugin_of(request)
+    try:
+        _change(plugin, person_id, form)
+    except RequestError as error:
+        # Shown above the person, who is whole.
+        return _person(request, person_id, message=str(error), code=error.status)
+    try:
+        return _person(request, person_id, message=_done(form))
+    except NotFoundError:
+        # They are one with somebody else, or nothing is left of the group.
+        other = named(plugin, form.name) if form.what == "merge" else None
+        return _elsewhere(request, "/people" if other is None else f"/person/{other.person_id}")
+
+
+def _change(plugin: Plugin, person_id: int, form: PersonForm) -> None:
+    if form.what == "undo":
+        plugin.undo()
+    elif form.what == "redo":
+        plugin.redo()
+    else:
+        change_person(plugin, plugin.person(person_id), form)
+
+
+def _done(form: PersonForm) -> str:
+    count = len(form.faces)
+    faces = f"{count} {'face' if count == 1 else 'faces'}"
+    said = {"split": f"{faces} of somebody else", "not_them": f"{faces} taken out", "confirm": f"{faces} confirmed"}
+    if form.what in ("undo", "redo"):
+        return "Undone." if form.what == "undo" else "Done again."
+    return f"{said.get(form.what, 'Saved')}; u takes it back."
+
+
+def _elsewhere(request: Request, path: str) -> Response:
+    """Return an answer that takes the browser to another page."""
+    address = f"{request.scope.get('rollcall.base', '')}{path}"
+    return Response(status_code=200, headers={"HX-Redirect": address})

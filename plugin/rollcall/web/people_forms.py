@@ -1,0 +1,174 @@
+"""The forms of the pages about people, and what they change."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field
+
+from rollcall import corrections
+from rollcall.corrections.kind_base import RowId
+from rollcall.errors import InvalidCorrectionError
+from rollcall.host import Plugin
+from rollcall.people.persons import Person
+from rollcall.people.portrait import FaceIdentity
+from rollcall.web.forms import NOT_UNDERSTOOD
+
+Name = Annotated[str, Field(max_length=200)]
+
+
+class PeopleForm(BaseModel):
+    """What the forms of the list of people send; `what` names the button."""
+
+    what: Literal["name", "merge", "hide", "show", "hide_once", "undo", "redo"]
+    people: Annotated[list[RowId], Field(max_length=500)] = []
+    name: Name = ""
+
+
+class PersonForm(BaseModel):
+    """What the forms of a person's page send; `what` names the button."""
+
+    what: Literal[
+        "names", "birth", "me", "not_me", "hide", "show", "merge", "child_of", "parent_of", "partner_of", "unrelated",
+        "split", "not_them", "confirm", "undo", "redo",
+    ]  # fmt: skip
+    name: Annotated[str, Field(max_length=1000)] = ""
+    birth: Annotated[str, Field(max_length=20)] = ""
+    other: RowId | None = None
+    faces: Annotated[list[RowId], Field(max_length=5000)] = []
+
+
+class FaceForm(BaseModel):
+    """What the form "Who is it?" of a photo's page sends."""
+
+    what: Literal["name", "yes", "no"]
+    face: RowId
+    name: Name = ""
+
+
+class ProposalForm(BaseModel):
+    """An answer to a row of proposals: of the faces that are ticked."""
+
+    what: Literal["yes", "no", "skip", "undo"]
+    person: RowId | None = None
+    faces: Annotated[list[RowId], Field(max_length=500)] = []
+
+
+def named(plugin: Plugin, name: str) -> Person | None:
+    """Return the person with a name, whatever its case; None if nobody has it."""
+    return next(iter(plugin.people_named(name)), None)
+
+
+def name_group(plugin: Plugin, person: Person, name: str) -> Person:
+    """Name a person, or make them one with whoever has the name already; return who they are then.
+
+    Raises
+    ------
+    InvalidCorrectionError
+        If the name is empty.
+    """
+    if not name.strip():
+        raise InvalidCorrectionError("a name is needed; type one")
+    other = named(plugin, name)
+    if other is not None and other.person_id != person.person_id:
+        return plugin.merge_people(other.person_id, person.person_id)
+    return plugin.name_person(person.person_id, name, *person.names)
+
+
+def merge(plugin: Plugin, people: Sequence[Person]) -> Person:
+    """Make people one: the first with a name, if any has one; return who they are then.
+
+    Raises
+    ------
+    InvalidCorrectionError
+        If there are not two.
+    """
+    if len({one.person_id for one in people}) < 2:
+        raise InvalidCorrectionError("one person is nobody else; tick two or more")
+    into = next((one for one in people if one.name is not None), people[0])
+    return plugin.merge_people(into.person_id, *(one.person_id for one in people if one is not into))
+
+
+def answer_face(plugin: Plugin, form: FaceForm, known: FaceIdentity | None) -> None:
+    """Record what the form "Who is it?" says; `known` is who the face is at present.
+
+    Raises
+    ------
+    InvalidCorrectionError
+        If a name is empty, or nobody is proposed.
+    """
+    if form.what == "name":
+        if not form.name.strip():
+            raise InvalidCorrectionError("a name is needed; type one")
+        plugin.name_face(form.face, form.name)
+    elif known is None:
+        raise InvalidCorrectionError(NOT_UNDERSTOOD)
+    elif form.what == "yes":
+        plugin.confirm_faces(known.person_id, [form.face])
+    else:
+        # Not by `reject_faces`, which returns the person: a group may be gone without this face.
+        plugin.correct(corrections.not_person(form.face, known.uid))
+
+
+def change_person(plugin: Plugin, person: Person, form: PersonForm) -> None:
+    """Record what a form of a person's page says, undo and redo excepted.
+
+    Raises
+    ------
+    InvalidCorrectionError
+        If something is missing or no name or date.
+    """
+    number = person.person_id
+    match form.what:
+        case "names":
+            # Commas separate them; without any the person has none any more.
+            plugin.name_person(number, *(name.strip() for name in form.name.split(",") if name.strip()))
+        case "birth":
+            plugin.set_birth_date(number, form.birth.strip() or None)
+        case "me" | "not_me":
+            plugin.set_me(number, form.what == "me")
+        case "hide" | "show":
+            plugin.hide_people(number, hidden=form.what == "hide")
+        case "split" | "not_them" | "confirm":
+            _change_faces(plugin, number, form)
+        case _:
+            _change_two(plugin, person, form)
+
+
+def _change_faces(plugin: Plugin, number: int, form: PersonForm) -> None:
+    if not form.faces:
+        raise InvalidCorrectionError("no face is ticked; tick those that are meant")
+    if form.what == "split":
+        plugin.split_faces(form.faces, form.name.strip() or None)
+    elif form.what == "not_them":
+        plugin.reject_faces(number, form.faces)
+    else:
+        plugin.confirm_faces(number, form.faces)
+
+
+def _change_two(plugin: Plugin, person: Person, form: PersonForm) -> None:
+    other = named(plugin, form.name) if form.other is None else plugin.person(form.other)
+    if other is None:
+        raise InvalidCorrectionError(f"nobody is named {form.name.strip()!r}; name them first")
+    if form.what == "merge":
+        merge(plugin, [other, person])
+    elif form.what == "unrelated":
+        for relation, number in person.relations:
+            if number == other.person_id:
+                _relate(plugin, person.person_id, relation, number, said=False)
+    else:
+        _relate(plugin, person.person_id, form.what, other.person_id, said=True)
+
+
+def _relate(plugin: Plugin, number: int, relation: str, other: int, *, said: bool) -> None:
+    """Record a relation as it is stored: a child is of its parent, and partners are of each other."""
+    if relation == "parent_of":
+        plugin.relate(other, "child_of", number, said=said)
+    elif relation == "child_of":
+        plugin.relate(number, "child_of", other, said=said)
+    else:
+        plugin.relate(number, "partner_of", other, said=said)
+        if not said:
+            # It may have been entered from the other side.
+            plugin.relate(other, "partner_of", number, said=False)

@@ -1,0 +1,210 @@
+"""The pages about people, as somebody uses them in a real browser; what was said is read back by sqlite3."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from peopled import ANNA, BEN, GROUP, OTHER, STRANGER, add_people, draw_people
+
+AXE = Path(__file__).with_name("axe.min.js")
+NAMES = "SELECT names FROM v1_people WHERE person_id = ?"
+FACES = "SELECT COUNT(*) FROM v1_faces WHERE person_id = ?"
+
+
+def until(done: Callable[[], Any], seconds: float = 20) -> Any:
+    """Wait until something is so, and return it."""
+    end = time.monotonic() + seconds
+    while not (result := done()):
+        assert time.monotonic() < end
+        time.sleep(0.03)
+    return result
+
+
+@pytest.fixture
+def served(serve: Callable[..., Any]) -> Any:
+    """Serve a library with people; `people` has their numbers."""
+    one = serve(draw_people)
+    one.people = add_people(one.plugin)
+    return one
+
+
+def test_groups_are_named_one_after_another_with_the_keyboard_alone(page: Any, served: Any) -> None:
+    page.goto(f"{served.url}/people")
+    assert "2 people" in page.locator("#people").inner_text()
+    page.keyboard.press("n")
+    page.keyboard.type("Carla")
+    page.keyboard.press("Enter")
+    page.get_by_text("Carla has a name now").first.wait_for()
+    assert served.rows(NAMES, served.people[GROUP]) == [('["Carla"]',)]
+    # The next group has the focus by itself, and a name that somebody has makes them one person.
+    until(lambda: page.evaluate("document.activeElement.name") == "name")
+    page.keyboard.type("ben")
+    page.keyboard.press("Enter")
+    page.get_by_text("Ben is one person with this group now").first.wait_for()
+    assert served.rows(NAMES, served.people[OTHER]) == []
+    assert served.rows(FACES, served.people[BEN]) == [(7,)]
+    page.evaluate("document.activeElement.blur()")
+    page.keyboard.press("u")
+    page.get_by_text("Undone.").first.wait_for()
+    assert served.rows(FACES, served.people[BEN]) == [(4,)]
+
+
+def test_one_group_dragged_onto_another_is_the_same_person(page: Any, served: Any) -> None:
+    page.goto(f"{served.url}/people")
+    source = page.locator(f"[data-person='{served.people[STRANGER]}'] img")
+    source.drag_to(page.locator(f"[data-person='{served.people[OTHER]}'] img"))
+    page.get_by_text("one person now").first.wait_for()
+    assert served.rows(FACES, served.people[OTHER]) == [(5,)]
+
+
+def test_everyone_seen_on_one_day_only_is_hidden_at_once_and_shown_again(page: Any, served: Any) -> None:
+    page.goto(f"{served.url}/people")
+    page.get_by_role("button", name="Hide everyone seen on one day only (1)").click()
+    page.get_by_text("1 people are hidden").first.wait_for()
+    hidden = "SELECT hidden FROM v1_people WHERE person_id = ?"
+    assert served.rows(hidden, served.people[STRANGER]) == [(1,)]
+    assert served.rows("SELECT COUNT(*) FROM v1_people WHERE hidden") == [(1,)]
+    page.get_by_role("link", name="1 hidden").click()
+    page.wait_for_url("**/people?hidden=true")
+    page.get_by_label("Tick the group with 2 photos").check()
+    page.keyboard.press("h")
+    until(lambda: served.rows(hidden, served.people[STRANGER]) == [(0,)])
+
+
+def test_a_row_of_proposals_is_answered_by_one_key_and_what_is_rejected_never_comes_back(
+    page: Any, served: Any
+) -> None:
+    anna = served.people[ANNA]
+    page.goto(f"{served.url}/people/review")
+    page.get_by_role("heading", name="Are these Anna?").wait_for()
+    shown = page.eval_on_selector_all("input[name=faces]", "all => all.map(one => Number(one.value))")
+    proposed = "SELECT face_id FROM v1_faces WHERE person_id = ? AND person_state = 'proposed'"
+    assert [(one,) for one in shown] == served.rows(f"{proposed} ORDER BY person_probability DESC", anna)
+    page.keyboard.press("3")
+    page.keyboard.press("y")
+    page.get_by_text("2 faces are Anna").first.wait_for()
+    assert served.rows(f"{FACES} AND person_state = 'confirmed'", anna) == [(5,)]
+    page.wait_for_function("document.querySelectorAll('input[name=faces]').length == 1")
+    page.keyboard.press("n")
+    page.get_by_role("heading", name="Nobody waits").wait_for()
+    assert served.rows("SELECT COUNT(*) FROM person_rejections WHERE face_id = ?", shown[2]) == [(1,)]
+    assert served.rows("SELECT person_id FROM v1_faces WHERE face_id = ?", shown[2]) == [(None,)]
+
+
+def test_a_person_has_a_birth_date_relatives_and_is_me(page: Any, served: Any) -> None:
+    anna = served.people[ANNA]
+    page.goto(f"{served.url}/person/{anna}")
+    assert "also Annie" in page.locator("#person").inner_text()
+    page.get_by_label("Born").fill("2010-13")
+    page.keyboard.press("Enter")
+    page.get_by_text("is no birth date").first.wait_for()
+    page.get_by_label("Born").fill("2010-03")
+    page.keyboard.press("Enter")
+    page.get_by_text("born 2010-03").first.wait_for()
+    page.get_by_label("Whose").fill("Ben")
+    page.keyboard.press("Enter")
+    page.get_by_text("a child of Ben").first.wait_for()
+    page.get_by_role("button", name="This is me").click()
+    page.get_by_role("heading", name="Anna (me)").wait_for()
+    row = "SELECT birth_date, birth_date_source, is_me FROM v1_people WHERE person_id = ?"
+    assert served.rows(row, anna) == [("2010-03", "user", 1)]
+    assert served.rows("SELECT * FROM person_relations") == [(anna, served.people[BEN], "child_of")]
+    page.goto(f"{served.url}/?q=my+father")
+    assert page.locator(".tile").count() == 4
+    page.goto(f"{served.url}/person/{anna}")
+    page.get_by_label("Not related to Ben").click()
+    until(lambda: served.rows("SELECT * FROM person_relations") == [])
+
+
+def test_faces_that_are_ticked_become_somebody_elses(page: Any, served: Any) -> None:
+    ben = served.people[BEN]
+    page.goto(f"{served.url}/person/{ben}?order=oldest")
+    boxes = page.locator(".choose input")
+    boxes.nth(0).check()
+    boxes.nth(2).click(modifiers=["Shift"])
+    assert page.locator(".choose input:checked").count() == 3
+    page.get_by_label("Name of who the ticked faces are").fill("Dora")
+    page.get_by_role("button", name="Somebody else").click()
+    page.get_by_text("3 faces of somebody else").first.wait_for()
+    assert served.rows(FACES, ben) == [(1,)]
+    assert served.rows("SELECT faces FROM v1_people WHERE name = 'Dora'") == [(3,)]
+
+
+def test_a_person_that_is_the_same_as_another_leads_to_that_one(page: Any, served: Any) -> None:
+    page.goto(f"{served.url}/person/{served.people[GROUP]}")
+    page.get_by_label("Same as").fill("Ben")
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**/person/{served.people[BEN]}")
+    page.get_by_role("heading", name="Ben", exact=True).wait_for()
+    assert served.rows(FACES, served.people[BEN]) == [(8,)]
+
+
+def test_names_stand_beside_the_faces_of_a_photo_and_one_is_typed_there(page: Any, served: Any) -> None:
+    _, _, other = served.faces("02.png")
+    page.goto(f"{served.url}/photo/{served.photo('02.png')}?face={other}")
+    assert page.locator(".called").all_inner_texts() == ["Anna", "Ben"]
+    page.get_by_label("Name", exact=True).fill("Emil")
+    page.get_by_role("button", name="Set name").click()
+    until(lambda: page.locator(".called").all_inner_texts() == ["Anna", "Ben", "Emil"])
+    assert served.rows("SELECT person, person_state FROM v1_faces WHERE face_id = ?", other) == [("Emil", "confirmed")]
+    proposed = served.faces("04.png")[0]
+    page.goto(f"{served.url}/photo/{served.photo('04.png')}?face={proposed}")
+    assert page.locator(".called").first.inner_text() == "Anna?"
+    page.keyboard.press("y")
+    until(lambda: page.locator(".called").first.inner_text() == "Anna")
+
+
+def test_a_person_is_searched_from_their_page(page: Any, served: Any) -> None:
+    page.goto(f"{served.url}/person/{served.people[ANNA]}")
+    page.get_by_role("link", name="All photos").click()
+    page.wait_for_url(re.compile(r"q=person"))
+    until(lambda: page.locator(".tile").count() == 6)
+    assert page.locator("datalist#words option[value='Anna']").count() == 1
+
+
+def test_what_is_not_there_is_said(served: Any) -> None:
+    before = served.rows("SELECT COUNT(*) FROM corrections")
+    assert served.client.get("/person/999").status_code == 404
+    answer = served.client.post("/people", data={"what": "hide"})
+    assert answer.status_code == 422 and "nobody is ticked" in answer.text
+    answer = served.client.post("/people", data={"what": "name", "people": served.people[GROUP], "name": " "})
+    assert answer.status_code == 422 and "a name is needed" in answer.text
+    answer = served.client.post(f"/person/{served.people[ANNA]}", data={"what": "merge", "name": "Nobody"})
+    assert answer.status_code == 422 and "nobody is named" in answer.text
+    assert served.rows("SELECT COUNT(*) FROM corrections") == before
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious_and_nothing_is_wider_than_a_phone(chromium: Any, served: Any, scheme: str) -> None:
+    # The checks are put into the page from outside, which its policy would forbid.
+    context = chromium.new_context(color_scheme=scheme, viewport={"width": 1100, "height": 800}, bypass_csp=True)
+    page = context.new_page()
+    page.goto(f"{served.url}/?token={served.token}")
+    face = served.faces("04.png")[0]
+    found = []
+    for address in (
+        "/people",
+        "/people?hidden=true",
+        "/people/review",
+        f"/person/{served.people[ANNA]}",
+        f"/person/{served.people[GROUP]}?order=likeliest",
+        f"/photo/{served.photo('04.png')}?face={face}",
+    ):
+        page.goto(served.url + address)
+        page.wait_for_load_state("networkidle")
+        page.add_script_tag(path=AXE)
+        told = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+        found += [(address, one["id"], one["impact"], one["nodes"][0]["html"][:200]) for one in told["violations"]]
+        page.set_viewport_size({"width": 390, "height": 700})
+        wide = page.evaluate("document.documentElement.scrollWidth")
+        if wide > 390:
+            found.append((address, "wide", wide, ""))
+        page.set_viewport_size({"width": 1100, "height": 800})
+    context.close()
+    assert found == []
