@@ -168,7 +168,7 @@ def _write_relations(session: Session, stated: People) -> bool:
     uids = {uid for one in stated.relations for uid in one[:2]}
     numbers: dict[str, int] = {}
     for part in chunks(sorted(uids)):
-        numbers |= dict(session.execute(select(PersonRow.uid, PersonRow.id).where(PersonRow.uid.in_(part))).tuples())
+        numbers |= dict(session.execute(select(PersonRow.uid, PersonRow.id).where(PersonRow.uid.in_(part))).all())
     wanted = {(numbers[a], numbers[b], relation) for a, b, relation in stated.relations}
     columns = (PersonRelationRow.person_id, PersonRelationRow.other_id, PersonRelationRow.relation)
     if wanted == {tuple(row) for row in session.execute(select(*columns))}:

@@ -99,7 +99,7 @@ def read_faces(session: Session, statements: Iterable[Select[Any]] | None = None
     rows: list[list[Any]] = []
     vectors: list[bytes] = []
     versions: dict[str, int] = {}
-    for statement in statements or (comparable(),):
+    for statement in (comparable(),) if statements is None else statements:
         for row in session.execute(statement, execution_options={"yield_per": _ROWS}):
             versions[row[2]] = versions.get(row[2], 0) + 1
             rows.append([*row[:3], *row[4:]])

@@ -129,7 +129,7 @@ def people_of(session: Session, face_ids: Sequence[int]) -> dict[int, int | None
     result: dict[int, int | None] = {}
     for part in chunks(face_ids):
         rows = select(FacePersonRow.face_id, FacePersonRow.person_id).where(FacePersonRow.face_id.in_(part))
-        result |= dict(session.execute(rows).tuples())
+        result |= dict(session.execute(rows).all())
     return result
 
 
