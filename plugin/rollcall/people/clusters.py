@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -215,3 +215,18 @@ def attach_penalty(faces: Faces, face: int, members: Sequence[int], constants: E
         return float(age)
     mine = faces.births
     return float(age + misfit(mine.mean[[face]], mine.deviation[[face]], np.array([birth[0]]), np.array([birth[1]]))[0])
+
+
+def grouped(
+    vectors: NDArray[np.floating], ages: NDArray[np.floating], **constants: Any
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return a label for each of n embeddings, (n,), and the probability of its group, (n,), for evaluations.
+
+    Every embedding is taken to be of another photo, without a date; one that is in no group has a label of its own.
+    `constants` replace fields of `Evidence`.
+    """
+    n = len(vectors)
+    faces = Faces(vectors, np.arange(n), np.asarray(ages, np.float32))
+    found = cluster(faces, evidence()._replace(**constants))
+    labels = np.where(found.group < 0, n + np.arange(n), found.group)
+    return labels, np.where(found.group < 0, 1.0, found.probability)
