@@ -78,14 +78,19 @@ def fill(library: Path) -> None:
 
 
 @contextmanager
-def serving(folder: Path, draw_library: Callable[[Path], None] = fill, **values: Any) -> Iterator[Served]:
+def serving(
+    folder: Path,
+    draw_library: Callable[[Path], None] = fill,
+    analyzer: Callable[[], BlobAnalyzer] = BlobAnalyzer,
+    **values: Any,
+) -> Iterator[Served]:
     """Index a drawn library below `folder` and serve it."""
     library, file = folder / "photos", folder / "data" / "page.db"
     library.mkdir(parents=True)
     draw_library(library)
     # Nothing but certainty is sure enough: there shall be much to review.
     given = {"database.url": f"sqlite:///{file}", "cache.folder": str(folder / "cache"), "tags.precision": 0.98}
-    plugin = Plugin({**given, **values}, analyzer=BlobAnalyzer())
+    plugin = Plugin({**given, **values}, analyzer=analyzer())
     plugin.start()
     plugin.index([library])
     listening = socket.create_server(("127.0.0.1", 0))

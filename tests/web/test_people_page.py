@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from peopled import ANNA, BEN, GROUP, OTHER, STRANGER, add_people, draw_people
+from peopled import ANNA, BEN, GROUP, OTHER, STRANGER, SharpAnalyzer, add_people, draw_people
 
 AXE = Path(__file__).with_name("axe.min.js")
 NAMES = "SELECT names FROM v1_people WHERE person_id = ?"
@@ -29,7 +29,7 @@ def until(done: Callable[[], Any], seconds: float = 20) -> Any:
 @pytest.fixture
 def served(serve: Callable[..., Any]) -> Any:
     """Serve a library with people; `people` has their numbers."""
-    one = serve(draw_people)
+    one = serve(draw_people, SharpAnalyzer)
     one.people = add_people(one.plugin)
     return one
 
@@ -66,7 +66,7 @@ def test_one_group_dragged_onto_another_is_the_same_person(page: Any, served: An
 def test_everyone_seen_on_one_day_only_is_hidden_at_once_and_shown_again(page: Any, served: Any) -> None:
     page.goto(f"{served.url}/people")
     page.get_by_role("button", name="Hide everyone seen on one day only (1)").click()
-    page.get_by_text("1 people are hidden").first.wait_for()
+    page.get_by_text("1 hidden; u shows them again").first.wait_for()
     hidden = "SELECT hidden FROM v1_people WHERE person_id = ?"
     assert served.rows(hidden, served.people[STRANGER]) == [(1,)]
     assert served.rows("SELECT COUNT(*) FROM v1_people WHERE hidden") == [(1,)]

@@ -12,7 +12,7 @@ from rollcall.people.portrait import FaceIdentity, FaceOrder, Kind, PortraitFace
 #: Faces of the strip from the youngest to the oldest, best shots, and people of the company.
 STRIP: Final = 14
 BEST: Final = 6
-COMPANY: Final = 12
+COMPANIONS: Final = 12
 
 
 class Portrait(NamedTuple):
@@ -21,7 +21,7 @@ class Portrait(NamedTuple):
     person: Person
     strip: list[PortraitFace]  # from the youngest to the oldest
     best: list[PortraitFace]  # large, sharp and surely the person
-    company: list[tuple[Person, int]]  # who is on most photos with them, and on how many
+    companions: list[tuple[Person, int]]  # who is on most photos with them, and on how many
     relatives: list[tuple[str, Person]]  # child_of, parent_of or partner_of, and whom
 
 
@@ -53,7 +53,7 @@ class PeopleReadingMixin(PluginBase):
                 person,
                 portrait.through_the_years(session, person_id, STRIP),
                 portrait.best_shots(session, person_id, BEST),
-                portrait.company(session, person_id, COMPANY),
+                portrait.companions(session, person_id, COMPANIONS),
                 [(relation, others[other]) for relation, other in person.relations],
             )
 

@@ -127,7 +127,7 @@ def best_shots(session: Session, person_id: int, limit: int) -> list[PortraitFac
     return [PortraitFace(*row) for row in rows]
 
 
-def company(session: Session, person_id: int, limit: int) -> list[tuple[Person, int]]:
+def companions(session: Session, person_id: int, limit: int) -> list[tuple[Person, int]]:
     """Return the people who are on most photos with somebody, and on how many."""
     rows = session.execute(
         text(

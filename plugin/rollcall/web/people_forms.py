@@ -156,19 +156,19 @@ def _change_two(plugin: Plugin, person: Person, form: PersonForm) -> None:
     elif form.what == "unrelated":
         for relation, number in person.relations:
             if number == other.person_id:
-                _relate(plugin, person.person_id, relation, number, said=False)
+                _relate(plugin, person.person_id, relation, number, holds=False)
     else:
-        _relate(plugin, person.person_id, form.what, other.person_id, said=True)
+        _relate(plugin, person.person_id, form.what, other.person_id, holds=True)
 
 
-def _relate(plugin: Plugin, number: int, relation: str, other: int, *, said: bool) -> None:
+def _relate(plugin: Plugin, number: int, relation: str, other: int, *, holds: bool) -> None:
     """Record a relation as it is stored: a child is of its parent, and partners are of each other."""
     if relation == "parent_of":
-        plugin.relate(other, "child_of", number, said=said)
+        plugin.relate(other, "child_of", number, said=holds)
     elif relation == "child_of":
-        plugin.relate(number, "child_of", other, said=said)
+        plugin.relate(number, "child_of", other, said=holds)
     else:
-        plugin.relate(number, "partner_of", other, said=said)
-        if not said:
+        plugin.relate(number, "partner_of", other, said=holds)
+        if not holds:
             # It may have been entered from the other side.
             plugin.relate(other, "partner_of", number, said=False)

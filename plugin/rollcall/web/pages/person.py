@@ -108,10 +108,10 @@ def _change(plugin: Plugin, person_id: int, form: PersonForm) -> None:
 def _done(form: PersonForm) -> str:
     count = len(form.faces)
     faces = f"{count} {'face' if count == 1 else 'faces'}"
-    said = {"split": f"{faces} of somebody else", "not_them": f"{faces} taken out", "confirm": f"{faces} confirmed"}
+    done = {"split": f"{faces} of somebody else", "not_them": f"{faces} taken out", "confirm": f"{faces} confirmed"}
     if form.what in ("undo", "redo"):
         return "Undone." if form.what == "undo" else "Done again."
-    return f"{said.get(form.what, 'Saved')}; u takes it back."
+    return f"{done.get(form.what, 'Saved')}; u takes it back."
 
 
 def _elsewhere(request: Request, path: str) -> Response:
