@@ -20,6 +20,7 @@ from rollcall.search import MIN_PROBABILITY, Order
 from rollcall.web.inputs import (
     CorrectionsIn,
     FolderIn,
+    Origin,
     Probability,
     QueryText,
     TagName,
@@ -106,7 +107,7 @@ def status(request: Request) -> StatusModel:
 @router.post("/corrections", responses={**NOT_FOUND, **CONFLICT, **UNREADABLE_BODY})
 def correct(request: Request, given: CorrectionsIn) -> CorrectionResultModel:
     """Record corrections as one batch; they are effective at once and win over every prediction."""
-    return CorrectionResultModel.of(plugin_of(request).correct(*given.corrections, by=given.by))
+    return CorrectionResultModel.of(plugin_of(request).correct(*given.corrections, by=given.by, origin=given.origin))
 
 
 @router.get("/corrections")
@@ -120,9 +121,13 @@ def corrections(
 
 
 @router.post("/undo", responses=CONFLICT)
-def undo(request: Request) -> CorrectionResultModel:
-    """Undo the newest batch of corrections; 409 if nothing is left to undo."""
-    return CorrectionResultModel.of(plugin_of(request).undo())
+def undo(
+    request: Request,
+    by: Annotated[str | None, Query(max_length=100)] = None,
+    origin: Annotated[Origin | None, Query()] = None,
+) -> CorrectionResultModel:
+    """Undo the newest batch of corrections, with `by` and `origin` of one person or place; 409 if there is none."""
+    return CorrectionResultModel.of(plugin_of(request).undo(by=by, origin=origin))
 
 
 @router.post("/redo", responses=CONFLICT)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Query, Request
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from rollcall.ages import AGE_GROUPS
-from rollcall.corrections.kinds import Correction
+from rollcall.corrections.kinds import Correction, RowId
 from rollcall.host import Plugin
 from rollcall.web.activity import Activity
 
@@ -26,6 +26,10 @@ TagName = Annotated[str, Field(max_length=500)]
 GroupName = Annotated[str, Field(max_length=50), AfterValidator(_known_group)]
 
 
+#: Where corrections come from, as a tab of the page or a program names itself.
+Origin = Annotated[str, Field(min_length=1, max_length=100)]
+
+
 class _Input(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
@@ -36,6 +40,7 @@ class CorrectionsIn(_Input):
     # The list is called `said` in every client there is; only in here do corrections have their own name.
     corrections: Annotated[list[Correction], Field(alias="said", min_length=1, max_length=5000)]
     by: Annotated[str, Field(max_length=100)] = "user"
+    origin: Origin | None = None
 
 
 class FolderIn(_Input):
@@ -44,10 +49,40 @@ class FolderIn(_Input):
     path: Annotated[str, Field(min_length=1, max_length=4096)]
 
 
+class RestoreIn(_Input):
+    """A line of the log: those corrections become effective that were when it was the newest; 0: none."""
+
+    to: RowId
+
+
+class ImportIn(_Input):
+    """An exported log: lines as `GET /api/corrections/export` gives them."""
+
+    lines: Annotated[list[dict[str, Any]], Field(max_length=1_000_000)]
+
+
+class ForgetIn(_Input):
+    """What is to be erased for good; `dry_run` only reports it, and has to be switched off."""
+
+    erase_faces: Annotated[list[RowId], Field(max_length=100_000)] = []
+    erase_photos: Annotated[list[RowId], Field(max_length=100_000)] = []
+    paths: Annotated[list[Annotated[str, Field(min_length=1, max_length=4096)]], Field(max_length=1000)] = []
+    embeddings: bool = False
+    ages: bool = False
+    genders: bool = False
+    everything: bool = False
+    dry_run: bool = True
+
+
 def plugin_of(request: Request) -> Plugin:
     """Return the plugin that the application serves."""
     plugin: Plugin = request.app.state.plugin
     return plugin
+
+
+def tab_of(request: Request) -> str:
+    """Return the tab of the page that a request comes from, so that each undoes its own corrections."""
+    return f"page {request.headers.get('x-tab', '')[:60]}".strip()
 
 
 def activity_of(request: Request) -> Activity:
