@@ -147,9 +147,9 @@ def _line(entry: LogEntry) -> str:
     if entry.photo_id is None:
         about = "waiting"
     state = " (undone)" if entry.undone else ""
-    value = (
-        json.dumps(_rounded(entry.value), ensure_ascii=False) if entry.of_line is None else f"of line {entry.of_line}"
-    )
+    value = f"of line {entry.of_line}"
+    if entry.of_line is None:
+        value = json.dumps(_rounded(entry.value), ensure_ascii=False)
     path = (entry.path or "").encode("utf-8", "backslashreplace").decode()
     return f"{entry.id:>6}  {entry.made_at}  {entry.made_by}  {about}  {entry.kind} {value}{state}  {path}"
 
@@ -198,8 +198,8 @@ def _report(done: CorrectionResult, what: str) -> None:
 def undo_command(context: Context, to: int | None, by: str, anyones: bool) -> None:
     """Undo your own last corrections of the command line, or go back to any point of the log."""
     with context.opened() as plugin:
-        whose = {} if anyones else {"by": by, "origin": ORIGIN}
-        done = plugin.undo(**whose) if to is None else plugin.restore(to)
+        own = None if anyones else ORIGIN
+        done = plugin.undo(by=None if anyones else by, origin=own) if to is None else plugin.restore(to)
     _report(done, "undone" if to is None else "undone or redone")
 
 

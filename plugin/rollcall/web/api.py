@@ -25,6 +25,7 @@ from rollcall.web.inputs import (
     QueryText,
     TagName,
     activity_of,
+    language_of,
     plugin_of,
 )
 from rollcall.web.models import (
@@ -57,13 +58,17 @@ def search(
     min_probability: Annotated[Probability, Query()] = MIN_PROBABILITY,
     order: Order = "probability",
 ) -> SearchModel:
-    """Return the photos that match a query, the most probable or the newest first."""
+    """Return the photos that match a query, the most probable or the newest first.
+
+    A query that several languages understand is taken in that of `Accept-Language`.
+    """
     plugin = plugin_of(request)
-    hits = plugin.search(q, limit=limit, offset=offset, min_probability=min_probability, order=order)
+    language = language_of(request)
+    hits = plugin.search(q, limit=limit, offset=offset, min_probability=min_probability, order=order, language=language)
     return SearchModel(
-        total=plugin.count(q, min_probability=min_probability),
+        total=plugin.count(q, min_probability=min_probability, language=language),
         hits=[HitModel.of(hit) for hit in hits],
-        notices=plugin.notices(q),
+        notices=plugin.notices(q, language=language),
     )
 
 

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from rollcall.ages import AGE_GROUPS
 from rollcall.corrections.kinds import Correction, RowId
 from rollcall.host import Plugin
+from rollcall.search.grammar import LANGUAGES
 from rollcall.web.activity import Activity
 
 
@@ -83,6 +84,22 @@ def plugin_of(request: Request) -> Plugin:
 def tab_of(request: Request) -> str:
     """Return the tab of the page that a request comes from, so that each undoes its own corrections."""
     return f"page {request.headers.get('x-tab', '')[:60]}".strip()
+
+
+def language_of(request: Request) -> str | None:
+    """Return the language that queries are in by preference, as the browser says; None finds it out from the query.
+
+    English needs no preference: whoever types German into an English browser means German.
+    """
+    wanted: list[tuple[float, str]] = []
+    for part in request.headers.get("accept-language", "")[:1000].split(","):
+        name, _, quality = part.partition(";q=")
+        try:
+            wanted.append((float(quality or 1), name.strip()[:2].lower()))
+        except ValueError:
+            continue
+    known = [name for _, name in sorted(wanted, key=lambda one: -one[0]) if name in ("en", *LANGUAGES)]
+    return known[0] if known and known[0] != "en" else None
 
 
 def activity_of(request: Request) -> Activity:
