@@ -47,7 +47,7 @@ def run(library: Path, plugin: Plugin, monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.setattr(CorrectingMixin, "_describe", lambda self, result, wait: result)
 
     def command(*words: str, **more: Any) -> Result:
-        return CliRunner().invoke(cli.main, [*words, "-d", str(library)], **more)
+        return CliRunner().invoke(cli.cli, [*words, "-d", str(library)], **more)
 
     return command
 
@@ -112,7 +112,7 @@ def test_the_status_has_tags_and_the_settings_keep_square_brackets(run: Run, plu
     assert "Holiday: 1 photos" in run("status").stdout
     tags = json.loads(run("status", "--json").stdout)["tags"]
     assert {"name": "Holiday", "applied": 1, "suggested": 0, "rejected": 0} in tags
-    shown = run("settings", "--set", "library.exclude=[bold]x", env={"COLUMNS": "300"})
+    shown = run("settings", "--set", "tags.prefix=[bold]x", env={"COLUMNS": "300"})
     assert "[bold]x" in shown.stdout, shown.output
 
 
