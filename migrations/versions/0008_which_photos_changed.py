@@ -1,4 +1,4 @@
-"""Photos have the number of the transaction that changed their faces, labels, capture time or path last.
+"""Photos have the number of the transaction that changed them last; corrections have where they came from.
 
 Revision 0008, follows 0007.
 """
@@ -16,10 +16,12 @@ depends_on = None
 
 def upgrade() -> None:
     op.add_column("photos", sa.Column("revision", sa.BigInteger(), nullable=False, server_default="0"))
+    op.add_column("corrections", sa.Column("origin", sa.Text(), nullable=True))
     op.create_index(op.f("ix_photos_revision"), "photos", ["revision"])
 
 
 def downgrade() -> None:
+    op.drop_column("corrections", "origin")
     op.drop_index(op.f("ix_photos_revision"), table_name="photos")
     op.drop_column("photos", "revision")
     op.execute("DELETE FROM meta WHERE key = 'revision'")

@@ -141,6 +141,18 @@ class Driver:
             "tag": "Holiday",
             "box": "0.1,0.1,0.2,0.2",
             "path": str(served.library),
+            "paths": [],
+            "erase_faces": [],
+            "erase_photos": [],
+            "embeddings": False,
+            "ages": False,
+            "genders": False,
+            "everything": False,
+            "dry_run": True,
+            "lines": [],
+            "to": 0,
+            "origin": "test",
+            "unknown": False,
         }
 
     def values(self, operation: Operation) -> dict[str, Any]:

@@ -34,6 +34,10 @@ FOLDS: Final = 5
 MIN_FACES: Final = 20
 #: Standard errors by which the likelihood of held-out faces has to rise.
 MIN_GAIN: Final = 1.5
+#: What the loss of held-out faces may be, as a share of the loss of a guess that knows nothing. Corrections that are
+#: random numbers raise the likelihood of faces that were held out too, as long as the predictions become vaguer: but
+#: never beyond a guess.
+MOST_OF_A_GUESS: Final = 0.8
 _STEPS: Final = 25
 _FLOOR: Final = 1e-8
 
@@ -157,6 +161,7 @@ class _Head(NamedTuple):
     data: tuple[np.ndarray, ...]  # the second one is the features
     corrected: Bool[np.ndarray, " n"]
     feature_stds: tuple[float, ...]
+    guess: Float[np.ndarray, " n"]  # the loss of each face if nothing were known of it
     score: Callable[[Parameters, Any], tuple[np.ndarray, np.ndarray]]  # losses and errors of all faces
     correction: Callable[[Parameters, float], HeadCorrection]
 
@@ -187,7 +192,8 @@ def _age_head(examples: Examples) -> _Head:
         tilt = np.asarray(theta["tilt"], np.float64) * TILT_STD
         return _correction(theta, (float(tilt[0]), float(tilt[1])), feature_std)
 
-    return _Head(_age_objective, data, examples.low >= 0, AGE_FEATURE_STDS, score, correction)
+    guess = np.log(AGES / (data[3] - data[2] + 1))
+    return _Head(_age_objective, data, examples.low >= 0, AGE_FEATURE_STDS, guess, score, correction)
 
 
 def _gender_head(examples: Examples) -> _Head:
@@ -202,7 +208,8 @@ def _gender_head(examples: Examples) -> _Head:
     def correction(theta: Parameters, feature_std: float) -> HeadCorrection:
         return _correction(theta, (float(theta["tilt"][0]), 0.0), feature_std)
 
-    return _Head(_gender_objective, data, examples.female >= 0, GENDER_FEATURE_STDS, score, correction)
+    guess = np.full(len(female), np.log(2.0))
+    return _Head(_gender_objective, data, examples.female >= 0, GENDER_FEATURE_STDS, guess, score, correction)
 
 
 def _correction(theta: Parameters, tilt: tuple[float, float], feature_std: float) -> HeadCorrection:
@@ -247,7 +254,8 @@ def _cross_validate(head: _Head, photos: Int[np.ndarray, " n"]) -> CrossValidati
     gain = before - after
     gain_error = float(gain.std(ddof=1) / np.sqrt(count))
     fitted = None
-    if gain.mean() > MIN_GAIN * gain_error and error_after <= error:
+    better_than_a_guess = best_loss < MOST_OF_A_GUESS * float(head.guess[corrected].mean())
+    if gain.mean() > MIN_GAIN * gain_error and error_after <= error and better_than_a_guess:
         everyone = np.ones(len(corrected), bool)
         fitted = head.correction(head.fit(everyone, feature_std), feature_std)
     return CrossValidation(count, loss, best_loss, gain_error, error, error_after, feature_std, fitted)

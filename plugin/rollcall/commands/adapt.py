@@ -39,7 +39,7 @@ def adapt_command(context: Context, dry_run: bool, undone: bool, listed: bool, a
         report = plugin.adapt(dry_run=dry_run)
     if as_json:
         heads = {"age": report.age._asdict(), "gender": report.gender._asdict()}
-        click.echo(json.dumps({"id": report.id, **heads}))
+        click.echo(json.dumps({"id": report.id, **heads, "changed": report.changed}))
         return
     _print(report, dry_run)
 
@@ -56,6 +56,8 @@ def _line(one: StoredAdaptation) -> str:
 def _print(report: AdaptationReport, dry_run: bool) -> None:
     console.print(_about("age", report.age, lambda error: f"{error:.1f} years off"))
     console.print(_about("gender", report.gender, lambda error: f"{error:.0%} wrong"))
+    if report.helps:
+        console.print(f"about {plural(report.changed, 'face')} get another age or gender by it")
     if report.id is not None:
         console.print(f"stored as number {report.id}; all estimates were updated (`rollcall adapt --undo`)")
     elif report.helps and dry_run:

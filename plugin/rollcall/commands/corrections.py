@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.progress import Progress
@@ -16,6 +19,9 @@ from rollcall.corrections.kinds import Correction
 from rollcall.corrections.log import CorrectionResult, LogEntry
 from rollcall.corrections.transfer import read_file, write_file
 from rollcall.records import Box
+
+#: Where corrections of this command come from.
+ORIGIN = "command line"
 
 
 @click.command("correct")
@@ -34,7 +40,11 @@ from rollcall.records import Box
     multiple=True,
     help="Withdraw corrections of this kind: the estimate is shown again.",
 )
+@click.option(
+    "--take-back-tag", "taken_back", multiple=True, metavar="NAME", help="Withdraw what was said of this tag."
+)
 @click.option("--by", default="user", show_default=True, help="Who makes the correction.")
+@click.option("--json", "as_json", is_flag=True, help="Print what was recorded as one JSON object.")
 @common
 def correct_command(
     context: Context,
@@ -48,11 +58,14 @@ def correct_command(
     accepted: tuple[str, ...],
     rejected: tuple[str, ...],
     take_back: tuple[corrections.Kind, ...],
+    taken_back: tuple[str, ...],
     by: str,
+    as_json: bool,
 ) -> None:
     """Correct a face or a photo; corrections win over every estimate, now and after every model to come.
 
-    The numbers of faces and photos are shown by `rollcall search --json` and `rollcall review`.
+    The numbers of faces and photos are shown by `rollcall search --json` and `rollcall review`. The number of a face
+    that was drawn is printed on standard output.
     """
     kind, _, number = target.partition(":")
     if kind not in ("face", "photo") or not number.isdigit():
@@ -60,7 +73,7 @@ def correct_command(
     with context.opened() as plugin:
         face_id = int(number) if kind == "face" else None
         photo_id = int(number) if kind == "photo" else None
-        if (accepted or rejected) and photo_id is None and face_id is not None:
+        if (accepted or rejected or taken_back) and photo_id is None and face_id is not None:
             photo_id = plugin.face(face_id).photo_id
         given: list[Correction] = []
         if face_id is not None:
@@ -79,13 +92,18 @@ def correct_command(
         if photo_id is not None:
             given += [corrections.tag(photo_id, name, True) for name in accepted]
             given += [corrections.tag(photo_id, name, False) for name in rejected]
+            given += [corrections.take_back("tag", photo_id=photo_id, name=name) for name in taken_back]
         if not given:
             raise click.UsageError("no correction is given; see `rollcall correct --help`")
-        done = plugin.correct(*given, by=by)
-    new = [f"face:{number}" for number in done.face_ids if number is not None and number != face_id]
-    console.print(
-        f"{plural(done.count, 'correction')} recorded" + (f"; the new face is {', '.join(new)}" if new else "")
-    )
+        done = plugin.correct(*given, by=by, origin=ORIGIN)
+    new = [number for number in done.face_ids if number is not None and number != face_id]
+    if as_json:
+        values = {"batch": done.batch, "count": done.count, "photo_ids": sorted(done.photo_ids), "new_faces": new}
+        click.echo(json.dumps(values))
+        return
+    for face in new:
+        click.echo(f"face:{face}")
+    console.print(f"{plural(done.count, 'correction')} recorded" + ("; the new face is above" if new else ""))
 
 
 def _age(face_id: int, text: str) -> Correction:
@@ -115,12 +133,23 @@ def corrections_group() -> None:
     """Corrections by people: list and undo them, export and import them."""
 
 
+def _rounded(value: Any) -> Any:
+    """Return plain values with their fractions rounded for people."""
+    if isinstance(value, Mapping):
+        return {name: _rounded(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_rounded(one) for one in value]
+    return round(value, 4) if isinstance(value, float) else value
+
+
 def _line(entry: LogEntry) -> str:
     about = f"face:{entry.face_id}" if entry.face_id is not None else f"photo:{entry.photo_id}"
     if entry.photo_id is None:
         about = "waiting"
     state = " (undone)" if entry.undone else ""
-    value = json.dumps(entry.value, ensure_ascii=False)
+    value = f"of line {entry.of_line}"
+    if entry.of_line is None:
+        value = json.dumps(_rounded(entry.value), ensure_ascii=False)
     path = (entry.path or "").encode("utf-8", "backslashreplace").decode()
     return f"{entry.id:>6}  {entry.made_at}  {entry.made_by}  {about}  {entry.kind} {value}{state}  {path}"
 
@@ -134,9 +163,27 @@ def list_command(context: Context, limit: int, waiting: bool, as_json: bool) -> 
     """Show the log, the newest line first."""
     with context.opened() as plugin:
         entries = plugin.waiting_corrections()[:limit] if waiting else plugin.corrections(limit=limit)
-    for entry in entries:
-        click.echo(json.dumps(entry._asdict(), ensure_ascii=False) if as_json else _line(entry))
+    for _, lines in groupby(entries, key=lambda entry: entry.batch if entry.of_line is not None else entry.uid):
+        some = list(lines)
+        if as_json:
+            for entry in some:
+                click.echo(json.dumps(_rounded(entry._asdict()), ensure_ascii=False))
+        else:
+            # A restore undoes and redoes any number of lines: it is shown as one.
+            click.echo(_line(some[0]) if len(some) == 1 else _lines_of_one_batch(some))
     console.print(plural(len(entries), "line"))
+
+
+def _lines_of_one_batch(lines: Sequence[LogEntry]) -> str:
+    """Return a line for all that one undo, redo or restore did."""
+    parts = []
+    for kind in ("undo", "redo"):
+        numbers = sorted(entry.of_line for entry in lines if entry.kind == kind and entry.of_line is not None)
+        if numbers:
+            listed = ", ".join(map(str, numbers[:5])) + (f" and {len(numbers) - 5:,} more" if len(numbers) > 5 else "")
+            parts.append(f"{kind} of lines {listed}")
+    first = lines[0]
+    return f"{first.id:>6}  {first.made_at}  {first.made_by}  {'; '.join(parts)}"
 
 
 def _report(done: CorrectionResult, what: str) -> None:
@@ -145,11 +192,14 @@ def _report(done: CorrectionResult, what: str) -> None:
 
 @corrections_group.command("undo")
 @click.option("--to", type=click.IntRange(min=0), metavar="LINE", help="Go back to the state after this line; 0: none.")
+@click.option("--by", default="user", show_default=True, help="Whose corrections to undo.")
+@click.option("--any", "anyones", is_flag=True, help="Undo the last corrections whoever made them, and wherever.")
 @common
-def undo_command(context: Context, to: int | None) -> None:
-    """Undo the last corrections, or go back to any point of the log."""
+def undo_command(context: Context, to: int | None, by: str, anyones: bool) -> None:
+    """Undo your own last corrections of the command line, or go back to any point of the log."""
     with context.opened() as plugin:
-        done = plugin.undo() if to is None else plugin.restore(to)
+        own = None if anyones else ORIGIN
+        done = plugin.undo(by=None if anyones else by, origin=own) if to is None else plugin.restore(to)
     _report(done, "undone" if to is None else "undone or redone")
 
 

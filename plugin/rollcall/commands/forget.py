@@ -12,7 +12,7 @@ import click
 from rollcall.commands.common import Context, common, console, plural
 from rollcall.privacy.erasure import WAIT_SECONDS, ErasureReport
 
-_COUNTED = ("photos", "faces", "estimates", "embeddings", "corrections", "tags")
+_COUNTED = ("photos", "faces", "ages", "genders", "embeddings", "corrections", "tags")
 
 
 @click.command("forget")

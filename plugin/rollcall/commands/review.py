@@ -15,7 +15,16 @@ from rollcall.corrections.review_queue import Question
 from rollcall.errors import PictureError
 from rollcall.host import Plugin
 
+try:
+    from termios import error as _termios_error
+
+    _NO_TERMINAL: tuple[type[Exception], ...] = (OSError, _termios_error)
+except ImportError:  # Windows has no such module
+    _NO_TERMINAL = (OSError,)
+
 _KEYS = "[y]es  [n]o  [b]aby  [c]hild  [t]eenager  [a]dult  [o]ld  [x] not a face  [s]kip  [u]ndo  [q]uit"
+#: Where corrections of this command come from.
+ORIGIN = "review"
 _ANSWERS = {"b": "baby", "c": "child", "t": "teenager", "a": "adult", "o": "senior"}
 
 
@@ -59,7 +68,7 @@ def _ask(plugin: Plugin, limit: int | None, crops: Path | None) -> None:
         if key == "q":
             break
         if key == "u" and answered:
-            plugin.undo()
+            plugin.undo(origin=ORIGIN)
             answered -= 1
         elif key == "u":
             console.print("Nothing was answered yet; `rollcall corrections undo` undoes earlier corrections.")
@@ -68,7 +77,7 @@ def _ask(plugin: Plugin, limit: int | None, crops: Path | None) -> None:
         else:
             correction = _correction(question, key)
             assert correction is not None
-            plugin.correct(correction)
+            plugin.correct(correction, origin=ORIGIN)
             answered += 1
     console.print(f"\n{plural(answered, 'face')} reviewed")
 
@@ -80,6 +89,11 @@ def _key(question: Question) -> str:
             key = click.getchar().lower()
         except EOFError:
             return "q"
+        except _NO_TERMINAL as error:
+            raise click.UsageError(
+                "the review is answered with single keys, and there is no terminal to press them on; `rollcall review"
+                " --list` prints the questions, and `rollcall serve` shows them with pictures"
+            ) from error
         if key in ("q", "\x03", "\x04", ""):
             return "q"
         if key in ("u", "s") or _correction(question, key) is not None:

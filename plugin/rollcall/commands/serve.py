@@ -64,15 +64,27 @@ def serve(
     elif folders:
         app.state.activity.start(folders)
     address = f"http://127.0.0.1:{port}/?token={token}"
+
+    class Server(uvicorn.Server):
+        """Prints the address when it is answered, and not before."""
+
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            if self.started:
+                _announce(address, opened)
+
+    config = uvicorn.Config(
+        app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=2
+    )
+    try:
+        Server(config).run(sockets=[listening])
+    finally:
+        plugin.stop()
+
+
+def _announce(address: str, opened: bool) -> None:
     click.echo(address)
     console.print("Open this address in a browser on this machine. Ctrl-C ends it.")
     sys.stdout.flush()
     if opened:
         webbrowser.open(address)
-    config = uvicorn.Config(
-        app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=2
-    )
-    try:
-        uvicorn.Server(config).run(sockets=[listening])
-    finally:
-        plugin.stop()

@@ -7,6 +7,7 @@ import json
 import click
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from rollcall.commands.common import Context, common
 from rollcall.settings import config_path, describe
@@ -24,8 +25,9 @@ def settings_command(context: Context, as_json: bool) -> None:
         return
     table = Table("setting", "value", "what it means", show_lines=False)
     for info, value in rows:
-        shown = json.dumps(value, ensure_ascii=False)
-        table.add_row(info.name, shown if value != info.default else f"[dim]{shown}[/dim]", info.help)
+        # As it is: what stands in square brackets would be taken for a style.
+        shown = Text(json.dumps(value, ensure_ascii=False), style="dim" if value == info.default else "")
+        table.add_row(info.name, shown, Text(info.help))
     Console().print(table)
     click.echo(f"Settings file: {config_path()}")
 
@@ -38,11 +40,13 @@ def status_command(context: Context, as_json: bool) -> None:
     with context.opened(read_only=True) as plugin:
         status = plugin.status()
         roots, failures = plugin.overview()
+        tags = plugin.tags()
     found = {
         "database": status.database,
         "roots": roots,
         "photos": dict(status.photos),
         "faces": status.faces,
+        "tags": [tag._asdict() for tag in tags],
         "failures": [{"path": path, "error": error} for path, error in failures],
     }
     if as_json:
@@ -55,5 +59,9 @@ def status_command(context: Context, as_json: bool) -> None:
         f"Photos:   {', '.join(f'{count:,} {state}' for state, count in sorted(status.photos.items())) or 'none'}"
     )
     click.echo(f"Faces:    {status.faces:,}")
+    for tag in tags:
+        click.echo(
+            f"Tag:      {tag.name}: {tag.applied:,} photos, {tag.suggested:,} suggested, {tag.rejected:,} rejected"
+        )
     for path, error in failures:
         click.echo(f"Failed:   {path}: {error}")

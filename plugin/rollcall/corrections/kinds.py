@@ -94,7 +94,9 @@ class AgeCorrection(CorrectionBase):
         high = low if high is None else high
         if not (math.isfinite(low) and math.isfinite(high) and 0 <= low <= high <= OLDEST):
             raise ValueError(f"an age from {low:g} to {high:g} cannot be; give years from 0 to {OLDEST}")
-        for name, value in (("low", math.floor(low)), ("high", math.floor(high)), ("group", None)):
+        if low != int(low) or high != int(high):
+            raise ValueError(f"an age is a number of completed years; give {math.floor(low)} in place of {low:g}")
+        for name, value in (("low", int(low)), ("high", int(high)), ("group", None)):
             object.__setattr__(self, name, value)
         return self
 

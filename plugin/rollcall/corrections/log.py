@@ -24,7 +24,7 @@ from rollcall.records import Box, PhotoState
 from rollcall.settings import TagSettings
 from rollcall.storage import change_feed
 from rollcall.storage.change_feed import ChangeKind
-from rollcall.storage.library import now
+from rollcall.storage.library import chunks, now
 from rollcall.storage.tables import (
     CorrectionRow,
     EmbeddingRow,
@@ -76,13 +76,18 @@ class LogEntry(NamedTuple):
     value_before: Mapping[str, Any] | None
     undone: bool
     path: str | None  # of the photo when it was last seen, below its root
+    of_line: int | None = None  # of an undo or redo: the number of the line that it undid or redid
 
 
 # ---- Writing
 
 
-def record(session: Session, given: Sequence[Correction], by: str, settings: TagSettings) -> CorrectionResult:
-    """Add corrections to the log as one batch; they are effective at once. `by` names who made them.
+def record(
+    session: Session, given: Sequence[Correction], by: str, settings: TagSettings, origin: str | None = None
+) -> CorrectionResult:
+    """Add corrections to the log as one batch; they are effective at once.
+
+    `by` names who made them, and `origin` the tab, program or process they came from.
 
     Raises
     ------
@@ -104,7 +109,9 @@ def record(session: Session, given: Sequence[Correction], by: str, settings: Tag
             result.undescribed.add(face.id)
         else:
             before = _value_before(session, correction, face, photo)
-        session.add(_line(session, correction, face, photo, result.batch, moment, by, before, groups))
+        line = _line(session, correction, face, photo, result.batch, moment, by, before, groups)
+        line.origin = origin
+        session.add(line)
         session.flush()
         if face is not None:
             # At once, not at the end: the next correction may be of the same face and reads its present state.
@@ -252,7 +259,16 @@ def entries(session: Session, *, limit: int | None = None, before: int | None = 
         rows = rows.where(CorrectionRow.id < before)
     if limit is not None:
         rows = rows.limit(limit)
-    return [_entry(row, undone) for row in session.scalars(rows)]
+    found = list(session.scalars(rows))
+    uids = sorted({str(row.value["of"]) for row in found if row.kind in UNDO_KINDS})
+    numbers: dict[str, int] = {}
+    for part in chunks(uids):
+        known = session.execute(select(CorrectionRow.uid, CorrectionRow.id).where(CorrectionRow.uid.in_(part)))
+        numbers |= {row[0]: row[1] for row in known}
+    return [
+        _entry(row, undone)._replace(of_line=numbers.get(str(row.value["of"])) if row.kind in UNDO_KINDS else None)
+        for row in found
+    ]
 
 
 def waiting(session: Session) -> list[LogEntry]:

@@ -20,8 +20,8 @@ from rollcall.storage.change_feed import ChangeKind
 from rollcall.storage.tables import CorrectionRow, PhotoRow
 
 
-def undo(session: Session, settings: TagSettings) -> CorrectionResult:
-    """Undo the newest batch of corrections that is effective.
+def undo(session: Session, settings: TagSettings, by: str | None = None, origin: str | None = None) -> CorrectionResult:
+    """Undo the newest batch of corrections that is effective; with `by` and `origin` of those of one person or place.
 
     Raises
     ------
@@ -30,9 +30,16 @@ def undo(session: Session, settings: TagSettings) -> CorrectionResult:
     """
     log = _whole_log(session)
     undone = undone_uids(map(_log_line, log))
-    last = next((row for row in reversed(log) if row.kind not in UNDO_KINDS and row.uid not in undone), None)
-    if last is None:
+    left = [row for row in log if row.kind not in UNDO_KINDS and row.uid not in undone]
+    own = [row for row in left if by in (None, row.made_by) and origin in (None, row.origin)]
+    if not left:
         raise ConflictError("there is nothing left to undo; `rollcall corrections list` shows the log")
+    if not own:
+        raise ConflictError(
+            "nothing of your own is left to undo here; `rollcall corrections list` shows the log, and `rollcall"
+            " corrections undo --any` undoes the last correction, whoever made it"
+        )
+    last = own[-1]
     return _flip(session, [row for row in log if row.batch == last.batch and row.uid not in undone], "undo", settings)
 
 

@@ -33,7 +33,13 @@ class CorrectingMixin(PluginBase):
 
     # ---- Corrections
 
-    def correct(self, *given: Correction, by: str = "user", wait: float = DESCRIBE_SECONDS) -> CorrectionResult:
+    def correct(
+        self,
+        *given: Correction,
+        by: str = "user",
+        origin: str | None = None,
+        wait: float = DESCRIBE_SECONDS,
+    ) -> CorrectionResult:
         """Record corrections as one batch; they are effective at once and take precedence over all predictions.
 
         The networks analyse faces that are drawn or moved before this returns; while other work runs, they do so
@@ -45,6 +51,8 @@ class CorrectingMixin(PluginBase):
             Corrections, made by the functions of `rollcall.corrections`, in their order.
         by
             The name of the person who made them, for the log.
+        origin
+            Where they come from, such as a window, so that `undo` can tell them from others'.
         wait
             For how many seconds to wait for the analysis of drawn and moved faces. After that this returns without
             their estimates, and `undescribed` of the result has the faces' numbers.
@@ -57,15 +65,19 @@ class CorrectingMixin(PluginBase):
             If the database cannot be written.
         """
         with self.database.write() as session:
-            result = log.record(session, given, by, self.settings.tags)
+            result = log.record(session, given, by, self.settings.tags, origin)
             grouping.settle(session, self.database, self.settings.tags)
         return self._describe(result, wait)
 
-    def undo(self, *, wait: float = DESCRIBE_SECONDS) -> CorrectionResult:
+    def undo(
+        self, *, by: str | None = None, origin: str | None = None, wait: float = DESCRIBE_SECONDS
+    ) -> CorrectionResult:
         """Undo the newest batch of corrections that is effective.
 
         Parameters
         ----------
+        by, origin
+            Whose batch, and from where, as given to `correct`; None: anybody's, from anywhere.
         wait
             For how many seconds to wait for the estimates of faces whose boxes are new.
 
@@ -75,7 +87,7 @@ class CorrectingMixin(PluginBase):
             If nothing is left to undo.
         """
         with self.database.write() as session:
-            result = undo.undo(session, self.settings.tags)
+            result = undo.undo(session, self.settings.tags, by, origin)
             grouping.settle(session, self.database, self.settings.tags)
         return self._describe(result, wait)
 

@@ -48,6 +48,8 @@ def row_counts(session: Session) -> dict[str, int]:
     found = {name: session.scalar(select(func.count()).select_from(table)) or 0 for name, table in _COUNTED}
     in_log = select(func.count()).select_from(CorrectionRow).where(CorrectionRow.embedding.is_not(None))
     found["embeddings"] += session.scalar(in_log) or 0
+    for name, column in (("ages", PredictionRow.age_distribution), ("genders", PredictionRow.p_female)):
+        found[name] = session.scalar(select(func.count(column))) or 0
     return found
 
 

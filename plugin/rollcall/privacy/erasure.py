@@ -57,6 +57,8 @@ class ErasureReport:
     photos: int = 0
     faces: int = 0
     estimates: int = 0  # predictions of age and gender, one for each face
+    ages: int = 0  # of these, those that had an age
+    genders: int = 0  # of these, those that had a gender; an estimate that loses one of both stays
     embeddings: int = 0  # also those in the log of corrections
     corrections: int = 0  # lines of the log
     tags: int = 0

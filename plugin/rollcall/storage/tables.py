@@ -153,6 +153,7 @@ class CorrectionRow(Base):
     batch: Mapped[str] = mapped_column(index=True)  # corrections that were made together are undone together
     made_at: Mapped[str]
     made_by: Mapped[str]
+    origin: Mapped[str | None]  # the tab, program or process that it came from, so that each undoes its own
     kind: Mapped[str] = mapped_column(index=True)  # see corrections/kinds.py; undo, redo
     # No foreign keys: a correction outlives the rows it was made for. The numbers are its current photo and face, null
     # while it waits to be reattached by the columns below: the photo and face as they were when last seen.

@@ -20,10 +20,12 @@ from rollcall.search import MIN_PROBABILITY, Order
 from rollcall.web.inputs import (
     CorrectionsIn,
     FolderIn,
+    Origin,
     Probability,
     QueryText,
     TagName,
     activity_of,
+    language_of,
     plugin_of,
 )
 from rollcall.web.models import (
@@ -56,13 +58,17 @@ def search(
     min_probability: Annotated[Probability, Query()] = MIN_PROBABILITY,
     order: Order = "probability",
 ) -> SearchModel:
-    """Return the photos that match a query, the most probable or the newest first."""
+    """Return the photos that match a query, the most probable or the newest first.
+
+    A query that several languages understand is taken in that of `Accept-Language`.
+    """
     plugin = plugin_of(request)
-    hits = plugin.search(q, limit=limit, offset=offset, min_probability=min_probability, order=order)
+    language = language_of(request)
+    hits = plugin.search(q, limit=limit, offset=offset, min_probability=min_probability, order=order, language=language)
     return SearchModel(
-        total=plugin.count(q, min_probability=min_probability),
+        total=plugin.count(q, min_probability=min_probability, language=language),
         hits=[HitModel.of(hit) for hit in hits],
-        notices=plugin.notices(q),
+        notices=plugin.notices(q, language=language),
     )
 
 
@@ -106,7 +112,7 @@ def status(request: Request) -> StatusModel:
 @router.post("/corrections", responses={**NOT_FOUND, **CONFLICT, **UNREADABLE_BODY})
 def correct(request: Request, given: CorrectionsIn) -> CorrectionResultModel:
     """Record corrections as one batch; they are effective at once and win over every prediction."""
-    return CorrectionResultModel.of(plugin_of(request).correct(*given.corrections, by=given.by))
+    return CorrectionResultModel.of(plugin_of(request).correct(*given.corrections, by=given.by, origin=given.origin))
 
 
 @router.get("/corrections")
@@ -120,9 +126,13 @@ def corrections(
 
 
 @router.post("/undo", responses=CONFLICT)
-def undo(request: Request) -> CorrectionResultModel:
-    """Undo the newest batch of corrections; 409 if nothing is left to undo."""
-    return CorrectionResultModel.of(plugin_of(request).undo())
+def undo(
+    request: Request,
+    by: Annotated[str | None, Query(max_length=100)] = None,
+    origin: Annotated[Origin | None, Query()] = None,
+) -> CorrectionResultModel:
+    """Undo the newest batch of corrections, with `by` and `origin` of one person or place; 409 if there is none."""
+    return CorrectionResultModel.of(plugin_of(request).undo(by=by, origin=origin))
 
 
 @router.post("/redo", responses=CONFLICT)

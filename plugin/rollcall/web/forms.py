@@ -27,6 +27,7 @@ class PhotoForm(BaseModel):
     low: float | None = None
     high: float | None = None
     label: Annotated[str, Field(max_length=100)] = ""
+    unknown: bool = False  # the gender is not to be estimated
     tag: Annotated[str, Field(max_length=500)] = ""
     box: Annotated[str, Field(max_length=200)] = ""
 
@@ -51,7 +52,8 @@ class PhotoForm(BaseModel):
             case "age" if self.low is not None:
                 return corrections.age(face_id, self.low, self.high)
             case "gender":
-                return corrections.gender(face_id, self.label.strip() or None)
+                # An empty field of a form is the same as none, and must not mean that nothing is to be estimated.
+                return corrections.gender(face_id, None if self.unknown else self.label)
             case "not_a_face":
                 return corrections.not_a_face(face_id)
             case "ignore":

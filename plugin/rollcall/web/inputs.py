@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Query, Request
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from rollcall.ages import AGE_GROUPS
-from rollcall.corrections.kinds import Correction
+from rollcall.corrections.kinds import Correction, RowId
 from rollcall.host import Plugin
+from rollcall.search.grammar import LANGUAGES
 from rollcall.web.activity import Activity
 
 
@@ -26,6 +27,10 @@ TagName = Annotated[str, Field(max_length=500)]
 GroupName = Annotated[str, Field(max_length=50), AfterValidator(_known_group)]
 
 
+#: Where corrections come from, as a tab of the page or a program names itself.
+Origin = Annotated[str, Field(min_length=1, max_length=100)]
+
+
 class _Input(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
@@ -36,6 +41,7 @@ class CorrectionsIn(_Input):
     # The list is called `said` in every client there is; only in here do corrections have their own name.
     corrections: Annotated[list[Correction], Field(alias="said", min_length=1, max_length=5000)]
     by: Annotated[str, Field(max_length=100)] = "user"
+    origin: Origin | None = None
 
 
 class FolderIn(_Input):
@@ -44,10 +50,56 @@ class FolderIn(_Input):
     path: Annotated[str, Field(min_length=1, max_length=4096)]
 
 
+class RestoreIn(_Input):
+    """A line of the log: those corrections become effective that were when it was the newest; 0: none."""
+
+    to: RowId
+
+
+class ImportIn(_Input):
+    """An exported log: lines as `GET /api/corrections/export` gives them."""
+
+    lines: Annotated[list[dict[str, Any]], Field(max_length=1_000_000)]
+
+
+class ForgetIn(_Input):
+    """What is to be erased for good; `dry_run` only reports it, and has to be switched off."""
+
+    erase_faces: Annotated[list[RowId], Field(max_length=100_000)] = []
+    erase_photos: Annotated[list[RowId], Field(max_length=100_000)] = []
+    paths: Annotated[list[Annotated[str, Field(min_length=1, max_length=4096)]], Field(max_length=1000)] = []
+    embeddings: bool = False
+    ages: bool = False
+    genders: bool = False
+    everything: bool = False
+    dry_run: bool = True
+
+
 def plugin_of(request: Request) -> Plugin:
     """Return the plugin that the application serves."""
     plugin: Plugin = request.app.state.plugin
     return plugin
+
+
+def tab_of(request: Request) -> str:
+    """Return the tab of the page that a request comes from, so that each undoes its own corrections."""
+    return f"page {request.headers.get('x-tab', '')[:60]}".strip()
+
+
+def language_of(request: Request) -> str | None:
+    """Return the language that queries are in by preference, as the browser says; None finds it out from the query.
+
+    English needs no preference: whoever types German into an English browser means German.
+    """
+    wanted: list[tuple[float, str]] = []
+    for part in request.headers.get("accept-language", "")[:1000].split(","):
+        name, _, quality = part.partition(";q=")
+        try:
+            wanted.append((float(quality or 1), name.strip()[:2].lower()))
+        except ValueError:
+            continue
+    known = [name for _, name in sorted(wanted, key=lambda one: -one[0]) if name in ("en", *LANGUAGES)]
+    return known[0] if known and known[0] != "en" else None
 
 
 def activity_of(request: Request) -> Activity:

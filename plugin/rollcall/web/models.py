@@ -169,6 +169,7 @@ class LogEntryModel(_Model):
     value_before: dict[str, object] | None
     undone: bool
     path: str | None
+    of_line: int | None = None
 
     @classmethod
     def of(cls, entry: LogEntry) -> LogEntryModel:
@@ -225,3 +226,48 @@ class SimilarModel(_Model):
 
     face_id: int
     probability: float
+
+
+class ImportResultModel(_Model):
+    """What an import of a log did."""
+
+    added: int
+    known: int
+    waiting: int
+
+
+class ErasureReportModel(_Model):
+    """How much was erased, or with `dry_run` would be."""
+
+    photos: int
+    faces: int
+    estimates: int
+    ages: int
+    genders: int
+    embeddings: int
+    corrections: int
+    tags: int
+    files: list[str]
+    bytes: int
+    dry_run: bool
+    notes: list[str]
+
+
+class HeadReportModel(_Model):
+    """How well ages, or genders, fit corrected faces that were held out, before and after."""
+
+    faces: int
+    loss_before: float
+    loss_after: float
+    error_before: float
+    error_after: float
+    helps: bool
+
+
+class AdaptationReportModel(_Model):
+    """What was learnt from corrections; `id` is null where nothing was stored."""
+
+    id: int | None
+    age: HeadReportModel
+    gender: HeadReportModel
+    changed: int

@@ -50,6 +50,16 @@ def test_a_correction_that_does_not_improve_is_dropped() -> None:
     assert gender.faces == 60
 
 
+def test_corrections_that_are_random_numbers_are_dropped() -> None:
+    for seed in range(3):
+        found = examples(47, seed=seed)
+        rng = np.random.default_rng(seed)
+        found.low[:47] = found.high[:47] = rng.integers(0, 90, 47)
+        found.female[:47] = rng.integers(0, 2, 47)
+        age, gender = adapt.adapt(found)
+        assert age.fitted is None and gender.fitted is None, seed
+
+
 def test_a_few_corrections_are_not_enough() -> None:
     age, gender = adapt.adapt(examples(adapt.MIN_FACES - 1, bias=15))
     assert age.fitted is None and gender.fitted is None

@@ -14,7 +14,7 @@ from rollcall.errors import InvalidQueryError
 from rollcall.host import Plugin
 from rollcall.search.grammar import FIELDS
 from rollcall.search.vocabulary import NOUNS
-from rollcall.web.inputs import Probability, QueryText, plugin_of
+from rollcall.web.inputs import Probability, QueryText, language_of, plugin_of
 from rollcall.web.pages.rendering import page
 
 router = APIRouter()
@@ -36,7 +36,7 @@ def library(
     after: Annotated[RowId | None, Query()] = None,
 ) -> Response:
     """Show the photos that match a query; from `offset` on, or `after` a photo, only the next part of them."""
-    plugin = plugin_of(request)
+    plugin, language = plugin_of(request), language_of(request)
     further = offset > 0 or after is not None
     # Without a query all photos are equally probable: then the newest come first.
     chosen: search.Order = "date" if order == "date" or not q.strip() else "probability"
@@ -51,11 +51,18 @@ def library(
     }
     try:
         hits = plugin.search(
-            q, limit=PAGE + 1, offset=offset, min_probability=sure, order=chosen, faces=False, after=after
+            q,
+            limit=PAGE + 1,
+            offset=offset,
+            min_probability=sure,
+            order=chosen,
+            faces=False,
+            after=after,
+            language=language,
         )
         values |= {
-            "notices": [] if further else plugin.notices(q, readings=False),
-            "readings": () if further else plugin.interpret(q).notes,
+            "notices": [] if further else plugin.notices(q, readings=False, language=language),
+            "readings": () if further else plugin.interpret(q, language=language).notes,
             "total": None if further else _total(plugin, q, hits),
             "photos": plugin.photos([hit.photo_id for hit in hits[:PAGE]]),
             "chances": {hit.photo_id: hit.probability for hit in hits},
@@ -100,7 +107,9 @@ def count(
     request: Request, q: QueryText = "", sure: Annotated[Probability, Query()] = search.MIN_PROBABILITY
 ) -> Response:
     """Show how many photos match a query."""
-    return page(request, "_count.html", total=plugin_of(request).count(q, min_probability=sure))
+    return page(
+        request, "_count.html", total=plugin_of(request).count(q, min_probability=sure, language=language_of(request))
+    )
 
 
 @router.get("/favicon.ico")

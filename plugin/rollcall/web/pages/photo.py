@@ -13,7 +13,7 @@ from rollcall.errors import NotFoundError
 from rollcall.host import Plugin
 from rollcall.search.details import FaceDetails
 from rollcall.web.forms import PhotoForm
-from rollcall.web.inputs import plugin_of
+from rollcall.web.inputs import plugin_of, tab_of
 from rollcall.web.pages.rendering import curve, is_part, page
 
 router = APIRouter()
@@ -56,11 +56,11 @@ def correct(request: Request, photo_id: RowId, form: Annotated[PhotoForm, Form()
     plugin.photo(photo_id)  # nothing is changed on behalf of a page of which there is no photo
     open_face = form.face
     if form.what == "undo":
-        plugin.undo()
+        plugin.undo(origin=tab_of(request))
     elif form.what == "redo":
         plugin.redo()
     else:
-        result = plugin.correct(form.correction(photo_id))
+        result = plugin.correct(form.correction(photo_id), origin=tab_of(request))
         if form.what == "draw":
             open_face = result.face_ids[0]
     # A face that was dismissed is no longer among those of the photo, so that none is open.

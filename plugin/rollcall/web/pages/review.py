@@ -15,7 +15,7 @@ from rollcall.errors import RequestError
 from rollcall.host import Plugin
 from rollcall.search.details import FaceDetails
 from rollcall.web.forms import review_correction
-from rollcall.web.inputs import GroupName, plugin_of
+from rollcall.web.inputs import GroupName, plugin_of, tab_of
 from rollcall.web.pages.photo import with_details
 from rollcall.web.pages.rendering import is_part, page
 
@@ -126,14 +126,14 @@ def _record(request: Request, face_id: int, group: str, what: str) -> str:
         queue.skip(face_id)
         return ""
     if what == "undo":
-        plugin.undo()
+        plugin.undo(origin=tab_of(request))
         queue.answered = max(queue.answered - 1, 0)
         queue.reset()
         return "The last answer is undone."
     correction = review_correction(face_id, group, what)
     if correction is None:
         return "Say how old instead: baby, child, teenager, adult or older."
-    plugin.correct(correction)
+    plugin.correct(correction, origin=tab_of(request))
     queue.answered += 1
     return ""
 

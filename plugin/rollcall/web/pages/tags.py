@@ -9,7 +9,7 @@ from fastapi.responses import HTMLResponse, Response
 
 from rollcall import corrections
 from rollcall.corrections.kind_base import RowId
-from rollcall.web.inputs import Probability, TagName, plugin_of
+from rollcall.web.inputs import Probability, TagName, plugin_of, tab_of
 from rollcall.web.pages.rendering import page
 
 router = APIRouter()
@@ -58,11 +58,11 @@ def answer_tag(
     """Accept or reject a tag of one photo, or accept it of all from a probability on."""
     plugin = plugin_of(request)
     if what == "undo":
-        plugin.undo()
+        plugin.undo(origin=tab_of(request))
     elif photo_id is not None:
-        plugin.correct(corrections.tag(photo_id, name, what == "accept"))
+        plugin.correct(corrections.tag(photo_id, name, what == "accept"), origin=tab_of(request))
     elif what == "accept":
         found = plugin.suggestions(name, above, limit=MOST_ACCEPTED).photos
         if found:
-            plugin.correct(*(corrections.tag(one, name, True) for one, _ in found))
+            plugin.correct(*(corrections.tag(one, name, True) for one, _ in found), origin=tab_of(request))
     return _tag(request, name, above)

@@ -30,6 +30,12 @@ document.addEventListener("input", (event) => {
   if (event.target.id === "above") document.getElementById("above-shown").textContent = `${Math.round(100 * event.target.value)}%`;
 });
 
+// Each tab undoes its own corrections.
+document.addEventListener("htmx:configRequest", (event) => {
+  if (!sessionStorage.getItem("tab")) sessionStorage.setItem("tab", Math.random().toString(36).slice(2));
+  event.detail.headers["X-Tab"] = sessionStorage.getItem("tab");
+});
+
 // One key, one answer. What is typed while an answer is under way waits until the next question stands there whole.
 let busy = false, typed = [];
 document.addEventListener("htmx:beforeRequest", (event) => { if (event.detail.requestConfig.verb === "post") busy = true; });
