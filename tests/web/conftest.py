@@ -39,7 +39,7 @@ QUIET = (
 class Served:
     """A server that runs, and what lies behind it."""
 
-    url: str
+    url: str  # of the pages: below the path of this start
     token: str
     port: int
     plugin: Plugin
@@ -47,6 +47,11 @@ class Served:
     file: Path
     client: httpx.Client
     app: FastAPI
+
+    @property
+    def origin(self) -> str:
+        """Return what a browser names the page's origin."""
+        return f"http://127.0.0.1:{self.port}"
 
     def rows(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
         """Return what the database holds, read by sqlite3 alone."""
@@ -98,7 +103,7 @@ def serving(folder: Path, draw_library: Callable[[Path], None] = fill, **values:
     while not server.started:
         assert thread.is_alive()
         time.sleep(0.01)
-    url = f"http://127.0.0.1:{port}"
+    url = f"http://127.0.0.1:{port}{security.start_path(token)}"
     with httpx.Client(
         base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=30, trust_env=False
     ) as client:

@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
+import html
+import os
+import shutil
 import socket
 import sys
+import tempfile
+import threading
 import webbrowser
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from rollcall.commands.common import Context, common, console
+from rollcall.commands.interrupts import end_now
 from rollcall.errors import RollcallError
 from rollcall.host import Plugin
 from rollcall.settings import Settings
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+#: How long after Ctrl-C the process may take to end by itself, in seconds.
+_GRACE_SECONDS: Final = 0.8
 
 
 @click.command("serve")
@@ -40,8 +56,6 @@ def serve(
     RollcallError
         If the port is taken, or the database cannot be used.
     """
-    import uvicorn
-
     from rollcall.web import security
     from rollcall.web.app import create
 
@@ -67,12 +81,51 @@ def serve(
     click.echo(address)
     console.print("Open this address in a browser on this machine. Ctrl-C ends it.")
     sys.stdout.flush()
-    if opened:
-        webbrowser.open(address)
-    config = uvicorn.Config(
-        app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=2
-    )
     try:
-        uvicorn.Server(config).run(sockets=[listening])
+        with ExitStack() as stack:
+            if opened:
+                webbrowser.open(stack.enter_context(doorway(address)).as_uri())
+            _run(app, listening)
     finally:
         plugin.stop()
+
+
+def _run(app: FastAPI, listening: socket.socket) -> None:
+    """Answer requests until Ctrl-C, which ends the process within a second whatever is under way."""
+    import uvicorn
+
+    from rollcall.web.app import end
+
+    class Server(uvicorn.Server):
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            # On a thread: the signal may have come while the main thread holds a lock that `end` takes.
+            threading.Thread(target=end, args=(app,), daemon=True).start()
+            # Safe at any moment: what is not committed is still pending.
+            timer = threading.Timer(_GRACE_SECONDS, end_now)
+            timer.daemon = True
+            timer.start()
+            super().handle_exit(sig, frame)
+
+    config = uvicorn.Config(
+        app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=1
+    )
+    Server(config).run(sockets=[listening])
+
+
+@contextmanager
+def doorway(address: str) -> Iterator[Path]:
+    """Give a file of this user alone that leads a browser to an address, and remove it at the end.
+
+    A browser is started with what it opens on its command line, which every user of the machine can read.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="rollcall-"))  # mkdtemp makes it for the user alone
+    file = folder / "open.html"
+    try:
+        with os.fdopen(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="utf-8") as page:
+            page.write(
+                f'<!doctype html><meta charset="utf-8"><title>Rollcall</title>'
+                f'<meta http-equiv="refresh" content="0;url={html.escape(address)}">'
+            )
+        yield file
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -14,7 +14,7 @@ from rollcall import events
 from rollcall.errors import BusyError, RollcallError
 from rollcall.indexing.indexer import Indexer
 from rollcall.indexing.profile import Profile
-from rollcall.indexing.run import LeaveAlone, PictureAnalyzer
+from rollcall.indexing.run import LeaveAlone, PictureAnalyzer, PictureListener
 from rollcall.indexing.watcher import Watcher
 from rollcall.indexing.work_queue import WorkQueue
 from rollcall.privacy import erasure
@@ -60,6 +60,10 @@ class IndexingService:
         if self._watching is not None and self._watching.is_alive():
             return "watching"
         return "idle" if self.queue.running is None else "indexing"
+
+    def show_pictures(self, listener: PictureListener) -> None:
+        """Call `listener` with each picture that a run has decoded, once its photo is stored, on the writing thread."""
+        self.indexer.tools.picture_listener = listener
 
     # ---- Work
 

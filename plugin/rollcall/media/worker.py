@@ -62,11 +62,15 @@ class Workers:
         self._slots = threading.BoundedSemaphore(self._most)
         self._lock = threading.Lock()
         self._idle: list[_Process] = []
-        self._busy: set[_Process] = set()
+        self._busy: dict[_Process, threading.Event | None] = {}
         self._owner = os.getpid()
 
-    def decode(self, job: Job, *, lenient: bool, max_seconds: float) -> Decoded:
+    def decode(
+        self, job: Job, *, lenient: bool, max_seconds: float, abandoned: threading.Event | None = None
+    ) -> Decoded:
         """Decode in one of the processes; the result is the same as in this one.
+
+        Nothing is decoded once `abandoned` is set, which names the work for `interrupt`.
 
         Raises
         ------
@@ -77,14 +81,17 @@ class Workers:
         Died
             If the decoder crashed, or the system ended it.
         Interrupted
-            If `interrupt` was called meanwhile.
+            If `interrupt` was called meanwhile, or `abandoned` is set.
         Unavailable
             If no process can be started.
         """
         if os.getpid() != self._owner:  # after a fork the processes are the parent's
             self._begin()
         with self._slots:
-            process = self._taken()
+            process = self._taken(abandoned)
+            if abandoned is not None and abandoned.is_set():
+                self._given_back(process, alive=False)
+                raise Interrupted
             try:
                 answer = process.ask((job, lenient), max_seconds)
             except BaseException:
@@ -93,11 +100,12 @@ class Workers:
             self._given_back(process, alive=True)
         return _result(answer)
 
-    def interrupt(self) -> None:
-        """End all processes that decode just now; their callers get `Interrupted`."""
+    def interrupt(self, abandoned: threading.Event | None = None) -> None:
+        """End the processes that decode just now, or those of one piece of work; callers get `Interrupted`."""
         with self._lock:
-            for process in self._busy:
-                process.end(interrupted=True)
+            for process, work in self._busy.items():
+                if abandoned is None or work is abandoned:
+                    process.end(interrupted=True)
 
     def close(self) -> None:
         """End all processes."""
@@ -108,21 +116,21 @@ class Workers:
                 process.end(interrupted=True)
             self._idle.clear()
 
-    def _taken(self) -> _Process:
+    def _taken(self, work: threading.Event | None) -> _Process:
         with self._lock:
             while self._idle:
                 process = self._idle.pop()
                 if process.is_alive:
-                    self._busy.add(process)
+                    self._busy[process] = work
                     return process
         process = _Process()
         with self._lock:
-            self._busy.add(process)
+            self._busy[process] = work
         return process
 
     def _given_back(self, process: _Process, *, alive: bool) -> None:
         with self._lock:
-            self._busy.discard(process)
+            self._busy.pop(process, None)
             if alive:
                 self._idle.append(process)
         if not alive:

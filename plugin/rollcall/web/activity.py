@@ -70,6 +70,10 @@ class Activity:
                 self.progress.state = "pausing"
                 self.changed += 1
 
+    def stop(self) -> None:
+        """End the run after the photos in flight."""
+        self._stop.set()
+
     def close(self) -> None:
         """End the run, wait for it, and unsubscribe."""
         self._stop.set()

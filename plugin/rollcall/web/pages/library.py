@@ -16,6 +16,7 @@ from rollcall.search.grammar import FIELDS
 from rollcall.search.vocabulary import NOUNS
 from rollcall.web.inputs import Probability, QueryText, plugin_of
 from rollcall.web.pages.rendering import page
+from rollcall.web.security import base_of
 
 router = APIRouter()
 #: Photos that come with one scroll.
@@ -103,6 +104,6 @@ def count(
 
 
 @router.get("/favicon.ico")
-def favicon() -> Response:
+def favicon(request: Request) -> Response:
     """Redirect to the icon that browsers ask for."""
-    return RedirectResponse("/static/icon.svg")
+    return RedirectResponse(f"{base_of(request.scope)}/static/icon.svg")

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, Response
 
 from rollcall.corrections.kinds import RowId
-from rollcall.errors import NotFoundError
+from rollcall.errors import NotFoundError, PictureError
 from rollcall.host import Plugin
 from rollcall.search.details import FaceDetails
 from rollcall.web.forms import PhotoForm
@@ -35,8 +35,18 @@ def _photo(request: Request, photo_id: int, face_id: int | None) -> Response:
         "curve": None if chosen is None else curve(chosen.age_distribution),
         "waiting": chosen is not None and _awaits_predictions(plugin, chosen),
         "before_after": plugin.neighbours(photo_id),
+        "hidden_because": _why_hidden(request, photo_id),
     }
     return page(request, "_photo.html" if is_part(request) else "photo.html", **values)
+
+
+def _why_hidden(request: Request, photo_id: int) -> str:
+    """Return why the picture cannot be shown, as far as its file tells without being read; "" if it can."""
+    try:
+        request.app.state.pictures.file(photo_id)
+    except PictureError as error:
+        return error.reason
+    return ""
 
 
 def _awaits_predictions(plugin: Plugin, face: FaceDetails) -> bool:

@@ -1,4 +1,6 @@
 "use strict";
+// The path of this start of the server; every address of the page lies below it.
+const base = document.documentElement.dataset.base || "";
 // Style sheets may not be written into the page (its policy forbids it): what depends on a photo is set from here.
 const each = (root, selector, act) => { if (root.matches?.(selector)) act(root); root.querySelectorAll?.(selector).forEach(act); };
 
@@ -74,7 +76,7 @@ function drawable(frame) {
   };
   button.addEventListener("click", () => {
     if (frame.classList.contains("drawable")) { stop(); return; }
-    fetch("/api/warm-up", { method: "POST" }).catch(() => {});
+    fetch(`${base}/api/warm-up`, { method: "POST" }).catch(() => {});
     frame.classList.add("drawable"); button.setAttribute("aria-pressed", "true"); form.hidden = false;
     frame.tabIndex = 0; box = [0.4, 0.4, 0.2, 0.2]; show(); frame.focus();
   });
@@ -128,15 +130,15 @@ function watchRun(card) {
     get("run-start").textContent = now.state === "paused" ? "Go on" : "Look for new photos";
   };
   show(JSON.parse(card.dataset.progress));
-  const source = new EventSource("/api/progress");
+  const source = new EventSource(`${base}/api/progress`);
   source.onmessage = (event) => show(JSON.parse(event.data));
   addEventListener("pagehide", () => source.close());
-  get("run-start").addEventListener("click", () => post("/api/index"));
-  get("run-pause").addEventListener("click", () => post("/api/pause"));
+  get("run-start").addEventListener("click", () => post(`${base}/api/index`));
+  get("run-pause").addEventListener("click", () => post(`${base}/api/pause`));
   get("add-folder").addEventListener("submit", async (event) => {
     event.preventDefault();
     const problem = get("folder-problem");
-    try { await post("/api/folders", { path: get("folder").value }); problem.hidden = true; get("folder").value = ""; }
+    try { await post(`${base}/api/folders`, { path: get("folder").value }); problem.hidden = true; get("folder").value = ""; }
     catch (error) { problem.hidden = false; problem.textContent = error.message; }
   });
 }
