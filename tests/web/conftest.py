@@ -21,7 +21,7 @@ from fastapi import FastAPI
 from blobs import BlobAnalyzer, draw
 from rollcall.host import Plugin
 from rollcall.web import security
-from rollcall.web.app import create
+from rollcall.web.app import create, end
 
 #: What keeps Chromium from talking to anybody but the test's server.
 QUIET = (
@@ -108,6 +108,7 @@ def serving(folder: Path, draw_library: Callable[[Path], None] = fill, **values:
         base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=30, trust_env=False
     ) as client:
         yield Served(url, token, port, plugin, library, file, client, app)
+    end(app)
     server.should_exit = True
     thread.join(20)
     plugin.stop()

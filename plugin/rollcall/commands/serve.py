@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 #: How long after Ctrl-C the process may take to end by itself, in seconds.
 _GRACE_SECONDS: Final = 0.8
+#: What decoding may take while the page is open, by default, in megabytes.
+_MEMORY_MEGABYTES: Final = 512
 
 
 @click.command("serve")
@@ -68,9 +70,11 @@ def serve(
         raise RollcallError(
             f"port {wanted} cannot be used ({error.strerror}); choose another with --port, or 0 for any that is free"
         ) from error
+    # From now on a browser that is quicker than the server waits for it.
+    listening.listen(128)
     port = int(listening.getsockname()[1])
     token = security.new_token()
-    plugin = Plugin(settings=settings)
+    plugin = Plugin(settings=_sparing(settings))
     plugin.start()
     app = create(plugin, token, port)
     if watch:
@@ -88,6 +92,14 @@ def serve(
             _run(app, listening)
     finally:
         plugin.stop()
+
+
+def _sparing(settings: Settings) -> Settings:
+    """Return settings with which decoding takes less memory by default: a page stays open beside other programs."""
+    if settings.decode.memory_megabytes:
+        return settings
+    decode = settings.decode.model_copy(update={"memory_megabytes": _MEMORY_MEGABYTES})
+    return settings.model_copy(update={"decode": decode})
 
 
 def _run(app: FastAPI, listening: socket.socket) -> None:

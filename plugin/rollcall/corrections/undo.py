@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from rollcall.corrections.log import CorrectionResult, next_moment
+from rollcall.corrections.log import CorrectionResult, entry_of, next_moment
 from rollcall.corrections.projection import (
     UNDO_KINDS,
     LogLine,
@@ -24,8 +24,8 @@ from rollcall.storage.change_feed import ChangeKind
 from rollcall.storage.tables import CorrectionRow, PhotoRow
 
 
-def undo(session: Session, settings: TagSettings) -> CorrectionResult:
-    """Undo the newest batch of corrections that is effective.
+def undo(session: Session, settings: TagSettings, *, batches: Collection[str] | None = None) -> CorrectionResult:
+    """Undo the newest batch of corrections that is effective, of all or of some `batches`.
 
     Raises
     ------
@@ -34,7 +34,8 @@ def undo(session: Session, settings: TagSettings) -> CorrectionResult:
     """
     log = _whole_log(session)
     undone = undone_uids(map(_log_line, log))
-    last = next((row for row in reversed(log) if row.kind not in UNDO_KINDS and row.uid not in undone), None)
+    left = (row for row in reversed(log) if row.kind not in UNDO_KINDS and row.uid not in undone)
+    last = next((row for row in left if batches is None or row.batch in batches), None)
     if last is None:
         raise ConflictError("there is nothing left to undo; `rollcall corrections list` shows the log")
     return _flip(session, [row for row in log if row.batch == last.batch and row.uid not in undone], "undo", settings)
@@ -99,6 +100,7 @@ def _whole_log(session: Session) -> list[CorrectionRow]:
 def _flip(session: Session, rows: Sequence[CorrectionRow], kind: str, settings: TagSettings) -> CorrectionResult:
     """Add a line of `kind` undo or redo to the log for each of some rows, as one batch."""
     result = CorrectionResult(batch=uuid.uuid4().hex, count=len(rows))
+    result.entries = [entry_of(row, {row.uid} if kind == "undo" else set()) for row in rows]
     moment = next_moment(session)
     for row in rows:
         session.add(

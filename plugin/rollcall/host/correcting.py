@@ -59,11 +59,13 @@ class CorrectingMixin(PluginBase):
             result = log.record(session, given, by, self.settings.tags)
         return self._describe(result, wait)
 
-    def undo(self, *, wait: float = DESCRIBE_SECONDS) -> CorrectionResult:
+    def undo(self, *, batches: Collection[str] | None = None, wait: float = DESCRIBE_SECONDS) -> CorrectionResult:
         """Undo the newest batch of corrections that is effective.
 
         Parameters
         ----------
+        batches
+            The batches of which to undo one, by `CorrectionResult.batch`; None: all of the log.
         wait
             For how many seconds to wait for the estimates of faces whose boxes are new.
 
@@ -73,7 +75,7 @@ class CorrectingMixin(PluginBase):
             If nothing is left to undo.
         """
         with self.database.write() as session:
-            result = undo.undo(session, self.settings.tags)
+            result = undo.undo(session, self.settings.tags, batches=batches)
         return self._describe(result, wait)
 
     def redo(self, *, wait: float = DESCRIBE_SECONDS) -> CorrectionResult:

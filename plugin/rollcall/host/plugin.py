@@ -69,6 +69,21 @@ class Plugin(ReadingMixin, CorrectingMixin):
         named = [folders] if isinstance(folders, Path) else list(folders)
         return self.service.index(named, force=force, lift_erasure=again, stop=stop, timeout=timeout)
 
+    def add_folder(self, folder: Path) -> None:
+        """Let a folder belong to the library from now on, though it is indexed later.
+
+        Parameters
+        ----------
+        folder
+            A folder that is there. One that holds folders of the library takes them in when it is indexed.
+
+        Raises
+        ------
+        LibraryError
+            If it was erased, or is not there.
+        """
+        self.service.add_folder(folder)
+
     def watch(self, folders: Sequence[Path], stop: threading.Event) -> None:
         """Keep the database in step with folders on the calling thread, until `stop` is set.
 

@@ -96,6 +96,10 @@ class IndexingService:
             finally:
                 self.describe_pending()
 
+    def add_folder(self, folder: Path) -> None:
+        """Make a folder a root of the library unless one holds it or it holds one; see `Scanner.add`."""
+        self.indexer.scanner.add(folder)
+
     def describe(self, photo_ids: Collection[int], timeout: float) -> bool:
         """Analyse faces of photos whose boxes are new; return whether that is done.
 

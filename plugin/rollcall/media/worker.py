@@ -93,7 +93,7 @@ class Workers:
                 self._given_back(process, alive=False)
                 raise Interrupted
             try:
-                answer = process.ask((job, lenient), max_seconds)
+                answer = process.ask(job, lenient, max_seconds)
             except BaseException:
                 self._given_back(process, alive=False)
                 raise
@@ -168,9 +168,11 @@ class _Process:
     def is_alive(self) -> bool:
         return self._process.poll() is None
 
-    def ask(self, request: object, max_seconds: float) -> Any:
+    def ask(self, job: Job, lenient: bool, max_seconds: float) -> Any:
         """Send a request and return the answer."""
-        return self._receive(max_seconds, pickle.dumps(request, pickle.HIGHEST_PROTOCOL))
+        # The file's bytes go by themselves: pickled with the rest they would be there twice.
+        request = pickle.dumps((job._replace(data=b""), lenient), pickle.HIGHEST_PROTOCOL)
+        return self._receive(max_seconds, request, job.data)
 
     def end(self, *, interrupted: bool = False) -> None:
         """End the process at once."""
@@ -186,7 +188,7 @@ class _Process:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(5)
 
-    def _receive(self, max_seconds: float, request: bytes = b"") -> Any:
+    def _receive(self, max_seconds: float, request: bytes = b"", data: bytes = b"") -> Any:
         late = threading.Event()
 
         def end() -> None:
@@ -200,6 +202,7 @@ class _Process:
             assert self._process.stdin is not None and self._process.stdout is not None
             if request:
                 send(self._process.stdin, request)
+                send(self._process.stdin, data)
             return receive(self._process.stdout)
         except (OSError, EOFError, ValueError) as error:
             if self._interrupted:
@@ -244,6 +247,18 @@ def receive(pipe: IO[bytes]) -> Any:
     return message._replace(pixels=pixels)
 
 
+def receive_request(pipe: IO[bytes]) -> tuple[Job, bool]:
+    """Return the next request: a job, and whether to decode it as a damaged file.
+
+    Raises
+    ------
+    EOFError
+        If there is no more.
+    """
+    job, lenient = receive(pipe)
+    return job._replace(data=_exactly(pipe, _LENGTH.unpack(_exactly(pipe, _LENGTH.size))[0])), lenient
+
+
 def send_result(pipe: IO[bytes], result: Decoded | BaseException) -> None:
     """Write a result so that `receive` returns it."""
     if not isinstance(result, Decoded):
@@ -255,14 +270,11 @@ def send_result(pipe: IO[bytes], result: Decoded | BaseException) -> None:
 
 
 def _exactly(pipe: IO[bytes], count: int) -> bytes:
-    parts = []
-    while count:
-        part = pipe.read(min(count, 64 << 20))
-        if not part:
-            raise EOFError
-        parts.append(part)
-        count -= len(part)
-    return parts[0] if len(parts) == 1 else b"".join(parts)
+    # A buffered reader fills one block of memory; parts would have to be put together in another.
+    found = pipe.read(count)
+    if len(found) < count:
+        raise EOFError
+    return found
 
 
 def _result(answer: object) -> Decoded:

@@ -162,8 +162,10 @@ def pause(request: Request) -> None:
 
 @router.post("/folders", responses=UNREADABLE_BODY)
 def add_folder(request: Request, folder: FolderIn) -> bool:
-    """Index one more folder; it belongs to the library from then on."""
-    return activity_of(request).start([_existing(folder.path.strip())])
+    """Index one more folder, now or after the run that goes on; it belongs to the library from now on."""
+    path = _existing(folder.path.strip())
+    plugin_of(request).add_folder(path)
+    return activity_of(request).start([path])
 
 
 def _existing(text: str) -> Path:

@@ -14,6 +14,7 @@ from fastapi.staticfiles import StaticFiles
 from rollcall.host import Plugin
 from rollcall.web import api, failures, pages, problems, security
 from rollcall.web.activity import Activity
+from rollcall.web.history import History
 from rollcall.web.pages.review import Queue
 from rollcall.web.pictures import Pictures
 
@@ -46,6 +47,7 @@ def create(plugin: Plugin, token: str, port: int) -> FastAPI:
     app.state.closing = threading.Event()
     app.state.warm = threading.Event()
     app.state.queue = Queue(plugin)
+    app.state.history = History(plugin)
     app.state.pictures = Pictures(plugin)
     plugin.service.show_pictures(app.state.pictures.keep)
     # They only document the two ways to authenticate; `security.Guard` is what refuses.

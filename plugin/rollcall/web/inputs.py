@@ -11,6 +11,7 @@ from rollcall.ages import AGE_GROUPS
 from rollcall.corrections.kinds import Correction
 from rollcall.host import Plugin
 from rollcall.web.activity import Activity
+from rollcall.web.history import History
 
 
 def _known_group(name: str) -> str:
@@ -48,6 +49,12 @@ def plugin_of(request: Request) -> Plugin:
     """Return the plugin that the application serves."""
     plugin: Plugin = request.app.state.plugin
     return plugin
+
+
+def history_of(request: Request) -> History:
+    """Return what was done on the page."""
+    history: History = request.app.state.history
+    return history
 
 
 def activity_of(request: Request) -> Activity:

@@ -25,15 +25,17 @@ from rollcall.search.details import VERSION_LENGTH, FaceDetails
 from rollcall.storage.private import private_folder
 from rollcall.web.picture_jobs import Make, PictureJobs
 
-Kind = Literal["thumb", "screen"]
+Kind = Literal["thumb", "screen", "large"]
 #: Height of a thumbnail and longest side of a picture on the screen, in pixels.
 THUMB: Final = 320
 SCREEN: Final = 2048
+#: The longest side of a photo that is enlarged on the screen.
+LARGE: Final = 6000
 FACE: Final = 224
 #: The longest side of the picture that faces are cut out of.
 _MOST_FOR_FACES: Final = 6000
 #: What all decoders together may hold when the page's begin, in megabytes: it must not take what the indexer leaves.
-_MEMORY_MEGABYTES: Final = 640
+_MEMORY_MEGABYTES: Final = 512
 #: After so many pictures that are written, the size of the folder is checked.
 _SWEEP: Final = 500
 
@@ -84,7 +86,7 @@ class Pictures:
         cached = self._place(f"{version}-{kind}")
 
         def make(abandoned: threading.Event) -> bytes:
-            side = THUMB * 2 if kind == "thumb" else SCREEN
+            side = {"thumb": THUMB * 2, "screen": SCREEN, "large": LARGE}[kind]
             picture = decode.decode(path, target=side, limits=self.limits, abandoned=abandoned)
             return self._store(cached, _reduced(picture, kind))
 
@@ -158,7 +160,7 @@ class Pictures:
 
     def _store(self, path: Path, image: Image.Image) -> bytes:
         buffer = io.BytesIO()
-        image.save(buffer, "WEBP", quality=82, method=2)
+        image.save(buffer, "WEBP", quality=82, method=0 if max(image.size) > SCREEN else 2)  # a large one takes seconds
         data = buffer.getvalue()
         # A full disk must not keep the picture from being shown.
         with suppress(OSError):
@@ -208,7 +210,7 @@ def why_not(path: Path, root: Path, error: OSError) -> str:
 
 def _reduced(picture: Picture, kind: Kind) -> Image.Image:
     image = Image.fromarray(picture.pixels)
-    size = (THUMB * 4, THUMB) if kind == "thumb" else (SCREEN, SCREEN)
+    size = {"thumb": (THUMB * 4, THUMB), "screen": (SCREEN, SCREEN), "large": (LARGE, LARGE)}[kind]
     image.thumbnail(size, Image.Resampling.LANCZOS)
     return image
 

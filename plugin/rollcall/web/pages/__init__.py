@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from rollcall.web.pages import indexing, insight, library, photo, review, tags
+from rollcall.web.pages import chips, folders, indexing, insight, library, photo, review, tags, undoing
 
 routers: tuple[APIRouter, ...] = (
     library.router,
@@ -11,4 +11,7 @@ routers: tuple[APIRouter, ...] = (
     review.router,
     insight.router,
     indexing.router,
+    undoing.router,
+    chips.router,
+    folders.router,
 )

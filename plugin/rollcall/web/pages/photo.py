@@ -12,9 +12,12 @@ from rollcall.corrections.kinds import RowId
 from rollcall.errors import NotFoundError, PictureError
 from rollcall.host import Plugin
 from rollcall.search.details import FaceDetails
+from rollcall.web import history
 from rollcall.web.forms import PhotoForm
-from rollcall.web.inputs import plugin_of
+from rollcall.web.inputs import history_of, plugin_of
+from rollcall.web.messages import Toast
 from rollcall.web.pages.rendering import curve, is_part, page
+from rollcall.web.results import around, results_of
 
 router = APIRouter()
 
@@ -25,7 +28,7 @@ def photo(request: Request, photo_id: RowId, face: Annotated[RowId | None, Query
     return _photo(request, photo_id, face)
 
 
-def _photo(request: Request, photo_id: int, face_id: int | None) -> Response:
+def _photo(request: Request, photo_id: int, face_id: int | None, toast: Toast | None = None) -> Response:
     plugin = plugin_of(request)
     details = plugin.photo(photo_id)
     chosen = next((face for face in details.faces if face.face_id == face_id), None)
@@ -34,7 +37,8 @@ def _photo(request: Request, photo_id: int, face_id: int | None) -> Response:
         "face": chosen,
         "curve": None if chosen is None else curve(chosen.age_distribution),
         "waiting": chosen is not None and _awaits_predictions(plugin, chosen),
-        "before_after": plugin.neighbours(photo_id),
+        "toast": toast,
+        "around": around(plugin, photo_id, results_of(request)),
         "hidden_because": _why_hidden(request, photo_id),
     }
     return page(request, "_photo.html" if is_part(request) else "photo.html", **values)
@@ -61,17 +65,17 @@ def correct(request: Request, photo_id: RowId, form: Annotated[PhotoForm, Form()
     """Record a correction that was made on the page of a photo, and show the photo as it is now."""
     plugin = plugin_of(request)
     plugin.photo(photo_id)  # nothing is changed on behalf of a page of which there is no photo
-    open_face = form.face
+    open_face, past, toast = form.face, history_of(request), None
     if form.what == "undo":
-        plugin.undo()
+        toast = history.undone(past.undo(), photo_id)
     elif form.what == "redo":
-        plugin.redo()
+        toast = history.redone(past.redo(), photo_id)
     else:
-        result = plugin.correct(form.correction(photo_id))
+        result = past.correct(form.correction(photo_id))
         if form.what == "draw":
             open_face = result.face_ids[0]
     # A face that was dismissed is no longer among those of the photo, so that none is open.
-    return _photo(request, photo_id, open_face)
+    return _photo(request, photo_id, open_face, toast)
 
 
 @router.get("/face/{face_id}/similar", response_class=HTMLResponse)

@@ -12,6 +12,7 @@ from fastapi.responses import HTMLResponse
 from fastapi.templating import Jinja2Templates
 from jinja2.ext import Extension
 
+from rollcall.corrections.review_queue import ANSWERS
 from rollcall.search.details import FaceDetails, PhotoDetails
 from rollcall.web.security import base_of, is_embedded
 
@@ -19,6 +20,7 @@ from rollcall.web.security import base_of, is_embedded
 _DIRECTIONS: Final = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u061c")
 
 
+_MONTHS: Final = tuple(["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"])
 #: A command in backticks, or the name of a setting, such as decode.max_megapixels.
 _TECHNICAL: Final = re.compile(r"`|\b[a-z]+\.[a-z]+_[a-z_]+\b")
 
@@ -56,6 +58,12 @@ def _gender(face: FaceDetails) -> str:
     return "" if p is None else f"{'female' if p >= 0.5 else 'male'} {percent(max(p, 1 - p))}"
 
 
+def in_answer(face: FaceDetails, name: str) -> bool:
+    """Return whether a person gave just the ages of an answer of one key."""
+    low, high = ANSWERS[name]
+    return face.age_source == "user" and face.age_interval == (low, high)
+
+
 def curve(distribution: tuple[float, ...] | None) -> str | None:
     """Return the SVG path of an age distribution in a drawing of 101 x 40 units."""
     if distribution is None:
@@ -69,6 +77,14 @@ def for_people(message: str) -> str:
     """Return a sentence without its clauses for administrators: commands, and names of settings."""
     clauses = re.split(r"; ", message)
     return "; ".join(clause for clause in clauses if not _TECHNICAL.search(clause)) or clauses[0]
+
+
+def month_name(month: str) -> str:
+    """Return a month such as "2019-06" for people."""
+    year, _, number = month.partition("-")
+    if not year:
+        return "Without a date"
+    return f"{_MONTHS[int(number) - 1]} {year}" if number.isdigit() and 1 <= int(number) <= 12 else year
 
 
 def photo_version(photo: PhotoDetails) -> str:
@@ -100,6 +116,8 @@ templates.env.filters |= {
     "percent": percent,
     "about": about,
     "for_people": for_people,
+    "month_name": month_name,
+    "in_answer": in_answer,
     "photo_version": photo_version,
     "face_version": face_version,
 }
