@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import socket
 import sqlite3
@@ -167,7 +168,9 @@ def page(chromium: Any, served: Served) -> Iterator[Any]:
     made.on(
         "console",
         lambda message: (
-            complaints.append(message.text) if message.type == "error" and "status of 422" not in message.text else None
+            complaints.append(message.text)
+            if message.type == "error" and not re.search("status of (409|422)", message.text)
+            else None
         ),
     )
     made.on("pageerror", lambda error: complaints.append(str(error)))

@@ -20,7 +20,10 @@ from rollcall.web.security import base_of, is_embedded
 _DIRECTIONS: Final = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u061c")
 
 
-_MONTHS: Final = tuple(["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"])
+_MONTHS: Final = (
+    *("January", "February", "March", "April", "May", "June"),
+    *("July", "August", "September", "October", "November", "December"),
+)
 #: A command in backticks, or the name of a setting, such as decode.max_megapixels.
 _TECHNICAL: Final = re.compile(r"`|\b[a-z]+\.[a-z]+_[a-z_]+\b")
 

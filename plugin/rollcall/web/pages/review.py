@@ -142,7 +142,7 @@ class Answered(NamedTuple):
 
 
 class Further(NamedTuple):
-    """A question that an answer leads to: somebody is not of a group in the middle, so younger or older?"""
+    """The question that an answer leads to: who is not of a group in the middle is younger or older."""
 
     face: FaceDetails
     group: str
@@ -181,7 +181,7 @@ def show_similar(request: Request, face_id: RowId, group: Annotated[GroupName, Q
     asked = next((one.face for one in faces if one.face.face_id == face_id), None)
     likely = asked is None or (asked.groups[group] or 0.0) >= 0.5
     middle = none_of(face_id, group) is None
-    values = {"faces": faces, "face_id": face_id, "group": group, "likely": likely, "middle": middle}
+    values: dict[str, Any] = {"faces": faces, "face_id": face_id, "group": group, "likely": likely, "middle": middle}
     return page(request, "review_similar.html", **values)
 
 
