@@ -141,6 +141,10 @@ class Driver:
             "tag": "Holiday",
             "box": "0.1,0.1,0.2,0.2",
             "path": str(served.library),
+            "near": served.photo("child.png"),
+            "newer": served.photo("child.png"),
+            "until": "2019-06",
+            "at": 0,
         }
 
     def values(self, operation: Operation) -> dict[str, Any]:

@@ -17,7 +17,7 @@ Make = Callable[[threading.Event], bytes]
 #: Pictures that are made at the same time: what one takes is not known before its header is read.
 THREADS: Final = 2
 #: How often a request that waits looks whether its client is still there, in seconds.
-_LOOK_SECONDS: Final = 0.25
+_CHECK_SECONDS: Final = 0.25
 
 
 class _Job:
@@ -64,7 +64,7 @@ class PictureJobs:
             waiting = asyncio.wrap_future(job.result)
             # What fails after the last client has gone is nobody's.
             waiting.add_done_callback(lambda done: done.cancelled() or done.exception())
-            while not (await asyncio.wait([waiting], timeout=_LOOK_SECONDS))[0]:
+            while not (await asyncio.wait([waiting], timeout=_CHECK_SECONDS))[0]:
                 if await is_gone():
                     return None
             return waiting.result()

@@ -18,16 +18,16 @@ CHANGED = {"HX-Trigger": "rollcall-changed"}
 @router.post("/undo", response_class=HTMLResponse)
 def undo(request: Request) -> Response:
     """Undo what was done here last."""
-    return _told(request, history.undone(history_of(request).undo()))
+    return _answer(request, history.undone(history_of(request).undo()))
 
 
 @router.post("/redo", response_class=HTMLResponse)
 def redo(request: Request) -> Response:
     """Do again what was undone last."""
-    return _told(request, history.redone(history_of(request).redo()))
+    return _answer(request, history.redone(history_of(request).redo()))
 
 
-def _told(request: Request, toast: Toast) -> Response:
+def _answer(request: Request, toast: Toast) -> Response:
     answer = page(request, "_toast.html", toast=toast)
     answer.headers.update(CHANGED)
     return answer
