@@ -1,6 +1,6 @@
 """How long the page's server takes for an answer, with many photos in the database.
 
-First paint of the grid, the next parts of it while scrolling, one photo, and an answer of the review. Pictures are not
+First paint of the grid, the next parts of it while scrolling, any month, one photo, and an answer of the review. Pictures are not
 asked for: there are none behind the rows. The requests go through the whole application, guard and templates included,
 without a socket.
 
@@ -87,6 +87,12 @@ def main() -> None:
                 "scrolling, near the start": lambda n: get(f"/?after={starts[60 * n]}", True),
                 "scrolling, near the end": lambda n: get(f"/?after={ends[60 * n]}", True),
                 "scrolling, photos of children": lambda n: get(f"/?q=photos+of+children&offset={60 * (n + 1)}", True),
+                "the months": lambda _: get("/months", True),
+                "to any month": lambda n: get(f"/?until={2006 + n % 20}-{1 + 5 * n % 12:02}", True),
+                "back to a photo": lambda n: get(f"/?near={ends[60 * n]}", True),
+                "further up from there": lambda n: get(f"/?newer={ends[60 * n]}", True),
+                "years, folders and tags": lambda _: get("/chips", True),
+                "one photo of results": lambda n: get(f"/photo/{1000 + n}?q=photos+of+children&at={100 + n}"),
                 "one photo": lambda n: get(f"/photo/{1000 + n}"),
                 "an answer of the review": review,
             }

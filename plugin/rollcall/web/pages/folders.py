@@ -38,7 +38,7 @@ def choose(request: Request, path: Annotated[str, Query(max_length=4096)] = "") 
         problem = f"This folder cannot be opened: {error.strerror or error}."
     places = [Entry(paths.to_text(str(one)), name) for one, name in _usual()]
     above = [Entry(paths.to_text(str(one)), one.name or str(one)) for one in reversed([here, *here.parents])]
-    return page(request, "_choose.html", here=above[-1], above=above, folders=folders, places=places, problem=problem)
+    return page(request, "_choose.html", chosen=above[-1], above=above, folders=folders, places=places, problem=problem)
 
 
 def _here(path: str) -> tuple[Path, str]:

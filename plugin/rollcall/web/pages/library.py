@@ -64,7 +64,13 @@ def library(
     """
     plugin = plugin_of(request)
     further = offset > 0 or after is not None or newer is not None
-    values: dict[str, Any] = {"q": q, "sure": sure, "ranked": bool(q.strip()), "order": "date", "further": further}
+    values: dict[str, Any] = _shown(plugin, Part([])) | {
+        "q": q,
+        "sure": sure,
+        "ranked": bool(q.strip()),
+        "order": "date",
+        "further": further,
+    }
     try:
         uncertain = values["uncertain"] = bool(q.strip()) and _is_uncertain(plugin, q)
         # Of photos that all match for certain none is better than another: then the newest come first.
