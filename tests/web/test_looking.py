@@ -136,3 +136,22 @@ def test_the_first_folder_is_chosen_from_what_this_machine_has(
 def test_a_folder_of_this_machine_that_cannot_be_opened_says_so(shared: Any) -> None:
     assert "not there any more" in shared.client.get("/choose", params={"path": "/no/such/folder"}).text
     assert "not there any more" in shared.client.get("/choose", params={"path": "x\x00y"}).text
+
+
+def test_a_folder_is_removed_from_the_library_and_what_was_entered_comes_back_with_it(page: Any, served: Any) -> None:
+    face = served.faces("child.png")[0]
+    served.client.post(
+        f"/photo/{served.photo('child.png')}/say",
+        data={"what": "age", "face": face, "low": 44},
+        headers={"HX-Request": "true"},
+    )
+    page.goto(f"{served.url}/indexing")
+    page.wait_for_function("window.htmx")
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.get_by_role("button", name="Remove").click()
+    page.locator("#toasts").get_by_text("32 photos").wait_for()
+    assert page.locator("#folders").inner_text().strip() == "None yet."
+    assert served.rows("SELECT 1 FROM v1_photos") == [] and (served.library / "child.png").exists()
+    served.plugin.index([served.library])
+    ages = "SELECT age FROM v1_faces JOIN v1_photos USING (photo_id) WHERE path = 'child.png'"
+    assert served.rows(ages) == [(44.0,)]

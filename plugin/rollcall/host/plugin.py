@@ -84,6 +84,28 @@ class Plugin(ReadingMixin, CorrectingMixin):
         """
         self.service.add_folder(folder)
 
+    def remove_folder(self, folder: Path, *, wait: float = WAIT_SECONDS) -> int:
+        """Remove one of the library's folders and what is known of its photos; return how many photos that were.
+
+        The files stay, and so do the corrections, which apply again if the folder is added again. To erase for good
+        call `forget`.
+
+        Parameters
+        ----------
+        folder
+            A folder as `folders` returns it.
+        wait
+            For how many seconds to wait for other work of this plugin and of other processes.
+
+        Raises
+        ------
+        NotFoundError
+            If it is none of the library's folders.
+        BusyError
+            If other work does not end within `wait` seconds.
+        """
+        return self.service.remove_folder(folder, wait)
+
     def watch(self, folders: Sequence[Path], stop: threading.Event) -> None:
         """Keep the database in step with folders on the calling thread, until `stop` is set.
 

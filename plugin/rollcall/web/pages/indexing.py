@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, Response
 
 from rollcall.media import paths
 from rollcall.web.inputs import activity_of, plugin_of
+from rollcall.web.messages import Toast
 from rollcall.web.pages.rendering import page
 
 router = APIRouter()
@@ -19,6 +21,7 @@ class Folder(NamedTuple):
 
     path: str
     note: str  # what a person should know of it
+    known: bool  # else it only waits for its turn
 
 
 @router.get("/indexing", response_class=HTMLResponse)
@@ -38,6 +41,15 @@ def folders(request: Request) -> Response:
     return page(request, "_folders.html", folders=_folders(request))
 
 
+@router.post("/indexing/remove", response_class=HTMLResponse)
+def remove(request: Request, path: Annotated[str, Form(max_length=4096)]) -> Response:
+    """Remove a folder from the library; the files stay, and what a person entered waits for them."""
+    count = plugin_of(request).remove_folder(Path(paths.from_text(path)))
+    photos = f"{count:,} {'photo' if count == 1 else 'photos'}"
+    toast = Toast(f"Removed from the library: {photos}. Add the folder again to have them back.")
+    return page(request, "_folders.html", folders=_folders(request), toast=toast)
+
+
 def _folders(request: Request) -> list[Folder]:
     waiting = activity_of(request).waiting()
     known = plugin_of(request).folders()
@@ -46,5 +58,5 @@ def _folders(request: Request) -> list[Folder]:
         note = "waits for its turn" if folder in waiting or folder in [one.resolve() for one in waiting] else ""
         if not note and not folder.is_dir():
             note = "is not there at present: plug in its disk, or connect its share"
-        found.append(Folder(paths.to_text(str(folder)), note))
+        found.append(Folder(paths.to_text(str(folder)), note, folder in known))
     return found
