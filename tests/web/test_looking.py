@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,11 @@ import pytest
 
 from blobs import draw
 from web.test_page import until
+
+
+def ready(page: Any) -> None:
+    """Wait until the page's scripts have begun, and what the server does is known."""
+    until(lambda: page.evaluate("Boolean(window.htmx && window.rollcallProgress?.())"))
 
 
 def test_a_photo_is_enlarged_sharp_and_closed_again(page: Any, served: Any) -> None:
@@ -146,7 +152,7 @@ def test_a_folder_is_removed_from_the_library_and_what_was_entered_comes_back_wi
         headers={"HX-Request": "true"},
     )
     page.goto(f"{served.url}/indexing")
-    page.wait_for_function("window.htmx")
+    ready(page)
     page.on("dialog", lambda dialog: dialog.accept())
     page.get_by_role("button", name="Remove").click()
     page.locator("#toasts").get_by_text("32 photos").wait_for()
@@ -155,3 +161,33 @@ def test_a_folder_is_removed_from_the_library_and_what_was_entered_comes_back_wi
     served.plugin.index([served.library])
     ages = "SELECT age FROM v1_faces JOIN v1_photos USING (photo_id) WHERE path = 'child.png'"
     assert served.rows(ages) == [(44.0,)]
+
+
+def test_several_photos_are_selected_and_tagged_as_one_step(page: Any, served: Any) -> None:
+    ready(page)
+    tiles = page.locator(".tile")
+    tiles.nth(0).click(modifiers=["ControlOrMeta"])
+    tiles.nth(3).click(modifiers=["Shift"])
+    page.get_by_text("4 selected").wait_for()
+    tiles.nth(1).click()
+    page.get_by_text("3 selected").wait_for()
+    page.locator("#selected-tag").fill("Holiday")
+    page.get_by_role("button", name="Tag", exact=True).click()
+    tagged = "SELECT COUNT(*) FROM v1_tags WHERE tag = 'Holiday' AND state = 'applied'"
+    until(lambda: served.rows(tagged) == [(3,)])
+    page.locator("#toasts").get_by_role("button", name="Undo").click()
+    until(lambda: served.rows(tagged) == [(0,)])
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download").click()
+    with zipfile.ZipFile(download.value.path()) as archive:
+        assert archive.testzip() is None and len(archive.namelist()) == 3
+    page.keyboard.press("Escape")
+    page.locator("#selected").wait_for(state="hidden")
+
+
+def test_photos_arrive_in_the_grid_while_they_are_looked_at(page: Any, served: Any) -> None:
+    ready(page)
+    draw(served.library / "arriving.png", (6, 0), seed=77)
+    served.client.post("/api/index")
+    page.locator("[aria-label^='arriving.png']").wait_for()
+    page.locator("#toasts").get_by_text("Done: 1 new photo, 1 face").wait_for()

@@ -31,7 +31,7 @@ def test_a_server_that_stopped_is_named_and_one_that_comes_back_is_noticed(chrom
     page = context.new_page()
     page.goto(f"{served.url}/?token={served.token}")
     note = page.locator("#server")
-    page.wait_for_function("window.rollcallProgress && rollcallProgress() !== null")
+    until(lambda: page.evaluate("Boolean(window.rollcallProgress?.())"))
     context.set_offline(True)
     page.evaluate("htmx.ajax('GET', document.documentElement.dataset.base + '/tags', '#results').catch(() => {})")
     note.get_by_text("has stopped").wait_for()

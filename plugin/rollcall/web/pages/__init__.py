@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from rollcall.web.pages import chips, folders, indexing, insight, library, photo, review, tags, undoing
+from rollcall.web.pages import chips, folders, indexing, insight, library, photo, review, selection, tags, undoing
 
 routers: tuple[APIRouter, ...] = (
     library.router,
@@ -13,5 +13,6 @@ routers: tuple[APIRouter, ...] = (
     indexing.router,
     undoing.router,
     chips.router,
+    selection.router,
     folders.router,
 )

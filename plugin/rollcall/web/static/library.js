@@ -111,6 +111,37 @@
     picture.after(note);
   }, true);
 
+  // ---- While folders are looked at, their photos arrive in the grid; at the end a sentence says what was found.
+  let arrived = null, running = false, refreshed = 0;
+  const many = (count, one, more) => `${count.toLocaleString()} ${count === 1 ? one : more}`;
+  async function finished(now) {
+    let children = "";
+    try {
+      const found = await (await fetch(`${base}/api/search?q=children&limit=1&min_probability=0.5`)).json();
+      children = `, ${many(found.total, "photo", "photos")} of children`;
+    } catch { /* the sentence is shorter without it */ }
+    const toast = document.createElement("div");
+    toast.className = "toast"; toast.setAttribute("role", "status");
+    toast.textContent = `Done: ${many(now.done, "new photo", "new photos")}, ${many(now.faces, "face", "faces")}${children}.`;
+    $("toasts").append(toast);
+  }
+  function refresh() {
+    // Whoever has scrolled, or searches, is not disturbed.
+    if (scrollY > 200 || ($("q")?.value || "").trim() || /[?&](until|near)=/.test(location.search) || document.querySelector("dialog[open], .selecting")) return;
+    refreshed = Date.now();
+    htmx.ajax("GET", `${base}/`, { target: "#results", swap: "innerHTML" });
+  }
+  document.addEventListener("rollcall:progress", (event) => {
+    const now = event.detail, line = $("arriving");
+    if (!now || !line) return;
+    const going = now.state === "running";
+    line.hidden = !going;
+    if (going) line.textContent = `Looking at photos: ${now.done.toLocaleString()} of ${now.total.toLocaleString()}`;
+    if (arrived !== null && now.done > arrived && (Date.now() - refreshed > 3000 || !going)) refresh();
+    if (running && now.state === "idle" && now.done) finished(now);
+    running = going; arrived = now.done;
+  });
+
   function dress() { months(document); scrubber(); mark(); }
   document.addEventListener("DOMContentLoaded", () => { dress(); toPlace(); });
   document.addEventListener("htmx:afterSettle", () => { if ($("grid") || $("scrub")) dress(); });
