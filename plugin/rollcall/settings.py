@@ -8,13 +8,14 @@ and `--set detector.min_face=40` on the command line.
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple, get_args
+from typing import Annotated, Any, Final, Literal, NamedTuple, get_args
 
 import platformdirs
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from rollcall.errors import SettingsError
@@ -248,6 +249,13 @@ class CacheSettings(_Group):
     )
 
 
+def _origin(text: str) -> str:
+    # It goes into a header, where it would open the page to others or to nobody.
+    if not re.fullmatch(r"https?://([\w.-]+|\[[\da-fA-F:]+\])(:\d{1,5})?", text, re.ASCII):
+        raise ValueError(f"{text!r} is no origin; give scheme, host and port, such as http://127.0.0.1:9000")
+    return text
+
+
 class ServeSettings(_Group):
     """The review page and the HTTP API."""
 
@@ -255,7 +263,7 @@ class ServeSettings(_Group):
     thumbnails_megabytes: int = Field(
         default=500, ge=10, description="How much the page's small pictures may take in the cache folder."
     )
-    embed_from: tuple[str, ...] = Field(
+    embed_from: tuple[Annotated[str, AfterValidator(_origin)], ...] = Field(
         default=(), description="Origins, such as http://127.0.0.1:9000, of hosts that may show /embed in a frame."
     )
 

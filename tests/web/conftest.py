@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import socket
 import sqlite3
@@ -21,7 +22,7 @@ from fastapi import FastAPI
 from blobs import BlobAnalyzer, draw
 from rollcall.host import Plugin
 from rollcall.web import security
-from rollcall.web.app import create
+from rollcall.web.app import create, end
 
 #: What keeps Chromium from talking to anybody but the test's server.
 QUIET = (
@@ -39,7 +40,7 @@ QUIET = (
 class Served:
     """A server that runs, and what lies behind it."""
 
-    url: str
+    url: str  # of the pages: below the path of this start
     token: str
     port: int
     plugin: Plugin
@@ -47,6 +48,11 @@ class Served:
     file: Path
     client: httpx.Client
     app: FastAPI
+
+    @property
+    def origin(self) -> str:
+        """Return what a browser names the page's origin."""
+        return f"http://127.0.0.1:{self.port}"
 
     def rows(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
         """Return what the database holds, read by sqlite3 alone."""
@@ -103,11 +109,12 @@ def serving(
     while not server.started:
         assert thread.is_alive()
         time.sleep(0.01)
-    url = f"http://127.0.0.1:{port}"
+    url = f"http://127.0.0.1:{port}{security.start_path(token)}"
     with httpx.Client(
         base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=30, trust_env=False
     ) as client:
         yield Served(url, token, port, plugin, library, file, client, app)
+    end(app)
     server.should_exit = True
     thread.join(20)
     plugin.stop()
@@ -166,7 +173,9 @@ def page(chromium: Any, served: Served) -> Iterator[Any]:
     made.on(
         "console",
         lambda message: (
-            complaints.append(message.text) if message.type == "error" and "status of 422" not in message.text else None
+            complaints.append(message.text)
+            if message.type == "error" and not re.search("status of (409|422)", message.text)
+            else None
         ),
     )
     made.on("pageerror", lambda error: complaints.append(str(error)))

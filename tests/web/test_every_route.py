@@ -40,6 +40,7 @@ ACTIONS: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "/tag": {"accept": ("what", "name", "above", "photo_id"), "reject": ("name",), "undo": ()},
     "/review": {"yes": ("what", "face", "group"), "skip": ("face",), "undo": ()},
+    "/selection": {"tag": ("photos", "tag")},
     "/review/alike": {"yes": ("what", "faces", "group"), "no": ("group",)},
 }
 SURROGATE = "%ED%A0%80"  # U+D800, percent-encoded as if it were a character
@@ -114,6 +115,10 @@ class Driver:
         self.operations = list(operations(served.app))
         self.document = Document(served.client.get("/api/openapi.json").json())
         face = served.faces("family.png")[0]
+        # A folder of its own: one of the routes removes it from the library.
+        second = served.library.parent / "second"
+        draw(second / "other.png", (30, 0), seed=9)
+        served.plugin.index([second])
         #: Valid values of everything that a route takes, by name.
         self.valid: dict[str, Any] = {
             "photo_id": served.photo("family.png"),
@@ -140,7 +145,6 @@ class Driver:
             "label": "female",
             "tag": "Holiday",
             "box": "0.1,0.1,0.2,0.2",
-            "path": str(served.library),
             "paths": [],
             "erase_faces": [],
             "erase_photos": [],
@@ -153,6 +157,13 @@ class Driver:
             "to": 0,
             "origin": "test",
             "unknown": False,
+            "path": str(second),
+            "photos": served.photo("family.png"),
+            "numbers": f"{served.photo('family.png')},9999",
+            "near": served.photo("child.png"),
+            "newer": served.photo("child.png"),
+            "until": "2019-06",
+            "at": 0,
         }
 
     def values(self, operation: Operation) -> dict[str, Any]:

@@ -27,10 +27,29 @@ def test_without_the_token_nothing_is_answered(shared, path: str) -> None:
 def test_the_printed_address_gives_a_cookie_that_scripts_cannot_read_and_leaves_the_token_behind(shared) -> None:
     with bare(shared) as client:
         answer = client.get("/", params={"token": shared.token, "q": "kids"})
-        assert (answer.status_code, answer.headers["location"]) == (303, "/?q=kids")
+        assert answer.status_code == 303
+        assert (client.base_url.join(answer.headers["location"])) == f"{shared.url}/?q=kids"
         cookie = answer.headers["set-cookie"].lower()
         assert "httponly" in cookie and "samesite=strict" in cookie
-        assert client.get("/").status_code == 200
+        assert client.get(f"{shared.url}/").status_code == 200
+
+
+def test_the_cookie_is_sent_to_the_path_of_this_start_alone_which_others_cannot_know(shared) -> None:
+    with bare(shared) as client:
+        client.get("/", params={"token": shared.token})
+        (cookie,) = client.cookies.jar
+        assert shared.url.endswith(cookie.path) and len(cookie.path) > 16
+        # What reaches every server of this machine is nothing: neither the cookie, nor an answer to it.
+        assert "cookie" not in client.build_request("GET", shared.origin).headers
+        stolen = {"Cookie": f"{cookie.name}={cookie.value}"}
+        assert httpx.get(f"{shared.origin}/api/status", headers=stolen, trust_env=False).status_code == 403
+
+
+def test_an_address_that_another_page_opens_works_though_strict_cookies_do_not_follow_redirects(shared) -> None:
+    with bare(shared) as client:
+        answer = client.get("/", params={"token": shared.token}, headers={"Sec-Fetch-Site": "cross-site"})
+        assert answer.status_code == 200 and shared.token not in answer.text
+        assert 'http-equiv="refresh"' in answer.text and shared.url.removeprefix(shared.origin) in answer.text
 
 
 @pytest.mark.parametrize("host", ["photos.example", "127.0.0.1", "127.0.0.1:1", "localhost.example:{port}", ""])
@@ -49,7 +68,7 @@ def test_changes_by_cookie_have_to_come_from_the_page_itself(shared) -> None:
     with bare(shared) as client:
         client.get("/", params={"token": shared.token})
         assert client.post("/api/index").status_code == 403
-        assert client.post("/api/index", headers={"Origin": shared.url}).status_code == 200
+        assert client.post("/api/index", headers={"Origin": shared.origin}).status_code == 200
         assert client.post("/api/index", headers={"Sec-Fetch-Site": "cross-site"}).status_code == 403
 
 

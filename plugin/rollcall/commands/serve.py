@@ -2,17 +2,35 @@
 
 from __future__ import annotations
 
+import html
+import os
+import shutil
 import socket
 import sys
+import tempfile
+import threading
 import webbrowser
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from rollcall.commands.common import Context, common, console
+from rollcall.commands.interrupts import end_now
 from rollcall.errors import RollcallError
 from rollcall.host import Plugin
 from rollcall.settings import Settings
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+#: How long after Ctrl-C the process may take to end by itself, in seconds.
+_GRACE_SECONDS: Final = 0.8
+#: What decoding may take while the page is open, by default, in megabytes.
+_MEMORY_MEGABYTES: Final = 512
 
 
 @click.command("serve")
@@ -40,8 +58,6 @@ def serve(
     RollcallError
         If the port is taken, or the database cannot be used.
     """
-    import uvicorn
-
     from rollcall.web import security
     from rollcall.web.app import create
 
@@ -54,9 +70,11 @@ def serve(
         raise RollcallError(
             f"port {wanted} cannot be used ({error.strerror}); choose another with --port, or 0 for any that is free"
         ) from error
+    # From now on a browser that is quicker than the server waits for it.
+    listening.listen(128)
     port = int(listening.getsockname()[1])
     token = security.new_token()
-    plugin = Plugin(settings=settings)
+    plugin = Plugin(settings=_sparing(settings))
     plugin.start()
     app = create(plugin, token, port)
     if watch:
@@ -65,26 +83,72 @@ def serve(
         app.state.activity.start(folders)
     address = f"http://127.0.0.1:{port}/?token={token}"
 
-    class Server(uvicorn.Server):
-        """Prints the address when it is answered, and not before."""
-
-        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-            await super().startup(sockets)
-            if self.started:
-                _announce(address, opened)
-
-    config = uvicorn.Config(
-        app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=2
-    )
     try:
-        Server(config).run(sockets=[listening])
+        with ExitStack() as stack:
+            file = stack.enter_context(doorway(address)) if opened else None
+            _run(app, listening, lambda: _announce(address, file))
     finally:
         plugin.stop()
 
 
-def _announce(address: str, opened: bool) -> None:
+def _announce(address: str, opened: Path | None) -> None:
+    """Print where the page is; open it by a file that leads there."""
     click.echo(address)
     console.print("Open this address in a browser on this machine. Ctrl-C ends it.")
     sys.stdout.flush()
-    if opened:
-        webbrowser.open(address)
+    if opened is not None:
+        webbrowser.open(opened.as_uri())
+
+
+def _sparing(settings: Settings) -> Settings:
+    """Return settings with which decoding takes less memory by default: a page stays open beside other programs."""
+    if settings.decode.memory_megabytes:
+        return settings
+    decode = settings.decode.model_copy(update={"memory_megabytes": _MEMORY_MEGABYTES})
+    return settings.model_copy(update={"decode": decode})
+
+
+def _run(app: FastAPI, listening: socket.socket, started: Callable[[], None]) -> None:
+    """Answer requests, and call `started` when they are answered, until Ctrl-C, which ends the process within a second whatever is under way."""
+    import uvicorn
+
+    from rollcall.web.app import end
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            if self.started:
+                started()
+
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            # On a thread: the signal may have come while the main thread holds a lock that `end` takes.
+            threading.Thread(target=end, args=(app,), daemon=True).start()
+            # Safe at any moment: what is not committed is still pending.
+            timer = threading.Timer(_GRACE_SECONDS, end_now)
+            timer.daemon = True
+            timer.start()
+            super().handle_exit(sig, frame)
+
+    config = uvicorn.Config(
+        app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=1
+    )
+    Server(config).run(sockets=[listening])
+
+
+@contextmanager
+def doorway(address: str) -> Iterator[Path]:
+    """Give a file of this user alone that leads a browser to an address, and remove it at the end.
+
+    A browser is started with what it opens on its command line, which every user of the machine can read.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="rollcall-"))  # mkdtemp makes it for the user alone
+    file = folder / "open.html"
+    try:
+        with os.fdopen(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="utf-8") as page:
+            page.write(
+                f'<!doctype html><meta charset="utf-8"><title>Rollcall</title>'
+                f'<meta http-equiv="refresh" content="0;url={html.escape(address)}">'
+            )
+        yield file
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

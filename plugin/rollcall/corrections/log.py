@@ -53,11 +53,14 @@ class CorrectionResult:
     undescribed: set[int] = field(default_factory=set)
     # The face of each correction, None for a photo's; of a drawn face the number that it got.
     face_ids: list[int | None] = field(default_factory=list)
+    # Of an undo or redo: the lines that were undone or redone.
+    entries: list[LogEntry] = field(default_factory=list)
 
     def add(self, more: CorrectionResult) -> None:
         """Add the effect of another change."""
         self.count += more.count
         self.photo_ids |= more.photo_ids
+        self.entries += more.entries
         self.undescribed |= more.undescribed
 
 
@@ -266,7 +269,7 @@ def entries(session: Session, *, limit: int | None = None, before: int | None = 
         known = session.execute(select(CorrectionRow.uid, CorrectionRow.id).where(CorrectionRow.uid.in_(part)))
         numbers |= {row[0]: row[1] for row in known}
     return [
-        _entry(row, undone)._replace(of_line=numbers.get(str(row.value["of"])) if row.kind in UNDO_KINDS else None)
+        entry_of(row, undone)._replace(of_line=numbers.get(str(row.value["of"])) if row.kind in UNDO_KINDS else None)
         for row in found
     ]
 
@@ -292,10 +295,11 @@ def waiting(session: Session) -> list[LogEntry]:
         .order_by(CorrectionRow.id)
     )
     undone = undone_uids(log_lines(session, CorrectionRow.kind.in_(UNDO_KINDS)))
-    return [_entry(row, undone) for row in rows if row.uid not in undone]
+    return [entry_of(row, undone) for row in rows if row.uid not in undone]
 
 
-def _entry(row: CorrectionRow, undone: set[str]) -> LogEntry:
+def entry_of(row: CorrectionRow, undone: set[str]) -> LogEntry:
+    """Return a row of the log, given the uids of the lines that are undone."""
     return LogEntry(
         row.id,
         row.uid,

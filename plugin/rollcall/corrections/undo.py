@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from rollcall.corrections.log import CorrectionResult, next_moment
+from rollcall.corrections.log import CorrectionResult, entry_of, next_moment
 from rollcall.corrections.log_lines import UNDO_KINDS, LogLine, effective, undone_uids
 from rollcall.corrections.people import project_people
 from rollcall.corrections.person_kinds import PERSON_KINDS
@@ -20,8 +20,20 @@ from rollcall.storage.change_feed import ChangeKind
 from rollcall.storage.tables import CorrectionRow, PhotoRow
 
 
-def undo(session: Session, settings: TagSettings, by: str | None = None, origin: str | None = None) -> CorrectionResult:
-    """Undo the newest batch of corrections that is effective; with `by` and `origin` of those of one person or place.
+def undo(
+    session: Session,
+    settings: TagSettings,
+    *,
+    by: str | None = None,
+    origin: str | None = None,
+    batches: Collection[str] | None = None,
+) -> CorrectionResult:
+    """Undo the newest batch of corrections that is effective.
+
+    Parameters
+    ----------
+    by, origin, batches
+        Whose, from where, and which: only those are undone; None: any.
 
     Raises
     ------
@@ -31,7 +43,11 @@ def undo(session: Session, settings: TagSettings, by: str | None = None, origin:
     log = _whole_log(session)
     undone = undone_uids(map(_log_line, log))
     left = [row for row in log if row.kind not in UNDO_KINDS and row.uid not in undone]
-    own = [row for row in left if by in (None, row.made_by) and origin in (None, row.origin)]
+    own = [
+        row
+        for row in left
+        if by in (None, row.made_by) and origin in (None, row.origin) and (batches is None or row.batch in batches)
+    ]
     if not left:
         raise ConflictError("there is nothing left to undo; `rollcall corrections list` shows the log")
     if not own:
@@ -102,6 +118,7 @@ def _whole_log(session: Session) -> list[CorrectionRow]:
 def _flip(session: Session, rows: Sequence[CorrectionRow], kind: str, settings: TagSettings) -> CorrectionResult:
     """Add a line of `kind` undo or redo to the log for each of some rows, as one batch."""
     result = CorrectionResult(batch=uuid.uuid4().hex, count=len(rows))
+    result.entries = [entry_of(row, {row.uid} if kind == "undo" else set()) for row in rows]
     moment = next_moment(session)
     for row in rows:
         session.add(

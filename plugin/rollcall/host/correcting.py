@@ -70,7 +70,12 @@ class CorrectingMixin(PluginBase):
         return self._describe(result, wait)
 
     def undo(
-        self, *, by: str | None = None, origin: str | None = None, wait: float = DESCRIBE_SECONDS
+        self,
+        *,
+        by: str | None = None,
+        origin: str | None = None,
+        batches: Collection[str] | None = None,
+        wait: float = DESCRIBE_SECONDS,
     ) -> CorrectionResult:
         """Undo the newest batch of corrections that is effective.
 
@@ -78,6 +83,8 @@ class CorrectingMixin(PluginBase):
         ----------
         by, origin
             Whose batch, and from where, as given to `correct`; None: anybody's, from anywhere.
+        batches
+            The batches of which to undo one, by `CorrectionResult.batch`; None: any.
         wait
             For how many seconds to wait for the estimates of faces whose boxes are new.
 
@@ -87,7 +94,7 @@ class CorrectingMixin(PluginBase):
             If nothing is left to undo.
         """
         with self.database.write() as session:
-            result = undo.undo(session, self.settings.tags, by, origin)
+            result = undo.undo(session, self.settings.tags, by=by, origin=origin, batches=batches)
             grouping.settle(session, self.database, self.settings.tags)
         return self._describe(result, wait)
 

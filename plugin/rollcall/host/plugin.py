@@ -71,6 +71,43 @@ class Plugin(ReadingMixin, PeopleReadingMixin, CorrectingMixin, PeopleMixin):
         named = [folders] if isinstance(folders, Path) else list(folders)
         return self.service.index(named, force=force, lift_erasure=again, stop=stop, timeout=timeout)
 
+    def add_folder(self, folder: Path) -> None:
+        """Let a folder belong to the library from now on, though it is indexed later.
+
+        Parameters
+        ----------
+        folder
+            A folder that is there. One that holds folders of the library takes them in when it is indexed.
+
+        Raises
+        ------
+        LibraryError
+            If it was erased, or is not there.
+        """
+        self.service.add_folder(folder)
+
+    def remove_folder(self, folder: Path, *, wait: float = WAIT_SECONDS) -> int:
+        """Remove one of the library's folders and what is known of its photos; return how many photos that were.
+
+        The files stay, and so do the corrections, which apply again if the folder is added again. To erase for good
+        call `forget`.
+
+        Parameters
+        ----------
+        folder
+            A folder as `folders` returns it.
+        wait
+            For how many seconds to wait for other work of this plugin and of other processes.
+
+        Raises
+        ------
+        NotFoundError
+            If it is none of the library's folders.
+        BusyError
+            If other work does not end within `wait` seconds.
+        """
+        return self.service.remove_folder(folder, wait)
+
     def watch(self, folders: Sequence[Path], stop: threading.Event) -> None:
         """Keep the database in step with folders on the calling thread, until `stop` is set.
 

@@ -9,7 +9,18 @@ from typing import Final
 from rollcall import events
 from rollcall.host.base import PluginBase, Status
 from rollcall.privacy.switches import search_notices
-from rollcall.search import MIN_PROBABILITY, Hit, Interpretation, Order, details, engine, library, similarity
+from rollcall.search import (
+    MIN_PROBABILITY,
+    Hit,
+    Interpretation,
+    Order,
+    browsing,
+    details,
+    engine,
+    library,
+    similarity,
+)
+from rollcall.search.browsing import Month
 from rollcall.search.details import FaceDetails, PhotoDetails
 from rollcall.search.library import FaceCrop, LibraryStatistics, PhotoFile, TagSuggestions
 from rollcall.storage.library import roots
@@ -179,6 +190,34 @@ class ReadingMixin(PluginBase):
         """Return the numbers of the next newer and the next older photo by capture time; None at an end."""
         with self.database.read() as session:
             return library.neighbours(session, photo_id)
+
+    def newer_photos(self, photo_id: int, *, limit: int) -> list[int]:
+        """Return the numbers of the `limit` photos just newer than one by capture time, the newest first."""
+        with self.database.read() as session:
+            return browsing.newer(session, photo_id, limit)
+
+    def photos_until(self, month: str, *, limit: int) -> list[int]:
+        """Return the numbers of the newest photos up to the end of a month, the newest first.
+
+        Parameters
+        ----------
+        month
+            Such as "2019-06"; "" for the photos without a capture time, which come last.
+        limit
+            How many photos at most.
+        """
+        with self.database.read() as session:
+            return browsing.until(session, month, limit)
+
+    def months(self) -> list[Month]:
+        """Return the months that have photos with their numbers of photos, the newest first."""
+        with self.database.read() as session:
+            return browsing.months(session)
+
+    def subfolders(self, *, limit: int = 200) -> list[str]:
+        """Return the names of the folders just below the library's, at most `limit`."""
+        with self.database.read() as session:
+            return browsing.folders(session, limit)
 
     def suggestions(self, tag: str, above: float, *, limit: int) -> TagSuggestions:
         """Return the photos for which a tag is suggested with at least the probability `above`, lowest first.

@@ -6,6 +6,7 @@ moment loses at most the photos in flight, which are still pending.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -26,6 +27,7 @@ from rollcall.privacy.exclusions import FileIdentity
 from rollcall.records import FileStat, PhotoState
 from rollcall.storage.library import CHUNK, PendingPhoto, Place
 
+log = logging.getLogger(__name__)
 #: How many failures a summary lists; the database has all of them.
 NAMED_FAILURES: Final = 20
 #: How often a run that waits for decoding looks whether it was stopped, in seconds.
@@ -207,7 +209,16 @@ class Pipeline:
             run.summary.indexed += 1
             run.summary.moved += photo_id != photo.photo.photo_id
             run.summary.faces += face_count
+            self._show(photo)
             self.publish(events.PhotoIndexed(photo_id, photo.photo.path, face_count))
+
+    def _show(self, photo: DecodedPhoto) -> None:
+        if photo.picture is None:
+            return
+        try:
+            self.tools.picture_listener(photo.picture)
+        except Exception:
+            log.exception("%s: a listener failed with the picture; the run goes on", photo.photo.path)
 
     # ---- Photos that are not analysed
 

@@ -18,6 +18,12 @@ from rollcall.storage.database import Database
 
 #: Returns whether a scan skips a file, given its path and time of change in nanoseconds.
 LeaveAlone = Callable[[Path, int], bool]
+#: Gets the pictures that a run has decoded, once their photos are stored.
+PictureListener = Callable[[Picture], None]
+
+
+def no_listener(picture: Picture) -> None:
+    """Do nothing with a picture."""
 
 
 class PictureAnalyzer(Protocol):
@@ -43,6 +49,8 @@ class Tools:
     settings: Settings
     publish: events.Listener = events.ignore
     profile: Profile = field(default_factory=Profile)
+    #: Of the page: it makes its small pictures of what is decoded anyway.
+    picture_listener: PictureListener = no_listener
 
     @property
     def model_version(self) -> str:

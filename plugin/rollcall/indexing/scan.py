@@ -22,7 +22,7 @@ from rollcall.records import FileStat
 from rollcall.settings import OPT_OUT_MARKER
 from rollcall.storage import change_feed
 from rollcall.storage.change_feed import ChangeKind
-from rollcall.storage.library import CHUNK, Place, add_root, locate
+from rollcall.storage.library import CHUNK, Place, add_root, locate, roots
 
 
 class Scanner:
@@ -89,6 +89,24 @@ class Scanner:
             raise self._unavailable(root, folder, known, watched)
         with self.database.write() as session:
             return add_root(session, folder, self._is_excluded)
+
+    def add(self, folder: Path) -> None:
+        """Make a folder a root, unless a root holds it; one that holds roots takes them in when it is scanned.
+
+        Raises
+        ------
+        LibraryError
+            If it is not there, or was erased.
+        """
+        folder = Path(os.path.realpath(folder))
+        erased = self.exclusions.erased_paths().folder_above(paths.to_text(str(folder)))
+        if erased is not None or not folder.is_dir():
+            self._place(folder, watched=False)  # raises with the reason
+            return
+        with self.database.write() as session:
+            # A run may be at work on a root inside of it, whose photos must stay where they are meanwhile.
+            if locate(session, folder) is None and not any(one.root.is_relative_to(folder) for one in roots(session)):
+                add_root(session, folder, self._is_excluded)
 
     def _is_excluded(self, root: Path, folder: Path) -> bool:
         """Return whether scans of a root leave a folder in it out because it is hidden or ignored."""

@@ -11,17 +11,18 @@ from pathlib import Path
 from typing import Final, Literal
 
 from rollcall import events
-from rollcall.errors import BusyError, RollcallError
+from rollcall.errors import BusyError, NotFoundError, RollcallError
 from rollcall.indexing.indexer import Indexer
 from rollcall.indexing.profile import Profile
-from rollcall.indexing.run import LeaveAlone, PictureAnalyzer
+from rollcall.indexing.run import LeaveAlone, PictureAnalyzer, PictureListener
 from rollcall.indexing.watcher import Watcher
 from rollcall.indexing.work_queue import WorkQueue
-from rollcall.privacy import erasure
+from rollcall.privacy import deletion, erasure
 from rollcall.privacy.erasure import ErasureReport, ErasureRequest
 from rollcall.records import RunSummary
 from rollcall.settings import Settings
 from rollcall.storage.database import Database
+from rollcall.storage.library import roots
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +62,10 @@ class IndexingService:
             return "watching"
         return "idle" if self.queue.running is None else "indexing"
 
+    def show_pictures(self, listener: PictureListener) -> None:
+        """Call `listener` with each picture that a run has decoded, once its photo is stored, on the writing thread."""
+        self.indexer.tools.picture_listener = listener
+
     # ---- Work
 
     def index(
@@ -91,6 +96,26 @@ class IndexingService:
                 return self.indexer.run(folders, force=force, stop=stop)
             finally:
                 self.describe_pending()
+
+    def add_folder(self, folder: Path) -> None:
+        """Make a folder a root of the library unless one holds it or it holds one; see `Scanner.add`."""
+        self.indexer.scanner.add(folder)
+
+    def remove_folder(self, folder: Path, wait: float) -> int:
+        """Remove a root from the library; return how many photos that were.
+
+        Raises
+        ------
+        NotFoundError
+            If it is no root.
+        BusyError
+            If other work, of this plugin or of another process, does not end within `wait` seconds.
+        """
+        with self.queue.turn("remove", wait), self.database.indexing(wait), self.database.write() as session:
+            place = next((one for one in roots(session) if one.root == folder), None)
+            if place is None:
+                raise NotFoundError("path", folder, "it is none of the library's folders")
+            return deletion.remove_root(session, place)
 
     def describe(self, photo_ids: Collection[int], timeout: float) -> bool:
         """Analyse faces of photos whose boxes are new; return whether that is done.

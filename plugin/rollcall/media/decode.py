@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -69,19 +70,22 @@ def decode(
     max_megapixels: float | None = None,
     limits: DecodeSettings = _DEFAULTS,
     before: Callable[[int], None] | None = None,
+    abandoned: threading.Event | None = None,
 ) -> Picture:
     """Return the picture of a file, upright.
 
     With `target` the pixels may be reduced, as long as their longest side keeps at least `target`
     pixels; the picture's `width` and `height` are those of the file all the same. `max_megapixels` goes before that of
     `limits`. `before` is called with the bytes of memory that decoding is estimated to take, just before it begins,
-    so that a caller can record which file a process died of.
+    so that a caller can record which file a process died of. Nothing more is done once `abandoned` is set; a caller
+    that sets it calls `interrupt` with it to end what is under way.
 
     Raises
     ------
     UnreadableError, NotAPictureError, TooLargeError, UnsupportedFormatError
-        And nothing else, whatever the bytes; except `worker.Interrupted` after `interrupt`.
+        And nothing else, whatever the bytes; except `worker.Interrupted` after `interrupt` and of abandoned work.
     """
+    _check(abandoned)
     data = reading.read(path, limits.max_seconds)
     digest = _hash(data)
     if not data:
@@ -98,9 +102,10 @@ def decode(
         job = Job(kind, data, target, max_megapixels or limits.max_megapixels)
         plan = _plan(job)
         with memory_budget.SHARED.reserve(plan.needed, path, limits.memory_megabytes):
+            _check(abandoned)
             if before is not None:
                 before(plan.needed)
-            decoded = _decoded(path, job._replace(needed=plan.needed), plan.in_process, limits.max_seconds)
+            decoded = _decoded(path, job._replace(needed=plan.needed), plan.in_process, limits.max_seconds, abandoned)
             return _picture(path, job, decoded, digest)
     except (PictureError, worker.Interrupted):
         raise
@@ -122,9 +127,17 @@ def decode(
         raise _damaged(path, data) from error
 
 
-def interrupt() -> None:
-    """End what is being decoded in other processes now; their callers get `worker.Interrupted`."""
-    worker.SHARED.interrupt()
+def interrupt(abandoned: threading.Event | None = None) -> None:
+    """End what is being decoded in other processes now; its callers get `worker.Interrupted`.
+
+    With the event that a caller gave to `decode`, only that caller's work is ended.
+    """
+    worker.SHARED.interrupt(abandoned)
+
+
+def _check(abandoned: threading.Event | None) -> None:
+    if abandoned is not None and abandoned.is_set():
+        raise worker.Interrupted
 
 
 def _hash(data: bytes) -> str:
@@ -150,28 +163,24 @@ def _plan(job: Job) -> _Plan:
     return _Plan(needed, plain and needed <= _IN_PROCESS)
 
 
-def _decoded(path: Path, job: Job, in_process: bool, max_seconds: float) -> Decoded:
+def _decoded(path: Path, job: Job, in_process: bool, max_seconds: float, abandoned: threading.Event | None) -> Decoded:
     """Decode in this process or in another, as a sound file first and as a damaged one then."""
     try:
-        return _strictly(path, job, in_process, max_seconds)
+        if in_process:
+            return decoders.decode(job, lenient=False)
+        return _elsewhere(path, job, False, max_seconds, abandoned)
     except Refused as error:
         _LOG.debug("%s: %s", path, error)
     try:
-        return _elsewhere(path, job, True, max_seconds)
+        return _elsewhere(path, job, True, max_seconds, abandoned)
     except Refused as error:
         _LOG.debug("%s: %s", path, error)
         raise _damaged(path, job.data) from error
 
 
-def _strictly(path: Path, job: Job, in_process: bool, max_seconds: float) -> Decoded:
-    if in_process:
-        return decoders.decode(job, lenient=False)
-    return _elsewhere(path, job, False, max_seconds)
-
-
-def _elsewhere(path: Path, job: Job, lenient: bool, max_seconds: float) -> Decoded:
+def _elsewhere(path: Path, job: Job, lenient: bool, max_seconds: float, abandoned: threading.Event | None) -> Decoded:
     try:
-        return worker.SHARED.decode(job, lenient=lenient, max_seconds=max_seconds)
+        return worker.SHARED.decode(job, lenient=lenient, max_seconds=max_seconds, abandoned=abandoned)
     except worker.Unavailable:
         # Without processes damaged files are refused: what shows them changes globals of the decoders.
         if lenient:

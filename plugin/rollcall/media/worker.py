@@ -62,11 +62,15 @@ class Workers:
         self._slots = threading.BoundedSemaphore(self._most)
         self._lock = threading.Lock()
         self._idle: list[_Process] = []
-        self._busy: set[_Process] = set()
+        self._busy: dict[_Process, threading.Event | None] = {}
         self._owner = os.getpid()
 
-    def decode(self, job: Job, *, lenient: bool, max_seconds: float) -> Decoded:
+    def decode(
+        self, job: Job, *, lenient: bool, max_seconds: float, abandoned: threading.Event | None = None
+    ) -> Decoded:
         """Decode in one of the processes; the result is the same as in this one.
+
+        Nothing is decoded once `abandoned` is set, which names the work for `interrupt`.
 
         Raises
         ------
@@ -77,27 +81,31 @@ class Workers:
         Died
             If the decoder crashed, or the system ended it.
         Interrupted
-            If `interrupt` was called meanwhile.
+            If `interrupt` was called meanwhile, or `abandoned` is set.
         Unavailable
             If no process can be started.
         """
         if os.getpid() != self._owner:  # after a fork the processes are the parent's
             self._begin()
         with self._slots:
-            process = self._taken()
+            process = self._taken(abandoned)
+            if abandoned is not None and abandoned.is_set():
+                self._given_back(process, alive=False)
+                raise Interrupted
             try:
-                answer = process.ask((job, lenient), max_seconds)
+                answer = process.ask(job, lenient, max_seconds)
             except BaseException:
                 self._given_back(process, alive=False)
                 raise
             self._given_back(process, alive=True)
         return _result(answer)
 
-    def interrupt(self) -> None:
-        """End all processes that decode just now; their callers get `Interrupted`."""
+    def interrupt(self, abandoned: threading.Event | None = None) -> None:
+        """End the processes that decode just now, or those of one piece of work; callers get `Interrupted`."""
         with self._lock:
-            for process in self._busy:
-                process.end(interrupted=True)
+            for process, work in self._busy.items():
+                if abandoned is None or work is abandoned:
+                    process.end(interrupted=True)
 
     def close(self) -> None:
         """End all processes."""
@@ -108,21 +116,21 @@ class Workers:
                 process.end(interrupted=True)
             self._idle.clear()
 
-    def _taken(self) -> _Process:
+    def _taken(self, work: threading.Event | None) -> _Process:
         with self._lock:
             while self._idle:
                 process = self._idle.pop()
                 if process.is_alive:
-                    self._busy.add(process)
+                    self._busy[process] = work
                     return process
         process = _Process()
         with self._lock:
-            self._busy.add(process)
+            self._busy[process] = work
         return process
 
     def _given_back(self, process: _Process, *, alive: bool) -> None:
         with self._lock:
-            self._busy.discard(process)
+            self._busy.pop(process, None)
             if alive:
                 self._idle.append(process)
         if not alive:
@@ -160,9 +168,11 @@ class _Process:
     def is_alive(self) -> bool:
         return self._process.poll() is None
 
-    def ask(self, request: object, max_seconds: float) -> Any:
+    def ask(self, job: Job, lenient: bool, max_seconds: float) -> Any:
         """Send a request and return the answer."""
-        return self._receive(max_seconds, pickle.dumps(request, pickle.HIGHEST_PROTOCOL))
+        # The file's bytes go by themselves: pickled with the rest they would be there twice.
+        request = pickle.dumps((job._replace(data=b""), lenient), pickle.HIGHEST_PROTOCOL)
+        return self._receive(max_seconds, request, job.data)
 
     def end(self, *, interrupted: bool = False) -> None:
         """End the process at once."""
@@ -178,7 +188,7 @@ class _Process:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(5)
 
-    def _receive(self, max_seconds: float, request: bytes = b"") -> Any:
+    def _receive(self, max_seconds: float, request: bytes = b"", data: bytes = b"") -> Any:
         late = threading.Event()
 
         def end() -> None:
@@ -192,6 +202,7 @@ class _Process:
             assert self._process.stdin is not None and self._process.stdout is not None
             if request:
                 send(self._process.stdin, request)
+                send(self._process.stdin, data)
             return receive(self._process.stdout)
         except (OSError, EOFError, ValueError) as error:
             if self._interrupted:
@@ -236,6 +247,18 @@ def receive(pipe: IO[bytes]) -> Any:
     return message._replace(pixels=pixels)
 
 
+def receive_request(pipe: IO[bytes]) -> tuple[Job, bool]:
+    """Return the next request: a job, and whether to decode it as a damaged file.
+
+    Raises
+    ------
+    EOFError
+        If there is no more.
+    """
+    job, lenient = receive(pipe)
+    return job._replace(data=_exactly(pipe, _LENGTH.unpack(_exactly(pipe, _LENGTH.size))[0])), lenient
+
+
 def send_result(pipe: IO[bytes], result: Decoded | BaseException) -> None:
     """Write a result so that `receive` returns it."""
     if not isinstance(result, Decoded):
@@ -247,14 +270,11 @@ def send_result(pipe: IO[bytes], result: Decoded | BaseException) -> None:
 
 
 def _exactly(pipe: IO[bytes], count: int) -> bytes:
-    parts = []
-    while count:
-        part = pipe.read(min(count, 64 << 20))
-        if not part:
-            raise EOFError
-        parts.append(part)
-        count -= len(part)
-    return parts[0] if len(parts) == 1 else b"".join(parts)
+    # A buffered reader fills one block of memory; parts would have to be put together in another.
+    found = pipe.read(count)
+    if len(found) < count:
+        raise EOFError
+    return found
 
 
 def _result(answer: object) -> Decoded:

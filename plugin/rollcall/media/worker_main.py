@@ -28,7 +28,7 @@ def main() -> None:
     worker.send_result(answers, Refused("ready"))
     while True:
         try:
-            job, lenient = worker.receive(requests)
+            job, lenient = worker.receive_request(requests)
         except EOFError:
             return
         try:

@@ -125,6 +125,18 @@ def delete_folder(session: Session, place: Place) -> None:
     session.flush()
 
 
+def remove_root(session: Session, place: Place) -> int:
+    """Delete a root with what is known of its photos, and return how many there were.
+
+    That is no erasure: no tombstone is set, and the corrections wait in the log for the photos to come back.
+    """
+    photo_ids = session.scalars(photo_ids_under(place._replace(prefix=""))).all()
+    delete_photos(session, photo_ids, tombstone=False, keep_log=True)
+    session.execute(delete(RootRow).where(RootRow.id == place.root_id))
+    session.flush()
+    return len(photo_ids)
+
+
 def _below(prefix: str) -> ColumnElement[bool]:
     """Return the condition of lines whose path, relative to a root, is `prefix` or lies below it."""
     path = CorrectionRow.path

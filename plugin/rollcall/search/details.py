@@ -19,6 +19,8 @@ from rollcall.records import Box
 from rollcall.search.identifiers import storable
 from rollcall.storage.library import chunks
 
+#: How much of a content hash names a version of a photo.
+VERSION_LENGTH: Final = 16
 _GROUPS: Final = tuple(ages.AGE_GROUPS)
 _FACE_COLUMNS: Final = (
     "photo_id, face_id, x, y, width, height, landmarks, score, sharpness, age, age_low, age_high, age_source,"
@@ -71,6 +73,7 @@ class PhotoDetails:
     reviewed: bool
     faces: tuple[FaceDetails, ...]
     tags: tuple[TagDetails, ...]
+    version: str = ""  # changes when the file's content does; "" before it was analysed
 
 
 def photos(session: Session, photo_ids: Sequence[int]) -> list[PhotoDetails]:
@@ -92,8 +95,8 @@ def photos(session: Session, photo_ids: Sequence[int]) -> list[PhotoDetails]:
             tags.setdefault(photo_id, []).append(TagDetails(*tag))
         for row in session.execute(
             text(
-                "SELECT photo_id, full_path, root, state, error, width, height, taken_local, reviewed FROM v1_photos"
-                " WHERE photo_id IN :ids"
+                "SELECT photo_id, full_path, root, state, error, width, height, taken_local, reviewed, content_hash"
+                " FROM v1_photos WHERE photo_id IN :ids"
             ).bindparams(ids)
         ):
             found[row[0]] = PhotoDetails(
@@ -104,6 +107,7 @@ def photos(session: Session, photo_ids: Sequence[int]) -> list[PhotoDetails]:
                 bool(row[8]),
                 tuple(people.get(row[0], ())),
                 tuple(tags.get(row[0], ())),
+                (row[9] or "")[:VERSION_LENGTH],
             )
     return [found[photo_id] for photo_id in photo_ids if photo_id in found]
 

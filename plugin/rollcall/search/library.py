@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from rollcall.ages import OLDEST
 from rollcall.media import paths
 from rollcall.records import PhotoState, TagState
+from rollcall.search.details import VERSION_LENGTH
 from rollcall.search.identifiers import storable
 
 #: Width of the age bands, in years, and how many failures the statistics name.
@@ -207,7 +208,7 @@ class PhotoFile(NamedTuple):
 
     path: Path
     root: Path
-    version: str  # changes when the file's content does
+    version: str  # changes when the file's content does; "" before it was analysed
 
 
 def photo_file(session: Session, photo_id: int) -> PhotoFile | None:
@@ -215,9 +216,9 @@ def photo_file(session: Session, photo_id: int) -> PhotoFile | None:
     if not storable(photo_id):
         return None
     row = session.execute(
-        text("SELECT full_path, root, content_hash, indexed_at FROM v1_photos WHERE photo_id = :id"), {"id": photo_id}
+        text("SELECT full_path, root, content_hash FROM v1_photos WHERE photo_id = :id"), {"id": photo_id}
     ).first()
     if row is None:
         return None
-    version = (row[2] or row[3] or "new")[:16].replace(":", "")
+    version = (row[2] or "")[:VERSION_LENGTH]
     return PhotoFile(Path(paths.from_text(row[0])), Path(paths.from_text(row[1])), version)

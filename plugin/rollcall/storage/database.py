@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
@@ -21,6 +22,7 @@ from rollcall import resources
 from rollcall.errors import BusyError, NewerDatabaseError, StoreError
 from rollcall.storage import change_feed, mounts, sqlite, views
 from rollcall.storage.change_feed import Change
+from rollcall.storage.private import private_file, private_folder
 from rollcall.storage.tables import MetaRow, PhotoRow
 
 #: The newest revision in `migrations/versions`; a test holds the two together.
@@ -295,7 +297,7 @@ def _file_options(file: Path, shown: str, read_only: bool) -> dict[str, Any]:
             return {"creator": partial(sqlite.connect_at_rest, file)}
         return {}
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
+        private_folder(file.parent)
     except OSError as error:
         raise StoreError(shown, f"its folder cannot be made ({error.strerror})") from error
     for path in (file.parent, file):
@@ -309,6 +311,10 @@ def _file_options(file: Path, shown: str, read_only: bool) -> dict[str, Any]:
             "the share that it lies on does not lock files, so two programs would damage it; choose a place on a local"
             " disk with the option --database (the photos may stay on the share)",
         )
+    private_file(file)
+    for path in sorted(file.parent.glob(f"{glob.escape(file.name)}[-.]*")):
+        if path.suffix != ".lock":
+            private_file(path)
     return {}
 
 

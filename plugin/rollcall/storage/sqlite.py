@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import sqlite3
+import stat
 from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import URL, Engine, event
 
-from rollcall.storage import mounts
+from rollcall.storage import mounts, private
 
 #: How long a writer waits for another before it gives up, in milliseconds.
 BUSY_MS = 60_000
@@ -97,6 +98,8 @@ def copies(file: Path) -> list[Path]:
 
 def copy(file: Path, target: Path) -> None:
     """Copy a database in use to another file: SQLite's online backup."""
+    # Who may not read the database may not read its copies either.
+    private.create(target, stat.S_IMODE(file.stat().st_mode))
     with closing(sqlite3.connect(file)) as source, closing(sqlite3.connect(target)) as destination:
         source.backup(destination)
 

@@ -28,6 +28,7 @@ class Progress:
     seconds: float = 0.0
     last: str = ""  # the name of the newest photo
     message: str = ""
+    waiting: int = 0  # folders that were added meanwhile, and are indexed next
 
 
 class Activity:
@@ -39,28 +40,44 @@ class Activity:
         self.changed = 0  # counts the changes of `progress`, for those who stream it
         self._lock = threading.Lock()
         self._stop = threading.Event()
+        self._running = False
         self._thread: threading.Thread | None = None
         self._began = 0.0
         self._folders: list[Path] = []
+        self._waiting: list[Path] = []
         self._unsubscribe = plugin.subscribe(self._listen)
 
     def start(self, folders: Sequence[Path] = ()) -> bool:
-        """Begin a run over folders, or over all known ones; return False if one runs already, or no folder is known."""
+        """Begin a run over folders, or over all known ones; return whether they are, or will be, looked at.
+
+        While a run goes on, named folders wait for its end; without any it is False, as it is if no folder is known.
+        """
         with self._lock:
-            if self._thread is not None and self._thread.is_alive():
-                return False
+            if self._running:
+                self._waiting += [one for one in folders if one not in self._waiting]
+                self.changed += 1
+                return bool(folders)
             self._folders = list(folders) or self.plugin.folders()
             if not self._folders:
                 self.progress = Progress(message="No folder is known yet: add one.")
                 self.changed += 1
                 return False
-            self._stop.clear()
-            self._began = time.monotonic()
-            self.progress = Progress(state="running")
-            self.changed += 1
+            self._running = True
+            self._begin()
             self._thread = threading.Thread(target=self._run, name="rollcall-index", daemon=True)
             self._thread.start()
             return True
+
+    def _begin(self) -> None:
+        self._stop.clear()
+        self._began = time.monotonic()
+        self.progress = Progress(state="running")
+        self.changed += 1
+
+    def waiting(self) -> list[Path]:
+        """Return the folders that are indexed after the run that goes on."""
+        with self._lock:
+            return list(self._waiting)
 
     def pause(self) -> None:
         """End the run after the photos in flight; the others stay pending, and `start` goes on with them."""
@@ -69,6 +86,10 @@ class Activity:
                 self._stop.set()
                 self.progress.state = "pausing"
                 self.changed += 1
+
+    def stop(self) -> None:
+        """End the run after the photos in flight."""
+        self._stop.set()
 
     def close(self) -> None:
         """End the run, wait for it, and unsubscribe."""
@@ -83,23 +104,35 @@ class Activity:
         with self._lock:
             if self.progress.state in ("running", "pausing"):
                 self.progress.seconds = round(time.monotonic() - self._began, 1)
+            self.progress.waiting = len(self._waiting)
             return asdict(self.progress)
 
     def _run(self) -> None:
-        message = ""
+        while True:
+            message = self._index()
+            with self._lock:
+                # However quick it was: 0 seconds stand for no run.
+                self.progress.seconds = max(round(time.monotonic() - self._began, 1), 0.1)
+                self.progress.message = message
+                self.changed += 1
+                if self._stop.is_set() or not self._waiting:
+                    # What waits is known to the library, and goes on with the rest of it.
+                    self._waiting.clear()
+                    self.progress.state = "paused" if self._stop.is_set() else "idle"
+                    self._running = False
+                    return
+                self._folders, self._waiting = self._waiting, []
+                self._begin()
+
+    def _index(self) -> str:
+        """Index the folders; return what a person should know of it."""
         try:
             summary = self.plugin.index(self._folders, stop=self._stop, timeout=math.inf)
-            message = " ".join(summary.warnings)
         except RollcallError as error:
-            message = str(error)
+            return str(error)
         except Exception as error:  # shown on the page, which goes on
-            message = f"indexing ended ({type(error).__name__}: {error}); please report this"
-        with self._lock:
-            # However quick it was: 0 seconds stand for no run.
-            self.progress.seconds = max(round(time.monotonic() - self._began, 1), 0.1)
-            self.progress.state = "paused" if self._stop.is_set() else "idle"
-            self.progress.message = message
-            self.changed += 1
+            return f"indexing ended ({type(error).__name__}: {error}); please report this"
+        return " ".join(summary.warnings)
 
     def _listen(self, event: events.Event) -> None:
         with self._lock:

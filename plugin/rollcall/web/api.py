@@ -6,11 +6,13 @@ import asyncio
 import json
 import logging
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 from fastapi import APIRouter, BackgroundTasks, Query, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response, StreamingResponse
 
 from rollcall.corrections.kind_base import RowId
@@ -39,7 +41,7 @@ from rollcall.web.models import (
     StatusModel,
     TagCountModel,
 )
-from rollcall.web.pictures import Kind, Pictures
+from rollcall.web.pictures import Kind, Pictures, Wanted
 from rollcall.web.problems import CONFLICT, INVALID_QUERY, NOT_FOUND, UNREADABLE_BODY, Responses
 
 log = logging.getLogger(__name__)
@@ -170,8 +172,10 @@ def pause(request: Request) -> None:
 
 @router.post("/folders", responses=UNREADABLE_BODY)
 def add_folder(request: Request, folder: FolderIn) -> bool:
-    """Index one more folder; it belongs to the library from then on."""
-    return activity_of(request).start([_existing(folder.path.strip())])
+    """Index one more folder, now or after the run that goes on; it belongs to the library from now on."""
+    path = _existing(folder.path.strip())
+    plugin_of(request).add_folder(path)
+    return activity_of(request).start([path])
 
 
 def _existing(text: str) -> Path:
@@ -253,18 +257,27 @@ def _pictures(request: Request) -> Pictures:
 
 
 @pictures_router.get("/photo/{photo_id}/{kind}.webp", response_class=Response)
-def photo_picture(request: Request, photo_id: RowId, kind: Kind) -> Response:
+async def photo_picture(request: Request, photo_id: RowId, kind: Kind) -> Response:
     """Return a photo, upright, as WebP."""
-    return _webp(request, _pictures(request).photo(photo_id, kind))
+    return await _webp(request, partial(_pictures(request).photo, photo_id, kind))
 
 
 @pictures_router.get("/face/{face_id}.webp", response_class=Response)
-def face_picture(request: Request, face_id: RowId) -> Response:
+async def face_picture(request: Request, face_id: RowId) -> Response:
     """Return a face, as WebP."""
-    return _webp(request, _pictures(request).face(face_id))
+    return await _webp(request, partial(_pictures(request).face, face_id))
 
 
-def _webp(request: Request, data: bytes) -> Response:
+async def _webp(request: Request, find: Callable[[], Wanted]) -> Response:
+    wanted = await run_in_threadpool(find)
     versioned = "v" in request.query_params
     cache = "private, max-age=31536000, immutable" if versioned else "private, max-age=60"
-    return Response(data, media_type="image/webp", headers={"Cache-Control": cache})
+    headers = {"Cache-Control": cache, "ETag": wanted.etag}
+    if wanted.etag in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+    data = await run_in_threadpool(wanted.stored)
+    if data is None:
+        data = await _pictures(request).jobs.result(wanted.key, wanted.make, request.is_disconnected)
+    if data is None:
+        return Response(status_code=503)  # nobody is there to read it
+    return Response(data, media_type="image/webp", headers=headers)

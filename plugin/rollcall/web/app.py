@@ -14,6 +14,7 @@ from fastapi.staticfiles import StaticFiles
 from rollcall.host import Plugin
 from rollcall.web import api, failures, management, pages, people_api, problems, security
 from rollcall.web.activity import Activity
+from rollcall.web.history import Earlier
 from rollcall.web.pages.review import Queue
 from rollcall.web.pictures import Pictures
 
@@ -34,7 +35,7 @@ def create(plugin: Plugin, token: str, port: int) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
-        app.state.closing.set()
+        end(app)
         app.state.activity.close()
 
     # FastAPI's own pages of documentation load scripts from elsewhere; the document itself is enough.
@@ -46,7 +47,9 @@ def create(plugin: Plugin, token: str, port: int) -> FastAPI:
     app.state.closing = threading.Event()
     app.state.warm = threading.Event()
     app.state.queue = Queue(plugin)
+    app.state.earlier = Earlier(plugin)
     app.state.pictures = Pictures(plugin)
+    plugin.service.show_pictures(app.state.pictures.keep)
     # They only document the two ways to authenticate; `security.Guard` is what refuses.
     schemes = [
         Security(HTTPBearer(auto_error=False)),
@@ -61,3 +64,10 @@ def create(plugin: Plugin, token: str, port: int) -> FastAPI:
     # Added last, so that it comes first.
     app.add_middleware(security.Guard, token=token, port=port, embedders=plugin.settings.serve.embed_from)
     return app
+
+
+def end(app: FastAPI) -> None:
+    """End what keeps connections open: streams, pictures in the making, and the run after the photos in flight."""
+    app.state.closing.set()
+    app.state.activity.stop()
+    app.state.pictures.jobs.close()

@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rollcall.errors import InvalidQueryError, PictureError, RollcallError
-from rollcall.web.pages.rendering import problem
+from rollcall.web.pages.rendering import for_people, is_part, problem
 from rollcall.web.problems import FieldProblem, FieldProblems, Problem, QueryProblem
 
 log = logging.getLogger(__name__)
@@ -110,7 +110,10 @@ def _answer(
     if request.url.path.startswith(_JSON_PATHS):
         return JSONResponse(content.model_dump(), status, headers)
     message = content.detail if isinstance(content, Problem) else _sentence(content.detail)
-    response = problem(request, message, status)
+    response = problem(request, for_people(message), status)
+    if is_part(request):
+        # What is shown stays: the refusal is a message over it.
+        response.headers.update({"HX-Retarget": "#toasts", "HX-Reswap": "beforeend"})
     response.headers.update(headers or {})
     return response
 

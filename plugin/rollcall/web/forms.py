@@ -7,9 +7,10 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field
 
 from rollcall import corrections
+from rollcall.ages import AGE_GROUPS
 from rollcall.corrections import review_queue
 from rollcall.corrections.kind_base import RowId
-from rollcall.corrections.kinds import Correction
+from rollcall.corrections.kinds import OLDEST, Correction
 from rollcall.errors import InvalidCorrectionError
 from rollcall.records import Box
 
@@ -21,7 +22,7 @@ class PhotoForm(BaseModel):
 
     what: Literal[
         "age", "gender", "not_a_face", "ignore", "take_back_age", "take_back_gender", "draw", "move", "tag", "no_tag",
-        "undo", "redo",
+        "undo", "redo", "age_group",
     ]  # fmt: skip
     face: RowId | None = None
     low: float | None = None
@@ -51,6 +52,8 @@ class PhotoForm(BaseModel):
         match self.what:
             case "age" if self.low is not None:
                 return corrections.age(face_id, self.low, self.high)
+            case "age_group" if self.label in review_queue.ANSWERS:
+                return corrections.age(face_id, *review_queue.ANSWERS[self.label])
             case "gender":
                 # An empty field of a form is the same as none, and must not mean that nothing is to be estimated.
                 return corrections.gender(face_id, None if self.unknown else self.label)
@@ -85,7 +88,7 @@ def parse_box(text: str) -> Box:
 def review_correction(face_id: int, group: str, answer: str) -> Correction | None:
     """Return the correction that an answer of the review stands for.
 
-    None where "no" leaves two ranges of ages, below the group and above it.
+    None where "no" leaves two ranges of ages, below the group and above it: "younger" and "older" tell them apart.
 
     Raises
     ------
@@ -101,6 +104,10 @@ def review_correction(face_id: int, group: str, answer: str) -> Correction | Non
             return corrections.age_group(face_id, group)
         case "no":
             return review_queue.none_of(face_id, group)
+        case "younger" if AGE_GROUPS[group].low > 0:
+            return corrections.age(face_id, 0, AGE_GROUPS[group].low - 1)
+        case "older" if AGE_GROUPS[group].high < AGE_GROUPS["adults"].high:
+            return corrections.age(face_id, AGE_GROUPS[group].high + 1, OLDEST)
     if answer in review_queue.ANSWERS:
         return corrections.age(face_id, *review_queue.ANSWERS[answer])
     raise InvalidCorrectionError(NOT_UNDERSTOOD)

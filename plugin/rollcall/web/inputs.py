@@ -12,6 +12,7 @@ from rollcall.corrections.kinds import Correction, RowId
 from rollcall.host import Plugin
 from rollcall.search.grammar import LANGUAGES
 from rollcall.web.activity import Activity
+from rollcall.web.history import History
 
 
 def _known_group(name: str) -> str:
@@ -100,6 +101,9 @@ def language_of(request: Request) -> str | None:
             continue
     known = [name for _, name in sorted(wanted, key=lambda one: -one[0]) if name in ("en", *LANGUAGES)]
     return known[0] if known and known[0] != "en" else None
+def history_of(request: Request) -> History:
+    """Return what was done in the tab of the page that a request comes from."""
+    return History(plugin_of(request), tab_of(request), request.app.state.earlier)
 
 
 def activity_of(request: Request) -> Activity:

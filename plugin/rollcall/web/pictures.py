@@ -1,7 +1,7 @@
 """Small pictures for the page: thumbnails, faces and screen-sized photos, as WebP, upright, made once.
 
 They lie in the cache folder, which erasure empties, and are made from files below the library's folders alone: a link
-that leads out of them is not followed.
+that leads out of them is not followed. What an index run has decoded becomes a thumbnail at once.
 """
 
 from __future__ import annotations
@@ -10,24 +10,49 @@ import hashlib
 import io
 import os
 import threading
+from collections.abc import Hashable
 from contextlib import suppress
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from PIL import Image
 
 from rollcall.errors import UnreadableError
 from rollcall.host import Plugin
 from rollcall.media import decode
-from rollcall.records import Box
+from rollcall.records import Box, Picture
+from rollcall.search.details import VERSION_LENGTH, FaceDetails
+from rollcall.storage.private import private_folder
+from rollcall.web.picture_jobs import Make, PictureJobs
 
-Kind = Literal["thumb", "screen"]
+Kind = Literal["thumb", "screen", "large"]
 #: Height of a thumbnail and longest side of a picture on the screen, in pixels.
 THUMB: Final = 320
 SCREEN: Final = 2048
+#: The longest side of a photo that is enlarged on the screen.
+LARGE: Final = 6000
 FACE: Final = 224
+#: The longest side of the picture that faces are cut out of.
+_MOST_FOR_FACES: Final = 6000
+#: What all decoders together may hold when the page's begin, in megabytes: it must not take what the indexer leaves.
+_MEMORY_MEGABYTES: Final = 512
 #: After so many pictures that are written, the size of the folder is checked.
 _SWEEP: Final = 500
+
+
+class Wanted(NamedTuple):
+    """A picture that was asked for."""
+
+    key: Hashable  # the same for requests that one decoding serves
+    etag: str
+    file: Path  # where it lies once it is made
+    make: Make
+
+    def stored(self) -> bytes | None:
+        """Return the picture if it was made before."""
+        with suppress(OSError):
+            return self.file.read_bytes()
+        return None
 
 
 class Pictures:
@@ -36,7 +61,10 @@ class Pictures:
     def __init__(self, plugin: Plugin) -> None:
         self.plugin = plugin
         settings = plugin.settings
-        self.max_megapixels = settings.decode.max_megapixels
+        given = settings.decode.memory_megabytes
+        memory = min(given, _MEMORY_MEGABYTES) if given else _MEMORY_MEGABYTES
+        self.limits = settings.decode.model_copy(update={"memory_megabytes": memory})
+        self.jobs = PictureJobs()
         # Several databases may share a cache folder, and number their photos in the same way.
         self.folder = (
             settings.thumbnail_folder / hashlib.blake2b(plugin.database.url.encode(), digest_size=8).hexdigest()
@@ -45,29 +73,33 @@ class Pictures:
         self._written = 0
         self._lock = threading.Lock()
 
-    def photo(self, photo_id: int, kind: Kind) -> bytes:
-        """Return a photo as WebP.
+    def photo(self, photo_id: int, kind: Kind) -> Wanted:
+        """Return a photo as WebP, to be made.
 
         Raises
         ------
         PictureError
-            If it is not known, does not lie in its library's folder, or cannot be read.
+            If it is not known, does not lie in its library's folder, or its file is gone; making it, if it cannot be
+            decoded.
         """
-        path, version = self._file(photo_id)
-        cached = self.folder / str(photo_id % 256) / f"{photo_id}-{version}-{kind}.webp"
-        with suppress(OSError):
-            return cached.read_bytes()
-        side = THUMB * 2 if kind == "thumb" else SCREEN
-        picture = decode.decode(path, target=side, max_megapixels=self.max_megapixels)
-        image = Image.fromarray(picture.pixels)
-        if kind == "thumb":
-            image.thumbnail((THUMB * 4, THUMB), Image.Resampling.LANCZOS)
-        else:
-            image.thumbnail((SCREEN, SCREEN), Image.Resampling.LANCZOS)
-        return self._store(cached, image)
+        path, version = self.file(photo_id)
+        cached = self._place(f"{version}-{kind}")
 
-    def face(self, face_id: int) -> bytes:
-        """Return a face with some of what is around it, as a square WebP.
+        def make(abandoned: threading.Event) -> bytes:
+            side = {"thumb": THUMB * 2, "screen": SCREEN, "large": LARGE}[kind]
+            picture = decode.decode(path, target=side, limits=self.limits, abandoned=abandoned)
+            return self._store(cached, _reduced(picture, kind))
+
+        return Wanted((photo_id, version, kind), f'"{version}-{kind}"', cached, make)
+
+    def keep(self, picture: Picture) -> None:
+        """Make the thumbnail of a picture that an index run has decoded."""
+        cached = self._place(f"{picture.content_hash[:VERSION_LENGTH]}-thumb")
+        if not cached.exists():
+            self._store(cached, _reduced(picture, "thumb"))
+
+    def face(self, face_id: int) -> Wanted:
+        """Return a face with some of what is around it as a square WebP, to be made with all faces of its photo.
 
         Raises
         ------
@@ -77,46 +109,64 @@ class Pictures:
         crop = self.plugin.face_crop(face_id)
         if crop is None:
             raise UnreadableError(Path(f"face {face_id}"), "there is no such face, or it was dismissed")
-        photo_id, box = crop.photo_id, Box(*crop.box)
-        path, version = self._file(photo_id)
-        place = "-".join(f"{value:.4f}" for value in box)
-        cached = self.folder / str(photo_id % 256) / f"{photo_id}-{version}-face{face_id}-{place}.webp"
-        with suppress(OSError):
-            return cached.read_bytes()
-        # A face that is a small part of the photo needs more of its pixels.
-        target = int(min(FACE / max(min(box.width, box.height), 0.02), 6000))
-        picture = decode.decode(path, target=target, max_megapixels=self.max_megapixels)
-        image = Image.fromarray(picture.pixels)
-        side = max(box.width * image.width, box.height * image.height) * 1.5
-        side = max(min(side, image.width, image.height), 1.0)
-        # Near the edge the square is shifted inwards, so that it holds nothing but picture.
-        left = min(max((box.x + box.width / 2) * image.width - side / 2, 0), image.width - side)
-        top = min(max((box.y + box.height / 2) * image.height - side / 2, 0), image.height - side)
-        face = image.crop((round(left), round(top), round(left + side), round(top + side)))
-        return self._store(cached, face.resize((FACE, FACE), Image.Resampling.LANCZOS))
+        path, version = self.file(crop.photo_id)
+        mine = self._place(_face_name(version, Box(*crop.box)))
 
-    def _file(self, photo_id: int) -> tuple[Path, str]:
-        """Return the file of a photo, and a version that changes with its content."""
+        def make(abandoned: threading.Event) -> bytes:
+            faces = {self._place(_face_name(version, face.box)): face.box for face in self._faces(crop.photo_id)}
+            faces[mine] = Box(*crop.box)
+            missing = {place: box for place, box in faces.items() if place == mine or not place.exists()}
+            # A face that is a small part of the photo needs more of its pixels.
+            smallest = min(min(box.width, box.height) for box in missing.values())
+            target = int(min(FACE / max(smallest, 0.02), _MOST_FOR_FACES))
+            picture = decode.decode(path, target=target, limits=self.limits, abandoned=abandoned)
+            image = Image.fromarray(picture.pixels)
+            made = {place: self._store(place, cut_out(image, box)) for place, box in missing.items()}
+            return made[mine]
+
+        return Wanted((crop.photo_id, version, "face", mine), f'"{mine.stem}"', mine, make)
+
+    def _faces(self, photo_id: int) -> list[FaceDetails]:
+        return [face for photo in self.plugin.photos([photo_id]) for face in photo.faces]
+
+    def file(self, photo_id: int) -> tuple[Path, str]:
+        """Return the file of a photo, and a version that changes with its content.
+
+        Raises
+        ------
+        UnreadableError
+            If there is no such photo, its file is gone, or it does not lie in its library's folder; the reason is for
+            people.
+        """
         found = self.plugin.photo_file(photo_id)
         if found is None:
             raise UnreadableError(Path(f"photo {photo_id}"), "there is no such photo")
         path, root = found.path, found.root
         try:
-            real, inside = Path(os.path.realpath(path, strict=True)), Path(os.path.realpath(root, strict=True))
+            inside = Path(os.path.realpath(root, strict=True))
+            real = Path(os.path.realpath(path, strict=True))
         except OSError as error:
-            raise UnreadableError(path, f"the file cannot be read ({error.strerror or error})") from error
+            raise UnreadableError(path, why_not(path, root, error)) from error
         if not real.is_relative_to(inside):
-            raise UnreadableError(path, "the file is a link that leads out of the library")
-        return real, found.version
+            raise UnreadableError(path, "the file is a link that leads out of the library, so it is not shown")
+        if found.version:
+            return real, found.version
+        # Not analysed yet: the file's own state tells one content from another.
+        info = real.stat()
+        return real, f"{photo_id}-{info.st_mtime_ns:x}-{info.st_size:x}"
+
+    def _place(self, name: str) -> Path:
+        return self.folder / name[:2] / f"{name}.webp"
 
     def _store(self, path: Path, image: Image.Image) -> bytes:
         buffer = io.BytesIO()
-        image.save(buffer, "WEBP", quality=82, method=2)
+        image.save(buffer, "WEBP", quality=82, method=0 if max(image.size) > SCREEN else 2)  # a large one takes seconds
         data = buffer.getvalue()
         # A full disk must not keep the picture from being shown.
         with suppress(OSError):
-            path.parent.mkdir(parents=True, exist_ok=True)
+            private_folder(path.parent, below=self.plugin.settings.thumbnail_folder)
             part = path.with_suffix(f".{threading.get_ident()}.part")
+            part.touch(mode=0o600)
             part.write_bytes(data)
             part.replace(path)
         with self._lock:
@@ -141,3 +191,40 @@ class Pictures:
             total -= size
             if total <= self.limit * 0.9:
                 return
+
+
+def why_not(path: Path, root: Path, error: OSError) -> str:
+    """Return why a file of the library is not there, for people."""
+    if isinstance(error, PermissionError):
+        return "the file may not be read: its permissions forbid it"
+    try:
+        away = not root.is_dir() or not any(root.iterdir())
+    except OSError:
+        away = True
+    if away:
+        return f"the folder {root.name} is not there at present: plug in its disk, or connect its share"
+    if path.is_symlink():
+        return "the file is a link, and what it leads to is gone"
+    return "the file was deleted or moved since it was found"
+
+
+def _reduced(picture: Picture, kind: Kind) -> Image.Image:
+    image = Image.fromarray(picture.pixels)
+    size = {"thumb": (THUMB * 4, THUMB), "screen": (SCREEN, SCREEN), "large": (LARGE, LARGE)}[kind]
+    image.thumbnail(size, Image.Resampling.LANCZOS)
+    return image
+
+
+def _face_name(version: str, box: Box) -> str:
+    return f"{version}-face-" + "-".join(f"{value:.4f}" for value in box)
+
+
+def cut_out(image: Image.Image, box: Box) -> Image.Image:
+    """Return a face with some of what is around it as a square of `FACE` pixels; `box` in fractions of the picture."""
+    side = max(box.width * image.width, box.height * image.height) * 1.5
+    side = max(min(side, image.width, image.height), 1.0)
+    # Near the edge the square is shifted inwards, so that it holds nothing but picture.
+    left = min(max((box.x + box.width / 2) * image.width - side / 2, 0), image.width - side)
+    top = min(max((box.y + box.height / 2) * image.height - side / 2, 0), image.height - side)
+    face = image.crop((round(left), round(top), round(left + side), round(top + side)))
+    return face.resize((FACE, FACE), Image.Resampling.LANCZOS)

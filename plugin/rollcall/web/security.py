@@ -3,21 +3,31 @@
 A page of the internet that is open in the same browser can send requests to this server, and a name that its owner
 points at this machine can too. So each request must name this machine as its host, must not come from another
 origin, and must bring the token: in a cookie that scripts cannot read, or as a bearer token.
+
+Browsers send a cookie to every port of its host, so a server that another user runs on this machine would get it. The
+cookie is therefore bound to a path that is made anew with each token, and the pages lie below that path: another server
+is sent the cookie only if it knows the path, which none is told.
 """
 
 from __future__ import annotations
 
+import hashlib
 import hmac
+import html
 import secrets
 from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, Final
 from urllib.parse import urlencode
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+#: The key of a request's scope that holds what goes before the paths of the page's links.
+BASE: Final = "rollcall.base"
+_EMBED: Final = "/embed"
 
 
 def new_token() -> str:
@@ -30,6 +40,21 @@ def cookie_name(port: int) -> str:
     return f"rollcall-{port}"
 
 
+def start_path(token: str) -> str:
+    """Return the path that the pages of a start lie below; the token cannot be computed from it."""
+    return f"/{hashlib.blake2b(token.encode(), digest_size=9, person=b'rollcall-path').hexdigest()}"
+
+
+def base_of(scope: Any) -> str:
+    """Return what goes before the path of a link in the answer to a request: "" for programs with a bearer token."""
+    return str(scope.get(BASE, ""))
+
+
+def is_embedded(scope: Any) -> bool:
+    """Return whether the request comes from a host's frame."""
+    return base_of(scope).endswith(_EMBED) or str(scope["path"]).startswith(_EMBED)
+
+
 class Guard:
     """Middleware: lets a request through or answers 403, and adds the security headers to every answer.
 
@@ -39,10 +64,11 @@ class Guard:
         The application behind the guard.
     token
         The token that requests must have: as `?token=` once (a cookie takes its place), or as `Authorization: Bearer`.
+        With the cookie, paths lie below `start_path(token)`; for the frames of hosts, below `/embed` in there.
     port
         Where the server listens; names of this machine with another port are other origins.
     embedders
-        Origins of hosts' windows that may show `/embed` in a frame.
+        Origins of hosts' windows that may show the pages below `/embed` in a frame.
     """
 
     def __init__(self, app: ASGIApp, token: str, port: int, embedders: Iterable[str] = ()) -> None:
@@ -51,6 +77,7 @@ class Guard:
         if port == 80:
             self.hosts |= {"127.0.0.1", "localhost", "[::1]"}
         self.cookie = cookie_name(port)
+        self.start = start_path(token)
         self.embedders = " ".join(embedders)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -59,12 +86,22 @@ class Guard:
             if scope["type"] == "lifespan":
                 await self.app(scope, receive, send)
             return
+        scope = self._below_start(scope)
         request = Request(scope, receive)
         refusal = self._refusal(request)
         if refusal is not None:
             await self._with_headers(refusal, scope, receive, send)
             return
         await self._with_headers(self.app, scope, receive, send)
+
+    def _below_start(self, scope: Scope) -> Scope:
+        """Return the scope with the path that the routes know; what it lay below is the base of the links."""
+        path, base = scope["path"], ""
+        if path == self.start or path.startswith(f"{self.start}/"):
+            path, base = path[len(self.start) :] or "/", self.start
+        if base and (path == _EMBED or path.startswith(f"{_EMBED}/")):
+            path, base = path[len(_EMBED) :] or "/", base + _EMBED
+        return {**scope, "path": path, BASE: base}
 
     def _refusal(self, request: Request) -> Response | None:
         """Return a refusal, or the redirect that sets the cookie; None lets the request through."""
@@ -77,12 +114,8 @@ class Guard:
         by_header = authorization[:7].lower() == "bearer " and self._is_token(authorization[7:].strip())
         given = request.query_params.get("token")
         if given is not None and request.method == "GET" and self._is_token(given):
-            # The token leaves the address at once: it would stay in the history.
-            rest = urlencode([(k, v) for k, v in request.query_params.multi_items() if k != "token"])
-            answer = RedirectResponse(request.url.path + (f"?{rest}" if rest else ""), 303)
-            answer.set_cookie(self.cookie, self.token, httponly=True, samesite="strict", path="/")
-            return answer
-        by_cookie = self._is_token(request.cookies.get(self.cookie, ""))
+            return self._welcome(request)
+        by_cookie = bool(base_of(request.scope)) and self._is_token(request.cookies.get(self.cookie, ""))
         if not (by_header or by_cookie):
             return PlainTextResponse(
                 "The address lacks the token of this start: open the address that `rollcall serve` printed.", 403
@@ -90,6 +123,19 @@ class Guard:
         if request.method not in _SAFE and not by_header and not self._is_own(request, origin):
             return PlainTextResponse("Changes are taken from this page alone.", 403)
         return None
+
+    def _welcome(self, request: Request) -> Response:
+        """Return the redirect that sets the cookie; the token leaves the address, as it would stay in the history."""
+        rest = urlencode([(k, v) for k, v in request.query_params.multi_items() if k != "token"])
+        base = base_of(request.scope) or self.start
+        target = base + request.scope["path"] + (f"?{rest}" if rest else "")
+        answer: Response = RedirectResponse(target, 303)
+        if request.headers.get("sec-fetch-site") == "cross-site":
+            # A redirect still counts as coming from there, and a strict cookie would not be sent with it.
+            refresh = f'<meta http-equiv="refresh" content="0;url={html.escape(target)}">'
+            answer = HTMLResponse(f"<!doctype html><title>Rollcall</title>{refresh}")
+        answer.set_cookie(self.cookie, self.token, httponly=True, samesite="strict", path=self.start)
+        return answer
 
     def _is_token(self, text: str) -> bool:
         return hmac.compare_digest(text.encode("utf-8", "replace"), self.token.encode())
@@ -102,7 +148,7 @@ class Guard:
     async def _with_headers(
         self, app: Callable[[Scope, Receive, Send], Awaitable[None]], scope: Scope, receive: Receive, send: Send
     ) -> None:
-        embed = bool(self.embedders) and scope["path"].startswith("/embed")
+        embed = bool(self.embedders) and is_embedded(scope)
         frames = self.embedders if embed else "'none'"
 
         async def sending(message: Message) -> None:

@@ -2,7 +2,20 @@
 
 from fastapi import APIRouter
 
-from rollcall.web.pages import indexing, insight, library, people, person, photo, review, tags
+from rollcall.web.pages import (
+    chips,
+    folders,
+    indexing,
+    insight,
+    library,
+    people,
+    person,
+    photo,
+    review,
+    selection,
+    tags,
+    undoing,
+)
 
 routers: tuple[APIRouter, ...] = (
     library.router,
@@ -13,4 +26,8 @@ routers: tuple[APIRouter, ...] = (
     person.router,
     insight.router,
     indexing.router,
+    undoing.router,
+    chips.router,
+    selection.router,
+    folders.router,
 )

@@ -1,26 +1,62 @@
-"""Indexing: how far a run is, and the folders of the library."""
+"""The folders of the library, and how far a run over them is."""
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, Response
 
 from rollcall.media import paths
 from rollcall.web.inputs import activity_of, plugin_of
+from rollcall.web.messages import Toast
 from rollcall.web.pages.rendering import page
 
 router = APIRouter()
 
 
+class Folder(NamedTuple):
+    """A folder of the library."""
+
+    path: str
+    note: str  # what a person should know of it
+    known: bool  # else it only waits for its turn
+
+
 @router.get("/indexing", response_class=HTMLResponse)
 def indexing(request: Request) -> Response:
     """Show the progress of the run and the folders."""
-    plugin = plugin_of(request)
     values: dict[str, Any] = {
-        "status": plugin.status(),
-        "folders": [paths.to_text(str(folder)) for folder in plugin.folders()],
+        "status": plugin_of(request).status(),
+        "folders": _folders(request),
         "progress": activity_of(request).as_dict(),
     }
     return page(request, "indexing.html", **values)
+
+
+@router.get("/indexing/folders", response_class=HTMLResponse)
+def folders(request: Request) -> Response:
+    """Show the folders."""
+    return page(request, "_folders.html", folders=_folders(request))
+
+
+@router.post("/indexing/remove", response_class=HTMLResponse)
+def remove(request: Request, path: Annotated[str, Form(max_length=4096)]) -> Response:
+    """Remove a folder from the library; the files stay, and what a person entered waits for them."""
+    count = plugin_of(request).remove_folder(Path(paths.from_text(path)))
+    photos = f"{count:,} {'photo' if count == 1 else 'photos'}"
+    toast = Toast(f"Removed from the library: {photos}. Add the folder again to have them back.")
+    return page(request, "_folders.html", folders=_folders(request), toast=toast)
+
+
+def _folders(request: Request) -> list[Folder]:
+    waiting = activity_of(request).waiting()
+    known = plugin_of(request).folders()
+    found = []
+    for folder in [*known, *(one for one in waiting if one.resolve() not in known)]:
+        note = "waits for its turn" if folder in waiting or folder in [one.resolve() for one in waiting] else ""
+        if not note and not folder.is_dir():
+            note = "is not there at present: plug in its disk, or connect its share"
+        found.append(Folder(paths.to_text(str(folder)), note, folder in known))
+    return found

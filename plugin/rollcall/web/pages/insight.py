@@ -1,4 +1,4 @@
-"""Statistics of the library: ages, years, coverage, failures, and which models made the predictions."""
+"""Statistics of the library: ages, years, coverage, failures, and what made the predictions."""
 
 from __future__ import annotations
 
@@ -31,4 +31,4 @@ def retry(request: Request) -> Response:
     """Analyse the photos that failed again."""
     plugin_of(request).retry()
     activity_of(request).start()
-    return page(request, "_problem.html", message="They are being tried again; see Indexing.")
+    return page(request, "_problem.html", message="They are being tried again; see Folders.")

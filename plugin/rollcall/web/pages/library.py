@@ -1,7 +1,8 @@
-"""The library: photos that match a query, page by page as one scrolls."""
+"""The library: photos that match a query or all of them by time, part by part as one scrolls."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Final
 from urllib.parse import urlencode
 
@@ -12,10 +13,14 @@ from rollcall import search
 from rollcall.corrections.kind_base import RowId
 from rollcall.errors import InvalidQueryError
 from rollcall.host import Plugin
+from rollcall.search.details import PhotoDetails
 from rollcall.search.grammar import FIELDS
+from rollcall.search.terms.base import SqlParameters
 from rollcall.search.vocabulary import NOUNS
 from rollcall.web.inputs import Probability, QueryText, language_of, plugin_of
 from rollcall.web.pages.rendering import page
+from rollcall.web.results import LIKELY, Results
+from rollcall.web.security import base_of
 
 router = APIRouter()
 #: Photos that come with one scroll.
@@ -23,6 +28,19 @@ PAGE: Final = 60
 #: Completions that the search box offers at most.
 COMPLETIONS: Final = 400
 _EVERYDAY: Final = ("photos of children", "two children", "a woman and a baby", "only adults", "women over 60")
+Month = Annotated[str | None, Query(pattern=r"^(\d{4}(-\d{2})?)?$", max_length=7)]
+
+
+@dataclass
+class Part:
+    """A part of the photos, and the addresses of the parts around it; empty where there are none."""
+
+    photos: list[int]
+    chances: dict[int, float] = field(default_factory=dict)
+    newer: str = ""  # what comes before it
+    next: str = ""
+    less: str = ""  # what is less likely than what was asked for
+    first: int = 0  # the place of the first photo in the results
 
 
 @router.get("/", response_class=HTMLResponse)
@@ -31,43 +49,44 @@ def library(
     request: Request,
     q: QueryText = "",
     order: str = "",
-    sure: Annotated[Probability, Query()] = search.MIN_PROBABILITY,
+    sure: Annotated[Probability, Query()] = LIKELY,
     offset: Annotated[RowId, Query()] = 0,
     after: Annotated[RowId | None, Query()] = None,
+    near: Annotated[RowId | None, Query()] = None,
+    newer: Annotated[RowId | None, Query()] = None,
+    until: Month = None,
+    at: Annotated[RowId, Query()] = 0,
 ) -> Response:
-    """Show the photos that match a query; from `offset` on, or `after` a photo, only the next part of them."""
+    """Show the photos that match a query, or all of them by time.
+
+    `offset`, `after` a photo and `newer` than one give only that part of them; `at` a place of the results, `near` a
+    photo and `until` the end of a month begin the page there.
+    """
     plugin, language = plugin_of(request), language_of(request)
-    further = offset > 0 or after is not None
-    # Without a query all photos are equally probable: then the newest come first.
-    chosen: search.Order = "date" if order == "date" or not q.strip() else "probability"
-    values: dict[str, Any] = {
+    further = offset > 0 or after is not None or newer is not None
+    values: dict[str, Any] = _shown(plugin, Part([])) | {
         "q": q,
-        "order": chosen,
         "sure": sure,
         "ranked": bool(q.strip()),
-        "counting": "/count?" + urlencode({"q": q, "sure": sure}),
-        "photos": [],
-        "next": "",
+        "order": "date",
+        "further": further,
     }
     try:
-        hits = plugin.search(
-            q,
-            limit=PAGE + 1,
-            offset=offset,
-            min_probability=sure,
-            order=chosen,
-            faces=False,
-            after=after,
-            language=language,
-        )
-        values |= {
-            "notices": [] if further else plugin.notices(q, readings=False, language=language),
-            "readings": () if further else plugin.interpret(q, language=language).notes,
-            "total": None if further else _total(plugin, q, hits),
-            "photos": plugin.photos([hit.photo_id for hit in hits[:PAGE]]),
-            "chances": {hit.photo_id: hit.probability for hit in hits},
-            "next": _next_address(request, values, hits, offset),
-        }
+        uncertain = values["uncertain"] = bool(q.strip()) and _is_uncertain(plugin, q, language)
+        # Of photos that all match for certain none is better than another: then the newest come first.
+        values["order"] = "probability" if uncertain and order != "date" else "date"
+        if q.strip():
+            part = _found(plugin, Results(q, values["order"], sure, at, language), offset or at // PAGE * PAGE)
+        else:
+            part = _by_time(plugin, after=after, near=near, newer=newer, until=until)
+        values |= _shown(plugin, part)
+        if not further:
+            values |= {
+                "notices": plugin.notices(q, readings=False, language=language),
+                "readings": plugin.interpret(q, language=language).notes,
+                "total": _total(plugin, q, part),
+                "counting": "/count?" + urlencode({"q": q, "sure": sure}),
+            }
     except InvalidQueryError as error:
         # Shown where the query was typed: the page itself is whole.
         values["error"] = error
@@ -76,22 +95,69 @@ def library(
     return page(request, "library.html", completions=_completions(plugin), **values)
 
 
-def _total(plugin: Plugin, q: str, hits: list[search.Hit]) -> int | None:
+def _is_uncertain(plugin: Plugin, q: str, language: str | None) -> bool:
+    """Return whether photos match a query with some probability only."""
+    return plugin.interpret(q, language=language).term.condition(SqlParameters()) is None
+
+
+def _found(plugin: Plugin, results: Results, offset: int) -> Part:
+    """Return a part of what matches a query."""
+    hits = plugin.search(
+        results.q,
+        limit=PAGE + 1,
+        offset=offset,
+        min_probability=results.sure,
+        order=results.order,
+        faces=False,
+        language=results.language,
+    )
+    part = Part([hit.photo_id for hit in hits[:PAGE]], {hit.photo_id: hit.probability for hit in hits}, first=offset)
+    address = {"q": results.q, "order": results.order, "sure": results.sure}
+    if len(hits) > PAGE:
+        part.next = "/?" + urlencode({**address, "offset": offset + PAGE})
+    elif results.sure > search.MIN_PROBABILITY:
+        less = {**address, "sure": search.MIN_PROBABILITY}
+        # Below the likely ones the list goes on; by date they lie between those that are shown.
+        part.less = "/?" + urlencode({**less, "at": offset} if results.order == "probability" else less)
+    if offset and results.at:
+        part.newer = "/?" + urlencode({**address, "at": offset - PAGE})
+    return part
+
+
+def _by_time(plugin: Plugin, *, after: int | None, near: int | None, newer: int | None, until: str | None) -> Part:
+    """Return a part of all photos, the newest first."""
+    if newer is not None:
+        photos = plugin.newer_photos(newer, limit=PAGE + 1)
+        return Part(photos[-PAGE:], newer=f"/?newer={photos[-PAGE]}" if len(photos) > PAGE else "")
+    if until is not None:
+        photos = plugin.photos_until(until, limit=PAGE + 1)
+    else:
+        known = [near] if near is not None and plugin.photos([near]) else []
+        hits = plugin.search("", limit=PAGE + 1 - len(known), order="date", faces=False, after=after or near)
+        photos = known + [hit.photo_id for hit in hits]
+    part = Part(photos[:PAGE])
+    if len(photos) > PAGE:
+        part.next = f"/?after={photos[PAGE - 1]}"
+    if photos and (near is not None or until is not None) and plugin.newer_photos(photos[0], limit=1):
+        part.newer = f"/?newer={photos[0]}"
+    return part
+
+
+def _shown(plugin: Plugin, part: Part) -> dict[str, Any]:
+    photos = plugin.photos(part.photos)
+    return {"part": part, "photos": photos, "chances": part.chances, "months": _month_names(photos)}
+
+
+def _month_names(photos: list[PhotoDetails]) -> list[str]:
+    """Return for each photo its month, such as "2019-06"; "" without a capture time."""
+    return [(photo.taken_local or "")[:7] for photo in photos]
+
+
+def _total(plugin: Plugin, q: str, part: Part) -> int | None:
     """Return how many photos match; None where counting takes long: the page then asks for the number by itself."""
-    if len(hits) <= PAGE:
-        return len(hits)
+    if not part.next and not part.newer and not part.first:
+        return len(part.photos)
     return None if q.strip() else plugin.count(q)
-
-
-def _next_address(request: Request, values: dict[str, Any], hits: list[search.Hit], offset: int) -> str:
-    """Return the address of the next part; empty if there is none."""
-    if len(hits) <= PAGE:
-        return ""
-    address = {name: values[name] for name in ("q", "order", "sure")}
-    if request.url.path == "/embed" or request.query_params.get("embed"):
-        address["embed"] = "1"
-    place = {"offset": offset + PAGE} if values["ranked"] else {"after": hits[PAGE - 1].photo_id}
-    return "/?" + urlencode({**address, **place})
 
 
 def _completions(plugin: Plugin) -> list[str]:
@@ -103,16 +169,20 @@ def _completions(plugin: Plugin) -> list[str]:
 
 
 @router.get("/count", response_class=HTMLResponse)
-def count(
-    request: Request, q: QueryText = "", sure: Annotated[Probability, Query()] = search.MIN_PROBABILITY
-) -> Response:
+def count(request: Request, q: QueryText = "", sure: Annotated[Probability, Query()] = LIKELY) -> Response:
     """Show how many photos match a query."""
     return page(
         request, "_count.html", total=plugin_of(request).count(q, min_probability=sure, language=language_of(request))
     )
 
 
+@router.get("/months", response_class=HTMLResponse)
+def months(request: Request) -> Response:
+    """Show the months that have photos, for the scrubber."""
+    return page(request, "_months.html", months=plugin_of(request).months())
+
+
 @router.get("/favicon.ico")
-def favicon() -> Response:
+def favicon(request: Request) -> Response:
     """Redirect to the icon that browsers ask for."""
-    return RedirectResponse("/static/icon.svg")
+    return RedirectResponse(f"{base_of(request.scope)}/static/icon.svg")

@@ -9,12 +9,15 @@ from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, Response
 
 from rollcall.corrections.kind_base import RowId
-from rollcall.errors import NotFoundError
+from rollcall.errors import NotFoundError, PictureError
 from rollcall.host import Plugin
 from rollcall.search.details import FaceDetails
+from rollcall.web import history
 from rollcall.web.forms import PhotoForm
-from rollcall.web.inputs import plugin_of, tab_of
+from rollcall.web.inputs import history_of, plugin_of
+from rollcall.web.messages import Toast
 from rollcall.web.pages.rendering import curve, is_part, page
+from rollcall.web.results import around, results_of
 
 router = APIRouter()
 
@@ -25,7 +28,7 @@ def photo(request: Request, photo_id: RowId, face: Annotated[RowId | None, Query
     return shown(request, photo_id, face)
 
 
-def shown(request: Request, photo_id: int, face_id: int | None) -> Response:
+def shown(request: Request, photo_id: int, face_id: int | None, toast: Toast | None = None) -> Response:
     """Return the page of a photo, or its part that changes; `face_id` is the face that is open."""
     plugin = plugin_of(request)
     details = plugin.photo(photo_id)
@@ -37,9 +40,20 @@ def shown(request: Request, photo_id: int, face_id: int | None) -> Response:
         "names": [] if chosen is None else [name for _, name in plugin.person_names()],
         "curve": None if chosen is None else curve(chosen.age_distribution),
         "waiting": chosen is not None and _awaits_predictions(plugin, chosen),
-        "before_after": plugin.neighbours(photo_id),
+        "toast": toast,
+        "around": around(plugin, photo_id, results_of(request)),
+        "hidden_because": _why_hidden(request, photo_id),
     }
     return page(request, "_photo.html" if is_part(request) else "photo.html", **values)
+
+
+def _why_hidden(request: Request, photo_id: int) -> str:
+    """Return why the picture cannot be shown, as far as its file tells without being read; "" if it can."""
+    try:
+        request.app.state.pictures.file(photo_id)
+    except PictureError as error:
+        return error.reason
+    return ""
 
 
 def _awaits_predictions(plugin: Plugin, face: FaceDetails) -> bool:
@@ -54,17 +68,17 @@ def correct(request: Request, photo_id: RowId, form: Annotated[PhotoForm, Form()
     """Record a correction that was made on the page of a photo, and show the photo as it is now."""
     plugin = plugin_of(request)
     plugin.photo(photo_id)  # nothing is changed on behalf of a page of which there is no photo
-    open_face = form.face
+    open_face, past, toast = form.face, history_of(request), None
     if form.what == "undo":
-        plugin.undo(origin=tab_of(request))
+        toast = history.undone(past.undo(), photo_id)
     elif form.what == "redo":
-        plugin.redo()
+        toast = history.redone(past.redo(), photo_id)
     else:
-        result = plugin.correct(form.correction(photo_id), origin=tab_of(request))
+        result = past.correct(form.correction(photo_id))
         if form.what == "draw":
             open_face = result.face_ids[0]
     # A face that was dismissed is no longer among those of the photo, so that none is open.
-    return shown(request, photo_id, open_face)
+    return shown(request, photo_id, open_face, toast)
 
 
 @router.get("/face/{face_id}/similar", response_class=HTMLResponse)

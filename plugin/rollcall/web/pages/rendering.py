@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from pathlib import Path
 from typing import Any, Final
 
 from fastapi import Request
 from fastapi.responses import HTMLResponse
 from fastapi.templating import Jinja2Templates
+from jinja2.ext import Extension
 
-from rollcall.search.details import FaceDetails
+from rollcall.corrections.review_queue import ANSWERS
+from rollcall.search.details import FaceDetails, PhotoDetails
+from rollcall.web.security import base_of, is_embedded
 
 #: Characters that change the direction of the text around them.
 _DIRECTIONS: Final = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u061c")
+
+
+_MONTHS: Final = (
+    *("January", "February", "March", "April", "May", "June"),
+    *("July", "August", "September", "October", "November", "December"),
+)
+#: A command in backticks, or the name of a setting, such as decode.max_megapixels.
+_TECHNICAL: Final = re.compile(r"`|\b[a-z]+\.[a-z]+_[a-z_]+\b")
 
 
 def plain(value: object) -> str:
@@ -48,6 +61,12 @@ def _gender(face: FaceDetails) -> str:
     return "" if p is None else f"{'female' if p >= 0.5 else 'male'} {percent(max(p, 1 - p))}"
 
 
+def in_answer(face: FaceDetails, name: str) -> bool:
+    """Return whether a person gave just the ages of an answer of one key."""
+    low, high = ANSWERS[name]
+    return face.age_source == "user" and face.age_interval == (low, high)
+
+
 def curve(distribution: tuple[float, ...] | None) -> str | None:
     """Return the SVG path of an age distribution in a drawing of 101 x 40 units."""
     if distribution is None:
@@ -57,8 +76,54 @@ def curve(distribution: tuple[float, ...] | None) -> str | None:
     return f"M0 40 {points} L101 40 Z"
 
 
+def for_people(message: str) -> str:
+    """Return a sentence without its clauses for administrators: commands, and names of settings."""
+    clauses = re.split(r"; ", message)
+    return "; ".join(clause for clause in clauses if not _TECHNICAL.search(clause)) or clauses[0]
+
+
+def month_name(month: str) -> str:
+    """Return a month such as "2019-06" for people."""
+    year, _, number = month.partition("-")
+    if not year:
+        return "Without a date"
+    return f"{_MONTHS[int(number) - 1]} {year}" if number.isdigit() and 1 <= int(number) <= 12 else year
+
+
+def photo_version(photo: PhotoDetails) -> str:
+    """Return what makes the address of a photo's picture its own: a browser may keep what it got from there."""
+    return f"?v={photo.version}" if photo.version else ""
+
+
+def face_version(face: FaceDetails, photo: PhotoDetails) -> str:
+    """Return the same for a face, whose picture changes with its photo and its box."""
+    if not photo.version:
+        return ""
+    return "?v=" + hashlib.blake2b(f"{photo.version}{face.box}".encode(), digest_size=6).hexdigest()
+
+
+class BasePath(Extension):
+    """Puts the path of this start before the links of templates, which are written as the routes are."""
+
+    _LINK: Final = re.compile(r'(\s(?:href|src|action|hx-get|hx-post)=")/')
+
+    def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:
+        """Return the source of a template with its links completed."""
+        return self._LINK.sub(r"\1{{ base }}/", source)
+
+
 templates = Jinja2Templates(directory=Path(__file__).parent.parent / "templates")
-templates.env.filters |= {"plain": plain, "percent": percent, "about": about}
+templates.env.add_extension(BasePath)
+templates.env.filters |= {
+    "plain": plain,
+    "percent": percent,
+    "about": about,
+    "for_people": for_people,
+    "month_name": month_name,
+    "in_answer": in_answer,
+    "photo_version": photo_version,
+    "face_version": face_version,
+}
 templates.env.trim_blocks = templates.env.lstrip_blocks = True
 
 
@@ -69,8 +134,8 @@ def is_part(request: Request) -> bool:
 
 def page(request: Request, template: str, /, code: int = 200, **values: Any) -> HTMLResponse:
     """Render a template with the values that every page needs."""
-    embedded = request.url.path.startswith("/embed") or request.query_params.get("embed") == "1"
-    values |= {"here": request.url.path, "embedded": embedded}
+    embedded = is_embedded(request.scope) or request.query_params.get("embed") == "1"
+    values |= {"here": request.url.path, "embedded": embedded, "base": base_of(request.scope)}
     return templates.TemplateResponse(request, template, values, status_code=code)
 
 

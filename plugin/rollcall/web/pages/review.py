@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import threading
 from itertools import islice
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, NamedTuple
 
 from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, Response
 
+from rollcall.ages import AGE_GROUPS
 from rollcall.corrections.kind_base import RowId
-from rollcall.corrections.review_queue import Question
+from rollcall.corrections.review_queue import Question, none_of
 from rollcall.errors import RequestError
 from rollcall.host import Plugin
 from rollcall.search.details import FaceDetails
+from rollcall.web import history
 from rollcall.web.forms import review_correction
-from rollcall.web.inputs import GroupName, plugin_of, tab_of
+from rollcall.web.inputs import GroupName, history_of, plugin_of
+from rollcall.web.messages import Toast
 from rollcall.web.pages.photo import with_details
 from rollcall.web.pages.rendering import is_part, page
 
@@ -35,6 +38,7 @@ class Queue:
     def __init__(self, plugin: Plugin) -> None:
         self.plugin = plugin
         self.skipped: set[int] = set()
+        self._denied: set[tuple[int, str]] = set()
         self.answered = 0
         self._waiting: list[Question] = []
         self._lock = threading.Lock()
@@ -44,7 +48,8 @@ class Queue:
         with self._lock:
             found = self._open()
             if not found:
-                self._waiting = self.plugin.review(limit=AHEAD, skip=self.skipped)
+                denied = {face_id for face_id, _ in self._denied}
+                self._waiting = self.plugin.review(limit=AHEAD, skip=self.skipped | denied)
                 found = self._open()
             return found
 
@@ -63,6 +68,8 @@ class Queue:
 
     def _is_open(self, question: Question) -> bool:
         now = self.plugin.photos([question.photo.photo_id])
+        if (question.face.face_id, question.group) in self._denied:
+            return False
         predicted = any(
             face.face_id == question.face.face_id and face.age_source == "model"
             for photo in now
@@ -76,10 +83,16 @@ class Queue:
         """Leave a face out until the next start."""
         self.skipped.add(face_id)
 
+    def deny(self, face_id: int, group: str) -> None:
+        """Do not ask again whether a face belongs to a group: the answer was no."""
+        with self._lock:
+            self._denied.add((face_id, group))
+
     def reset(self) -> None:
         """Rank again: a correction was undone."""
         with self._lock:
             self._waiting = []
+            self._denied.clear()
 
 
 def _queue(request: Request) -> Queue:
@@ -93,11 +106,13 @@ def show(request: Request) -> Response:
     return _question(request)
 
 
-def _question(request: Request, message: str = "", code: int = 200) -> Response:
+def _question(request: Request, message: str = "", code: int = 200, answered: Answered | None = None) -> Response:
     queue = _queue(request)
     found = queue.next()
     values: dict[str, Any] = {
         "question": found[0] if found else None,
+        "further": None if answered is None else answered.further,
+        "toast": None if answered is None else answered.toast,
         "coming": [question.face.face_id for question in found[1:]],
         "left": queue.plugin.left_to_review(),
         "answered": queue.answered,
@@ -113,29 +128,47 @@ def answer(
 ) -> Response:
     """Record an answer and show the next question."""
     try:
-        return _question(request, _record(request, face, group, what))
+        return _question(request, answered=_record(request, face, group, what))
     except RequestError as error:
         # Shown with the next question: the review goes on.
         return _question(request, str(error), error.status)
 
 
-def _record(request: Request, face_id: int, group: str, what: str) -> str:
-    """Record an answer; return a message for the person, or an empty text."""
+class Answered(NamedTuple):
+    """What follows an answer."""
+
+    further: Further | None = None
+    toast: Toast | None = None
+
+
+class Further(NamedTuple):
+    """The question that an answer leads to: who is not of a group in the middle is younger or older."""
+
+    face: FaceDetails
+    group: str
+    below: int  # the highest age below the group
+    above: int  # the lowest age above it
+
+
+def _record(request: Request, face_id: int, group: str, what: str) -> Answered:
+    """Record an answer; return what is to be shown beside the next question."""
     plugin, queue = plugin_of(request), _queue(request)
     if what == "skip":
         queue.skip(face_id)
-        return ""
+        return Answered()
     if what == "undo":
-        plugin.undo(origin=tab_of(request))
+        done = history_of(request).undo()
         queue.answered = max(queue.answered - 1, 0)
         queue.reset()
-        return "The last answer is undone."
+        return Answered(toast=history.undone(done))
     correction = review_correction(face_id, group, what)
     if correction is None:
-        return "Say how old instead: baby, child, teenager, adult or older."
-    plugin.correct(correction, origin=tab_of(request))
+        queue.deny(face_id, group)
+        ages = AGE_GROUPS[group]
+        return Answered(Further(plugin.face(face_id), group, ages.low - 1, ages.high + 1))
+    history_of(request).correct(correction)
     queue.answered += 1
-    return ""
+    return Answered()
 
 
 # ---- Similar faces
@@ -144,15 +177,36 @@ def _record(request: Request, face_id: int, group: str, what: str) -> str:
 @router.get("/review/alike/{face_id}", response_class=HTMLResponse)
 def show_similar(request: Request, face_id: RowId, group: Annotated[GroupName, Query()]) -> Response:
     """Show the faces similar to one whose ages nobody has corrected yet."""
-    return page(
-        request, "review_similar.html", faces=_uncorrected(plugin_of(request), face_id), face_id=face_id, group=group
-    )
+    faces = _uncorrected(plugin_of(request), face_id, group)
+    asked = next((one.face for one in faces if one.face.face_id == face_id), None)
+    likely = asked is None or (asked.groups[group] or 0.0) >= 0.5
+    middle = none_of(face_id, group) is None
+    values: dict[str, Any] = {"faces": faces, "face_id": face_id, "group": group, "likely": likely, "middle": middle}
+    return page(request, "review_similar.html", **values)
 
 
-def _uncorrected(plugin: Plugin, face_id: int) -> list[tuple[FaceDetails, float]]:
+class Similar(NamedTuple):
+    """A face that looks like the one in question."""
+
+    face: FaceDetails
+    same: float  # the probability, 0..1, that the answer for it is the same
+
+
+def _uncorrected(plugin: Plugin, face_id: int, group: str) -> list[Similar]:
+    """Return the face in question, and those similar to it, those first whose answer is most likely the same."""
     near = [(face_id, 1.0), *plugin.similar(face_id, limit=4 * SIMILAR)]
-    predicted = (one for one in with_details(plugin, near) if one[0].age_source == "model")
-    return list(islice(predicted, SIMILAR))
+    predicted = (face for face, _ in with_details(plugin, near) if face.age_source == "model")
+    faces = list(islice(predicted, SIMILAR))
+    asked = next((face for face in faces if face.face_id == face_id), None)
+    # What the person sees of the first face is what they will answer for it, and so is what is likely of it.
+    yes = asked is None or (asked.groups[group] or 0.0) >= 0.5
+
+    def same(face: FaceDetails) -> float:
+        p = face.groups[group] or 0.0
+        return p if yes else 1.0 - p
+
+    ranked = [Similar(face, 1.0 if face is asked else same(face)) for face in faces]
+    return sorted(ranked, key=lambda one: (one.face is not asked, -one.same))
 
 
 @router.post("/review/alike", response_class=HTMLResponse)
@@ -166,6 +220,9 @@ def answer_similar(
     given = [review_correction(face, group, what) for face in faces or []]
     chosen = [correction for correction in given if correction is not None]
     if chosen:
-        plugin_of(request).correct(*chosen)
+        history_of(request).correct(*chosen)
         _queue(request).answered += len(chosen)
-    return _question(request, f"{len(chosen)} faces answered in one go; u undoes all of it.")
+    elif any(what == "no" for _ in given):
+        return _question(request, f"Nothing is recorded: being none of {group}, they are younger or older. Say which.")
+    count = f"{len(chosen)} {'face' if len(chosen) == 1 else 'faces'}"
+    return _question(request, f"{count} answered in one go; u undoes all of it.")

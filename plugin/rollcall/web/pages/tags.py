@@ -9,7 +9,9 @@ from fastapi.responses import HTMLResponse, Response
 
 from rollcall import corrections
 from rollcall.corrections.kind_base import RowId
-from rollcall.web.inputs import Probability, TagName, plugin_of, tab_of
+from rollcall.web import history
+from rollcall.web.inputs import Probability, TagName, history_of, plugin_of
+from rollcall.web.messages import Toast
 from rollcall.web.pages.rendering import page
 
 router = APIRouter()
@@ -31,7 +33,7 @@ def tag(request: Request, name: Annotated[TagName, Query()], above: Annotated[Pr
     return _tag(request, name, above)
 
 
-def _tag(request: Request, name: str, above: float) -> Response:
+def _tag(request: Request, name: str, above: float, toast: Toast | None = None) -> Response:
     plugin = plugin_of(request)
     found = plugin.suggestions(name, above, limit=MOST_ACCEPTED)
     values: dict[str, Any] = {
@@ -42,6 +44,7 @@ def _tag(request: Request, name: str, above: float) -> Response:
         "most": MOST_ACCEPTED,
         "photos": plugin.photos([photo_id for photo_id, _ in found.photos[:SHOWN]]),
         "chances": dict(found.photos),
+        "toast": toast,
     }
     part = request.headers.get("hx-target") == "preview"
     return page(request, "_preview.html" if part else "tag.html", **values)
@@ -56,13 +59,13 @@ def answer_tag(
     photo_id: Annotated[RowId | None, Form()] = None,
 ) -> Response:
     """Accept or reject a tag of one photo, or accept it of all from a probability on."""
-    plugin = plugin_of(request)
+    plugin, past = plugin_of(request), history_of(request)
     if what == "undo":
-        plugin.undo(origin=tab_of(request))
-    elif photo_id is not None:
-        plugin.correct(corrections.tag(photo_id, name, what == "accept"), origin=tab_of(request))
+        return _tag(request, name, above, history.undone(past.undo()))
+    if photo_id is not None:
+        past.correct(corrections.tag(photo_id, name, what == "accept"))
     elif what == "accept":
         found = plugin.suggestions(name, above, limit=MOST_ACCEPTED).photos
         if found:
-            plugin.correct(*(corrections.tag(one, name, True) for one, _ in found), origin=tab_of(request))
+            past.correct(*(corrections.tag(one, name, True) for one, _ in found))
     return _tag(request, name, above)

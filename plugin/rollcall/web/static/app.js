@@ -1,4 +1,6 @@
 "use strict";
+// The path of this start of the server; every address of the page lies below it.
+const base = document.documentElement.dataset.base || "";
 // Style sheets may not be written into the page (its policy forbids it): what depends on a photo is set from here.
 const each = (root, selector, act) => { if (root.matches?.(selector)) act(root); root.querySelectorAll?.(selector).forEach(act); };
 
@@ -10,7 +12,7 @@ function place(element, box) {
 function dress(root) {
   each(root, "[data-ratio]", (one) => one.style.setProperty("--ratio", one.dataset.ratio));
   each(root, "[data-box]", (one) => place(one, one.dataset.box.split(",").map(Number)));
-  each(root, "#frame", drawable);
+  each(root, "#frame", (frame) => window.rollcallDrawing?.(frame));
   each(root, "#run", watchRun);
 }
 
@@ -23,7 +25,12 @@ document.addEventListener("htmx:afterSwap", (event) => {
   // Whoever works with the keyboard goes on from the same place.
   if (target.id === "photo") (target.querySelector(".face.open") || target.querySelector("h1"))?.focus?.({ preventScroll: true });
 });
-document.addEventListener("htmx:sendError", () => { document.getElementById("live").textContent = "Rollcall does not answer. Is it still running?"; });
+// Messages go by themselves, but not while they are read.
+new MutationObserver((changes) => changes.forEach((change) => change.addedNodes.forEach((one) => {
+  if (one.nodeType !== 1) return;
+  const go = () => { if (one.matches(":hover, :focus-within")) setTimeout(go, 3000); else one.remove(); };
+  setTimeout(go, 10000);
+}))).observe(document.getElementById("toasts"), { childList: true });
 
 document.addEventListener("input", (event) => {
   if (event.target.id === "age") document.getElementById("age-shown").textContent = event.target.value;
@@ -52,61 +59,11 @@ function press(key) {
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
   const typing = event.target.closest?.("input:not([type=checkbox], [type=range]), select, textarea");
-  if (typing || event.target.closest?.("#frame.drawable")) return;
+  if (typing || document.querySelector("#frame.drawable, dialog[open]")) return;
   if (event.key === "/" && document.getElementById("q")) { event.preventDefault(); document.getElementById("q").focus(); return; }
   if (event.target.type === "range" && event.key.startsWith("Arrow")) return;
   if (press(event.key)) event.preventDefault();
 });
-
-// ---- Drawing a face that was missed
-
-function drawable(frame) {
-  if (frame.dataset.ready) return;
-  frame.dataset.ready = "yes";
-  const button = document.getElementById("draw"), form = document.getElementById("drawn"), shown = document.getElementById("drawing");
-  if (!button) return;
-  let box = null, from = null;
-  const at = (event) => {
-    const edge = frame.getBoundingClientRect();
-    return [Math.min(Math.max((event.clientX - edge.left) / edge.width, 0), 1), Math.min(Math.max((event.clientY - edge.top) / edge.height, 0), 1)];
-  };
-  const show = () => { shown.hidden = !box; if (box) place(shown, box); };
-  const stop = () => { frame.classList.remove("drawable"); button.setAttribute("aria-pressed", "false"); form.hidden = true; box = null; show(); frame.removeAttribute("tabindex"); };
-  const take = () => {
-    if (!box || box[2] < 0.005 || box[3] < 0.005) return;
-    document.getElementById("drawn-box").value = box.map((value) => value.toFixed(5)).join(",");
-    form.requestSubmit();
-    stop();
-  };
-  button.addEventListener("click", () => {
-    if (frame.classList.contains("drawable")) { stop(); return; }
-    fetch("/api/warm-up", { method: "POST" }).catch(() => {});
-    frame.classList.add("drawable"); button.setAttribute("aria-pressed", "true"); form.hidden = false;
-    frame.tabIndex = 0; box = [0.4, 0.4, 0.2, 0.2]; show(); frame.focus();
-  });
-  frame.addEventListener("pointerdown", (event) => {
-    if (!frame.classList.contains("drawable")) return;
-    event.preventDefault(); frame.setPointerCapture(event.pointerId); from = at(event);
-  });
-  frame.addEventListener("pointermove", (event) => {
-    if (!from) return;
-    const to = at(event);
-    box = [Math.min(from[0], to[0]), Math.min(from[1], to[1]), Math.abs(to[0] - from[0]), Math.abs(to[1] - from[1])]; show();
-  });
-  frame.addEventListener("pointerup", () => { if (from) { from = null; take(); } });
-  frame.addEventListener("keydown", (event) => {
-    if (!frame.classList.contains("drawable") || !box) return;
-    const step = 0.01, moves = { ArrowLeft: [-step, 0], ArrowRight: [step, 0], ArrowUp: [0, -step], ArrowDown: [0, step] }[event.key];
-    if (event.key === "Enter") take(); else if (event.key === "Escape") { stop(); button.focus(); }
-    else if (moves) {
-      const first = event.shiftKey ? 2 : 0;
-      box[first] += moves[0]; box[first + 1] += moves[1];
-      box[2] = Math.min(Math.max(box[2], step), 1); box[3] = Math.min(Math.max(box[3], step), 1);
-      box[0] = Math.min(Math.max(box[0], 0), 1 - box[2]); box[1] = Math.min(Math.max(box[1], 0), 1 - box[3]); show();
-    } else return;
-    event.preventDefault(); event.stopPropagation();
-  });
-}
 
 // ---- Indexing
 
@@ -121,28 +78,36 @@ function watchRun(card) {
   if (card.dataset.ready) return;
   card.dataset.ready = "yes";
   const get = (id) => document.getElementById(id);
-  const labels = { idle: "Nothing is going on.", running: "Looking at photos …", pausing: "Pausing after the photos in flight …", paused: "Paused: what is left stays pending." };
-  let before = "";
+  const many = (count, one, more) => `${count.toLocaleString()} ${count === 1 ? one : more}`;
+  const labels = {
+    idle: (now) => now.seconds ? `Done: ${many(now.done, "new photo", "new photos")} with ${many(now.faces, "face", "faces")}${now.failed ? `; ${now.failed.toLocaleString()} could not be read` : ""}.` : "Everything is up to date.",
+    running: () => "Looking at photos …", pausing: () => "Pausing after the photos in flight …", paused: () => "Paused: the rest is looked at when you go on.",
+  };
+  let before = "", known = null;
   const show = (now) => {
-    const state = labels[now.state] || now.state;
+    const state = labels[now.state]?.(now) || now.state;
     if (state !== before) get("run-state").textContent = before = state;
+    get("run-bar").hidden = now.state === "idle";
     get("run-bar").max = Math.max(now.total, 1); get("run-bar").value = now.done;
     get("run-detail").textContent = now.state === "idle" && !now.seconds && !now.total && !now.skipped ? "" :
       `${now.done.toLocaleString()} of ${now.total.toLocaleString()} photos, ${now.faces.toLocaleString()} faces, ${now.skipped.toLocaleString()} unchanged, ${now.failed.toLocaleString()} failed, ${Math.round(now.seconds)} s` + (now.last ? `. Last: ${now.last}` : "");
     get("run-message").hidden = !now.message; get("run-message").textContent = now.message;
     get("run-start").disabled = now.state === "running" || now.state === "pausing"; get("run-pause").disabled = now.state !== "running";
     get("run-start").textContent = now.state === "paused" ? "Go on" : "Look for new photos";
+    // The list of folders changes when one is added and when its turn comes.
+    const folders = `${now.state} ${now.waiting}`;
+    if (known !== null && folders !== known) htmx.trigger(document.body, "rollcall-changed");
+    known = folders;
   };
   show(JSON.parse(card.dataset.progress));
-  const source = new EventSource("/api/progress");
-  source.onmessage = (event) => show(JSON.parse(event.data));
-  addEventListener("pagehide", () => source.close());
-  get("run-start").addEventListener("click", () => post("/api/index"));
-  get("run-pause").addEventListener("click", () => post("/api/pause"));
-  get("add-folder").addEventListener("submit", async (event) => {
-    event.preventDefault();
+  document.addEventListener("rollcall:progress", (event) => { if (event.detail) show(event.detail); });
+  get("run-start").addEventListener("click", () => post(`${base}/api/index`));
+  get("run-pause").addEventListener("click", () => post(`${base}/api/pause`));
+  const add = async (path) => {
     const problem = get("folder-problem");
-    try { await post("/api/folders", { path: get("folder").value }); problem.hidden = true; get("folder").value = ""; }
+    try { await post(`${base}/api/folders`, { path }); problem.hidden = true; get("folder").value = ""; htmx.trigger(document.body, "rollcall-changed"); }
     catch (error) { problem.hidden = false; problem.textContent = error.message; }
-  });
+  };
+  get("add-folder").addEventListener("submit", (event) => { event.preventDefault(); add(get("folder").value); });
+  document.addEventListener("click", (event) => { const chosen = event.target.closest?.("[data-add-folder]"); if (chosen) add(chosen.dataset.addFolder); });
 }

@@ -1,0 +1,161 @@
+"""The most memory that the page's server takes: asked many times for one huge picture, and reloaded during a first run.
+
+The server runs in a process of its own; measured is the resident memory of that process and of all that it started,
+together, a few times a second. The first case asks 12 times at once for the thumbnail of one PNG of 81 megapixels
+before it is made, the second reloads the library again and again while it is indexed for the first time.
+
+    python benchmarks/page_memory.py [--side 9000] [--photos 60] [--large 4] [--out FOLDER]
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import httpx
+import library
+import measuring
+import numpy as np
+import psutil
+from PIL import Image
+
+
+class Watched:
+    """A server, and the most memory that it took."""
+
+    def __init__(self, process: subprocess.Popen[str], folder: Path) -> None:
+        assert process.stdout is not None
+        self.process = process
+        origin, _, token = process.stdout.readline().strip().partition("/?token=")
+        headers = {"Authorization": f"Bearer {token}"}
+        self.client = httpx.Client(base_url=origin, headers=headers, timeout=300, trust_env=False)
+        self.most = self.now = 0
+        self.folder = folder
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+        self._thread.start()
+
+    def _watch(self) -> None:
+        whole = psutil.Process(self.process.pid)
+        while not self._done.wait(0.1):
+            total = 0
+            with suppress(psutil.NoSuchProcess):
+                for one in (whole, *whole.children(recursive=True)):
+                    with suppress(psutil.NoSuchProcess):
+                        total += one.memory_info().rss
+            self.now = total
+            self.most = max(self.most, total)
+
+    def end(self) -> None:
+        self._done.set()
+        self._thread.join()
+        self.client.close()
+        self.process.terminate()
+        self.process.wait()
+
+
+@contextmanager
+def serving(folder: Path, *words: str) -> Iterator[Watched]:
+    """Serve a library of its own."""
+    environment = {**os.environ, "ROLLCALL_CACHE__FOLDER": str(folder / "cache")}
+    command = [sys.executable, "-m", "rollcall", "serve", "--port", "0", "--database", str(folder / "page.db"), *words]
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    watched = Watched(process, folder)
+    try:
+        yield watched
+    finally:
+        watched.end()
+
+
+def huge(path: Path, side: int) -> Path:
+    """Write a PNG of `side` by `side` pixels that compresses a little, as a photo does."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(0)
+    coarse = rng.integers(0, 255, (side // 8, side // 8, 3), np.uint8).repeat(8, 0).repeat(8, 1)
+    coarse[::3] ^= rng.integers(0, 8, coarse[::3].shape, np.uint8)
+    Image.fromarray(coarse).save(path, compress_level=1)
+    return path
+
+
+def index(folder: Path, *words: str) -> None:
+    environment = {**os.environ, "ROLLCALL_CACHE__FOLDER": str(folder / "cache")}
+    command = [sys.executable, "-m", "rollcall", "index", *words, "--database", str(folder / "page.db"), "--quiet"]
+    subprocess.run(command, check=True, env=environment)
+
+
+def one_picture(folder: Path, side: int) -> tuple[float, float]:
+    """Return the most memory in MB while 12 clients ask for one thumbnail, and what is held five seconds later."""
+    huge(folder / "photos" / "huge.png", side)
+    index(folder, str(folder / "photos"))
+    with serving(folder) as server, ThreadPoolExecutor(12) as pool:
+        ask = "/pictures/photo/1/thumb.webp"
+        codes = [one.status_code for one in pool.map(server.client.get, [ask] * 12)]
+        assert codes == [200] * 12, codes
+        time.sleep(5)
+        return server.most / 1e6, server.now / 1e6
+
+
+def first_index(folder: Path, photos: int, large: int, side: int) -> tuple[float, float, float, int]:
+    """Return the most memory in MB, what is held after the run, its seconds, and how often the page was loaded."""
+    source = library.build(folder / "photos", photos, distinct=20, large=0.1)
+    for number in range(large):
+        huge(source / f"huge{number}.png", side)
+    with serving(folder, str(source)) as server, ThreadPoolExecutor(12) as pool:
+        began, loads = time.monotonic(), 0
+        while True:
+            text = server.client.get("/").text
+            loads += 1
+            # A reload drops what the last one still waits for.
+            for address in re.findall(r'src="(/pictures/[^"]+)"', text):
+                pool.submit(_fleeting, server.client, address)
+            status = server.client.get("/api/status").json()
+            counts = status["photos"]
+            if counts.get("indexed") and not counts.get("pending") and status["state"] != "indexing":
+                break
+            time.sleep(0.5)
+        taken = time.monotonic() - began
+        time.sleep(5)
+        return server.most / 1e6, server.now / 1e6, taken, loads
+
+
+def _fleeting(client: httpx.Client, address: str) -> None:
+    with suppress(httpx.HTTPError):
+        client.get(address, timeout=1.5)
+
+
+def main() -> None:
+    """Measure."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--side", type=int, default=9000)
+    parser.add_argument("--photos", type=int, default=60)
+    parser.add_argument("--large", type=int, default=4)
+    parser.add_argument("--out", type=Path)
+    given = parser.parse_args()
+    where = measuring.machine()
+    with tempfile.TemporaryDirectory() as name:
+        most, held = one_picture(Path(name) / "one", given.side)
+        print(f"most {most:.0f} MB, later {held:.0f} MB", flush=True)
+        during, after, seconds, loads = first_index(Path(name) / "first", given.photos, given.large, given.side)
+    lines = [
+        measuring.Line("12 requests for one thumbnail, most memory", (most,), "MB"),
+        measuring.Line("five seconds later", (held,), "MB"),
+        measuring.Line("reloading during a first index, most memory", (during,), "MB", f"{loads} loads"),
+        measuring.Line("after it", (after,), "MB"),
+        measuring.Line("the index", (seconds,), "seconds"),
+    ]
+    data = f"a PNG of {given.side}x{given.side}; {given.photos} JPEGs of benchmarks/library.py, {given.large} such PNGs"
+    measuring.report("Memory of the page's server", data, lines, given.out, "page_memory", where)
+
+
+if __name__ == "__main__":
+    main()

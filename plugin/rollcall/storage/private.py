@@ -1,0 +1,58 @@
+"""Files and folders that are for their owner alone: on a shared computer others must not read whose photos they are."""
+
+from __future__ import annotations
+
+import os
+import stat
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+_FILE: Final = 0o600
+_FOLDER: Final = 0o700
+
+
+def private_folder(folder: Path, *, below: Path | None = None) -> None:
+    """Make a folder that its owner alone may enter, with its parents; one that exists stays as it is.
+
+    With `below`, a folder of Rollcall's own, that folder and those between are closed too if they exist.
+
+    Raises
+    ------
+    OSError
+        If it cannot be made.
+    """
+    missing = [one for one in (folder, *folder.parents) if not one.exists()]
+    for one in reversed(missing):
+        with suppress(FileExistsError):
+            one.mkdir(mode=_FOLDER)
+    if below is None:
+        return
+    for one in (folder, *folder.parents):
+        if one not in missing:
+            _close(one, _FOLDER)
+        if one == below:
+            return
+
+
+def private_file(file: Path) -> None:
+    """Let the owner alone read and write a file that all users may read; it is made if it is not there.
+
+    A file that only its group may read was opened to it on purpose, and stays so.
+    """
+    create(file, _FILE)
+    _close(file, _FILE)
+
+
+def create(file: Path, mode: int) -> None:
+    """Make an empty file with permissions, unless it is there."""
+    # Whoever writes it next reports why it cannot be written.
+    with suppress(OSError):
+        os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode))
+
+
+def _close(path: Path, mode: int) -> None:
+    # Another's file, or a file system without permissions: it stays as it is.
+    with suppress(OSError):
+        if stat.S_IMODE(path.stat().st_mode) & 0o007:
+            path.chmod(mode)

@@ -1,0 +1,13 @@
+"""Short messages that appear over the page and go by themselves."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Toast(NamedTuple):
+    """A message, with what can be done about it."""
+
+    text: str
+    offer: str = ""  # "undo" or "redo"
+    photo_id: int | None = None  # a photo to go to

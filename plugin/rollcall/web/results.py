@@ -1,0 +1,110 @@
+"""The results that a photo was opened from: its neighbours in them, and the way back to its place."""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+from fastapi import Request
+
+from rollcall.errors import InvalidQueryError
+from rollcall.host import Plugin
+from rollcall.search import Order
+from rollcall.web.inputs import language_of
+
+#: The page begins with photos that are at least this likely; less likely ones are a click away.
+LIKELY: Final = 0.5
+
+
+class Results(NamedTuple):
+    """A search as the library shows it, and the place of a photo in it."""
+
+    q: str = ""
+    order: Order = "probability"
+    sure: float = LIKELY
+    at: int = 0  # of the photo, from 0 on
+    language: str | None = None  # that the query is in by preference
+
+    def parameters(self, at: int) -> str:
+        """Return the query of the address of a photo at some place; "" for the library without a search."""
+        if not self.q:
+            return ""
+        return "?" + urlencode({"q": self.q, "order": self.order, "sure": self.sure, "at": at})
+
+
+class Around(NamedTuple):
+    """The addresses of what lies around a photo; empty where there is nothing."""
+
+    before: str
+    after: str
+    back: str
+    results: Results
+
+
+def results_of(request: Request) -> Results:
+    """Return the results of the address of a page, or of the page that asks for a part of itself."""
+    given: dict[str, str] = dict(request.query_params)
+    if "hx-request" in request.headers:
+        current = parse_qs(urlsplit(request.headers.get("hx-current-url", "")).query)
+        given = {name: values[0] for name, values in current.items()}
+    order: Order = "date" if given.get("order") == "date" else "probability"
+    q = given.get("q", "")[:2000]
+    sure, at = _number(given.get("sure"), LIKELY, 1.0), int(_number(given.get("at"), 0, 2**40))
+    return Results(q, order, sure, at, language_of(request))
+
+
+def _number(text: Any, default: float, most: float) -> float:
+    try:
+        value = float(text)
+    except (TypeError, ValueError):
+        return default
+    return value if 0 <= value <= most else default
+
+
+def around(plugin: Plugin, photo_id: int, results: Results) -> Around:
+    """Return what lies around a photo: in the results it was opened from, or by time without any."""
+    if results.q:
+        try:
+            return _in_results(plugin, photo_id, results)
+        except InvalidQueryError:
+            pass  # an address that was typed: the photo is shown all the same
+    newer, older = plugin.neighbours(photo_id)
+    before, after = (f"/photo/{one}" if one else "" for one in (newer, older))
+    return Around(before, after, f"/?near={photo_id}#photo-{photo_id}", Results())
+
+
+def _in_results(plugin: Plugin, photo_id: int, results: Results) -> Around:
+    first = max(results.at - 1, 0)
+    hits = plugin.search(
+        results.q,
+        limit=4,
+        offset=first,
+        min_probability=results.sure,
+        order=results.order,
+        faces=False,
+        language=results.language,
+    )
+    found = [hit.photo_id for hit in hits]
+    if photo_id in found:
+        place = found.index(photo_id)
+        before = found[place - 1] if place else None
+        after = found[place + 1] if place + 1 < len(found) else None
+        at = first + place
+    else:
+        # A correction took it out of the results: the one behind it has moved up.
+        here = results.at - first
+        before, at = (found[0] if here and found else None), results.at
+        after = found[here] if here < len(found) else None
+        return _addresses(photo_id, before, after, at - 1, at, results)
+    return _addresses(photo_id, before, after, at - 1, at + 1, results)
+
+
+def _addresses(
+    photo_id: int, before: int | None, after: int | None, before_at: int, after_at: int, results: Results
+) -> Around:
+    return Around(
+        f"/photo/{before}{results.parameters(before_at)}" if before else "",
+        f"/photo/{after}{results.parameters(after_at)}" if after else "",
+        f"/{results.parameters(results.at)}#photo-{photo_id}",
+        results,
+    )

@@ -1,0 +1,149 @@
+"use strict";
+// The library's grid: months, the scrubber, filters, places of results, and pictures that cannot be shown.
+(() => {
+  const $ = (id) => document.getElementById(id);
+
+  // ---- Months: a part that is loaded begins with its month, which may be that of the photos before it.
+  function months(root) {
+    let before = null;
+    (root.querySelectorAll ? document : root).querySelectorAll(".grid > .date").forEach((header) => {
+      if (header.dataset.month === before) header.remove();
+      before = header.dataset.month;
+    });
+  }
+
+  // ---- The scrubber reaches any month in one movement; the photos come when it is let go, or rests.
+  function scrubber() {
+    const input = $("scrub"), shown = $("scrub-shown");
+    if (!input || input.dataset.ready) return;
+    input.dataset.ready = "yes";
+    const all = input.dataset.months.split(" "), counts = input.dataset.counts.split(" ").map(Number);
+    const name = (month) => month ? new Date(`${month}-15T12:00`).toLocaleDateString(document.documentElement.lang, { year: "numeric", month: "long" }) : input.dataset.undated || "Without a date";
+    let rest = 0, went = null;
+    const show = () => {
+      const month = all[input.value];
+      shown.hidden = false; shown.textContent = `${name(month)} · ${counts[input.value].toLocaleString()}`;
+      shown.style.top = `${100 * input.value / Math.max(all.length - 1, 1)}%`;
+      input.setAttribute("aria-valuetext", name(month));
+    };
+    const go = () => {
+      clearTimeout(rest);
+      const month = all[input.value];
+      if (month === went) return;
+      went = month;
+      const address = `${base}/?until=${encodeURIComponent(month)}`;
+      history.replaceState(null, "", address);
+      htmx.ajax("GET", address, { target: "#results", swap: "innerHTML" }).then(() => scrollTo({ top: 0 }));
+    };
+    input.addEventListener("input", () => { show(); clearTimeout(rest); rest = setTimeout(go, 250); });
+    input.addEventListener("change", go);
+    input.addEventListener("blur", () => { shown.hidden = true; });
+    const until = new URLSearchParams(location.search).get("until");
+    if (until !== null && all.includes(until)) { input.value = all.indexOf(until); went = until; }
+  }
+
+  // ---- Filters write the query, so that it can be read, changed and kept.
+  const chipsOf = () => [...document.querySelectorAll("[data-chip]")];
+  const words = (text) => ` ${text.trim().replace(/\s+/g, " ")} `;
+  function mark() {
+    const text = words($("q")?.value || "");
+    chipsOf().forEach((chip) => chip.setAttribute("aria-pressed", String(text.includes(` ${chip.dataset.chip} `))));
+  }
+  function toggle(part, alone) {
+    const q = $("q");
+    let text = words(q.value);
+    if (text.includes(` ${part} `)) text = text.replace(` ${part} `, " ");
+    else {
+      // Of a kind that excludes the others, the new one takes the place of the old one.
+      if (alone) text = words(text.replace(alone, " "));
+      text += part;
+    }
+    q.value = text.trim().replace(/\s+/g, " ");
+    mark();
+    $("search").requestSubmit();
+  }
+  const FACES = / (faces:[^ ]+|no people)(?= )/g, YEAR = / taken:[^ ]+(?= )/g;
+  document.addEventListener("click", (event) => {
+    const chip = event.target.closest?.("[data-chip]");
+    if (chip) toggle(chip.dataset.chip, /^(faces:|no people)/.test(chip.dataset.chip) ? FACES : null);
+  });
+  document.addEventListener("change", (event) => {
+    const list = event.target.closest?.("[data-chips]");
+    if (list && list.value) { const part = list.value; list.value = ""; toggle(part, part.startsWith("taken:") ? YEAR : null); }
+    if (event.target.id === "order") localStorage.setItem("rollcall.order", event.target.value);
+  });
+  document.addEventListener("input", (event) => { if (event.target.id === "q") mark(); });
+
+  // ---- The sort that was chosen last stays chosen.
+  document.addEventListener("htmx:configRequest", (event) => {
+    const { path, parameters } = event.detail, saved = localStorage.getItem("rollcall.order");
+    if (event.target.id === "search" && saved && !parameters.order) parameters.order = saved;
+    if (path === `${base}/` && !parameters.q) { delete parameters.order; delete parameters.sure; }
+  });
+
+  // ---- Back to the results returns to the same place, also with the browser's own button.
+  document.addEventListener("click", (event) => {
+    const tile = event.target.closest?.(".tile");
+    if (!tile || event.defaultPrevented) return;
+    const address = new URL(location.href);
+    if (address.searchParams.get("q")) address.searchParams.set("at", tile.dataset.at);
+    else { address.searchParams.delete("until"); address.searchParams.set("near", tile.dataset.id); }
+    address.hash = tile.id;
+    history.replaceState(history.state, "", address);
+  });
+  function toPlace() {
+    const place = location.hash.startsWith("#photo-") && document.querySelector(location.hash);
+    if (!place) return;
+    place.scrollIntoView({ block: "center" });
+    place.querySelector("a")?.focus({ preventScroll: true });
+  }
+
+  // ---- A picture that cannot be shown says why.
+  document.addEventListener("error", async (event) => {
+    const picture = event.target;
+    if (picture.tagName !== "IMG" || picture.dataset.failed || !picture.src.includes("/pictures/")) return;
+    picture.dataset.failed = "yes";
+    let reason = "";
+    try { const answer = await fetch(picture.src); if (!answer.ok) reason = (await answer.json()).detail || ""; } catch { return; }
+    const note = document.createElement("span");
+    note.className = "unshown"; note.textContent = reason || "cannot be shown";
+    picture.hidden = true;
+    picture.after(note);
+  }, true);
+
+  // ---- While folders are looked at, their photos arrive in the grid; at the end a sentence says what was found.
+  let arrived = null, running = false, refreshed = 0;
+  const many = (count, one, more) => `${count.toLocaleString()} ${count === 1 ? one : more}`;
+  async function finished(now) {
+    let children = "";
+    try {
+      const found = await (await fetch(`${base}/api/search?q=children&limit=1&min_probability=0.5`)).json();
+      children = `, ${many(found.total, "photo", "photos")} of children`;
+    } catch { /* the sentence is shorter without it */ }
+    const toast = document.createElement("div");
+    toast.className = "toast"; toast.setAttribute("role", "status");
+    toast.textContent = `Done: ${many(now.done, "new photo", "new photos")}, ${many(now.faces, "face", "faces")}${children}.`;
+    $("toasts").append(toast);
+  }
+  function refresh() {
+    // Whoever has scrolled, or searches, is not disturbed.
+    if (scrollY > 200 || ($("q")?.value || "").trim() || /[?&](until|near)=/.test(location.search) || document.querySelector("dialog[open], .selecting")) return;
+    refreshed = Date.now();
+    htmx.ajax("GET", `${base}/`, { target: "#results", swap: "innerHTML" });
+  }
+  document.addEventListener("rollcall:progress", (event) => {
+    const now = event.detail, line = $("arriving");
+    if (!now || !line) return;
+    const going = now.state === "running";
+    line.hidden = !going;
+    if (going) line.textContent = `Looking at photos: ${now.done.toLocaleString()} of ${now.total.toLocaleString()}`;
+    if (arrived !== null && now.done > arrived && (Date.now() - refreshed > 3000 || !going)) refresh();
+    if (running && now.state === "idle" && now.done) finished(now);
+    running = going; arrived = now.done;
+  });
+
+  function dress() { months(document); scrubber(); mark(); }
+  document.addEventListener("DOMContentLoaded", () => { dress(); toPlace(); });
+  document.addEventListener("htmx:afterSettle", () => { if ($("grid") || $("scrub")) dress(); });
+  document.addEventListener("htmx:historyRestore", mark);
+})();

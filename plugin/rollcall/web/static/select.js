@@ -1,0 +1,71 @@
+"use strict";
+// Several photos at once: the button, Ctrl or Shift with a click, or a long press begin; what is done, is done with all.
+(() => {
+  const $ = (id) => document.getElementById(id), chosen = new Set();
+  const LONG_MS = 500;
+  let last = null, press = 0, held = false;
+  const selecting = () => document.body.classList.contains("selecting");
+
+  function show() {
+    document.querySelectorAll(".tile").forEach((tile) => {
+      const on = chosen.has(tile.dataset.id);
+      tile.classList.toggle("chosen", on);
+      const link = tile.querySelector("a");
+      if (selecting()) { link.setAttribute("role", "checkbox"); link.setAttribute("aria-checked", String(on)); }
+      else { link.removeAttribute("role"); link.removeAttribute("aria-checked"); }
+    });
+    const form = $("selected");
+    if (!form) return;
+    form.hidden = !selecting();
+    $("selected-count").textContent = `${chosen.size.toLocaleString()} selected`;
+    $("select")?.setAttribute("aria-pressed", String(selecting()));
+    for (const button of form.querySelectorAll("button:not(#selected-none)")) button.disabled = !chosen.size;
+  }
+  function begin() { document.body.classList.add("selecting"); show(); }
+  function end() { document.body.classList.remove("selecting"); chosen.clear(); last = null; show(); }
+  function toggle(tile, range) {
+    const tiles = [...document.querySelectorAll(".tile")], from = tiles.findIndex((one) => one.dataset.id === last), to = tiles.indexOf(tile);
+    if (range && from >= 0) tiles.slice(Math.min(from, to), Math.max(from, to) + 1).forEach((one) => chosen.add(one.dataset.id));
+    else if (!chosen.delete(tile.dataset.id)) chosen.add(tile.dataset.id);
+    last = tile.dataset.id;
+    show();
+  }
+
+  document.addEventListener("click", (event) => {
+    const id = event.target.id, tile = event.target.closest?.(".tile");
+    if (id === "select") { if (selecting()) end(); else begin(); return; }
+    if (id === "selected-none") { end(); return; }
+    if (id === "selected-zip") { zip(event.target.dataset.to); return; }
+    if (id === "selected-paths") { copy(); return; }
+    if (!tile) return;
+    if (held) { held = false; event.preventDefault(); event.stopImmediatePropagation(); return; }
+    if (!selecting() && !event.shiftKey && !event.ctrlKey && !event.metaKey) return;
+    event.preventDefault(); event.stopImmediatePropagation();
+    if (!selecting()) begin();
+    toggle(tile, event.shiftKey);
+  }, true);
+  document.addEventListener("pointerdown", (event) => {
+    const tile = event.target.closest?.(".tile");
+    if (!tile || event.pointerType === "mouse") return;
+    press = setTimeout(() => { held = true; if (!selecting()) begin(); toggle(tile, false); }, LONG_MS);
+  });
+  for (const over of ["pointerup", "pointercancel", "pointermove", "scroll"]) document.addEventListener(over, () => clearTimeout(press), true);
+  document.addEventListener("contextmenu", (event) => { if (held) event.preventDefault(); });
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== " " || !selecting() || !event.target.closest?.(".tile")) return;
+    event.preventDefault(); toggle(event.target.closest(".tile"), event.shiftKey);
+  });
+
+  document.addEventListener("htmx:configRequest", (event) => {
+    if (event.target.id === "selected") event.detail.parameters.photos = [...chosen];
+  });
+  // An answer that is to be saved leaves the page where it is.
+  function zip(to) { location.href = `${to}?numbers=${[...chosen].join(",")}`; }
+  async function copy() {
+    const paths = await Promise.all([...chosen].map(async (id) => (await (await fetch(`${base}/api/photos/${id}`)).json()).path));
+    await navigator.clipboard.writeText(paths.join("\n"));
+    $("live").textContent = `${paths.length.toLocaleString()} paths copied`;
+  }
+  document.addEventListener("htmx:afterSettle", () => { if ($("selected")) show(); });
+  document.addEventListener("DOMContentLoaded", () => { if ($("selected")) show(); });
+})();

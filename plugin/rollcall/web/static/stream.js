@@ -1,0 +1,63 @@
+"use strict";
+// What the server tells all the time comes over one connection for all tabs: a browser opens six to a server at most.
+// The tab that holds the lock listens, and tells the others; when it is closed, the next one gets the lock.
+(() => {
+  const base = document.documentElement.dataset.base || "";
+  const channel = new BroadcastChannel(`rollcall${base}`);
+  let leading = false, leaving = false, progress = null, state = "here";
+
+  function receive(message) {
+    if (message.progress) progress = message.progress;
+    if (message.state) { state = message.state; show(); }
+    document.dispatchEvent(new CustomEvent("rollcall:progress", { detail: progress }));
+  }
+  const tell = (message) => { receive(message); channel.postMessage(message); };
+  channel.onmessage = (event) => {
+    if (event.data !== "what is known?") receive(event.data);
+    else if (leading) channel.postMessage({ progress, state });
+  };
+
+  function show() {
+    const note = document.getElementById("server");
+    if (!note) return;
+    note.hidden = state === "here";
+    note.textContent = note.dataset[state] || "";
+  }
+
+  async function ask() {
+    try { return (await fetch(`${base}/api/status`)).status === 403 ? "other" : "here"; } catch { return "stopped"; }
+  }
+
+  let source = null, checking = false;
+  function listen() {
+    source = new EventSource(`${base}/api/progress`);
+    source.onmessage = (event) => tell({ progress: JSON.parse(event.data), state: "here" });
+    source.onerror = () => { source.close(); source = null; if (!leaving) check(); };
+  }
+
+  // Until the server answers again, which it may after a while: the machine slept, or the network was away.
+  async function check() {
+    if (checking) return;
+    checking = true;
+    for (;;) {
+      const found = await ask();
+      if (leaving) break;
+      if (found !== state) tell({ state: found });
+      if (found === "here") break;
+      await new Promise((done) => setTimeout(done, 2000));
+    }
+    checking = false;
+    if (leading && !source && !leaving) setTimeout(listen, 500);
+  }
+
+  addEventListener("pagehide", () => { leaving = true; });
+  addEventListener("pageshow", () => { leaving = false; if (leading && !source) check(); });
+  document.addEventListener("htmx:sendError", check);
+  document.addEventListener("DOMContentLoaded", () => {
+    const lead = () => { leading = true; listen(); return new Promise(() => {}); };
+    // Without locks, which old browsers lack, each tab has its own connection.
+    if (navigator.locks) navigator.locks.request(`rollcall${base}`, lead); else lead();
+    channel.postMessage("what is known?");
+  });
+  window.rollcallProgress = () => progress;
+})();

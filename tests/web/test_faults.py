@@ -1,0 +1,278 @@
+"""What a family ran into, each with the way it is now."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from blobs import BlobAnalyzer, draw
+from rollcall import corrections
+from rollcall.web.pages.rendering import for_people
+from web.test_page import until
+
+HTMX = {"HX-Request": "true"}
+
+
+# ---- In a host's frame
+
+
+def test_every_page_in_a_hosts_frame_leads_to_pages_that_may_be_framed(serve: Callable) -> None:
+    served = serve(**{"serve.embed_from": "http://127.0.0.1:9000"})
+    framed = f"{served.url}/embed"
+    todo: list[str] = [framed]
+    seen: set[str] = set()
+    while todo:
+        address = todo.pop()
+        answer = served.client.get(address)
+        assert "frame-ancestors http://127.0.0.1:9000" in answer.headers["content-security-policy"], address
+        text = answer.text if "html" in answer.headers["content-type"] else ""
+        links = re.findall(r'(?:href|action|hx-get|hx-post)="([^"#]+)', text)
+        assert [one for one in links if not one.startswith(framed.removeprefix(served.origin))] == []
+        # One of each kind of page: without its numbers.
+        kinds = {re.sub(r"\d+", "1", one): one for one in links if "/static/" not in one and "/choose" not in one}
+        todo += [served.origin + one.replace("&amp;", "&") for kind, one in kinds.items() if kind not in seen]
+        seen |= kinds.keys()
+    assert any("/photo/" in one for one in seen) and any("/review" in one for one in seen)
+
+
+@pytest.mark.parametrize("wrong", ["127.0.0.1:9000", "http://host/path", "http://a b", "ftp://host", "*", "http://*"])
+def test_a_wrong_origin_of_a_host_is_refused_with_a_sentence(wrong: str) -> None:
+    from rollcall.errors import SettingsError
+    from rollcall.settings import load
+
+    with pytest.raises(SettingsError, match="http://127.0.0.1:9000"):
+        load(None, {"serve.embed_from": wrong})
+
+
+# ---- The review
+
+
+def test_look_alikes_are_ticked_and_sorted_by_their_likely_answer(serve: Callable) -> None:
+    def library(folder: Path) -> None:
+        for number, age in enumerate((12, 11, 40, 8, 35, 13)):
+            draw(folder / f"{number}.png", (age, 10), seed=number)
+
+    served = serve(library)
+    face = served.faces("1.png")[0]
+    text = served.client.get(f"/review/alike/{face}", params={"group": "children"}).text
+    entries = re.findall(r'value="(\d+)"( checked)?>.*?<span>([\d.]+)%</span>', text)
+    assert int(entries[0][0]) == face
+    shares = [float(share) for _, _, share in entries[1:]]
+    assert shares == sorted(shares, reverse=True) and min(shares) < 50 < max(shares)
+    assert all(bool(ticked) == (float(share) >= 50) for _, ticked, share in entries)
+
+
+def test_no_for_teenagers_asks_younger_or_older_and_never_the_same_again(serve: Callable) -> None:
+    def library(folder: Path) -> None:
+        draw(folder / "a.png", (13, 10), seed=1)
+
+    served = serve(library)
+    face = served.faces("a.png")[0]
+    served.app.state.queue.deny(face, "children")
+    asked = {"face": face, "group": "teenagers"}
+    text = served.client.post("/review", data={**asked, "what": "no"}, headers=HTMX).text
+    assert "younger or older" in text and 'value="older"' in text
+    assert "Is this one of: teenagers" not in served.client.get("/review").text
+    served.client.post("/review", data={**asked, "what": "younger"}, headers=HTMX)
+    assert served.rows("SELECT age_low, age_high, age_source FROM v1_faces") == [(0, 12, "user")]
+
+
+# ---- Undo
+
+
+def test_undo_names_what_it_undid_and_offers_the_way_back(served: Any) -> None:
+    photo, face = served.photo("child.png"), served.faces("child.png")[0]
+    served.client.post(f"/photo/{photo}/say", data={"what": "age", "face": face, "low": 44}, headers=HTMX)
+    text = served.client.post("/undo", headers=HTMX).text
+    assert "Undone: age 44, child.png" in text and '/redo" hx-swap' in text
+    assert "Done again: age 44" in served.client.post("/redo", headers=HTMX).text
+
+
+def test_undo_leaves_what_a_host_recorded_later(served: Any) -> None:
+    photo, face = served.photo("child.png"), served.faces("child.png")[0]
+    served.client.post(f"/photo/{photo}/say", data={"what": "age", "face": face, "low": 44}, headers=HTMX)
+    served.plugin.correct(corrections.gender(face, "they"), by="host")
+    assert "Undone: age 44" in served.client.post("/undo", headers=HTMX).text
+    assert served.rows("SELECT gender FROM v1_faces WHERE face_id = ?", face) == [("they",)]
+
+
+def test_nothing_left_to_undo_is_a_message_over_the_photo(page: Any, served: Any) -> None:
+    page.goto(f"{served.url}/photo/{served.photo('child.png')}")
+    page.wait_for_load_state("networkidle")
+    page.keyboard.press("u")
+    page.locator("#toasts").get_by_text("nothing left to undo").wait_for()
+    assert page.locator("#picture").is_visible()
+    assert "rollcall corrections" not in page.locator("#toasts").inner_text()
+
+
+# ---- Drawing
+
+
+def test_a_click_draws_nothing_and_escape_leaves(page: Any, served: Any) -> None:
+    page.goto(f"{served.url}/photo/{served.photo('nobody.png')}")
+    page.get_by_role("button", name="Draw a missing face").click()
+    box = page.locator("#frame").bounding_box()
+    middle = (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.click(*middle)
+    page.mouse.move(*middle)
+    page.mouse.down()
+    page.mouse.move(middle[0] + 5, middle[1] + 3)
+    page.mouse.up()
+    page.locator("h1").click()
+    page.keyboard.press("Escape")
+    page.locator("#frame:not(.drawable)").wait_for()
+    assert served.rows("SELECT 1 FROM v1_faces WHERE photo_id = ?", served.photo("nobody.png")) == []
+    assert "/photo/" in page.url
+
+
+def test_a_box_is_moved_and_sized_with_the_mouse(page: Any, served: Any) -> None:
+    face = served.faces("child.png")[0]
+    page.goto(f"{served.url}/photo/{served.photo('child.png')}?face={face}")
+    page.get_by_role("button", name="Move the box").click()
+    frame, drawn = page.locator("#frame").bounding_box(), page.locator("#drawing").bounding_box()
+    start = (drawn["x"] + drawn["width"] / 2, drawn["y"] + drawn["height"] / 2)
+    page.mouse.move(*start)
+    page.mouse.down()
+    page.mouse.move(start[0] + 0.25 * frame["width"], start[1], steps=3)
+    page.mouse.up()
+    page.get_by_role("button", name="Take this box").click()
+    box = "SELECT x, y, width FROM v1_faces WHERE face_id = ?"
+    until(lambda: served.rows(box, face)[0][0] > 0.2)
+    assert served.rows(box, face)[0] == pytest.approx((0.3, 50 / 120, 0.15), abs=0.01)
+
+
+# ---- Folders
+
+
+class SlowAnalyzer(BlobAnalyzer):
+    """Waits until it may go on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.go = threading.Event()
+
+    def analyze(self, pictures: Sequence[Any]) -> list[Any]:
+        assert self.go.wait(30)
+        return super().analyze(pictures)
+
+
+def test_a_folder_that_is_added_during_a_run_joins_the_queue_and_is_listed(served: Any, tmp_path: Path) -> None:
+    slow = SlowAnalyzer()
+    served.plugin.service.indexer.tools.analyzer = slow
+    draw(served.library / "new.png", (30, 0), seed=50)
+    draw(tmp_path / "second" / "b.png", (6, 0), seed=51)
+    assert served.client.post("/api/index").json() is True
+    assert served.client.post("/api/folders", json={"path": str(tmp_path / "second")}).json() is True
+    text = served.client.get("/indexing").text
+    assert str(tmp_path / "second") in text and "waits for its turn" in text
+    slow.go.set()
+    until(lambda: served.rows("SELECT 1 FROM v1_photos WHERE path = 'b.png' AND state = 'indexed'"))
+    until(lambda: served.client.get("/api/status").json()["state"] == "idle")
+    assert "waits for its turn" not in served.client.get("/indexing").text
+
+
+# ---- Results
+
+
+def test_results_keep_their_place(page: Any, served: Any) -> None:
+    for number in range(90):
+        draw(served.library / "many" / f"{number:03}.png", (5, number % 20), seed=500 + number)
+    served.plugin.index([served.library])
+    page.goto(f"{served.url}/?q=children")
+    page.wait_for_load_state("networkidle")
+
+    def deep() -> bool:
+        page.mouse.wheel(0, 3000)
+        return page.locator(".tile").count() > 80
+
+    until(deep)
+    tile = page.locator(".tile").nth(70)
+    name = tile.get_attribute("id")
+    following = page.locator(".tile").nth(71).get_attribute("data-id")
+    tile.locator("a").click()
+    page.wait_for_url("**/photo/*at=70*")
+    assert "children" in page.title()
+    page.get_by_role("link", name="Next").click()
+    page.wait_for_url(f"**/photo/{following}?*at=71*")
+    page.get_by_role("link", name="Before").click()
+    page.wait_for_url("**at=70*")
+    page.get_by_role("link", name="Back to the results").click()
+    page.wait_for_url("**/?q=children*")
+    page.locator(f"#{name}").wait_for()
+    until(lambda: page.locator(f"#{name}").evaluate("one => Math.abs(one.getBoundingClientRect().top) < innerHeight"))
+
+
+def test_the_page_starts_at_what_is_likely_and_goes_on_to_less_likely_ones(serve: Callable) -> None:
+    def library(folder: Path) -> None:
+        draw(folder / "child.png", (5, 0))
+        draw(folder / "perhaps.png", (13, 10), seed=2)  # a quarter of what is known speaks for a child
+
+    served = serve(library)
+    text = served.client.get("/", params={"q": "children"}).text
+    assert "child.png" in text and "perhaps.png" not in text
+    (less,) = re.findall(r'class="button" href="([^"]+)">Show less likely', text)
+    assert "perhaps.png" in served.client.get(served.origin + less.replace("&amp;", "&")).text
+
+
+def test_searches_without_any_doubt_show_no_percentages_and_come_by_date(shared: Any) -> None:
+    text = shared.client.get("/", params={"q": "faces:1"}).text
+    assert 'class="chance"' not in text and 'id="order"' not in text and 'class="date"' in text
+    assert 'class="chance"' in shared.client.get("/", params={"q": "children"}).text
+
+
+# ---- Small screens, long words
+
+
+def test_crowds_and_long_tags_are_no_wider_than_a_phone(page: Any, served: Any) -> None:
+    draw(served.library / "crowd.png", *((30 + n, 255) for n in range(5)), seed=9)
+    served.plugin.index([served.library])
+    photo = served.photo("crowd.png")
+    served.plugin.correct(corrections.tag(photo, "x" * 490, True))
+    page.set_viewport_size({"width": 390, "height": 800})
+    for address in (f"/photo/{photo}?face={served.faces('crowd.png')[-1]}", "/tags", "/"):
+        page.goto(served.url + address)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390, address
+        assert page.locator("header.bar").bounding_box()["height"] < 60
+    assert page.get_by_text("Teenagers", exact=True).count() >= 0
+
+
+def test_a_panorama_takes_no_more_room_than_its_row(shared: Any) -> None:
+    ratios = [float(one) for one in re.findall(r'class="tile"[^>]*data-ratio="([\d.]+)"', shared.client.get("/").text)]
+    assert ratios and max(ratios) <= 2.6
+
+
+# ---- Words
+
+
+@pytest.mark.parametrize(
+    ("message", "shown"),
+    [
+        ("there is nothing left to undo; `rollcall corrections list` shows the log", "there is nothing left to undo"),
+        ("too large; raise the setting decode.max_megapixels if it is wanted", "too large"),
+        ("the file is empty; copy it again", "the file is empty; copy it again"),
+    ],
+)
+def test_commands_and_settings_are_left_out_for_people(message: str, shown: str) -> None:
+    assert for_people(message) == shown
+
+
+def test_technical_words_stand_in_technical_parts_alone(shared: Any) -> None:
+    face = shared.faces("child.png")[0]
+    for address in (
+        "/",
+        "/indexing",
+        "/insight",
+        "/review",
+        "/tags",
+        f"/photo/{shared.photo('child.png')}?face={face}",
+    ):
+        text = shared.client.get(address).text
+        plain = re.sub(r"<details class=\"technical\">.*?</details>|<[^>]+>", " ", text, flags=re.DOTALL)
+        assert (
+            re.findall(r"Insight|Indexing|interval|detector|blobs-1|tags\.precision|Nothing is going on", plain) == []
+        )

@@ -1,0 +1,193 @@
+"""Looking at photos: enlarging, keys, filters, months; and choosing the first folder."""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from blobs import draw
+from web.test_page import until
+
+
+def ready(page: Any) -> None:
+    """Wait until the page's scripts have begun, and what the server does is known."""
+    until(lambda: page.evaluate("Boolean(window.htmx && window.rollcallProgress?.())"))
+
+
+def test_a_photo_is_enlarged_sharp_and_closed_again(page: Any, served: Any) -> None:
+    page.goto(f"{served.url}/photo/{served.photo('family.png')}")
+    page.wait_for_load_state("networkidle")
+    page.locator("#picture").dblclick(position={"x": 5, "y": 5})
+    viewer = page.locator("dialog.viewer")
+    viewer.wait_for()
+    page.mouse.wheel(0, -600)
+    page.locator("dialog.viewer.enlarged img[data-sharp]").wait_for()
+    page.keyboard.press("0")
+    page.locator("dialog.viewer:not(.enlarged)").wait_for()
+    page.keyboard.press("ArrowRight")  # the next photo, as large
+    page.wait_for_url(re.compile(rf"/photo/(?!{served.photo('family.png')}$)"))
+    viewer.wait_for()
+    page.keyboard.press("Escape")
+    viewer.wait_for(state="detached")
+    assert "/photo/" in page.url
+
+
+def test_a_question_mark_shows_the_keys_of_the_page(page: Any, served: Any) -> None:
+    page.wait_for_load_state("networkidle")
+    page.keyboard.press("?")
+    page.locator("#keys").get_by_text("go to the search box").wait_for()
+    assert not page.locator("#keys").get_by_text("draw a missing face").is_visible()
+    page.keyboard.press("Escape")
+    page.locator("#keys").wait_for(state="hidden")
+
+
+def test_filters_write_the_query_and_leave_it_again(page: Any, served: Any) -> None:
+    page.locator("[data-chips]").first.wait_for()  # what depends on the library is there, too
+    page.get_by_role("button", name="children", exact=True).click()
+    page.wait_for_url("**q=children*")
+    page.get_by_role("button", name="two people").click()
+    page.wait_for_url("**faces*2*")
+    page.get_by_role("button", name="one person").click()
+    page.wait_for_url("**faces*1*")
+    assert page.locator("#q").input_value() == "children faces:1"
+    page.get_by_label("Folder").select_option(label="maybe")
+    page.wait_for_url("**maybe*")
+    assert page.locator("#q").input_value() == 'children faces:1 path:"maybe/*"'
+    assert page.locator("#results [role=alert]").count() == 0
+    page.get_by_role("button", name="children", exact=True).click()
+    until(lambda: page.locator("#q").input_value() == 'faces:1 path:"maybe/*"')
+
+
+def years(folder: Path) -> None:
+    for year in range(2001, 2021):
+        for month in (2, 9):
+            for number in range(3):
+                draw(folder / f"IMG_{year}{month:02}1{number}_101010.png", (30, 0), seed=year * 100 + month + number)
+
+
+def test_any_month_is_reached_in_one_movement_and_photos_lie_under_their_months(serve: Callable, chromium: Any) -> None:
+    served = serve(years)
+    page = chromium.new_context(viewport={"width": 1100, "height": 800}).new_page()
+    page.goto(f"{served.url}/?token={served.token}")
+    page.locator("#scrub").wait_for()
+    assert page.locator(".date h2").first.inner_text() == "September 2020"
+    box = page.locator("#scrub").bounding_box()
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + 0.5 * box["height"])
+    page.wait_for_url("**until=20*")
+    month = re.findall(r"until=(\d{4}-\d\d)", page.url)[0]
+    assert "2008" < month < "2013"
+    page.locator(f".date[data-month='{month}']").wait_for()
+    # Upwards lie the newer ones, which come when they are looked for; no month has two headings.
+    page.mouse.wheel(0, -2000)
+    until(lambda: page.locator(".date").first.get_attribute("data-month") == "2020-09")
+    headings = page.eval_on_selector_all(".date", "all => all.map(one => one.dataset.month)")
+    assert len(headings) == len(set(headings)) and headings == sorted(headings, reverse=True)
+    page.context.close()
+
+
+def test_photos_without_a_date_come_last_and_are_reached_from_both_sides(serve: Callable) -> None:
+    def library(folder: Path) -> None:
+        years(folder)
+        for number in range(5):
+            draw(folder / f"undated{number}.png", (30, 0), seed=number)
+
+    plugin = serve(library).plugin
+    every = [hit.photo_id for hit in plugin.search("", order="date", faces=False)]
+    assert plugin.months()[-1] == ("", 5) and sum(month.photos for month in plugin.months()) == len(every)
+    for month in ("2020-09", "2010-05", "2001-02", ""):
+        found = plugin.photos_until(month, limit=7)
+        place = every.index(found[0])
+        assert found == every[place : place + 7]
+    for place in (0, 3, len(every) - 6, len(every) - 1):
+        assert plugin.newer_photos(every[place], limit=4) == every[max(place - 4, 0) : place]
+
+
+def test_an_age_is_corrected_with_one_touch(page: Any, served: Any) -> None:
+    (face,) = served.faces("child.png")
+    page.goto(f"{served.url}/photo/{served.photo('child.png')}?face={face}")
+    page.wait_for_load_state("networkidle")
+    page.get_by_role("button", name="teen", exact=True).click()
+    page.locator(".touch [aria-pressed=true]").wait_for()
+    ages = "SELECT age_low, age_high, age_source FROM v1_faces WHERE face_id = ?"
+    assert served.rows(ages, face) == [(13, 19, "user")]
+    page.keyboard.press("a")
+    until(lambda: served.rows(ages, face) == [(20, 59, "user")])
+
+
+def test_the_first_folder_is_chosen_from_what_this_machine_has(
+    serve: Callable, chromium: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("XDG_PICTURES_DIR", str(tmp_path / "home" / "Pictures"))
+    draw(tmp_path / "home" / "Pictures" / "summer" / "a.png", (6, 0), seed=90)
+    (tmp_path / "home" / "Pictures" / ".hidden").mkdir()
+    served = serve(lambda folder: draw(folder / "one.png", (30, 0)))
+    page = chromium.new_context().new_page()
+    page.goto(f"{served.url}/?token={served.token}")
+    page.goto(f"{served.url}/indexing")
+    page.get_by_text("Choose a folder").click()
+    page.locator("#choose .entries").get_by_role("button", name="summer").click()
+    assert page.get_by_role("button", name=".hidden").count() == 0
+    page.get_by_role("button", name="Add “summer”").click()
+    page.locator("#folders").get_by_text("summer").wait_for()
+    page.get_by_text("Done: 1 new photo with 1 face").wait_for()
+    page.context.close()
+
+
+def test_a_folder_of_this_machine_that_cannot_be_opened_says_so(shared: Any) -> None:
+    assert "not there any more" in shared.client.get("/choose", params={"path": "/no/such/folder"}).text
+    assert "not there any more" in shared.client.get("/choose", params={"path": "x\x00y"}).text
+
+
+def test_a_folder_is_removed_from_the_library_and_what_was_entered_comes_back_with_it(page: Any, served: Any) -> None:
+    face = served.faces("child.png")[0]
+    served.client.post(
+        f"/photo/{served.photo('child.png')}/say",
+        data={"what": "age", "face": face, "low": 44},
+        headers={"HX-Request": "true"},
+    )
+    page.goto(f"{served.url}/indexing")
+    ready(page)
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.get_by_role("button", name="Remove").click()
+    page.locator("#toasts").get_by_text("32 photos").wait_for()
+    assert page.locator("#folders").inner_text().strip() == "None yet."
+    assert served.rows("SELECT 1 FROM v1_photos") == [] and (served.library / "child.png").exists()
+    served.plugin.index([served.library])
+    ages = "SELECT age FROM v1_faces JOIN v1_photos USING (photo_id) WHERE path = 'child.png'"
+    assert served.rows(ages) == [(44.0,)]
+
+
+def test_several_photos_are_selected_and_tagged_as_one_step(page: Any, served: Any) -> None:
+    ready(page)
+    tiles = page.locator(".tile")
+    tiles.nth(0).click(modifiers=["ControlOrMeta"])
+    tiles.nth(3).click(modifiers=["Shift"])
+    page.get_by_text("4 selected").wait_for()
+    tiles.nth(1).click()
+    page.get_by_text("3 selected").wait_for()
+    page.locator("#selected-tag").fill("Holiday")
+    page.get_by_role("button", name="Tag", exact=True).click()
+    tagged = "SELECT COUNT(*) FROM v1_tags WHERE tag = 'Holiday' AND state = 'applied'"
+    until(lambda: served.rows(tagged) == [(3,)])
+    page.locator("#toasts").get_by_role("button", name="Undo").click()
+    until(lambda: served.rows(tagged) == [(0,)])
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download").click()
+    with zipfile.ZipFile(download.value.path()) as archive:
+        assert archive.testzip() is None and len(archive.namelist()) == 3
+    page.keyboard.press("Escape")
+    page.locator("#selected").wait_for(state="hidden")
+
+
+def test_photos_arrive_in_the_grid_while_they_are_looked_at(page: Any, served: Any) -> None:
+    ready(page)
+    draw(served.library / "arriving.png", (6, 0), seed=77)
+    served.client.post("/api/index")
+    page.locator("[aria-label^='arriving.png']").wait_for()
+    page.locator("#toasts").get_by_text("Done: 1 new photo, 1 face").wait_for()

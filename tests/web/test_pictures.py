@@ -1,0 +1,173 @@
+"""The page's small pictures: made once, few at a time, for those who wait, and fetched again only when they changed."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import stat
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from blobs import draw
+from rollcall.media import decode
+from rollcall.web import picture_jobs, pictures
+from rollcall.web.picture_jobs import PictureJobs
+
+
+@pytest.fixture
+def decoded(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Return the files that the page decodes, as it does."""
+    found: list[Path] = []
+    real = decode.decode
+
+    def recorded(path: Path, **values: Any) -> Any:
+        found.append(path)
+        time.sleep(0.2)  # long enough for all requests to come
+        return real(path, **values)
+
+    monkeypatch.setattr(pictures.decode, "decode", recorded)
+    return found
+
+
+def one_photo(folder: Path) -> None:
+    draw(folder / "crowd.png", (30, 0), (31, 255), (32, 0), (33, 255), seed=2)
+
+
+def test_a_picture_that_many_ask_for_is_decoded_once(serve: Callable, decoded: list[Path]) -> None:
+    served = serve(one_photo)
+    address = f"/pictures/photo/{served.photo('crowd.png')}/screen.webp"
+    del decoded[:]
+    with ThreadPoolExecutor(12) as pool:
+        answers = list(pool.map(lambda _: served.client.get(address).content, range(12)))
+    assert len(decoded) == 1
+    assert len(set(answers)) == 1 and answers[0][8:12] == b"WEBP"
+
+
+def test_all_faces_of_a_photo_are_cut_out_of_one_decoding(serve: Callable, decoded: list[Path]) -> None:
+    served = serve(one_photo)
+    faces = served.faces("crowd.png")
+    del decoded[:]
+    for face in faces:
+        assert served.client.get(f"/pictures/face/{face}.webp").status_code == 200
+    assert len(decoded) == 1
+
+
+def test_what_an_index_run_decoded_needs_no_decoding_for_its_thumbnail(serve: Callable, decoded: list[Path]) -> None:
+    served = serve()  # the run of the fixture precedes the page
+    draw(served.library / "new.png", (30, 0), seed=77)
+    served.plugin.index([served.library])
+    del decoded[:]
+    assert served.client.get(f"/pictures/photo/{served.photo('new.png')}/thumb.webp").status_code == 200
+    assert decoded == []
+
+
+def test_few_pictures_are_made_at_a_time_and_the_newest_request_goes_first() -> None:
+    jobs = PictureJobs(threads=1)
+    order: list[int] = []
+    first = threading.Event()
+
+    def make(number: int) -> bytes:
+        order.append(number)
+        first.wait(10)
+        return b"%d" % number
+
+    async def ask() -> list[bytes | None]:
+        async def here() -> bool:
+            return False
+
+        waiting = [asyncio.create_task(jobs.result(n, lambda _, n=n: make(n), here)) for n in range(3)]
+        while not order:
+            await asyncio.sleep(0.01)
+        first.set()
+        return await asyncio.gather(*waiting)
+
+    assert asyncio.run(ask()) == [b"0", b"1", b"2"]
+    assert order in ([2, 1, 0], [0, 2, 1], [1, 2, 0])  # the first may begin before the others come
+    jobs.close()
+
+
+def test_what_nobody_waits_for_any_more_is_given_up_and_asked_for_again_it_begins_anew() -> None:
+    jobs = PictureJobs(threads=1)
+    begun, ended = threading.Event(), threading.Event()
+
+    def never(abandoned: threading.Event) -> bytes:
+        begun.set()
+        assert abandoned.wait(10)
+        ended.set()
+        raise picture_jobs.worker.Interrupted
+
+    async def ask() -> tuple[bytes | None, bytes | None]:
+        async def gone() -> bool:
+            return begun.is_set()
+
+        first = await jobs.result("photo", never, gone)
+        return first, await jobs.result("photo", lambda _: b"picture", gone)
+
+    assert asyncio.run(ask()) == (None, b"picture")
+    assert ended.is_set()
+    jobs.close()
+
+
+def test_a_decoding_in_another_process_is_ended_when_it_is_abandoned(tmp_path: Path) -> None:
+    import numpy as np
+    from PIL import Image
+
+    # Of a format that is decoded in another process, and large enough to take a while.
+    pixels = np.random.default_rng(0).integers(0, 255, (3000, 3000, 3), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "large.jp2", quality_layers=[1])
+    abandoned = threading.Event()
+
+    def before(_needed: int) -> None:
+        abandoned.set()
+        decode.interrupt(abandoned)
+
+    with pytest.raises(picture_jobs.worker.Interrupted):
+        decode.decode(tmp_path / "large.jp2", before=before, abandoned=abandoned)
+    assert decode.decode(tmp_path / "large.jp2", target=100).width == 3000
+
+
+def test_a_picture_is_not_sent_again_to_a_browser_that_has_it(shared: Any) -> None:
+    text = shared.client.get("/").text
+    for address in re.findall(r'src="(/pictures/[^"]+)"', text)[:3]:
+        first = shared.client.get(address)
+        assert "?v=" in address and "immutable" in first.headers["cache-control"]
+        again = shared.client.get(address.partition("?")[0], headers={"If-None-Match": first.headers["etag"]})
+        assert (again.status_code, again.content) == (304, b"")
+
+
+def test_the_address_of_a_picture_changes_with_its_content(served: Any) -> None:
+    photo = served.photo("child.png")
+    pattern = rf"/pictures/photo/{photo}/thumb.webp\?v=\w+"
+    (before,) = re.findall(pattern, served.client.get("/").text)
+    draw(served.library / "child.png", (8, 0), seed=9)
+    served.plugin.index([served.library])
+    (after,) = re.findall(pattern, served.client.get("/").text)
+    assert before != after
+
+
+def test_a_picture_that_cannot_be_shown_says_why(serve: Callable, tmp_path: Path) -> None:
+    served = serve()
+    address = f"/pictures/photo/{served.photo('child.png')}/screen.webp"
+    (served.library / "child.png").rename(tmp_path / "elsewhere.png")
+    assert "deleted or moved" in served.client.get(address).json()["detail"]
+    assert "deleted or moved" in served.client.get(f"/photo/{served.photo('child.png')}").text
+    (served.library / "child.png").symlink_to(tmp_path / "elsewhere.png")
+    assert "leads out of the library" in served.client.get(address).json()["detail"]
+    served.library.rename(tmp_path / "unplugged")
+    assert "plug in its disk" in served.client.get(address).json()["detail"]
+
+
+def test_database_and_thumbnails_are_for_their_owner_alone(served: Any) -> None:
+    served.client.get(f"/pictures/photo/{served.photo('child.png')}/thumb.webp")
+    files = [*served.file.parent.glob("*"), *served.plugin.settings.thumbnail_folder.rglob("*.webp")]
+    folders = [served.file.parent, served.plugin.settings.thumbnail_folder]
+    folders += [one for one in served.plugin.settings.thumbnail_folder.rglob("*") if one.is_dir()]
+    kept = [one for one in files if one.suffix != ".lock"]
+    assert {stat.S_IMODE(one.stat().st_mode) for one in kept} == {0o600}
+    assert {stat.S_IMODE(one.stat().st_mode) for one in folders} == {0o700}
