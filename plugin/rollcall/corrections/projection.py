@@ -120,7 +120,8 @@ def project_face(session: Session, face: FaceRow) -> set[int]:
     state = face_state(log_lines(session, CorrectionRow.face_id == face.id))
     _write_verdict(session, face.id, state)
     was_hidden = not face.present
-    face.present = face.detected or state.box is not None or _is_confirmed(session, face, state)
+    seen = face.detected or face.given_by_host
+    face.present = seen or state.box is not None or _is_confirmed(session, face, state)
     before = Box(face.x, face.y, face.width, face.height)
     box = _effective_box(session, face, state, before)
     if box is None or max(abs(a - b) for a, b in zip(box, before, strict=True)) < 1e-6:

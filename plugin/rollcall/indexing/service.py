@@ -7,6 +7,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, Literal
 
@@ -253,6 +254,10 @@ class _Turns:
 
     def update(self, paths: Iterable[Path], *, stop: threading.Event | None = None) -> RunSummary:
         return self._in_turn("update", lambda: self.service.indexer.update(paths, stop=stop))
+
+    def follow(self, stop: threading.Event | None = None) -> None:
+        with suppress(BusyError), self.service.queue.turn("update", 0):
+            self.service.indexer.follow(stop)
 
     def _in_turn(self, name: str, work: Callable[[], RunSummary]) -> RunSummary:
         """Do work in its turn; an error is stored in the service's `error` until the next success."""
