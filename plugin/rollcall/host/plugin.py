@@ -9,6 +9,7 @@ from pathlib import Path
 from rollcall.errors import ModelError
 from rollcall.host.correcting import CorrectingMixin
 from rollcall.host.reading import ReadingMixin
+from rollcall.host.sidecars import SidecarMixin
 from rollcall.indexing import check
 from rollcall.indexing.check import CheckReport
 from rollcall.indexing.classify import retry_failed
@@ -18,7 +19,7 @@ from rollcall.inference.files import FileAnalysis, FileAnalyzer
 from rollcall.records import RunSummary
 
 
-class Plugin(ReadingMixin, CorrectingMixin):
+class Plugin(ReadingMixin, CorrectingMixin, SidecarMixin):
     """Rollcall inside a host: index, search, correct, review, erase.
 
     All methods may be called from any thread. Work that writes analyses (index, erase, warm up) is done one piece at a

@@ -23,6 +23,8 @@ from rollcall.privacy.erasure import ErasureReport, ErasureRequest
 from rollcall.records import RunSummary
 from rollcall.settings import Settings
 from rollcall.storage.database import Database
+from rollcall.xmp.report import SidecarReport
+from rollcall.xmp.sync import Sidecars
 
 log = logging.getLogger(__name__)
 
@@ -150,6 +152,24 @@ class IndexingService:
         with self.queue.turn("erase", wait):
             left = max(until - time.monotonic(), 0.0)
             return erasure.erase(self.database, self.settings, request, wait=left, publish=self.publish)
+
+    def with_sidecars(
+        self, work: Callable[[Sidecars], tuple[SidecarReport, set[int]]], timeout: float
+    ) -> SidecarReport:
+        """Read or write sidecars; `work` returns what it did, and the photos with faces that are new.
+
+        Raises
+        ------
+        BusyError
+            If other work of this plugin does not end within `timeout` seconds, or another process indexes.
+        StoreError
+            If the database fails.
+        """
+        with self.queue.turn("sidecars", timeout, self._stop), self.database.indexing():
+            report, undescribed = work(self.indexer.sidecars)
+            if undescribed:
+                self.indexer.describe(undescribed)
+            return report
 
     def warm_up(self, timeout: float = WAIT_SECONDS) -> None:
         """Load the networks now.

@@ -5,9 +5,9 @@ Which word wins is written down in docs/xmp.md: of two words whose order is know
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Final
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -26,9 +26,7 @@ from rollcall.xmp import store as rows
 from rollcall.xmp.content import LISTS, Content
 from rollcall.xmp.keywords import Difference, difference, same, tags_of
 from rollcall.xmp.memory import Memory
-
-#: Who made the corrections that follow from what was done in other programs, in the log.
-AUTHOR: Final = "xmp"
+from rollcall.xmp.regions_applying import AUTHOR
 
 
 @dataclass
@@ -64,26 +62,18 @@ def apply(session: Session, photo_id: int, settings: TagSettings) -> Applied:
     """Bring one photo in line; does nothing if nothing changed."""
     photo = session.get_one(PhotoRow, photo_id)
     by_place = {row.place: row for row in rows.of_photos(session, [photo_id])}
-    said = {place: Content.from_json(row.content) for place, row in by_place.items()}
+    stated = {place: Content.from_json(row.content) for place, row in by_place.items()}
     memory = rows.memory_of(session, photo_id)
     before_all = {
         place: None if row.applied is None else Content.from_json(row.applied) for place, row in by_place.items()
     }
     result = Applied()
-    for place in ("embedded", "sidecar"):
-        if place in by_place:
-            now, before = said[place], before_all[place]
-            if place == "embedded" and before is None:
-                now = _without_lists_of(now, said.get("sidecar", Content()))
-            elif before is None:
-                before = _ours_in(now, memory)
-            changed = difference(before, now)
-            if place == "embedded":
-                changed = _unless_said_by(said.get("sidecar", Content()), memory, changed)
-            when = _moment(by_place[place].mtime_ns if place == "sidecar" else photo.mtime_ns)
-            known = by_place[place].applied is not None
-            result.corrections += _apply_tags(session, photo, changed, known, when, settings)
-    found = regions_applying.apply(session, photo, said, before_all, memory, settings)
+    times = {place: _moment(row.mtime_ns if place == "sidecar" else photo.mtime_ns) for place, row in by_place.items()}
+    for place, row in sorted(by_place.items()):
+        changed = _difference(place, stated, before_all[place], memory)
+        result.corrections += _apply_tags(session, photo, changed, row.applied is not None, times[place], settings)
+    newest = max(times.values(), default="")
+    found = regions_applying.apply(session, photo, stated, before_all, memory, settings, newest)
     result.corrections += found.corrections
     if found.memory_changed:
         rows.sidecar_row(session, photo_id).written = memory.to_json()
@@ -94,6 +84,15 @@ def apply(session: Session, photo_id: int, settings: TagSettings) -> Applied:
     session.flush()
     result.photo_ids.add(photo_id)
     return result
+
+
+def _difference(place: str, stated: Mapping[str, Content], before: Content | None, memory: Memory) -> Difference:
+    """Return how the tags of a photo itself, or of its sidecar, changed since they were last taken into account."""
+    now, sidecar = stated[place], stated.get("sidecar", Content())
+    if place == "sidecar":
+        return difference(_ours_in(now, memory) if before is None else before, now)
+    changed = difference(before, _without_lists_of(now, sidecar) if before is None else now)
+    return _unless_said_by(sidecar, memory, changed)
 
 
 def _moment(ns: int | None) -> str:
@@ -196,7 +195,7 @@ def _corrected_at(session: Session, photo_id: int, tag: str) -> str:
 
 
 def forget_sidecar(session: Session, photo_id: int, settings: TagSettings) -> Applied:
-    """Take into account that a sidecar is gone: what only it said is not said any more.
+    """Take into account that a sidecar is gone: what only it stated is not stated any more.
 
     Nothing is rejected: a file that is gone is no decision about each of its keywords, and names stay confirmed.
     """

@@ -146,8 +146,8 @@ def _merge_regions(packet: Packet, before: Memory, after: Memory, wanted: Wanted
 
 
 def _is_declined(face: WantedFace, declined: Sequence[Region]) -> bool:
-    """Return whether a person took this face, with this name, out of the sidecar."""
-    return any(similarity(one.box, face.box) is not None and face.name in ("", one.name) for one in declined)
+    """Return whether a person took this face out of the sidecar, and nobody has named it since."""
+    return not face.name and any(similarity(one.box, face.box) is not None for one in declined)
 
 
 def _retract(

@@ -8,18 +8,21 @@ from typing import Final, NamedTuple
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from rollcall.corrections import log
 from rollcall.privacy import tombstones
 from rollcall.records import Box, Face
 from rollcall.settings import TagSettings
 from rollcall.storage.tables import CorrectionRow, FaceRow, PhotoRow
 from rollcall.tags import projection
-from rollcall.xmp import geometry
+from rollcall.xmp import geometry, names
 from rollcall.xmp.content import Content
 from rollcall.xmp.geometry import Size
 from rollcall.xmp.matching import assign, similarity
 from rollcall.xmp.memory import Memory, same_place
 from rollcall.xmp.regions import Region, Regions
 
+#: Who made the corrections that follow from what was done in other programs, in the log.
+AUTHOR: Final = "xmp"
 #: The mean positions of eyes, nose and mouth in a face's box, until the networks have analysed it.
 _TYPICAL_LANDMARKS: Final = ((0.31, 0.4), (0.69, 0.4), (0.5, 0.6), (0.35, 0.79), (0.65, 0.79))
 #: A region with a side shorter than this, as a fraction, is a point that somebody clicked on, no face.
@@ -37,33 +40,55 @@ class Outcome(NamedTuple):
 def apply(
     session: Session,
     photo: PhotoRow,
-    said: Mapping[str, Content],
+    stated: Mapping[str, Content],
     before: Mapping[str, Content | None],
     memory: Memory,
     settings: TagSettings,
+    when: str,
 ) -> Outcome:
-    """Bring faces in line with what is `said` in the photo and its sidecar; `memory` may change."""
-    declined = list(_taken_away(before.get("sidecar"), said.get("sidecar"), memory))
+    """Bring faces in line with what is `stated` in the photo and its sidecar; `memory` may change.
+
+    `when`: the time of change of the newer one of the two, UTC, ISO 8601.
+    """
+    declined = list(_taken_away(before.get("sidecar"), stated.get("sidecar"), memory))
+    former = host_regions({place: one for place, one in before.items() if one is not None}, memory)
     memory.declined += declined
-    stored = host_regions(said, memory)
+    stored = host_regions(stated, memory)
     returned = [one for one in memory.declined if any(similarity(one.box, region.box) is not None for region in stored)]
     memory.declined = [one for one in memory.declined if one not in returned]
-    now = _upright(stored, said, photo)
+    now = _upright(stored, stated, photo)
     faces = list(session.scalars(select(FaceRow).where(FaceRow.photo_id == photo.id).order_by(FaceRow.id)))
     matched, added = _match(session, photo, now, faces)
     gone = _delete_unsaid(session, faces, set(matched.values()))
     if added or gone:
         session.flush()
         projection.recompute(session, photo.id, settings)
-    return Outcome(0, bool(declined or returned), added)
+    boxes = {one.id: Region(_box(one)) for one in faces if one not in session.deleted}
+    upright = _upright(former, stated, photo)
+    gone_of_ours = _upright(declined, stated, photo)
+    matched_of_ours = _assigned(gone_of_ours, {face_id: one.box for face_id, one in boxes.items()})
+    given = names.corrections(
+        session,
+        names.Statements(
+            {face_id: now[key] for key, face_id in matched.items() if now[key].name},
+            [one for one in upright.values() if one.name],
+            {face_id: gone_of_ours[key] for key, face_id in matched_of_ours.items() if gone_of_ours[key].name},
+            any(one is not None for one in before.values()),
+            when,
+        ),
+        boxes,
+    )
+    if given:
+        log.record(session, given, AUTHOR, settings)
+    return Outcome(len(given), bool(declined or returned), added)
 
 
-def host_regions(said: Mapping[str, Content], memory: Memory) -> list[Region]:
+def host_regions(stated: Mapping[str, Content], memory: Memory) -> list[Region]:
     """Return the regions that other programs marked, in the frame of the stored picture, without those of ours.
 
     Those of the sidecar count; those of the photo itself where the sidecar has none of others, or copies of them.
     """
-    sidecar, embedded = said.get("sidecar", Content()), said.get("embedded", Content())
+    sidecar, embedded = stated.get("sidecar", Content()), stated.get("embedded", Content())
     result = [memory.without_our_name(one) for one in sidecar.regions.faces if not memory.is_ours(one)]
     if not result or memory.copied_faces:
         result += [
@@ -74,9 +99,9 @@ def host_regions(said: Mapping[str, Content], memory: Memory) -> list[Region]:
     return result
 
 
-def _upright(found: Iterable[Region], said: Mapping[str, Content], photo: PhotoRow) -> dict[int, Region]:
+def _upright(found: Iterable[Region], stated: Mapping[str, Content], photo: PhotoRow) -> dict[int, Region]:
     """Return regions in the frame of the upright picture, by their place in the list; none if they do not fit it."""
-    frame = frame_of(said, photo)
+    frame = frame_of(stated, photo)
     if frame is None:
         return {}
     return {
@@ -86,13 +111,13 @@ def _upright(found: Iterable[Region], said: Mapping[str, Content], photo: PhotoR
     }
 
 
-def frame_of(said: Mapping[str, Content], photo: PhotoRow) -> int | None:
+def frame_of(stated: Mapping[str, Content], photo: PhotoRow) -> int | None:
     """Return the orientation that regions have to be turned by, 1..8; None if they were made for another picture.
 
     Some programs write them relative to the upright picture, and say so by its sides only.
     """
     orientation = photo.orientation or 1
-    sides = [said[place].regions for place in ("sidecar", "embedded") if place in said]
+    sides = [stated[place].regions for place in ("sidecar", "embedded") if place in stated]
     applied = next((one.applied for one in sides if one.present), None)
     if applied is None or not photo.width or not photo.height:
         return orientation
@@ -157,9 +182,9 @@ def _add_face(session: Session, photo_id: int, box: Box) -> FaceRow:
     return row
 
 
-def _delete_unsaid(session: Session, faces: Iterable[FaceRow], said: set[int]) -> bool:
+def _delete_unsaid(session: Session, faces: Iterable[FaceRow], stated: set[int]) -> bool:
     """Delete the faces that only another program gave and does not give any more; corrected ones stay."""
-    gone = [one for one in faces if one.given_by_host and not (one.detected or one.drawn) and one.id not in said]
+    gone = [one for one in faces if one.given_by_host and not (one.detected or one.drawn) and one.id not in stated]
     ids = [one.id for one in gone]
     corrected = set(session.scalars(select(CorrectionRow.face_id).where(CorrectionRow.face_id.in_(ids))))
     for one in gone:

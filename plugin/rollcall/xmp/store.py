@@ -172,7 +172,7 @@ def status(session: Session, places: Sequence[LibraryPlace], writing: bool) -> S
     def count(statement: Select[Any]) -> int:
         return session.scalar(statement) or 0
 
-    said = select(func.count()).select_from(HostMetadataRow).where(HostMetadataRow.photo_id.in_(photos))
+    stated = select(func.count()).select_from(HostMetadataRow).where(HostMetadataRow.photo_id.in_(photos))
     written = select(SidecarRow).where(SidecarRow.photo_id.in_(photos))
     problems: dict[str, str] = {}
     for row in session.scalars(select(HostMetadataRow).where(HostMetadataRow.problem.is_not(None))):
@@ -185,8 +185,8 @@ def status(session: Session, places: Sequence[LibraryPlace], writing: bool) -> S
             problems[str(path_of(session, one.photo_id))] = one.problem
     return SidecarStatus(
         writing,
-        count(said.where(HostMetadataRow.place == "embedded")),
-        count(said.where(HostMetadataRow.place == "sidecar")),
+        count(stated.where(HostMetadataRow.place == "embedded")),
+        count(stated.where(HostMetadataRow.place == "sidecar")),
         sum(not Memory.from_json(one.written).is_empty for one in memories),
         count(
             select(func.count())
