@@ -24,7 +24,7 @@ from typing import Annotated, Any, Final, Literal, Self, get_args
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from rollcall import ages
-from rollcall.corrections.kind_base import CorrectionBase, RowId, make, sentence
+from rollcall.corrections.kind_base import CorrectionBase, RowId, inside, make, sentence
 from rollcall.corrections.person_kinds import (
     FACE_PERSON_KINDS,
     PERSON_KINDS,
@@ -162,10 +162,10 @@ class BoxCorrection(CorrectionBase):
             raise ValueError("a correction of the kind box needs face_id or photo_id")
         box = self.box
         try:
-            inside = _inside(Box(box.x, box.y, box.width, box.height))
+            within = inside(Box(box.x, box.y, box.width, box.height))
         except InvalidCorrectionError as error:
             raise ValueError(str(error)) from error
-        object.__setattr__(self, "box", BoxFields.of(inside))
+        object.__setattr__(self, "box", BoxFields.of(within))
         return self
 
     @property
@@ -270,7 +270,7 @@ def from_stored(kind: str, value: Mapping[str, Any], face_id: int | None, photo_
             accepted = {TagState.APPLIED: True, TagState.REJECTED: False}[value["state"]]
             fields |= {"name": value["tag"], "accepted": accepted, "face_id": None}
         elif kind == "box":
-            box = _inside(Box(*(float(part) for part in value["box"])))
+            box = inside(Box(*(float(part) for part in value["box"])))
             fields |= {"box": box._asdict()}
             fields |= {"face_id": None} if value.get("drawn") else {"photo_id": None}
         elif kind == "age":
@@ -346,7 +346,7 @@ def move(face_id: int, box: Box) -> BoxCorrection:
     InvalidCorrectionError
         If the box does not lie in the picture.
     """
-    return make(BoxCorrection, face_id=face_id, box=_inside(box)._asdict())
+    return make(BoxCorrection, face_id=face_id, box=inside(box)._asdict())
 
 
 def draw(photo_id: int, box: Box) -> BoxCorrection:
@@ -357,7 +357,7 @@ def draw(photo_id: int, box: Box) -> BoxCorrection:
     InvalidCorrectionError
         If the box does not lie in the picture.
     """
-    return make(BoxCorrection, photo_id=photo_id, box=_inside(box)._asdict())
+    return make(BoxCorrection, photo_id=photo_id, box=inside(box)._asdict())
 
 
 def tag(photo_id: int, name: str, accepted: bool) -> TagCorrection:
@@ -388,22 +388,3 @@ def _tag_name(name: str) -> str:
         return normalized_name(name)
     except InvalidCorrectionError as error:
         raise ValueError(str(error)) from error
-
-
-def _inside(box: Box) -> Box:
-    """Return the part of a box that lies in the picture.
-
-    Raises
-    ------
-    InvalidCorrectionError
-        If there is none, or the box has numbers that are not finite.
-    """
-    if not all(map(math.isfinite, box)):
-        raise InvalidCorrectionError("a box needs four numbers: left, top, width, height, as fractions of the picture")
-    x0, y0 = max(box.x, 0.0), max(box.y, 0.0)
-    x1, y1 = min(box.x + box.width, 1.0), min(box.y + box.height, 1.0)
-    if x1 - x0 < 1e-4 or y1 - y0 < 1e-4:
-        raise InvalidCorrectionError(
-            "the box does not lie in the picture, or is empty; give fractions of the upright picture"
-        )
-    return Box(x0, y0, min(x1 - x0, 1.0), min(y1 - y0, 1.0))
