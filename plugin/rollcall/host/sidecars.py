@@ -12,6 +12,7 @@ from rollcall.indexing.service import WAIT_SECONDS
 from rollcall.storage.library import Place, locate
 from rollcall.xmp.report import SidecarReport, SidecarStatus
 from rollcall.xmp.sync import Sidecars
+from rollcall.xmp.wanted import Scope
 
 
 class SidecarMixin(PluginBase):
@@ -54,7 +55,7 @@ class SidecarMixin(PluginBase):
                 " xmp.write_folders or xmp.write_tags"
             )
         places = self._places(folders)
-        scope = "all" if folders else None
+        scope: Scope | None = "all" if folders else None
 
         def work(sidecars: Sidecars) -> tuple[SidecarReport, set[int]]:
             return sidecars.write(places, scope, dry_run=dry_run, stop=stop), set()

@@ -83,8 +83,8 @@ def _merge_list(
         gone |= copied_before - {same(keyword) for keyword in embedded.items_of(name) or ()} - wanted.keys()
         if copies or name in before.copied:
             after.copied[name] = list(embedded.items_of(name) or ())
-    elif name in before.copied:
-        # Nothing of ours is left: neither is there a reason for the copy of the photo's own list.
+    elif name in before.copied and not present - {same(one) for one in (*ours, *before.copied[name])}:
+        # Nothing of ours or of others is left: neither is there a reason for the copy of the photo's own list.
         gone |= {same(keyword) for keyword in after.copied.pop(name)}
     if gone:
         editing.remove_keywords(packet, LISTS[name], lambda text: same(text) in gone)
@@ -134,8 +134,9 @@ def _merge_regions(packet: Packet, before: Memory, after: Memory, wanted: Wanted
                 for one in covering
                 if one.item is not None
             ]
-    _retract(lists, found, before, placed, after.regions, bool(placed))
-    if not placed:
+    keep_copies = bool(placed or theirs)
+    _retract(lists, found, before, placed, after.regions, keep_copies)
+    if not keep_copies:
         after.copied_faces = []
     elif is_new:
         after.copied_faces = [one.region for one in copied]
