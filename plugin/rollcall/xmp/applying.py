@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from rollcall.corrections import kinds, log
@@ -154,13 +154,16 @@ def _apply_tags(
         for tag in changed.removed
         if _was_removed(session, photo.id, tag, when, settings)
     ]
-    for tag in changed.added:
+    for tag in (*changed.added, *changed.regained):
         row = _tag(session, photo.id, tag)
         if row is None or row.source != TagSource.USER:
             if row is None or row.source != TagSource.HOST:
                 store.add_host_tag(session, photo.id, tag)
-        elif row.state == TagState.REJECTED and known and _corrected_at(session, photo.id, tag) < when:
-            given.append(kinds.tag(photo.id, tag, accepted=True))
+        elif row.state == TagState.REJECTED and known:
+            made_at, made_by = _last_correction(session, photo.id, tag)
+            # A program that knows more lists may only have completed them: that does not contradict a person here.
+            if made_at < when and (tag in changed.added or made_by == AUTHOR):
+                given.append(kinds.tag(photo.id, tag, accepted=True))
     if given:
         log.record(session, given, AUTHOR, settings)
     return len(given)
@@ -177,21 +180,26 @@ def _was_removed(session: Session, photo_id: int, tag: str, when: str, settings:
         row = _tag(session, photo_id, tag)
         # The rules of automatic tags would set it now, or later: the person does not want it.
         return row is not None or tag in tag_rules(settings).names.values()
-    return row.source == TagSource.AUTO or _corrected_at(session, photo_id, tag) < when
+    return row.source == TagSource.AUTO or _last_correction(session, photo_id, tag)[0] < when
 
 
 def _tag(session: Session, photo_id: int, name: str) -> TagRow | None:
     return session.scalar(select(TagRow).where(TagRow.photo_id == photo_id, TagRow.name == name))
 
 
-def _corrected_at(session: Session, photo_id: int, tag: str) -> str:
-    """Return when a person decided last about a tag of a photo; "" if nobody did."""
-    made = select(func.max(CorrectionRow.made_at)).where(
-        CorrectionRow.photo_id == photo_id,
-        CorrectionRow.kind == "tag",
-        CorrectionRow.value["tag"].as_string() == tag,
-    )
-    return session.scalar(made) or ""
+def _last_correction(session: Session, photo_id: int, tag: str) -> tuple[str, str]:
+    """Return when a person decided last about a tag of a photo, and who recorded it; two "" if nobody did."""
+    found = session.execute(
+        select(CorrectionRow.made_at, CorrectionRow.made_by)
+        .where(
+            CorrectionRow.photo_id == photo_id,
+            CorrectionRow.kind == "tag",
+            CorrectionRow.value["tag"].as_string() == tag,
+        )
+        .order_by(CorrectionRow.made_at.desc(), CorrectionRow.id.desc())
+        .limit(1)
+    ).first()
+    return ("", "") if found is None else (found[0], found[1])
 
 
 def forget_sidecar(session: Session, photo_id: int, settings: TagSettings) -> Applied:

@@ -220,7 +220,10 @@ def _write(part: Path, data: bytes, like: Path) -> None:
         out.write(data)
         out.flush()
         os.fsync(out.fileno())
-    info = like.stat()
+    try:
+        info = like.stat()
+    except FileNotFoundError as error:
+        raise ChangedError from error
     # Shares may refuse owners and permissions: the file's content matters more.
     with contextlib.suppress(OSError):
         part.chmod(stat.S_IMODE(info.st_mode) & 0o666)

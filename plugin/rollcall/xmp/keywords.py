@@ -62,13 +62,14 @@ class Difference(NamedTuple):
     added: list[str]
     removed: list[str]  # by a person, in another program
     replaced: list[str]  # the keyword is still there, but is now a level of another tag
+    regained: list[str]  # stood in a list that other programs had left as it was, and now in another one as well
 
 
 def difference(before: Content | None, now: Content) -> Difference:
     """Return how the tags changed between two readings; without one before, all of them are new."""
     present = tags_of(now)
     if before is None:
-        return Difference(list(present), [], [])
+        return Difference(list(present), [], [], [])
     known = tags_of(before)
     removed = [tag for tag in known if _is_removed(tag, before, now)]
     gone = set(removed)
@@ -76,6 +77,7 @@ def difference(before: Content | None, now: Content) -> Difference:
         [tag for tag in present if tag not in known],
         removed,
         [tag for tag in known if tag not in present and tag not in gone],
+        [tag for tag in present if tag in known and tag not in gone and _gains(tag, before, now)],
     )
 
 
@@ -92,6 +94,10 @@ def _is_removed(tag: str, before: Content, now: Content) -> bool:
             return True
     # A tag that stood in hierarchical lists only, which are all gone.
     return not any(holds(now, name, tag) for name in LISTS)
+
+
+def _gains(tag: str, before: Content, now: Content) -> bool:
+    return any(holds(now, name, tag) and not holds(before, name, tag) for name in LISTS)
 
 
 def holds(content: Content, name: str, tag: str) -> bool:

@@ -92,6 +92,10 @@ class Memory:
         """Return whether a region of the sidecar is one that Rollcall wrote or copied, unchanged."""
         return any(one.is_same(region) and not one.only_name for one in self.regions) or self.is_copied(region)
 
+    def made(self, region: Region) -> WrittenRegion | None:
+        """Return the region of ours that stands at the same place, whatever name another program gave it since."""
+        return next((one for one in self.regions if not one.only_name and same_place(one.box, region.box)), None)
+
     def is_copied(self, region: Region) -> bool:
         """Return whether a region of the sidecar was copied from the photo itself."""
         return any(one.name == region.name and same_place(one.box, region.box) for one in self.copied_faces)

@@ -114,7 +114,7 @@ def _merge_regions(packet: Packet, before: Memory, after: Memory, wanted: Wanted
         one._replace(region=before.without_our_name(one.region))
         for listed in found
         for one in listed
-        if not before.is_ours(one.region)
+        if before.made(one.region) is None and not before.is_copied(one.region)
     ]
     # Copied regions are the photo's own: they cover a face as any other program's do.
     copied = [Found(one, None) for one in before.copied_faces]
@@ -162,15 +162,15 @@ def _retract(
     """Remove regions of ours that are not wanted as they are, and names of ours that are not wanted any more."""
     for one, listed in zip(lists, found, strict=True):
         for region, item in listed:
-            ours = [known for known in before.regions if known.is_same(region)]
-            if any(known.only_name for known in ours):
-                if not any(wanted.is_same(region) for wanted in named):
-                    one.set_name(item, "")
-            elif ours:
-                if not any(wanted.is_same(region) and wanted.note == ours[0].note for wanted in placed):
+            made = before.made(region)
+            if made is not None:
+                if not any(wanted.is_same(region) and wanted.note == made.note for wanted in placed):
                     one.remove(item)
-            elif before.is_copied(region) and not keep_copies:
-                one.remove(item)
+            elif before.is_copied(region):
+                if not keep_copies:
+                    one.remove(item)
+            elif before.without_our_name(region) != region and not any(wanted.is_same(region) for wanted in named):
+                one.set_name(item, "")
 
 
 def _write(

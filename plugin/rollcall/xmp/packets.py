@@ -16,6 +16,8 @@ from rollcall.xmp.namespaces import RDF, XMP_META
 
 #: Packets are a few kilobytes; those of image editors can have megabytes of history.
 LONGEST: Final = 16 << 20
+#: The byte order marks of UTF-16, in which a zero at the end belongs to the last letter.
+_WIDE: Final = (b"\xff\xfe", b"\xfe\xff")
 _START: Final = re.compile(rb"<(?:[\w.-]{1,40}:)?(?:xmpmeta|xapmeta|RDF)[\s>]")
 _END: Final = re.compile(rb"</(?:[\w.-]{1,40}:)?(?:xmpmeta|xapmeta|RDF)\s*>")
 _DECLARATION: Final = re.compile(rb"^(?:\xef\xbb\xbf)?\s*<\?xml\s")
@@ -60,7 +62,7 @@ def parse(data: bytes) -> Packet:
         resolve_entities=False, no_network=True, load_dtd=False, dtd_validation=False, huge_tree=False, recover=False
     )
     try:
-        root = etree.fromstring(data.rstrip(b"\0"), parser)
+        root = etree.fromstring(data if data[:2] in _WIDE else data.rstrip(b"\0"), parser)
     except (etree.XMLSyntaxError, ValueError) as error:
         raise BadPacketError(f"it is not well-formed XML ({error})") from error
     tree = root.getroottree()
@@ -122,13 +124,12 @@ def is_bare(packet: Packet) -> bool:
 
 
 def _in_utf8(data: bytes) -> bytes:
-    """Return a packet in UTF-8: UTF-16 and UTF-32 are told by the zeros around its first '<'."""
+    """Return a packet in UTF-8: in UTF-16 and UTF-32 zeros follow its first '<'."""
     place = data.find(b"<")
-    if place >= 0 and b"\0" in data[max(place - 3, 0) : place + 8]:
-        big = data[place + 1 : place + 2] != b"\0"
-        wide = data[place + 1 : place + 4] == b"\0\0\0" or (big and data[max(place - 3, 0) : place] == b"\0\0\0")
-        width = 4 if wide else 2
-        start = place - (width - 1 if big else 0)
-        name = f"utf-{8 * width}-{'be' if big else 'le'}"
-        return data[max(start, 0) :].decode(name, "replace").encode()
-    return data
+    if place < 0 or data[place + 1 : place + 2] != b"\0":
+        return data
+    width = 4 if data[place + 1 : place + 4] == b"\0\0\0" else 2
+    # Without a byte order mark, which the packet's header has, texts in Latin letters are right in either order.
+    if data.rfind(b"\xfe\xff", 0, place) > data.rfind(b"\xff\xfe", 0, place):
+        return data[place - width + 1 :].decode(f"utf-{8 * width}-be", "replace").encode()
+    return data[place:].decode(f"utf-{8 * width}-le", "replace").encode()

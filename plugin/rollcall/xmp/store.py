@@ -13,7 +13,14 @@ from rollcall.media import paths
 from rollcall.records import Picture
 from rollcall.storage.library import Place as LibraryPlace
 from rollcall.storage.library import locate, path_of, photo_ids_under
-from rollcall.storage.tables import FaceRow, HostMetadataRow, PhotoRow, SidecarRow
+from rollcall.storage.tables import (
+    FacePersonRow,
+    FaceRow,
+    HostMetadataRow,
+    PersonNameRow,
+    PhotoRow,
+    SidecarRow,
+)
 from rollcall.xmp import embedded
 from rollcall.xmp.content import Content
 from rollcall.xmp.files import SidecarStat
@@ -161,6 +168,26 @@ def known_sidecars(session: Session, place: LibraryPlace) -> dict[str, tuple[int
         "/".join((*path.split("/")[:-1], file)): (size, mtime_ns, ctime_ns)
         for path, file, size, mtime_ns, ctime_ns in found
     }
+
+
+def renamed(session: Session) -> set[int]:
+    """Return the photos in whose sidecars names stand that people have no more, or lack names that they have now."""
+    names = {
+        face_id: (photo_id, name)
+        for face_id, photo_id, name in session.execute(
+            select(FaceRow.id, FaceRow.photo_id, PersonNameRow.name)
+            .join(FacePersonRow, FacePersonRow.face_id == FaceRow.id)
+            .join(PersonNameRow, PersonNameRow.person_id == FacePersonRow.person_id)
+            .where(PersonNameRow.position == 0, FacePersonRow.state == "confirmed", FacePersonRow.source != "host")
+        )
+    }
+    result: set[int] = set()
+    for photo_id, written in session.execute(select(SidecarRow.photo_id, SidecarRow.written)):
+        for one in Memory.from_json(written).regions:
+            _, name = names.pop(one.face_id, (photo_id, ""))
+            if name != one.name:
+                result.add(photo_id)
+    return result | {photo_id for photo_id, _ in names.values()}
 
 
 def status(session: Session, places: Sequence[LibraryPlace], writing: bool) -> SidecarStatus:

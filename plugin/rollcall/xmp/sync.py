@@ -18,6 +18,7 @@ from rollcall.corrections import archive
 from rollcall.errors import PictureError
 from rollcall.records import PhotoState
 from rollcall.settings import Settings
+from rollcall.storage.change_feed import ChangeKind
 from rollcall.storage.database import Database
 from rollcall.storage.library import CHUNK, Place, chunks, now, path_of, photo_ids_under
 from rollcall.storage.tables import EventRow, HostMetadataRow, MetaRow, PhotoRow, SidecarRow
@@ -97,19 +98,25 @@ class Sidecars:
         return result.undescribed
 
     def _changed(self, cursor: int) -> Iterator[int]:
-        """Yield the photos of the changes behind a cursor."""
+        """Yield the photos of the changes behind a cursor, and those of people who were renamed."""
+        people = False
         while True:
             with self.database.read() as session:
                 found = session.execute(
-                    select(EventRow.id, EventRow.photo_id)
+                    select(EventRow.id, EventRow.photo_id, EventRow.kind)
                     .where(EventRow.id > cursor)
                     .order_by(EventRow.id)
                     .limit(_EVENTS)
                 ).all()
             if not found:
-                return
-            yield from {photo_id for _, photo_id in found if photo_id is not None}
+                break
+            yield from {photo_id for _, photo_id, _ in found if photo_id is not None}
+            people = people or any(kind == ChangeKind.PEOPLE_CHANGED for _, _, kind in found)
             cursor = found[-1][0]
+        if people and self.settings.xmp.writes:
+            with self.database.read() as session:
+                renamed = rows.renamed(session)
+            yield from renamed
 
     def _indexed(self, places: Sequence[Place] = ()) -> Iterator[int]:
         """Yield the numbers of the photos that are indexed, of some places or all."""
