@@ -77,7 +77,7 @@ class Program:
         path.write_bytes(packets.serialize(found))
 
 
-def rounds(folder: Path, database: Path, analyzer: Any, chance: random.Random, photos: int = 3) -> Iterator[int]:
+def rounds(folder: Path, database: Path, analyzer: Any, chance: random.Random, photos: int = 2) -> Iterator[int]:
     """Make photos, and let both sides change them; yield how many rounds were checked."""
     with Plugin({"database.url": str(database), "xmp.write_photos": True}, analyzer=analyzer) as plugin:
         names = [f"{number}.png" for number in range(photos)]
@@ -88,7 +88,7 @@ def rounds(folder: Path, database: Path, analyzer: Any, chance: random.Random, p
         expected = {name: Expected(set(AUTOMATIC)) for name in names}
         count = 0
         while True:
-            for _ in range(chance.randint(1, 4)):
+            for _ in range(chance.randint(1, 2)):
                 name = chance.choice(names)
                 chance.choice((_correct, _correct, _edit, _edit, _edit, _name_here, _name_there))(
                     plugin, folder, name, expected[name], chance

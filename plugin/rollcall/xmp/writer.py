@@ -50,6 +50,7 @@ class _Plan(NamedTuple):
     after: bytes  # empty: it is to be deleted
     memory: Memory
     content: Content
+    news: bool  # there is something to remember although the file stays as it is
 
 
 class _Given(NamedTuple):
@@ -88,8 +89,9 @@ def write(
             continue
         except OSError as error:
             return Result("problem", plan.path, error.strerror or str(error))
-        with database.write() as session:
-            _remember(session, photo_id, plan, stat)
+        if changes or plan.news:
+            with database.write() as session:
+                _remember(session, photo_id, plan, stat)
         return Result("unchanged" if not changes else "written" if plan.after else "deleted", plan.path)
     return Result("problem", plan.path, "another program changes it all the time")
 
@@ -126,7 +128,10 @@ def _plan(session: Session, photo_id: int, settings: Settings, scope: Scope | No
     after_memory.created = memory.created or given is None
     is_bare = after_memory.created and after_memory.is_empty and packets.is_bare(packet)
     after = b"" if is_bare else packets.serialize(packet)
-    return _Plan(path, target, None if given is None else given.stat, before, after, after_memory, content.read(packet))
+    row = session.get(SidecarRow, photo_id)
+    known = row is not None and row.problem is None and row.written == after_memory.to_json()
+    stat = None if given is None else given.stat
+    return _Plan(path, target, stat, before, after, after_memory, content.read(packet), not known)
 
 
 def _read(path: Path, settings: Settings) -> _Given:
