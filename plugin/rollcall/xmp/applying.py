@@ -8,13 +8,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Final
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from rollcall.corrections import kinds, log
 from rollcall.corrections.kinds import Correction
-from rollcall.records import PhotoState, TagSource, TagState
+from rollcall.media import times as timing
+from rollcall.records import CaptureTime, PhotoState, TagSource, TagState
 from rollcall.settings import TagSettings
 from rollcall.storage import change_feed
 from rollcall.storage.change_feed import ChangeKind
@@ -27,6 +29,9 @@ from rollcall.xmp.content import LISTS, Content
 from rollcall.xmp.keywords import Difference, difference, same, tags_of
 from rollcall.xmp.memory import Memory
 from rollcall.xmp.regions_applying import AUTHOR
+
+#: Where a time of capture comes from that a sidecar's goes before.
+_WEAKER_TIMES: Final = (None, "text", "takeout", "file name")
 
 
 @dataclass
@@ -72,6 +77,7 @@ def apply(session: Session, photo_id: int, settings: TagSettings) -> Applied:
     for place, row in sorted(by_place.items()):
         changed = _difference(place, stated, before_all[place], memory)
         result.corrections += _apply_tags(session, photo, changed, row.applied is not None, times[place], settings)
+    _apply_time(session, photo, stated.get("sidecar", Content()).taken)
     newest = max(times.values(), default="")
     found = regions_applying.apply(session, photo, stated, before_all, memory, settings, newest)
     result.corrections += found.corrections
@@ -92,7 +98,7 @@ def _difference(place: str, stated: Mapping[str, Content], before: Content | Non
     if place == "sidecar":
         return difference(_ours_in(now, memory) if before is None else before, now)
     changed = difference(before, _without_lists_of(now, sidecar) if before is None else now)
-    return _unless_said_by(sidecar, memory, changed)
+    return _unless_stated_by(sidecar, memory, changed)
 
 
 def _moment(ns: int | None) -> str:
@@ -125,7 +131,7 @@ def _ours_in(sidecar: Content, memory: Memory) -> Content | None:
     return Content(kept("subject"), kept("hierarchical"), kept("tags_list"))
 
 
-def _unless_said_by(sidecar: Content, memory: Memory, changed: Difference) -> Difference:
+def _unless_stated_by(sidecar: Content, memory: Memory, changed: Difference) -> Difference:
     """Return the changes in a photo itself without the removal of tags that another program put in its sidecar."""
     copied = {same(keyword) for name in LISTS for keyword in memory.copied.get(name, ())}
     ours = {same(keyword) for name in LISTS for keyword in memory.lists.get(name, ())}
@@ -135,6 +141,19 @@ def _unless_said_by(sidecar: Content, memory: Memory, changed: Difference) -> Di
         if not any(same(one) in copied | ours for one in (tag, tag.replace("/", "|"), tag.rpartition("/")[2]))
     }
     return changed._replace(removed=[tag for tag in changed.removed if tag not in still])
+
+
+def _apply_time(session: Session, photo: PhotoRow, written: str) -> None:
+    """Take over the time of capture that a sidecar has, where the photo itself has none that is better."""
+    moment = timing.moment(written) if written and photo.taken_source in _WEAKER_TIMES else None
+    if moment is None:
+        return
+    taken = CaptureTime(*moment, "xmp")
+    utc = taken.utc()
+    photo.taken_local, photo.taken_offset_minutes = taken.local.isoformat(), taken.offset_minutes
+    photo.taken_utc = f"{utc.isoformat()}Z" if utc else None
+    photo.taken_source = taken.source
+    change_feed.record(session, ChangeKind.PHOTO_INDEXED, photo.id)
 
 
 # ---- Tags

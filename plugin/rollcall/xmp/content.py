@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple, Self
 
+from rollcall.media import times
 from rollcall.records import Box
 from rollcall.xmp import namespaces as ns
 from rollcall.xmp import rdf, regions
@@ -29,12 +30,13 @@ class Content(NamedTuple):
     hierarchical: tuple[str, ...] | None = None
     tags_list: tuple[str, ...] | None = None
     regions: Regions = Regions()
+    taken: str = ""  # the time of capture, as it is written
     sidecar_for: str = ""  # the extension of the file that a sidecar belongs to, in lower case
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing was found that matters here."""
-        return not any(self.items_of(name) for name in LISTS) and not self.regions.present
+        return not any(self.items_of(name) for name in LISTS) and not self.regions.present and not self.taken
 
     def items_of(self, name: str) -> tuple[str, ...] | None:
         """Return one of the three lists by its name in `LISTS`."""
@@ -48,6 +50,7 @@ class Content(NamedTuple):
             hierarchical=other.hierarchical if self.hierarchical is None else self.hierarchical,
             tags_list=other.tags_list if self.tags_list is None else self.tags_list,
             regions=self.regions if self.regions.present else other.regions,
+            taken=self.taken or other.taken,
             sidecar_for=self.sidecar_for or other.sidecar_for,
         )
 
@@ -60,6 +63,8 @@ class Content(NamedTuple):
                 stored[form] = [{"box": list(box), "name": name} for box, name in faces]
         if self.regions.applied is not None:
             stored["applied"] = list(self.regions.applied)
+        if self.taken:
+            stored["taken"] = self.taken
         return stored
 
     @classmethod
@@ -78,6 +83,7 @@ class Content(NamedTuple):
             lists.get("hierarchical"),
             lists.get("tags_list"),
             Regions(forms.get("mwg"), forms.get("mp"), forms.get("acdsee"), applied),
+            stored.get("taken", ""),
         )
 
 
@@ -86,7 +92,15 @@ def read(packet: Packet) -> Content:
     properties = rdf.properties(packet)
     lists = {name: _texts(properties.get(full)) for name, full in LISTS.items()}
     extension = properties[ns.SIDECAR_FOR].text.lower() if ns.SIDECAR_FOR in properties else ""
-    return Content(**lists, regions=regions.read(properties), sidecar_for=extension)
+    return Content(**lists, regions=regions.read(properties), taken=_taken(properties), sidecar_for=extension)
+
+
+def _taken(properties: Mapping[str, rdf.Value]) -> str:
+    """Return the time of capture as it is written, the most telling of several."""
+    for name in ns.TIMES:
+        if name in properties and times.moment(properties[name].text) is not None:
+            return properties[name].text[:_LONGEST]
+    return ""
 
 
 def _texts(value: rdf.Value | None) -> tuple[str, ...] | None:

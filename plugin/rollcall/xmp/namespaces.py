@@ -10,6 +10,8 @@ XML: Final = "http://www.w3.org/XML/1998/namespace"
 DC: Final = "http://purl.org/dc/elements/1.1/"
 LIGHTROOM: Final = "http://ns.adobe.com/lightroom/1.0/"
 DIGIKAM: Final = "http://www.digikam.org/ns/1.0/"
+EXIF: Final = "http://ns.adobe.com/exif/1.0/"
+XMP: Final = "http://ns.adobe.com/xap/1.0/"
 PHOTOSHOP: Final = "http://ns.adobe.com/photoshop/1.0/"
 MWG_REGIONS: Final = "http://www.metadataworkinggroup.com/schemas/regions/"
 AREA: Final = "http://ns.adobe.com/xmp/sType/Area#"
@@ -41,3 +43,10 @@ MWG: Final = f"{{{MWG_REGIONS}}}Regions"
 MP_INFO: Final = f"{{{MP}}}RegionInfo"
 ACDSEE: Final = f"{{{ACDSEE_REGIONS}}}Regions"
 SIDECAR_FOR: Final = f"{{{PHOTOSHOP}}}SidecarForExtension"
+#: The time of capture, the most telling property first.
+TIMES: Final = (
+    f"{{{EXIF}}}DateTimeOriginal",
+    f"{{{PHOTOSHOP}}}DateCreated",
+    f"{{{EXIF}}}DateTimeDigitized",
+    f"{{{XMP}}}CreateDate",
+)

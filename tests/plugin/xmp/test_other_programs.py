@@ -31,8 +31,8 @@ def acdsee(box: Box, name: str) -> str:
     area += f' acdsee-stArea:w="{box.width}" acdsee-stArea:h="{box.height}"'
     return (
         f'<acdsee-rs:Regions rdf:parseType="Resource"><acdsee-rs:RegionList><rdf:Bag><rdf:li><rdf:Description'
-        f' acdsee-rs:Type="Face" acdsee-rs:Name="{name}"><acdsee-rs:DLYArea {area}/></rdf:Description></rdf:li></rdf:Bag>'
-        "</acdsee-rs:RegionList></acdsee-rs:Regions>"
+        f' acdsee-rs:Type="Face" acdsee-rs:Name="{name}"><acdsee-rs:DLYArea {area}/></rdf:Description></rdf:li>'
+        "</rdf:Bag></acdsee-rs:RegionList></acdsee-rs:Regions>"
     )
 
 

@@ -162,6 +162,20 @@ def test_regions_of_a_picture_that_was_cropped_since_are_not_believed(library: A
     assert library.faces() == [(None, None, "auto")]
 
 
+def test_the_time_of_capture_is_the_sidecars_where_the_photo_has_none(library: Any) -> None:
+    for name in ("a.png", "IMG_20190612_101500.png"):
+        draw(library.folder / name, seed=len(name))
+        sidecar(library, "<photoshop:DateCreated>2015-03-04T05:06:07+02:00</photoshop:DateCreated>", f"{name}.xmp")
+    Image.new("RGB", (64, 64)).save(library.folder / "c.jpg", exif=exif_bytes(exif={0x9003: "2001:02:03 04:05:06"}))
+    sidecar(library, "<photoshop:DateCreated>2015-03-04T05:06:07</photoshop:DateCreated>", "c.jpg.xmp")
+    library.index()
+    times = library.rows("SELECT taken_local, taken_utc, taken_source FROM v1_photos ORDER BY path")
+    of_sidecar = ("2015-03-04T05:06:07", "2015-03-04T03:06:07Z", "xmp")
+    assert times == [of_sidecar, of_sidecar, ("2001-02-03T04:05:06", None, "exif")]
+    library.plugin.index(library.folder, force=True)
+    assert library.rows("SELECT taken_local, taken_utc, taken_source FROM v1_photos ORDER BY path") == times
+
+
 # ---- Whose word counts: the table in docs/xmp.md
 
 
