@@ -174,7 +174,8 @@ def check(plugin: Plugin, path: Path, name: str, expected: Expected) -> None:
         )
         names = dict(
             session.execute(
-                text("SELECT face_id, person FROM v1_faces WHERE photo_id = :id"), {"id": _photo(plugin, name)}
+                text("SELECT face_id, person FROM v1_faces WHERE photo_id = :id AND person_state = 'confirmed'"),
+                {"id": _photo(plugin, name)},
             ).all()  # type: ignore[arg-type]
         )
     found = read(path)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rollcall.errors import ModelError
 from rollcall.host.correcting import CorrectingMixin
+from rollcall.host.people import PeopleMixin
 from rollcall.host.reading import ReadingMixin
 from rollcall.host.sidecars import SidecarMixin
 from rollcall.indexing import check
@@ -19,7 +20,7 @@ from rollcall.inference.files import FileAnalysis, FileAnalyzer
 from rollcall.records import RunSummary
 
 
-class Plugin(ReadingMixin, CorrectingMixin, SidecarMixin):
+class Plugin(ReadingMixin, CorrectingMixin, PeopleMixin, SidecarMixin):
     """Rollcall inside a host: index, search, correct, review, erase.
 
     All methods may be called from any thread. Work that writes analyses (index, erase, warm up) is done one piece at a

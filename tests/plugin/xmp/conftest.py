@@ -38,9 +38,11 @@ class Library:
         return {tag for tag, (_, state) in self.tags(name).items() if state == "applied"}
 
     def faces(self) -> list[tuple[str | None, str | None, str]]:
-        """Return name, who gave it, and who gave the face, of all faces from left to right."""
-        return [  # type: ignore[return-value]
-            tuple(row) for row in self.rows("SELECT person, person_source, source FROM v1_faces ORDER BY photo_id, x")
+        """Return the confirmed name, who gave it, and who gave the face, of all faces from left to right."""
+        found = self.rows("SELECT person, person_source, source, person_state FROM v1_faces ORDER BY photo_id, x")
+        # Grouping may propose the name for other faces.
+        return [
+            (name, by, source) if state == "confirmed" else (None, None, source) for name, by, source, state in found
         ]
 
     def photo_id(self, name: str = "a.png") -> int:
