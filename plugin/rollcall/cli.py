@@ -27,6 +27,7 @@ COMMANDS = {
     "forget": ("forget", "forget_command", "Remove faces, photos, folders or estimates for good."),
     "adapt": ("adapt", "adapt_command", "Learn from corrections: used only if it helps, and undone."),
     "tag": ("tag", "tag_command", "Recompute the automatic tags after settings changed."),
+    "xmp": ("xmp", "xmp_group", "Exchange tags, regions and names with other programs, by sidecars."),
     "serve": ("serve", "serve_command", "Browse, search and correct in a browser; the HTTP API."),
     "export-model": ("export", "export_command", "Write the attribute network as ONNX."),
     "restore": ("restore", "restore_command", "Put a backup in the place of a damaged database."),

@@ -111,6 +111,8 @@ class Picture:
     content_hash: str = ""
     taken: CaptureTime | None = None
     warnings: tuple[str, ...] = ()
+    xmp: tuple[bytes, ...] = ()  # the file's blocks of XMP, the main one first
+    keywords: tuple[str, ...] = ()  # of its IPTC record
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from rollcall.errors import SettingsError
+from rollcall.host_settings import XmpSettings
 
 
 class _Group(BaseModel):
@@ -284,6 +285,7 @@ class Settings(BaseSettings):
     power: PowerSettings = PowerSettings()
     cache: CacheSettings = CacheSettings()
     serve: ServeSettings = ServeSettings()
+    xmp: XmpSettings = XmpSettings()
 
     @classmethod
     def settings_customise_sources(
@@ -397,11 +399,15 @@ def load(file: Path | None = None, overrides: Mapping[str, Any] | None = None) -
         ) from error
 
 
+#: Settings that are lists: as text, from the environment or a command line, they have commas.
+_LISTS: Final = ("library.ignore", "serve.embed_from", "xmp.write_folders", "xmp.write_tags")
+
+
 def _put(data: dict[str, Any], dotted: str, value: Any) -> None:
     group, _, name = dotted.partition(".")
     branch = data.setdefault(group, {})
     if not isinstance(branch, dict) or not name:
         raise SettingsError(f"setting {dotted!r} is not of the form group.name; `rollcall settings` lists them all")
-    if (group, name) in (("library", "ignore"), ("serve", "embed_from")) and isinstance(value, str):
+    if f"{group}.{name}" in _LISTS and isinstance(value, str):
         value = tuple(part.strip() for part in value.split(",") if part.strip())
     branch[name] = value

@@ -10,6 +10,8 @@ from sqlalchemy.orm import Session
 
 from rollcall.storage.tables import CorrectionRow
 
+#: The authors of lines that follow from what people did in other programs.
+HOST_AUTHORS: Final = frozenset({"xmp"})
 #: Kinds of lines that change whether other lines are effective.
 UNDO_KINDS: Final = ("undo", "redo")
 
@@ -20,6 +22,7 @@ class LogLine(NamedTuple):
     uid: str
     kind: str
     value: Mapping[str, Any]
+    made_by: str = ""
 
 
 def effective(log: Iterable[LogLine]) -> list[LogLine]:
@@ -43,7 +46,7 @@ def undone_uids(log: Iterable[LogLine]) -> set[str]:
 def log_lines(session: Session, where: ColumnElement[bool]) -> list[LogLine]:
     """Return the lines of the log that meet a condition, oldest first."""
     rows = session.execute(
-        select(CorrectionRow.uid, CorrectionRow.kind, CorrectionRow.value)
+        select(CorrectionRow.uid, CorrectionRow.kind, CorrectionRow.value, CorrectionRow.made_by)
         .where(where)
         .order_by(CorrectionRow.made_at, CorrectionRow.id)
     )

@@ -12,7 +12,7 @@ from typing import Final
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
-from rollcall.corrections.log_lines import effective, log_lines
+from rollcall.corrections.log_lines import HOST_AUTHORS, LogLine, effective, log_lines
 from rollcall.corrections.people_log import People, Stated, stated_people, stated_person
 from rollcall.corrections.person_kinds import FACE_PERSON_KINDS
 from rollcall.search.folding import fold
@@ -207,7 +207,7 @@ def project_face_person(session: Session, face_id: int) -> None:
     row = session.get(FacePersonRow, face_id, populate_existing=True)
     ours = set(session.scalars(select(PersonRejectionRow.person_id).where(PersonRejectionRow.face_id == face_id)))
     line, rejected = stated_person(log)
-    if line is None and not rejected and not ours and (row is None or row.source != "user"):
+    if line is None and not rejected and not ours and (row is None or row.source == "auto"):
         return
     stated = stated_people(session)
     before = None if row is None else (row.person_id, row.state, row.source)
@@ -221,12 +221,12 @@ def project_face_person(session: Session, face_id: int) -> None:
         for person_id in sorted(not_them):
             session.add(PersonRejectionRow(person_id=person_id, face_id=face_id))
     if them is not None and line is not None and them not in not_them:
-        row = _write_face(session, row, face_id, them, line.kind)
+        row = _write_face(session, row, face_id, them, line)
     elif row is not None and row.person_id in not_them:
         # Grouping finds out who it is instead.
         session.delete(row)
         row = None
-    elif row is not None and row.source == "user":
+    elif row is not None and row.source != "auto":
         row.source, row.probability = "auto", _UNDONE_PROBABILITY
         row.state = "proposed" if row.person_id is not None and is_named(session, row.person_id) else "automatic"
     session.flush()
@@ -236,8 +236,11 @@ def project_face_person(session: Session, face_id: int) -> None:
         unsettle(session, people | (not_them ^ ours))
 
 
-def _write_face(session: Session, row: FacePersonRow | None, face_id: int, person_id: int, kind: str) -> FacePersonRow:
-    """Write that a face is a person, as a line of a kind states it."""
+def _write_face(
+    session: Session, row: FacePersonRow | None, face_id: int, person_id: int, line: LogLine
+) -> FacePersonRow:
+    """Write that a face is a person, as a line states it."""
+    kind = line.kind
     if kind == "member" and row is not None and row.source == "auto":
         # The line is a hint only, and grouping knows by now.
         return row
@@ -245,7 +248,7 @@ def _write_face(session: Session, row: FacePersonRow | None, face_id: int, perso
     if row is None:
         row = FacePersonRow(face_id=face_id)
         session.add(row)
-    row.person_id, row.source, row.state = person_id, "user", state
+    row.person_id, row.source, row.state = person_id, "host" if line.made_by in HOST_AUTHORS else "user", state
     row.probability = 1.0 if kind == "person" else MEMBER_PROBABILITY
     return row
 

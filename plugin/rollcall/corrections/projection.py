@@ -89,7 +89,8 @@ def project_face(session: Session, face: FaceRow) -> set[int]:
     _write_verdict(session, face.id, state)
     project_face_person(session, face.id)
     was_hidden = not face.present
-    face.present = face.detected or state.box is not None or _is_confirmed(session, face, state)
+    seen = face.detected or face.given_by_host
+    face.present = seen or state.box is not None or _is_confirmed(session, face, state)
     before = Box(face.x, face.y, face.width, face.height)
     box = _effective_box(session, face, state, before)
     if box is None or max(abs(a - b) for a, b in zip(box, before, strict=True)) < 1e-6:

@@ -11,6 +11,7 @@ from rollcall.host.correcting import CorrectingMixin
 from rollcall.host.people import PeopleMixin
 from rollcall.host.people_reading import PeopleReadingMixin
 from rollcall.host.reading import ReadingMixin
+from rollcall.host.sidecars import SidecarMixin
 from rollcall.indexing import check
 from rollcall.indexing.check import CheckReport
 from rollcall.indexing.classify import retry_failed
@@ -20,7 +21,7 @@ from rollcall.inference.files import FileAnalysis, FileAnalyzer
 from rollcall.records import RunSummary
 
 
-class Plugin(ReadingMixin, PeopleReadingMixin, CorrectingMixin, PeopleMixin):
+class Plugin(ReadingMixin, PeopleReadingMixin, CorrectingMixin, PeopleMixin, SidecarMixin):
     """Rollcall inside a host: index, search, correct, review, erase.
 
     All methods may be called from any thread. Work that writes analyses (index, erase, warm up) is done one piece at a

@@ -22,6 +22,7 @@ from rollcall.storage import change_feed
 from rollcall.storage.change_feed import ChangeKind
 from rollcall.storage.library import PendingPhoto, mark_photo_missing, photo_at
 from rollcall.storage.tables import PhotoRow
+from rollcall.xmp import store as host_metadata
 
 
 class DecodedPhoto(NamedTuple):
@@ -101,6 +102,8 @@ class BatchStore:
             picture.warnings,
         )
         stored = persist.store_analysis(session, photo_id, photo.stat, analysis, settings, new=new)
+        if self.tools.settings.xmp.read:
+            host_metadata.store_embedded(session, photo_id, picture, new=new)
         if new and picture.content_hash not in state.waiting:
             return photo_id, len(faces)
         corrected = reattach.reattach(session, photo_id, stored)

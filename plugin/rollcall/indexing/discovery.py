@@ -19,8 +19,11 @@ from rollcall.settings import EXCLUSION_MARKERS, OPT_OUT_MARKER, LibrarySettings
 OnUnreadable = Callable[[str, str], None]
 #: Gets a folder relative to the root, "" for the root itself.
 OnOptedOut = Callable[[str], None]
+#: Gets the path of a sidecar relative to the root, with size and times.
+OnSidecar = Callable[[FileStat], None]
 #: Device and inode: equal for the names of one folder.
 _Key = tuple[int, int]
+SIDECAR_SUFFIX: Final = ".xmp"
 #: The path of a root relative to itself.
 _WHOLE: Final = PurePosixPath()
 
@@ -41,6 +44,7 @@ def discover(
     *,
     below: PurePosixPath = _WHOLE,
     on_opted_out: OnOptedOut = lambda path: None,
+    on_sidecar: OnSidecar | None = None,
 ) -> Iterator[FileStat]:
     """Yield the pictures of `root`, folder by folder, in the order of names; with `below` only those in that folder.
 
@@ -54,9 +58,11 @@ def discover(
         that they are gone.
     on_opted_out
         Called with each folder that has a file `.rollcall-ignore`.
+    on_sidecar
+        Called with each file of the suffix `.xmp`.
     """
     above = frozenset(_keys(root.joinpath(*below.parts[:n]) for n in range(len(below.parts))))
-    yield from _Walk(root, settings, on_unreadable, on_opted_out).files(below, above)
+    yield from _Walk(root, settings, on_unreadable, on_opted_out, on_sidecar).files(below, above)
 
 
 class _Level(NamedTuple):
@@ -71,9 +77,14 @@ class _Walk:
     """One walk over the folders of a root."""
 
     def __init__(
-        self, root: Path, settings: LibrarySettings, on_unreadable: OnUnreadable, on_opted_out: OnOptedOut
+        self,
+        root: Path,
+        settings: LibrarySettings,
+        on_unreadable: OnUnreadable,
+        on_opted_out: OnOptedOut,
+        on_sidecar: OnSidecar | None,
     ) -> None:
-        self.root, self.settings = root, settings
+        self.root, self.settings, self.on_sidecar = root, settings, on_sidecar
         self.on_unreadable, self.on_opted_out = on_unreadable, on_opted_out
         self.linked: set[_Key] = set()  # the folders that were entered by a link
 
@@ -114,10 +125,13 @@ class _Walk:
         try:
             if entry.is_dir(follow_symlinks=self.settings.follow_links):
                 return self._open(path, level.ancestors) if self._enters(entry, path, level.ancestors) else None
-            if path.suffix.lower() in SUFFIXES:
+            suffix = path.suffix.lower()
+            if suffix in SUFFIXES:
                 info = entry.stat()
                 if stat.S_ISREG(info.st_mode):
                     return FileStat.of(_text(path), info)
+            elif suffix == SIDECAR_SUFFIX and self.on_sidecar is not None:
+                self.on_sidecar(FileStat.of(_text(path), entry.stat()))
         except OSError as error:
             # A link to nothing or to itself is not there, nor is a file that was deleted after it was listed.
             if not isinstance(error, FileNotFoundError) and error.errno != errno.ELOOP:

@@ -22,6 +22,7 @@ from rollcall.settings import Settings
 from rollcall.storage import backups
 from rollcall.storage.database import Database
 from rollcall.storage.library import Place, locate, now
+from rollcall.xmp.sync import Sidecars
 
 
 class Indexer:
@@ -43,6 +44,7 @@ class Indexer:
         self.between_batches = between_batches
         self.scanner = Scanner(self.tools)
         self.pipeline = Pipeline(self.tools)
+        self.sidecars = Sidecars(database, settings, publish)
 
     def run(
         self,
@@ -85,6 +87,8 @@ class Indexer:
                         self.scanner.scan(place, run)
                 self.pipeline.process(places, run)
                 recover_corrections(self.tools, started)
+                # Names that other programs gave are known when faces are grouped.
+                self._follow(run)
                 self._group()
                 whole = True
             except StoppedError:
@@ -130,12 +134,36 @@ class Indexer:
                 self.pipeline.process(list(by_root), run)
                 if run.summary.indexed:
                     recover_corrections(self.tools, started)
+                self._follow(run)
+                if run.summary.indexed or run.sidecars:
                     self._group()
             except StoppedError:
                 pass
             self.tools.exclusions.scrub_if_due(self.tools.publish)
         run.summary.seconds = time.perf_counter() - began
         return run.summary
+
+    def _follow(self, run: Run) -> None:
+        """Bring photos and sidecars in line with each other."""
+        xmp = self.tools.settings.xmp
+        if xmp.read or xmp.writes:
+            with self.tools.profile("sidecars"):
+                undescribed = self.sidecars.follow(run.sidecars, run.stop)
+            describe_faces(self.tools, undescribed)
+
+    def follow(self, stop: threading.Event | None = None) -> None:
+        """Bring sidecars in line with what changed since the last run; does nothing if nothing did.
+
+        Raises
+        ------
+        BusyError
+            If another process indexes into this database.
+        StoreError
+            If the database fails.
+        """
+        if self.sidecars.is_due():
+            with self.tools.database.indexing():
+                self._follow(Run(stop=stop))
 
     def lift_erasure(self, paths: Iterable[Path]) -> None:
         """Remove the tombstones of folders and files that a person names, so that they are indexed again.

@@ -164,6 +164,9 @@ def _match(
         row.detected = False
         if index in pairs:
             continue
+        if row.given_by_host:
+            # Another program says that it is there; whether it still does is found out when its metadata is read.
+            continue
         if row.id not in corrected:
             session.delete(row)
         elif not row.drawn:

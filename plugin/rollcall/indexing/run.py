@@ -75,6 +75,8 @@ class Run:
     stop: threading.Event | None = None
     leave_alone: LeaveAlone | None = None
     summary: RunSummary = field(default_factory=RunSummary)
+    #: Sidecars that were found new, changed or gone.
+    sidecars: list[Path] = field(default_factory=list)
     #: Called between two batches, for short work that cannot wait for the end of the run.
     between_batches: Callable[[], None] = lambda: None
 

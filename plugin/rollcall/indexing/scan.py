@@ -23,6 +23,7 @@ from rollcall.settings import OPT_OUT_MARKER
 from rollcall.storage import change_feed
 from rollcall.storage.change_feed import ChangeKind
 from rollcall.storage.library import CHUNK, Place, add_root, locate, roots
+from rollcall.xmp import store as host_metadata
 
 
 class Scanner:
@@ -138,7 +139,8 @@ class Scanner:
         seen = SeenPhotos()
         unreadable: list[str] = []
         opted_out: list[str] = []
-        found = self._files(place, run, unreadable, opted_out)
+        sidecars: list[FileStat] = []
+        found = self._files(place, run, unreadable, opted_out, sidecars.append)
         files = self.exclusions.not_erased(place, found, self.exclusions.erased_paths())
         while part := list(islice(files, CHUNK)):
             run.check()
@@ -163,8 +165,28 @@ class Scanner:
         with self.tools.profile("scan"), self.database.write() as session:
             gone = self._mark_missing(session, place, seen, unreadable)
         self._report_missing(gone, run)
+        run.sidecars += self._changed_sidecars(place, sidecars, unreadable)
 
-    def _files(self, place: Place, run: Run, unreadable: list[str], opted_out: list[str]) -> Iterator[FileStat]:
+    def _changed_sidecars(self, place: Place, seen: Sequence[FileStat], unreadable: Sequence[str]) -> Iterator[Path]:
+        """Yield the sidecars that a scan found new, changed or gone."""
+        if not self.settings.xmp.read:
+            return
+        with self.database.read() as session:
+            known = host_metadata.known_sidecars(session, place)
+        for file in seen:
+            if known.pop(file.relative_path, None) != file.identity:
+                yield _path(place, file)
+        if not unreadable:
+            yield from (place.root / paths.from_text(below) for below in known)
+
+    def _files(
+        self,
+        place: Place,
+        run: Run,
+        unreadable: list[str],
+        opted_out: list[str],
+        on_sidecar: discovery.OnSidecar,
+    ) -> Iterator[FileStat]:
         """Yield the pictures of a place; add folders that cannot be read, and that opted out, to the two lists."""
 
         def on_unreadable(path: str, reason: str) -> None:
@@ -181,7 +203,12 @@ class Scanner:
             return iter(())
         if not place.prefix or discovery.is_included(place.root, below, self.settings.library):
             return discovery.discover(
-                place.root, self.settings.library, on_unreadable, below=below, on_opted_out=opted_out.append
+                place.root,
+                self.settings.library,
+                on_unreadable,
+                below=below,
+                on_opted_out=opted_out.append,
+                on_sidecar=on_sidecar,
             )
         run.warn(f"{place.folder}: the folder is left out of the library, by its name or a file in it", self.publish)
         return iter(())
@@ -202,6 +229,9 @@ class Scanner:
         files = []
         for path in changed:
             run.check()
+            if path.suffix.lower() == discovery.SIDECAR_SUFFIX and not path.is_dir():
+                run.sidecars.append(path)
+                continue
             file = self._check_path(root, path, run)
             if file is not None:
                 files.append(file)

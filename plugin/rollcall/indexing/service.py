@@ -7,6 +7,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, Literal
 
@@ -23,6 +24,8 @@ from rollcall.records import RunSummary
 from rollcall.settings import Settings
 from rollcall.storage.database import Database
 from rollcall.storage.library import roots
+from rollcall.xmp.report import SidecarReport
+from rollcall.xmp.sync import Sidecars
 
 log = logging.getLogger(__name__)
 
@@ -175,6 +178,24 @@ class IndexingService:
             left = max(until - time.monotonic(), 0.0)
             return erasure.erase(self.database, self.settings, request, wait=left, publish=self.publish)
 
+    def with_sidecars(
+        self, work: Callable[[Sidecars], tuple[SidecarReport, set[int]]], timeout: float
+    ) -> SidecarReport:
+        """Read or write sidecars; `work` returns what it did, and the photos with faces that are new.
+
+        Raises
+        ------
+        BusyError
+            If other work of this plugin does not end within `timeout` seconds, or another process indexes.
+        StoreError
+            If the database fails.
+        """
+        with self.queue.turn("sidecars", timeout, self._stop), self.database.indexing():
+            report, undescribed = work(self.indexer.sidecars)
+            if undescribed:
+                self.indexer.describe(undescribed)
+            return report
+
     def warm_up(self, timeout: float = WAIT_SECONDS) -> None:
         """Load the networks now.
 
@@ -278,6 +299,10 @@ class _Turns:
 
     def update(self, paths: Iterable[Path], *, stop: threading.Event | None = None) -> RunSummary:
         return self._in_turn("update", lambda: self.service.indexer.update(paths, stop=stop))
+
+    def follow(self, stop: threading.Event | None = None) -> None:
+        with suppress(BusyError), self.service.queue.turn("update", 0):
+            self.service.indexer.follow(stop)
 
     def _in_turn(self, name: str, work: Callable[[], RunSummary]) -> RunSummary:
         """Do work in its turn; an error is stored in the service's `error` until the next success."""

@@ -48,6 +48,9 @@ class Updater(Protocol):
     def update(self, paths: Iterable[Path], *, stop: threading.Event | None = None) -> RunSummary:
         """Compare single files and folders with the database."""
 
+    def follow(self, stop: threading.Event | None = None) -> None:
+        """Bring sidecars in line with corrections made meanwhile."""
+
 
 class Watcher:
     """Keeps a database in step with folders, until stopped."""
@@ -81,7 +84,8 @@ class Watcher:
         relative = PurePosixPath(path.relative_to(root).as_posix())
         if path.name in EXCLUSION_MARKERS:
             return True
-        if not folder and relative.suffix.lower() not in SUFFIXES:
+        suffix = relative.suffix.lower()
+        if not folder and suffix not in SUFFIXES and (suffix != discovery.SIDECAR_SUFFIX or not self.settings.xmp.read):
             return False
         return discovery.is_included(root, relative, self.settings.library)
 
@@ -102,6 +106,7 @@ class Watcher:
                     self._update(settled, stop)
                 if time.monotonic() >= next_check:
                     self._check_roots(stop)
+                    self._attempt(lambda: self.updater.follow(stop))
                     next_check = time.monotonic() + _CHECK_ROOTS_SECONDS
                 if not settled and not stop.is_set():
                     until = min(self._next_scan, next_check) - time.monotonic()

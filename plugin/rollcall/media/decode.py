@@ -28,6 +28,7 @@ from rollcall.media import (
     decoders,
     estimates,
     formats,
+    iptc,
     memory_budget,
     metadata,
     reading,
@@ -213,7 +214,9 @@ def _picture(path: Path, job: Job, decoded: Decoded, digest: str) -> Picture:
     # The decoder has turned a JPEG XL by its codestream, which overrides the copy in EXIF.
     orientation = 1 if job.kind is Format.JXL and decoded.turned else found.turned_by_container or written
     pixels = np.ascontiguousarray(pixels)
-    return Picture(path, pixels, width, height, orientation, digest, taken, decoded.warnings)
+    blocks = tuple(block for block in (found.xmp, found.xmp_extended) if block)
+    keywords = tuple(iptc.keywords(found.iptc)) if found.iptc else ()
+    return Picture(path, pixels, width, height, orientation, digest, taken, decoded.warnings, blocks, keywords)
 
 
 def _turn(kind: Format, decoded: Decoded, written: int, by_container: int | None) -> int:

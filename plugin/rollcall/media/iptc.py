@@ -1,4 +1,4 @@
-"""Read the dates of IPTC-IIM records ("IPTC-NAA Information Interchange Model", version 4.2), in any character set."""
+"""Read dates and keywords of IPTC-IIM records ("IPTC-NAA Information Interchange Model", 4.2), in any character set."""
 
 from __future__ import annotations
 
@@ -9,16 +9,46 @@ from typing import Final
 _TIMES: Final = ((55, 60), (62, 63))
 _LONGEST: Final = 1 << 20
 _PHOTOSHOP_IPTC: Final = 0x0404
+_KEYWORDS: Final = 25
+#: How a record says that its texts are in UTF-8 (record 1, dataset 90; ISO 2022).
+_UTF8: Final = b"\x1b%G"
+#: Longer texts than this are none that are read here.
+_LONGEST_TEXT: Final = 256
 
 
 def times(block: bytes) -> list[str]:
     """Return the capture times as "CCYYMMDD HHMMSS+HHMM", the most telling first; the time may be missing."""
-    values = dict(reversed(list(_datasets(block[:_LONGEST]))))
+    # Dates are digits in every character set; UTF-16 has zero bytes between them.
+    texts = [
+        (dataset, value.replace(b"\0", b"").decode("ascii", "ignore").strip())
+        for record, dataset, value in _datasets(block[:_LONGEST])
+        if record == 2
+    ]
+    values = dict(reversed(texts))
     found = []
     for date, time in _TIMES:
         if values.get(date):
             found.append(f"{values[date]} {values.get(time, '')}".strip())
     return found
+
+
+def keywords(block: bytes) -> list[str]:
+    """Return the keywords, in their order.
+
+    A record that names no character set is in UTF-8 if all of its keywords are, else in that of Windows.
+    """
+    found = list(_datasets(block[:_LONGEST]))
+    raw = [value for record, dataset, value in found if (record, dataset) == (2, _KEYWORDS) and value]
+    declared = any((record, dataset, value[:3]) == (1, 90, _UTF8) for record, dataset, value in found)
+    texts = _decoded(raw, declared)
+    return list(dict.fromkeys(text for one in texts if (text := " ".join(one.replace("\0", " ").split()))))
+
+
+def _decoded(raw: list[bytes], utf8: bool) -> list[str]:
+    try:
+        return [one.decode("utf-8", "replace" if utf8 else "strict") for one in raw]
+    except UnicodeDecodeError:
+        return [one.decode("cp1252", "replace") for one in raw]
 
 
 def from_photoshop(block: bytes) -> bytes:
@@ -36,8 +66,8 @@ def from_photoshop(block: bytes) -> bytes:
     return b""
 
 
-def _datasets(block: bytes) -> Iterator[tuple[int, str]]:
-    """Yield number and text of the datasets of the application record."""
+def _datasets(block: bytes) -> Iterator[tuple[int, int, bytes]]:
+    """Yield record, number and value of the datasets."""
     position = 0
     while position + 5 <= len(block) and block[position] == 0x1C:
         record, dataset = block[position + 1], block[position + 2]
@@ -47,8 +77,5 @@ def _datasets(block: bytes) -> Iterator[tuple[int, str]]:
             width = length & 0x7FFF
             length = int.from_bytes(block[position : position + width], "big") if width <= 4 else len(block)
             position += width
-        if record == 2:
-            # Dates are digits in every character set; UTF-16 has zero bytes between them.
-            text = block[position : position + min(length, 64)].replace(b"\0", b"")
-            yield dataset, text.decode("ascii", "ignore").strip()
+        yield record, dataset, block[position : position + min(length, _LONGEST_TEXT)]
         position += length

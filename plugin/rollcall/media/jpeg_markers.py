@@ -16,6 +16,8 @@ _ESSENTIAL: Final = _FRAMES | {0xC4, 0xCC, 0xDB, 0xDC, 0xDD, 0xE0, 0xEE}
 #: A marker within or behind the data of a scan; a zero or a restart follows an 0xFF that is data.
 _MARKER: Final = re.compile(rb"\xff+([^\x00\xd0-\xd7\xff])")
 _MOST_SEGMENTS: Final = 2000
+#: Begins a part of an XMP packet that does not fit into one segment (Adobe, "XMP Specification Part 3", 1.1.3.1).
+_EXTENSION: Final = b"http://ns.adobe.com/xmp/extension/\0"
 
 
 class Segment(NamedTuple):
@@ -130,11 +132,19 @@ def essential(data: bytes) -> bytes:
 
 
 def blocks(data: bytes) -> Iterator[tuple[str, bytes]]:
-    """Yield the name ("exif", "xmp" or "photoshop") and the content of the blocks in the header."""
+    """Yield the name ("exif", "xmp", "xmp extended" or "photoshop") and the content of the blocks in the header."""
+    parts: dict[bytes, dict[int, bytes]] = {}
     for marker, start, end in segments(data):
         if marker == _APP1 and data[start : start + 5] in (b"Exif\0", b"EXIF\0"):
             yield "exif", data[start + 6 : end]
+        elif marker == _APP1 and data[start : start + len(_EXTENSION)] == _EXTENSION:
+            # A digest that all parts share (32), the length of the whole (4), and where this part goes (4).
+            place = start + len(_EXTENSION)
+            offset = int.from_bytes(data[place + 36 : place + 40], "big")
+            parts.setdefault(data[place : place + 32], {})[offset] = data[place + 40 : end]
         elif marker == _APP1 and data[start : start + 20] == b"http://ns.adobe.com/":
             yield "xmp", data[start:end]
         elif marker == _APP13 and data[start : start + 14] == b"Photoshop 3.0\0":
             yield "photoshop", data[start + 14 : end]
+    for found in parts.values():
+        yield "xmp extended", b"".join(found[offset] for offset in sorted(found))

@@ -35,6 +35,7 @@ class Metadata(NamedTuple):
     iptc: bytes = b""
     texts: tuple[str, ...] = ()  # times of capture written as text
     turned_by_container: int | None = None  # EXIF orientation that the container demands, 1..8
+    xmp_extended: bytes = b""  # the second packet of a JPEG, where one segment was too small for all of it
 
 
 def find(kind: Format, data: bytes) -> Metadata:
@@ -49,7 +50,8 @@ def find(kind: Format, data: bytes) -> Metadata:
         texts = tuple(_png_texts(data))
     record = found.get("iptc", b"") or iptc.from_photoshop(found.get("photoshop", b""))
     turned = found["turned"][0] if "turned" in found else None
-    return Metadata(block, found.get("exif directory", b""), found.get("xmp", b""), record, texts, turned)
+    extended = found.get("xmp extended", b"")
+    return Metadata(block, found.get("exif directory", b""), found.get("xmp", b""), record, texts, turned, extended)
 
 
 def directories(found: Metadata) -> exif.Exif | None:

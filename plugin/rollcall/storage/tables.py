@@ -106,6 +106,8 @@ class FaceRow(Base):
     present: Mapped[bool] = mapped_column(default=True)
     # The box was drawn or moved by a person. The detector never changes it.
     drawn: Mapped[bool] = mapped_column(default=False)
+    # Another program marked it, where the detector finds nothing; it stays for as long as that program says so.
+    given_by_host: Mapped[bool] = mapped_column(default=False)
     __table_args__ = ({"sqlite_autoincrement": True},)
 
 
@@ -321,3 +323,31 @@ class PersonRelationRow(Base):
     person_id: Mapped[int] = mapped_column(ForeignKey("people.id", ondelete="CASCADE"), primary_key=True)
     other_id: Mapped[int] = mapped_column(ForeignKey("people.id", ondelete="CASCADE"), primary_key=True)
     relation: Mapped[str] = mapped_column(primary_key=True)  # child_of, partner_of
+
+
+class HostMetadataRow(Base):
+    """What other programs say of a photo: in the file itself, or in the sidecar beside it."""
+
+    __tablename__ = "host_metadata"
+    photo_id: Mapped[int] = mapped_column(ForeignKey("photos.id", ondelete="CASCADE"), primary_key=True)
+    place: Mapped[str] = mapped_column(primary_key=True)  # embedded, sidecar
+    file: Mapped[str]  # the sidecar's name, in the photo's folder; "" for the photo itself
+    size: Mapped[int | None] = mapped_column(BigInteger)  # of the sidecar when it was read or written last, in bytes
+    mtime_ns: Mapped[int | None] = mapped_column(BigInteger)
+    ctime_ns: Mapped[int | None] = mapped_column(BigInteger)
+    content: Mapped[dict[str, Any]]  # as read last, see xmp/content.py
+    # What tags, faces and names were last brought in line with; null before the first time.
+    applied: Mapped[dict[str, Any] | None]
+    due: Mapped[bool] = mapped_column(default=True, index=True)  # tags, faces and names have to be brought in line
+    problem: Mapped[str | None]  # why the file could not be read
+
+
+class SidecarRow(Base):
+    """What Rollcall wrote last to the sidecar of a photo, so that it is told apart from what others wrote."""
+
+    __tablename__ = "sidecars"
+    photo_id: Mapped[int] = mapped_column(ForeignKey("photos.id", ondelete="CASCADE"), primary_key=True)
+    written: Mapped[dict[str, Any]]  # see xmp/memory.py
+    written_at: Mapped[str | None]  # UTC, ISO 8601
+    problem: Mapped[str | None]  # why the last attempt failed
+    retry_at: Mapped[str | None]  # UTC, ISO 8601

@@ -164,6 +164,7 @@ V1_FACES: Final = View(
         ),
         Column("person_probability", "real", "How likely it is that person; 1 where it is confirmed."),
         Column("person_source", "text", "user, host or auto: who said so."),
+        Column("source", "text", "auto (detected), user (drawn or moved) or host (only another program marked it)."),
     ),
     f"""SELECT f.id, f.photo_id, f.x, f.y, f.width, f.height, f.landmarks, f.score, f.sharpness,
         CASE WHEN v.age_low IS NULL THEN m.age ELSE (v.age_low + v.age_high) / 2.0 END,
@@ -180,7 +181,8 @@ V1_FACES: Final = View(
         CASE WHEN v.age_low IS NULL THEN m.age_distribution END,
         e.vector, e.dimension, m.model_version,
         w.person_id, (SELECT n.name FROM person_names n WHERE n.person_id = w.person_id AND n.position = 0),
-        w.state, w.probability, w.source
+        w.state, w.probability, w.source,
+        CASE WHEN f.drawn THEN 'user' WHEN f.given_by_host AND NOT f.detected THEN 'host' ELSE 'auto' END
     FROM faces f
     LEFT JOIN predictions m ON m.face_id = f.id
     LEFT JOIN verdicts v ON v.face_id = f.id

@@ -123,3 +123,33 @@ def test_a_library_from_before_0008_is_searched_and_told_what_changes(tmp_path: 
         assert revisions.newest(session) == session.scalar(text("SELECT revision FROM photos")) == 1
     assert search.search(database, "age:20-30") == []
     database.close()
+
+
+def test_a_library_from_before_sidecars_keeps_its_faces_in_0009(tmp_path: Path) -> None:
+    file = tmp_path / "old.db"
+    config = Config()
+    config.set_main_option("script_location", str(resources.find("migrations")).replace("%", "%%"))
+    engine = create_engine(f"sqlite:///{file}")
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0006")
+        connection.execute(text("INSERT INTO roots VALUES (1, '/photos', '2026-01-01T00:00:00.000Z')"))
+        connection.execute(
+            text(
+                "INSERT INTO photos (id, root_id, path, size, mtime_ns, state, reviewed)"
+                " VALUES (1, 1, 'a.jpg', 1, 1, 'indexed', 0)"
+            )
+        )
+        connection.execute(
+            text(
+                "INSERT INTO faces (id, photo_id, x, y, width, height, landmarks, score, sharpness, detected,"
+                " present, drawn) VALUES (7, 1, 0, 0, 1, 1, '[]', 1, 1, 1, 1, 0)"
+            )
+        )
+    engine.dispose()
+    database = open_database(str(file))
+    with database.read() as session:
+        assert session.execute(text("SELECT face_id, source FROM v1_faces")).all() == [(7, "auto")]
+        assert session.execute(text("SELECT count(*) FROM host_metadata")).scalar() == 0
+        assert session.execute(text("SELECT count(*) FROM sidecars")).scalar() == 0
+    database.close()

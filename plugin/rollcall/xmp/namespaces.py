@@ -1,0 +1,52 @@
+"""The names of XMP properties that are read and written, in the notation of lxml: {namespace}name."""
+
+from __future__ import annotations
+
+from typing import Final
+
+RDF: Final = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
+XMP_META: Final = "adobe:ns:meta/"
+XML: Final = "http://www.w3.org/XML/1998/namespace"
+DC: Final = "http://purl.org/dc/elements/1.1/"
+LIGHTROOM: Final = "http://ns.adobe.com/lightroom/1.0/"
+DIGIKAM: Final = "http://www.digikam.org/ns/1.0/"
+EXIF: Final = "http://ns.adobe.com/exif/1.0/"
+XMP: Final = "http://ns.adobe.com/xap/1.0/"
+PHOTOSHOP: Final = "http://ns.adobe.com/photoshop/1.0/"
+MWG_REGIONS: Final = "http://www.metadataworkinggroup.com/schemas/regions/"
+AREA: Final = "http://ns.adobe.com/xmp/sType/Area#"
+DIMENSIONS: Final = "http://ns.adobe.com/xap/1.0/sType/Dimensions#"
+MP: Final = "http://ns.microsoft.com/photo/1.2/"
+MP_REGION_INFO: Final = "http://ns.microsoft.com/photo/1.2/t/RegionInfo#"
+MP_REGION: Final = "http://ns.microsoft.com/photo/1.2/t/Region#"
+ACDSEE_REGIONS: Final = "http://ns.acdsee.com/regions/"
+ACDSEE_AREA: Final = "http://ns.acdsee.com/sType/Area#"
+ACDSEE_DIMENSIONS: Final = "http://ns.acdsee.com/sType/Dimensions#"
+
+#: The usual prefixes of the namespaces that are written.
+PREFIXES: Final = {
+    DC: "dc",
+    LIGHTROOM: "lr",
+    DIGIKAM: "digiKam",
+    MWG_REGIONS: "mwg-rs",
+    AREA: "stArea",
+    DIMENSIONS: "stDim",
+    MP: "MP",
+    MP_REGION_INFO: "MPRI",
+    MP_REGION: "MPReg",
+}
+
+SUBJECT: Final = f"{{{DC}}}subject"
+HIERARCHICAL: Final = f"{{{LIGHTROOM}}}hierarchicalSubject"
+TAGS_LIST: Final = f"{{{DIGIKAM}}}TagsList"
+MWG: Final = f"{{{MWG_REGIONS}}}Regions"
+MP_INFO: Final = f"{{{MP}}}RegionInfo"
+ACDSEE: Final = f"{{{ACDSEE_REGIONS}}}Regions"
+SIDECAR_FOR: Final = f"{{{PHOTOSHOP}}}SidecarForExtension"
+#: The time of capture, the most telling property first.
+TIMES: Final = (
+    f"{{{EXIF}}}DateTimeOriginal",
+    f"{{{PHOTOSHOP}}}DateCreated",
+    f"{{{EXIF}}}DateTimeDigitized",
+    f"{{{XMP}}}CreateDate",
+)

@@ -1,0 +1,201 @@
+"""Read face regions in the forms that programs write: MWG, Microsoft's people tags, ACDSee's."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from typing import Final, NamedTuple
+
+from rollcall.records import SAME_FACE_IOU, Box
+from rollcall.xmp import namespaces as ns
+from rollcall.xmp.geometry import Size, clipped
+from rollcall.xmp.packets import Element
+from rollcall.xmp.rdf import Value
+
+#: More regions than this are no people on a photograph.
+MOST_REGIONS: Final = 500
+_LONGEST_NAME: Final = 200
+_RECTANGLE: Final = re.compile(r"\s*" + r"\s*[,;\s]\s*".join([r"([-+0-9.eE]{1,30})"] * 4) + r"\s*")
+
+
+class Region(NamedTuple):
+    """A face that a program marked: where in the stored picture, and the name of who it is, or ""."""
+
+    box: Box
+    name: str = ""
+
+
+class Found(NamedTuple):
+    """A region with the element of its item in a list, for those that change the packet."""
+
+    region: Region
+    item: Element
+
+
+class _Form(NamedTuple):
+    """The names that a form of regions uses; MWG's and ACDSee's differ in them only."""
+
+    regions: str
+    applied: str
+    list: str
+    areas: tuple[str, ...]
+    name: str
+    type: str
+    rotation: str
+    area: str  # namespace of x, y, w, h
+    size: str  # namespace of w, h
+
+
+_MWG: Final = _Form(
+    ns.MWG,
+    f"{{{ns.MWG_REGIONS}}}AppliedToDimensions",
+    f"{{{ns.MWG_REGIONS}}}RegionList",
+    (f"{{{ns.MWG_REGIONS}}}Area",),
+    f"{{{ns.MWG_REGIONS}}}Name",
+    f"{{{ns.MWG_REGIONS}}}Type",
+    f"{{{ns.MWG_REGIONS}}}Rotation",
+    ns.AREA,
+    ns.DIMENSIONS,
+)
+_ACDSEE: Final = _Form(
+    ns.ACDSEE,
+    f"{{{ns.ACDSEE_REGIONS}}}AppliedToDimensions",
+    f"{{{ns.ACDSEE_REGIONS}}}RegionList",
+    # What the person sees, else what the program found.
+    (f"{{{ns.ACDSEE_REGIONS}}}DLYArea", f"{{{ns.ACDSEE_REGIONS}}}ALGArea"),
+    f"{{{ns.ACDSEE_REGIONS}}}Name",
+    f"{{{ns.ACDSEE_REGIONS}}}Type",
+    f"{{{ns.ACDSEE_REGIONS}}}Rotation",
+    ns.ACDSEE_AREA,
+    ns.ACDSEE_DIMENSIONS,
+)
+
+
+class Regions(NamedTuple):
+    """The faces that programs marked in a picture, by the form that they are in; None where a form is not there."""
+
+    mwg: tuple[Region, ...] | None = None
+    mp: tuple[Region, ...] | None = None
+    acdsee: tuple[Region, ...] | None = None
+    applied: Size | None = None  # the sides of the picture that they were made for, in pixels
+
+    @property
+    def present(self) -> bool:
+        """Whether there is a property of regions at all, even an empty one."""
+        return self.mwg is not None or self.mp is not None or self.acdsee is not None
+
+    @property
+    def faces(self) -> tuple[Region, ...]:
+        """The regions of all forms; one face that is given in several forms is one region."""
+        result: list[Region] = []
+        for more in (self.mwg, self.mp, self.acdsee):
+            _add(result, more or ())
+        return tuple(result[:MOST_REGIONS])
+
+
+def read(properties: Mapping[str, Value]) -> Regions:
+    """Return the regions of all forms."""
+    applied = None
+    for form in (_MWG, _ACDSEE):
+        value = properties.get(form.regions)
+        if value is not None:
+            applied = applied or _size(value.field(form.applied), form)
+    return Regions(
+        _listed(mwg_items(properties)) if ns.MWG in properties else None,
+        _listed(mp_items(properties)) if ns.MP_INFO in properties else None,
+        _listed(mwg_items(properties, _ACDSEE)) if ns.ACDSEE in properties else None,
+        applied,
+    )
+
+
+def _listed(found: Iterator[Found]) -> tuple[Region, ...]:
+    return tuple(one.region for one in found)
+
+
+def _add(faces: list[Region], more: tuple[Region, ...]) -> None:
+    """Add regions; one that covers a region that is there already gives it its name, if that has none."""
+    known = len(faces)
+    for region in more:
+        same = next((i for i in range(known) if faces[i].box.iou(region.box) >= SAME_FACE_IOU), None)
+        if same is None:
+            faces.append(region)
+        elif not faces[same].name:
+            faces[same] = faces[same]._replace(name=region.name)
+
+
+def mwg_items(properties: Mapping[str, Value], form: _Form = _MWG) -> Iterator[Found]:
+    """Yield the face regions in a list of MWG's form."""
+    value = properties.get(form.regions)
+    if value is None:
+        return
+    applied = _size(value.field(form.applied), form)
+    regions = value.field(form.list)
+    for item in (regions.items if regions else ())[:MOST_REGIONS]:
+        kind = item.text_of(form.type).lower()
+        box = next((box for name in form.areas if (box := _area(item.field(name), form.area, applied))), None)
+        if kind in ("", "face") and box is not None:
+            box = clipped(_turned(box, item.number_of(form.rotation), applied))
+            if box is not None:
+                yield Found(Region(box, _name(item.text_of(form.name))), item.element)
+
+
+def mp_items(properties: Mapping[str, Value]) -> Iterator[Found]:
+    """Yield the people tags of Microsoft's form that have a place."""
+    value = properties.get(ns.MP_INFO)
+    regions = value.field(f"{{{ns.MP_REGION_INFO}}}Regions") if value else None
+    for item in (regions.items if regions else ())[:MOST_REGIONS]:
+        match = _RECTANGLE.fullmatch(item.text_of(f"{{{ns.MP_REGION}}}Rectangle"))
+        try:
+            box = Box(*(float(number) for number in match.groups())) if match else None
+        except ValueError:
+            continue
+        if box is not None and all(map(math.isfinite, box)) and min(box.width, box.height) > 0:
+            inside = clipped(box)
+            if inside is not None:
+                yield Found(Region(inside, _name(item.text_of(f"{{{ns.MP_REGION}}}PersonDisplayName"))), item.element)
+
+
+def _name(text: str) -> str:
+    name = " ".join(text.split())
+    return name if len(name) <= _LONGEST_NAME and name.isprintable() else ""
+
+
+def _size(value: Value | None, form: _Form) -> Size | None:
+    """Return `AppliedToDimensions`."""
+    if value is None:
+        return None
+    width, height = value.number_of(f"{{{form.size}}}w"), value.number_of(f"{{{form.size}}}h")
+    usable = width is not None and height is not None and 0 < width < 1e7 and 0 < height < 1e7
+    return Size(width, height) if usable and width and height else None
+
+
+def _area(value: Value | None, namespace: str, applied: Size | None) -> Box | None:
+    """Return an area, given by its centre, as a box; None for points and what is no area."""
+    if value is None:
+        return None
+    x, y, width, height = (value.number_of(f"{{{namespace}}}{name}") for name in "xywh")
+    if width is None and height is None:
+        width = height = value.number_of(f"{{{namespace}}}d")
+    if x is None or y is None or width is None or height is None or not all(map(math.isfinite, (x, y, width, height))):
+        return None
+    unit = value.text_of(f"{{{namespace}}}unit").lower()
+    # Without a unit, numbers above 1 cannot be fractions.
+    if unit.startswith("pixel") or (not unit and max(x, y, width, height) > 1.5):
+        if applied is None:
+            return None
+        x, width, y, height = x / applied.width, width / applied.width, y / applied.height, height / applied.height
+    return Box(x - width / 2, y - height / 2, width, height) if width > 0 and height > 0 else None
+
+
+def _turned(box: Box, rotation: float | None, applied: Size | None) -> Box:
+    """Return a box that is turned around its centre, in radians: quarter turns exchange its sides.
+
+    Smaller turns, as those of heads, leave it: the box around a turned box would be no better.
+    """
+    if rotation is None or not math.isfinite(rotation) or round(rotation / (math.pi / 2)) % 2 == 0:
+        return box
+    aspect = applied.width / applied.height if applied else 1.0
+    width, height = box.height / aspect, box.width * aspect
+    x, y = box.x + box.width / 2, box.y + box.height / 2
+    return Box(x - width / 2, y - height / 2, width, height)

@@ -1,0 +1,167 @@
+"""Face regions are read in the forms in which programs write them."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from rollcall.records import Box
+from rollcall.xmp import regions as reading
+from rollcall.xmp.regions import Region, Regions
+from sidecars import bag, mwg, packet, read
+
+BOX = Box(0.4, 0.3, 0.2, 0.1)
+AREA = 'stArea:x="0.5" stArea:y="0.35" stArea:w="0.2" stArea:h="0.1"'
+APPLIED = '<mwg-rs:AppliedToDimensions stDim:w="400" stDim:h="200" stDim:unit="pixel"/>'
+
+
+def regions_of(properties: str) -> Regions:
+    return read(packet(properties)).regions
+
+
+def one(properties: str) -> Region:
+    """Return the only region, after a check of its name."""
+    (found,) = regions_of(properties).faces
+    assert found.name == "Anna"
+    return found
+
+
+def items(inner: str, kind: str = "Bag", outer: str = APPLIED) -> str:
+    return (
+        f'<mwg-rs:Regions rdf:parseType="Resource">{outer}<mwg-rs:RegionList><rdf:{kind}>{inner}</rdf:{kind}>'
+        "</mwg-rs:RegionList></mwg-rs:Regions>"
+    )
+
+
+FORMS = {
+    "attributes of a nested description": items(
+        f'<rdf:li><rdf:Description mwg-rs:Name="Anna" mwg-rs:Type="Face"><mwg-rs:Area {AREA} stArea:unit="normalized"/>'
+        "</rdf:Description></rdf:li>"
+    ),
+    "a sequence": items(
+        f'<rdf:li mwg-rs:Name="Anna" mwg-rs:Type="face"><mwg-rs:Area {AREA} stArea:unit="normalized"/></rdf:li>', "Seq"
+    ),
+    "elements throughout": items(
+        '<rdf:li rdf:parseType="Resource"><mwg-rs:Name>Anna</mwg-rs:Name><mwg-rs:Type>Face</mwg-rs:Type>'
+        '<mwg-rs:Area rdf:parseType="Resource"><stArea:x>0.5</stArea:x><stArea:y>0.35</stArea:y>'
+        "<stArea:w>0.2</stArea:w><stArea:h>0.1</stArea:h></mwg-rs:Area></rdf:li>"
+    ),
+    "descriptions within descriptions": (
+        "<mwg-rs:Regions><rdf:Description><mwg-rs:AppliedToDimensions><rdf:Description stDim:w='400' stDim:h='200'/>"
+        "</mwg-rs:AppliedToDimensions><mwg-rs:RegionList><rdf:Bag><rdf:li><rdf:Description>"
+        "<mwg-rs:Name>Anna</mwg-rs:Name>"
+        f"<mwg-rs:Area><rdf:Description {AREA}/></mwg-rs:Area></rdf:Description></rdf:li></rdf:Bag></mwg-rs:RegionList>"
+        "</rdf:Description></mwg-rs:Regions>"
+    ),
+    "decimal commas": items(
+        f'<rdf:li mwg-rs:Name="Anna"><mwg-rs:Area {AREA.replace(".", ",")}/></rdf:li>'
+    ),
+    "pixels": items(
+        '<rdf:li mwg-rs:Name="Anna" mwg-rs:Type="Face"><mwg-rs:Area stArea:x="200" stArea:y="70" stArea:w="80"'
+        ' stArea:h="20" stArea:unit="pixel"/></rdf:li>'
+    ),
+    "pixels without a unit": items(
+        '<rdf:li mwg-rs:Name="Anna"><mwg-rs:Area stArea:x="200" stArea:y="70" stArea:w="80" stArea:h="20"/></rdf:li>'
+    ),
+    "Microsoft's": (
+        '<MP:RegionInfo rdf:parseType="Resource"><MPRI:Regions><rdf:Bag><rdf:li MPReg:PersonDisplayName="Anna"'
+        ' MPReg:Rectangle="0.4, 0.3, 0.2, 0.1"/></rdf:Bag></MPRI:Regions></MP:RegionInfo>'
+    ),
+    "Microsoft's, as an ordered list of descriptions": (
+        "<MP:RegionInfo><rdf:Description><MPRI:Regions><rdf:Seq><rdf:li>"
+        "<rdf:Description MPReg:Rectangle='0.4,0.3,0.2,0.1'><MPReg:PersonDisplayName>Anna</MPReg:PersonDisplayName>"
+        "</rdf:Description></rdf:li></rdf:Seq></MPRI:Regions>"
+        "</rdf:Description></MP:RegionInfo>"
+    ),
+    "ACDSee's": (
+        '<acdsee-rs:Regions rdf:parseType="Resource"><acdsee-rs:AppliedToDimensions acdsee-stDim:w="400"'
+        ' acdsee-stDim:h="200" acdsee-stDim:unit="pixel"/><acdsee-rs:RegionList><rdf:Bag><rdf:li><rdf:Description'
+        ' acdsee-rs:Type="Face" acdsee-rs:Name="Anna" acdsee-rs:NameAssignType="manual"><acdsee-rs:ALGArea'
+        ' acdsee-stArea:x="0.9" acdsee-stArea:y="0.9" acdsee-stArea:w="0.1" acdsee-stArea:h="0.1"/><acdsee-rs:DLYArea'
+        ' acdsee-stArea:x="0.5" acdsee-stArea:y="0.35" acdsee-stArea:w="0.2" acdsee-stArea:h="0.1"/></rdf:Description>'
+        "</rdf:li></rdf:Bag></acdsee-rs:RegionList></acdsee-rs:Regions>"
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_region_is_read_in_every_form(form: str) -> None:
+    assert one(FORMS[form]).box == pytest.approx(BOX)
+
+
+def test_one_face_in_three_forms_is_one_region() -> None:
+    found = regions_of(FORMS["a sequence"] + FORMS["Microsoft's"] + FORMS["ACDSee's"])
+    assert [name for _, name in found.faces] == ["Anna"]
+    assert found.applied == (400, 200)
+
+
+def test_a_region_without_a_name_gets_that_of_another_form() -> None:
+    unnamed = FORMS["a sequence"].replace('mwg-rs:Name="Anna" ', "")
+    assert one(unnamed + FORMS["Microsoft's"]).box == pytest.approx(BOX)
+
+
+def test_what_is_no_face_or_has_no_area_is_left_out() -> None:
+    inner = "".join(
+        f'<rdf:li mwg-rs:Name="x" mwg-rs:Type="{kind}"><mwg-rs:Area {area}/></rdf:li>'
+        for kind, area in (
+            ("Pet", AREA),
+            ("BarCode", AREA),
+            ("Focus", AREA),
+            ("Face", 'stArea:x="0.5" stArea:y="0.5"'),  # a point
+            ("Face", 'stArea:x="0.5" stArea:y="0.5" stArea:w="0" stArea:h="0.1"'),
+            ("Face", 'stArea:x="nan" stArea:y="0.5" stArea:w="0.1" stArea:h="0.1"'),
+            ("Face", 'stArea:x="0.5" stArea:y="0.5" stArea:w="inf" stArea:h="0.1"'),
+            ("Face", 'stArea:x="2" stArea:y="0.5" stArea:w="0.1" stArea:h="0.1" stArea:unit="normalized"'),
+            ("Face", 'stArea:x="a" stArea:y="b" stArea:w="c" stArea:h="d"'),
+        )
+    )
+    assert regions_of(items(inner)).faces == ()
+    texts = ("", "1,2", "a,b,c,d", "0,0,0,0", "1e999,0,1,1")
+    mp = "".join(f'<rdf:li MPReg:PersonDisplayName="x" MPReg:Rectangle="{text}"/>' for text in texts)
+    info = f"<MPRI:Regions><rdf:Bag>{mp}</rdf:Bag></MPRI:Regions>"
+    assert regions_of(f'<MP:RegionInfo rdf:parseType="Resource">{info}</MP:RegionInfo>').faces == ()
+
+
+def test_a_circle_is_a_box() -> None:
+    inner = '<rdf:li mwg-rs:Name="Anna"><mwg-rs:Area stArea:x="0.5" stArea:y="0.5" stArea:d="0.2"/></rdf:li>'
+    assert one(items(inner)).box == pytest.approx((0.4, 0.4, 0.2, 0.2))
+
+
+@pytest.mark.parametrize(
+    ("rotation", "box"),
+    [
+        (0.0, BOX),
+        (0.3, BOX),  # a tilted head
+        (math.pi, BOX),
+        (math.pi / 2, (0.475, 0.15, 0.05, 0.4)),  # 80 pixels by 20, then 20 by 80
+        (-math.pi / 2, (0.475, 0.15, 0.05, 0.4)),
+    ],
+)
+def test_a_turned_region_covers_what_it_covers(rotation: float, box: Box) -> None:
+    inner = f'<rdf:li mwg-rs:Name="Anna" mwg-rs:Rotation="{rotation}"><mwg-rs:Area {AREA}/></rdf:li>'
+    assert one(items(inner)).box == pytest.approx(box)
+
+
+def test_there_are_never_too_many_regions_and_names_are_of_one_line() -> None:
+    many = mwg(*((BOX, "Anna\n  B") for _ in range(reading.MOST_REGIONS + 10)))
+    found = regions_of(many).faces
+    assert len(found) == reading.MOST_REGIONS
+    assert {name for _, name in found} == {"Anna B"}
+    assert regions_of(mwg((BOX, "x" * 1000))).faces[0].name == ""
+
+
+def test_deeply_nested_structures_end() -> None:
+    deep = (
+        "<mwg-rs:Regions>" + "<rdf:Description><own:a>" * 60 + "</own:a></rdf:Description>" * 60 + "</mwg-rs:Regions>"
+    )
+    assert regions_of(deep).faces == ()
+
+
+def test_what_was_read_is_the_same_after_it_was_stored() -> None:
+    found = read(
+        packet(FORMS["a sequence"] + FORMS["Microsoft's"] + bag("dc:subject", "x") + bag("lr:hierarchicalSubject"))
+    )
+    stored = type(found).from_json(found.to_json())
+    assert stored == found
+    assert (stored.subject, stored.hierarchical, stored.tags_list) == (("x",), (), None)
