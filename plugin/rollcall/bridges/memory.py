@@ -1,0 +1,89 @@
+"""What was sent to each server: rows that are written before and after each request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from sqlalchemy import delete, select
+
+from rollcall.bridges.base import Name, Remembered
+from rollcall.storage.database import Database
+from rollcall.storage.library import now
+from rollcall.storage.tables import BridgeItemRow
+
+
+class Memory:
+    """What is remembered of one server.
+
+    Parameters
+    ----------
+    database
+        Where it is stored; each call is a transaction of its own.
+    bridge
+        The name of the bridge.
+    server
+        What tells servers of one kind apart, such as the address.
+    """
+
+    def __init__(self, database: Database, bridge: str, server: str) -> None:
+        self.database, self.bridge, self.server = database, bridge, server
+
+    def load(self) -> dict[Name, Remembered]:
+        """Return everything that is remembered, in the order in which it was first sent."""
+        with self.database.read() as session:
+            rows = session.scalars(
+                select(BridgeItemRow)
+                .where(BridgeItemRow.bridge == self.bridge, BridgeItemRow.server == self.server)
+                .order_by(BridgeItemRow.id)
+            )
+            return {
+                (row.kind, row.key): Remembered(row.kind, row.key, row.value, row.state, row.remote, row.before)
+                for row in rows
+            }
+
+    def store(self, rows: Iterable[Remembered]) -> None:
+        """Store rows in the place of those of the same kind and key."""
+        with self.database.write() as session:
+            for one in rows:
+                found = session.scalar(
+                    select(BridgeItemRow).where(
+                        BridgeItemRow.bridge == self.bridge,
+                        BridgeItemRow.server == self.server,
+                        BridgeItemRow.kind == one.kind,
+                        BridgeItemRow.key == one.key,
+                    )
+                )
+                if found is None:
+                    found = BridgeItemRow(
+                        bridge=self.bridge, server=self.server, kind=one.kind, key=one.key, sent_at=now()
+                    )
+                    session.add(found)
+                found.value, found.remote = dict(one.value), dict(one.remote)
+                found.state = one.state
+                found.before = None if one.before is None else dict(one.before)
+
+    def drop(self, rows: Iterable[Remembered]) -> None:
+        """Remove rows."""
+        with self.database.write() as session:
+            for one in rows:
+                session.execute(
+                    delete(BridgeItemRow).where(
+                        BridgeItemRow.bridge == self.bridge,
+                        BridgeItemRow.server == self.server,
+                        BridgeItemRow.kind == one.kind,
+                        BridgeItemRow.key == one.key,
+                    )
+                )
+
+
+def servers(database: Database) -> Mapping[tuple[str, str], int]:
+    """Return how many items are remembered of each bridge and server."""
+    from sqlalchemy import func
+
+    with database.read() as session:
+        rows = session.execute(
+            select(BridgeItemRow.bridge, BridgeItemRow.server, func.count()).group_by(
+                BridgeItemRow.bridge, BridgeItemRow.server
+            )
+        )
+        return {(bridge, server): int(count) for bridge, server, count in rows}
