@@ -151,7 +151,7 @@ class CorrectionRow(Base):
     batch: Mapped[str] = mapped_column(index=True)  # corrections that were made together are undone together
     made_at: Mapped[str]
     made_by: Mapped[str]
-    kind: Mapped[str]  # age, gender, not_a_face, ignore, box, tag; undo, redo
+    kind: Mapped[str]  # see corrections/kinds.py; undo, redo
     # No foreign keys: a correction outlives the rows it was made for. The numbers are its current photo and face, null
     # while it waits to be reattached by the columns below: the photo and face as they were when last seen.
     photo_id: Mapped[int | None] = mapped_column(index=True)
@@ -253,3 +253,64 @@ class AdaptationRow(Base):
     parameters: Mapped[dict[str, Any]]
     report: Mapped[dict[str, Any]]
     __table_args__ = ({"sqlite_autoincrement": True},)
+
+
+class PersonRow(Base):
+    """Somebody: one whom a person named or spoke of, or an automatic group of at least two faces."""
+
+    __tablename__ = "people"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    uid: Mapped[str] = mapped_column(unique=True)  # names them in the log, and in every database it is imported into
+    hidden: Mapped[bool] = mapped_column(default=False)
+    is_me: Mapped[bool] = mapped_column(default=False)
+    birth_date: Mapped[str | None]  # as a person gave it: YYYY, YYYY-MM or YYYY-MM-DD
+    created_at: Mapped[str]
+    # The posterior of the birth date from the faces' ages and capture dates: mean and standard deviation, in years of
+    # the calendar (2015.5 is the middle of 2015); null where no face has both.
+    birth_estimate: Mapped[float | None]
+    birth_deviation: Mapped[float | None]
+    # The log has lines about them: grouping neither deletes nor merges them.
+    corrected: Mapped[bool] = mapped_column(default=False)
+    # Their faces when grouping last wrote them: the order of lists, while `v1_people` counts.
+    size: Mapped[int] = mapped_column(default=0, index=True)
+    cover_face_id: Mapped[int | None] = mapped_column(ForeignKey("faces.id", ondelete="SET NULL"))
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+
+class PersonNameRow(Base):
+    """A name of a person; the one at position 0 is shown. Without any row the person is an unnamed group."""
+
+    __tablename__ = "person_names"
+    person_id: Mapped[int] = mapped_column(ForeignKey("people.id", ondelete="CASCADE"), primary_key=True)
+    position: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    folded: Mapped[str] = mapped_column(index=True)  # see search/folding.py
+
+
+class FacePersonRow(Base):
+    """Who a face is; without a row nobody has looked yet, and without a person it belongs to no group."""
+
+    __tablename__ = "face_people"
+    face_id: Mapped[int] = mapped_column(ForeignKey("faces.id", ondelete="CASCADE"), primary_key=True)
+    person_id: Mapped[int | None] = mapped_column(ForeignKey("people.id", ondelete="CASCADE"))
+    state: Mapped[str]  # confirmed; proposed, of a named person; automatic, of an unnamed group
+    probability: Mapped[float]  # that it is this person
+    source: Mapped[str]  # user, host, auto
+    __table_args__ = (Index(None, "person_id", "state", "face_id"),)
+
+
+class PersonRejectionRow(Base):
+    """A face that a person said is not somebody: never proposed again."""
+
+    __tablename__ = "person_rejections"
+    person_id: Mapped[int] = mapped_column(ForeignKey("people.id", ondelete="CASCADE"), primary_key=True)
+    face_id: Mapped[int] = mapped_column(ForeignKey("faces.id", ondelete="CASCADE"), primary_key=True, index=True)
+
+
+class PersonRelationRow(Base):
+    """That a person is the child or the partner of another; a partnership has one row, and holds both ways."""
+
+    __tablename__ = "person_relations"
+    person_id: Mapped[int] = mapped_column(ForeignKey("people.id", ondelete="CASCADE"), primary_key=True)
+    other_id: Mapped[int] = mapped_column(ForeignKey("people.id", ondelete="CASCADE"), primary_key=True)
+    relation: Mapped[str] = mapped_column(primary_key=True)  # child_of, partner_of

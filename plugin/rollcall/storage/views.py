@@ -153,6 +153,15 @@ V1_FACES: Final = View(
         ),
         Column("embedding_dimension", "integer", "How many numbers it has."),
         Column("model_version", "text", "What made the estimates."),
+        Column("person_id", "integer", "Who it is, a row of v1_people; null where nobody is known."),
+        Column("person", "text", "The first name of that person; null while they have none."),
+        Column(
+            "person_state",
+            "text",
+            "confirmed (a person said so), proposed (of somebody with a name) or automatic (of a group without one).",
+        ),
+        Column("person_probability", "real", "How likely it is that person; 1 where it is confirmed."),
+        Column("person_source", "text", "user, host or auto: who said so."),
     ),
     f"""SELECT f.id, f.photo_id, f.x, f.y, f.width, f.height, f.landmarks, f.score, f.sharpness,
         CASE WHEN v.age_low IS NULL THEN m.age ELSE (v.age_low + v.age_high) / 2.0 END,
@@ -166,11 +175,14 @@ V1_FACES: Final = View(
         CASE WHEN v.gender_given THEN 'user' WHEN m.p_female IS NOT NULL THEN 'model' END,
         {", ".join(_p_group(*group) for group in _AGE_GROUPS)},
         CASE WHEN v.age_low IS NULL THEN m.age_distribution END,
-        e.vector, e.dimension, m.model_version
+        e.vector, e.dimension, m.model_version,
+        w.person_id, (SELECT n.name FROM person_names n WHERE n.person_id = w.person_id AND n.position = 0),
+        w.state, w.probability, w.source
     FROM faces f
     LEFT JOIN predictions m ON m.face_id = f.id
     LEFT JOIN verdicts v ON v.face_id = f.id
     LEFT JOIN embeddings e ON e.face_id = f.id
+    LEFT JOIN face_people w ON w.face_id = f.id AND w.person_id IS NOT NULL
     WHERE f.present AND NOT COALESCE(v.dismissed, false)""",
 )
 
@@ -219,7 +231,53 @@ V1_EVENTS: Final = View(
     "SELECT e.id, e.happened_at, e.kind, e.photo_id, e.face_id FROM events e",
 )
 
-VIEWS: Final = (V1_PHOTOS, V1_FACES, V1_TAGS, V1_GROUPS, V1_EVENTS)
+_SEEN: Final = (
+    "FROM face_people w JOIN faces f ON f.id = w.face_id LEFT JOIN verdicts v ON v.face_id = f.id"
+    " WHERE w.person_id = q.id AND f.present AND NOT COALESCE(v.dismissed, false)"
+)
+_SEEN_WHEN: Final = _SEEN.replace(" WHERE", " JOIN photos p ON p.id = f.photo_id WHERE")
+
+V1_PEOPLE: Final = View(
+    "v1_people",
+    "One row for each person with a name, and for each group of at least two faces that may be one person.",
+    (
+        Column("person_id", "integer", "The person's number in this database; a group that is taken apart loses it."),
+        Column("uid", "text", "Names the person in the log of corrections, the same wherever that is imported."),
+        Column("name", "text", "The name that is shown; null while there is none."),
+        Column("names", "text", "JSON: all names, the one that is shown first."),
+        Column("state", "text", "named or unnamed."),
+        Column("hidden", "boolean", "Whether a person left them out of lists."),
+        Column("is_me", "boolean", "Whether this is who uses the library."),
+        Column("birth_date", "text", "YYYY, YYYY-MM or YYYY-MM-DD; a year where it is estimated; null if unknown."),
+        Column("birth_date_source", "text", "user, estimate (from ages and capture dates), or null."),
+        Column("faces", "integer", "How many faces that are shown are of them, proposals included."),
+        Column("photos", "integer", "How many photos show them, proposals included."),
+        Column("proposed", "integer", "How many of the faces wait for an answer."),
+        Column("first_seen", "text", "Capture time of their first photo, ISO 8601; null if unknown."),
+        Column("last_seen", "text", "Capture time of their last photo."),
+        Column("cover_face_id", "integer", "A good face of them, for lists."),
+        Column("birth_estimate", "real", "The estimated birth date as a year, such as 2015.5; null if unknown."),
+        Column("birth_deviation", "real", "The standard deviation of that estimate, in years."),
+    ),
+    f"""SELECT q.id, q.uid,
+        (SELECT n.name FROM person_names n WHERE n.person_id = q.id AND n.position = 0),
+        (SELECT json_group_array(o.name) FROM
+            (SELECT n.name FROM person_names n WHERE n.person_id = q.id ORDER BY n.position) o),
+        CASE WHEN EXISTS (SELECT 1 FROM person_names n WHERE n.person_id = q.id) THEN 'named' ELSE 'unnamed' END,
+        q.hidden, q.is_me,
+        COALESCE(q.birth_date, CAST(CAST(q.birth_estimate AS INTEGER) AS TEXT)),
+        CASE WHEN q.birth_date IS NOT NULL THEN 'user' WHEN q.birth_estimate IS NOT NULL THEN 'estimate' END,
+        (SELECT COUNT(*) {_SEEN}),
+        (SELECT COUNT(DISTINCT f.photo_id) {_SEEN}),
+        (SELECT COUNT(*) {_SEEN} AND w.state = 'proposed'),
+        (SELECT MIN(p.taken_local) {_SEEN_WHEN}),
+        (SELECT MAX(p.taken_local) {_SEEN_WHEN}),
+        COALESCE(q.cover_face_id, (SELECT MIN(f.id) {_SEEN})),
+        q.birth_estimate, q.birth_deviation
+    FROM people q""",
+)
+
+VIEWS: Final = (V1_PHOTOS, V1_FACES, V1_TAGS, V1_GROUPS, V1_EVENTS, V1_PEOPLE)
 
 
 def statements() -> list[str]:
