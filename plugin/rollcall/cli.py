@@ -27,6 +27,7 @@ COMMANDS = {
     "adapt": ("adapt", "adapt_command", "Learn from corrections: used only if it helps, and undone."),
     "tag": ("tag", "tag_command", "Recompute the automatic tags after settings changed."),
     "serve": ("serve", "serve_command", "Browse, search and correct in a browser; the HTTP API."),
+    "bridge": ("bridge", "bridge_command", "Send tags and names to Immich, PhotoPrism, Nextcloud; import theirs."),
     "export-model": ("export", "export_command", "Write the attribute network as ONNX."),
     "restore": ("restore", "restore_command", "Put a backup in the place of a damaged database."),
     "check": ("check", "check_command", "Check a library, and repair it."),
@@ -44,6 +45,7 @@ Exit codes:
   3    a folder cannot be used
   4    the database cannot be used
   5    the networks cannot be loaded
+  6    another program's server or file cannot be used
   130  stopped by Ctrl-C; what was done is kept
 """
 

@@ -252,6 +252,41 @@ class ServeSettings(_Group):
     )
 
 
+class BridgeSettings(_Group):
+    """Servers of other photo managers, and the folders they see."""
+
+    immich_url: str = Field(default="", description="Address of the Immich server, such as http://immich:2283.")
+    immich_key: str = Field(default="", description="API key of the Immich user.")
+    photoprism_url: str = Field(default="", description="Address of the PhotoPrism server.")
+    photoprism_key: str = Field(default="", description="Access token or app password of the PhotoPrism user.")
+    nextcloud_url: str = Field(default="", description="Address of the Nextcloud server.")
+    nextcloud_user: str = Field(default="", description="Name of the Nextcloud user.")
+    nextcloud_key: str = Field(default="", description="App password of the Nextcloud user.")
+    lychee_url: str = Field(default="", description="Address of the Lychee server that results are sent to.")
+    lychee_key: str = Field(default="", description="The key that Lychee and its face service share.")
+    lychee_photos: str = Field(default="", description="The folder of Lychee's uploads, as this machine sees it.")
+    lychee_port: int = Field(default=8000, ge=0, le=65535, description="Port of the face service for Lychee.")
+    lychee_listen: str = Field(
+        default="127.0.0.1", description="Address that the face service for Lychee listens on; 0.0.0.0: all."
+    )
+    lychee_similarity: float = Field(
+        default=0.5, gt=0, lt=1, description="The cosine similarity from which two faces are one person to Lychee."
+    )
+    paths: tuple[str, ...] = Field(
+        default=(),
+        description="How servers call folders of this machine: FOLDER HERE=FOLDER THERE, separated by commas.",
+    )
+    requests_per_second: float = Field(
+        default=20.0, ge=0, description="How many requests a server gets in a second at most; 0: no limit."
+    )
+
+
+#: Settings that are never printed.
+SECRETS: Final = frozenset(
+    {"bridges.immich_key", "bridges.photoprism_key", "bridges.nextcloud_key", "bridges.lychee_key"}
+)
+
+
 class Settings(BaseSettings):
     """All settings of Rollcall."""
 
@@ -267,6 +302,7 @@ class Settings(BaseSettings):
     power: PowerSettings = PowerSettings()
     cache: CacheSettings = CacheSettings()
     serve: ServeSettings = ServeSettings()
+    bridges: BridgeSettings = BridgeSettings()
 
     @classmethod
     def settings_customise_sources(
@@ -313,6 +349,11 @@ class Settings(BaseSettings):
         if hasattr(os, "sched_getaffinity"):
             return len(os.sched_getaffinity(0))
         return os.cpu_count() or 1
+
+
+def shown(name: str, value: Any) -> Any:
+    """Return a setting's value as it may be printed."""
+    return "(set)" if name in SECRETS and value else value
 
 
 class SettingInfo(NamedTuple):
@@ -385,6 +426,8 @@ def _put(data: dict[str, Any], dotted: str, value: Any) -> None:
     branch = data.setdefault(group, {})
     if not isinstance(branch, dict) or not name:
         raise SettingsError(f"setting {dotted!r} is not of the form group.name; `rollcall settings` lists them all")
-    if (group, name) in (("library", "ignore"), ("serve", "embed_from")) and isinstance(value, str):
+    if (group, name) in (("library", "ignore"), ("serve", "embed_from"), ("bridges", "paths")) and isinstance(
+        value, str
+    ):
         value = tuple(part.strip() for part in value.split(",") if part.strip())
     branch[name] = value

@@ -102,10 +102,10 @@ class Bridge(ABC):
     def wanted(self, content: Content) -> Iterable[Item]:
         """Yield the items that the server shall have, without any request."""
 
-    def prepare(self, content: Content) -> None:
+    def prepare(self, content: Content) -> None:  # noqa: B027  most bridges need it, not all
         """Read from the server what the other methods need, such as its photos; called before the first of them."""
 
-    def refresh(self) -> None:
+    def refresh(self) -> None:  # noqa: B027  a bridge may remember nothing
         """Forget what was read of the server's state, as it may have changed."""
 
     def group(self, item: Item) -> str:
@@ -190,7 +190,9 @@ def covers(box: Box, other: Box) -> bool:
     small, large = sorted((box, other), key=lambda one: one.width * one.height)
     dx = abs((small.x + small.width / 2) - (large.x + large.width / 2))
     dy = abs((small.y + small.height / 2) - (large.y + large.height / 2))
-    return dx < large.width / 4 and dy < large.height / 4 and small.width * small.height * 6 > large.width * large.height
+    return (
+        dx < large.width / 4 and dy < large.height / 4 and small.width * small.height * 6 > large.width * large.height
+    )
 
 
 def best_cover(box: Box, others: Sequence[Box]) -> int | None:

@@ -134,15 +134,24 @@ class Connection:
         content: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         allowed: frozenset[int] = frozenset(),
+        check: Callable[[Answer], Any] | None = None,
     ) -> Answer:
         """Send bytes; return the answer, also one with a status of `allowed`.
+
+        `check` raises ValueError if an answer came half.
 
         Raises
         ------
         BridgeError, UnclearError
             As `call`.
         """
-        found: Answer = self._send(method, path, content, headers or {}, {}, lambda answer: answer, allowed)
+
+        def read(answer: Answer) -> Answer:
+            if check is not None and answer.status not in allowed:
+                check(answer)
+            return answer
+
+        found: Answer = self._send(method, path, content, headers or {}, {}, read, allowed)
         return found
 
     def _send(
@@ -190,7 +199,9 @@ class Connection:
         try:
             answer = self._transport.request(method, url, headers={**self._headers, **headers}, content=content)
         except httpx.InvalidURL as error:
-            raise BridgeError(self.url, f"this is no address of a server ({error}); correct it in the settings") from error
+            raise BridgeError(
+                self.url, f"this is no address of a server ({error}); correct it in the settings"
+            ) from error
         except httpx.HTTPError as error:
             raise OSError(str(error) or type(error).__name__) from error
         return Answer(
@@ -208,9 +219,7 @@ def _client() -> Transport:
     try:
         import httpx
     except ImportError as error:
-        raise BridgeError(
-            "httpx", "bridges to servers need the extra: install rollcall[bridges]"
-        ) from error
+        raise BridgeError("httpx", "bridges to servers need the extra: install rollcall[bridges]") from error
     return httpx.Client(timeout=60.0, follow_redirects=False)
 
 

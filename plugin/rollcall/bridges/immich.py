@@ -40,7 +40,9 @@ class Immich(Bridge):
         self._names: dict[str, str] = {}  # of people, by uid
 
     def wanted(self, content: Content) -> Iterable[Item]:
-        for level in sorted({level for photo in content.photos for tag in photo.tags for level in tag_levels(tag.name)}):
+        for level in sorted(
+            {level for photo in content.photos for tag in photo.tags for level in tag_levels(tag.name)}
+        ):
             yield Item("tag", level, {})
         for person in content.shown_people():
             self._names[person.uid] = person.name
@@ -272,7 +274,8 @@ class Immich(Bridge):
         ours = [face for face in made if face.get("person") and face["person"]["id"] == person]
         if not ours:
             raise BridgeError(
-                self.connection.url, "a face that was made is not there; check what the server's log says, and run again"
+                self.connection.url,
+                "a face that was made is not there; check what the server's log says, and run again",
             )
         return {"face": ours[0]["id"], "asset": asset, "person": person}
 
@@ -304,7 +307,7 @@ class Immich(Bridge):
             return self.connection.call(method, path, body)
         except BridgeError as error:
             # It answers 400 for what is not there, or not this user's.
-            if error.status in (400, 404):
+            if error.status_there in (400, 404):
                 return None
             raise
 

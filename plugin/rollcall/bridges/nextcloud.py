@@ -14,7 +14,7 @@ from urllib.parse import quote, unquote, urlsplit
 from xml.etree import ElementTree
 
 from rollcall.bridges.base import Bridge, Found, Item, RefusedItem, Remembered
-from rollcall.bridges.connection import Connection
+from rollcall.bridges.connection import Answer, Connection
 from rollcall.bridges.content import Content, PhotoContent
 from rollcall.bridges.places import PathMap
 from rollcall.errors import BridgeError
@@ -99,7 +99,7 @@ class Nextcloud(Bridge):
         try:
             self.connection.raw("DELETE", f"/remote.php/dav/systemtags/{tag}", allowed=_GONE)
         except BridgeError as error:
-            if error.status != 403:
+            if error.status_there != 403:
                 raise
             raise RefusedItem("the server lets only administrators delete tags, so it stays, without files") from error
         return [None]
@@ -151,7 +151,7 @@ class Nextcloud(Bridge):
         try:
             answer = self.connection.raw("POST", "/remote.php/dav/systemtags/", json.dumps(body).encode(), headers)
         except BridgeError as error:
-            if error.status in (400, 403, 409):
+            if error.status_there in (400, 403, 409):
                 return RefusedItem(f"the server does not let this user make tags (status {error.status})")
             raise
         self._tags = None
@@ -180,17 +180,10 @@ class Nextcloud(Bridge):
     ) -> Iterator[tuple[str, dict[str, str]]]:
         """Yield the addresses of an answer with the properties that the server has of them."""
         headers = {"Content-Type": "application/xml; charset=utf-8", "Depth": "1"}
-        answer = self.connection.raw(method, address, body.encode(), headers, allowed)
+        answer = self.connection.raw(method, address, body.encode(), headers, allowed, _parsed)
         if answer.status in allowed:
             return
-        if b"<!DOCTYPE" in answer.body or b"<!ENTITY" in answer.body:
-            raise BridgeError(self.connection.url, "its answer holds XML entities, which are not read; check the address")
-        try:
-            tree = ElementTree.fromstring(answer.body)
-        except ElementTree.ParseError as error:
-            raise BridgeError(
-                self.connection.url, f"its answer is no WebDAV ({error}); check the address, and run the command again"
-            ) from error
+        tree = _parsed(answer)
         for response in tree.iter(f"{_DAV}response"):
             properties = {
                 one.tag: one.text or ""
@@ -204,3 +197,19 @@ class Nextcloud(Bridge):
 
 def _relation(file: str, tag: str) -> str:
     return f"/remote.php/dav/systemtags-relations/files/{file}/{tag}"
+
+
+def _parsed(answer: Answer) -> ElementTree.Element:
+    """Return an answer's XML.
+
+    Raises
+    ------
+    ValueError
+        If it is none, or only half of it; or it holds entities, which may be endless.
+    """
+    if b"<!DOCTYPE" in answer.body or b"<!ENTITY" in answer.body:
+        raise ValueError("its answer holds XML entities, which are not read")
+    try:
+        return ElementTree.fromstring(answer.body)
+    except ElementTree.ParseError as error:
+        raise ValueError(f"its answer is no WebDAV: {error}") from error

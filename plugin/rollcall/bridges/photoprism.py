@@ -135,7 +135,9 @@ class PhotoPrism(Bridge):
             for photo in photos:
                 for file in photo["Files"] or ():
                     if file.get("Root", "/") == "/" and not file.get("Missing"):
-                        yield ServerFile(file["Name"], (file.get("Hash") or "").lower(), Place(photo["UID"], file["UID"]))
+                        yield ServerFile(
+                            file["Name"], (file.get("Hash") or "").lower(), Place(photo["UID"], file["UID"])
+                        )
             if len(photos) < _PAGE:
                 return
             offset += _PAGE
@@ -183,9 +185,7 @@ class PhotoPrism(Bridge):
         markers = [one for one in (file or {}).get("Markers") or () if one["Type"] == "face"]
         trace = self.trace(item).get("marker")
         markers = [one for one in markers if one["UID"] != trace or not one["Invalid"]]
-        index = best_cover(
-            Box(*item.value["box"]), [Box(one["X"], one["Y"], one["W"], one["H"]) for one in markers]
-        )
+        index = best_cover(Box(*item.value["box"]), [Box(one["X"], one["Y"], one["W"], one["H"]) for one in markers])
         if index is None:
             return None
         marker = markers[index]
@@ -239,7 +239,7 @@ class PhotoPrism(Bridge):
         try:
             return self.connection.call(method, path, body)
         except BridgeError as error:
-            if error.status == 404:
+            if error.status_there == 404:
                 return None
             raise
 

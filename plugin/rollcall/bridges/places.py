@@ -100,7 +100,7 @@ class FileIndex(Generic[T]):
     def _search(self, photo: PhotoContent) -> T | None:
         mapped = self._paths.there(photo.file)
         candidates = [mapped] if mapped is not None else [photo.file.as_posix()]
-        if self._relative and mapped is None:
+        if self._relative:
             candidates.append(photo.path)
         for candidate in candidates:
             found = self._by_path.get(candidate.lstrip("/"))

@@ -54,7 +54,7 @@ class Plan(NamedTuple):
     gone: list[Remembered]
 
     @property
-    def count(self) -> int:
+    def total(self) -> int:
         """How many items it is about."""
         return len(self.new) + len(self.changed) + len(self.gone)
 
@@ -120,7 +120,7 @@ class Sync:
             If the server cannot be reached or refuses; what was done until then is remembered.
         """
         plan = compare(self.bridge.wanted(self.content), self._rows)
-        self._total = plan.count
+        self._total = plan.total
         if plan.new or plan.changed:
             self.bridge.prepare(self.content)
         for kind in self.bridge.kinds:
@@ -248,7 +248,12 @@ class Sync:
             # A run before this one sent it and ended before it could note that.
             before = known.before if known is not None else None
             row = Remembered(
-                item.kind, item.key, item.value, "done" if resumed else "theirs", found.remote, before if resumed else None
+                item.kind,
+                item.key,
+                item.value,
+                "done" if resumed else "theirs",
+                found.remote,
+                before if resumed else None,
             )
             (self.report.made if resumed else self.report.already_there)[item.kind] += 1
             self._store([row])
@@ -296,7 +301,8 @@ class Sync:
     def _take_back(self, rows: Sequence[Remembered]) -> None:
         rows = list(self._certain(rows))
         for kind in reversed(self.bridge.kinds):
-            of_kind = [row for row in rows if row.kind == kind]
+            # From last to first: a tag below another one goes first.
+            of_kind = [row for row in reversed(rows) if row.kind == kind]
             self._drop([row for row in of_kind if row.state == "theirs"])
             of_kind = [row for row in of_kind if row.state != "theirs"]
             if self.dry_run:

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from rollcall.commands.common import Context, common
-from rollcall.settings import config_path, describe
+from rollcall.settings import config_path, describe, shown
 
 
 @click.command("settings")
@@ -18,14 +18,14 @@ from rollcall.settings import config_path, describe
 def settings_command(context: Context, as_json: bool) -> None:
     """List every setting with its value and what it means."""
     values = context.settings.model_dump()
-    rows = [(info, values[info.name.split(".")[0]][info.name.split(".")[1]]) for info in describe()]
+    rows = [(info, shown(info.name, values[info.name.split(".")[0]][info.name.split(".")[1]])) for info in describe()]
     if as_json:
         click.echo(json.dumps({info.name: value for info, value in rows}, ensure_ascii=False))
         return
     table = Table("setting", "value", "what it means", show_lines=False)
     for info, value in rows:
-        shown = json.dumps(value, ensure_ascii=False)
-        table.add_row(info.name, shown if value != info.default else f"[dim]{shown}[/dim]", info.help)
+        text = json.dumps(value, ensure_ascii=False)
+        table.add_row(info.name, text if value != info.default else f"[dim]{text}[/dim]", info.help)
     Console().print(table)
     click.echo(f"Settings file: {config_path()}")
 
