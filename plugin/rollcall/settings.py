@@ -270,7 +270,7 @@ class BridgeSettings(_Group):
         default="127.0.0.1", description="Address that the face service for Lychee listens on; 0.0.0.0: all."
     )
     lychee_similarity: float = Field(
-        default=0.5, gt=0, lt=1, description="The cosine similarity from which two faces are one person to Lychee."
+        default=0.4, gt=0, lt=1, description="The cosine similarity from which two faces are one person to Lychee."
     )
     paths: tuple[str, ...] = Field(
         default=(),
