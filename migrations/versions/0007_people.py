@@ -32,10 +32,14 @@ def upgrade() -> None:
         sa.Column("corrected", sa.Boolean(), nullable=False),
         sa.Column("size", sa.Integer(), nullable=False),
         sa.Column("cover_face_id", sa.Integer(), sa.ForeignKey("faces.id", ondelete="SET NULL"), nullable=True),
+        sa.Column("unsettled", sa.Boolean(), nullable=False),
         sa.UniqueConstraint("uid"),
         sqlite_autoincrement=True,
     )
     op.create_index("ix_people_size", "people", ["size"])
+    op.create_index("ix_people_unsettled", "people", ["unsettled"])
+    # Lines about people belong to no photo, and are found by their kind.
+    op.create_index("ix_corrections_kind", "corrections", ["kind"])
     op.create_table(
         "person_names",
         _person("person_id"),
@@ -68,5 +72,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.drop_index("ix_corrections_kind", "corrections")
     for table in ("person_relations", "person_rejections", "face_people", "person_names", "people"):
         op.drop_table(table)

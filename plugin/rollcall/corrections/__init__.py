@@ -17,6 +17,18 @@ from rollcall.corrections.kinds import (
     tag,
     take_back,
 )
+from rollcall.corrections.person_kinds import (
+    member,
+    new_uid,
+    not_person,
+    person,
+    person_birth,
+    person_hidden,
+    person_me,
+    person_merge,
+    person_name,
+    person_relation,
+)
 
 __all__ = [
     "KINDS",
@@ -27,8 +39,18 @@ __all__ = [
     "draw",
     "gender",
     "ignore",
+    "member",
     "move",
+    "new_uid",
     "not_a_face",
+    "not_person",
+    "person",
+    "person_birth",
+    "person_hidden",
+    "person_me",
+    "person_merge",
+    "person_name",
+    "person_relation",
     "tag",
     "take_back",
 ]

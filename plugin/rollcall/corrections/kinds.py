@@ -11,39 +11,52 @@ ignore         ``{"said": True}``: a face, but one to be left out (a stranger, a
 box            ``{"box": [x, y, width, height]}``, moved; with ``"drawn": True`` a new face
 tag            ``{"tag": "People/Children", "state": "applied" or "rejected"}``
 =============  ==========================================================================
+
+The kinds about people are in `corrections.person_kinds`.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal, Self, TypeVar, get_args
+from typing import Annotated, Any, Final, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from rollcall import ages
+from rollcall.corrections.kind_base import CorrectionBase, RowId, inside, make, sentence
+from rollcall.corrections.person_kinds import (
+    FACE_PERSON_KINDS,
+    PERSON_KINDS,
+    FacePerson,
+    FacePersonKind,
+    GroupMember,
+    NotPerson,
+    PersonBirth,
+    PersonHidden,
+    PersonKind,
+    PersonMe,
+    PersonMerge,
+    PersonName,
+    PersonRelation,
+    person_from_stored,
+)
 from rollcall.errors import InvalidCorrectionError
 from rollcall.records import Box, TagState
 from rollcall.tags.rules import normalized_name
 
-Kind = Literal["age", "gender", "not_a_face", "ignore", "box", "tag"]
+#: Kinds that can be withdrawn by `take_back`; those of `corrections.person_kinds` are undone, or stated anew.
+Kind = Literal["age", "gender", "not_a_face", "ignore", "box", "tag", "person"]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
+StoredKind = Kind | FacePersonKind | PersonKind
 #: Kinds of corrections of a face; a tag is one of a photo.
-FACE_KINDS: Final[tuple[Kind, ...]] = ("age", "gender", "not_a_face", "ignore", "box")
+FACE_KINDS: Final[tuple[StoredKind, ...]] = ("age", "gender", "not_a_face", "ignore", "box", *FACE_PERSON_KINDS)
 #: The highest age that a correction may give, in years.
 OLDEST: Final = 130
-#: The largest number that a row can have: SQLite's integers have 64 bits, with a sign.
-LARGEST_ROW_ID: Final = 2**63 - 1
-
-RowId = Annotated[int, Field(ge=0, le=LARGEST_ROW_ID)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
-class _Correction(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class BoxFields(_Correction):
+class BoxFields(CorrectionBase):
     """A rectangle as fractions of the upright picture, origin top left."""
 
     x: Fraction
@@ -57,7 +70,7 @@ class BoxFields(_Correction):
         return cls.model_construct(x=box.x, y=box.y, width=box.width, height=box.height)
 
 
-class AgeCorrection(_Correction):
+class AgeCorrection(CorrectionBase):
     """Someone's age in the picture: `low` to `high` completed years, both included, or a named `group`."""
 
     kind: Literal["age"] = "age"
@@ -90,7 +103,7 @@ class AgeCorrection(_Correction):
         return {"low": self.low, "high": self.high}
 
 
-class GenderCorrection(_Correction):
+class GenderCorrection(CorrectionBase):
     """Someone's gender: female, male, or any `label`; null: the gender is not to be estimated."""
 
     kind: Literal["gender"] = "gender"
@@ -111,7 +124,7 @@ class GenderCorrection(_Correction):
         return {"label": self.label}
 
 
-class NotAFace(_Correction):
+class NotAFace(CorrectionBase):
     """There is no face at this place."""
 
     kind: Literal["not_a_face"] = "not_a_face"
@@ -123,7 +136,7 @@ class NotAFace(_Correction):
         return {"said": True}
 
 
-class IgnoredFace(_Correction):
+class IgnoredFace(CorrectionBase):
     """A face that is left out of all views, searches and tags."""
 
     kind: Literal["ignore"] = "ignore"
@@ -135,7 +148,7 @@ class IgnoredFace(_Correction):
         return {"said": True}
 
 
-class BoxCorrection(_Correction):
+class BoxCorrection(CorrectionBase):
     """Where a face is: with `face_id` its box is moved, with `photo_id` a face that was missed is drawn."""
 
     kind: Literal["box"] = "box"
@@ -149,10 +162,10 @@ class BoxCorrection(_Correction):
             raise ValueError("a correction of the kind box needs face_id or photo_id")
         box = self.box
         try:
-            inside = _inside(Box(box.x, box.y, box.width, box.height))
+            within = inside(Box(box.x, box.y, box.width, box.height))
         except InvalidCorrectionError as error:
             raise ValueError(str(error)) from error
-        object.__setattr__(self, "box", BoxFields.of(inside))
+        object.__setattr__(self, "box", BoxFields.of(within))
         return self
 
     @property
@@ -167,7 +180,7 @@ class BoxCorrection(_Correction):
         return {**stored, "drawn": True} if self.drawn else stored
 
 
-class TagCorrection(_Correction):
+class TagCorrection(CorrectionBase):
     """Whether a photo has a tag."""
 
     kind: Literal["tag"] = "tag"
@@ -186,7 +199,7 @@ class TagCorrection(_Correction):
         return {"tag": self.name, "state": TagState.APPLIED if self.accepted else TagState.REJECTED}
 
 
-class Withdrawal(_Correction):
+class Withdrawal(CorrectionBase):
     """Corrections of the kind `of` are withdrawn, so that the prediction is shown again; `name` is that of a tag."""
 
     kind: Literal["take_back"] = "take_back"
@@ -210,14 +223,28 @@ class Withdrawal(_Correction):
 
 
 Correction = Annotated[
-    AgeCorrection | GenderCorrection | NotAFace | IgnoredFace | BoxCorrection | TagCorrection | Withdrawal,
+    AgeCorrection
+    | GenderCorrection
+    | NotAFace
+    | IgnoredFace
+    | BoxCorrection
+    | TagCorrection
+    | FacePerson
+    | GroupMember
+    | NotPerson
+    | PersonName
+    | PersonHidden
+    | PersonBirth
+    | PersonMe
+    | PersonRelation
+    | PersonMerge
+    | Withdrawal,
     Field(discriminator="kind"),
 ]
 _ADAPTER: Final[TypeAdapter[Any]] = TypeAdapter(Correction)
-C = TypeVar("C", bound=_Correction)
 
 
-def stored_kind(correction: Correction) -> Kind:
+def stored_kind(correction: Correction) -> StoredKind:
     """Return the kind under which a correction is stored; that of a withdrawal is the kind that it withdraws."""
     return correction.of if isinstance(correction, Withdrawal) else correction.kind
 
@@ -230,6 +257,9 @@ def from_stored(kind: str, value: Mapping[str, Any], face_id: int | None, photo_
     InvalidCorrectionError
         If the line is not a correction.
     """
+    if kind in PERSON_KINDS or (kind in FACE_PERSON_KINDS and value):
+        found: Correction = person_from_stored(kind, value, face_id)
+        return found
     if kind not in KINDS:
         raise InvalidCorrectionError(f"there is no correction of kind {kind!r}; choose one of {', '.join(KINDS)}")
     fields: dict[str, Any] = {"kind": kind, "face_id": face_id, "photo_id": photo_id}
@@ -240,7 +270,7 @@ def from_stored(kind: str, value: Mapping[str, Any], face_id: int | None, photo_
             accepted = {TagState.APPLIED: True, TagState.REJECTED: False}[value["state"]]
             fields |= {"name": value["tag"], "accepted": accepted, "face_id": None}
         elif kind == "box":
-            box = _inside(Box(*(float(part) for part in value["box"])))
+            box = inside(Box(*(float(part) for part in value["box"])))
             fields |= {"box": box._asdict()}
             fields |= {"face_id": None} if value.get("drawn") else {"photo_id": None}
         elif kind == "age":
@@ -258,24 +288,8 @@ def _checked(fields: Mapping[str, Any]) -> Correction:
     try:
         correction: Correction = _ADAPTER.validate_python(fields)
     except ValidationError as error:
-        raise InvalidCorrectionError(_sentence(error)) from error
+        raise InvalidCorrectionError(sentence(error)) from error
     return correction
-
-
-def _make(cls: type[C], **fields: Any) -> C:
-    try:
-        return cls(**fields)
-    except ValidationError as error:
-        raise InvalidCorrectionError(_sentence(error)) from error
-
-
-def _sentence(error: ValidationError) -> str:
-    """Return the first of pydantic's messages; one that a validator of this module raised is used as it is."""
-    first = error.errors()[0]
-    if "error" in first.get("ctx", {}):
-        return str(first["ctx"]["error"])
-    name = ".".join(str(part) for part in first["loc"])
-    return f"a correction cannot have {name} = {first['input']!r}: {first['msg'].lower()}"
 
 
 # ---- The functions that make corrections
@@ -289,7 +303,7 @@ def age(face_id: int, low: float, high: float | None = None) -> AgeCorrection:
     InvalidCorrectionError
         If an age is negative or above 130, or `low` is above `high`.
     """
-    return _make(AgeCorrection, face_id=face_id, low=low, high=high)
+    return make(AgeCorrection, face_id=face_id, low=low, high=high)
 
 
 def age_group(face_id: int, name: str) -> AgeCorrection:
@@ -300,7 +314,7 @@ def age_group(face_id: int, name: str) -> AgeCorrection:
     InvalidCorrectionError
         If there is no such group.
     """
-    return _make(AgeCorrection, face_id=face_id, group=name)
+    return make(AgeCorrection, face_id=face_id, group=name)
 
 
 def gender(face_id: int, label: str | None) -> GenderCorrection:
@@ -311,17 +325,17 @@ def gender(face_id: int, label: str | None) -> GenderCorrection:
     InvalidCorrectionError
         If the label is empty.
     """
-    return _make(GenderCorrection, face_id=face_id, label=label)
+    return make(GenderCorrection, face_id=face_id, label=label)
 
 
 def not_a_face(face_id: int) -> NotAFace:
     """Correct a detection: there is no face at this place."""
-    return _make(NotAFace, face_id=face_id)
+    return make(NotAFace, face_id=face_id)
 
 
 def ignore(face_id: int) -> IgnoredFace:
     """Leave a face out of all views, searches and tags."""
-    return _make(IgnoredFace, face_id=face_id)
+    return make(IgnoredFace, face_id=face_id)
 
 
 def move(face_id: int, box: Box) -> BoxCorrection:
@@ -332,7 +346,7 @@ def move(face_id: int, box: Box) -> BoxCorrection:
     InvalidCorrectionError
         If the box does not lie in the picture.
     """
-    return _make(BoxCorrection, face_id=face_id, box=_inside(box)._asdict())
+    return make(BoxCorrection, face_id=face_id, box=inside(box)._asdict())
 
 
 def draw(photo_id: int, box: Box) -> BoxCorrection:
@@ -343,7 +357,7 @@ def draw(photo_id: int, box: Box) -> BoxCorrection:
     InvalidCorrectionError
         If the box does not lie in the picture.
     """
-    return _make(BoxCorrection, photo_id=photo_id, box=_inside(box)._asdict())
+    return make(BoxCorrection, photo_id=photo_id, box=inside(box)._asdict())
 
 
 def tag(photo_id: int, name: str, accepted: bool) -> TagCorrection:
@@ -354,7 +368,7 @@ def tag(photo_id: int, name: str, accepted: bool) -> TagCorrection:
     InvalidCorrectionError
         If the name cannot be a tag.
     """
-    return _make(TagCorrection, photo_id=photo_id, name=name, accepted=accepted)
+    return make(TagCorrection, photo_id=photo_id, name=name, accepted=accepted)
 
 
 def take_back(kind: Kind, *, face_id: int | None = None, photo_id: int | None = None, name: str = "") -> Withdrawal:
@@ -365,7 +379,7 @@ def take_back(kind: Kind, *, face_id: int | None = None, photo_id: int | None = 
     InvalidCorrectionError
         If the face is not given, or of a tag the photo, or the name cannot be a tag.
     """
-    return _make(Withdrawal, of=kind, face_id=face_id, photo_id=photo_id, name=name)
+    return make(Withdrawal, of=kind, face_id=face_id, photo_id=photo_id, name=name)
 
 
 def _tag_name(name: str) -> str:
@@ -374,22 +388,3 @@ def _tag_name(name: str) -> str:
         return normalized_name(name)
     except InvalidCorrectionError as error:
         raise ValueError(str(error)) from error
-
-
-def _inside(box: Box) -> Box:
-    """Return the part of a box that lies in the picture.
-
-    Raises
-    ------
-    InvalidCorrectionError
-        If there is none, or the box has numbers that are not finite.
-    """
-    if not all(map(math.isfinite, box)):
-        raise InvalidCorrectionError("a box needs four numbers: left, top, width, height, as fractions of the picture")
-    x0, y0 = max(box.x, 0.0), max(box.y, 0.0)
-    x1, y1 = min(box.x + box.width, 1.0), min(box.y + box.height, 1.0)
-    if x1 - x0 < 1e-4 or y1 - y0 < 1e-4:
-        raise InvalidCorrectionError(
-            "the box does not lie in the picture, or is empty; give fractions of the upright picture"
-        )
-    return Box(x0, y0, min(x1 - x0, 1.0), min(y1 - y0, 1.0))

@@ -15,14 +15,27 @@ from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from rollcall.corrections.kinds import FACE_KINDS, BoxCorrection, Correction, TagCorrection, Withdrawal, stored_kind
-from rollcall.corrections.projection import UNDO_KINDS, log_lines, project_face, project_photo, undone_uids
+from rollcall.corrections.log_lines import UNDO_KINDS, log_lines, of_a_photo, undone_uids
+from rollcall.corrections.people import project_people
+from rollcall.corrections.person_kinds import FACE_PERSON_KINDS, PERSON_KINDS
+from rollcall.corrections.projection import project_face, project_photo
 from rollcall.errors import NotFoundError
 from rollcall.records import Box, PhotoState
 from rollcall.settings import TagSettings
 from rollcall.storage import change_feed
 from rollcall.storage.change_feed import ChangeKind
 from rollcall.storage.library import now
-from rollcall.storage.tables import CorrectionRow, EmbeddingRow, FaceRow, PhotoRow, PredictionRow, TagRow, VerdictRow
+from rollcall.storage.tables import (
+    CorrectionRow,
+    EmbeddingRow,
+    FacePersonRow,
+    FaceRow,
+    PersonRow,
+    PhotoRow,
+    PredictionRow,
+    TagRow,
+    VerdictRow,
+)
 from rollcall.tags.rules import tag_rules
 
 #: The mean positions of eyes, nose and mouth in a face's box, until the networks have analysed a drawn face.
@@ -79,10 +92,13 @@ def record(session: Session, given: Sequence[Correction], by: str, settings: Tag
     result = CorrectionResult(batch=uuid.uuid4().hex)
     moment = next_moment(session)
     groups = {name: group for group, name in tag_rules(settings).names.items()}
+    about_people = False
     for correction in given:
         face, photo = _target(session, correction)
         before = None
-        if isinstance(correction, BoxCorrection) and correction.drawn:
+        if photo is None:
+            about_people = True
+        elif isinstance(correction, BoxCorrection) and correction.drawn:
             box = correction.box
             face = draw_face(session, photo.id, Box(box.x, box.y, box.width, box.height))
             result.undescribed.add(face.id)
@@ -94,16 +110,21 @@ def record(session: Session, given: Sequence[Correction], by: str, settings: Tag
             # At once, not at the end: the next correction may be of the same face and reads its present state.
             result.undescribed |= project_face(session, face)
         result.face_ids.append(None if face is None else face.id)
-        result.photo_ids.add(photo.id)
         result.count += 1
-        change_feed.record(session, ChangeKind.CORRECTED, photo.id, None if face is None else face.id)
+        if photo is not None:
+            result.photo_ids.add(photo.id)
+            change_feed.record(session, ChangeKind.CORRECTED, photo.id, None if face is None else face.id)
+    if about_people:
+        project_people(session)
     for photo_id in result.photo_ids:
         project_photo(session, photo_id, settings)
     return result
 
 
-def _target(session: Session, correction: Correction) -> tuple[FaceRow | None, PhotoRow]:
-    """Return the face, if any, and the photo that a correction is of."""
+def _target(session: Session, correction: Correction) -> tuple[FaceRow | None, PhotoRow | None]:
+    """Return the face, if any, and the photo that a correction is of; a correction of a person is of neither."""
+    if stored_kind(correction) in PERSON_KINDS:
+        return None, None
     if correction.face_id is not None:
         face = session.get(FaceRow, correction.face_id)
         if face is None:
@@ -119,7 +140,7 @@ def _line(
     session: Session,
     correction: Correction,
     face: FaceRow | None,
-    photo: PhotoRow,
+    photo: PhotoRow | None,
     batch: str,
     moment: str,
     by: str,
@@ -141,14 +162,14 @@ def _line(
         made_at=moment,
         made_by=by,
         kind=stored_kind(correction),
-        photo_id=photo.id,
+        photo_id=None if photo is None else photo.id,
         face_id=None if face is None else face.id,
-        content_hash=photo.content_hash,
-        path=photo.path,
+        content_hash=None if photo is None else photo.content_hash,
+        path=None if photo is None else photo.path,
         box=None if face is None else [face.x, face.y, face.width, face.height],
         embedding=None if embedding is None else embedding.vector,
         embedding_version=None if embedding is None else embedding.model_version,
-        perceptual_hash=photo.perceptual_hash,
+        perceptual_hash=None if photo is None else photo.perceptual_hash,
         face_uid=None if face is None else _face_uid(session, face.id) or uid,
         value=value,
         value_before=before,
@@ -210,6 +231,13 @@ def _face_value_before(session: Session, face: FaceRow, kind: str) -> dict[str, 
         return {"p_female": None if prediction is None else prediction.p_female, "source": "model"}
     if kind == "box":
         return {"box": [face.x, face.y, face.width, face.height], "drawn": face.drawn}
+    if kind in FACE_PERSON_KINDS:
+        found = session.execute(
+            select(PersonRow.uid, FacePersonRow.state)
+            .join(FacePersonRow, FacePersonRow.person_id == PersonRow.id)
+            .where(FacePersonRow.face_id == face.id)
+        ).first()
+        return {} if found is None else {"person": found[0], "state": found[1]}
     return {"said": bool(verdict is not None and verdict.dismissed)}
 
 
@@ -239,7 +267,7 @@ def waiting(session: Session) -> list[LogEntry]:
         .where(
             CorrectionRow.kind.not_in(UNDO_KINDS),
             or_(
-                CorrectionRow.photo_id.is_(None),
+                and_(CorrectionRow.photo_id.is_(None), of_a_photo()),
                 CorrectionRow.photo_id.in_(missing),
                 without_face(),
                 and_(CorrectionRow.face_id.in_(hidden), CorrectionRow.kind.not_in(("not_a_face", "ignore"))),

@@ -6,11 +6,14 @@ Readers of the views need not know the log: the effective corrections are writte
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, delete, insert, select, update
+from sqlalchemy import delete, insert, select, update
 from sqlalchemy.orm import Session
 
+from rollcall.corrections.log_lines import LogLine, effective, log_lines
+from rollcall.corrections.people import project_face_person
+from rollcall.corrections.people_log import stated_person
 from rollcall.records import AttributeLabels, Box, TagSource
 from rollcall.settings import TagSettings
 from rollcall.storage import change_feed
@@ -21,35 +24,6 @@ from rollcall.storage.tables import CorrectionRow, FaceRow, PhotoRow, TagRow, Ve
 from rollcall.tags.projection import recompute
 from rollcall.tags.rules import tag_rules
 
-#: Kinds of lines that change whether other lines are effective.
-UNDO_KINDS: Final = ("undo", "redo")
-
-
-class LogLine(NamedTuple):
-    """The columns of a line of the log that the projection needs."""
-
-    uid: str
-    kind: str
-    value: Mapping[str, Any]
-
-
-def effective(log: Iterable[LogLine]) -> list[LogLine]:
-    """Return the corrections of a log (oldest first) that are not undone, in their order."""
-    lines = list(log)
-    undone = undone_uids(lines)
-    return [line for line in lines if line.kind not in UNDO_KINDS and line.uid not in undone]
-
-
-def undone_uids(log: Iterable[LogLine]) -> set[str]:
-    """Return the uids of the lines of a log (oldest first) that are undone at its end."""
-    undone: set[str] = set()
-    for line in log:
-        if line.kind == "undo":
-            undone.add(line.value["of"])
-        elif line.kind == "redo":
-            undone.discard(line.value["of"])
-    return undone
-
 
 class FaceState(NamedTuple):
     """The effective corrections of a face."""
@@ -58,11 +32,14 @@ class FaceState(NamedTuple):
     dismissed: bool
     box: Box | None  # as a person drew or moved it
     drawing_undone: bool  # the face was drawn by hand, and that was undone
+    is_somebody: bool  # a person said who it is
 
 
 def face_state(log: Sequence[LogLine]) -> FaceState:
     """Return the effective corrections of the log of one face (oldest first)."""
-    newest = {line.kind: line.value for line in effective(log)}
+    lines = effective(log)
+    newest = {line.kind: line.value for line in lines}
+    person, _ = stated_person(lines)
     years, label, box = newest.get("age") or {}, newest.get("gender") or {}, newest.get("box") or {}
     dismissed = any(newest.get(kind) for kind in ("not_a_face", "ignore"))
     drawn = any(line.kind == "box" and line.value.get("drawn") for line in log)
@@ -71,6 +48,7 @@ def face_state(log: Sequence[LogLine]) -> FaceState:
         dismissed,
         Box(*box["box"]) if box else None,
         drawn and not box,
+        person is not None and person.kind == "person",
     )
 
 
@@ -91,16 +69,6 @@ def tag_states(log: Sequence[LogLine], names: Mapping[str, str]) -> dict[str, st
     return result
 
 
-def log_lines(session: Session, where: ColumnElement[bool]) -> list[LogLine]:
-    """Return the lines of the log that meet a condition, oldest first."""
-    rows = session.execute(
-        select(CorrectionRow.uid, CorrectionRow.kind, CorrectionRow.value)
-        .where(where)
-        .order_by(CorrectionRow.made_at, CorrectionRow.id)
-    )
-    return [LogLine(*row) for row in rows]
-
-
 # ---- Faces
 
 
@@ -119,6 +87,7 @@ def project_face(session: Session, face: FaceRow) -> set[int]:
     """Project the corrections of one face; return its number if its estimates have to be made again."""
     state = face_state(log_lines(session, CorrectionRow.face_id == face.id))
     _write_verdict(session, face.id, state)
+    project_face_person(session, face.id)
     was_hidden = not face.present
     face.present = face.detected or state.box is not None or _is_confirmed(session, face, state)
     before = Box(face.x, face.y, face.width, face.height)
@@ -152,8 +121,8 @@ def _write_verdict(session: Session, face_id: int, state: FaceState) -> None:
 
 
 def _is_confirmed(session: Session, face: FaceRow, state: FaceState) -> bool:
-    """Return whether a correction of age or gender confirms a face that the detector does not find."""
-    labelled = state.labels.age_low is not None or state.labels.gender_given
+    """Return whether a correction of age, gender or person confirms a face that the detector does not find."""
+    labelled = state.labels.age_low is not None or state.labels.gender_given or state.is_somebody
     return labelled and not state.drawing_undone and _is_of_this_content(session, face)
 
 

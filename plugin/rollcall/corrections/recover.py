@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, and_, or_, select
 from sqlalchemy.orm import Session
 
 from rollcall.corrections.log import CorrectionResult
+from rollcall.corrections.log_lines import of_a_photo
 from rollcall.corrections.projection import project_faces, project_photo
 from rollcall.corrections.reattach import attach, attach_by_content, by_face, match_lines
 from rollcall.media import perceptual_hash
@@ -100,7 +101,7 @@ def _waited_for(session: Session) -> Sequence[int]:
 def _unattached() -> ColumnElement[bool]:
     """Return the condition of lines that wait, and of lines of missing photos."""
     missing = select(PhotoRow.id).where(PhotoRow.state == PhotoState.MISSING, PhotoRow.reviewed)
-    return or_(CorrectionRow.photo_id.is_(None), CorrectionRow.photo_id.in_(missing))
+    return or_(and_(CorrectionRow.photo_id.is_(None), of_a_photo()), CorrectionRow.photo_id.in_(missing))
 
 
 def _unattached_by_picture(session: Session) -> dict[str, list[CorrectionRow]]:

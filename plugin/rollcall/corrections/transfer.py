@@ -10,12 +10,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import func, insert, or_, select
+from sqlalchemy import and_, func, insert, or_, select
 from sqlalchemy.orm import Session
 
 from rollcall.corrections.kinds import from_stored
 from rollcall.corrections.log import without_face
-from rollcall.corrections.projection import UNDO_KINDS
+from rollcall.corrections.log_lines import UNDO_KINDS, of_a_photo
+from rollcall.corrections.people import project_people
+from rollcall.corrections.person_kinds import PERSON_KINDS
 from rollcall.corrections.recover import PAUSE_SECONDS, recover_in_portions
 from rollcall.errors import InvalidCorrectionError, RollcallError
 from rollcall.settings import TagSettings
@@ -107,11 +109,17 @@ def import_log(
         if progress is not None:
             progress(done, len(rows))
         time.sleep(PAUSE_SECONDS if len(rows) > PORTION else 0)
+    if any(row["kind"] in PERSON_KINDS or row["content_hash"] is None for row in rows):
+        with database.write() as session:
+            project_people(session)
     touched = recover_in_portions(database, settings).photo_ids
+    if any(row["kind"] == "person_merge" for row in rows):
+        with database.write() as session:
+            project_people(session, merges_undone=True)
     left = 0
     with database.read() as session:
         for uids in chunks(added):
-            lost = or_(CorrectionRow.photo_id.is_(None), without_face())
+            lost = or_(and_(CorrectionRow.photo_id.is_(None), of_a_photo()), without_face())
             statement = select(func.count()).select_from(CorrectionRow).where(CorrectionRow.uid.in_(uids), lost)
             left += session.scalar(statement) or 0
     return ImportResult(len(added), known, left, frozenset(touched))

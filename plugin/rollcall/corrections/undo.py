@@ -9,14 +9,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from rollcall.corrections.log import CorrectionResult, next_moment
-from rollcall.corrections.projection import (
-    UNDO_KINDS,
-    LogLine,
-    effective,
-    project_faces,
-    project_photo,
-    undone_uids,
-)
+from rollcall.corrections.log_lines import UNDO_KINDS, LogLine, effective, undone_uids
+from rollcall.corrections.people import project_people
+from rollcall.corrections.person_kinds import PERSON_KINDS
+from rollcall.corrections.projection import project_faces, project_photo
 from rollcall.errors import ConflictError, NotFoundError
 from rollcall.settings import TagSettings
 from rollcall.storage import change_feed
@@ -122,6 +118,8 @@ def _flip(session: Session, rows: Sequence[CorrectionRow], kind: str, settings: 
             result.photo_ids.add(row.photo_id)
             change_feed.record(session, ChangeKind.CORRECTED, row.photo_id, row.face_id)
     session.flush()
+    if any(row.kind in PERSON_KINDS for row in rows):
+        project_people(session, merges_undone=any(row.kind == "person_merge" for row in rows))
     result.undescribed |= project_faces(session, {row.face_id for row in rows if row.face_id is not None})
     for photo_id in result.photo_ids:
         if session.get(PhotoRow, photo_id) is not None:

@@ -9,7 +9,8 @@ from sqlalchemy import ColumnElement, and_, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from rollcall.ages import AGE_GROUPS
-from rollcall.corrections.projection import UNDO_KINDS, project_photo
+from rollcall.corrections.log_lines import UNDO_KINDS
+from rollcall.corrections.projection import project_photo
 from rollcall.media import paths
 from rollcall.privacy import tombstones
 from rollcall.records import SAME_FACE_IOU, Box

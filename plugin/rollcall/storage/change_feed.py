@@ -25,6 +25,7 @@ class ChangeKind(StrEnum):
     TAGS_CHANGED = "tags_changed"
     REVIEW_NEEDED = "review_needed"
     CORRECTED = "corrected"
+    PEOPLE_CHANGED = "people_changed"
 
 
 _PENDING: Final = "rollcall changes"

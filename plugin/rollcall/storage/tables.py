@@ -151,7 +151,7 @@ class CorrectionRow(Base):
     batch: Mapped[str] = mapped_column(index=True)  # corrections that were made together are undone together
     made_at: Mapped[str]
     made_by: Mapped[str]
-    kind: Mapped[str]  # see corrections/kinds.py; undo, redo
+    kind: Mapped[str] = mapped_column(index=True)  # see corrections/kinds.py; undo, redo
     # No foreign keys: a correction outlives the rows it was made for. The numbers are its current photo and face, null
     # while it waits to be reattached by the columns below: the photo and face as they were when last seen.
     photo_id: Mapped[int | None] = mapped_column(index=True)
@@ -274,6 +274,8 @@ class PersonRow(Base):
     # Their faces when grouping last wrote them: the order of lists, while `v1_people` counts.
     size: Mapped[int] = mapped_column(default=0, index=True)
     cover_face_id: Mapped[int | None] = mapped_column(ForeignKey("faces.id", ondelete="SET NULL"))
+    # Their faces changed, and grouping has still to look at them.
+    unsettled: Mapped[bool] = mapped_column(default=False, index=True)
     __table_args__ = ({"sqlite_autoincrement": True},)
 
 

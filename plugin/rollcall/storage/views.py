@@ -223,7 +223,8 @@ V1_EVENTS: Final = View(
             "kind",
             "text",
             "photo_indexed, photo_failed, photo_moved, photo_missing, photo_forgotten, face_forgotten,"
-            " embeddings_forgotten, tags_changed, review_needed or corrected; others may come.",
+            " embeddings_forgotten, tags_changed, review_needed, corrected or people_changed (read v1_people again);"
+            " others may come.",
         ),
         Column("photo_id", "integer", "The photo it is about; null where it is about all of them."),
         Column("face_id", "integer", "The face it is about; null where it is about the whole photo."),

@@ -13,7 +13,7 @@ from typing import Annotated
 from fastapi import APIRouter, BackgroundTasks, Query, Request
 from fastapi.responses import Response, StreamingResponse
 
-from rollcall.corrections.kinds import RowId
+from rollcall.corrections.kind_base import RowId
 from rollcall.errors import LibraryError, RollcallError
 from rollcall.media import paths
 from rollcall.search import MIN_PROBABILITY, Order

@@ -39,6 +39,8 @@ PROMISED = {
     "v1_tags": "photo_id tag source probability state",
     "v1_groups": "name at_least probability photo_id",
     "v1_events": "event_id happened_at kind photo_id face_id",
+    "v1_people": "person_id uid name names state hidden is_me birth_date birth_date_source faces photos proposed"
+    " first_seen last_seen cover_face_id",
 }
 
 

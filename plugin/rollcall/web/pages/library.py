@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from rollcall import search
-from rollcall.corrections.kinds import RowId
+from rollcall.corrections.kind_base import RowId
 from rollcall.errors import InvalidQueryError
 from rollcall.host import Plugin
 from rollcall.search.grammar import FIELDS

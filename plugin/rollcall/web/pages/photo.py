@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, Response
 
-from rollcall.corrections.kinds import RowId
+from rollcall.corrections.kind_base import RowId
 from rollcall.errors import NotFoundError
 from rollcall.host import Plugin
 from rollcall.search.details import FaceDetails

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, Response
 
-from rollcall.corrections.kinds import RowId
+from rollcall.corrections.kind_base import RowId
 from rollcall.corrections.review_queue import Question
 from rollcall.errors import RequestError
 from rollcall.host import Plugin

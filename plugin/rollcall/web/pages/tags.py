@@ -8,7 +8,7 @@ from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, Response
 
 from rollcall import corrections
-from rollcall.corrections.kinds import RowId
+from rollcall.corrections.kind_base import RowId
 from rollcall.web.inputs import Probability, TagName, plugin_of
 from rollcall.web.pages.rendering import page
 

@@ -1,0 +1,57 @@
+"""Lines of the log as the projection reads them, and which of them are effective."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import ColumnElement, or_, select
+from sqlalchemy.orm import Session
+
+from rollcall.storage.tables import CorrectionRow
+
+#: Kinds of lines that change whether other lines are effective.
+UNDO_KINDS: Final = ("undo", "redo")
+
+
+class LogLine(NamedTuple):
+    """The columns of a line of the log that the projection needs."""
+
+    uid: str
+    kind: str
+    value: Mapping[str, Any]
+
+
+def effective(log: Iterable[LogLine]) -> list[LogLine]:
+    """Return the corrections of a log (oldest first) that are not undone, in their order."""
+    lines = list(log)
+    undone = undone_uids(lines)
+    return [line for line in lines if line.kind not in UNDO_KINDS and line.uid not in undone]
+
+
+def undone_uids(log: Iterable[LogLine]) -> set[str]:
+    """Return the uids of the lines of a log (oldest first) that are undone at its end."""
+    undone: set[str] = set()
+    for line in log:
+        if line.kind == "undo":
+            undone.add(line.value["of"])
+        elif line.kind == "redo":
+            undone.discard(line.value["of"])
+    return undone
+
+
+def log_lines(session: Session, where: ColumnElement[bool]) -> list[LogLine]:
+    """Return the lines of the log that meet a condition, oldest first."""
+    rows = session.execute(
+        select(CorrectionRow.uid, CorrectionRow.kind, CorrectionRow.value)
+        .where(where)
+        .order_by(CorrectionRow.made_at, CorrectionRow.id)
+    )
+    return [LogLine(*row) for row in rows]
+
+
+def of_a_photo() -> ColumnElement[bool]:
+    """Return the condition of lines that belong to a photo, which may have to be found; those of people do not."""
+    return or_(
+        CorrectionRow.photo_id.is_not(None), CorrectionRow.content_hash.is_not(None), CorrectionRow.path.is_not(None)
+    )
