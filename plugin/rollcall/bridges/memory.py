@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
-from sqlalchemy import delete, select
+from sqlalchemy import ColumnElement, delete, select
+from sqlalchemy.orm import Session
 
 from rollcall.bridges.base import Name, Remembered
 from rollcall.storage.database import Database
@@ -45,45 +46,35 @@ class Memory:
         """Store rows in the place of those of the same kind and key."""
         with self.database.write() as session:
             for one in rows:
-                found = session.scalar(
-                    select(BridgeItemRow).where(
-                        BridgeItemRow.bridge == self.bridge,
-                        BridgeItemRow.server == self.server,
-                        BridgeItemRow.kind == one.kind,
-                        BridgeItemRow.key == one.key,
-                    )
-                )
-                if found is None:
-                    found = BridgeItemRow(
-                        bridge=self.bridge, server=self.server, kind=one.kind, key=one.key, sent_at=now()
-                    )
-                    session.add(found)
-                found.value, found.remote = dict(one.value), dict(one.remote)
-                found.state = one.state
-                found.before = None if one.before is None else dict(one.before)
+                put(session, self.bridge, self.server, one)
 
     def drop(self, rows: Iterable[Remembered]) -> None:
         """Remove rows."""
         with self.database.write() as session:
             for one in rows:
-                session.execute(
-                    delete(BridgeItemRow).where(
-                        BridgeItemRow.bridge == self.bridge,
-                        BridgeItemRow.server == self.server,
-                        BridgeItemRow.kind == one.kind,
-                        BridgeItemRow.key == one.key,
-                    )
-                )
+                remove(session, self.bridge, self.server, one)
 
 
-def servers(database: Database) -> Mapping[tuple[str, str], int]:
-    """Return how many items are remembered of each bridge and server."""
-    from sqlalchemy import func
+def put(session: Session, bridge: str, server: str, one: Remembered) -> None:
+    """Store a row in the place of the one of the same kind and key."""
+    found = session.scalar(select(BridgeItemRow).where(*_is(bridge, server, one)))
+    if found is None:
+        found = BridgeItemRow(bridge=bridge, server=server, kind=one.kind, key=one.key, sent_at=now())
+        session.add(found)
+    found.value, found.remote = dict(one.value), dict(one.remote)
+    found.state = one.state
+    found.before = None if one.before is None else dict(one.before)
 
-    with database.read() as session:
-        rows = session.execute(
-            select(BridgeItemRow.bridge, BridgeItemRow.server, func.count()).group_by(
-                BridgeItemRow.bridge, BridgeItemRow.server
-            )
-        )
-        return {(bridge, server): int(count) for bridge, server, count in rows}
+
+def remove(session: Session, bridge: str, server: str, one: Remembered) -> None:
+    """Remove a row."""
+    session.execute(delete(BridgeItemRow).where(*_is(bridge, server, one)))
+
+
+def _is(bridge: str, server: str, one: Remembered) -> tuple[ColumnElement[bool], ...]:
+    return (
+        BridgeItemRow.bridge == bridge,
+        BridgeItemRow.server == server,
+        BridgeItemRow.kind == one.kind,
+        BridgeItemRow.key == one.key,
+    )

@@ -230,6 +230,8 @@ def _write_face(session: Session, row: FacePersonRow | None, face_id: int, perso
     if kind == "member" and row is not None and row.source == "auto":
         # The line is a hint only, and grouping knows by now.
         return row
+    # Before the row is added: the question writes to the database what is pending, which has to be complete.
+    named = is_named(session, person_id)
     if row is None:
         row = FacePersonRow(face_id=face_id)
         session.add(row)
@@ -237,7 +239,7 @@ def _write_face(session: Session, row: FacePersonRow | None, face_id: int, perso
     if kind == "person":
         row.state, row.probability = "confirmed", 1.0
     else:
-        row.state = "proposed" if is_named(session, person_id) else "automatic"
+        row.state = "proposed" if named else "automatic"
         row.probability = MEMBER_PROBABILITY
     return row
 

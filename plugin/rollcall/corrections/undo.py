@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -82,6 +82,14 @@ def restore(session: Session, to: int, settings: TagSettings) -> CorrectionResul
     result = _flip(session, [row for row in log if row.uid in present - wanted], "undo", settings)
     result.add(_flip(session, [row for row in log if row.uid in wanted - present], "redo", settings))
     return result
+
+
+def undo_batches(session: Session, batches: Collection[str], settings: TagSettings) -> CorrectionResult:
+    """Undo what is effective of some batches, wherever in the log they stand; later corrections stay."""
+    log = _whole_log(session)
+    undone = undone_uids(map(_log_line, log))
+    rows = [row for row in log if row.batch in batches and row.kind not in UNDO_KINDS and row.uid not in undone]
+    return _flip(session, rows, "undo", settings)
 
 
 def _log_line(row: CorrectionRow) -> LogLine:
