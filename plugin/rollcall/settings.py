@@ -250,6 +250,25 @@ class ServeSettings(_Group):
     embed_from: tuple[str, ...] = Field(
         default=(), description="Origins, such as http://127.0.0.1:9000, of hosts that may show /embed in a frame."
     )
+    listen: str = Field(
+        default="127.0.0.1", description="Address that `rollcall serve` listens on; 0.0.0.0, all, needs serve.login."
+    )
+    login: Literal["start", "token", "proxy"] = Field(
+        default="start",
+        description="Who is answered: start, this machine with the token of each start; token, also whoever has the "
+        "token in serve.token_file; proxy, also whom the reverse proxy names in serve.user_header.",
+    )
+    public_url: str = Field(
+        default="", description="With a login: the address that browsers open, such as https://photos.example.org."
+    )
+    token_file: str = Field(default="", description="File with the token of serve.login=token.")
+    user_header: str = Field(default="Remote-User", description="The header in which the reverse proxy names the user.")
+    proxies: tuple[str, ...] = Field(
+        default=("127.0.0.1", "::1"), description="Addresses or networks of reverse proxies whose header is believed."
+    )
+    users: tuple[str, ...] = Field(
+        default=(), description="The users that may come, by the names that the proxy gives them; empty: all."
+    )
 
 
 class BridgeSettings(_Group):
@@ -421,13 +440,18 @@ def load(file: Path | None = None, overrides: Mapping[str, Any] | None = None) -
         ) from error
 
 
+def _is_list(group: str, name: str) -> bool:
+    """Return whether a setting has several values, which text holds with commas between them."""
+    model = Settings.model_fields[group].annotation if group in Settings.model_fields else None
+    fields = model.model_fields if isinstance(model, type) and issubclass(model, BaseModel) else {}
+    return name in fields and isinstance(fields[name].default, tuple)
+
+
 def _put(data: dict[str, Any], dotted: str, value: Any) -> None:
     group, _, name = dotted.partition(".")
     branch = data.setdefault(group, {})
     if not isinstance(branch, dict) or not name:
         raise SettingsError(f"setting {dotted!r} is not of the form group.name; `rollcall settings` lists them all")
-    if (group, name) in (("library", "ignore"), ("serve", "embed_from"), ("bridges", "paths")) and isinstance(
-        value, str
-    ):
+    if isinstance(value, str) and _is_list(group, name):
         value = tuple(part.strip() for part in value.split(",") if part.strip())
     branch[name] = value

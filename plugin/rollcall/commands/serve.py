@@ -22,7 +22,7 @@ from rollcall.settings import Settings
 @click.option("--watch", is_flag=True, help="Keep the database in step with FOLDER, or all known folders, meanwhile.")
 @common
 def serve_command(context: Context, folders: tuple[Path, ...], port: int | None, opened: bool, watch: bool) -> None:
-    """Open the review page and the HTTP API, on this machine alone.
+    """Open the review page and the HTTP API, on this machine alone unless serve.login is set.
 
     The address that is printed holds a token made for this start; without it nothing is answered.
     FOLDER is indexed once the page is open.
@@ -42,14 +42,15 @@ def serve(
     """
     import uvicorn
 
-    from rollcall.web import security
+    from rollcall.web import login, security
     from rollcall.web.app import create
 
+    access = login.access_of(settings.serve)
     wanted = settings.serve.port if port is None else port
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listening.bind(("127.0.0.1", wanted))
+        listening.bind((settings.serve.listen, wanted))
     except OSError as error:
         raise RollcallError(
             f"port {wanted} cannot be used ({error.strerror}); choose another with --port, or 0 for any that is free"
@@ -66,11 +67,19 @@ def serve(
     address = f"http://127.0.0.1:{port}/?token={token}"
     click.echo(address)
     console.print("Open this address in a browser on this machine. Ctrl-C ends it.")
+    if access is not None:
+        console.print(f"With a login also: {access.origin}")
     sys.stdout.flush()
     if opened:
         webbrowser.open(address)
     config = uvicorn.Config(
-        app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=2
+        app,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=2,
+        # The address of whoever connects has to be the proxy's own, not what a header says.
+        proxy_headers=False,
     )
     try:
         uvicorn.Server(config).run(sockets=[listening])

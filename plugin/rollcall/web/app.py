@@ -12,7 +12,7 @@ from fastapi.security import APIKeyCookie, HTTPBearer
 from fastapi.staticfiles import StaticFiles
 
 from rollcall.host import Plugin
-from rollcall.web import api, failures, pages, problems, security
+from rollcall.web import api, failures, login, pages, problems, security
 from rollcall.web.activity import Activity
 from rollcall.web.pages.review import Queue
 from rollcall.web.pictures import Pictures
@@ -60,4 +60,5 @@ def create(plugin: Plugin, token: str, port: int) -> FastAPI:
     failures.install(app)
     # Added last, so that it comes first.
     app.add_middleware(security.Guard, token=token, port=port, embedders=plugin.settings.serve.embed_from)
+    app.add_middleware(login.ProxyLogin, access=login.access_of(plugin.settings.serve), token=token, port=port)
     return app
