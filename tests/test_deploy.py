@@ -11,7 +11,8 @@ import click
 import pytest
 
 from rollcall.cli import COMMANDS, cli
-from rollcall.settings import SECRETS, ServeSettings, describe, load
+from rollcall.server_settings import SECRETS
+from rollcall.settings import ServeSettings, describe, load
 
 yaml = pytest.importorskip("yaml")
 

@@ -14,7 +14,8 @@ from rollcall.bridges.nextcloud import Nextcloud
 from rollcall.bridges.photoprism import PhotoPrism
 from rollcall.bridges.places import PathMap
 from rollcall.errors import SettingsError
-from rollcall.settings import BridgeSettings, Settings
+from rollcall.server_settings import BridgeSettings
+from rollcall.settings import Settings
 
 Connect = Callable[[str, dict[str, str]], Connection]
 

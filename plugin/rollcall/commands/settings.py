@@ -9,7 +9,8 @@ from rich.console import Console
 from rich.table import Table
 
 from rollcall.commands.common import Context, common
-from rollcall.settings import config_path, describe, shown
+from rollcall.server_settings import shown
+from rollcall.settings import config_path, describe
 
 
 @click.command("settings")

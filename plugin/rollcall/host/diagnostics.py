@@ -9,7 +9,8 @@ from typing import Any
 
 from rollcall.host import machine
 from rollcall.inference import devices
-from rollcall.settings import Settings, describe, shown
+from rollcall.server_settings import shown
+from rollcall.settings import Settings, describe
 from rollcall.storage import diagnosis
 
 #: A report: sections by name, each of named values.

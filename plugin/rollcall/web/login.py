@@ -21,7 +21,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, RedirectRespons
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rollcall.errors import SettingsError
-from rollcall.settings import ServeSettings
+from rollcall.server_settings import ServeSettings
 
 #: Answers checks of health, without a login: it says only that the server runs.
 HEALTH: Final = "/healthz"

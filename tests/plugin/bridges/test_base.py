@@ -112,13 +112,13 @@ def test_an_answer_that_ends_a_run_says_what_to_do(status: int, advice: str) -> 
 
 
 def test_keys_are_not_printed(tmp_path: Path) -> None:
-    from rollcall import settings
+    from rollcall import server_settings, settings
     from rollcall.host.diagnostics import changed
 
     loaded = settings.load(None, {"bridges.immich_key": "secret", "bridges.immich_url": "http://x"})
     assert changed(loaded) == {"bridges.immich_url": "http://x", "bridges.immich_key": "(set)"}
     keys = {info.name for info in settings.describe() if info.name.endswith("_key")}
-    assert keys == settings.SECRETS
+    assert keys == server_settings.SECRETS
 
 
 def test_what_is_missing_in_the_settings_is_named(plugin: Plugin) -> None:

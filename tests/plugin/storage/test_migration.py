@@ -82,3 +82,32 @@ def test_stale_estimates_get_a_column_and_versions_a_digest_in_0006(tmp_path: Pa
     assert (third.attributes, third.digest) == ("attributes-3", ""), "two files had this name"
     assert ModelVersion.parse(photo[0]).switched_off == ("age",)
     assert photo[1:] == (None, None)
+
+
+def test_what_was_sent_by_bridges_gets_a_table_in_0010(tmp_path: Path) -> None:
+    from rollcall.bridges.base import Remembered
+    from rollcall.bridges.memory import Memory
+
+    file = tmp_path / "old.db"
+    config = Config()
+    config.set_main_option("script_location", str(resources.find("migrations")).replace("%", "%%"))
+    engine = create_engine(f"sqlite:///{file}")
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0007")
+        connection.execute(text("INSERT INTO roots VALUES (1, '/photos', '2026-01-01T00:00:00.000Z')"))
+    engine.dispose()
+    database = open_database(str(file))
+    memory = Memory(database, "immich", "http://immich")
+    row = Remembered("tag", "People/Märchen", {"a": 1}, "done", {"id": "x"}, None)
+    memory.store([row, Remembered("person", "p", {}, before={"birthDate": None})])
+    memory.store([row])
+    found = memory.load()
+    assert list(found) == [("tag", "People/Märchen"), ("person", "p")] and found[row.name] == row
+    assert found["person", "p"].before == {"birthDate": None}
+    assert Memory(database, "immich", "http://other").load() == {}
+    memory.drop([row])
+    assert list(memory.load()) == [("person", "p")]
+    with database.read() as session:
+        assert session.execute(text("SELECT path FROM roots")).scalar() == "/photos"
+    database.close()
