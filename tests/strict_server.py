@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -160,3 +164,54 @@ def body(content: bytes | None) -> Any:
 def no_body(content: bytes | None) -> None:
     if content is not None:
         raise BadRequest("a body that is not described")
+
+
+@contextmanager
+def listening(server: StrictServer, slow: Callable[[int], float] = lambda number: 0.0) -> Iterator[str]:
+    """Give the address of a strict server that answers over the network.
+
+    `slow` returns for how many seconds the request of a number waits. Troubles end in what a client sees of them: half
+    an answer is one that is shorter than its header says, a lost one a connection that is closed.
+    """
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        wbufsize = 1 << 16
+        disable_nagle_algorithm = True
+
+        def _any(self) -> None:
+            length = int(self.headers.get("Content-Length") or 0)
+            content = self.rfile.read(length) if length else None
+            time.sleep(slow(len(server.requests) + 1))
+            with lock:
+                half = server.trouble(len(server.requests) + 1, self.command, urlsplit(self.path).path) == "half"
+                try:
+                    answer = server.request(self.command, self.path, headers=dict(self.headers), content=content)
+                except httpx.HTTPError:
+                    self.close_connection = True
+                    return
+            body = answer.content
+            self.send_response(answer.status_code)
+            for name, value in answer.headers.items():
+                if name.lower() not in ("content-length", "connection"):
+                    self.send_header(name, value)
+            self.send_header("Content-Length", str(len(body) * 2 if half else len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+            self.close_connection = self.close_connection or half
+
+        do_GET = do_POST = do_PUT = do_DELETE = do_PROPFIND = do_REPORT = _any  # noqa: N815  names of http.server
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    lock = threading.Lock()
+    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    http.daemon_threads = True
+    thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{http.server_address[1]}"
+    finally:
+        http.shutdown()
+        http.server_close()
