@@ -87,7 +87,7 @@ class _LazyGroup(click.Group):
 def cli(verbose: bool, log_format: logs.LogFormat) -> None:
     """Finds the faces in your photos, estimates age and gender, and answers "photos of children".
 
-    Everything runs on this machine; nothing leaves it.
+    Everything runs on this machine; nothing leaves it but by `rollcall bridge`.
     """
 
 

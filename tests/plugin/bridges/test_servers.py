@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import delete
+from sqlalchemy import delete, select, update
 
 from bridged import SERVERS
 from rollcall import Plugin, corrections
 from rollcall.errors import BridgeError
-from rollcall.storage.tables import BridgeItemRow
+from rollcall.storage.tables import BridgeItemRow, PhotoRow
 from strict_server import Killed, StrictServer
 
 
@@ -117,9 +119,12 @@ def test_a_run_that_is_killed_at_any_request_is_completed_by_the_next(library: P
     whole = SERVERS[name]()
     library.bridge(name, transport=whole)
     forget(library)
+    kinds: Counter[tuple[str, str]] = Counter()
     for victim in range(1, len(whole.requests) + 1):
-        if not _changes(whole, victim):
+        # Of requests of one kind, to one address but for the number, two are enough.
+        if not _changes(whole, victim) or kinds[_kind(whole, victim)] >= 2:
             continue
+        kinds[_kind(whole, victim)] += 1
         server = SERVERS[name]()
         server.trouble = lambda number, method, path, victim=victim: moment if number == victim else None  # type: ignore[misc]
         with pytest.raises(Killed):
@@ -133,6 +138,11 @@ def test_a_run_that_is_killed_at_any_request_is_completed_by_the_next(library: P
         forget(library)
 
 
+def _kind(server: StrictServer, number: int) -> tuple[str, str]:
+    method, path = server.requests[number - 1]
+    return method, re.sub(r"[^/]*\d[^/]*", "N", path)
+
+
 def _changes(server: StrictServer, number: int) -> bool:
     method, path = server.requests[number - 1]
     return method in ("POST", "PUT", "DELETE") and "search" not in path
@@ -142,7 +152,7 @@ def _changes(server: StrictServer, number: int) -> bool:
 def test_taking_back_that_is_killed_is_completed_by_the_next(library: Plugin, name: str, moment: str) -> None:
     server = SERVERS[name]()
     empty = server.state()
-    for victim in (1, 2, 4, 7, 11, 16):
+    for victim in (1, 4, 11):
         library.bridge(name, transport=server)
         start = len(server.requests)
         server.trouble = lambda number, *_, at=start + victim: moment if number == at else None  # type: ignore[misc]
@@ -180,6 +190,29 @@ def test_a_tag_that_is_gone_here_is_taken_back_there(library: Plugin, name: str,
     library.bridge(name, transport=server)
     assert server.state() == final_state(library, name)
     assert not server.refused
+
+
+def test_what_is_forgotten_here_is_taken_back_there(library: Plugin, name: str, server: StrictServer) -> None:
+    library.bridge(name, transport=server)
+    library.forget(photos=[1])
+    library.forget(faces=[4])
+    library.bridge(name, transport=server)
+    assert server.state() == final_state(library, name)
+    assert not server.refused
+    library.bridge(name, transport=server)
+    library.forget(everything=True)
+    with library.database.read() as session:
+        assert session.scalars(select(BridgeItemRow)).first() is None
+
+
+def test_a_photo_whose_disk_is_away_stays_as_it_is_there(library: Plugin, name: str, server: StrictServer) -> None:
+    library.bridge(name, transport=server)
+    there = server.state()
+    with library.database.write() as session:
+        session.execute(update(PhotoRow).values(state="missing"))
+    server.requests.clear()
+    library.bridge(name, transport=server)
+    assert server.state() == there and not server.requests
 
 
 def test_photos_that_the_server_lacks_are_left_out_and_counted(library: Plugin, name: str, tmp_path: Path) -> None:
