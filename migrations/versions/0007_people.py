@@ -69,9 +69,13 @@ def upgrade() -> None:
         _person("other_id"),
         sa.Column("relation", sa.Text(), primary_key=True),
     )
+    op.add_column("verdicts", sa.Column("age_derived", sa.Boolean(), nullable=False, server_default=sa.false()))
 
 
 def downgrade() -> None:
+    op.execute("DELETE FROM verdicts WHERE age_derived AND NOT gender_given AND NOT dismissed")
+    op.execute("UPDATE verdicts SET age_low = NULL, age_high = NULL WHERE age_derived")
+    op.drop_column("verdicts", "age_derived")
     op.drop_index("ix_corrections_kind", "corrections")
     for table in ("person_relations", "person_rejections", "face_people", "person_names", "people"):
         op.drop_table(table)

@@ -214,14 +214,15 @@ class InvalidTargetError(RequestError):
 _HINTS: Final = {
     "photo": "`rollcall search --json` shows the photos' numbers",
     "face": "it may have been dismissed; `rollcall search --json` shows the faces' numbers",
+    "person": "`rollcall people list` shows the people's numbers",
     "line": "`rollcall corrections list` shows the log",
 }
 
 
 class NotFoundError(RequestError):
-    """There is no such photo, face, folder or line of the log.
+    """There is no such photo, face, person, folder or line of the log.
 
-    `kind` is "photo", "face", "line" or "path"; `key` is the number or path that was asked for.
+    `kind` is "photo", "face", "person", "line" or "path"; `key` is the number or path that was asked for.
     """
 
     status = 404

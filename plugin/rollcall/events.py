@@ -87,6 +87,11 @@ class Corrected(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class PeopleChanged(Event):
+    """People, their names, or whose faces are whose changed: read them again."""
+
+
+@dataclass(frozen=True, slots=True)
 class Forgotten(Event):
     """Photos and faces were erased, on request or because of a file `.rollcall-ignore`."""
 

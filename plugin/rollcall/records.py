@@ -162,6 +162,10 @@ class Analysis:
     warnings: tuple[str, ...] = ()  # of the picture
 
 
+#: Sources of an age that give a range of completed years instead of a distribution.
+GIVEN_AGES: Final = ("user", "birth_date")
+
+
 class AttributeLabels(NamedTuple):
     """Age and gender of one face as a person corrected them."""
 

@@ -212,6 +212,14 @@ class TagSettings(_Group):
     group: str = _tag_name("Group", "with five people or more")
 
 
+class PeopleSettings(_Group):
+    """How faces are grouped into people."""
+
+    group: Literal["on", "off"] = Field(
+        default="on", description="Whether new faces are compared with the others and grouped into people."
+    )
+
+
 class PowerSettings(_Group):
     """How much of the computer a run takes."""
 
@@ -253,6 +261,7 @@ class Settings(BaseSettings):
     attributes: AttributeSettings = AttributeSettings()
     watch: WatchSettings = WatchSettings()
     tags: TagSettings = TagSettings()
+    people: PeopleSettings = PeopleSettings()
     power: PowerSettings = PowerSettings()
     cache: CacheSettings = CacheSettings()
     serve: ServeSettings = ServeSettings()

@@ -137,6 +137,14 @@ def _move(session: Session, gone: PersonRow, into: PersonRow) -> None:
         .values(person_id=into.id)
     )
     session.execute(delete(FacePersonRow).where(FacePersonRow.person_id == gone.id))
+    certain = select(FacePersonRow.face_id).where(
+        FacePersonRow.person_id == into.id, FacePersonRow.state == "confirmed"
+    )
+    session.execute(
+        delete(PersonRejectionRow).where(
+            PersonRejectionRow.person_id == into.id, PersonRejectionRow.face_id.in_(certain)
+        )
+    )
     session.execute(
         update(FacePersonRow)
         .where(FacePersonRow.person_id == into.id, FacePersonRow.source == "auto")
@@ -168,7 +176,7 @@ def _write_relations(session: Session, stated: People) -> bool:
     uids = {uid for one in stated.relations for uid in one[:2]}
     numbers: dict[str, int] = {}
     for part in chunks(sorted(uids)):
-        numbers |= dict(session.execute(select(PersonRow.uid, PersonRow.id).where(PersonRow.uid.in_(part))).tuples())
+        numbers |= dict(session.execute(select(PersonRow.uid, PersonRow.id).where(PersonRow.uid.in_(part))).all())
     wanted = {(numbers[a], numbers[b], relation) for a, b, relation in stated.relations}
     columns = (PersonRelationRow.person_id, PersonRelationRow.other_id, PersonRelationRow.relation)
     if wanted == {tuple(row) for row in session.execute(select(*columns))}:
@@ -204,11 +212,14 @@ def project_face_person(session: Session, face_id: int) -> None:
     stated = stated_people(session)
     before = None if row is None else (row.person_id, row.state, row.source)
     not_them = {_person_id(session, stated, uid) for uid in sorted(rejected)}
+    them = None if line is None else _person_id(session, stated, str(line.value["person"]))
+    if them is not None and line is not None and line.kind == "person":
+        # It was said not to be somebody who, as was said later, is the same person.
+        not_them.discard(them)
     if not_them != ours:
         session.execute(delete(PersonRejectionRow).where(PersonRejectionRow.face_id == face_id))
         for person_id in sorted(not_them):
             session.add(PersonRejectionRow(person_id=person_id, face_id=face_id))
-    them = None if line is None else _person_id(session, stated, str(line.value["person"]))
     if them is not None and line is not None and them not in not_them:
         row = _write_face(session, row, face_id, them, line.kind)
     elif row is not None and row.person_id in not_them:
@@ -230,17 +241,12 @@ def _write_face(session: Session, row: FacePersonRow | None, face_id: int, perso
     if kind == "member" and row is not None and row.source == "auto":
         # The line is a hint only, and grouping knows by now.
         return row
-    # Before the row is added: the question writes to the database what is pending, which has to be complete.
-    named = is_named(session, person_id)
+    state = "confirmed" if kind == "person" else "proposed" if is_named(session, person_id) else "automatic"
     if row is None:
         row = FacePersonRow(face_id=face_id)
         session.add(row)
-    row.person_id, row.source = person_id, "user"
-    if kind == "person":
-        row.state, row.probability = "confirmed", 1.0
-    else:
-        row.state = "proposed" if named else "automatic"
-        row.probability = MEMBER_PROBABILITY
+    row.person_id, row.source, row.state = person_id, "user", state
+    row.probability = 1.0 if kind == "person" else MEMBER_PROBABILITY
     return row
 
 

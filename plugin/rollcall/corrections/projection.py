@@ -106,6 +106,12 @@ def project_face(session: Session, face: FaceRow) -> set[int]:
 def _write_verdict(session: Session, face_id: int, state: FaceState) -> None:
     """Replace the row of a face's effective corrections; a face without any has no row."""
     labels = state.labels
+    derived = session.execute(
+        select(VerdictRow.age_low, VerdictRow.age_high).where(VerdictRow.face_id == face_id, VerdictRow.age_derived)
+    ).first()
+    if labels.age_low is None and derived is not None:
+        # Grouping derives it again when the person or their birth date changes.
+        labels = labels._replace(age_low=derived[0], age_high=derived[1])
     session.execute(delete(VerdictRow).where(VerdictRow.face_id == face_id))
     if state.dismissed or labels.age_low is not None or labels.gender_given:
         session.execute(
@@ -116,6 +122,7 @@ def _write_verdict(session: Session, face_id: int, state: FaceState) -> None:
                 gender=labels.gender,
                 gender_given=labels.gender_given,
                 dismissed=state.dismissed,
+                age_derived=state.labels.age_low is None and labels.age_low is not None,
             )
         )
 

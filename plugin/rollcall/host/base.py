@@ -171,6 +171,8 @@ class PluginBase:
     def _publish_changes(self, changes: Sequence[Change]) -> None:
         """Publish committed changes for which no part publishes an event itself."""
         for kind, photo_id, face_id in changes:
+            if kind == ChangeKind.PEOPLE_CHANGED:
+                self._bus.publish(events.PeopleChanged())
             if photo_id is None:
                 continue
             if kind == ChangeKind.TAGS_CHANGED:

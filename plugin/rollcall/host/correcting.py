@@ -15,6 +15,7 @@ from rollcall.host.base import PluginBase
 from rollcall.inference import adaptation_store, learning
 from rollcall.inference.adaptation_store import StoredAdaptation
 from rollcall.inference.learning import AdaptationReport
+from rollcall.people import grouping
 from rollcall.privacy import erasure
 from rollcall.privacy.erasure import ErasureReport
 from rollcall.privacy.tombstones import ErasedContents
@@ -57,6 +58,7 @@ class CorrectingMixin(PluginBase):
         """
         with self.database.write() as session:
             result = log.record(session, given, by, self.settings.tags)
+            grouping.settle(session, self.database, self.settings.tags)
         return self._describe(result, wait)
 
     def undo(self, *, wait: float = DESCRIBE_SECONDS) -> CorrectionResult:
@@ -74,6 +76,7 @@ class CorrectingMixin(PluginBase):
         """
         with self.database.write() as session:
             result = undo.undo(session, self.settings.tags)
+            grouping.settle(session, self.database, self.settings.tags)
         return self._describe(result, wait)
 
     def redo(self, *, wait: float = DESCRIBE_SECONDS) -> CorrectionResult:
@@ -91,6 +94,7 @@ class CorrectingMixin(PluginBase):
         """
         with self.database.write() as session:
             result = undo.redo(session, self.settings.tags)
+            grouping.settle(session, self.database, self.settings.tags)
         return self._describe(result, wait)
 
     def restore(self, to: int, *, wait: float = DESCRIBE_SECONDS) -> CorrectionResult:
@@ -112,6 +116,7 @@ class CorrectingMixin(PluginBase):
         """
         with self.database.write() as session:
             result = undo.restore(session, to, self.settings.tags)
+            grouping.settle(session, self.database, self.settings.tags)
         return self._describe(result, wait)
 
     def _describe(self, result: CorrectionResult, wait: float) -> CorrectionResult:
@@ -167,6 +172,8 @@ class CorrectingMixin(PluginBase):
             If a line is not a correction; then nothing is imported.
         """
         imported = transfer.import_log(self.database, lines, self.settings.tags, ErasedContents, progress)
+        with self.database.write() as session:
+            grouping.settle(session, self.database, self.settings.tags)
         archive.append(self.database)
         if imported.photo_ids:
             self.service.describe(imported.photo_ids, wait)

@@ -9,6 +9,7 @@ from pathlib import Path
 from rollcall.errors import ModelError
 from rollcall.host.bridging import BridgingMixin
 from rollcall.host.correcting import CorrectingMixin
+from rollcall.host.people import PeopleMixin
 from rollcall.host.reading import ReadingMixin
 from rollcall.indexing import check
 from rollcall.indexing.check import CheckReport
@@ -19,7 +20,7 @@ from rollcall.inference.files import FileAnalysis, FileAnalyzer
 from rollcall.records import RunSummary
 
 
-class Plugin(ReadingMixin, CorrectingMixin, BridgingMixin):
+class Plugin(ReadingMixin, CorrectingMixin, PeopleMixin, BridgingMixin):
     """Rollcall inside a host: index, search, correct, review, erase.
 
     All methods may be called from any thread. Work that writes analyses (index, erase, warm up) is done one piece at a

@@ -14,6 +14,7 @@ from rollcall.indexing.profile import Profile
 from rollcall.indexing.reanalysis import describe_faces, recover_corrections
 from rollcall.indexing.run import LeaveAlone, PictureAnalyzer, Run, StoppedError, Tools
 from rollcall.indexing.scan import Scanner
+from rollcall.people import grouping
 from rollcall.privacy.switches import retained_notices
 from rollcall.records import RunSummary
 from rollcall.settings import Settings
@@ -83,6 +84,7 @@ class Indexer:
                         self.scanner.scan(place, run)
                 self.pipeline.process(places, run)
                 recover_corrections(self.tools, started)
+                self._group()
             except StoppedError:
                 pass
             self.tools.exclusions.scrub_if_due(self.tools.publish)
@@ -118,6 +120,7 @@ class Indexer:
                 self.pipeline.process(list(by_root), run)
                 if run.summary.indexed:
                     recover_corrections(self.tools, started)
+                    self._group()
             except StoppedError:
                 pass
             self.tools.exclusions.scrub_if_due(self.tools.publish)
@@ -144,6 +147,12 @@ class Indexer:
             If the database or the networks fail.
         """
         describe_faces(self.tools, photo_ids)
+
+    def _group(self) -> None:
+        """Find out who the new faces are."""
+        if self.tools.settings.people.group == "on":
+            with self.tools.profile("group"):
+                grouping.group_new(self.tools.database, self.tools.settings.tags)
 
     def _back_up(self, run: Run) -> None:
         """Make the backup of the day, if it is due."""

@@ -9,6 +9,7 @@ from sqlalchemy import BindParameter, bindparam, text
 from sqlalchemy.orm import Session
 
 from rollcall import ages
+from rollcall.records import GIVEN_AGES
 from rollcall.search.joint import FaceProbabilities, unpacked
 from rollcall.search.person_filter import PersonFilter
 from rollcall.storage.library import chunks
@@ -123,6 +124,6 @@ def _face(row: Any) -> CandidateFace:
         score=row[2],
         p_female=row[3],
         distribution=None if row[4] is None else unpacked(row[4]),
-        age_range=(int(row[6]), int(row[7])) if row[5] == "user" else None,
+        age_range=(int(row[6]), int(row[7])) if row[5] in GIVEN_AGES else None,
         groups=dict(zip(_GROUPS, row[8:], strict=True)),
     )

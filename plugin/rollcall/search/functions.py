@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from rollcall import ages
+from rollcall.records import GIVEN_AGES
 from rollcall.search.folding import fold
 from rollcall.search.joint import FaceProbabilities, joint_of_text, unpacked
 
@@ -121,7 +122,7 @@ class Joint:
     ) -> None:
         """Take one face: the columns of `v1_faces`."""
         self.requirement = requirement
-        given = (int(low), int(high)) if source == "user" and low is not None and high is not None else None
+        given = (int(low), int(high)) if source in GIVEN_AGES and low is not None and high is not None else None
         ages_of_face = None if distribution is None or given is not None else unpacked(distribution)
         self.faces.append(FaceProbabilities(ages_of_face, given, p_female))
 

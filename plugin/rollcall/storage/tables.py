@@ -178,6 +178,8 @@ class VerdictRow(Base):
     gender: Mapped[str | None]  # female, male, or any label a person chose
     gender_given: Mapped[bool] = mapped_column(default=False)  # with no label: "do not estimate"
     dismissed: Mapped[bool] = mapped_column(default=False)  # not a face, or to be ignored
+    # The ages are the photo's date minus the birth date of the person whose face it is: nobody gave them directly.
+    age_derived: Mapped[bool] = mapped_column(default=False)
 
 
 class TagRow(Base):

@@ -129,7 +129,9 @@ V1_FACES: Final = View(
         ),
         Column("age_low", "real", "Lower end: of a person's correction, else of the model's 80 % interval."),
         Column("age_high", "real", "Upper end of the same."),
-        Column("age_source", "text", "user, model, or null where nothing is known."),
+        Column(
+            "age_source", "text", "user, birth_date (the capture date less that of the person's birth), model, or null."
+        ),
         Column("gender", "text", "female, male, or the label a person chose; null where nothing is known."),
         Column(
             "p_female",
@@ -167,7 +169,8 @@ V1_FACES: Final = View(
         CASE WHEN v.age_low IS NULL THEN m.age ELSE (v.age_low + v.age_high) / 2.0 END,
         CASE WHEN v.age_low IS NULL THEN m.age_low ELSE v.age_low END,
         CASE WHEN v.age_low IS NULL THEN m.age_high ELSE v.age_high END,
-        CASE WHEN v.age_low IS NOT NULL THEN 'user' WHEN m.age IS NOT NULL THEN 'model' END,
+        CASE WHEN v.age_low IS NOT NULL AND v.age_derived THEN 'birth_date'
+             WHEN v.age_low IS NOT NULL THEN 'user' WHEN m.age IS NOT NULL THEN 'model' END,
         CASE WHEN v.gender_given THEN v.gender WHEN m.p_female IS NULL THEN NULL
              WHEN m.p_female >= 0.5 THEN 'female' ELSE 'male' END,
         CASE WHEN v.gender_given THEN (CASE v.gender WHEN 'female' THEN 1.0 WHEN 'male' THEN 0.0 END)

@@ -8,7 +8,8 @@ from pydantic import BaseModel, Field
 
 from rollcall import corrections
 from rollcall.corrections import review_queue
-from rollcall.corrections.kinds import Correction, RowId
+from rollcall.corrections.kind_base import RowId
+from rollcall.corrections.kinds import Correction
 from rollcall.errors import InvalidCorrectionError
 from rollcall.records import Box
 

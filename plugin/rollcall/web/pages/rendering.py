@@ -38,7 +38,7 @@ def _age(face: FaceDetails) -> str:
     if face.age_interval is None or face.age_interval[0] == face.age_interval[1]:
         return f"{face.age:.0f}"
     interval = f"{face.age_interval[0]:.0f}–{face.age_interval[1]:.0f}"
-    return interval if face.age_source == "user" else f"{face.age:.0f} ({interval})"
+    return interval if face.age_source in ("user", "birth_date") else f"{face.age:.0f} ({interval})"
 
 
 def _gender(face: FaceDetails) -> str:

@@ -1,0 +1,232 @@
+"""Group faces by arrays alone: from embeddings, photos, ages and dates to a group for each face.
+
+Confident faces are smoothed with their likely neighbours, then linked by average linkage; weak ones are attached last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rollcall.people.evidence import Births, Evidence, combined, evidence, misfit
+from rollcall.people.linkage import UNKNOWN, Groups, link
+from rollcall.people.neighbours import Neighbours, neighbours
+
+#: Neighbours of each face: smoothing uses them all, and groups are compared along them.
+NEIGHBOURS: Final = 10
+#: The least similarity of faces between which groups are compared.
+_EDGE: Final = 0.2
+_BLOCK: Final = 4096
+
+
+@dataclass
+class Faces:
+    """What grouping needs of n faces; unknown ages and dates are NaN."""
+
+    vectors: NDArray[np.floating]  # (n, d), unit length
+    photos: NDArray[np.int64]  # (n,)
+    ages: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))  # (n,) estimated years
+    births: Births | None = None  # of each face
+    weak: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))  # (n,)
+    labels: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))  # (n,) people whom faces are
+    rejected: Sequence[frozenset[int]] = ()  # (n,) people whom faces are not
+    known_births: dict[int, Births] = field(default_factory=dict)  # by label, of people with a date
+
+    def __post_init__(self) -> None:
+        n = len(self.vectors)
+        if not len(self.ages):
+            self.ages = np.full(n, np.nan, np.float32)
+        if not len(self.weak):
+            self.weak = np.zeros(n, np.bool_)
+        if not len(self.labels):
+            self.labels = np.full(n, UNKNOWN, np.int64)
+        if self.births is None:
+            self.births = Births(np.zeros(n), np.full(n, np.inf))
+        self.rejected = self.rejected or [frozenset()] * n
+
+
+@dataclass
+class Clustered:
+    """The groups of n faces."""
+
+    group: NDArray[np.int64]  # (n,), -1: in no group; a face that is alone is in none
+    probability: NDArray[np.float64]  # (n,) that a face belongs to its group; 1 of confirmed faces
+
+
+def cluster(faces: Faces, constants: Evidence | None = None, people: int | None = None) -> Clustered:
+    """Return the groups of faces, each of at least two, or of one that is confirmed.
+
+    `people` is about how many people the library shows; without it they are counted among these faces.
+    """
+    constants = constants or evidence()
+    strong = np.flatnonzero(~faces.weak | (faces.labels != UNKNOWN))
+    part = _Part(faces, strong)
+    near = neighbours(part.vectors, NEIGHBOURS)
+    likely = constants.adult_equivalent(near.cosine, part.ages[:, None], part.ages[near.faces])
+    weights = np.where(near.faces >= 0, constants.probability(likely), 0.0)
+    smooth = smoothed(part.vectors, near, weights)
+    groups = Groups(smooth, part.photos, part.labels, part.rejected)
+    edges = _edges(near, likely)
+    penalty = _Penalty(groups, part, constants)
+    link(groups, edges, constants.most, penalty, constants.small)
+    link(groups, edges, constants.threshold(people or groups.count()), penalty, constants.small)
+    found = Clustered(np.full(len(faces.vectors), -1, np.int64), np.zeros(len(faces.vectors)))
+    numbers = {group: row for row, group in enumerate(_worth(groups))}
+    found.group[strong] = [numbers.get(int(one), -1) for one in groups.group]
+    _rate(found, groups, strong, numbers, constants)
+    left = np.flatnonzero(found.group < 0)
+    if len(left) and numbers:
+        _attach(faces, found, left, constants)
+    return found
+
+
+class _Part:
+    """The columns of some of the faces."""
+
+    def __init__(self, faces: Faces, rows: NDArray[np.int64]) -> None:
+        assert faces.births is not None
+        self.vectors, self.photos, self.ages = faces.vectors[rows], faces.photos[rows], faces.ages[rows]
+        self.labels = faces.labels[rows]
+        self.births = Births(faces.births.mean[rows].copy(), faces.births.deviation[rows].copy())
+        self.rejected = [faces.rejected[row] for row in rows.tolist()]
+        for label, birth in faces.known_births.items():
+            # What a person stated of a birth date is known of each face of theirs.
+            self.births.mean[self.labels == label] = birth.mean
+            self.births.deviation[self.labels == label] = birth.deviation
+
+
+class _Penalty:
+    """What the ages and birth dates of two groups take from their similarity."""
+
+    def __init__(self, groups: Groups, part: _Part, constants: Evidence) -> None:
+        self.groups, self.constants = groups, constants
+        self.ages = np.array(part.ages, np.float64)
+        self.mean, self.deviation = part.births.mean, part.births.deviation
+        self._faces = Births(part.births.mean.copy(), part.births.deviation.copy())
+        self._face_ages = part.ages
+        self._sizes = np.ones(len(self.ages), np.int64)
+
+    def __call__(self, a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.float64]:
+        self._refresh(np.concatenate([a, b]))
+        adult = self.constants.impostor_mean[-1]
+        # Smoothing brings faces nearer, so what age takes from a cosine counts as much here.
+        ages = adult - self.constants.adult_equivalent(np.full(len(a), adult), self.ages[a], self.ages[b])
+        sizes = self.groups.sizes
+        few = self.constants.small / np.sqrt(sizes[a] * sizes[b])
+        return np.asarray(ages + few + misfit(self.mean[a], self.deviation[a], self.mean[b], self.deviation[b]))
+
+    def _refresh(self, groups: NDArray[np.int64]) -> None:
+        """Compute age and birth date again of groups that have grown."""
+        for group in np.unique(groups[self._sizes[groups] != self.groups.sizes[groups]]).tolist():
+            rows = self.groups.faces(group)
+            self._sizes[group] = self.groups.sizes[group]
+            known = self._face_ages[rows][~np.isnan(self._face_ages[rows])]
+            self.ages[group] = known.mean() if len(known) else np.nan
+            birth = combined(self._faces.mean[rows], self._faces.deviation[rows])
+            if birth is not None:
+                self.mean[group], self.deviation[group] = birth
+
+
+def smoothed(vectors: NDArray[np.floating], near: Neighbours, weights: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Return embeddings (n, d) with those of their neighbours added by weight (n, k), of unit length."""
+    result = np.empty(vectors.shape, np.float32)
+    for start in range(0, len(vectors), _BLOCK):
+        rows = slice(start, start + _BLOCK)
+        others = np.asarray(vectors[near.faces[rows]], np.float32)
+        result[rows] = vectors[rows] + np.einsum("nk,nkd->nd", weights[rows].astype(np.float32), others)
+    result /= np.maximum(np.linalg.norm(result, axis=1, keepdims=True), 1e-9)
+    return result
+
+
+def _edges(near: Neighbours, likely: NDArray[np.float64]) -> NDArray[np.int64]:
+    rows, columns = np.nonzero((near.faces >= 0) & (likely >= _EDGE))
+    return np.stack([rows, near.faces[rows, columns]], axis=1)
+
+
+def _worth(groups: Groups) -> list[int]:
+    """Return the groups of at least two faces, and those with a confirmed one, in the order of their first faces."""
+    several = {group for group, faces in groups.members.items() if len(faces) > 1}
+    alone = {int(groups.group[face]) for face in np.flatnonzero(groups.labels != UNKNOWN)}
+    return sorted(several | alone)
+
+
+def _rate(
+    found: Clustered, groups: Groups, rows: NDArray[np.int64], numbers: dict[int, int], constants: Evidence
+) -> None:
+    """Compute the probability of each member from its mean similarity to the others of its group."""
+    inside = np.flatnonzero(found.group[rows] >= 0)
+    group = groups.group[inside]
+    own = np.asarray(groups.vectors[inside], np.float32)
+    size = groups.sizes[group]
+    rest = np.einsum("nd,nd->n", own, groups.sums[group]) - 1.0
+    mean = np.where(size > 1, rest / np.maximum(size - 1, 1), 0.0)
+    found.probability[rows[inside]] = constants.member_probability(mean)
+    found.probability[rows[groups.labels != UNKNOWN]] = 1.0
+
+
+def _attach(faces: Faces, found: Clustered, left: NDArray[np.int64], constants: Evidence) -> None:
+    """Attach faces that are in no group yet to the group of their neighbours, if they are likely to belong there."""
+    assert faces.births is not None
+    anchors = np.flatnonzero(found.group >= 0)
+    count = int(found.group.max()) + 1
+    sums = np.zeros((count, faces.vectors.shape[1]), np.float32)
+    np.add.at(sums, found.group[anchors], np.asarray(faces.vectors[anchors], np.float32))
+    centres = sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-9)
+    members: dict[int, list[int]] = {}
+    for face in anchors.tolist():
+        members.setdefault(int(found.group[face]), []).append(face)
+    for start in range(0, len(left), _BLOCK):
+        rows = left[start : start + _BLOCK]
+        similarity = np.asarray(faces.vectors[rows], np.float32) @ centres.T
+        best = similarity.argmax(axis=1)
+        value = similarity[np.arange(len(rows)), best]
+        for face, group, near in sorted(
+            zip(rows.tolist(), best.tolist(), value.tolist(), strict=True), key=lambda one: (-one[2], one[0])
+        ):
+            penalty = attach_penalty(faces, face, members[group], constants)
+            if near - penalty >= constants.attach:
+                found.group[face] = group
+                found.probability[face] = float(constants.member_probability(np.array(near - penalty)))
+                members[group].append(face)
+
+
+def attach_penalty(faces: Faces, face: int, members: Sequence[int], constants: Evidence) -> float:
+    """Return what stands against a face in a group; infinity if a photo or a person forbids it."""
+    assert faces.births is not None
+    rows = np.array(members)
+    if (faces.photos[rows] == faces.photos[face]).any():
+        return float("inf")
+    if set(np.unique(faces.labels[rows]).tolist()) & faces.rejected[face]:
+        return float("inf")
+    adult = np.array(constants.impostor_mean[-1])
+    mean_age = float(np.nanmean(faces.ages[rows])) if not np.isnan(faces.ages[rows]).all() else np.nan
+    age = adult - constants.adult_equivalent(adult, faces.ages[[face]], np.array([mean_age]))[0]
+    known = [faces.known_births[label] for label in faces.labels[rows].tolist() if label in faces.known_births]
+    birth = (
+        (float(known[0].mean), float(known[0].deviation))
+        if known
+        else combined(faces.births.mean[rows], faces.births.deviation[rows])
+    )
+    if birth is None:
+        return float(age)
+    mine = faces.births
+    return float(age + misfit(mine.mean[[face]], mine.deviation[[face]], np.array([birth[0]]), np.array([birth[1]]))[0])
+
+
+def grouped(
+    vectors: NDArray[np.floating], ages: NDArray[np.floating], **constants: Any
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return a label for each of n embeddings, (n,), and the probability of its group, (n,), for evaluations.
+
+    Every embedding is taken to be of another photo, without a date; one that is in no group has a label of its own.
+    `constants` replace fields of `Evidence`.
+    """
+    n = len(vectors)
+    faces = Faces(vectors, np.arange(n), np.asarray(ages, np.float32))
+    found = cluster(faces, evidence()._replace(**constants))
+    labels = np.where(found.group < 0, n + np.arange(n), found.group)
+    return labels, np.where(found.group < 0, 1.0, found.probability)

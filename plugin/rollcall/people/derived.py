@@ -1,0 +1,84 @@
+"""Ages that follow from birth dates: the capture date of a photo less the birth date of the person in it.
+
+They stand in place of the network's estimates wherever ages are used, and the views say where they come from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+from sqlalchemy import delete, insert, or_, select, update
+from sqlalchemy.orm import Session
+
+from rollcall.corrections.kinds import OLDEST
+from rollcall.people import dates
+from rollcall.settings import TagSettings
+from rollcall.storage.library import chunks
+from rollcall.storage.tables import FacePersonRow, FaceRow, PersonRow, PhotoRow, VerdictRow
+from rollcall.tags.projection import recompute
+
+#: Faces that are somebody with at least this probability get their age from the birth date.
+LIKELY: Final = 0.9
+
+
+def derive_ages(session: Session, settings: TagSettings, person_ids: Iterable[int]) -> set[int]:
+    """Derive the ages of the faces of some people again; return the photos whose ages changed.
+
+    Ages that a person gave stay as they are.
+    """
+    changed: set[int] = set()
+    for part in chunks(sorted(set(person_ids))):
+        rows = session.execute(
+            select(FacePersonRow.face_id, PhotoRow.taken_local, PersonRow.birth_date, FaceRow.photo_id)
+            .join(PersonRow, PersonRow.id == FacePersonRow.person_id)
+            .join(FaceRow, FaceRow.id == FacePersonRow.face_id)
+            .join(PhotoRow, PhotoRow.id == FaceRow.photo_id)
+            .where(PersonRow.id.in_(part), PersonRow.birth_date.is_not(None), FacePersonRow.probability >= LIKELY)
+        )
+        for face_id, taken, birth_date, photo_id in rows:
+            ages = dates.ages_at(str(birth_date), dates.year_of(taken))
+            if ages is not None and ages[1] <= OLDEST and _write(session, face_id, ages):
+                changed.add(photo_id)
+    changed |= _withdraw(session)
+    for photo_id in sorted(changed):
+        recompute(session, photo_id, settings)
+    return changed
+
+
+def _write(session: Session, face_id: int, ages: tuple[int, int]) -> bool:
+    """Write the age of a face, unless a person gave one; return whether that changed it."""
+    row = session.get(VerdictRow, face_id, populate_existing=True)
+    values: dict[str, Any] = {"age_low": ages[0], "age_high": ages[1], "age_derived": True}
+    if row is None:
+        session.execute(insert(VerdictRow).values(face_id=face_id, gender_given=False, dismissed=False, **values))
+        return True
+    if (row.age_low is not None and not row.age_derived) or (row.age_low, row.age_high) == ages:
+        return False
+    session.execute(update(VerdictRow).where(VerdictRow.face_id == face_id).values(**values))
+    return True
+
+
+def _withdraw(session: Session) -> set[int]:
+    """Withdraw the ages of faces that are nobody with a birth date now; return their photos."""
+    rows = session.execute(
+        select(VerdictRow.face_id, FaceRow.photo_id)
+        .join(FaceRow, FaceRow.id == VerdictRow.face_id)
+        .outerjoin(FacePersonRow, FacePersonRow.face_id == VerdictRow.face_id)
+        .outerjoin(PersonRow, PersonRow.id == FacePersonRow.person_id)
+        .where(
+            VerdictRow.age_derived,
+            or_(PersonRow.birth_date.is_(None), FacePersonRow.probability < LIKELY),
+        )
+    ).all()
+    for part in chunks([face_id for face_id, _ in rows]):
+        session.execute(
+            update(VerdictRow)
+            .where(VerdictRow.face_id.in_(part))
+            .values(age_low=None, age_high=None, age_derived=False)
+        )
+        session.execute(
+            delete(VerdictRow).where(VerdictRow.face_id.in_(part), ~VerdictRow.gender_given, ~VerdictRow.dismissed)
+        )
+    session.expire_all()
+    return {photo_id for _, photo_id in rows}

@@ -1,0 +1,135 @@
+"""Keep the people of a library in step with its faces and with what persons stated.
+
+All faces together (`group_all`), new ones as they come (`group_new`), and the people whom a correction touched
+(`settle`). All can be interrupted: what is left to do stands in the database.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from rollcall.people import assign, incremental, reading, writing
+from rollcall.people.clusters import cluster
+from rollcall.people.derived import derive_ages
+from rollcall.people.linkage import UNKNOWN
+from rollcall.people.reading import LibraryFaces
+from rollcall.settings import TagSettings
+from rollcall.storage.database import Database
+from rollcall.storage.tables import FacePersonRow, PersonRow
+
+#: With more new faces than this, and than this share of all, the library is grouped as a whole.
+MANY_NEW: Final = 200
+NEW_SHARE: Final = 0.1
+#: Of a person with more faces, the surroundings of a correction are looked at, not all of them again.
+_MOST_SETTLED: Final = 20_000
+#: Faces that belong to nobody after a correction are looked at at once if they are no more than this.
+_FEW: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class GroupingReport:
+    """What a grouping did."""
+
+    faces: int = 0  # that were looked at
+    people: int = 0  # groups that have faces now, named people included
+    changed: int = 0  # people whose faces changed
+
+
+def group_all(database: Database, settings: TagSettings) -> GroupingReport:
+    """Group all faces of a library anew; what persons stated stays as it is.
+
+    Raises
+    ------
+    StoreError
+        If the database cannot be written.
+    """
+    with database.read() as session:
+        library = reading.read_faces(session)
+    if not len(library):
+        return GroupingReport()
+    found = cluster(library.faces)
+    of_groups = assign.people_of_groups(library, found)
+    person, probability = assign.person_of_faces(library, found, of_groups)
+    with database.write() as session:
+        changed = writing.write_people(session, library, assign.without_lone(person), probability)
+        library.probability = probability
+        writing.summarize(session, library, session.scalars(select(PersonRow.id)).all())
+        writing.drop_empty(session)
+        writing.mark_seen(session)
+        derive_ages(session, settings, library.faces.known_births)
+        people = session.scalar(select(func.count(func.distinct(FacePersonRow.person_id)))) or 0
+    return GroupingReport(len(library), people, len(changed))
+
+
+def group_new(database: Database, settings: TagSettings) -> GroupingReport:
+    """Group the faces that nobody has looked at; all faces anew where many are new.
+
+    Raises
+    ------
+    StoreError
+        If the database cannot be written.
+    """
+    with database.read() as session:
+        waiting = reading.ungrouped(session, MANY_NEW + 1)
+        if not waiting:
+            return GroupingReport()
+        known = session.scalar(select(func.count()).select_from(FacePersonRow)) or 0
+        if len(waiting) > MANY_NEW or len(waiting) > NEW_SHARE * known:
+            waiting = []
+    if not waiting:
+        return group_all(database, settings)
+    with database.write() as session:
+        changed = incremental.attach(session, database, waiting)
+        derive_ages(session, settings, changed)
+    return GroupingReport(len(waiting), 0, len(changed))
+
+
+def settle(session: Session, database: Database, settings: TagSettings) -> set[int]:
+    """Look again at the faces of people whom a correction touched; return these people.
+
+    Groups that hold confirmed faces of several people are divided between them.
+    """
+    person_ids = list(session.scalars(select(PersonRow.id).where(PersonRow.unsettled).order_by(PersonRow.id)))
+    if not person_ids:
+        return set()
+    library = reading.faces_of(session, person_ids)
+    if len(library):
+        person, probability = _settled(library, writing.count_people(session))
+        writing.write_people(session, library, assign.without_lone(person), probability)
+        library = reading.faces_of(session, sorted({*person_ids, *_people_now(session, library)}))
+    writing.summarize(session, library, {*person_ids, *library.person[library.person != UNKNOWN].tolist()})
+    loose = reading.ungrouped(session, _FEW + 1)
+    if len(loose) <= _FEW:
+        # A face that somebody is not may be somebody else.
+        incremental.attach(session, database, loose)
+    derive_ages(session, settings, person_ids)
+    return set(person_ids)
+
+
+def _settled(library: LibraryFaces, people: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return the people of faces, and the probabilities, after a correction."""
+    labels = library.faces.labels
+    several = len(np.unique(library.person[library.person != UNKNOWN])) > 1
+    if several and (labels != UNKNOWN).any() and len(library) <= _MOST_SETTLED:
+        found = cluster(library.faces, people=people)
+        of_groups = assign.people_of_groups(library, found, sticky=True)
+        person, probability = assign.person_of_faces(library, found, of_groups)
+        # A face that is in no group now was somebody's: it stays, less likely.
+        left = (person == UNKNOWN) & (library.person != UNKNOWN)
+        person = np.where(left, library.person, person)
+        probability = np.where(left, np.minimum(library.probability, 0.5), probability)
+    else:
+        person, probability = library.person.copy(), library.probability.copy()
+    out = incremental.nearer_to_rejected(library, person) | incremental.out_of_place(library, person)
+    return np.where(out, UNKNOWN, person), np.where(out, 0.0, probability)
+
+
+def _people_now(session: Session, library: LibraryFaces) -> set[int]:
+    found = writing.people_of(session, library.face_ids.tolist())
+    return {one for one in found.values() if one is not None}

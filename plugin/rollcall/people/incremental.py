@@ -1,0 +1,198 @@
+"""Add single faces to the people of a library, and take out those that a person's answer speaks against."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from rollcall.people import assign, reading, writing
+from rollcall.people.clusters import NEIGHBOURS, Faces, attach_penalty
+from rollcall.people.evidence import Births, evidence
+from rollcall.people.linkage import UNKNOWN
+from rollcall.people.reading import LibraryFaces
+from rollcall.search.vectors import vectors_of
+from rollcall.storage.database import Database
+from rollcall.storage.library import chunks
+from rollcall.storage.tables import FacePersonRow
+
+#: People that a new face is compared with, and their faces that are looked at, the most similar first.
+_CANDIDATES: Final = 5
+_MEMBERS: Final = 64
+#: Neighbours that are looked up: more than are used, as some are of the same photo or do not count.
+_WANTED: Final = 48
+#: The least similarity to a rejected face that speaks against a proposal.
+_LIKE_REJECTED: Final = 0.45
+
+
+def attach(session: Session, database: Database, face_ids: Sequence[int]) -> set[int]:
+    """Find out who some new faces are; return the people whose faces changed."""
+    changed: set[int] = set()
+    new = reading.faces_by_id(session, face_ids)
+    people = writing.count_people(session)
+    missing = sorted(set(face_ids) - set(new.face_ids.tolist()))
+    for row in missing:
+        # Its embedding is of another network: it waits for its photo to be analysed again.
+        session.add(FacePersonRow(face_id=row, person_id=None, state="automatic", probability=0.0, source="auto"))
+    session.flush()
+    for index in range(len(new)):
+        changed |= _attach_one(session, database, new, index, people)
+    return changed
+
+
+def _attach_one(session: Session, database: Database, new: LibraryFaces, index: int, people: int) -> set[int]:
+    face_id = int(new.face_ids[index])
+    near = _nearest(session, database, new, index)
+    around = reading.faces_by_id(session, [face_id, *near])
+    me = int(np.flatnonzero(around.face_ids == face_id)[0])
+    person, probability = _decide(session, around, me, people)
+    wanted, chance = around.person.copy(), around.probability.copy()
+    for face in person:
+        wanted[face], chance[face] = person[face], probability
+    changed = writing.write_people(session, around, wanted, chance)
+    for part in chunks(sorted(changed)):
+        library = reading.faces_of(session, part)
+        writing.summarize(session, library, part)
+    return changed
+
+
+def _nearest(session: Session, database: Database, new: LibraryFaces, index: int) -> list[int]:
+    """Return the faces of the library that are most similar to a new one."""
+    vector = np.asarray(new.faces.vectors[index], np.float16)
+    found: list[tuple[float, int]] = []
+    for part in vectors_of(database).parts(session, len(vector)):
+        cosines = part.cosines(vector)
+        cosines[part.photo_ids == -1] = -1.0
+        count = min(_WANTED, len(cosines))
+        if count:
+            best = np.argpartition(-cosines, count - 1)[:count]
+            found += zip(cosines[best].tolist(), part.face_ids[best].tolist(), strict=True)
+    own = int(new.face_ids[index])
+    return [face for _, face in sorted(found, key=lambda one: (-one[0], one[1])) if face != own][:_WANTED]
+
+
+def _decide(session: Session, around: LibraryFaces, me: int, people: int) -> tuple[dict[int, int], float]:
+    """Return the faces whose person is decided now, with their person, and the probability."""
+    constants = evidence()
+    faces = around.faces
+    vectors = np.asarray(faces.vectors, np.float32)
+    cosines = vectors @ vectors[me]
+    likely = constants.adult_equivalent(cosines, faces.ages, np.full(len(cosines), faces.ages[me]))
+    likely[me] = -1.0
+    order = np.argsort(-likely, kind="stable")[:NEIGHBOURS]
+    weights = constants.probability(likely[order])
+    mine = vectors[me] + weights @ vectors[order]
+    mine /= np.linalg.norm(mine)
+    threshold = constants.threshold(people)
+    best: tuple[float, int] | None = None
+    seen = around.person[order]
+    for them in list(dict.fromkeys(seen[seen != UNKNOWN].tolist()))[:_CANDIDATES]:
+        members = _members(session, around, them)
+        centre = np.asarray(members.faces.vectors, np.float32).mean(axis=0)
+        centre /= max(float(np.linalg.norm(centre)), 1e-9)
+        value = float(mine @ centre) - constants.small / np.sqrt(len(members)) - _against(around, me, members)
+        if value >= max(threshold, constants.attach if faces.weak[me] else 0.0) and (best is None or value > best[0]):
+            best = value, them
+    if best is not None:
+        return {me: best[1]}, float(constants.member_probability(np.array(best[0])))
+    return _pair(around, me, likely, threshold)
+
+
+def _pair(around: LibraryFaces, me: int, likely: NDArray[np.float64], threshold: float) -> tuple[dict[int, int], float]:
+    """Return a new group of a face and its nearest one that is in none, if they are similar enough."""
+    constants, faces = evidence(), around.faces
+    alone = np.flatnonzero((around.person == UNKNOWN) & (faces.photos != faces.photos[me]) & ~faces.weak)
+    alone = alone[alone != me]
+    if not len(alone) or faces.weak[me]:
+        return {me: UNKNOWN}, 0.0
+    other = int(alone[np.argmax(likely[alone])])
+    weight, cosine = float(constants.probability(likely[[other]])[0]), float(likely[other])
+    smoothed = (cosine * (1 + weight**2) + 2 * weight) / (1 + weight**2 + 2 * weight * cosine)
+    value = smoothed - constants.small - attach_penalty(faces, me, [other], constants)
+    if value < threshold:
+        return {me: UNKNOWN}, 0.0
+    return {me: -3, other: -3}, float(constants.member_probability(np.array(value)))
+
+
+def _members(session: Session, around: LibraryFaces, person_id: int) -> LibraryFaces:
+    """Return the faces of a person that stand around a new one, and some others of theirs."""
+    here = around.face_ids[around.person == person_id].tolist()
+    more = session.scalars(
+        select(FacePersonRow.face_id)
+        .where(FacePersonRow.person_id == person_id)
+        .order_by(FacePersonRow.state, FacePersonRow.face_id)
+        .limit(_MEMBERS)
+    )
+    return reading.faces_by_id(session, sorted({*here, *more}))
+
+
+def _against(around: LibraryFaces, me: int, members: LibraryFaces) -> float:
+    """Return what photos, ages, dates and persons say against a face among the members of a group."""
+    them = int(members.person[0])
+    faces = around.faces
+    same_photo = (around.faces.photos == faces.photos[me]) & (around.person == them)
+    same_photo[me] = False
+    birth = faces.known_births.get(them)
+    too_early = birth is not None and around.taken[me] < birth.mean - 2 * birth.deviation - assign.BEFORE_BIRTH
+    if same_photo.any() or (members.faces.photos == faces.photos[me]).any() or too_early:
+        return float("inf")
+    if them in faces.rejected[me]:
+        return float("inf")
+    return attach_penalty(_with(members, around, me), len(members), range(len(members)), evidence())
+
+
+def _with(members: LibraryFaces, around: LibraryFaces, me: int) -> Faces:
+    """Return the columns of members and one more face."""
+    ours, theirs = members.faces, around.faces
+    assert ours.births is not None and theirs.births is not None
+    return Faces(
+        np.concatenate([ours.vectors, theirs.vectors[[me]]]),
+        np.concatenate([ours.photos, theirs.photos[[me]]]),
+        np.concatenate([ours.ages, theirs.ages[[me]]]),
+        Births(
+            np.concatenate([ours.births.mean, theirs.births.mean[[me]]]),
+            np.concatenate([ours.births.deviation, theirs.births.deviation[[me]]]),
+        ),
+        np.concatenate([ours.weak, theirs.weak[[me]]]),
+        np.concatenate([ours.labels, theirs.labels[[me]]]),
+        [*ours.rejected, theirs.rejected[me]],
+        ours.known_births,
+    )
+
+
+def nearer_to_rejected(library: LibraryFaces, person: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Return which faces are more like a face that somebody is not than like one that they are, (n,)."""
+    out = np.zeros(len(library), np.bool_)
+    faces = library.faces
+    for them in {one for some in faces.rejected for one in some}:
+        no = [i for i, some in enumerate(faces.rejected) if them in some]
+        yes = np.flatnonzero((faces.labels == them) & library.stated)
+        asked = np.flatnonzero((person == them) & ~library.stated)
+        if not no or not len(yes) or not len(asked):
+            continue
+        mine = np.asarray(faces.vectors[asked], np.float32)
+        against = (mine @ np.asarray(faces.vectors[no], np.float32).T).max(axis=1)
+        out[asked] = (against >= _LIKE_REJECTED) & (
+            against > (mine @ np.asarray(faces.vectors[yes], np.float32).T).max(axis=1)
+        )
+    return out
+
+
+def out_of_place(library: LibraryFaces, person: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Return which faces cannot be whom they are taken for: a second one of a photo, or from before the birth, (n,)."""
+    out = np.zeros(len(library), np.bool_)
+    free = np.flatnonzero(~library.stated & (person != UNKNOWN))
+    stated = np.flatnonzero(library.stated).tolist()
+    seen = {(int(person[face]), int(library.faces.photos[face])) for face in stated}
+    for face in free[np.lexsort((free, -library.probability[free]))].tolist():
+        them = int(person[face])
+        key = (them, int(library.faces.photos[face]))
+        birth = library.faces.known_births.get(them)
+        early = birth is not None and library.taken[face] < birth.mean - 2 * birth.deviation - assign.BEFORE_BIRTH
+        out[face] = key in seen or early or them in library.faces.rejected[face]
+        seen.add(key)
+    return out

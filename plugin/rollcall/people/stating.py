@@ -1,0 +1,149 @@
+"""What a person says about people as corrections: naming a group, answering proposals, merging, splitting."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from rollcall import corrections
+from rollcall.corrections.kinds import Correction
+from rollcall.corrections.person_kinds import clean_name
+from rollcall.errors import ConflictError, InvalidCorrectionError, NotFoundError
+from rollcall.people import persons
+from rollcall.storage.tables import FacePersonRow, FaceRow, PersonRow, PhotoRow
+
+#: Faces of a group that a line of the log each remembers when it is named: by them it is found again.
+REMEMBERED: Final = 24
+
+
+def uid_of(session: Session, person_id: int) -> str:
+    """Return the uid of a person.
+
+    Raises
+    ------
+    NotFoundError
+        If there is none of this number.
+    """
+    uid = session.scalar(select(PersonRow.uid).where(PersonRow.id == person_id))
+    if uid is None:
+        raise NotFoundError("person", person_id)
+    return uid
+
+
+def name(session: Session, person_id: int, names: Sequence[str]) -> list[Correction]:
+    """Return the corrections that name a person; the faces of a group are remembered, its cover is confirmed."""
+    uid = uid_of(session, person_id)
+    given: list[Correction] = [corrections.person_name(uid, names)]
+    return given + _remembered(session, person_id, uid)
+
+
+def name_face(session: Session, face_id: int, text: str) -> list[Correction]:
+    """Return the corrections that say a face is somebody of a name, who is added if nobody has it.
+
+    Raises
+    ------
+    ConflictError
+        If several people have the name.
+    """
+    if session.get(FaceRow, face_id) is None:
+        raise NotFoundError("face", face_id)
+    cleaned = _clean(text)
+    found = persons.with_name(session, cleaned)
+    if len(found) > 1:
+        raise ConflictError(
+            f"{len(found)} people are called {cleaned!r} (numbers {', '.join(map(str, found))}); say which by number"
+        )
+    if found:
+        return [corrections.person(face_id, uid_of(session, found[0]))]
+    uid = corrections.new_uid()
+    return [corrections.person_name(uid, [cleaned]), corrections.person(face_id, uid)]
+
+
+def confirm(session: Session, person_id: int, face_ids: Sequence[int]) -> list[Correction]:
+    """Return the corrections that say faces are a person."""
+    uid = uid_of(session, person_id)
+    return [corrections.person(face_id, uid) for face_id in dict.fromkeys(face_ids)]
+
+
+def reject(session: Session, person_id: int, face_ids: Sequence[int]) -> list[Correction]:
+    """Return the corrections that say faces are not a person."""
+    uid = uid_of(session, person_id)
+    return [corrections.not_person(face_id, uid) for face_id in dict.fromkeys(face_ids)]
+
+
+def merge(session: Session, person_id: int, others: Sequence[int]) -> list[Correction]:
+    """Return the corrections that say others are a person, too."""
+    uid = uid_of(session, person_id)
+    given = _remembered(session, person_id, uid)
+    for other in dict.fromkeys(others):
+        given += _remembered(session, other, uid)
+        given.append(corrections.person_merge(uid, uid_of(session, other)))
+    return given
+
+
+def split(session: Session, face_ids: Sequence[int], text: str | None) -> tuple[str, list[Correction]]:
+    """Return the uid of whom faces are instead, and the corrections that say so; `text` is their name, if known.
+
+    Raises
+    ------
+    ConflictError
+        If several people have the name.
+    InvalidCorrectionError
+        If there are no faces.
+    """
+    if not face_ids:
+        raise InvalidCorrectionError("no faces are given; choose those that are somebody else")
+    uid, given = corrections.new_uid(), list[Correction]()
+    if text is not None:
+        found = persons.with_name(session, _clean(text))
+        if len(found) > 1:
+            raise ConflictError(f"{len(found)} people are called {text!r}; confirm the faces for one of them by number")
+        if found:
+            uid = uid_of(session, found[0])
+        else:
+            given.append(corrections.person_name(uid, [text]))
+    for face_id in dict.fromkeys(face_ids):
+        before = session.scalar(
+            select(PersonRow.uid)
+            .join(FacePersonRow, FacePersonRow.person_id == PersonRow.id)
+            .where(FacePersonRow.face_id == face_id)
+        )
+        if before is not None and before != uid:
+            given.append(corrections.not_person(face_id, before))
+        given.append(corrections.person(face_id, uid))
+    return uid, given
+
+
+def _clean(text: str) -> str:
+    try:
+        return clean_name(text)
+    except ValueError as error:
+        raise InvalidCorrectionError(str(error)) from error
+
+
+def _remembered(session: Session, person_id: int, uid: str) -> list[Correction]:
+    """Return corrections by which the faces of an automatic group are found again; none if some are confirmed.
+
+    The cover is what a person looked at, so that face is confirmed; the others are hints, spread over time.
+    """
+    row = session.get(PersonRow, person_id)
+    if row is None:
+        raise NotFoundError("person", person_id)
+    said = select(FacePersonRow.face_id).where(FacePersonRow.person_id == person_id, FacePersonRow.source == "user")
+    if session.scalar(said.limit(1)) is not None:
+        return []
+    found = session.scalars(
+        select(FacePersonRow.face_id)
+        .join(FaceRow, FaceRow.id == FacePersonRow.face_id)
+        .join(PhotoRow, PhotoRow.id == FaceRow.photo_id)
+        .where(FacePersonRow.person_id == person_id, FacePersonRow.probability >= 0.5, FaceRow.present)
+        .order_by(PhotoRow.taken_local, FaceRow.id)
+    ).all()
+    cover = row.cover_face_id if row.cover_face_id is not None else (found[0] if found else None)
+    others = [face_id for face_id in found if face_id != cover]
+    some = others[:: max(len(others) // REMEMBERED, 1)][:REMEMBERED]
+    hints: list[Correction] = [corrections.member(face_id, uid) for face_id in some]
+    return ([] if cover is None else [corrections.person(cover, uid)]) + hints
