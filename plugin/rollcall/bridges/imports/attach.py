@@ -50,6 +50,7 @@ class StoredFace(NamedTuple):
     face_id: int
     box: Box
     name: str | None  # of whom it is, if a person confirmed that
+    proposed: str | None = None  # of whom it may be, as grouping found
 
 
 class Change(NamedTuple):
@@ -121,6 +122,7 @@ def faces_of(session: Session, photo_id: int) -> list[StoredFace]:
             row.face_id,
             Box(row.x, row.y, row.width, row.height),
             row.person if row.person_state == "confirmed" else None,
+            row.person if row.person_state == "proposed" else None,
         )
         for row in rows
     ]
@@ -133,12 +135,12 @@ def changes(names: PhotoNames, faces: list[StoredFace], people: People, report: 
         index = best_cover(region.box, [face.box for face in free])
         face = None if index is None else free.pop(index)
         yield from _of_region(region, face, people, report)
-    confirmed = {fold(face.name) for face in faces if face.name}
-    open_names = [name for name in dict.fromkeys(names.names) if fold(name) not in confirmed]
+    known = {fold(name) for face in faces for name in (face.name, face.proposed) if name}
+    open_names = [name for name in dict.fromkeys(names.names) if fold(name) not in known]
     report.already_there += len(names.names) - len(open_names)
-    single = len(names.names) == 1 and not names.regions and len(faces) == 1 and faces[0].name is None
+    single = len(names.names) == 1 and not names.regions and len(faces) == 1
     for name in open_names:
-        if single and not people.is_ambiguous(name):
+        if single and faces[0].name is None and faces[0].proposed is None and not people.is_ambiguous(name):
             yield Change("propose", name, faces[0].face_id)
         else:
             yield Change("tag", name)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from rollcall import corrections
@@ -26,7 +26,7 @@ from rollcall.records import TagState
 from rollcall.settings import TagSettings
 from rollcall.storage.database import Database
 from rollcall.storage.library import chunks
-from rollcall.storage.tables import TagRow
+from rollcall.storage.tables import FacePersonRow, TagRow
 from rollcall.tags import store
 from rollcall.tags.rules import normalized_name
 
@@ -114,6 +114,7 @@ class Importing:
         recorded = _recorded(before)
         given = attach.as_corrections(place.photo_id, found, people, self.report)
         if given:
+            self._make_room(session, found)
             result = log.record(session, given, self.reader.name, self.settings)
             self.photo_ids |= result.photo_ids if result.undescribed else set()
             recorded["batches"].append(result.batch)
@@ -126,6 +127,15 @@ class Importing:
                 self._tag(session, place.photo_id, change, recorded)
         row = Remembered("photo", str(place.photo_id), _value(names), "done", recorded)
         memory.put(session, self._memory.bridge, self._memory.server, row)
+
+    @staticmethod
+    def _make_room(session: Session, found: list[Change]) -> None:
+        """Take faces that get a proposal out of the groups without a name that they may be in.
+
+        A proposal is a hint, and does not replace what grouping found. Here it knows no name, so the hint knows more.
+        """
+        faces = [change.face_id for change in found if change.kind == "propose"]
+        session.execute(delete(FacePersonRow).where(FacePersonRow.face_id.in_(faces), FacePersonRow.source == "auto"))
 
     def _name_drawn(
         self, session: Session, faces: list[int], names: list[str], people: People, recorded: Recorded
