@@ -17,7 +17,7 @@ from pydantic import BaseModel
 import rollcall
 from rollcall import corrections, errors, events, search, settings
 from rollcall.corrections import kinds
-from rollcall.host import Plugin, base, correcting, plugin, reading, sidecars
+from rollcall.host import Plugin, base, bridging, correcting, plugin, reading, sidecars
 from rollcall.indexing.run import PictureAnalyzer
 from rollcall.records import Box, Face, Picture
 from rollcall.settings import Settings
@@ -29,6 +29,7 @@ ROOMS: dict[ModuleType, str] = {
     reading: "Searching and reading",
     correcting: "Corrections, erasure, learning, tags",
     sidecars: "Sidecars (XMP)",
+    bridging: "Bridges to other photo managers",
 }
 WIDTH = 110  # characters of a signature on one line
 #: Names of types in the signatures that are no classes.

@@ -29,6 +29,7 @@ COMMANDS = {
     "tag": ("tag", "tag_command", "Recompute the automatic tags after settings changed."),
     "xmp": ("xmp", "xmp_group", "Exchange tags, regions and names with other programs, by sidecars."),
     "serve": ("serve", "serve_command", "Browse, search and correct in a browser; the HTTP API."),
+    "bridge": ("bridge", "bridge_command", "Send tags and names to Immich, PhotoPrism, Nextcloud; import theirs."),
     "export-model": ("export", "export_command", "Write the attribute network as ONNX."),
     "restore": ("restore", "restore_command", "Put a backup in the place of a damaged database."),
     "check": ("check", "check_command", "Check a library, and repair it."),
@@ -46,6 +47,7 @@ Exit codes:
   3    a folder cannot be used
   4    the database cannot be used
   5    the networks cannot be loaded
+  6    another program's server or file cannot be used
   130  stopped by Ctrl-C; what was done is kept
 """
 
@@ -87,7 +89,7 @@ class _LazyGroup(click.Group):
 def cli(verbose: bool, log_format: logs.LogFormat) -> None:
     """Finds the faces in your photos, estimates age and gender, and answers "photos of children".
 
-    Everything runs on this machine; nothing leaves it.
+    Everything runs on this machine; nothing leaves it but by `rollcall bridge`.
     """
 
 

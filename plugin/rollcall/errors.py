@@ -15,6 +15,7 @@
     │   ├── NewerDatabaseError       written by a newer Rollcall than this one
     │   └── BusyError                another piece of work holds what this one needs (`running`)
     ├── ModelError                   weights missing, changed or of another shape
+    ├── BridgeError                  another program's server or file cannot be used (`server`, `reason`)
     ├── LifecycleError               the plugin is not started, or was started in another process
     └── RequestError                 the request itself cannot be served
         ├── InvalidQueryError        a search that cannot be understood (`query`, `position`, `suggestions`)
@@ -135,6 +136,22 @@ class ModelError(RollcallError):
 
     exit_code = 5
     status = 503
+
+
+class BridgeError(RollcallError):
+    """Another program's server or file cannot be reached or read, or refuses.
+
+    `server` is its address or file, `reason` why and what to do, `status_there` the status that it answered with, or 0.
+    """
+
+    exit_code = 6
+    status = 502
+
+    def __init__(self, server: str | Path, reason: str, status_there: int = 0) -> None:
+        self.server = str(server)
+        self.reason = reason
+        self.status_there = status_there
+        super().__init__(f"{self.server}: {reason}")
 
 
 class LifecycleError(RollcallError):

@@ -20,6 +20,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from rollcall.errors import SettingsError
 from rollcall.host_settings import XmpSettings
+from rollcall.server_settings import BridgeSettings, ServeSettings
 
 
 class _Group(BaseModel):
@@ -250,25 +251,6 @@ class CacheSettings(_Group):
     )
 
 
-def _origin(text: str) -> str:
-    # It goes into a header, where it would open the page to others or to nobody.
-    if not re.fullmatch(r"https?://([\w.-]+|\[[\da-fA-F:]+\])(:\d{1,5})?", text, re.ASCII):
-        raise ValueError(f"{text!r} is no origin; give scheme, host and port, such as http://127.0.0.1:9000")
-    return text
-
-
-class ServeSettings(_Group):
-    """The review page and the HTTP API."""
-
-    port: int = Field(default=8724, ge=0, le=65535, description="Port of `rollcall serve`; 0 takes any that is free.")
-    thumbnails_megabytes: int = Field(
-        default=500, ge=10, description="How much the page's small pictures may take in the cache folder."
-    )
-    embed_from: tuple[Annotated[str, AfterValidator(_origin)], ...] = Field(
-        default=(), description="Origins, such as http://127.0.0.1:9000, of hosts that may show /embed in a frame."
-    )
-
-
 class Settings(BaseSettings):
     """All settings of Rollcall."""
 
@@ -286,6 +268,7 @@ class Settings(BaseSettings):
     cache: CacheSettings = CacheSettings()
     serve: ServeSettings = ServeSettings()
     xmp: XmpSettings = XmpSettings()
+    bridges: BridgeSettings = BridgeSettings()
 
     @classmethod
     def settings_customise_sources(
@@ -399,8 +382,11 @@ def load(file: Path | None = None, overrides: Mapping[str, Any] | None = None) -
         ) from error
 
 
-#: Settings that are lists: as text, from the environment or a command line, they have commas.
-_LISTS: Final = ("library.ignore", "serve.embed_from", "xmp.write_folders", "xmp.write_tags")
+def _is_list(group: str, name: str) -> bool:
+    """Return whether a setting has several values, which text holds with commas between them."""
+    model = Settings.model_fields[group].annotation if group in Settings.model_fields else None
+    fields = model.model_fields if isinstance(model, type) and issubclass(model, BaseModel) else {}
+    return name in fields and isinstance(fields[name].default, tuple)
 
 
 def _put(data: dict[str, Any], dotted: str, value: Any) -> None:
@@ -408,6 +394,6 @@ def _put(data: dict[str, Any], dotted: str, value: Any) -> None:
     branch = data.setdefault(group, {})
     if not isinstance(branch, dict) or not name:
         raise SettingsError(f"setting {dotted!r} is not of the form group.name; `rollcall settings` lists them all")
-    if f"{group}.{name}" in _LISTS and isinstance(value, str):
+    if isinstance(value, str) and _is_list(group, name):
         value = tuple(part.strip() for part in value.split(",") if part.strip())
     branch[name] = value

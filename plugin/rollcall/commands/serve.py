@@ -27,6 +27,8 @@ from rollcall.settings import Settings
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
+    from rollcall.web.login import Access
+
 #: How long after Ctrl-C the process may take to end by itself, in seconds.
 _GRACE_SECONDS: Final = 0.8
 #: What decoding may take while the page is open, by default, in megabytes.
@@ -40,7 +42,7 @@ _MEMORY_MEGABYTES: Final = 512
 @click.option("--watch", is_flag=True, help="Keep the database in step with FOLDER, or all known folders, meanwhile.")
 @common
 def serve_command(context: Context, folders: tuple[Path, ...], port: int | None, opened: bool, watch: bool) -> None:
-    """Open the review page and the HTTP API, on this machine alone.
+    """Open the review page and the HTTP API, on this machine alone unless serve.login is set.
 
     The address that is printed holds a token made for this start; without it nothing is answered.
     FOLDER is indexed once the page is open.
@@ -58,14 +60,15 @@ def serve(
     RollcallError
         If the port is taken, or the database cannot be used.
     """
-    from rollcall.web import security
+    from rollcall.web import login, security
     from rollcall.web.app import create
 
+    access = login.access_of(settings.serve)
     wanted = settings.serve.port if port is None else port
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listening.bind(("127.0.0.1", wanted))
+        listening.bind((settings.serve.listen, wanted))
     except OSError as error:
         raise RollcallError(
             f"port {wanted} cannot be used ({error.strerror}); choose another with --port, or 0 for any that is free"
@@ -86,15 +89,17 @@ def serve(
     try:
         with ExitStack() as stack:
             file = stack.enter_context(doorway(address)) if opened else None
-            _run(app, listening, lambda: _announce(address, file))
+            _run(app, listening, lambda: _announce(address, file, access))
     finally:
         plugin.stop()
 
 
-def _announce(address: str, opened: Path | None) -> None:
-    """Print where the page is; open it by a file that leads there."""
+def _announce(address: str, opened: Path | None, access: Access | None) -> None:
+    """Print where the page is, and where it is for those who log in; open it by a file that leads there."""
     click.echo(address)
     console.print("Open this address in a browser on this machine. Ctrl-C ends it.")
+    if access is not None:
+        console.print(f"With a login also: {access.origin}")
     sys.stdout.flush()
     if opened is not None:
         webbrowser.open(opened.as_uri())
@@ -109,7 +114,10 @@ def _sparing(settings: Settings) -> Settings:
 
 
 def _run(app: FastAPI, listening: socket.socket, started: Callable[[], None]) -> None:
-    """Answer requests, and call `started` when they are answered, until Ctrl-C, which ends the process within a second whatever is under way."""
+    """Answer requests until Ctrl-C, which ends the process within a second whatever is under way.
+
+    `started` is called when the first request would be answered.
+    """
     import uvicorn
 
     from rollcall.web.app import end
@@ -130,7 +138,13 @@ def _run(app: FastAPI, listening: socket.socket, started: Callable[[], None]) ->
             super().handle_exit(sig, frame)
 
     config = uvicorn.Config(
-        app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=1
+        app,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=1,
+        # The address of whoever connects has to be the proxy's own, not what a header says.
+        proxy_headers=False,
     )
     Server(config).run(sockets=[listening])
 

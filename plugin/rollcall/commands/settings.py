@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rollcall.commands.common import Context, common
+from rollcall.server_settings import shown
 from rollcall.settings import config_path, describe
 
 
@@ -19,15 +20,15 @@ from rollcall.settings import config_path, describe
 def settings_command(context: Context, as_json: bool) -> None:
     """List every setting with its value and what it means."""
     values = context.settings.model_dump()
-    rows = [(info, values[info.name.split(".")[0]][info.name.split(".")[1]]) for info in describe()]
+    rows = [(info, shown(info.name, values[info.name.split(".")[0]][info.name.split(".")[1]])) for info in describe()]
     if as_json:
         click.echo(json.dumps({info.name: value for info, value in rows}, ensure_ascii=False))
         return
     table = Table("setting", "value", "what it means", show_lines=False)
     for info, value in rows:
         # As it is: what stands in square brackets would be taken for a style.
-        shown = Text(json.dumps(value, ensure_ascii=False), style="dim" if value == info.default else "")
-        table.add_row(info.name, shown, Text(info.help))
+        text = Text(json.dumps(value, ensure_ascii=False), style="dim" if value == info.default else "")
+        table.add_row(info.name, text, Text(info.help))
     Console().print(table)
     click.echo(f"Settings file: {config_path()}")
 

@@ -107,6 +107,14 @@ def restore(session: Session, to: int, settings: TagSettings) -> CorrectionResul
     return result
 
 
+def undo_batches(session: Session, batches: Collection[str], settings: TagSettings) -> CorrectionResult:
+    """Undo what is effective of some batches, wherever in the log they stand; later corrections stay."""
+    log = _whole_log(session)
+    undone = undone_uids(map(_log_line, log))
+    rows = [row for row in log if row.batch in batches and row.kind not in UNDO_KINDS and row.uid not in undone]
+    return _flip(session, rows, "undo", settings)
+
+
 def _log_line(row: CorrectionRow) -> LogLine:
     return LogLine(row.uid, row.kind, row.value)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from rollcall.host import machine
 from rollcall.inference import devices
+from rollcall.server_settings import shown
 from rollcall.settings import Settings, describe
 from rollcall.storage import diagnosis
 
@@ -55,7 +56,7 @@ def changed(settings: Settings) -> dict[str, Any]:
     for info in describe():
         group, name = info.name.split(".")
         if values[group][name] != info.default:
-            found[info.name] = values[group][name]
+            found[info.name] = shown(info.name, values[group][name])
     return found
 
 

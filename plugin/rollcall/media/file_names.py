@@ -64,7 +64,7 @@ def takeout(path: Path) -> CaptureTime | None:
 
     It is in UTC. Where the name of the picture holds its wall time, the two together give the offset.
     """
-    for name in _takeout_names(path.name):
+    for name in takeout_names(path.name):
         seconds = _taken(path.with_name(name))
         if seconds is None:
             continue
@@ -101,7 +101,7 @@ def _utc(seconds: float, source: Any) -> CaptureTime | None:
     return CaptureTime(checked.replace(microsecond=found.microsecond), 0, source) if checked else None
 
 
-def _takeout_names(name: str) -> Iterator[str]:
+def takeout_names(name: str) -> Iterator[str]:
     """Yield the names that Takeout's file of a picture may have."""
     stem, dot, suffix = name.rpartition(".")
     # The number of a copy stands behind the suffix, and an edited picture shares the file of its original.

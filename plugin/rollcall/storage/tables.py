@@ -351,3 +351,20 @@ class SidecarRow(Base):
     written_at: Mapped[str | None]  # UTC, ISO 8601
     problem: Mapped[str | None]  # why the last attempt failed
     retry_at: Mapped[str | None]  # UTC, ISO 8601
+
+
+class BridgeItemRow(Base):
+    """What was sent to another program's server, so that it is sent once and can be taken back; see `bridges.base`."""
+
+    __tablename__ = "bridge_items"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    bridge: Mapped[str]
+    server: Mapped[str]
+    kind: Mapped[str]
+    key: Mapped[str]
+    state: Mapped[str]  # sending, done, theirs, withdrawn
+    value: Mapped[dict[str, Any]]
+    remote: Mapped[dict[str, Any]]  # the server's identifiers
+    before: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))  # what stood there
+    sent_at: Mapped[str]
+    __table_args__ = (UniqueConstraint("bridge", "server", "kind", "key"),)

@@ -12,7 +12,7 @@ from fastapi.security import APIKeyCookie, HTTPBearer
 from fastapi.staticfiles import StaticFiles
 
 from rollcall.host import Plugin
-from rollcall.web import api, failures, management, pages, people_api, problems, security
+from rollcall.web import api, failures, login, management, pages, people_api, problems, security
 from rollcall.web.activity import Activity
 from rollcall.web.history import Earlier
 from rollcall.web.pages.review import Queue
@@ -63,6 +63,7 @@ def create(plugin: Plugin, token: str, port: int) -> FastAPI:
     failures.install(app)
     # Added last, so that it comes first.
     app.add_middleware(security.Guard, token=token, port=port, embedders=plugin.settings.serve.embed_from)
+    app.add_middleware(login.ProxyLogin, access=login.access_of(plugin.settings.serve), token=token, port=port)
     return app
 
 

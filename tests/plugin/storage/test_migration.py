@@ -153,3 +153,32 @@ def test_a_library_from_before_sidecars_keeps_its_faces_in_0009(tmp_path: Path) 
         assert session.execute(text("SELECT count(*) FROM host_metadata")).scalar() == 0
         assert session.execute(text("SELECT count(*) FROM sidecars")).scalar() == 0
     database.close()
+
+
+def test_what_was_sent_by_bridges_gets_a_table_in_0010(tmp_path: Path) -> None:
+    from rollcall.bridges.base import Remembered
+    from rollcall.bridges.memory import Memory
+
+    file = tmp_path / "old.db"
+    config = Config()
+    config.set_main_option("script_location", str(resources.find("migrations")).replace("%", "%%"))
+    engine = create_engine(f"sqlite:///{file}")
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0007")
+        connection.execute(text("INSERT INTO roots VALUES (1, '/photos', '2026-01-01T00:00:00.000Z')"))
+    engine.dispose()
+    database = open_database(str(file))
+    memory = Memory(database, "immich", "http://immich")
+    row = Remembered("tag", "People/Märchen", {"a": 1}, "done", {"id": "x"}, None)
+    memory.store([row, Remembered("person", "p", {}, before={"birthDate": None})])
+    memory.store([row])
+    found = memory.load()
+    assert list(found) == [("tag", "People/Märchen"), ("person", "p")] and found[row.name] == row
+    assert found["person", "p"].before == {"birthDate": None}
+    assert Memory(database, "immich", "http://other").load() == {}
+    memory.drop([row])
+    assert list(memory.load()) == [("person", "p")]
+    with database.read() as session:
+        assert session.execute(text("SELECT path FROM roots")).scalar() == "/photos"
+    database.close()

@@ -1,0 +1,265 @@
+"""Requests to a server: paced, tried again where that is safe, and with errors that say what to do."""
+
+from __future__ import annotations
+
+import json
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NamedTuple, Protocol
+
+from rollcall.errors import BridgeError
+
+#: Statuses of a server that is overloaded or restarts.
+_PASSING: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
+#: Methods that have the same effect when they arrive twice.
+_REPEATABLE: Final = frozenset({"PUT", "DELETE"})
+#: Methods that change nothing.
+_READING: Final = frozenset({"GET", "HEAD", "PROPFIND", "REPORT"})
+_TRIES: Final = 6
+_LONGEST_WAIT: Final = 60.0  # seconds
+
+
+class Answer(NamedTuple):
+    """A server's answer."""
+
+    status: int
+    headers: Mapping[str, str]  # names in lower case
+    body: bytes
+
+    def json(self) -> Any:
+        """Return the body's value.
+
+        Raises
+        ------
+        ValueError
+            If it is no JSON.
+        """
+        return json.loads(self.body)
+
+
+class Transport(Protocol):
+    """Sends one request: `httpx.Client`, in tests one that calls an application."""
+
+    def request(self, method: str, url: str, *, headers: Mapping[str, str], content: bytes | None) -> Any:
+        """Return an answer with `status_code`, `headers` and `content`."""
+
+
+class UnclearError(Exception):
+    """A request that adds something failed, and whether it had an effect is not known: look before it is sent again."""
+
+
+class Connection:
+    """A connection to one server.
+
+    Parameters
+    ----------
+    url
+        Where the server is, without a slash at the end.
+    headers
+        Sent with every request, such as the key.
+    transport
+        What sends requests; by default an `httpx.Client`.
+    per_second
+        How many requests are sent in a second at most; 0: no limit.
+    stop
+        Ends waiting when set.
+    sleep
+        Waits for some seconds.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        headers: Mapping[str, str] | None = None,
+        *,
+        transport: Transport | None = None,
+        per_second: float = 0.0,
+        stop: threading.Event | None = None,
+        sleep: Callable[[float], Any] | None = None,
+    ) -> None:
+        self.url = url.rstrip("/")
+        self.stop = stop or threading.Event()
+        self.sent = 0  # requests that change something
+        self._headers = {"Accept": "application/json", **(headers or {})}
+        self._transport = transport or _client()
+        self._pause = 1.0 / per_second if per_second > 0 else 0.0
+        self._sleep = sleep or self.stop.wait
+        self._next = 0.0  # of time.monotonic
+
+    def pause(self, attempt: int) -> None:
+        """Wait, longer with each attempt."""
+        self._sleep(_delay(attempt, None))
+
+    def get(self, path: str, **query: Any) -> Any:
+        """Return the JSON value at a path.
+
+        Raises
+        ------
+        BridgeError
+            If the server cannot be reached or refuses.
+        """
+        return self.call("GET", path, query=query)
+
+    def call(self, method: str, path: str, value: Any = None, *, query: Mapping[str, Any] | None = None) -> Any:
+        """Send a JSON value, or nothing; return the JSON value of the answer, None where it has none.
+
+        Raises
+        ------
+        BridgeError
+            If the server cannot be reached or refuses; `status` is the server's, 0 if there is none.
+        UnclearError
+            If a POST may have had an effect or not.
+        """
+        content = None if value is None else json.dumps(value).encode()
+        headers = {"Content-Type": "application/json"} if content is not None else {}
+        return self._send(method, path, content, headers, query or {}, _value)
+
+    def ask(self, path: str, value: Any) -> Any:
+        """Send a POST that only asks, and may be sent again; return the JSON value of the answer.
+
+        Raises
+        ------
+        BridgeError
+            As `call`.
+        """
+        headers = {"Content-Type": "application/json"}
+        return self._send("POST", path, json.dumps(value).encode(), headers, {}, _value, asks=True)
+
+    def raw(
+        self,
+        method: str,
+        path: str,
+        content: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        allowed: frozenset[int] = frozenset(),
+        check: Callable[[Answer], Any] | None = None,
+    ) -> Answer:
+        """Send bytes; return the answer, also one with a status of `allowed`.
+
+        `check` raises ValueError if an answer came half.
+
+        Raises
+        ------
+        BridgeError, UnclearError
+            As `call`.
+        """
+
+        def read(answer: Answer) -> Answer:
+            if check is not None and answer.status not in allowed:
+                check(answer)
+            return answer
+
+        found: Answer = self._send(method, path, content, headers or {}, {}, read, allowed)
+        return found
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        content: bytes | None,
+        headers: Mapping[str, str],
+        query: Mapping[str, Any],
+        read: Callable[[Answer], Any],
+        allowed: frozenset[int] = frozenset(),
+        asks: bool = False,
+    ) -> Any:
+        url = self.url + path + _encoded(query)
+        asks = asks or method in _READING
+        self.sent += not asks
+        for attempt in range(_TRIES):
+            self._wait_turn()
+            try:
+                answer = self._once(method, url, content, headers)
+                if 200 <= answer.status < 300 or answer.status in allowed:
+                    return read(answer)
+                trouble, passing = _trouble(answer), answer.status in _PASSING
+                status = answer.status
+            except (OSError, ValueError) as error:
+                # ValueError: the answer came half, so that it is no JSON.
+                trouble, passing, status, answer = str(error) or type(error).__name__, True, 0, Answer(0, {}, b"")
+            if not passing:
+                raise BridgeError(self.url, _advice(status, trouble, path), status)
+            if not asks and method not in _REPEATABLE and status != 429:
+                raise UnclearError(trouble)
+            if attempt + 1 < _TRIES:
+                self._sleep(_delay(attempt, answer.headers.get("retry-after")))
+                if self.stop.is_set():
+                    break
+        raise BridgeError(
+            self.url,
+            f"it does not answer as it should ({trouble}); run the command again later, it goes on where it stopped",
+            status,
+        )
+
+    def _once(self, method: str, url: str, content: bytes | None, headers: Mapping[str, str]) -> Answer:
+        import httpx
+
+        try:
+            answer = self._transport.request(method, url, headers={**self._headers, **headers}, content=content)
+        except httpx.InvalidURL as error:
+            raise BridgeError(
+                self.url, f"this is no address of a server ({error}); correct it in the settings"
+            ) from error
+        except httpx.HTTPError as error:
+            raise OSError(str(error) or type(error).__name__) from error
+        return Answer(
+            answer.status_code, {name.lower(): text for name, text in answer.headers.items()}, bytes(answer.content)
+        )
+
+    def _wait_turn(self) -> None:
+        moment = time.monotonic()
+        if self._pause and self._next > moment:
+            self._sleep(self._next - moment)
+        self._next = max(self._next, moment) + self._pause
+
+
+def _client() -> Transport:
+    try:
+        import httpx
+    except ImportError as error:
+        raise BridgeError("httpx", "bridges to servers need the extra: install rollcall[bridges]") from error
+    return httpx.Client(timeout=60.0, follow_redirects=False)
+
+
+def _encoded(query: Mapping[str, Any]) -> str:
+    from urllib.parse import urlencode
+
+    shown = {name: str(value).lower() if isinstance(value, bool) else value for name, value in query.items()}
+    return f"?{urlencode(shown)}" if shown else ""
+
+
+def _value(answer: Answer) -> Any:
+    return answer.json() if answer.body.strip() else None
+
+
+def _trouble(answer: Answer) -> str:
+    """Return what a server says is wrong, in one line."""
+    text = answer.body.decode("utf-8", "replace")
+    try:
+        value = json.loads(text)
+        if isinstance(value, dict):
+            text = str(value.get("message") or value.get("error") or value.get("detail") or text)
+    except ValueError:
+        pass
+    return f"status {answer.status}: {' '.join(text.split())[:200]}".rstrip(": ")
+
+
+def _advice(status: int, trouble: str, path: str) -> str:
+    if status in (401, 403):
+        return f"the key or password is not accepted ({trouble}); check it, and what it may do, in the settings"
+    if 300 <= status < 400:
+        return f"the address leads elsewhere ({trouble}); give the address that it leads to in the settings"
+    if status == 404:
+        return f"it has nothing at {path} ({trouble}); check the address, and the version of the server"
+    return f"it refuses {path} ({trouble}); check the version of the server, and report it if that is recent"
+
+
+def _delay(attempt: int, given: str | None) -> float:
+    """Return for how many seconds to wait: what the server asks for, else twice as long each time, with jitter."""
+    try:
+        asked = float(given) if given else 0.0
+    except ValueError:  # a date
+        asked = 0.0
+    return float(min(max(asked, 0.5 * 2**attempt * random.uniform(0.8, 1.2)), _LONGEST_WAIT))

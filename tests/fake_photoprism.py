@@ -1,0 +1,206 @@
+"""A strict server that stands for PhotoPrism, written from its published description."""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from strict_server import BadRequest, Reply, StrictServer, body, checked, no_body
+
+
+class FakePhotoPrism(StrictServer):
+    """PhotoPrism's photos, labels and markers."""
+
+    KEY = "photoprism-key"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.numbers = 0
+        self.photos: dict[str, dict[str, Any]] = {}
+        self.labels: dict[str, dict[str, Any]] = {}  # by slug
+        self.photo_labels: dict[tuple[str, str], dict[str, Any]] = {}
+        self.markers: dict[str, dict[str, Any]] = {}
+        uid = "([a-z0-9]+)"
+        handlers: list[tuple[str, str, Callable[..., Reply]]] = [
+            ("GET", "/api/v1/photos", self._list_photos),
+            ("GET", f"/api/v1/photos/{uid}", self._get_photo),
+            ("POST", f"/api/v1/photos/{uid}/label", self._add_label),
+            ("PUT", f"/api/v1/photos/{uid}/label/([0-9]+)", self._change_label),
+            ("DELETE", f"/api/v1/photos/{uid}/label/([0-9]+)", self._remove_label),
+            ("GET", "/api/v1/labels", self._list_labels),
+            ("POST", "/api/v1/batch/labels/delete", self._delete_labels),
+            ("POST", "/api/v1/markers", self._create_marker),
+            ("PUT", f"/api/v1/markers/{uid}", self._update_marker),
+            ("DELETE", f"/api/v1/markers/{uid}/subject", self._clear_subject),
+        ]
+        for method, pattern, handler in handlers:
+            self.route(method, pattern, self.guarded(handler))
+
+    def allowed(self) -> bool:
+        return self.headers.get("authorization") == f"Bearer {self.KEY}"
+
+    def state(self) -> Any:
+        names = {label["ID"]: slug for slug, label in self.labels.items()}
+        shown = [one for one in self.markers.values() if not one["Invalid"]]
+        return copy.deepcopy(
+            {
+                "labels": sorted(self.labels),
+                "photo labels": sorted(
+                    (self.photos[photo]["Files"][0]["Name"], names[int(label)], one["Uncertainty"])
+                    for (photo, label), one in self.photo_labels.items()
+                ),
+                # What is shown: a marker cannot be deleted, only hidden.
+                "markers": sorted(
+                    (one["FileUID"], one["Name"], one["X"], one["Y"], one["W"], one["H"]) for one in shown
+                ),
+            }
+        )
+
+    def new_uid(self, first: str) -> str:
+        self.numbers += 1
+        return f"{first}s{self.numbers:014d}"
+
+    def add_photo(self, name: str, sha1: str = "") -> str:
+        uid = self.new_uid("p")
+        file = {"UID": self.new_uid("f"), "Name": name, "Root": "/", "Hash": sha1, "Missing": False, "Primary": True}
+        self.photos[uid] = {"UID": uid, "Files": [file]}
+        return uid
+
+    def file_of(self, photo: str) -> str:
+        return str(self.photos[photo]["Files"][0]["UID"])
+
+    def add_label(self, photo: str, name: str, uncertainty: int, source: str = "manual") -> None:
+        slug = re.sub(r"[^a-z0-9]+", "-", name.lower().translate(str.maketrans("äöü", "aou"))).strip("-")
+        if slug not in self.labels:
+            self.numbers += 1
+            self.labels[slug] = {"ID": self.numbers, "UID": self.new_uid("l"), "Slug": slug, "Name": name}
+        key = photo, str(self.labels[slug]["ID"])
+        row = self.photo_labels.setdefault(key, {"Uncertainty": uncertainty, "LabelSrc": source})
+        row["Uncertainty"] = min(row["Uncertainty"], uncertainty)
+
+    def add_marker(self, photo: str, box: tuple[float, float, float, float], name: str = "") -> str:
+        uid = self.new_uid("m")
+        places = dict(zip("XYWH", box, strict=True))
+        self.markers[uid] = {
+            "UID": uid,
+            "FileUID": self.file_of(photo),
+            "Type": "face",
+            "Src": "image",
+            "Name": name,
+            "SubjSrc": "",
+            "Invalid": False,
+            "Review": False,
+            **places,
+        }
+        return uid
+
+    def _details(self, uid: str) -> dict[str, Any]:
+        photo = copy.deepcopy(self.photos[uid])
+        for file in photo["Files"]:
+            file["Markers"] = [one for one in self.markers.values() if one["FileUID"] == file["UID"]]
+        by_id = {str(label["ID"]): label for label in self.labels.values()}
+        photo["Labels"] = [
+            {"PhotoID": 1, "LabelID": int(label), **row, "Label": by_id[label]}
+            for (one, label), row in self.photo_labels.items()
+            if one == uid
+        ]
+        return photo
+
+    def _list_photos(self, query: dict[str, str], content: bytes | None) -> Reply:
+        no_body(content)
+        if "count" not in query or query.keys() - {"count", "offset", "merged", "order", "label"}:
+            raise BadRequest(f"query {query}")
+        photos = list(self.photos)
+        if "label" in query:
+            number = str(self.labels.get(query["label"], {}).get("ID"))
+            photos = [one for one in photos if (one, number) in self.photo_labels]
+        start = int(query.get("offset", 0))
+        return Reply(200, [self.photos[one] for one in photos[start : start + int(query["count"])]])
+
+    def _get_photo(self, uid: str, query: Any, content: bytes | None) -> Reply:
+        no_body(content)
+        return Reply(200, self._details(uid)) if uid in self.photos else Reply(404, {"error": "Entity not found"})
+
+    def _add_label(self, uid: str, query: Any, content: bytes | None) -> Reply:
+        value = checked(body(content), {"Name": str}, {"Uncertainty": int, "Priority": int})
+        if uid not in self.photos:
+            return Reply(404, {"error": "Entity not found"})
+        if not 0 <= value.get("Uncertainty", 0) <= 100 or not value["Name"].strip():
+            raise BadRequest("uncertainty or name")
+        self.add_label(uid, value["Name"], value.get("Uncertainty", 0))
+        return Reply(200, self._details(uid))
+
+    def _change_label(self, uid: str, label: str, query: Any, content: bytes | None) -> Reply:
+        value = checked(body(content), {"Uncertainty": int})
+        if (uid, label) not in self.photo_labels:
+            return Reply(404, {"error": "Record not found"})
+        self.photo_labels[uid, label].update(value)
+        return Reply(200, self._details(uid))
+
+    def _remove_label(self, uid: str, label: str, query: Any, content: bytes | None) -> Reply:
+        no_body(content)
+        row = self.photo_labels.get((uid, label))
+        if row is None:
+            return Reply(404, {"error": "Record not found"})
+        if row["LabelSrc"] == "manual":
+            del self.photo_labels[uid, label]
+        else:
+            row["Uncertainty"] = 100
+        return Reply(200, self._details(uid))
+
+    def _list_labels(self, query: dict[str, str], content: bytes | None) -> Reply:
+        if "count" not in query or query.keys() - {"count", "offset", "all"}:
+            raise BadRequest(f"query {query}")
+        start = int(query.get("offset", 0))
+        return Reply(200, list(self.labels.values())[start : start + int(query["count"])])
+
+    def _delete_labels(self, query: Any, content: bytes | None) -> Reply:
+        uids = checked(body(content), {"labels": [str]})["labels"]
+        if not uids:
+            raise BadRequest("no labels")
+        gone = {str(label["ID"]) for label in self.labels.values() if label["UID"] in uids}
+        self.labels = {slug: label for slug, label in self.labels.items() if label["UID"] not in uids}
+        self.photo_labels = {key: row for key, row in self.photo_labels.items() if key[1] not in gone}
+        return Reply(200, {"code": 200, "message": "Labels deleted"})
+
+    _MARKER: ClassVar[dict[str, Any]] = {
+        "Type": "face",
+        "Src": str,
+        "X": float,
+        "Y": float,
+        "W": float,
+        "H": float,
+        "SubjSrc": str,
+        "Name": str,
+    }
+
+    def _create_marker(self, query: Any, content: bytes | None) -> Reply:
+        kinds = {**self._MARKER, "Type": str}
+        value = checked(body(content), {"FileUID": str, **dict.fromkeys("XYWH", float)}, kinds | {"Invalid": bool})
+        photo = next((one for one in self.photos if self.file_of(one) == value["FileUID"]), None)
+        if photo is None:
+            return Reply(404, {"error": "Entity not found"})
+        box = value["X"], value["Y"], value["W"], value["H"]
+        if not all(0 <= one <= 1 for one in box) or box[2] <= 0 or box[3] <= 0:
+            raise BadRequest("invalid area")
+        uid = self.add_marker(photo, box, value.get("Name", ""))
+        self.markers[uid].update(Src="manual", SubjSrc=value.get("SubjSrc", ""))
+        return Reply(200, self.markers[uid])
+
+    def _update_marker(self, uid: str, query: Any, content: bytes | None) -> Reply:
+        value = checked(body(content), {}, {"Name": str, "SubjSrc": re.compile("manual"), "Invalid": bool})
+        if uid not in self.markers:
+            return Reply(404, {"error": "Entity not found"})
+        if "Name" in value and "SubjSrc" not in value:
+            raise BadRequest("a name without its source is not taken")
+        self.markers[uid].update(value)
+        return Reply(200, self.markers[uid])
+
+    def _clear_subject(self, uid: str, query: Any, content: bytes | None) -> Reply:
+        no_body(content)
+        if uid not in self.markers:
+            return Reply(404, {"error": "Entity not found"})
+        self.markers[uid].update(Name="", SubjSrc="manual")
+        return Reply(200, self.markers[uid])
