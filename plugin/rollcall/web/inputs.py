@@ -8,7 +8,8 @@ from fastapi import Query, Request
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from rollcall.ages import AGE_GROUPS
-from rollcall.corrections.kinds import Correction, RowId
+from rollcall.corrections.kind_base import RowId
+from rollcall.corrections.kinds import Correction
 from rollcall.host import Plugin
 from rollcall.search.grammar import LANGUAGES
 from rollcall.web.activity import Activity
@@ -101,6 +102,8 @@ def language_of(request: Request) -> str | None:
             continue
     known = [name for _, name in sorted(wanted, key=lambda one: -one[0]) if name in ("en", *LANGUAGES)]
     return known[0] if known and known[0] != "en" else None
+
+
 def history_of(request: Request) -> History:
     """Return what was done in the tab of the page that a request comes from."""
     return History(plugin_of(request), tab_of(request), request.app.state.earlier)

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import StreamingResponse
 
-from rollcall.corrections.kinds import RowId
+from rollcall.corrections.kind_base import RowId
 from rollcall.media import paths
 from rollcall.web.inputs import ForgetIn, ImportIn, RestoreIn, plugin_of
 from rollcall.web.models import (

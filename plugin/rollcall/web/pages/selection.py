@@ -11,7 +11,7 @@ from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, Response, StreamingResponse
 
 from rollcall import corrections
-from rollcall.corrections.kinds import RowId
+from rollcall.corrections.kind_base import RowId
 from rollcall.errors import InvalidCorrectionError, PictureError
 from rollcall.media.reading import MAX_BYTES
 from rollcall.web.inputs import TagName, history_of, plugin_of
