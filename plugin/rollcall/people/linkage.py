@@ -19,6 +19,8 @@ UNKNOWN: Final = -1
 #: Of two groups that share photos, the faces that stand in the way are taken out of them if they are at most this share
 #: of the smaller group.
 EVICTED_SHARE: Final = 0.05
+#: One face may always be taken out of a group of at least so many.
+ONE_EVICTED: Final = 5
 _PORTION: Final = 1 << 18
 #: How many times as many faces a group has that a small one joins at once.
 _MUCH_LARGER: Final = 8
@@ -108,7 +110,8 @@ class Groups:
         shared = [(by_photo[photo], face) for face in theirs if (photo := int(self.photos[face])) in by_photo]
         if not shared:
             return True
-        if len(shared) > EVICTED_SHARE * len(theirs):
+        most = max(EVICTED_SHARE * len(theirs), 1.0 if len(theirs) >= ONE_EVICTED else 0.0)
+        if len(shared) > most:
             return False
         mean = self.sums[a] + self.sums[b]
         out = []
