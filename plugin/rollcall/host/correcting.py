@@ -66,7 +66,7 @@ class CorrectingMixin(PluginBase):
         """
         with self.database.write() as session:
             result = log.record(session, given, by, self.settings.tags, origin)
-            grouping.settle(session, self.database, self.settings.tags)
+            grouping.regroup(session, self.database, self.settings.tags)
         return self._describe(result, wait)
 
     def undo(
@@ -95,7 +95,7 @@ class CorrectingMixin(PluginBase):
         """
         with self.database.write() as session:
             result = undo.undo(session, self.settings.tags, by=by, origin=origin, batches=batches)
-            grouping.settle(session, self.database, self.settings.tags)
+            grouping.regroup(session, self.database, self.settings.tags)
         return self._describe(result, wait)
 
     def redo(self, *, wait: float = DESCRIBE_SECONDS) -> CorrectionResult:
@@ -113,7 +113,7 @@ class CorrectingMixin(PluginBase):
         """
         with self.database.write() as session:
             result = undo.redo(session, self.settings.tags)
-            grouping.settle(session, self.database, self.settings.tags)
+            grouping.regroup(session, self.database, self.settings.tags)
         return self._describe(result, wait)
 
     def restore(self, to: int, *, wait: float = DESCRIBE_SECONDS) -> CorrectionResult:
@@ -135,7 +135,7 @@ class CorrectingMixin(PluginBase):
         """
         with self.database.write() as session:
             result = undo.restore(session, to, self.settings.tags)
-            grouping.settle(session, self.database, self.settings.tags)
+            grouping.regroup(session, self.database, self.settings.tags)
         return self._describe(result, wait)
 
     def _describe(self, result: CorrectionResult, wait: float) -> CorrectionResult:
@@ -192,7 +192,7 @@ class CorrectingMixin(PluginBase):
         """
         imported = transfer.import_log(self.database, lines, self.settings.tags, ErasedContents, progress)
         with self.database.write() as session:
-            grouping.settle(session, self.database, self.settings.tags)
+            grouping.regroup(session, self.database, self.settings.tags)
         archive.append(self.database)
         if imported.photo_ids:
             self.service.describe(imported.photo_ids, wait)
@@ -215,6 +215,7 @@ class CorrectingMixin(PluginBase):
         *targets: str | Path,
         faces: Iterable[int] = (),
         photos: Iterable[int] = (),
+        people: Iterable[int] = (),
         embeddings: bool = False,
         ages: bool = False,
         genders: bool = False,
@@ -229,9 +230,12 @@ class CorrectingMixin(PluginBase):
         Parameters
         ----------
         targets
-            Paths of files and folders; also ``"face:12"`` and ``"photo:3"``. None of them is stored again.
+            Paths of files and folders; also ``"face:12"``, ``"photo:3"`` and ``"person:5"``. None of them is stored
+            again.
         faces, photos
             Faces and photos by number.
+        people
+            People by number: with all faces that are theirs, confirmed or not, their names, and all that was said.
         embeddings, ages, genders
             All embeddings, or all predictions of this kind.
         everything
@@ -255,6 +259,7 @@ class CorrectingMixin(PluginBase):
             targets,
             faces=faces,
             photos=photos,
+            people=people,
             embeddings=embeddings,
             ages=ages,
             genders=genders,

@@ -16,13 +16,14 @@ from rollcall.people.evidence import Births, evidence
 from rollcall.people.linkage import UNKNOWN
 from rollcall.people.reading import LibraryFaces
 from rollcall.search.vectors import vectors_of
+from rollcall.storage import change_feed
+from rollcall.storage.change_feed import ChangeKind
 from rollcall.storage.database import Database
-from rollcall.storage.library import chunks
-from rollcall.storage.tables import FacePersonRow
+from rollcall.storage.tables import FacePersonRow, PersonRow
 
 #: People that a new face is compared with, and their faces that are looked at, the most similar first.
-_CANDIDATES: Final = 5
-_MEMBERS: Final = 64
+_CANDIDATES: Final = 2
+_MEMBERS: Final = 24
 #: Neighbours that are looked up: more than are used, as some are of the same photo or do not count.
 _WANTED: Final = 48
 #: The least similarity to a rejected face that speaks against a proposal.
@@ -54,9 +55,14 @@ def _attach_one(session: Session, database: Database, new: LibraryFaces, index: 
     for face in person:
         wanted[face], chance[face] = person[face], probability
     changed = writing.write_people(session, around, wanted, chance)
-    for part in chunks(sorted(changed)):
-        library = reading.faces_of(session, part)
-        writing.summarize(session, library, part)
+    for them in sorted(changed):
+        row = session.get_one(PersonRow, them)
+        if row.cover_face_id is None:
+            writing.summarize(session, reading.faces_of(session, [them]), [them])
+        else:
+            # The next grouping of all faces computes the rest again: of a person with many, one changes little.
+            row.size += 1
+            change_feed.record(session, ChangeKind.PEOPLE_CHANGED, None)
     return changed
 
 
