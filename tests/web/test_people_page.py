@@ -52,7 +52,8 @@ def test_groups_are_named_one_after_another_with_the_keyboard_alone(page: Any, s
     page.evaluate("document.activeElement.blur()")
     page.keyboard.press("u")
     page.get_by_text("Undone.").first.wait_for()
-    assert served.rows(FACES, served.people[BEN]) == [(4,)]
+    assert served.rows(f"{FACES} AND person_state = 'confirmed'", served.people[BEN]) == [(4,)]
+    assert page.get_by_role("heading", name="2 groups without a name").count() == 1
 
 
 def test_one_group_dragged_onto_another_is_the_same_person(page: Any, served: Any) -> None:

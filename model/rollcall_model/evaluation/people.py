@@ -207,8 +207,8 @@ def fit(group: Grouper, faces: Labelled, start: Mapping[str, Any]) -> dict[str, 
     """Return constants like `start` with those replaced that are fitted, all on training people."""
     constants = dict(start)
     constants["impostor_mean"], constants["impostor_deviation"] = impostors(faces)
-    constants["ages"] = list(_AGE_KNOTS)
-    arrays = {name: np.array(constants[name]) for name in ("ages", "impostor_mean", "impostor_deviation")}
+    constants["age_knots"] = list(_AGE_KNOTS)
+    arrays = {name: np.array(constants[name]) for name in ("age_knots", "impostor_mean", "impostor_deviation")}
     chosen = tests(faces, train=True)
     few = [test for name, test in chosen.items() if name.startswith("celebrities")]
     many = chosen["LFW and celebrities"]

@@ -16,7 +16,7 @@ _COUNTED = ("photos", "faces", "estimates", "embeddings", "corrections", "tags")
 
 
 @click.command("forget")
-@click.argument("targets", nargs=-1, metavar="[face:N|photo:N|PATH]...")
+@click.argument("targets", nargs=-1, metavar="[face:N|photo:N|person:N|PATH]...")
 @click.option("--embeddings", is_flag=True, help="All identity embeddings, those stored with corrections too.")
 @click.option("--ages", is_flag=True, help="All estimated ages.")
 @click.option("--genders", is_flag=True, help="All estimated genders.")
@@ -44,7 +44,7 @@ def forget_command(
     wait: float,
     as_json: bool,
 ) -> None:
-    """Remove faces, photos, folders or estimates for good, corrections included; the photos themselves stay.
+    """Remove faces, people, photos, folders or estimates for good, corrections included; the photos themselves stay.
 
     The bytes are gone from the database's file, its journal and backups, and the caches. What was named is not stored
     again by later runs, until `rollcall index PATH` names it. Without anything named, what an earlier call could not

@@ -110,6 +110,11 @@ def stated_people(session: Session) -> People:
     return result
 
 
+def forget_stated(session: Session) -> None:
+    """Read the log again at the next call of `stated_people`: lines were deleted."""
+    session.info.pop(_CACHE, None)
+
+
 def _about_people() -> ColumnElement[bool]:
     """Return the condition of lines that belong to no photo: those about people, and what undoes them."""
     return or_(CorrectionRow.kind.in_(PERSON_KINDS), and_(CorrectionRow.kind.in_(UNDO_KINDS), ~of_a_photo()))

@@ -196,6 +196,7 @@ class CorrectingMixin(PluginBase):
         *targets: str | Path,
         faces: Iterable[int] = (),
         photos: Iterable[int] = (),
+        people: Iterable[int] = (),
         embeddings: bool = False,
         ages: bool = False,
         genders: bool = False,
@@ -210,9 +211,12 @@ class CorrectingMixin(PluginBase):
         Parameters
         ----------
         targets
-            Paths of files and folders; also ``"face:12"`` and ``"photo:3"``. None of them is stored again.
+            Paths of files and folders; also ``"face:12"``, ``"photo:3"`` and ``"person:5"``. None of them is stored
+            again.
         faces, photos
             Faces and photos by number.
+        people
+            People by number: with all faces that are theirs, confirmed or not, their names, and all that was said.
         embeddings, ages, genders
             All embeddings, or all predictions of this kind.
         everything
@@ -236,6 +240,7 @@ class CorrectingMixin(PluginBase):
             targets,
             faces=faces,
             photos=photos,
+            people=people,
             embeddings=embeddings,
             ages=ages,
             genders=genders,

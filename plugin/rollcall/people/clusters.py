@@ -21,6 +21,8 @@ NEIGHBOURS: Final = 10
 #: The least similarity of faces between which groups are compared.
 _EDGE: Final = 0.2
 _BLOCK: Final = 4096
+#: Faces of a group that its age and birth date are computed from.
+_DATED: Final = 200
 
 
 @dataclass
@@ -78,7 +80,11 @@ def cluster(faces: Faces, constants: Evidence | None = None, people: int | None 
     numbers = {group: row for row, group in enumerate(_worth(groups))}
     found.group[strong] = [numbers.get(int(one), -1) for one in groups.group]
     _rate(found, groups, strong, numbers, constants)
-    left = np.flatnonzero(found.group < 0)
+    # Linkage has looked at the others, and found no group for them.
+    tried = np.ones(len(faces.vectors), np.bool_)
+    tried[faces.weak] = False
+    tried[strong[sorted(groups.evicted)]] = False
+    left = np.flatnonzero((found.group < 0) & ~tried)
     if len(left) and numbers:
         _attach(faces, found, left, constants)
     return found
@@ -122,7 +128,7 @@ class _Penalty:
     def _refresh(self, groups: NDArray[np.int64]) -> None:
         """Compute age and birth date again of groups that have grown."""
         for group in np.unique(groups[self._sizes[groups] != self.groups.sizes[groups]]).tolist():
-            rows = self.groups.faces(group)
+            rows = self.groups.faces(group)[:_DATED]
             self._sizes[group] = self.groups.sizes[group]
             known = self._face_ages[rows][~np.isnan(self._face_ages[rows])]
             self.ages[group] = known.mean() if len(known) else np.nan
@@ -187,6 +193,8 @@ def _attach(faces: Faces, found: Clustered, left: NDArray[np.int64], constants: 
         for face, group, near in sorted(
             zip(rows.tolist(), best.tolist(), value.tolist(), strict=True), key=lambda one: (-one[2], one[0])
         ):
+            if near < constants.attach:
+                break
             penalty = attach_penalty(faces, face, members[group], constants)
             if near - penalty >= constants.attach:
                 found.group[face] = group

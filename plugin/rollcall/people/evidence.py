@@ -42,7 +42,7 @@ class Evidence(NamedTuple):
     attach: float  # the same from which a weak face belongs to a group
     member_midpoint: float  # of the probability of a member, by its similarity to the others of its group
     member_steepness: float
-    ages: NDArray[np.float64]  # (k,) years at which the next two are known
+    age_knots: NDArray[np.float64]  # (k,) years at which the next two are known
     impostor_mean: NDArray[np.float64]  # (k,) mean cosine of faces of different people of this age
     impostor_deviation: NDArray[np.float64]  # (k,)
 
@@ -69,8 +69,8 @@ class Evidence(NamedTuple):
         )
 
     def _at(self, ages: NDArray[np.floating], values: NDArray[np.float64]) -> NDArray[np.float64]:
-        known = np.where(np.isnan(ages), self.ages[-1], ages)
-        return np.interp(known, self.ages, values)
+        known = np.where(np.isnan(ages), self.age_knots[-1], ages)
+        return np.interp(known, self.age_knots, values)
 
 
 @cache

@@ -19,7 +19,11 @@ UNKNOWN: Final = -1
 #: Of two groups that share photos, the faces that stand in the way are taken out of them if they are at most this share
 #: of the smaller group.
 EVICTED_SHARE: Final = 0.05
+#: One face may always be taken out of a group of at least so many.
+ONE_EVICTED: Final = 5
 _PORTION: Final = 1 << 18
+#: How many times as many faces a group has that a small one joins at once.
+_MUCH_LARGER: Final = 8
 
 #: Returns what is taken from the mean similarity of pairs of groups, given by two arrays of their numbers.
 Penalty = Callable[[NDArray[np.int64], NDArray[np.int64]], NDArray[np.float64]]
@@ -37,6 +41,7 @@ class Groups:
     sums: NDArray[np.float32] = field(init=False)  # (n, d)
     sizes: NDArray[np.int64] = field(init=False)  # (n,)
     members: dict[int, list[int]] = field(init=False)  # of groups of more than one face
+    by_photo: dict[int, dict[int, int]] = field(init=False)  # of the same groups, the face in each photo
     evicted: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -44,13 +49,13 @@ class Groups:
         self.group = np.arange(n)
         self.sums = np.array(self.vectors, np.float32)
         self.sizes = np.ones(n, np.int64)
-        self.members = {}
+        self.members, self.by_photo = {}, {}
         self._labels = self.labels.copy()
         self._rejected: dict[int, frozenset[int]] = {i: one for i, one in enumerate(self.rejected) if one}
         for label in np.unique(self.labels[self.labels != UNKNOWN]):
             first, *others = np.flatnonzero(self.labels == label).tolist()
             for other in others:
-                self._join(first, other)
+                first = self._join(first, other)
 
     def faces(self, group: int) -> list[int]:
         """Return the faces of a group."""
@@ -72,31 +77,41 @@ class Groups:
         self._join(a, b)
         return True
 
-    def _join(self, a: int, b: int) -> None:
-        faces = self.faces(a) + self.faces(b)
+    def _join(self, a: int, b: int) -> int:
+        """Make one group of two, which has the name of the larger one."""
+        if (self.sizes[a], -a) < (self.sizes[b], -b):
+            a, b = b, a
+        faces, photos = self.faces(b), self._photos(a)
         if self._labels[a] == UNKNOWN:
             self._labels[a] = self._labels[b]
         rejected = self._rejected.get(a, frozenset()) | self._rejected.pop(b, frozenset())
         if rejected:
             self._rejected[a] = rejected
+        self.members.setdefault(a, [a]).extend(faces)
         self.members.pop(b, None)
-        self.members[a] = faces
+        for face in faces:
+            photos.setdefault(int(self.photos[face]), face)
+        self.by_photo[a] = photos
+        self.by_photo.pop(b, None)
         self.group[faces] = a
         self.sums[a] += self.sums[b]
         self.sizes[a] += self.sizes[b]
+        return a
+
+    def _photos(self, group: int) -> dict[int, int]:
+        found = self.by_photo.get(group)
+        return {int(self.photos[face]): face for face in self.faces(group)} if found is None else found
 
     def _make_way(self, a: int, b: int) -> bool:
         """Take out faces of photos that both groups show; return False if they are too many or confirmed."""
-        ours, theirs = self.faces(a), self.faces(b)
-        if len(theirs) > len(ours):
-            ours, theirs = theirs, ours
-        if len(theirs) == 1 == len(ours):
-            return bool(self.photos[ours[0]] != self.photos[theirs[0]])
-        by_photo = {int(self.photos[face]): face for face in ours}
+        if self.sizes[a] < self.sizes[b]:
+            a, b = b, a
+        theirs, by_photo = self.faces(b), self._photos(a)
         shared = [(by_photo[photo], face) for face in theirs if (photo := int(self.photos[face])) in by_photo]
         if not shared:
             return True
-        if len(shared) > EVICTED_SHARE * len(theirs):
+        most = max(EVICTED_SHARE * len(theirs), 1.0 if len(theirs) >= ONE_EVICTED else 0.0)
+        if len(shared) > most:
             return False
         mean = self.sums[a] + self.sums[b]
         out = []
@@ -113,6 +128,9 @@ class Groups:
         group = int(self.group[face])
         faces = [one for one in self.faces(group) if one != face]
         self.evicted.add(face)
+        if group in self.by_photo:
+            # Only confirmed faces share a photo, and these are not evicted.
+            del self.by_photo[group][int(self.photos[face])]
         self.sums[group] -= self.vectors[face]
         self.sizes[group] -= 1
         self.members[group] = faces
@@ -134,14 +152,20 @@ def link(groups: Groups, edges: NDArray[np.integer], threshold: float, penalty: 
         enough = np.flatnonzero(values >= threshold)
         if not len(enough):
             return
-        chosen = enough[_reciprocal(pairs[enough], values[enough], len(groups.vectors))]
-        merged = [groups.merge(int(a), int(b)) for a, b in pairs[chosen]]
+        chosen = enough[_chosen(pairs[enough], values[enough], groups.sizes)]
+        merged = [_merge(groups, int(a), int(b)) for a, b in pairs[chosen]]
         # A pair that may not be merged now never may: constraints only grow.
         done = np.zeros(len(pairs), bool)
         done[chosen] = True
-        changed = np.unique(groups.group[pairs[chosen][merged][:, 0]]) if any(merged) else np.zeros(0, np.int64)
+        changed = np.unique(groups.group[pairs[chosen][merged]])
         pairs = pairs[~done]
         pairs, values = _renamed(groups, pairs, values[~done], changed, penalty)
+
+
+def _merge(groups: Groups, a: int, b: int) -> bool:
+    """Merge the groups that two faces are in by now."""
+    a, b = int(groups.group[a]), int(groups.group[b])
+    return a >= 0 and b >= 0 and a != b and groups.merge(a, b)
 
 
 def _renamed(
@@ -183,13 +207,21 @@ def _similarities(groups: Groups, pairs: NDArray[np.int64], penalty: Penalty) ->
     return found
 
 
-def _reciprocal(pairs: NDArray[np.int64], values: NDArray[np.float64], n: int) -> NDArray[np.int64]:
-    """Return the edges that are the best of both their groups, the most similar first; ties go to lower numbers."""
+def _chosen(pairs: NDArray[np.int64], values: NDArray[np.float64], sizes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the edges that are the best of both their groups, the most similar first; ties go to lower numbers.
+
+    A group that is much smaller than its best one does not wait for its turn: it would hardly change that one.
+    """
+    n = len(sizes)
     order = np.lexsort((pairs[:, 1], pairs[:, 0], -values))
     rank = np.empty(len(pairs), np.int64)
     rank[order] = np.arange(len(pairs))
     best = np.full(n, len(pairs), np.int64)
     np.minimum.at(best, pairs[:, 0], rank)
     np.minimum.at(best, pairs[:, 1], rank)
-    chosen = order[(best[pairs[order, 0]] == rank[order]) & (best[pairs[order, 1]] == rank[order])]
+    first, second = pairs[order].T
+    best_of_first, best_of_second = best[first] == rank[order], best[second] == rank[order]
+    small_first = best_of_first & (sizes[first] * _MUCH_LARGER <= sizes[second])
+    small_second = best_of_second & (sizes[second] * _MUCH_LARGER <= sizes[first])
+    chosen = order[(best_of_first & best_of_second) | small_first | small_second]
     return np.asarray(chosen)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 #: Up to this many embeddings all are compared with all.
-EXACT: Final = 20_000
+EXACT: Final = 4_000
 #: Cells that each embedding is compared with.
 PROBES: Final = 16
 #: Rows of one product.

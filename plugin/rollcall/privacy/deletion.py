@@ -104,7 +104,7 @@ def delete_photos(session: Session, photo_ids: Sequence[int], *, tombstone: bool
         for photo_id, *_ in rows:
             change_feed.record(session, ChangeKind.PHOTO_ERASED, photo_id)
     if not keep_log:
-        _delete_orphans(session)
+        delete_orphans(session)
     session.expire_all()
 
 
@@ -138,7 +138,7 @@ def delete_faces(session: Session, face_ids: Iterable[int], settings: TagSetting
         face = session.get(FaceRow, face_id)
         if face is not None:
             _delete_face(session, face, settings)
-    _delete_orphans(session)
+    delete_orphans(session)
 
 
 def _delete_face(session: Session, face: FaceRow, settings: TagSettings) -> None:
@@ -208,7 +208,7 @@ def _delete_lines(
     )
 
 
-def _delete_orphans(session: Session) -> None:
+def delete_orphans(session: Session) -> None:
     """Delete the undo and redo lines of corrections that were deleted."""
     rows = session.execute(
         select(CorrectionRow.id, CorrectionRow.value).where(CorrectionRow.kind.in_(UNDO_KINDS))

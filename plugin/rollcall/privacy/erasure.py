@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from rollcall import events
 from rollcall.corrections import archive
 from rollcall.errors import InvalidTargetError, NotFoundError, StoreError
-from rollcall.privacy import deletion
+from rollcall.privacy import deletion, people
 from rollcall.search.vectors import vectors_of
 from rollcall.settings import Settings
 from rollcall.storage import sqlite
@@ -28,7 +28,7 @@ from rollcall.storage.tables import FaceRow, PhotoRow
 
 #: How long to wait for an index run, or a reader of the database, in seconds.
 WAIT_SECONDS: Final = 60.0
-_NUMBERED: Final = re.compile(r"(face|photo):(.*)")
+_NUMBERED: Final = re.compile(r"(face|photo|person):(.*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +42,11 @@ class ErasureRequest:
     ages: bool = False
     genders: bool = False
     everything: bool = False
+    person_ids: tuple[int, ...] = ()
 
     def __bool__(self) -> bool:
-        return any((self.face_ids, self.photo_ids, self.paths, self.embeddings, self.ages, self.genders)) or (
-            self.everything
-        )
+        named = (self.face_ids, self.photo_ids, self.paths, self.person_ids)
+        return any((*named, self.embeddings, self.ages, self.genders, self.everything))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,19 +70,20 @@ def parse_targets(
     *,
     faces: Iterable[int] = (),
     photos: Iterable[int] = (),
+    people: Iterable[int] = (),
     embeddings: bool = False,
     ages: bool = False,
     genders: bool = False,
     everything: bool = False,
 ) -> ErasureRequest:
-    """Return the request of some targets: paths, and the texts ``face:12`` and ``photo:3``; and of the options.
+    """Return the request of some targets: paths, ``face:12``, ``photo:3`` and ``person:5``; and of the options.
 
     Raises
     ------
     InvalidTargetError
-        If what follows ``face:`` or ``photo:`` is not a number.
+        If what follows ``face:``, ``photo:`` or ``person:`` is not a number.
     """
-    face_ids, photo_ids = list(faces), list(photos)
+    numbers = {"face": list(faces), "photo": list(photos), "person": list(people)}
     named: list[Path] = []
     for target in targets:
         numbered = _NUMBERED.fullmatch(target) if isinstance(target, str) else None
@@ -93,8 +94,9 @@ def parse_targets(
             raise InvalidTargetError(
                 f"{target}: give a number, such as {numbered[1]}:12; for a file of that name give ./{target}"
             )
-        (face_ids if numbered[1] == "face" else photo_ids).append(int(numbered[2]))
-    return ErasureRequest(tuple(face_ids), tuple(photo_ids), tuple(named), embeddings, ages, genders, everything)
+        numbers[numbered[1]].append(int(numbered[2]))
+    face_ids, photo_ids, person_ids = (tuple(one) for one in numbers.values())
+    return ErasureRequest(face_ids, photo_ids, tuple(named), embeddings, ages, genders, everything, person_ids)
 
 
 def erase(
@@ -171,6 +173,7 @@ def _delete(session: Session, settings: Settings, request: ErasureRequest) -> No
         deletion.delete_everything(session)
         return
     deletion.delete_faces(session, request.face_ids, settings.tags)
+    people.delete_people(session, request.person_ids, settings.tags)
     deletion.delete_photos(session, request.photo_ids, tombstone=True)
     for place, is_file in places:
         if is_file:
@@ -179,8 +182,10 @@ def _delete(session: Session, settings: Settings, request: ErasureRequest) -> No
             deletion.delete_folder(session, place)
     if request.embeddings:
         deletion.delete_embeddings(session)
+        people.delete_groups(session)
     if request.ages:
         deletion.delete_ages(session, settings.tags)
+        people.delete_birth_estimates(session)
     if request.genders:
         deletion.delete_genders(session, settings.tags)
 

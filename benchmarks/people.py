@@ -1,0 +1,76 @@
+"""How long grouping takes, and how much memory: `OPENBLAS_NUM_THREADS=1 python benchmarks/people.py [FACES]`.
+
+The embeddings are drawn: people of very different numbers of photos, half of the faces strangers who are seen once.
+Times are of one processor, as its clock counts them, so that other work on the machine does not count.
+"""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+
+import numpy as np
+
+from rollcall.people.clusters import NEIGHBOURS, Faces, cluster
+from rollcall.people.neighbours import PROBES, divide, neighbours
+
+#: The share of faces that are seen once, and the most photos of one person.
+STRANGERS = 0.5
+MOST = 5_000
+#: Cosine of a drawn face and the mean of its person.
+NEARNESS = 0.75
+
+
+def draw(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Return embeddings (n, 128) as float16, and who they are, (n,)."""
+    random = np.random.default_rng(seed)
+    sizes = [1] * int(count * STRANGERS)
+    while sum(sizes) < count:
+        sizes.append(int(min(2 + random.pareto(1.1) * 4, MOST, count - sum(sizes))) or 1)
+    person = random.permutation(np.repeat(np.arange(len(sizes)), sizes)[:count])
+    centres = random.standard_normal((len(sizes), 128)).astype(np.float32)
+    centres /= np.linalg.norm(centres, axis=1, keepdims=True)
+    vectors = np.empty((count, 128), np.float16)
+    for start in range(0, count, 20_000):
+        rows = slice(start, start + 20_000)
+        noise = random.standard_normal((len(person[rows]), 128)).astype(np.float32)
+        noise /= np.linalg.norm(noise, axis=1, keepdims=True)
+        one = NEARNESS * centres[person[rows]] + np.sqrt(1 - NEARNESS**2) * noise
+        vectors[rows] = one / np.linalg.norm(one, axis=1, keepdims=True)
+    return vectors, person
+
+
+def recall(vectors: np.ndarray, count: int = 500) -> float:
+    """Return the share of the true nearest neighbours that the inverted file finds."""
+    found = neighbours(vectors, NEIGHBOURS).faces[:count]
+    cosines = np.asarray(vectors[:count], np.float32) @ np.asarray(vectors, np.float32).T
+    cosines[np.arange(count), np.arange(count)] = -1
+    true = np.argpartition(-cosines, NEIGHBOURS, axis=1)[:, :NEIGHBOURS]
+    return float(np.mean([len({*a} & {*b}) / NEIGHBOURS for a, b in zip(found.tolist(), true.tolist(), strict=True)]))
+
+
+def main(count: int) -> None:
+    """Print the figures for so many faces."""
+    vectors, person = draw(count)
+    began = time.process_time()
+    cells = divide(vectors)
+    print(f"{count:,} faces, {len(cells.centroids):,} cells, {PROBES} of them for each face")
+    print(f"dividing:   {time.process_time() - began:7.1f} s")
+    began = time.process_time()
+    neighbours(vectors, NEIGHBOURS)
+    print(f"neighbours: {time.process_time() - began:7.1f} s")
+    began = time.process_time()
+    found = cluster(Faces(vectors, np.arange(count)))
+    print(f"grouping:   {time.process_time() - began:7.1f} s, neighbours included")
+    inside = found.group >= 0
+    pairs = found.group[inside], person[inside]
+    _, first = np.unique(np.stack(pairs), axis=1, return_index=True)
+    print(f"{len(np.unique(found.group[inside])):,} groups of {inside.sum():,} faces; {len(first):,} people in them")
+    if count <= 200_000:
+        print(f"recall of the neighbours: {recall(vectors):.3f}")
+    print(f"peak memory: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:,.0f} MiB")
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 200_000)

@@ -1,0 +1,71 @@
+"""A birth date gives the ages of a person's faces, everywhere, and keeps them out of earlier photos."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from blobs import draw
+from people_blobs import ANNA, faces_of, rows, who
+from rollcall import corrections
+from rollcall.host import Plugin
+
+
+def ages(plugin: Plugin) -> list[tuple[object, ...]]:
+    return rows(
+        plugin,
+        "SELECT age_low, age_high, age_source FROM v1_faces WHERE face_id IN (SELECT face_id FROM v1_faces"
+        " WHERE person = 'Anna') ORDER BY age",
+    )
+
+
+def test_the_age_of_each_face_follows_and_goes_with_the_birth_date(family: Plugin) -> None:
+    anna = family.name_person(family.people()[0].person_id, "Anna").person_id
+    family.set_birth_date(anna, "2011-02")
+    assert ages(family) == [(year, year, "birth_date") for year in range(3, 9)]
+    assert [hit.photo_id for hit in family.search("faces aged 3")][:1] == [
+        rows(family, "SELECT photo_id FROM v1_faces WHERE face_id = :id", id=faces_of(family, 4, 4)[0])[0][0]
+    ]
+    family.undo()
+    assert {source for *_, source in ages(family)} == {"model"}
+
+
+def test_an_age_that_a_person_gave_stays(family: Plugin) -> None:
+    face = faces_of(family, 4, 4)[0]
+    family.correct(corrections.age(face, 6))
+    anna = family.name_person(family.people()[0].person_id, "Anna").person_id
+    family.set_birth_date(anna, "2011-02")
+    assert (6, 6, "user") in ages(family)
+    family.correct(corrections.take_back("age", face_id=face))
+    family.group_people()
+    assert (3, 3, "birth_date") in ages(family)
+
+
+def test_ages_that_follow_from_a_birth_date_count_for_tags(family: Plugin) -> None:
+    anna = family.name_person(family.people()[0].person_id, "Anna").person_id
+    sql = "SELECT p_children FROM v1_photos WHERE photo_id IN (SELECT photo_id FROM v1_faces WHERE person = 'Anna')"
+    assert {round(float(str(p)), 2) for (p,) in rows(family, sql)} == {1.0}
+    family.set_birth_date(anna, "1990")
+    assert {round(float(str(p)), 2) for (p,) in rows(family, sql)} == {0.0}
+
+
+def test_nobody_is_in_photos_from_before_their_birth(family: Plugin, folder: Path) -> None:
+    anna = family.name_person(family.people()[0].person_id, "Anna").person_id
+    family.set_birth_date(anna, "2016-01-01")
+    early = [face for face in faces_of(family, 4, 5) if who(family, face)[1] != "confirmed"]
+    assert all(who(family, face)[0] is None for face in early)
+    draw(folder / "IMG_20120601_120000.png", (7, ANNA), seed=50)
+    family.index(folder)
+    family.group_people()
+    taken = rows(
+        family,
+        "SELECT MIN(p.taken_local) FROM v1_faces f JOIN v1_photos p USING (photo_id)"
+        " WHERE f.person = 'Anna' AND f.person_state = 'proposed'",
+    )[0][0]
+    assert str(taken) >= "2016"
+
+
+def test_a_group_has_an_estimate_with_its_uncertainty(family: Plugin) -> None:
+    first = family.people()[0]
+    assert first.birth_date_source == "estimate"
+    assert first.birth_estimate is not None and abs(first.birth_estimate - 2010) < 1
+    assert first.birth_deviation is not None and 0.5 < first.birth_deviation < 3
