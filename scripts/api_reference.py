@@ -17,7 +17,7 @@ from pydantic import BaseModel
 import rollcall
 from rollcall import corrections, errors, events, search, settings
 from rollcall.corrections import kinds
-from rollcall.host import Plugin, base, correcting, people, people_reading, plugin, reading
+from rollcall.host import Plugin, base, correcting, people_reading, plugin, reading
 from rollcall.indexing.run import PictureAnalyzer
 from rollcall.records import Box, Face, Picture
 from rollcall.settings import Settings
@@ -28,7 +28,6 @@ ROOMS: dict[ModuleType, str] = {
     plugin: "Indexing and analysis",
     reading: "Searching and reading",
     correcting: "Corrections, erasure, learning, tags",
-    people: "People",
     people_reading: "People as pages show them",
 }
 WIDTH = 110  # characters of a signature on one line
