@@ -199,7 +199,9 @@ def members(group: Grouper, test: Labelled, constants: Mapping[str, Any]) -> tup
     for _ in range(50):  # Newton's method with a small ridge
         chance = 1 / (1 + np.exp(-x @ w))
         hessian = (x * (chance * (1 - chance))[:, None]).T @ x + 1e-3 * np.eye(2)
-        w = w + np.linalg.solve(hessian, x.T @ (right - chance) - 1e-3 * w)
+        step = np.linalg.solve(hessian, x.T @ (right - chance) - 1e-3 * w)
+        # Far from the solution the curvature vanishes, and a whole step would overshoot.
+        w = w + step * min(1.0, 2.0 / float(np.abs(step).max()))
     return round(float(-w[1] / w[0]), 4), round(float(w[0]), 3)
 
 

@@ -169,7 +169,7 @@ def relate_command(context: Context, person: str, relation: Relation, other: str
     """State that a person is the child, or the partner, of another."""
     with context.opened() as plugin:
         them, theirs = _person(plugin, person).person_id, _person(plugin, other).person_id
-        _print(plugin.relate(them, relation, theirs, said=not withdraw, by=by))
+        _print(plugin.relate(them, relation, theirs, holds=not withdraw, by=by))
 
 
 @people_group.command("group")

@@ -116,9 +116,9 @@ def _write_states(session: Session, person_id: int) -> None:
 
 
 def _has_stated_faces(session: Session, person_id: int) -> bool:
-    said = select(FacePersonRow.face_id).where(FacePersonRow.person_id == person_id, FacePersonRow.source != "auto")
+    stated = select(FacePersonRow.face_id).where(FacePersonRow.person_id == person_id, FacePersonRow.source != "auto")
     rejected = select(PersonRejectionRow.face_id).where(PersonRejectionRow.person_id == person_id)
-    return any(session.scalar(one.limit(1)) is not None for one in (said, rejected))
+    return any(session.scalar(one.limit(1)) is not None for one in (stated, rejected))
 
 
 def _move(session: Session, gone: PersonRow, into: PersonRow) -> None:

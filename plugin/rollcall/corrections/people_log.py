@@ -70,7 +70,7 @@ class People:
         self._of(uid)
         self._of(str(value["other"]))
         relation = _ordered(self.uid(uid), self.uid(str(value["other"])), str(value["relation"]))
-        if value["said"]:
+        if value["holds"]:
             self.relations.add(relation)
         else:
             self.relations.discard(relation)
@@ -134,8 +134,8 @@ def stated_person(log: Sequence[LogLine]) -> tuple[LogLine | None, dict[str, boo
                 rejected.pop(str(line.value["person"]), None)
         elif line.kind == "not_person":
             uid = str(line.value["person"])
-            rejected[uid] = bool(line.value["said"])
+            rejected[uid] = bool(line.value["holds"])
             for kind, before in newest.items():
                 if rejected[uid] and before is not None and str(before.value["person"]) == uid:
                     newest[kind] = None
-    return newest["person"] or newest["member"], {uid: said for uid, said in rejected.items() if said}
+    return newest["person"] or newest["member"], {uid: holds for uid, holds in rejected.items() if holds}

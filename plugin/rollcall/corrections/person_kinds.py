@@ -6,7 +6,7 @@ corrections are. Of a face:
 ===============  ========================================================================
 person           ``{"person": uid}``: the face is this person, who is created if unknown
 member           the same, as a hint: it stood in the group that a person named or merged
-not_person       ``{"person": uid, "said": true}``, for good; false withdraws it
+not_person       ``{"person": uid, "holds": true}``, for good; false withdraws it
 ===============  ========================================================================
 
 Of a person, with neither photo nor face:
@@ -16,7 +16,7 @@ person_name      ``{"person": uid, "names": ["Anna", "Annie"]}``; none: not name
 person_hidden    ``{"person": uid, "hidden": true}``
 person_birth     ``{"person": uid, "date": "2015-03"}``; null: not known
 person_me        ``{"person": uid, "me": true}``
-person_relation  ``{"person": uid, "relation": "child_of", "other": uid, "said": true}``
+person_relation  ``{"person": uid, "relation": "child_of", "other": uid, "holds": true}``
 person_merge     ``{"person": uid, "other": uid}``: both are one, who keeps the first uid
 ===============  ========================================================================
 """
@@ -84,17 +84,17 @@ class GroupMember(CorrectionBase):
 
 
 class NotPerson(CorrectionBase):
-    """A face is not this person, and is never proposed as them again; `said` of false withdraws that."""
+    """A face is not this person, and is never proposed as them again; `holds` of false withdraws that."""
 
     kind: Literal["not_person"] = "not_person"
     face_id: RowId
     photo_id: None = None
     person: PersonUid
-    said: bool = True
+    holds: bool = True
 
     def value(self) -> dict[str, Any]:
         """Return the value that is stored."""
-        return {"person": self.person, "said": self.said}
+        return {"person": self.person, "holds": self.holds}
 
 
 class _OfPerson(CorrectionBase):
@@ -163,12 +163,12 @@ class PersonMe(_OfPerson):
 
 
 class PersonRelation(_OfPerson):
-    """A person is the child or the partner of another; `said` of false withdraws that."""
+    """A person is the child or the partner of another; `holds` of false withdraws that."""
 
     kind: Literal["person_relation"] = "person_relation"
     relation: Relation
     other: PersonUid
-    said: bool = True
+    holds: bool = True
 
     @model_validator(mode="after")
     def _two_people(self) -> Self:
@@ -178,7 +178,7 @@ class PersonRelation(_OfPerson):
 
     def value(self) -> dict[str, Any]:
         """Return the value that is stored."""
-        return {"person": self.person, "relation": self.relation, "other": self.other, "said": self.said}
+        return {"person": self.person, "relation": self.relation, "other": self.other, "holds": self.holds}
 
 
 class PersonMerge(_OfPerson):
@@ -282,7 +282,7 @@ def person(face_id: int, uid: str) -> FacePerson:
 
 
 def member(face_id: int, uid: str) -> GroupMember:
-    """State that a face stood in the group that a person named.
+    """State that a face stood in the group of the person of `uid` that was named.
 
     Raises
     ------
@@ -292,19 +292,19 @@ def member(face_id: int, uid: str) -> GroupMember:
     return make(GroupMember, face_id=face_id, person=uid)
 
 
-def not_person(face_id: int, uid: str, said: bool = True) -> NotPerson:
-    """State that a face is not the person of `uid`, for good; with `said` of False withdraw that.
+def not_person(face_id: int, uid: str, holds: bool = True) -> NotPerson:
+    """State that a face is not the person of `uid`, for good; with `holds` of False withdraw that.
 
     Raises
     ------
     InvalidCorrectionError
         If the uid cannot be one.
     """
-    return make(NotPerson, face_id=face_id, person=uid, said=said)
+    return make(NotPerson, face_id=face_id, person=uid, holds=holds)
 
 
 def person_name(uid: str, names: Sequence[str]) -> PersonName:
-    """Name a person; the first of `names` is shown, and none takes the names away.
+    """Name the person of `uid`; the first of `names` is shown, and none takes the names away.
 
     Raises
     ------
@@ -315,7 +315,7 @@ def person_name(uid: str, names: Sequence[str]) -> PersonName:
 
 
 def person_hidden(uid: str, hidden: bool = True) -> PersonHidden:
-    """Leave a person out of lists, or show them again.
+    """Leave the person of `uid` out of lists, or with `hidden` of False show them again.
 
     Raises
     ------
@@ -326,7 +326,7 @@ def person_hidden(uid: str, hidden: bool = True) -> PersonHidden:
 
 
 def person_birth(uid: str, birth_date: str | None) -> PersonBirth:
-    """State when a person was born: YYYY, YYYY-MM or YYYY-MM-DD; None: not known.
+    """State when the person of `uid` was born: `birth_date` is YYYY, YYYY-MM or YYYY-MM-DD; None: not known.
 
     Raises
     ------
@@ -337,7 +337,7 @@ def person_birth(uid: str, birth_date: str | None) -> PersonBirth:
 
 
 def person_me(uid: str, me: bool = True) -> PersonMe:
-    """State that a person is the one who uses the library.
+    """State that the person of `uid` is the one who uses the library; with `me` of False, that they are not.
 
     Raises
     ------
@@ -347,19 +347,21 @@ def person_me(uid: str, me: bool = True) -> PersonMe:
     return make(PersonMe, person=uid, me=me)
 
 
-def person_relation(uid: str, relation: Relation, other: str, said: bool = True) -> PersonRelation:
-    """State that a person is the child (`child_of`) or partner (`partner_of`) of another.
+def person_relation(uid: str, relation: Relation, other: str, holds: bool = True) -> PersonRelation:
+    """State that the person of `uid` is the child (`child_of`) or partner (`partner_of`) of `other`, another uid.
+
+    `relation` is one of the two; with `holds` of False it is withdrawn.
 
     Raises
     ------
     InvalidCorrectionError
         If there is no such relation, or the two are one.
     """
-    return make(PersonRelation, person=uid, relation=relation, other=other, said=said)
+    return make(PersonRelation, person=uid, relation=relation, other=other, holds=holds)
 
 
 def person_merge(uid: str, other: str) -> PersonMerge:
-    """State that two people are one, who keeps the first uid.
+    """State that the people of `uid` and `other` are one, who keeps the first uid.
 
     Raises
     ------

@@ -58,7 +58,7 @@ class CorrectingMixin(PluginBase):
         """
         with self.database.write() as session:
             result = log.record(session, given, by, self.settings.tags)
-            grouping.settle(session, self.database, self.settings.tags)
+            grouping.regroup(session, self.database, self.settings.tags)
         return self._describe(result, wait)
 
     def undo(self, *, wait: float = DESCRIBE_SECONDS) -> CorrectionResult:
@@ -76,7 +76,7 @@ class CorrectingMixin(PluginBase):
         """
         with self.database.write() as session:
             result = undo.undo(session, self.settings.tags)
-            grouping.settle(session, self.database, self.settings.tags)
+            grouping.regroup(session, self.database, self.settings.tags)
         return self._describe(result, wait)
 
     def redo(self, *, wait: float = DESCRIBE_SECONDS) -> CorrectionResult:
@@ -94,7 +94,7 @@ class CorrectingMixin(PluginBase):
         """
         with self.database.write() as session:
             result = undo.redo(session, self.settings.tags)
-            grouping.settle(session, self.database, self.settings.tags)
+            grouping.regroup(session, self.database, self.settings.tags)
         return self._describe(result, wait)
 
     def restore(self, to: int, *, wait: float = DESCRIBE_SECONDS) -> CorrectionResult:
@@ -116,7 +116,7 @@ class CorrectingMixin(PluginBase):
         """
         with self.database.write() as session:
             result = undo.restore(session, to, self.settings.tags)
-            grouping.settle(session, self.database, self.settings.tags)
+            grouping.regroup(session, self.database, self.settings.tags)
         return self._describe(result, wait)
 
     def _describe(self, result: CorrectionResult, wait: float) -> CorrectionResult:
@@ -173,7 +173,7 @@ class CorrectingMixin(PluginBase):
         """
         imported = transfer.import_log(self.database, lines, self.settings.tags, ErasedContents, progress)
         with self.database.write() as session:
-            grouping.settle(session, self.database, self.settings.tags)
+            grouping.regroup(session, self.database, self.settings.tags)
         archive.append(self.database)
         if imported.photo_ids:
             self.service.describe(imported.photo_ids, wait)

@@ -119,9 +119,9 @@ class PeopleMixin(PluginBase):
 
         def given(session: Session) -> tuple[list[Correction], str]:
             lines = stating.name_face(session, face_id, name)
-            said = lines[-1]
-            assert isinstance(said, FacePerson)
-            return lines, said.person
+            last = lines[-1]
+            assert isinstance(last, FacePerson)
+            return lines, last.person
 
         return self._state(by, given)
 
@@ -227,7 +227,7 @@ class PeopleMixin(PluginBase):
         return self._state(by, given)
 
     def relate(
-        self, person_id: int, relation: Relation, other_id: int, *, said: bool = True, by: str = "user"
+        self, person_id: int, relation: Relation, other_id: int, *, holds: bool = True, by: str = "user"
     ) -> Person:
         """State that a person is the child (`child_of`) or the partner (`partner_of`) of another.
 
@@ -237,7 +237,7 @@ class PeopleMixin(PluginBase):
             The two.
         relation
             child_of or partner_of.
-        said
+        holds
             False withdraws it.
         by
             Who says so, for the log.
@@ -252,7 +252,7 @@ class PeopleMixin(PluginBase):
 
         def given(session: Session) -> tuple[list[Correction], str]:
             uid, other = stating.uid_of(session, person_id), stating.uid_of(session, other_id)
-            return [corrections.person_relation(uid, relation, other, said)], uid
+            return [corrections.person_relation(uid, relation, other, holds)], uid
 
         return self._state(by, given)
 
@@ -289,7 +289,7 @@ class PeopleMixin(PluginBase):
         """Record corrections that depend on the database, in one transaction with what they depend on."""
         with self.database.write() as session:
             log.record(session, given(session), by, self.settings.tags)
-            grouping.settle(session, self.database, self.settings.tags)
+            grouping.regroup(session, self.database, self.settings.tags)
         archive.append(self.database)
 
 

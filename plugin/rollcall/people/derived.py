@@ -22,7 +22,7 @@ from rollcall.tags.projection import recompute
 LIKELY: Final = 0.9
 
 
-def derive_ages(session: Session, settings: TagSettings, person_ids: Iterable[int]) -> set[int]:
+def compute_ages(session: Session, settings: TagSettings, person_ids: Iterable[int]) -> set[int]:
     """Derive the ages of the faces of some people again; return the photos whose ages changed.
 
     Ages that a person gave stay as they are.

@@ -1,7 +1,7 @@
 """Keep the people of a library in step with its faces and with what persons stated.
 
 All faces together (`group_all`), new ones as they come (`group_new`), and the people whom a correction touched
-(`settle`). All can be interrupted: what is left to do stands in the database.
+(`regroup`). All can be interrupted: what is left to do stands in the database.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from rollcall.people import assign, incremental, reading, writing
 from rollcall.people.clusters import cluster
-from rollcall.people.derived import derive_ages
+from rollcall.people.derived import compute_ages
 from rollcall.people.linkage import UNKNOWN
 from rollcall.people.reading import LibraryFaces
 from rollcall.settings import TagSettings
@@ -27,7 +27,7 @@ from rollcall.storage.tables import FacePersonRow, PersonRow
 MANY_NEW: Final = 200
 NEW_SHARE: Final = 0.1
 #: Of a person with more faces, the surroundings of a correction are looked at, not all of them again.
-_MOST_SETTLED: Final = 20_000
+_MOST_REGROUPED: Final = 20_000
 #: Faces that belong to nobody after a correction are looked at at once if they are no more than this.
 _FEW: Final = 20
 
@@ -62,7 +62,7 @@ def group_all(database: Database, settings: TagSettings) -> GroupingReport:
         writing.summarize(session, library, session.scalars(select(PersonRow.id)).all())
         writing.drop_empty(session)
         writing.mark_seen(session)
-        derive_ages(session, settings, library.faces.known_births)
+        compute_ages(session, settings, library.faces.known_births)
         people = session.scalar(select(func.count(func.distinct(FacePersonRow.person_id)))) or 0
     return GroupingReport(len(library), people, len(changed))
 
@@ -86,11 +86,11 @@ def group_new(database: Database, settings: TagSettings) -> GroupingReport:
         return group_all(database, settings)
     with database.write() as session:
         changed = incremental.attach(session, database, waiting)
-        derive_ages(session, settings, changed)
+        compute_ages(session, settings, changed)
     return GroupingReport(len(waiting), 0, len(changed))
 
 
-def settle(session: Session, database: Database, settings: TagSettings) -> set[int]:
+def regroup(session: Session, database: Database, settings: TagSettings) -> set[int]:
     """Look again at the faces of people whom a correction touched; return these people.
 
     Groups that hold confirmed faces of several people are divided between them.
@@ -100,7 +100,7 @@ def settle(session: Session, database: Database, settings: TagSettings) -> set[i
         return set()
     library = reading.faces_of(session, person_ids)
     if len(library):
-        person, probability = _settled(library, writing.count_people(session))
+        person, probability = _regrouped(library, writing.count_people(session))
         writing.write_people(session, library, assign.without_lone(person), probability)
         library = reading.faces_of(session, sorted({*person_ids, *_people_now(session, library)}))
     writing.summarize(session, library, {*person_ids, *library.person[library.person != UNKNOWN].tolist()})
@@ -108,15 +108,15 @@ def settle(session: Session, database: Database, settings: TagSettings) -> set[i
     if len(loose) <= _FEW:
         # A face that somebody is not may be somebody else.
         incremental.attach(session, database, loose)
-    derive_ages(session, settings, person_ids)
+    compute_ages(session, settings, person_ids)
     return set(person_ids)
 
 
-def _settled(library: LibraryFaces, people: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+def _regrouped(library: LibraryFaces, people: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Return the people of faces, and the probabilities, after a correction."""
     labels = library.faces.labels
     several = len(np.unique(library.person[library.person != UNKNOWN])) > 1
-    if several and (labels != UNKNOWN).any() and len(library) <= _MOST_SETTLED:
+    if several and (labels != UNKNOWN).any() and len(library) <= _MOST_REGROUPED:
         found = cluster(library.faces, people=people)
         of_groups = assign.people_of_groups(library, found, sticky=True)
         person, probability = assign.person_of_faces(library, found, of_groups)

@@ -145,21 +145,20 @@ def link(groups: Groups, edges: NDArray[np.integer], threshold: float, penalty: 
     """
     pairs = _unique(groups, np.asarray(edges, np.int64))
     values = _similarities(groups, pairs, penalty)
+    # Pairs that may not be merged as they are now.
+    blocked = np.zeros(len(pairs), np.bool_)
     while True:
         # Evidence that two small groups lack, they may have when they have grown.
         keep = values >= threshold - slack
-        pairs, values = pairs[keep], values[keep]
-        enough = np.flatnonzero(values >= threshold)
+        pairs, values, blocked = pairs[keep], values[keep], blocked[keep]
+        enough = np.flatnonzero((values >= threshold) & ~blocked)
         if not len(enough):
             return
         chosen = enough[_chosen(pairs[enough], values[enough], groups.sizes)]
         merged = [_merge(groups, int(a), int(b)) for a, b in pairs[chosen]]
-        # A pair that may not be merged now never may: constraints only grow.
-        done = np.zeros(len(pairs), bool)
-        done[chosen] = True
+        blocked[chosen] = True
         changed = np.unique(groups.group[pairs[chosen][merged]])
-        pairs = pairs[~done]
-        pairs, values = _renamed(groups, pairs, values[~done], changed, penalty)
+        pairs, values, blocked = _renamed(groups, pairs, values, blocked, changed, penalty)
 
 
 def _merge(groups: Groups, a: int, b: int) -> bool:
@@ -172,19 +171,20 @@ def _renamed(
     groups: Groups,
     pairs: NDArray[np.int64],
     values: NDArray[np.float64],
+    blocked: NDArray[np.bool_],
     changed: NDArray[np.int64],
     penalty: Penalty,
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Return the edges between the groups as they are now, each once, with the similarities that changed."""
+) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.bool_]]:
+    """Return the edges between the groups as they are now, each once, with similarities, and which are blocked."""
     now = np.sort(groups.group[pairs], axis=1)
     # A group is named by one of its faces, which may have been taken out of it.
     keep = (now[:, 0] != now[:, 1]) & (now[:, 0] >= 0)
-    now, values = now[keep], values[keep]
+    now, values, blocked = now[keep], values[keep], blocked[keep]
     _, first = np.unique(now[:, 0] * len(groups.vectors) + now[:, 1], return_index=True)
-    now, values = now[first], values[first]
+    now, values, blocked = now[first], values[first], blocked[first]
     stale = np.isin(now, changed).any(axis=1)
     values[stale] = _similarities(groups, now[stale], penalty)
-    return now, values
+    return now, values, blocked & ~stale
 
 
 def _unique(groups: Groups, edges: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -131,12 +131,12 @@ def faces_by_id(session: Session, face_ids: Sequence[int]) -> LibraryFaces:
 
 def _built(session: Session, rows: Sequence[Sequence[Any]], matrix: NDArray[np.float16]) -> LibraryFaces:
     columns = list(zip(*rows, strict=True)) if rows else [()] * 18
-    (ids, photos, _, score, sharpness, width, height, age, low, high, said_low, said_high, taken) = columns[:13]
+    (ids, photos, _, score, sharpness, width, height, age, low, high, given_low, given_high, taken) = columns[:13]
     person, state, source, probability, detected = columns[13:]
-    said = _numbers(said_low)
-    ages = np.where(np.isnan(said), _numbers(age), (said + _numbers(said_high)) / 2)
+    given = _numbers(given_low)
+    ages = np.where(np.isnan(given), _numbers(age), (given + _numbers(given_high)) / 2)
     deviation = np.where(
-        np.isnan(said), (_numbers(high) - _numbers(low)) / _DEVIATIONS, (_numbers(said_high) - said) / 4 + 0.3
+        np.isnan(given), (_numbers(high) - _numbers(low)) / _DEVIATIONS, (_numbers(given_high) - given) / 4 + 0.3
     )
     years = np.array([dates.year_of(one) for one in taken], np.float64)
     side = np.minimum(_numbers(width), _numbers(height))

@@ -132,8 +132,8 @@ def _remembered(session: Session, person_id: int, uid: str) -> list[Correction]:
     row = session.get(PersonRow, person_id)
     if row is None:
         raise NotFoundError("person", person_id)
-    said = select(FacePersonRow.face_id).where(FacePersonRow.person_id == person_id, FacePersonRow.source == "user")
-    if session.scalar(said.limit(1)) is not None:
+    stated = select(FacePersonRow.face_id).where(FacePersonRow.person_id == person_id, FacePersonRow.source == "user")
+    if session.scalar(stated.limit(1)) is not None:
         return []
     found = session.scalars(
         select(FacePersonRow.face_id)

@@ -54,8 +54,8 @@ def write_people(
     for part in chunks(rows):
         ids = [row["face_id"] for row in part]
         # A person may have said who it is since the faces were read.
-        said = FacePersonRow.source != "auto"
-        kept = set(session.scalars(select(FacePersonRow.face_id).where(FacePersonRow.face_id.in_(ids), said)))
+        stated = FacePersonRow.source != "auto"
+        kept = set(session.scalars(select(FacePersonRow.face_id).where(FacePersonRow.face_id.in_(ids), stated)))
         there = set(session.scalars(select(FaceRow.id).where(FaceRow.id.in_(ids)))) - kept
         session.execute(delete(FacePersonRow).where(FacePersonRow.face_id.in_(there)))
         new = [row for row in part if row["face_id"] in there]

@@ -75,11 +75,11 @@ class MeIn(_Input):
 
 
 class RelationIn(_Input):
-    """A relation to another person; `said` of false withdraws it."""
+    """A relation to another person; `holds` of false withdraws it."""
 
     relation: Relation
     other: RowId
-    said: bool = True
+    holds: bool = True
 
 
 class RelationModel(BaseModel):
@@ -223,5 +223,5 @@ def set_me(request: Request, person_id: RowId, given: MeIn) -> PersonModel:
 @router.post("/{person_id}/relations", responses={**NOT_FOUND, **UNREADABLE_BODY})
 def relate(request: Request, person_id: RowId, given: RelationIn) -> PersonModel:
     """State that a person is the child or the partner of another."""
-    found = plugin_of(request).relate(person_id, given.relation, given.other, said=given.said, by=given.by)
+    found = plugin_of(request).relate(person_id, given.relation, given.other, holds=given.holds, by=given.by)
     return PersonModel.of(found)

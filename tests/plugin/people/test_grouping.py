@@ -51,8 +51,8 @@ def test_two_faces_of_one_photo_are_never_one_person() -> None:
     photos = np.arange(40)
     photos[[0, 5]] = 100
     found = cluster(Faces(vectors, photos))
-    assert (found.group[[0, 5]] == -1).any()
-    assert np.unique(found.group[found.group >= 0]).size == 1
+    assert found.group[0] != found.group[5] or found.group[0] == -1
+    assert np.bincount(found.group[found.group >= 0]).max() >= 35
 
 
 def test_confirmed_faces_of_one_person_stay_together_and_of_two_apart() -> None:

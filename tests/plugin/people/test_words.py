@@ -142,7 +142,7 @@ def test_one_person_is_me_and_relations_are_read_from_both_sides(family: Plugin)
     family.relate(anna, "child_of", ben)
     assert family.person(anna).relations == (("child_of", ben),)
     assert family.person(ben).relations == (("parent_of", anna),)
-    family.relate(anna, "child_of", ben, said=False)
+    family.relate(anna, "child_of", ben, holds=False)
     assert family.person(ben).relations == ()
 
 

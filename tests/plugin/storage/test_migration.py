@@ -82,3 +82,36 @@ def test_stale_estimates_get_a_column_and_versions_a_digest_in_0006(tmp_path: Pa
     assert (third.attributes, third.digest) == ("attributes-3", ""), "two files had this name"
     assert ModelVersion.parse(photo[0]).switched_off == ("age",)
     assert photo[1:] == (None, None)
+
+
+def test_0007_adds_people_and_leaves_faces_and_verdicts_as_they_are(tmp_path: Path) -> None:
+    file = tmp_path / "old.db"
+    config = Config()
+    config.set_main_option("script_location", str(resources.find("migrations")).replace("%", "%%"))
+    engine = create_engine(f"sqlite:///{file}")
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0006")
+        connection.execute(text("INSERT INTO roots VALUES (1, '/photos', '2026-01-01T00:00:00.000Z')"))
+        connection.execute(
+            text(
+                "INSERT INTO photos (id, root_id, path, size, mtime_ns, state, reviewed)"
+                " VALUES (1, 1, 'a.jpg', 1, 1, 'indexed', 0)"
+            )
+        )
+        connection.execute(
+            text(
+                "INSERT INTO faces (id, photo_id, x, y, width, height, landmarks, score, sharpness, detected,"
+                " present, drawn) VALUES (1, 1, 0, 0, 1, 1, '[]', 1, 1, 1, 1, 0)"
+            )
+        )
+        connection.execute(
+            text("INSERT INTO verdicts (face_id, age_low, age_high, gender_given, dismissed) VALUES (1, 5, 6, 0, 0)")
+        )
+    engine.dispose()
+    database = open_database(str(file))
+    with database.read() as session:
+        face = session.execute(text("SELECT age_low, age_high, age_source, person_id FROM v1_faces")).one()
+        people = session.execute(text("SELECT COUNT(*) FROM v1_people")).scalar()
+    database.close()
+    assert (tuple(face), people) == ((5, 6, "user", None), 0)
