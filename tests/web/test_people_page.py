@@ -52,7 +52,7 @@ def test_groups_are_named_one_after_another_with_the_keyboard_alone(page: Any, s
     page.evaluate("document.activeElement.blur()")
     page.keyboard.press("u")
     page.get_by_text("Undone.").first.wait_for()
-    assert served.rows(FACES, served.people[BEN]) == [(4,)]
+    assert served.rows(f"{FACES} AND person_state = 'confirmed'", served.people[BEN]) == [(4,)]
 
 
 def test_one_group_dragged_onto_another_is_the_same_person(page: Any, served: Any) -> None:
@@ -142,7 +142,8 @@ def test_a_person_that_is_the_same_as_another_leads_to_that_one(page: Any, serve
     page.keyboard.press("Enter")
     page.wait_for_url(f"**/person/{served.people[BEN]}")
     page.get_by_role("heading", name="Ben", exact=True).wait_for()
-    assert served.rows(FACES, served.people[BEN]) == [(8,)]
+    # One photo shows both, and one of its two faces cannot be Ben.
+    assert served.rows(FACES, served.people[BEN]) == [(7,)]
 
 
 def test_names_stand_beside_the_faces_of_a_photo_and_one_is_typed_there(page: Any, served: Any) -> None:

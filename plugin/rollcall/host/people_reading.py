@@ -39,7 +39,7 @@ class PeopleReadingMixin(PluginBase):
             return portrait.names(session)
 
     def person_portrait(self, person_id: int) -> Portrait:
-        """Return one person with a strip from youngest to oldest, best shots, company and relatives.
+        """Return the person of the number `person_id` with faces through the years, best shots, company, relatives.
 
         Raises
         ------

@@ -164,11 +164,11 @@ def _change_two(plugin: Plugin, person: Person, form: PersonForm) -> None:
 def _relate(plugin: Plugin, number: int, relation: str, other: int, *, holds: bool) -> None:
     """Record a relation as it is stored: a child is of its parent, and partners are of each other."""
     if relation == "parent_of":
-        plugin.relate(other, "child_of", number, said=holds)
+        plugin.relate(other, "child_of", number, holds=holds)
     elif relation == "child_of":
-        plugin.relate(number, "child_of", other, said=holds)
+        plugin.relate(number, "child_of", other, holds=holds)
     else:
-        plugin.relate(number, "partner_of", other, said=holds)
+        plugin.relate(number, "partner_of", other, holds=holds)
         if not holds:
             # It may have been entered from the other side.
-            plugin.relate(other, "partner_of", number, said=False)
+            plugin.relate(other, "partner_of", number, holds=False)
