@@ -18,7 +18,6 @@ from rollcall.search.terms import Everything, Similar, SimilarTo, Term
 from rollcall.storage.database import Database
 from rollcall.storage.library import chunks
 
-
 #: Pages that end beyond so many photos are taken from the whole list.
 _FAR: Final = 5_000
 
