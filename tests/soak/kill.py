@@ -180,7 +180,7 @@ class Killer:
             self._record(f"photo:{face[1]}", "--box", f"0.{self.chance.randrange(10, 60)},0.1,0.2,0.3")
 
     def undo(self) -> None:
-        self.command("corrections", "undo")
+        self.command("corrections", "undo", "--any")
 
     def redo(self) -> None:
         self.command("corrections", "redo")

@@ -52,7 +52,7 @@ def test_nothing_is_forgotten_unless_the_trial_is_switched_off(served) -> None:
 
 
 def test_learning_from_too_few_corrections_changes_nothing(served) -> None:
-    told = served.client.post("/api/adapt").json()
+    told = served.client.post("/api/adapt", timeout=300).json()
     assert (told["id"], told["changed"], told["age"]["helps"]) == (None, 0, False)
     assert served.client.post("/api/adapt/undo").json() is None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from sqlalchemy import BindParameter, bindparam, text
 from sqlalchemy.orm import Session
@@ -17,6 +17,9 @@ from rollcall.search.similarity import SimilarFaces
 from rollcall.search.terms import Everything, ShowsPerson, Similar, SimilarTo, Term
 from rollcall.storage.database import Database
 from rollcall.storage.library import chunks
+
+#: Pages that end beyond so many photos are taken from the whole list.
+_FAR: Final = 5_000
 
 
 class Match(NamedTuple):
@@ -59,7 +62,9 @@ def by_probability(database: Database, session: Session, term: Term, page: Page)
         return _in_memory(database, session, term, page.min_probability)[page.offset : page.stop]
     in_columns = _in_columns(database, session, term, page.min_probability)
     if in_columns is not None:
-        found = in_columns.everything() if page.stop is None else in_columns.most_probable(page.stop)
+        # Far down the list it is quicker to look up all that are meant at once.
+        far = page.stop is None or page.stop > _FAR
+        found = in_columns.everything()[: page.stop] if far else in_columns.most_probable(page.stop or 0)
         return _with_paths(session, found[page.offset :])
     ranked = _ranked(database, session, term, page.min_probability, page.stop)
     if ranked is not None:

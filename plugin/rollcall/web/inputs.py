@@ -29,6 +29,8 @@ TagName = Annotated[str, Field(max_length=500)]
 GroupName = Annotated[str, Field(max_length=50), AfterValidator(_known_group)]
 
 
+#: A path of a file or folder: no file system has a zero character in a name.
+FilePath = Annotated[str, Field(min_length=1, max_length=4096, pattern=r"^[^\x00]+$")]
 #: Where corrections come from, as a tab of the page or a program names itself.
 Origin = Annotated[str, Field(min_length=1, max_length=100)]
 
@@ -69,7 +71,7 @@ class ForgetIn(_Input):
 
     erase_faces: Annotated[list[RowId], Field(max_length=100_000)] = []
     erase_photos: Annotated[list[RowId], Field(max_length=100_000)] = []
-    paths: Annotated[list[Annotated[str, Field(min_length=1, max_length=4096)]], Field(max_length=1000)] = []
+    paths: Annotated[list[FilePath], Field(max_length=1000)] = []
     embeddings: bool = False
     ages: bool = False
     genders: bool = False
