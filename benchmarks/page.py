@@ -1,8 +1,8 @@
 """How long the page's server takes for an answer, with many photos in the database.
 
-First paint of the grid, the next parts of it while scrolling, any month, one photo, and an answer of the review. Pictures
-are not asked for: there are none behind the rows. The requests go through the whole application, guard and templates
-included, without a socket.
+First paint of the grid, the next parts of it while scrolling, any month, one photo, and an answer of the review.
+Pictures are not asked for: there are none behind the rows. The requests go through the whole application, guard and
+templates included, without a socket.
 
     python benchmarks/page.py [--faces 175000] [--rounds 20] [--folder FOLDER]
 """
