@@ -32,6 +32,8 @@ class DetectorConfig(NamedTuple):
     #: lose more by waiting for the prefilter than it saves.
     thorough: bool = False
     quick: QuickSearch = QuickSearch()
+    #: Score from which on the single-pass network returns a face; None: the one measured with its weights.
+    threshold: float | None = None
 
 
 #: Height and width of a tile of the packed canvas, in pixels.

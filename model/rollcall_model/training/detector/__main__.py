@@ -1,0 +1,101 @@
+"""The detector's training: `prepare` packs pictures and labels, `fit` trains, `evaluate` measures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import numpy as np
+
+from rollcall_model import runtime
+
+_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_OUT = click.Path(path_type=Path)
+
+
+@click.group(help=__doc__)
+def main() -> None:
+    """Run one of the commands."""
+
+
+@main.command()
+@click.option("--voc", multiple=True, nargs=2, type=_FOLDER, metavar="IMAGES XML", help="Pascal VOC boxes. Repeatable.")
+@click.option("--points", multiple=True, type=_FOLDER, help="Pictures with 68 landmarks (.pts) beside them.")
+@click.option("--unlabelled", multiple=True, type=_FOLDER, help="Pictures that the teacher labels.")
+@click.option("--at-most", default=3_000, show_default=True, help="Pictures of one folder.")
+@click.option("--teacher", required=True, type=_FILE, help="ONNX file of YuNet.")
+@click.option("--exclude", type=_FILE, help="Difference hashes of pictures never to train on, hexadecimal.")
+@click.option("--out", required=True, type=_OUT, help="Folder of the pack.")
+def prepare(
+    voc: tuple[tuple[Path, Path], ...],
+    points: tuple[Path, ...],
+    unlabelled: tuple[Path, ...],
+    at_most: int,
+    teacher: Path,
+    exclude: Path | None,
+    out: Path,
+) -> None:
+    """Pack training pictures, with boxes and landmarks by their labels and by the teacher."""
+    from rollcall_model.datasets.exclusion import read_hashes
+    from rollcall_model.training.detector import pack, pictures
+    from rollcall_model.training.detector.teacher import Teacher
+
+    def sources() -> Iterator[pictures.Source]:
+        readers = [pictures.read_voc(*pair) for pair in voc]
+        readers += [pictures.read_points(folder) for folder in points]
+        readers += [pictures.read_unlabelled(folder) for folder in unlabelled]
+        for reader in readers:
+            found = list(reader)
+            # Evenly over the folder, since neighbours are often alike.
+            for index in np.linspace(0, len(found) - 1, min(len(found), at_most)).astype(int):
+                yield found[index]
+
+    excluded = read_hashes(exclude) if exclude else np.zeros(0, np.uint64)
+    count = pack.write(out, pack.prepare(sources(), Teacher(teacher), excluded, runtime.processors()))
+    click.echo(f"{out}: {count:,} pictures")
+
+
+@main.command()
+@click.option("--pack", "packed", required=True, type=_FOLDER, help="Folder that `prepare` wrote.")
+@click.option("--out", required=True, type=_OUT, help="Folder of the run: weights, log, state; a cut-off run goes on.")
+@click.option("--teacher", type=_FILE, help="ONNX file of YuNet: begin with its later layers and a stem fitted to it.")
+@click.option("--weights", type=_FILE, help="Begin with these weights instead.")
+@click.option("--steps", default=12_000, show_default=True)
+@click.option("--stem-steps", default=1_500, show_default=True)
+@click.option("--batch", default=16, show_default=True)
+@click.option("--learning-rate", default=1e-3, show_default=True)
+@click.option("--seed", default=0, show_default=True)
+def fit(
+    packed: Path,
+    out: Path,
+    teacher: Path | None,
+    weights: Path | None,
+    steps: int,
+    stem_steps: int,
+    batch: int,
+    learning_rate: float,
+    seed: int,
+) -> None:
+    """Train the detector."""
+    from rollcall_model import memory
+
+    memory.keep()
+    runtime.configure()
+    from rollcall_model.detection.single_pass import SinglePassConfig
+    from rollcall_model.training.detector import fit as fitting
+    from rollcall_model.training.detector import pack
+    from rollcall_model.training.detector.teacher import Teacher
+
+    config = fitting.FitConfig(steps, stem_steps, batch, learning_rate=learning_rate, seed=seed)
+    pictures = pack.read(packed)
+    guide = Teacher(teacher, runtime.processors()) if teacher else None
+    net = fitting.initial(SinglePassConfig(), seed, guide, weights)
+    if guide is not None and weights is None and not (out / "state.npz").is_file():
+        net = fitting.fit_stem(net, pictures, guide, config)
+    fitting.fit(net, pictures, config, out)
+
+
+if __name__ == "__main__":
+    main()
