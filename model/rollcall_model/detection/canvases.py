@@ -10,10 +10,11 @@ from jaxtyping import UInt8
 
 from rollcall_model.detection.single_pass import MULTIPLE
 
-#: Longest sides of canvases, in pixels; larger ones are multiples of the last.
-_LONGEST: Final = (320, 640, 960, 1280)
-#: Shorter sides as shares of the longest: wide pictures, and the usual 1:2, 9:16, 2:3, 3:4 and 1:1.
-_SHARES: Final = (0.25, 0.5, 0.5625, 0.6667, 0.75, 1.0)
+#: Longest sides of canvases, in pixels; larger ones are multiples of the last. Every shape is a program to compile.
+_LONGEST: Final = (320, 640, 1280)
+#: Shorter sides as shares of the longest: of small pictures, and of large ones: wide, and 9:16, 2:3, 3:4, 1:1.
+_SHARES_SMALL: Final = (0.75, 1.0)
+_SHARES: Final = (0.4, 0.5625, 0.6667, 0.75, 1.0)
 
 Shape = tuple[int, int]
 
@@ -29,8 +30,9 @@ def shape_for(height: int, width: int) -> Shape:
     """Return the height and width of the smallest canvas that holds a picture of so many pixels."""
     longest = max(height, width)
     side = next((one for one in _LONGEST if one >= longest), -(-longest // _LONGEST[-1]) * _LONGEST[-1])
+    shares = _SHARES if side >= _LONGEST[-1] else _SHARES_SMALL
     shorter = next(
-        short for share in _SHARES if (short := -(-int(side * share) // MULTIPLE) * MULTIPLE) >= min(height, width)
+        short for share in shares if (short := -(-int(side * share) // MULTIPLE) * MULTIPLE) >= min(height, width)
     )
     return (shorter, side) if width >= height else (side, shorter)
 
@@ -59,9 +61,7 @@ def rounds(shapes: Sequence[Shape], devices: int) -> list[Round]:
     return result
 
 
-def place(
-    pictures: Sequence[UInt8[np.ndarray, "h w 3"]], shape: Shape, count: int
-) -> UInt8[np.ndarray, "n h2 w2 3"]:
+def place(pictures: Sequence[UInt8[np.ndarray, "h w 3"]], shape: Shape, count: int) -> UInt8[np.ndarray, "n h2 w2 3"]:
     """Return the pictures at the top left corners of `count` black canvases."""
     result = np.zeros((count, *shape, 3), np.uint8)
     for canvas, picture in zip(result, pictures, strict=False):

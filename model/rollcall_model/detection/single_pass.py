@@ -114,8 +114,8 @@ class SinglePass(nnx.Module):
         return flatten(self.grids(self.stem(pixels)))
 
     def banded(self, pixels: Array, rows: int) -> Float[Array, "n a 16"]:
-        """Return the same, the stem in bands of about so many rows: its wide arrays then stay in a processor's cache."""
-        n, height, width, _ = pixels.shape
+        """Return the same, the stem in bands of about so many rows: wide arrays then stay in the cache."""
+        height = pixels.shape[1]
         count = max(round(height / rows), 1)
         band = -(-height // count // 8) * 8
         # The stem sees zeros beyond each layer's border, which no padding of pixels stands for: so the first and the

@@ -8,19 +8,20 @@ from typing import Any, Final
 
 import cv2
 import jax
-import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jax import shard_map
 from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float32, Int, UInt8
 
-from rollcall_model import runtime
+from rollcall_model import geometry, runtime
 from rollcall_model.detection import boxes as bx
-from rollcall_model.detection import canvases, single_pass
+from rollcall_model.detection import canvases, refiner, single_pass
+from rollcall_model.detection.batching import Batching
+from rollcall_model.detection.candidates import runs
 from rollcall_model.detection.canvases import Shape
-from rollcall_model.detection.config import DetectorConfig
+from rollcall_model.detection.config import REFINER_BUCKETS, DetectorConfig
 from rollcall_model.nn import layers
 from rollcall_model.types import Detections, no_detections
 
@@ -34,6 +35,8 @@ SAME_FACE: Final = 0.45
 _TOLERANCE: Final = 0.75
 #: Pictures with a shorter side have no faces.
 _LEAST_SIDE: Final = 8
+#: How often the refiner looks at a face.
+_LOOKS: Final = 2
 #: Rows of pixels of a band on a CPU.
 _ROWS: Final = 160
 
@@ -47,7 +50,12 @@ class SinglePassDetector:
         If the weights are missing or do not fit.
     """
 
-    def __init__(self, config: DetectorConfig | None = None, net: single_pass.SinglePass | None = None) -> None:
+    def __init__(
+        self,
+        config: DetectorConfig | None = None,
+        net: single_pass.SinglePass | None = None,
+        look: refiner.Refiner | None = None,
+    ) -> None:
         self.config = config or DetectorConfig()
         if net is None:
             net, self.measured = single_pass.load()
@@ -67,10 +75,12 @@ class SinglePassDetector:
                 single_pass.decode_landmarks(outputs, places),
             )
 
-        sharded = shard_map(
-            forward, mesh=self._mesh, in_specs=(P("batch"), P()), out_specs=P("batch"), check_vma=False
-        )
+        sharded = shard_map(forward, mesh=self._mesh, in_specs=(P("batch"), P()), out_specs=P("batch"), check_vma=False)
         self._program: Callable[..., Any] = jax.jit(sharded)
+        self._batching = Batching(self._threads)
+        look = look or refiner.load()
+        self._crop_side = look.config.size
+        self._refiner = self._batching.compile(look, REFINER_BUCKETS[0], refiner.Refiner.__call__)
         self._places: dict[Shape, Float32[np.ndarray, "a 3"]] = {}
 
     @property
@@ -81,9 +91,13 @@ class SinglePassDetector:
     def warm_up(self) -> None:
         """Compile the programs of the usual shapes of photos (or load them from the cache on disk)."""
         side = self.config.resolution
-        usual = {canvases.shape_for(*self._reduced_size(*shape)) for shape in ((side * 3 // 4, side), (side, side * 3 // 4))}
+        usual = {
+            canvases.shape_for(*self._reduced_size(*shape)) for shape in ((side * 3 // 4, side), (side, side * 3 // 4))
+        }
         for shape in sorted(usual):
             jax.block_until_ready(self._run(shape, []))
+        for bucket in REFINER_BUCKETS:
+            self._batching.warm_up(self._refiner, bucket * self._batching.devices, self._crop_side, self._crop_side)
 
     def detect(self, images: Sequence[UInt8[np.ndarray, "h w 3"]]) -> list[Detections]:
         """Return the faces of each RGB image, the highest-scoring first, in pixels of that image.
@@ -105,7 +119,7 @@ class SinglePassDetector:
                 image = images[kept[index]]
                 found = self._suppressed(scores[row], boxes[row], landmarks[row])
                 results[kept[index]] = self._enlarged(found, image, reduced[index])
-        return results
+        return self._refined(images, results)
 
     def reduce(self, image: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h2 w2 3"]:
         """Return an image as the network sees it: its smallest face is as large as it needs to be."""
@@ -140,6 +154,32 @@ class SinglePassDetector:
         above = above[np.sqrt(bx.area(boxes[above])) >= _TOLERANCE * least]
         kept = above[bx.nms(boxes[above], scores[above], SAME_FACE)]
         return Detections(boxes[kept], scores[kept], landmarks[kept])
+
+    def _refined(self, images: Sequence[UInt8[np.ndarray, "h w 3"]], found: list[Detections]) -> list[Detections]:
+        """Return the faces with the refiner's landmarks: each is looked at twice, the second time along the first."""
+        counts = [len(one.scores) for one in found]
+        if not sum(counts):
+            return found
+        places = np.repeat(np.arange(len(found)), counts)
+        landmarks = np.concatenate([one.landmarks for one in found])
+        for _ in range(_LOOKS):
+            matrices = [refiner.crop_matrix(one, self._crop_side) for one in landmarks]
+
+            def cut(rows: Int[np.ndarray, " k"], out: Float32[np.ndarray, "k s s 3"], matrices: Any = matrices) -> None:
+                for row, crop in zip(rows, out, strict=True):
+                    crop[:] = geometry.cut(images[places[row]], matrices[row], self._crop_side)
+
+            outputs = self._batching.run(
+                self._refiner, runs(places), len(places), cut, self._crop_side, REFINER_BUCKETS
+            )
+            landmarks = np.stack(
+                [
+                    geometry.moved_back(points * self._crop_side, matrix)
+                    for points, matrix in zip(outputs[0], matrices, strict=True)
+                ]
+            ).astype(np.float32)
+        ends = np.cumsum(counts)[:-1]
+        return [one._replace(landmarks=part) for one, part in zip(found, np.split(landmarks, ends), strict=True)]
 
     @staticmethod
     def _enlarged(

@@ -31,7 +31,7 @@ class Curve(NamedTuple):
     precision: Float64[np.ndarray, " k"]
 
     def recall_at(self, precision: float) -> tuple[float, float]:
-        """Return the highest recall at such a precision or a better one, and its threshold; 0 and 1 if there is none."""
+        """Return the highest recall at such a precision or better, and its threshold; 0 and 1 if there is none."""
         good = np.flatnonzero(self.precision >= precision)
         if not len(good):
             return 0.0, 1.0

@@ -9,3 +9,5 @@ PATH: Final = Path(__file__).parent / "attributes.safetensors"
 PREFILTER: Final = Path(__file__).parent / "prefilter.safetensors"
 #: The single-pass detector.
 SINGLE_PASS: Final = Path(__file__).parent / "detector.safetensors"
+#: The refiner of its landmarks.
+REFINER: Final = Path(__file__).parent / "refiner.safetensors"

@@ -118,20 +118,26 @@ class Analyzer:
         except checkpoint.WeightsError as error:
             raise ModelError(str(error)) from error
         detector, attributes = self.settings.detector, self.settings.attributes
-        options = (
-            f"{detector.resolution}/{detector.min_face}/{detector.pyramid_factor:g}"
-            f"/{detector.threshold_pnet:g}/{detector.threshold_rnet:g}/{detector.threshold_onet:g}"
-        )
-        options += "/thorough" if detector.search == "thorough" else ""
+        options = f"{detector.resolution}/{detector.min_face}"
+        if detector.network == "mtcnn-2016":
+            options += (
+                f"/{detector.pyramid_factor:g}"
+                f"/{detector.threshold_pnet:g}/{detector.threshold_rnet:g}/{detector.threshold_onet:g}"
+            )
+            options += "/thorough" if detector.search == "thorough" else ""
+            found_by = versions.CASCADE
+        else:
+            options += f"/{detector.threshold:g}" if detector.threshold is not None else ""
+            found_by = versions.DETECTOR
         options += "/sharp" if attributes.small_faces == "sharp" else ""
-        return ModelVersion(versions.DETECTOR, weights.name, weights.digest, options, attributes.switched_off)
+        return ModelVersion(found_by, weights.name, weights.digest, options, attributes.switched_off)
 
     @cached_property
     def _networks(self) -> tuple[Detector, AttributeModel | None]:
         from rollcall_model import checkpoint, runtime
         from rollcall_model.attributes.model import AttributeModel
+        from rollcall_model.detection import detector
         from rollcall_model.detection.config import DetectorConfig
-        from rollcall_model.detection.detector import Detector
 
         _refuse_after_fork()
         runtime.configure(_usable(self.settings.cache_folder / "compiled"), self.settings.workers)
@@ -142,11 +148,13 @@ class Analyzer:
             wanted.pyramid_factor,
             (wanted.threshold_pnet, wanted.threshold_rnet, wanted.threshold_onet),
             thorough=wanted.search == "thorough",
+            network=wanted.network,
+            threshold=wanted.threshold,
         )
         off = self.settings.attributes.switched_off
         heads = [head for switch, head in _HEADS.items() if switch not in off]
         try:
-            return Detector(config), AttributeModel(heads=heads) if heads else None
+            return detector.build(config), AttributeModel(heads=heads) if heads else None
         except checkpoint.WeightsError as error:
             raise ModelError(str(error)) from error
 

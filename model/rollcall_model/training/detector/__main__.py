@@ -97,5 +97,43 @@ def fit(
     fitting.fit(net, pictures, config, out)
 
 
+@main.command("fit-refiner")
+@click.option("--points", multiple=True, type=_FOLDER, help="Pictures with 68 landmarks (.pts) beside them.")
+@click.option("--text", multiple=True, nargs=2, type=_FOLDER, metavar="IMAGES TXT", help="49 or 68 landmarks as text.")
+@click.option("--table", multiple=True, type=(_FOLDER, _FILE), metavar="IMAGES CSV", help="68 landmarks a row.")
+@click.option("--exclude", type=_FILE, help="Difference hashes of pictures never to train on, hexadecimal.")
+@click.option("--out", required=True, type=_OUT, help="Folder of the run.")
+@click.option("--steps", default=6_000, show_default=True)
+@click.option("--batch", default=64, show_default=True)
+def fit_refiner(
+    points: tuple[Path, ...],
+    text: tuple[tuple[Path, Path], ...],
+    table: tuple[tuple[Path, Path], ...],
+    exclude: Path | None,
+    out: Path,
+    steps: int,
+    batch: int,
+) -> None:
+    """Train the refiner of the landmarks."""
+    from itertools import chain
+
+    from rollcall_model import memory
+
+    memory.keep()
+    runtime.configure()
+    from rollcall_model.datasets.exclusion import read_hashes
+    from rollcall_model.detection.refiner import RefinerConfig
+    from rollcall_model.training.detector import pictures, refine
+
+    sources = chain(
+        chain.from_iterable(map(pictures.read_points, points)),
+        chain.from_iterable(pictures.read_text_points(*pair) for pair in text),
+        chain.from_iterable(pictures.read_table_points(*pair) for pair in table),
+    )
+    data = refine.patches(sources, read_hashes(exclude) if exclude else np.zeros(0, np.uint64))
+    click.echo(f"{len(data.pixels):,} faces")
+    refine.fit(data, RefinerConfig(), refine.RefinerFitConfig(steps, batch), out)
+
+
 if __name__ == "__main__":
     main()

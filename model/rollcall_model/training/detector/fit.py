@@ -14,6 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+import click
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -101,7 +102,9 @@ def _sharded(step: Callable[..., Any], inputs: int) -> Step:
     return compiled
 
 
-def _updates(optimiser: optax.GradientTransformation, decay: float, gradient: Any, params: Any, average: Any, state: Any) -> Any:
+def _updates(
+    optimiser: optax.GradientTransformation, decay: float, gradient: Any, params: Any, average: Any, state: Any
+) -> Any:
     updates, state = optimiser.update(gradient, state, params)
     params = optax.apply_updates(params, updates)
     return params, jax.tree.map(lambda old, new: decay * old + (1 - decay) * new, average, params), state
@@ -129,29 +132,48 @@ def fit_stem(net: SinglePass, pack: Pack, teacher: Teacher, config: FitConfig) -
         params, average, state, value = compiled(params, average, state, pixels, teacher.stem_features(pixels))
         total += float(value)
         if number % _ECHO == 0:
-            print(f"stem {number:,}  {total / _ECHO:.4f}  {number / (time.perf_counter() - began):.2f} steps/s", flush=True)
+            click.echo(f"stem {number:,}  {total / _ECHO:.4f}  {number / (time.perf_counter() - began):.2f} steps/s")
             total = 0.0
     result: SinglePass = nnx.merge(graph, average)
     return result
 
 
-def fit(net: SinglePass, pack: Pack, config: FitConfig, out: Path) -> SinglePass:
-    """Train the whole network; write `detector.safetensors` and `log.jsonl` to the folder `out` as it goes."""
+def fit(
+    net: SinglePass, pack: Pack, config: FitConfig, out: Path, observe: Callable[[float], None] = lambda loss: None
+) -> SinglePass:
+    """Train the whole network; write `detector.safetensors` and `log.jsonl` to the folder `out` as it goes.
+
+    `observe` gets the loss of every step.
+    """
     out.mkdir(parents=True, exist_ok=True)
     graph, params = nnx.split(net)
     places = jnp.asarray(single_pass.anchors(config.side, config.side))
     schedule = optax.warmup_cosine_decay_schedule(
-        config.learning_rate / 20, config.learning_rate, min(300, config.steps // 10), config.steps, config.learning_rate / 100
+        config.learning_rate / 20,
+        config.learning_rate,
+        min(300, config.steps // 10),
+        config.steps,
+        config.learning_rate / 100,
     )
     optimiser = optax.chain(optax.clip_by_global_norm(5.0), optax.adamw(schedule, weight_decay=1e-4))
 
     def loss(params: Any, pixels: jax.Array, targets: Targets) -> tuple[jax.Array, jax.Array]:
         outputs = nnx.merge(graph, params)(pixels)
-        total, parts = jax.vmap(lambda found, wanted: scene_loss(found, places, wanted, config.weights))(outputs, targets)
+        total, parts = jax.vmap(lambda found, wanted: scene_loss(found, places, wanted, config.weights))(
+            outputs, targets
+        )
         answering = jnp.maximum(jax.lax.psum(parts[:, 4].sum(), "batch"), 1.0) / jax.lax.psum(1, "batch")
         return total.sum() / answering, parts.sum(0) / answering
 
-    def step(params: Any, average: Any, state: Any, pixels: jax.Array, boxes: jax.Array, points: jax.Array, ignored: jax.Array) -> Any:
+    def step(
+        params: Any,
+        average: Any,
+        state: Any,
+        pixels: jax.Array,
+        boxes: jax.Array,
+        points: jax.Array,
+        ignored: jax.Array,
+    ) -> Any:
         (_, parts), gradient = jax.value_and_grad(loss, has_aux=True)(params, pixels, Targets(boxes, points, ignored))
         gradient, parts = jax.lax.pmean((gradient, parts), "batch")
         return *_updates(optimiser, config.average, gradient, params, average, state), parts
@@ -165,12 +187,15 @@ def fit(net: SinglePass, pack: Pack, config: FitConfig, out: Path) -> SinglePass
         arrays = [np.stack(parts) for parts in zip(*batch, strict=True)]
         params, average, optimiser_state, parts = compiled(params, average, optimiser_state, *arrays)
         total += np.asarray(parts)
+        observe(float(np.asarray(parts)[:4] @ np.asarray(config.weights)))
         if number % _ECHO == 0:
             entry = {"step": number, "seconds": round(time.perf_counter() - began, 1)}
-            entry |= dict(zip(("face", "objectness", "box", "landmarks"), (total[:4] / _ECHO).round(4).tolist(), strict=True))
+            entry |= dict(
+                zip(("face", "objectness", "box", "landmarks"), (total[:4] / _ECHO).round(4).tolist(), strict=True)
+            )
             with (out / "log.jsonl").open("a", encoding="utf-8") as log:
                 log.write(json.dumps(entry) + "\n")
-            print(entry, flush=True)
+            click.echo(json.dumps(entry))
             total[:] = 0
         if number % config.save_every == 0 or number == config.steps:
             _save(out, graph, State(params, average, optimiser_state, number), config)
@@ -180,11 +205,19 @@ def fit(net: SinglePass, pack: Pack, config: FitConfig, out: Path) -> SinglePass
 
 def _save(out: Path, graph: Any, state: State, config: FitConfig) -> None:
     net: SinglePass = nnx.merge(graph, state.average)
-    metadata = {"config": net.config._asdict(), "training": {**config._asdict(), "turns": config.turns._asdict(), "weights": config.weights._asdict(), "done": state.step}}
+    metadata = {
+        "config": net.config._asdict(),
+        "training": {
+            **config._asdict(),
+            "turns": config.turns._asdict(),
+            "weights": config.weights._asdict(),
+            "done": state.step,
+        },
+    }
     checkpoint.save(out / "detector.safetensors", state_dict(net), metadata)
     leaves = {f"{n:04d}": np.asarray(leaf) for n, leaf in enumerate(jax.tree.leaves(tuple(state)[:3]))}
     temporary = out / "state.part.npz"
-    np.savez(temporary, step=state.step, **leaves)
+    np.savez(temporary, allow_pickle=False, step=np.asarray(state.step), **leaves)
     temporary.replace(out / "state.npz")
 
 
@@ -194,9 +227,10 @@ def _restored(out: Path, fresh: State) -> State:
     if not path.is_file():
         return fresh
     stored = np.load(path)
-    tree = jax.tree.structure(tuple(fresh)[:3])
-    leaves = [jnp.asarray(stored[f"{n:04d}"]) for n in range(tree.num_leaves)]
-    return State(*jax.tree.unflatten(tree, leaves), int(stored["step"]))
+    old, tree = jax.tree.flatten(tuple(fresh)[:3])
+    leaves = [jnp.asarray(stored[f"{n:04d}"]) for n in range(len(old))]
+    params, average, optimiser = jax.tree.unflatten(tree, leaves)
+    return State(params, average, optimiser, int(stored["step"]))
 
 
 def initial(config: SinglePassConfig, seed: int, teacher: Teacher | None, weights: Path | None) -> SinglePass:

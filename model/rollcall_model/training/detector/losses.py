@@ -86,9 +86,7 @@ def efficient_iou_loss(found: Float[Array, "a 4"], target: Float[Array, "a 4"]) 
     shared = jnp.prod(jnp.maximum(high - low, 0), axis=-1)
     size, wanted = found[:, 2:] - found[:, :2], target[:, 2:] - target[:, :2]
     union = jnp.prod(size, -1) + jnp.prod(wanted, -1) - shared
-    hull = jnp.maximum(
-        jnp.maximum(found[:, 2:], target[:, 2:]) - jnp.minimum(found[:, :2], target[:, :2]), 1e-3
-    )
+    hull = jnp.maximum(jnp.maximum(found[:, 2:], target[:, 2:]) - jnp.minimum(found[:, :2], target[:, :2]), 1e-3)
     centre = (found[:, :2] + found[:, 2:] - target[:, :2] - target[:, 2:]) / 2
     distance = (centre**2).sum(-1) / (hull**2).sum(-1)
     sides = ((size - wanted) ** 2 / hull**2).sum(-1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 import cv2
 import numpy as np
@@ -14,7 +14,6 @@ from jaxtyping import Float32, UInt8, UInt64
 from rollcall_model.datasets.exclusion import usable
 from rollcall_model.detection import boxes as bx
 from rollcall_model.training.detector.pictures import Faces, Source
-from rollcall_model.training.detector.teacher import Teacher
 
 #: Longest side of a picture in a pack, in pixels.
 _SIDE: Final = 1024
@@ -25,6 +24,15 @@ _SURE, _UNSURE = 0.7, 0.3
 _SAME_FACE: Final = 0.4
 #: Scales at which the teacher looks at a picture; enlarged it finds smaller faces.
 _SCALES: Final = (0.4, 1.0, 1.6)
+
+
+class Detecting(Protocol):
+    """What finds the faces of pictures whose labels do not tell all, as `teacher.Teacher`."""
+
+    def detect(
+        self, image: UInt8[np.ndarray, "h w 3"], scales: tuple[float, ...], threshold: float
+    ) -> tuple[Float32[np.ndarray, "n 4"], Float32[np.ndarray, "n 5 2"], Float32[np.ndarray, " n"]]:
+        """Return boxes, landmarks and scores of the faces of a BGR image."""
 
 
 class Pack(NamedTuple):
@@ -43,8 +51,12 @@ class Pack(NamedTuple):
         return np.asarray(cv2.imdecode(encoded, cv2.IMREAD_COLOR), np.uint8)
 
 
-def merge(labelled: Source, boxes: Float32[np.ndarray, "m 4"], landmarks: Float32[np.ndarray, "m 5 2"],
-          scores: Float32[np.ndarray, " m"]) -> Faces:
+def merge(
+    labelled: Source,
+    boxes: Float32[np.ndarray, "m 4"],
+    landmarks: Float32[np.ndarray, "m 5 2"],
+    scores: Float32[np.ndarray, " m"],
+) -> Faces:
     """Return a picture's faces by its labels and by the teacher.
 
     A labelled face without landmarks takes those of the teacher's box on it. Of the teacher's other boxes the sure ones
@@ -66,7 +78,7 @@ def merge(labelled: Source, boxes: Float32[np.ndarray, "m 4"], landmarks: Float3
 
 
 def prepare(
-    sources: Iterable[Source], teacher: Teacher, excluded: UInt64[np.ndarray, " h"], threads: int
+    sources: Iterable[Source], teacher: Detecting, excluded: UInt64[np.ndarray, " h"], threads: int
 ) -> Iterator[tuple[bytes, Faces]]:
     """Yield each usable picture as JPEG with its faces, in order; those in a test set are left out."""
 
@@ -115,4 +127,6 @@ def read(folder: Path) -> Pack:
     stored = np.load(folder / "faces.npz")
     ends = np.cumsum(stored["counts"])[:-1]
     parts = (np.split(stored[name], ends) for name in ("boxes", "landmarks", "ignored"))
-    return Pack((folder / "pictures.bin").read_bytes(), stored["offsets"], [Faces(*one) for one in zip(*parts, strict=True)])
+    return Pack(
+        (folder / "pictures.bin").read_bytes(), stored["offsets"], [Faces(*one) for one in zip(*parts, strict=True)]
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,8 @@ from jaxtyping import Bool, Float32
 _SUFFIXES: Final = (".jpg", ".jpeg", ".png", ".webp")
 #: Of the 68 landmarks, those whose means are the five of the detector: eyes, tip of the nose, corners of the mouth.
 _FIVE_OF_68: Final = (tuple(range(36, 42)), tuple(range(42, 48)), (30,), (48,), (54,))
+#: Some sets leave out the contour of the face (and two points of the lips): 49 of the 68.
+_CONTOUR: Final = 17
 #: A box around 68 landmarks is extended by these shares of its sides to reach from the forehead to the chin.
 _POINTS_MARGIN: Final = (0.05, 0.25, 0.05, 0.02)
 
@@ -95,6 +98,31 @@ def from_68(points: Float32[np.ndarray, "68 2"]) -> Faces:
     left, top, right, bottom = _POINTS_MARGIN
     box = np.concatenate([low - size * (left, top), high + size * (right, bottom)])
     return Faces(box[None].astype(np.float32), five[None].astype(np.float32), np.zeros(1, bool))
+
+
+def read_text_points(images: Path, points: Path) -> Iterator[Source]:
+    """Yield the pictures of a folder with 49 or 68 landmarks in a text file of the same name, two numbers a line."""
+    for path in _pictures(images):
+        file = points / f"{path.stem}.txt"
+        if not file.is_file():
+            continue
+        found = np.loadtxt(file, np.float32).reshape(-1, 2)
+        yield Source(path, from_68(found if len(found) == 68 else _with_contour(found)), complete=False)
+
+
+def read_table_points(images: Path, table: Path) -> Iterator[Source]:
+    """Yield the pictures named in a CSV table: a name, then the coordinates of 68 landmarks."""
+    for row in list(csv.reader(table.read_text(encoding="utf-8").splitlines()))[1:]:
+        path = images / row[0]
+        if path.is_file():
+            yield Source(path, from_68(np.array(row[1:137], np.float32).reshape(68, 2)), complete=False)
+
+
+def _with_contour(points: Float32[np.ndarray, "49 2"]) -> Float32[np.ndarray, "68 2"]:
+    """Return 68 landmarks of which the missing ones are the mean of the others: they are not among the five."""
+    missing = np.broadcast_to(points.mean(axis=0), (68, 2)).copy()
+    missing[_CONTOUR : _CONTOUR + len(points)] = points
+    return missing
 
 
 def read_unlabelled(folder: Path) -> Iterator[Source]:

@@ -109,7 +109,7 @@ def _warped(
         # Averaged first, so that no pixel is skipped.
         size = (max(round(picture.shape[1] * scale), 1), max(round(picture.shape[0] * scale), 1))
         matrix[:, :2] /= np.array([size[0] / picture.shape[1], size[1] / picture.shape[0]])
-        picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
+        picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
     # OpenCV counts pixel centres as whole numbers.
     matrix[:, 2] += matrix[:, :2] @ np.array([0.5, 0.5]) - 0.5
     return np.asarray(cv2.warpAffine(picture, matrix, (side, side), flags=cv2.INTER_LINEAR), np.uint8)
