@@ -1,8 +1,7 @@
 """The single-pass detector network: one look at the whole picture at strides of 8, 16 and 32 pixels.
 
-Anchor-free (Ge et al. 2021, YOLOX) and built of depthwise separable units as YuNet (Wu et al. 2023), with a stem of its
-own: patches of 4x4 pixels instead of a strided convolution over every second pixel, which on a CPU is the costliest
-layer. A place of a grid predicts the face whose centre is near it: a score, a box, five landmarks.
+Anchor-free (Ge et al. 2021, YOLOX) and built of depthwise separable units: the design of YuNet (Wu et al. 2023). A place
+of a grid predicts the face whose centre is near it: a score, a box, five landmarks.
 """
 
 from __future__ import annotations
@@ -29,14 +28,14 @@ MULTIPLE: Final = 32
 #: Outputs of a place: class score, objectness, box (centre and log size in strides), five landmarks (in strides).
 OUTPUTS: Final = 16
 #: Rows of pixels around a band that its features depend on; a multiple of 8.
-HALO: Final = 16
+HALO: Final = 24
 
 
 class SinglePassConfig(NamedTuple):
     """The architecture; the defaults are those of the committed weights."""
 
-    patch: int = 32  # channels for each 4x4 pixels
-    stem: tuple[int, ...] = (32, 64)  # channels of the units at a stride of 4
+    first: int = 16  # channels at a stride of 2
+    stem: tuple[int, ...] = (16, 64, 64, 64)  # channels of the units at a stride of 4
     width: int = 64  # channels from a stride of 8 on
     depth: int = 2  # units at each of the strides
 
@@ -67,8 +66,10 @@ class SinglePass(nnx.Module):
     def __init__(self, config: SinglePassConfig, rngs: nnx.Rngs | None) -> None:
         self.config = config
         width = config.width
-        self.patches = Linear(48, config.patch, rngs, gain=1.4)
-        sides = (config.patch, *config.stem)
+        self.first = nnx.Param(normal_init(rngs, (3, 3, 3, config.first), 27))
+        self.first_bias = nnx.Param(zeros(config.first))
+        self.second = Unit(config.first, config.first, rngs)
+        sides = (config.first, *config.stem)
         self.stem_units = nnx.List([Unit(i, o, rngs) for i, o in zip(sides[:-1], sides[1:], strict=True)])
         self.stages = nnx.List(
             [
@@ -82,8 +83,8 @@ class SinglePass(nnx.Module):
 
     def stem(self, pixels: Array) -> Float[Array, "n h8 w8 c"]:
         """Return the features at a stride of 8 of RGB pixels (n, h, w, 3), 0..255, of any type."""
-        x = layers.patchify(pixels, 4).astype(jnp.float32)
-        x = jax.nn.relu(self.patches((x - 127.5) * (1 / 64)))
+        x = layers.conv_halved(pixels.astype(jnp.float32) * (1 / 255), self.first[...])
+        x = layers.max_pool(self.second(jax.nn.relu(x + self.first_bias[...])), 2)
         for unit in self.stem_units:
             x = unit(x)
         return layers.max_pool(x, 2)
@@ -166,8 +167,27 @@ def scores(outputs: Float[Array, "*n a 16"]) -> Float[Array, "*n a"]:
     return jnp.sqrt(jax.nn.sigmoid(outputs[..., 0]) * jax.nn.sigmoid(outputs[..., 1]))
 
 
-def load(path: Path = SINGLE_PASS) -> tuple[SinglePass, dict[str, float]]:
-    """Return the network and what was measured with its weights (`thresholds` of scores by name).
+class Calibration(NamedTuple):
+    """What was measured with the weights: from the network's score to the probability of a face, and the least one."""
+
+    scale: float = 1.0  # of the score's logit
+    shift: float = 0.0
+    threshold: float = 0.5  # of the probability
+
+    def probability(self, score: Float32[np.ndarray, " n"]) -> Float32[np.ndarray, " n"]:
+        """Return the probability of a face for scores between 0 and 1."""
+        clipped = np.clip(score, 1e-6, 1 - 1e-6)
+        logit = self.scale * np.log(clipped / (1 - clipped)) + self.shift
+        return (1 / (1 + np.exp(-logit))).astype(np.float32)
+
+    def score(self, probability: float) -> float:
+        """Return the score of a probability between 0 and 1, the inverse of `probability`."""
+        logit = (np.log(probability / (1 - probability)) - self.shift) / self.scale
+        return float(1 / (1 + np.exp(-logit)))
+
+
+def load(path: Path = SINGLE_PASS) -> tuple[SinglePass, Calibration]:
+    """Return the network and the calibration of its scores.
 
     Raises
     ------
@@ -177,9 +197,9 @@ def load(path: Path = SINGLE_PASS) -> tuple[SinglePass, dict[str, float]]:
     arrays, metadata = checkpoint.load(path)
     try:
         config: SinglePassConfig = checkpoint.configured(SinglePassConfig, metadata["config"])
-        thresholds = {str(name): float(value) for name, value in metadata.get("thresholds", {}).items()}
+        calibration: Calibration = checkpoint.configured(Calibration, metadata.get("calibration", {}))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise checkpoint.WeightsError(f"{path}: these are not the detector's weights ({error})") from error
     net = SinglePass(config, None)
     load_state_dict(net, arrays, path=path)
-    return net, thresholds
+    return net, calibration

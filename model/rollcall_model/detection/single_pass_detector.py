@@ -58,9 +58,9 @@ class SinglePassDetector:
     ) -> None:
         self.config = config or DetectorConfig()
         if net is None:
-            net, self.measured = single_pass.load()
+            net, self.calibration = single_pass.load()
         else:
-            self.measured = {}
+            self.calibration = single_pass.Calibration()
         self._mesh = runtime.mesh()
         self._sharding = NamedSharding(self._mesh, P("batch"))
         self._threads = ThreadPoolExecutor(runtime.processors(), thread_name_prefix="rollcall-reduce")
@@ -85,8 +85,8 @@ class SinglePassDetector:
 
     @property
     def threshold(self) -> float:
-        """The score from which on a face is returned."""
-        return self.config.threshold if self.config.threshold is not None else self.measured.get("default", 0.5)
+        """The probability from which on a face is returned."""
+        return self.config.threshold if self.config.threshold is not None else self.calibration.threshold
 
     def warm_up(self) -> None:
         """Compile the programs of the usual shapes of photos (or load them from the cache on disk)."""
@@ -104,6 +104,10 @@ class SinglePassDetector:
 
         Images may be of any size; one smaller than 8 pixels, or empty, has no faces.
         """
+        return self.refine(images, self.find(images))
+
+    def find(self, images: Sequence[UInt8[np.ndarray, "h w 3"]]) -> list[Detections]:
+        """Return the faces with the single pass's own landmarks, which are less exact."""
         results = [no_detections()] * len(images)
         kept = [index for index, image in enumerate(images) if min(image.shape[:2], default=0) >= _LEAST_SIDE]
         reduced = list(self._threads.map(self.reduce, [images[index] for index in kept]))
@@ -119,7 +123,7 @@ class SinglePassDetector:
                 image = images[kept[index]]
                 found = self._suppressed(scores[row], boxes[row], landmarks[row])
                 results[kept[index]] = self._enlarged(found, image, reduced[index])
-        return self._refined(images, results)
+        return results
 
     def reduce(self, image: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h2 w2 3"]:
         """Return an image as the network sees it: its smallest face is as large as it needs to be."""
@@ -148,12 +152,12 @@ class SinglePassDetector:
         landmarks: Float32[np.ndarray, "a 5 2"],
     ) -> Detections:
         """Return one face for each group of boxes, of those that score enough and are large enough."""
-        above = np.flatnonzero(scores >= self.threshold)
+        above = np.flatnonzero(scores >= self.calibration.score(self.threshold))
         # The smallest face has this side in what the network sees, or a smaller one where nothing is enlarged further.
         least = SUFFICIENT if self.config.min_face >= SUFFICIENT / _ENLARGED else self.config.min_face * _ENLARGED
         above = above[np.sqrt(bx.area(boxes[above])) >= _TOLERANCE * least]
         kept = above[bx.nms(boxes[above], scores[above], SAME_FACE)]
-        return Detections(boxes[kept], scores[kept], landmarks[kept])
+        return Detections(boxes[kept], self.calibration.probability(scores[kept]), landmarks[kept])
 
     def _refined(self, images: Sequence[UInt8[np.ndarray, "h w 3"]], found: list[Detections]) -> list[Detections]:
         """Return the faces with the refiner's landmarks: each is looked at twice, the second time along the first."""

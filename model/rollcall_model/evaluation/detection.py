@@ -60,10 +60,18 @@ def match(found: Detections, true: Labelled) -> tuple[Bool[np.ndarray, " n"], Bo
     return correct, counts
 
 
-def curve(detect: Callable[[UInt8[np.ndarray, "h w 3"]], Detections], pictures: Iterable[Labelled]) -> Curve:
-    """Return the curve of a detector whose threshold is low."""
-    scores: list[Float[np.ndarray, " n"]] = []
-    correct: list[Bool[np.ndarray, " n"]] = []
+class Scored(NamedTuple):
+    """Every box that counts of some pictures."""
+
+    scores: Float64[np.ndarray, " n"]
+    correct: Bool[np.ndarray, " n"]
+    faces: int  # true ones, found or not
+
+
+def score_all(detect: Callable[[UInt8[np.ndarray, "h w 3"]], Detections], pictures: Iterable[Labelled]) -> Scored:
+    """Return the boxes of a detector whose threshold is low."""
+    scores: list[Float[np.ndarray, " n"]] = [np.zeros(0)]
+    correct: list[Bool[np.ndarray, " n"]] = [np.zeros(0, bool)]
     faces = 0
     for picture in pictures:
         found = detect(picture.image)
@@ -71,9 +79,27 @@ def curve(detect: Callable[[UInt8[np.ndarray, "h w 3"]], Detections], pictures: 
         scores.append(found.scores[counted])
         correct.append(right[counted])
         faces += int((~picture.ignored).sum())
-    values, hits = np.concatenate(scores), np.concatenate(correct)
-    order = np.argsort(-values, kind="stable")
-    true = np.cumsum(hits[order])
-    return Curve(
-        values[order].astype(np.float64), true / max(faces, 1), true / np.maximum(np.arange(1, len(order) + 1), 1)
-    )
+    return Scored(np.concatenate(scores).astype(np.float64), np.concatenate(correct), faces)
+
+
+def curve(found: Scored) -> Curve:
+    """Return recall and precision over all thresholds."""
+    order = np.argsort(-found.scores, kind="stable")
+    true = np.cumsum(found.correct[order])
+    return Curve(found.scores[order], true / max(found.faces, 1), true / np.arange(1, len(order) + 1))
+
+
+def fit_score(found: Scored) -> tuple[float, float]:
+    """Return scale and shift of the scores' logits so that a score is the probability of a face (Platt 1999)."""
+    logits = np.log(np.clip(found.scores, 1e-6, 1 - 1e-6) / (1 - np.clip(found.scores, 1e-6, 1 - 1e-6)))
+    design = np.stack([logits, np.ones_like(logits)], axis=1)
+    weights = np.array([1.0, 0.0])
+    for _ in range(50):
+        p = 1 / (1 + np.exp(-design @ weights))
+        gradient = design.T @ (found.correct - p) - 1e-3 * weights
+        curvature = (design * (p * (1 - p))[:, None]).T @ design + 1e-3 * np.eye(2)
+        step = np.linalg.solve(curvature, gradient)
+        weights = weights + step
+        if np.abs(step).max() < 1e-6:
+            break
+    return float(weights[0]), float(weights[1])

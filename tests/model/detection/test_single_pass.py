@@ -14,7 +14,7 @@ from rollcall_model.detection import single_pass
 from rollcall_model.detection.single_pass import SinglePass, SinglePassConfig
 from rollcall_model.nn.state import load_state_dict, parameter_count, state_dict
 
-SMALL = SinglePassConfig(patch=8, stem=(8, 16), width=16, depth=1)
+SMALL = SinglePassConfig(first=8, stem=(8, 16), width=16, depth=1)
 
 
 @pytest.fixture(scope="module")
@@ -55,9 +55,17 @@ def test_outputs_decode_to_pixels() -> None:
 
 
 def test_the_committed_network_is_light() -> None:
-    net, thresholds = single_pass.load()
+    net, calibration = single_pass.load()
     assert parameter_count(net) < 150_000
-    assert 0 < thresholds["default"] < 1
+    assert 0 < calibration.threshold < 1
+
+
+def test_scores_become_probabilities_and_back() -> None:
+    calibration = single_pass.Calibration(scale=2.0, shift=-0.5)
+    scores = np.array([0.05, 0.4, 0.9], np.float32)
+    found = calibration.probability(scores)
+    assert (np.diff(found) > 0).all()
+    np.testing.assert_allclose([calibration.score(float(p)) for p in found], scores, rtol=1e-4)
 
 
 def test_weights_of_something_else_are_refused(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from rollcall_model.training.detector import losses, pack, pictures, refine, sce
 from rollcall_model.training.detector.losses import Targets
 from rollcall_model.training.detector.pictures import Faces, Source
 
-SMALL = SinglePassConfig(patch=8, stem=(8, 16), width=16, depth=1)
+SMALL = SinglePassConfig(first=8, stem=(8, 16), width=16, depth=1)
 FIVE = np.array([[40, 40], [60, 40], [50, 52], [42, 62], [58, 62]], np.float32)
 
 

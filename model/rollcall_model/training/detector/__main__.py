@@ -60,10 +60,9 @@ def prepare(
 @main.command()
 @click.option("--pack", "packed", required=True, type=_FOLDER, help="Folder that `prepare` wrote.")
 @click.option("--out", required=True, type=_OUT, help="Folder of the run: weights, log, state; a cut-off run goes on.")
-@click.option("--teacher", type=_FILE, help="ONNX file of YuNet: begin with its later layers and a stem fitted to it.")
+@click.option("--teacher", type=_FILE, help="ONNX file of YuNet: begin with its weights.")
 @click.option("--weights", type=_FILE, help="Begin with these weights instead.")
 @click.option("--steps", default=12_000, show_default=True)
-@click.option("--stem-steps", default=1_500, show_default=True)
 @click.option("--batch", default=16, show_default=True)
 @click.option("--learning-rate", default=1e-3, show_default=True)
 @click.option("--seed", default=0, show_default=True)
@@ -73,7 +72,6 @@ def fit(
     teacher: Path | None,
     weights: Path | None,
     steps: int,
-    stem_steps: int,
     batch: int,
     learning_rate: float,
     seed: int,
@@ -88,12 +86,9 @@ def fit(
     from rollcall_model.training.detector import pack
     from rollcall_model.training.detector.teacher import Teacher
 
-    config = fitting.FitConfig(steps, stem_steps, batch, learning_rate=learning_rate, seed=seed)
+    config = fitting.FitConfig(steps, batch, learning_rate=learning_rate, seed=seed)
     pictures = pack.read(packed)
-    guide = Teacher(teacher, runtime.processors()) if teacher else None
-    net = fitting.initial(SinglePassConfig(), seed, guide, weights)
-    if guide is not None and weights is None and not (out / "state.npz").is_file():
-        net = fitting.fit_stem(net, pictures, guide, config)
+    net = fitting.initial(SinglePassConfig(), seed, Teacher(teacher) if teacher else None, weights)
     fitting.fit(net, pictures, config, out)
 
 
@@ -133,6 +128,38 @@ def fit_refiner(
     data = refine.patches(sources, read_hashes(exclude) if exclude else np.zeros(0, np.uint64))
     click.echo(f"{len(data.pixels):,} faces")
     refine.fit(data, RefinerConfig(), refine.RefinerFitConfig(steps, batch), out)
+
+
+@main.command()
+@click.option("--voc", required=True, multiple=True, nargs=2, type=_FOLDER, metavar="IMAGES XML", help="True boxes.")
+@click.option("--weights", required=True, type=_FILE, help="Weights to measure.")
+@click.option("--precision", default=0.93, show_default=True, help="The default threshold has this precision here.")
+@click.option("--write", is_flag=True, help="Store calibration and default threshold in the weights.")
+def evaluate(voc: tuple[tuple[Path, Path], ...], weights: Path, precision: float, write: bool) -> None:
+    """Measure recall and precision of faces from 20 pixels, and fit what a score means."""
+    runtime.configure()
+    from itertools import chain
+
+    from rollcall_model import checkpoint
+    from rollcall_model.detection import single_pass
+    from rollcall_model.detection.config import DetectorConfig
+    from rollcall_model.detection.single_pass_detector import SinglePassDetector
+    from rollcall_model.evaluation import detection
+    from rollcall_model.training.detector import pictures
+
+    detector = SinglePassDetector(DetectorConfig(threshold=0.05), single_pass.load(weights)[0])
+    sources = chain.from_iterable(pictures.read_voc(*pair) for pair in voc)
+    found = detection.score_all(lambda image: detector.find([image])[0], map(pictures.as_labelled, sources))
+    curve = detection.curve(found)
+    for wanted in (0.98, 0.95, 0.92, 0.85):
+        recall, threshold = curve.recall_at(wanted)
+        click.echo(f"precision {wanted:.2f}: recall {recall:.3f} at a score of {threshold:.3f}")
+    scale, shift = detection.fit_score(found)
+    calibration = single_pass.Calibration(scale, shift)
+    least = float(calibration.probability(np.array([curve.recall_at(precision)[1]], np.float32))[0])
+    click.echo(f"probability: scale {scale:.3f}, shift {shift:.3f}; threshold {least:.3f}")
+    if write:
+        checkpoint.update_metadata(weights, calibration=calibration._replace(threshold=round(least, 3))._asdict())
 
 
 if __name__ == "__main__":

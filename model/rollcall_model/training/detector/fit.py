@@ -1,4 +1,4 @@
-"""The training itself: the stem after a teacher's features, then the whole network on scenes.
+"""The training itself: the whole network on scenes, from a teacher's weights or from random ones.
 
 Any length leaves usable weights: a checkpoint with the moving average is written every so often, and a run goes on from
 its own checkpoint. On a GPU the same program runs with larger batches.
@@ -42,12 +42,10 @@ class FitConfig(NamedTuple):
     """The settings of a run."""
 
     steps: int = 12_000
-    stem_steps: int = 1_500  # before them, of the stem alone
     batch: int = 16  # scenes in a step
     side: int = 320  # pixels
     scenes_a_picture: int = 4  # of one decoded picture
     learning_rate: float = 1e-3  # the highest
-    stem_learning_rate: float = 4e-3
     average: float = 0.998  # of the moving average of the weights
     save_every: int = 500  # steps
     seed: int = 0
@@ -108,34 +106,6 @@ def _updates(
     updates, state = optimiser.update(gradient, state, params)
     params = optax.apply_updates(params, updates)
     return params, jax.tree.map(lambda old, new: decay * old + (1 - decay) * new, average, params), state
-
-
-def fit_stem(net: SinglePass, pack: Pack, teacher: Teacher, config: FitConfig) -> SinglePass:
-    """Return the network with a stem that gives the teacher's features, which the later layers know."""
-    graph, params = nnx.split(net)
-    schedule = optax.cosine_decay_schedule(config.stem_learning_rate, config.stem_steps, 0.02)
-    optimiser = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(schedule))
-
-    def loss(params: Any, pixels: jax.Array, target: jax.Array) -> jax.Array:
-        features = nnx.merge(graph, params).stem(pixels)
-        return jnp.abs(features - target).mean() / jnp.abs(target).mean()
-
-    def step(params: Any, average: Any, state: Any, pixels: jax.Array, target: jax.Array) -> Any:
-        value, gradient = jax.lax.pmean(jax.value_and_grad(loss)(params, pixels, target), "batch")
-        return *_updates(optimiser, 0.99, gradient, params, average, state), value
-
-    compiled = _sharded(step, 2)
-    average, state, total = jax.tree.map(jnp.copy, params), optimiser.init(params), 0.0
-    began = time.perf_counter()
-    for number, batch in enumerate(batches(pack, config, config.seed + 1, config.stem_steps), 1):
-        pixels = np.stack([scene.pixels for scene in batch])
-        params, average, state, value = compiled(params, average, state, pixels, teacher.stem_features(pixels))
-        total += float(value)
-        if number % _ECHO == 0:
-            click.echo(f"stem {number:,}  {total / _ECHO:.4f}  {number / (time.perf_counter() - began):.2f} steps/s")
-            total = 0.0
-    result: SinglePass = nnx.merge(graph, average)
-    return result
 
 
 def fit(
@@ -234,10 +204,10 @@ def _restored(out: Path, fresh: State) -> State:
 
 
 def initial(config: SinglePassConfig, seed: int, teacher: Teacher | None, weights: Path | None) -> SinglePass:
-    """Return the network to begin with: earlier weights, or the teacher's later layers, or random ones."""
+    """Return the network to begin with: earlier weights, or the teacher's, or random ones."""
     if weights is not None:
         return single_pass.load(weights)[0]
     net = SinglePass(config, nnx.Rngs(seed))
     if teacher is not None:
-        load_state_dict(net, state_dict(net) | teacher.state_dict())
+        load_state_dict(net, teacher.state_dict())
     return net

@@ -8,8 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
+import cv2
 import numpy as np
 from jaxtyping import Bool, Float32
+
+from rollcall_model.detection import boxes as bx
+from rollcall_model.evaluation.detection import Labelled
 
 _SUFFIXES: Final = (".jpg", ".jpeg", ".png", ".webp")
 #: Of the 68 landmarks, those whose means are the five of the detector: eyes, tip of the nose, corners of the mouth.
@@ -18,6 +22,9 @@ _FIVE_OF_68: Final = (tuple(range(36, 42)), tuple(range(42, 48)), (30,), (48,), 
 _CONTOUR: Final = 17
 #: A box around 68 landmarks is extended by these shares of its sides to reach from the forehead to the chin.
 _POINTS_MARGIN: Final = (0.05, 0.25, 0.05, 0.02)
+#: Longest side of pictures for an evaluation, and the least side of faces that count, in pixels.
+_SEEN: Final = 1280
+_LEAST_FACE: Final = 20
 
 
 class Faces(NamedTuple):
@@ -129,6 +136,16 @@ def read_unlabelled(folder: Path) -> Iterator[Source]:
     """Yield the pictures of a folder of which nothing is known."""
     for path in _pictures(folder):
         yield Source(path, no_faces(), complete=False)
+
+
+def as_labelled(source: Source) -> Labelled:
+    """Return a picture to evaluate, reduced to what the detector sees; faces below 20 pixels need not be found."""
+    image = np.asarray(cv2.imdecode(np.fromfile(source.path, np.uint8), cv2.IMREAD_COLOR), np.uint8)
+    factor = min(_SEEN / max(image.shape[:2]), 1.0)
+    if factor < 1:
+        image = np.asarray(cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA), np.uint8)
+    boxes = source.faces.boxes * np.float32(factor)
+    return Labelled(np.ascontiguousarray(image[..., ::-1]), boxes, np.sqrt(bx.area(boxes)) < _LEAST_FACE)
 
 
 def _pictures(folder: Path) -> list[Path]:

@@ -39,10 +39,10 @@ class Scene(NamedTuple):
 class Turns(NamedTuple):
     """Shares of scenes that are turned."""
 
-    quarter: float = 0.25  # by 90, 180 or 270 degrees
+    quarter: float = 0.18  # by 90, 180 or 270 degrees
     tilt: float = 0.4  # by a random angle, normally distributed
     tilt_degrees: float = 20.0
-    any_angle: float = 0.08
+    any_angle: float = 0.05
 
 
 def draw(pack: Pack, index: int, side: int, count: int, rng: np.random.Generator, turns: Turns) -> list[Scene]:

@@ -1,4 +1,4 @@
-"""YuNet as the teacher: its boxes for pictures without labels, its features and weights as a start.
+"""YuNet as the teacher: its boxes for pictures without labels, its weights as a start.
 
 The ONNX file of the published network (Wu et al. 2023, "YuNet: A Tiny Millisecond-level Face Detector"; Apache-2.0) is
 read by onnxruntime; it is needed for training only.
@@ -17,8 +17,6 @@ from rollcall_model.checkpoint import StateDict
 from rollcall_model.detection import boxes as bx
 from rollcall_model.detection.single_pass import MULTIPLE, STRIDES, anchors
 
-#: Name of the tensor after the teacher's second pooling: 64 channels at a stride of 8.
-_STEM_FEATURES: Final = "233"
 #: Boxes of one picture at two scales with a higher IoU are one face.
 _SAME_FACE: Final = 0.4
 
@@ -43,7 +41,6 @@ class Teacher:
             one.name: onnx.numpy_helper.to_array(one) for one in model.graph.initializer
         }
         self._nodes = list(model.graph.node)
-        model.graph.output.append(onnx.helper.make_empty_tensor_value_info(_STEM_FEATURES))
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = threads
         self._session: Any = onnxruntime.InferenceSession(
@@ -88,20 +85,14 @@ class Teacher:
             scores[above][kept].astype(np.float32),
         )
 
-    def stem_features(self, images: UInt8[np.ndarray, "n h w 3"]) -> Float32[np.ndarray, "n h8 w8 64"]:
-        """Return the teacher's features at a stride of 8 of RGB images."""
-        pixels = images[..., ::-1].transpose(0, 3, 1, 2).astype(np.float32)
-        features: np.ndarray = self._session.run([_STEM_FEATURES], {"input": pixels})[0]
-        return features.transpose(0, 2, 3, 1)
-
     def state_dict(self) -> StateDict:
-        """Return its weights from the stride of 8 on, by the names of `SinglePass`: that part has its design."""
+        """Return its weights by the names of `SinglePass`, which has its design."""
         convolutions = [node.input for node in self._nodes if node.op_type == "Conv"]
+        # It takes blue, green, red; 0..255.
+        first = self.weights[convolutions[0][1]].transpose(2, 3, 1, 0)[:, :, ::-1] * np.float32(255)
         pairs = [(convolutions[n], convolutions[n + 1]) for n in range(1, len(convolutions), 2)]
-        places = [*_BACKBONE, *_NECK_AND_HEADS]
-        # The first five units are the stem, which ours replaces.
-        pairs = pairs[_STEM_UNITS:]
-        result: StateDict = {}
+        places = [*_STEM, *_BACKBONE, *_NECK_AND_HEADS]
+        result: StateDict = {"first": first, "first_bias": self.weights[convolutions[0][2]]}
         for name, pair in zip(places, pairs, strict=False):
             result |= self._unit(name, [pair])
         outputs = pairs[len(places) :]
@@ -122,7 +113,7 @@ class Teacher:
         }
 
 
-_STEM_UNITS: Final = 5
+_STEM: Final = ("second", *(f"stem_units.{unit}" for unit in range(4)))
 _BACKBONE: Final = tuple(f"stages.{stage}.{unit}" for stage in range(3) for unit in range(2))
 #: The neck from the coarsest stride to the finest; the heads the other way round.
 _NECK_AND_HEADS: Final = ("laterals.2", "laterals.1", "laterals.0", "heads.0", "heads.1", "heads.2")
