@@ -11,10 +11,14 @@ from jaxtyping import UInt8
 from rollcall_model.detection.single_pass import MULTIPLE
 
 #: Longest sides of canvases, in pixels; larger ones are multiples of the last. Every shape is a program to compile.
-_LONGEST: Final = (320, 640, 1280)
+_LONGEST: Final = (320, 640, 1024, 1280)
 #: Shorter sides as shares of the longest: of small pictures, and of large ones: wide, and 9:16, 2:3, 3:4, 1:1.
+_SMALL: Final = 640
 _SHARES_SMALL: Final = (0.75, 1.0)
 _SHARES: Final = (0.4, 0.5625, 0.6667, 0.75, 1.0)
+
+#: A picture is a panorama when its sides have a greater ratio.
+PANORAMA: Final = 2.5
 
 Shape = tuple[int, int]
 
@@ -30,11 +34,44 @@ def shape_for(height: int, width: int) -> Shape:
     """Return the height and width of the smallest canvas that holds a picture of so many pixels."""
     longest = max(height, width)
     side = next((one for one in _LONGEST if one >= longest), -(-longest // _LONGEST[-1]) * _LONGEST[-1])
-    shares = _SHARES if side >= _LONGEST[-1] else _SHARES_SMALL
+    shares = _SHARES if side > _SMALL else _SHARES_SMALL
     shorter = next(
         short for share in shares if (short := -(-int(side * share) // MULTIPLE) * MULTIPLE) >= min(height, width)
     )
     return (shorter, side) if width >= height else (side, shorter)
+
+
+class Part(NamedTuple):
+    """A part of a picture, whose left and top are in pixels of it."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+
+
+def parts(height: int, width: int, side: int) -> list[Part]:
+    """Return the parts in which a picture is searched: the whole one, and of a panorama overlapping squares too.
+
+    A panorama is much longer than it is wide, and longer than `side`. Its squares have its shorter side, at least half
+    of `side` and at most all of it, and overlap by a quarter.
+    """
+    whole = Part(0, 0, width, height)
+    shorter, longer = sorted((height, width))
+    if longer <= side or longer <= PANORAMA * shorter:
+        return [whole]
+    size = min(max(shorter, side // 2), side)
+    return [whole] + [
+        Part(left, top, min(size, width), min(size, height))
+        for top in _starts(height, size)
+        for left in _starts(width, size)
+    ]
+
+
+def _starts(length: int, size: int) -> list[int]:
+    """Return where overlapping pieces of a length begin, the first at 0, the last at the end."""
+    count = max(-(-(length - size) // (size - size // 4)), 0) + 1
+    return [round(index * (length - size) / max(count - 1, 1)) if length > size else 0 for index in range(count)]
 
 
 def rounds(shapes: Sequence[Shape], devices: int) -> list[Round]:

@@ -1,7 +1,7 @@
 """The single-pass detector network: one look at the whole picture at strides of 8, 16 and 32 pixels.
 
-Anchor-free (Ge et al. 2021, YOLOX) and built of depthwise separable units: the design of YuNet (Wu et al. 2023). A place
-of a grid predicts the face whose centre is near it: a score, a box, five landmarks.
+Anchor-free (Ge et al. 2021, YOLOX) and built of depthwise separable units: the design of YuNet (Wu et al. 2023). A
+place of a grid predicts the face whose centre is near it: a score, a box, five landmarks.
 """
 
 from __future__ import annotations

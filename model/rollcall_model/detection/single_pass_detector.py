@@ -20,7 +20,7 @@ from rollcall_model.detection import boxes as bx
 from rollcall_model.detection import canvases, refiner, single_pass
 from rollcall_model.detection.batching import Batching
 from rollcall_model.detection.candidates import runs
-from rollcall_model.detection.canvases import Shape
+from rollcall_model.detection.canvases import Part, Shape
 from rollcall_model.detection.config import REFINER_BUCKETS, DetectorConfig
 from rollcall_model.nn import layers
 from rollcall_model.types import Detections, no_detections
@@ -33,6 +33,8 @@ _ENLARGED: Final = 1.6
 SAME_FACE: Final = 0.45
 #: Share of the smallest face's side that a box must have at least: predicted sides scatter.
 _TOLERANCE: Final = 0.75
+#: A box that ends so many pixels from a part's border may be cut off by it.
+_BORDER: Final = 3
 #: Pictures with a shorter side have no faces.
 _LEAST_SIDE: Final = 8
 #: How often the refiner looks at a face.
@@ -108,10 +110,26 @@ class SinglePassDetector:
 
     def find(self, images: Sequence[UInt8[np.ndarray, "h w 3"]]) -> list[Detections]:
         """Return the faces with the single pass's own landmarks, which are less exact."""
-        results = [no_detections()] * len(images)
-        kept = [index for index, image in enumerate(images) if min(image.shape[:2], default=0) >= _LEAST_SIDE]
-        reduced = list(self._threads.map(self.reduce, [images[index] for index in kept]))
+        pieces = [
+            (index, part)
+            for index, image in enumerate(images)
+            if min(image.shape[:2], default=0) >= _LEAST_SIDE
+            for part in canvases.parts(image.shape[0], image.shape[1], self.config.resolution)
+        ]
+        cut = [
+            images[index][part.top : part.top + part.height, part.left : part.left + part.width]
+            for index, part in pieces
+        ]
+        results: list[list[Detections]] = [[] for _ in images]
+        for (index, part), found in zip(pieces, self._search(cut), strict=True):
+            results[index].append(_moved(found, part, images[index].shape[0], images[index].shape[1]))
+        return [_joined(found) for found in results]
+
+    def _search(self, images: Sequence[UInt8[np.ndarray, "h w 3"]]) -> list[Detections]:
+        """Return the faces of images, each reduced as a whole."""
+        reduced = list(self._threads.map(self.reduce, images))
         shapes = [canvases.shape_for(*image.shape[:2]) for image in reduced]
+        results = [no_detections()] * len(images)
         # Enqueued all at once: the first results are read while the next pictures are processed.
         pending = [
             (one, self._run(one.shape, [reduced[index] for index in one.indices]))
@@ -120,9 +138,8 @@ class SinglePassDetector:
         for one, outputs in pending:
             scores, boxes, landmarks = (np.asarray(part) for part in outputs)
             for row, index in enumerate(one.indices):
-                image = images[kept[index]]
                 found = self._suppressed(scores[row], boxes[row], landmarks[row])
-                results[kept[index]] = self._enlarged(found, image, reduced[index])
+                results[index] = self._enlarged(found, images[index], reduced[index])
         return results
 
     def reduce(self, image: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h2 w2 3"]:
@@ -159,7 +176,7 @@ class SinglePassDetector:
         kept = above[bx.nms(boxes[above], scores[above], SAME_FACE)]
         return Detections(boxes[kept], self.calibration.probability(scores[kept]), landmarks[kept])
 
-    def _refined(self, images: Sequence[UInt8[np.ndarray, "h w 3"]], found: list[Detections]) -> list[Detections]:
+    def refine(self, images: Sequence[UInt8[np.ndarray, "h w 3"]], found: list[Detections]) -> list[Detections]:
         """Return the faces with the refiner's landmarks: each is looked at twice, the second time along the first."""
         counts = [len(one.scores) for one in found]
         if not sum(counts):
@@ -192,3 +209,25 @@ class SinglePassDetector:
         """Return the faces in pixels of the image as it was passed."""
         ratio = np.array([image.shape[1] / reduced.shape[1], image.shape[0] / reduced.shape[0]], np.float32)
         return Detections(found.boxes * np.tile(ratio, 2), found.scores, found.landmarks * ratio)
+
+
+def _moved(found: Detections, part: Part, height: int, width: int) -> Detections:
+    """Return the faces of a part in pixels of its image; those cut off by its inner borders are whole in another."""
+    low = np.array([part.left, part.top], np.float32)
+    size, limits = np.array([part.width, part.height]), np.array([width, height])
+    inner_low, inner_high = low > 0, low + size < limits
+    cut_low = (found.boxes[:, :2] < _BORDER) & inner_low
+    cut_high = (found.boxes[:, 2:] > size - _BORDER) & inner_high
+    kept = ~(cut_low | cut_high).any(axis=1)
+    return Detections(found.boxes[kept] + np.tile(low, 2), found.scores[kept], found.landmarks[kept] + low)
+
+
+def _joined(found: Sequence[Detections]) -> Detections:
+    """Return the faces of all parts of an image, each once."""
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        return no_detections()
+    boxes, scores, landmarks = (np.concatenate(columns) for columns in zip(*found, strict=True))
+    kept = bx.nms(boxes, scores, SAME_FACE)
+    return Detections(boxes[kept], scores[kept], landmarks[kept])

@@ -21,9 +21,24 @@ _DEEP: Final = frozenset({"I", "F", "I;16", "I;16L", "I;16B", "I;16N"})
 _TRANSPARENT: Final = frozenset({"RGBA", "LA", "PA", "RGBa", "La"})
 
 
+#: A picture is a panorama when its sides have a greater ratio; reduced it has at most so many pixels.
+PANORAMA: Final = 2.5
+_PANORAMA_PIXELS: Final = 16_000_000
+
+
 def factor_for(width: int, height: int, target: int | None) -> int:
-    """Return the largest whole factor by which a picture may be reduced so that its longest side keeps `target`."""
-    return max(max(width, height) // target, 1) if target else 1
+    """Return the largest whole factor by which a picture may be reduced so that its longest side keeps `target`.
+
+    A panorama is at most halved, as long as that leaves no more pixels than a photo of today has: its faces are small
+    beside its longer side.
+    """
+    if not target:
+        return 1
+    shorter, longer = sorted((width, height))
+    factor = max(longer // target, 1)
+    if longer > PANORAMA * shorter:
+        factor = min(factor, 2 if width * height // 4 <= _PANORAMA_PIXELS else factor)
+    return factor
 
 
 def from_image(image: Image.Image, target: int | None = None) -> Pixels:

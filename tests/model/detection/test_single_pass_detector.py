@@ -105,6 +105,20 @@ def test_faces_smaller_than_asked_for_are_left_out_and_large_ones_kept(portraits
     assert [len(found.scores) for found in detect([pixels, small])] == [1, 0]
 
 
+def test_every_small_face_of_a_panorama_is_found_once(single_pass: SinglePassDetector, portraits: Portraits) -> None:
+    """Faces of about 45 pixels in a picture of 6,000: reduced as a whole they would have 10."""
+    person = np.asarray(cv2.resize(portraits["hopper"][0], (128, 152), interpolation=cv2.INTER_AREA), np.uint8)
+    picture = np.full((1000, 6000, 3), 128, np.uint8)
+    places = [(40, 100), (800, 1100), (400, 2050), (100, 3500), (700, 4477), (500, 5860)]
+    for top, left in places:
+        picture[top : top + 152, left : left + 128] = person
+    (found,) = single_pass.detect([picture])
+    centres = (found.boxes[:, :2] + found.boxes[:, 2:]) / 2
+    assert len(centres) == len(places)
+    for top, left in places:
+        assert (np.abs(centres - (left + 64, top + 57)) < 25).all(axis=1).sum() == 1
+
+
 def test_a_run_over_photos_of_all_sizes_compiles_few_programs(
     single_pass: SinglePassDetector, portraits: Portraits
 ) -> None:

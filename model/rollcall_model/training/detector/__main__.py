@@ -96,38 +96,46 @@ def fit(
 @click.option("--points", multiple=True, type=_FOLDER, help="Pictures with 68 landmarks (.pts) beside them.")
 @click.option("--text", multiple=True, nargs=2, type=_FOLDER, metavar="IMAGES TXT", help="49 or 68 landmarks as text.")
 @click.option("--table", multiple=True, type=(_FOLDER, _FILE), metavar="IMAGES CSV", help="68 landmarks a row.")
+@click.option("--pack", "packed", type=_FOLDER, help="Its larger faces, with the landmarks of MTCNN.")
 @click.option("--exclude", type=_FILE, help="Difference hashes of pictures never to train on, hexadecimal.")
+@click.option("--weights", type=_FILE, help="Begin with these weights.")
 @click.option("--out", required=True, type=_OUT, help="Folder of the run.")
 @click.option("--steps", default=6_000, show_default=True)
 @click.option("--batch", default=64, show_default=True)
+@click.option("--learning-rate", default=2e-3, show_default=True)
 def fit_refiner(
     points: tuple[Path, ...],
     text: tuple[tuple[Path, Path], ...],
     table: tuple[tuple[Path, Path], ...],
+    packed: Path | None,
     exclude: Path | None,
+    weights: Path | None,
     out: Path,
     steps: int,
     batch: int,
+    learning_rate: float,
 ) -> None:
-    """Train the refiner of the landmarks."""
-    from itertools import chain
+    """Train the refiner of the landmarks; true landmarks in the wild (--points) are shown eight times as often."""
+    from flax import nnx
 
     from rollcall_model import memory
 
     memory.keep()
     runtime.configure()
     from rollcall_model.datasets.exclusion import read_hashes
-    from rollcall_model.detection.refiner import RefinerConfig
-    from rollcall_model.training.detector import pictures, refine
+    from rollcall_model.detection import refiner
+    from rollcall_model.training.detector import pack, pictures, refine
 
-    sources = chain(
-        chain.from_iterable(map(pictures.read_points, points)),
-        chain.from_iterable(pictures.read_text_points(*pair) for pair in text),
-        chain.from_iterable(pictures.read_table_points(*pair) for pair in table),
-    )
-    data = refine.patches(sources, read_hashes(exclude) if exclude else np.zeros(0, np.uint64))
+    excluded = read_hashes(exclude) if exclude else np.zeros(0, np.uint64)
+    parts = [refine.patches(pictures.read_points(folder), excluded, 8.0) for folder in points]
+    parts += [refine.patches(pictures.read_text_points(*pair), excluded, 0.5) for pair in text]
+    parts += [refine.patches(pictures.read_table_points(*pair), excluded, 0.5) for pair in table]
+    if packed is not None:
+        parts.append(refine.pseudo_labelled(pack.read(packed)))
+    data = refine.joined(parts)
     click.echo(f"{len(data.pixels):,} faces")
-    refine.fit(data, RefinerConfig(), refine.RefinerFitConfig(steps, batch), out)
+    begin = refiner.load(weights) if weights else refiner.Refiner(refiner.RefinerConfig(), nnx.Rngs(0))
+    refine.fit(data, begin, refine.RefinerFitConfig(steps, batch, learning_rate), out)
 
 
 @main.command()

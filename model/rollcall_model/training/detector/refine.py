@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -22,16 +22,26 @@ from jaxtyping import Float32, UInt8, UInt64
 
 from rollcall_model import checkpoint, geometry, runtime
 from rollcall_model.datasets.exclusion import usable
+from rollcall_model.detection import boxes as bx
 from rollcall_model.detection import refiner
-from rollcall_model.detection.refiner import MEAN, Refiner, RefinerConfig
+from rollcall_model.detection.candidates import Candidates
+from rollcall_model.detection.cascade import CascadeDetector
+from rollcall_model.detection.refiner import MEAN, Refiner
+from rollcall_model.nn import pooling
 from rollcall_model.nn.state import state_dict
 from rollcall_model.training.detector import scenes
 from rollcall_model.training.detector.losses import wing
+from rollcall_model.training.detector.pack import Pack
 from rollcall_model.training.detector.pictures import Source
 
 #: Side of a stored patch, and how much smaller a face is in it than in a crop of that side: room for errors.
 _PATCH: Final = 128
 _ZOOM: Final = 0.72
+#: MTCNN's landmarks are taken of faces of such a side in pixels, such a probability, and such a difference from the
+#: teacher's, in sides.
+_PSEUDO_SIDE: Final = 36.0
+_PSEUDO_SCORE: Final = 0.97
+_PSEUDO_ERROR: Final = 0.12
 _MIRRORED: Final = [1, 0, 2, 4, 3]
 _ECHO: Final = 100
 
@@ -46,10 +56,10 @@ class RefinerFitConfig(NamedTuple):
     seed: int = 0
     #: Errors of the single pass's landmarks that a crop is cut along: of each point, and of all together, in distances
     #: of the eyes; of the angle in radians and of the logarithm of the scale.
-    point_error: float = 0.10
-    shift_error: float = 0.08
-    angle_error: float = 0.15
-    scale_error: float = 0.10
+    point_error: float = 0.12
+    shift_error: float = 0.10
+    angle_error: float = 0.2
+    scale_error: float = 0.12
 
 
 class Patches(NamedTuple):
@@ -57,9 +67,10 @@ class Patches(NamedTuple):
 
     pixels: UInt8[np.ndarray, "n 128 128 3"]  # BGR
     landmarks: Float32[np.ndarray, "n 5 2"]
+    weights: Float32[np.ndarray, " n"]  # how often each is shown, in proportion
 
 
-def patches(sources: Iterable[Source], excluded: UInt64[np.ndarray, " h"]) -> Patches:
+def patches(sources: Iterable[Source], excluded: UInt64[np.ndarray, " h"], weight: float = 1.0) -> Patches:
     """Return the patches of all labelled faces; pictures in a test set are left out."""
 
     def of(source: Source) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -67,17 +78,53 @@ def patches(sources: Iterable[Source], excluded: UInt64[np.ndarray, " h"]) -> Pa
         if not usable(encoded, excluded):
             return []
         image = np.asarray(cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR), np.uint8)
-        result = []
-        for landmarks in source.faces.landmarks:
-            matrix = refiner.crop_matrix(landmarks, _PATCH)
-            # Around the crop's centre, so that the face keeps its place.
-            matrix = (matrix - [[0, 0, _PATCH / 2]] * 2) * _ZOOM + [[0, 0, _PATCH / 2]] * 2
-            result.append((geometry.cut(image, matrix, _PATCH), geometry.moved(landmarks, matrix)))
-        return result
+        return [_patch(image, landmarks) for landmarks in source.faces.landmarks]
 
     with ThreadPoolExecutor(runtime.processors()) as threads:
-        found = [one for some in threads.map(of, sources) for one in some]
-    return Patches(np.stack([one[0] for one in found]), np.stack([one[1] for one in found]).astype(np.float32))
+        return _collected([one for some in threads.map(of, sources) for one in some], weight)
+
+
+def pseudo_labelled(pack: Pack, weight: float = 1.0) -> Patches:
+    """Return patches of a pack's larger faces with the landmarks that MTCNN's output network gives them.
+
+    Faces in the wild have true landmarks in few sets. Kept are those it is sure of and the teacher agrees with.
+    """
+    cascade = CascadeDetector()
+    found: list[tuple[np.ndarray, np.ndarray]] = []
+    for index, faces in enumerate(pack.faces):
+        sides = np.sqrt(bx.area(faces.boxes))
+        chosen = np.flatnonzero(~faces.ignored & (sides >= _PSEUDO_SIDE) & ~np.isnan(faces.landmarks).any((1, 2)))
+        if not len(chosen):
+            continue
+        image = pack.picture(index)
+        count = len(chosen)
+        offsets = np.zeros((count, 4), np.float32)
+        candidates = Candidates(np.zeros(count, np.int64), bx.square(faces.boxes[chosen]), offsets[:, 0], offsets)
+        scored = cascade.score_crops([pooling.integral(np.ascontiguousarray(image[..., ::-1]))], candidates)
+        for box, probability, landmarks in zip(scored.boxes, scored.scores, scored.landmarks, strict=True):
+            nearest = int(bx.iou(box[None], faces.boxes[chosen])[0].argmax())
+            difference = np.linalg.norm(faces.landmarks[chosen[nearest]] - landmarks, axis=1).mean()
+            if probability >= _PSEUDO_SCORE and difference < _PSEUDO_ERROR * sides[chosen[nearest]]:
+                found.append(_patch(image, landmarks))
+    return _collected(found, weight)
+
+
+def joined(parts: Sequence[Patches]) -> Patches:
+    """Return all patches together."""
+    return Patches(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+
+
+def _patch(image: UInt8[np.ndarray, "h w 3"], landmarks: Float32[np.ndarray, "5 2"]) -> tuple[np.ndarray, np.ndarray]:
+    matrix = refiner.crop_matrix(landmarks, _PATCH)
+    # Around the crop's centre, so that the face keeps its place.
+    matrix = (matrix - [[0, 0, _PATCH / 2]] * 2) * _ZOOM + [[0, 0, _PATCH / 2]] * 2
+    return geometry.cut(image, matrix, _PATCH), geometry.moved(landmarks, matrix)
+
+
+def _collected(found: Sequence[tuple[np.ndarray, np.ndarray]], weight: float) -> Patches:
+    pixels = np.array([one[0] for one in found], np.uint8).reshape(-1, _PATCH, _PATCH, 3)
+    landmarks = np.array([one[1] for one in found], np.float32).reshape(-1, 5, 2)
+    return Patches(pixels, landmarks, np.full(len(found), weight, np.float32))
 
 
 def batches(
@@ -85,13 +132,14 @@ def batches(
 ) -> Iterator[tuple[UInt8[np.ndarray, "n s s 3"], Float32[np.ndarray, "n 5 2"]]]:
     """Yield damaged crops, cut along landmarks with errors, and the true landmarks as fractions of a crop."""
     chooser = np.random.default_rng(config.seed)
+    chances = data.weights.astype(np.float64) / data.weights.sum(dtype=np.float64)
 
     def one(index: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
         return example(data.pixels[index], data.landmarks[index], config, size, np.random.default_rng(seed))
 
     with ThreadPoolExecutor(runtime.processors()) as threads:
         for _ in range(config.steps):
-            rows = chooser.integers(len(data.pixels), size=config.batch)
+            rows = chooser.choice(len(data.pixels), config.batch, p=chances)
             seeds = chooser.integers(1 << 62, size=config.batch)
             found = list(threads.map(one, rows.tolist(), seeds.tolist()))
             yield np.stack([pixels for pixels, _ in found]), np.stack([points for _, points in found])
@@ -139,10 +187,11 @@ def _covered(crop: UInt8[np.ndarray, "s s 3"], rng: np.random.Generator) -> UInt
     return crop
 
 
-def fit(data: Patches, network: RefinerConfig, config: RefinerFitConfig, out: Path) -> Refiner:
+def fit(data: Patches, begin: Refiner, config: RefinerFitConfig, out: Path) -> Refiner:
     """Return the trained refiner, with a moving average of its weights; write it and its log to the folder `out`."""
     out.mkdir(parents=True, exist_ok=True)
-    graph, params = nnx.split(Refiner(network, nnx.Rngs(config.seed)))
+    network = begin.config
+    graph, params = nnx.split(begin)
     rate = config.learning_rate
     schedule = optax.warmup_cosine_decay_schedule(rate / 20, rate, config.steps // 20, config.steps, rate / 100)
     optimiser = optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(schedule, weight_decay=1e-3))
