@@ -106,7 +106,7 @@ class _Samples(NamedTuple):
 
 
 def _samples_of(image: Image.Image) -> _Samples:
-    """Return what a TIFF's tags say (TIFF 6.0: BitsPerSample, SampleFormat); of other formats Pillow's mode is right."""
+    """Return what a TIFF's tags say (BitsPerSample, SampleFormat); of other formats Pillow's mode is right."""
     tags = getattr(image, "tag_v2", {})
     bits, form = ((tags.get(tag) or (value,))[0] for tag, value in ((258, 0), (339, 1)))
     return _Samples(unsigned=bits == 32 and form == 1, signed16=bits == 16 and form == 2)

@@ -63,6 +63,7 @@ def prepare(
 @click.option("--teacher", type=_FILE, help="ONNX file of YuNet: begin with its weights.")
 @click.option("--weights", type=_FILE, help="Begin with these weights instead.")
 @click.option("--steps", default=12_000, show_default=True)
+@click.option("--blend", default=1.0, show_default=True, help="Share of the trained weights; the rest is the start's.")
 @click.option("--batch", default=16, show_default=True)
 @click.option("--learning-rate", default=1e-3, show_default=True)
 @click.option("--seed", default=0, show_default=True)
@@ -72,16 +73,21 @@ def fit(
     teacher: Path | None,
     weights: Path | None,
     steps: int,
+    blend: float,
     batch: int,
     learning_rate: float,
     seed: int,
 ) -> None:
-    """Train the detector."""
+    """Train the detector.
+
+    Weights between the start's and the trained ones keep what the start knew (Wortsman et al. 2022).
+    """
     from rollcall_model import memory
 
     memory.keep()
     runtime.configure()
     from rollcall_model.detection.single_pass import SinglePassConfig
+    from rollcall_model.nn.state import state_dict
     from rollcall_model.training.detector import fit as fitting
     from rollcall_model.training.detector import pack
     from rollcall_model.training.detector.teacher import Teacher
@@ -89,7 +95,10 @@ def fit(
     config = fitting.FitConfig(steps, batch, learning_rate=learning_rate, seed=seed)
     pictures = pack.read(packed)
     net = fitting.initial(SinglePassConfig(), seed, Teacher(teacher) if teacher else None, weights)
+    begin = state_dict(net)
     fitting.fit(net, pictures, config, out)
+    if blend < 1:
+        fitting.blend(out / "detector.safetensors", begin, blend)
 
 
 @main.command("fit-refiner")

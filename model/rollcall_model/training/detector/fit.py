@@ -24,6 +24,7 @@ from jax import shard_map
 from jax.sharding import PartitionSpec as P
 
 from rollcall_model import checkpoint, runtime
+from rollcall_model.checkpoint import StateDict
 from rollcall_model.detection import single_pass
 from rollcall_model.detection.single_pass import SinglePass, SinglePassConfig
 from rollcall_model.nn.state import load_state_dict, state_dict
@@ -211,3 +212,10 @@ def initial(config: SinglePassConfig, seed: int, teacher: Teacher | None, weight
     if teacher is not None:
         load_state_dict(net, teacher.state_dict())
     return net
+
+
+def blend(path: Path, begin: StateDict, share: float) -> None:
+    """Replace weights by a mean of them and those that training began with; `share` is theirs, 0..1."""
+    trained, metadata = checkpoint.load(path)
+    mean = {name: share * array + (1 - share) * begin[name] for name, array in trained.items()}
+    checkpoint.save(path, mean, {**metadata, "blend": share})
