@@ -35,7 +35,7 @@ SAME_FACE: Final = 0.45
 _TOLERANCE: Final = 0.75
 #: A picture with a face of such a probability is upright; others are also looked at turned by these quarters, at this
 #: share of the resolution, if their shorter side has so many pixels.
-_SURE: Final = 0.9
+_SURE: Final = 0.95
 _QUARTERS: Final = (1, 2, 3)
 _TURNED_SHARE: Final = 0.4
 _LEAST_TURNED: Final = 40

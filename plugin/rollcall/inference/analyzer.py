@@ -24,6 +24,7 @@ from rollcall.settings import Settings
 
 if TYPE_CHECKING:
     from rollcall_model.attributes.model import AttributeModel
+    from rollcall_model.detection.config import DetectorConfig
     from rollcall_model.detection.detector import Detector
     from rollcall_model.types import Detections
 
@@ -137,12 +138,22 @@ class Analyzer:
         from rollcall_model import checkpoint, runtime
         from rollcall_model.attributes.model import AttributeModel
         from rollcall_model.detection import detector
-        from rollcall_model.detection.config import DetectorConfig
 
         _refuse_after_fork()
         runtime.configure(_usable(self.settings.cache_folder / "compiled"), self.settings.workers)
+        off = self.settings.attributes.switched_off
+        heads = [head for switch, head in _HEADS.items() if switch not in off]
+        try:
+            return detector.build(self._config), AttributeModel(heads=heads) if heads else None
+        except checkpoint.WeightsError as error:
+            raise ModelError(str(error)) from error
+
+    @property
+    def _config(self) -> DetectorConfig:
+        from rollcall_model.detection.config import DetectorConfig
+
         wanted = self.settings.detector
-        config = DetectorConfig(
+        return DetectorConfig(
             wanted.resolution,
             wanted.min_face,
             wanted.pyramid_factor,
@@ -151,10 +162,19 @@ class Analyzer:
             network=wanted.network,
             threshold=wanted.threshold,
         )
-        off = self.settings.attributes.switched_off
-        heads = [head for switch, head in _HEADS.items() if switch not in off]
+
+    @cached_property
+    def _portrait_detector(self) -> Detector:
+        """The detector of pictures that a face fills.
+
+        The attribute network learnt such crops as the published cascade aligns them, which is not where the eyes and
+        the mouth are: the exact landmarks of the single pass cost it 1.2 years of mean error on UTKFace's crops.
+        """
+        from rollcall_model import checkpoint
+        from rollcall_model.detection import detector
+
         try:
-            return detector.build(config), AttributeModel(heads=heads) if heads else None
+            return detector.build(self._config._replace(network="mtcnn-2016"))
         except checkpoint.WeightsError as error:
             raise ModelError(str(error)) from error
 
@@ -187,6 +207,8 @@ class Analyzer:
         from rollcall_model.types import nearest_centre, no_detections
 
         detector, attributes = self._networks
+        if one_face:
+            detector = self._portrait_detector
         found = detector.detect([picture.pixels for picture in pictures])
         detected = [len(faces.scores) > 0 for faces in found]
         if one_face:

@@ -100,7 +100,7 @@ def test_results_do_not_depend_on_the_rest_of_the_batch(single_pass: SinglePassD
 
 def test_faces_smaller_than_asked_for_are_left_out_and_large_ones_kept(portraits: Portraits) -> None:
     pixels = portraits["hopper"][0]
-    small = np.asarray(cv2.resize(pixels, None, fx=0.3, fy=0.3, interpolation=cv2.INTER_AREA), np.uint8)
+    small = np.asarray(cv2.resize(pixels, None, fx=0.15, fy=0.15, interpolation=cv2.INTER_AREA), np.uint8)
     detect = SinglePassDetector(DetectorConfig(min_face=80)).detect
     assert [len(found.scores) for found in detect([pixels, small])] == [1, 0]
 
