@@ -93,12 +93,12 @@ class DetectorSettings(_Group):
         description="What finds the faces: single-pass, the network trained for Rollcall; mtcnn-2016, the published "
         "cascade that earlier versions used, which misses more.",
     )
-    threshold: float | None = Field(
-        default=None,
+    threshold: float = Field(
+        default=0.5,
         gt=0,
         lt=1,
-        description="The score a face needs; a lower one finds more faces and more that are none. Not set: the one "
-        "measured with the network. Of single-pass only.",
+        description="The probability that a face needs; a lower one finds more faces and more that are none. Of "
+        "single-pass only.",
     )
     pyramid_factor: float = Field(
         default=0.709,

@@ -44,7 +44,7 @@ _BORDER: Final = 3
 #: Pictures with a shorter side have no faces.
 _LEAST_SIDE: Final = 8
 #: How often the refiner looks at a face.
-_LOOKS: Final = 2
+_ROUNDS: Final = 2
 #: Rows of pixels of a band on a CPU.
 _ROWS: Final = 160
 
@@ -62,7 +62,7 @@ class SinglePassDetector:
         self,
         config: DetectorConfig | None = None,
         net: single_pass.SinglePass | None = None,
-        look: refiner.Refiner | None = None,
+        second: refiner.Refiner | None = None,
     ) -> None:
         self.config = config or DetectorConfig()
         if net is None:
@@ -86,9 +86,9 @@ class SinglePassDetector:
         sharded = shard_map(forward, mesh=self._mesh, in_specs=(P("batch"), P()), out_specs=P("batch"), check_vma=False)
         self._program: Callable[..., Any] = jax.jit(sharded)
         self._batching = Batching(self._threads)
-        look = look or refiner.load()
-        self._crop_side = look.config.size
-        self._refiner = self._batching.compile(look, REFINER_BUCKETS[0], refiner.Refiner.__call__)
+        second = second or refiner.load()
+        self._crop_side = second.config.size
+        self._refiner = self._batching.compile(second, REFINER_BUCKETS[0], refiner.Refiner.__call__)
         self._places: dict[Shape, Float32[np.ndarray, "a 3"]] = {}
 
     @property
@@ -144,8 +144,8 @@ class SinglePassDetector:
             if min(image.shape[:2], default=0) >= _LEAST_TURNED and found.scores.max(initial=0) < _SURE
         ]
         small = [_at_most(images[index], round(self.config.resolution * _TURNED_SHARE)) for index in unsure]
-        looks = [turning.turned(image, quarters) for image in small for quarters in _QUARTERS]
-        best = [found.scores.max(initial=0) for found in self._search(looks)]
+        views = [turning.turned(image, quarters) for image in small for quarters in _QUARTERS]
+        best = [found.scores.max(initial=0) for found in self._search(views)]
         chosen: list[tuple[int, int]] = []
         for row, index in enumerate(unsure):
             scores = best[row * len(_QUARTERS) : (row + 1) * len(_QUARTERS)]
@@ -216,7 +216,7 @@ class SinglePassDetector:
             return found
         places = np.repeat(np.arange(len(found)), counts)
         landmarks = np.concatenate([one.landmarks for one in found])
-        for _ in range(_LOOKS):
+        for _ in range(_ROUNDS):
             matrices = [refiner.crop_matrix(one, self._crop_side) for one in landmarks]
 
             def cut(rows: Int[np.ndarray, " k"], out: Float32[np.ndarray, "k s s 3"], matrices: Any = matrices) -> None:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rollcall.errors import LifecycleError, ModelError, PictureError
+from rollcall.inference import detectors
 from rollcall.inference.adaptation import Adaptation, Head
 from rollcall.media import decode
 from rollcall.model_version import ModelVersion
@@ -24,7 +25,6 @@ from rollcall.settings import Settings
 
 if TYPE_CHECKING:
     from rollcall_model.attributes.model import AttributeModel
-    from rollcall_model.detection.config import DetectorConfig
     from rollcall_model.detection.detector import Detector
     from rollcall_model.types import Detections
 
@@ -119,17 +119,7 @@ class Analyzer:
         except checkpoint.WeightsError as error:
             raise ModelError(str(error)) from error
         detector, attributes = self.settings.detector, self.settings.attributes
-        options = f"{detector.resolution}/{detector.min_face}"
-        if detector.network == "mtcnn-2016":
-            options += (
-                f"/{detector.pyramid_factor:g}"
-                f"/{detector.threshold_pnet:g}/{detector.threshold_rnet:g}/{detector.threshold_onet:g}"
-            )
-            options += "/thorough" if detector.search == "thorough" else ""
-            found_by = versions.CASCADE
-        else:
-            options += f"/{detector.threshold:g}" if detector.threshold is not None else ""
-            found_by = versions.DETECTOR
+        found_by, options = detectors.version_of(detector)
         options += "/sharp" if attributes.small_faces == "sharp" else ""
         return ModelVersion(found_by, weights.name, weights.digest, options, attributes.switched_off)
 
@@ -137,31 +127,15 @@ class Analyzer:
     def _networks(self) -> tuple[Detector, AttributeModel | None]:
         from rollcall_model import checkpoint, runtime
         from rollcall_model.attributes.model import AttributeModel
-        from rollcall_model.detection import detector
 
         _refuse_after_fork()
         runtime.configure(_usable(self.settings.cache_folder / "compiled"), self.settings.workers)
         off = self.settings.attributes.switched_off
         heads = [head for switch, head in _HEADS.items() if switch not in off]
         try:
-            return detector.build(self._config), AttributeModel(heads=heads) if heads else None
+            return detectors.build(self.settings.detector), AttributeModel(heads=heads) if heads else None
         except checkpoint.WeightsError as error:
             raise ModelError(str(error)) from error
-
-    @property
-    def _config(self) -> DetectorConfig:
-        from rollcall_model.detection.config import DetectorConfig
-
-        wanted = self.settings.detector
-        return DetectorConfig(
-            wanted.resolution,
-            wanted.min_face,
-            wanted.pyramid_factor,
-            (wanted.threshold_pnet, wanted.threshold_rnet, wanted.threshold_onet),
-            thorough=wanted.search == "thorough",
-            network=wanted.network,
-            threshold=wanted.threshold,
-        )
 
     @cached_property
     def _portrait_detector(self) -> Detector:
@@ -170,13 +144,7 @@ class Analyzer:
         The attribute network learnt such crops as the published cascade aligns them, which is not where the eyes and
         the mouth are: the exact landmarks of the single pass cost it 1.2 years of mean error on UTKFace's crops.
         """
-        from rollcall_model import checkpoint
-        from rollcall_model.detection import detector
-
-        try:
-            return detector.build(self._config._replace(network="mtcnn-2016"))
-        except checkpoint.WeightsError as error:
-            raise ModelError(str(error)) from error
+        return detectors.build(self.settings.detector.model_copy(update={"network": "mtcnn-2016"}))
 
     def warm_up(self) -> None:
         """Load the networks and compile every program they need, so that the first picture is quick.
