@@ -46,10 +46,10 @@ class Lane(NamedTuple):
 
 def ours(resolution: int, min_face: int) -> Lane:
     """Return our detector, with photographs in batches as large as the indexer's."""
+    from rollcall_model.detection.cascade import CascadeDetector
     from rollcall_model.detection.config import DetectorConfig
-    from rollcall_model.detection.detector import Detector
 
-    detector = Detector(DetectorConfig(resolution, min_face))
+    detector = CascadeDetector(DetectorConfig(resolution, min_face))
     detector.warm_up()
 
     def run(photos: Sequence[Photo]) -> list[NDArray[np.float32]]:

@@ -9,7 +9,9 @@ from rollcall_model import checkpoint
 from rollcall_model.weights import PATH
 
 #: Changes with every change of the detector's results.
-DETECTOR: Final = "mtcnn-4"
+DETECTOR: Final = "single-pass-1"
+#: The same of the published cascade.
+CASCADE: Final = "mtcnn-4"
 
 
 class AttributesVersion(NamedTuple):

@@ -90,8 +90,23 @@ class DetectorSettings(_Group):
         le=2000,
         description="The smallest face that is detected, in pixels of the reduced picture.",
     )
+    network: Literal["single-pass", "mtcnn-2016"] = Field(
+        default="single-pass",
+        description="What finds the faces: single-pass, the network trained for Rollcall; mtcnn-2016, the published "
+        "cascade that earlier versions used, which misses more.",
+    )
+    threshold: float = Field(
+        default=0.5,
+        gt=0,
+        lt=1,
+        description="The probability that a face needs; a lower one finds more faces and more that are none. Of "
+        "single-pass only.",
+    )
     pyramid_factor: float = Field(
-        default=0.709, gt=0.3, lt=0.95, description="The step between the scales of the image pyramid."
+        default=0.709,
+        gt=0.3,
+        lt=0.95,
+        description="The step between the scales of the image pyramid. Of mtcnn-2016 only, like the next four.",
     )
     threshold_pnet: float = Field(
         default=0.6, gt=0, lt=1, description="The score a candidate needs in the first stage."

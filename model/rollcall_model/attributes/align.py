@@ -12,6 +12,8 @@ import cv2
 import numpy as np
 from jaxtyping import Float, Float32, Float64, UInt8
 
+from rollcall_model import geometry
+
 #: Landmarks in the crop, as fractions of its side: eyes, nose, corners of the mouth. The proportions are the mean of
 #: the detector's landmarks over frontal portraits. The crop is tight, from the hairline to below the chin: the labelled
 #: sets show no more, and at inference the network should not see what it never saw in training.
@@ -20,30 +22,9 @@ TEMPLATE: Final[Float64[np.ndarray, "5 2"]] = np.array(
 )
 
 
-def similarity(landmarks: Float[np.ndarray, "5 2"], target: Float[np.ndarray, "5 2"]) -> Float64[np.ndarray, "2 3"]:
-    """Return the similarity [s R | t] that takes `landmarks` nearest to `target` (Umeyama 1991, without reflection).
-
-    Landmarks that all coincide have no scale: they are only translated.
-    """
-    source = np.asarray(landmarks, np.float64)
-    destination = np.asarray(target, np.float64)
-    centre, target_centre = source.mean(axis=0), destination.mean(axis=0)
-    x, y = (source - centre).T
-    u, v = (destination - target_centre).T
-    variance = float((x * x + y * y).sum())
-    # In the plane the best rotation and scale have a closed form: (a, b) = s (cos, sin).
-    a, b = ((x * u + y * v).sum() / variance, (x * v - y * u).sum() / variance) if variance > 1e-9 else (1.0, 0.0)
-    matrix = np.array([[a, -b], [b, a]])
-    return np.concatenate([matrix, (target_centre - matrix @ centre)[:, None]], axis=1)
-
-
 def magnification(landmarks: Float[np.ndarray, "5 2"], size: int) -> float:
     """Return how many pixels of a canonical crop of side `size` one pixel of the image becomes."""
-    return _scale(similarity(landmarks, TEMPLATE * size))
-
-
-def _scale(matrix: Float64[np.ndarray, "2 3"]) -> float:
-    return float(np.hypot(matrix[0, 0], matrix[1, 0]))
+    return geometry.scale_of(geometry.similarity(landmarks, TEMPLATE * size))
 
 
 def crop(
@@ -56,34 +37,7 @@ def crop(
     its last pixels are repeated.
     """
     target = ((TEMPLATE - 0.5) * zoom + 0.5) * size
-    matrix = similarity(landmarks, target)
-    scale = _scale(matrix)
-    if scale < 0.5:
-        image, matrix = _downscale(image, matrix, scale, size)
-    # OpenCV counts pixel centres as whole numbers.
-    matrix[:, 2] += matrix[:, :2] @ np.array([0.5, 0.5]) - 0.5
-    result: UInt8[np.ndarray, "s s 3"] = cv2.warpAffine(
-        image, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-    )
-    return result
-
-
-def _downscale(
-    image: UInt8[np.ndarray, "h w 3"], matrix: Float64[np.ndarray, "2 3"], scale: float, size: int
-) -> tuple[UInt8[np.ndarray, "h2 w2 3"], Float64[np.ndarray, "2 3"]]:
-    """Return the part of the image inside the crop, averaged down, and the matrix from that part to the crop."""
-    corners = np.array([[0, 0], [size, 0], [0, size], [size, size]], np.float64)
-    footprint = (corners - matrix[:, 2]) @ np.linalg.inv(matrix[:, :2]).T
-    limits = np.array(image.shape[1::-1])
-    low = np.clip(np.floor(footprint.min(axis=0)).astype(int) - 2, 0, limits - 1)
-    high = np.clip(np.ceil(footprint.max(axis=0)).astype(int) + 2, low + 1, limits)
-    part = image[low[1] : high[1], low[0] : high[0]]
-    step = max(int(1 / scale), 1)
-    width, height = max(part.shape[1] // step, 1), max(part.shape[0] // step, 1)
-    small = cv2.resize(part, (width, height), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
-    ratio = np.array([part.shape[1] / width, part.shape[0] / height])
-    linear = matrix[:, :2] * ratio
-    return small, np.concatenate([linear, (matrix[:, 2] + matrix[:, :2] @ low)[:, None]], axis=1)
+    return geometry.cut(image, geometry.similarity(landmarks, target), size)
 
 
 def central_landmarks(height: int, width: int) -> Float32[np.ndarray, "5 2"]:

@@ -17,7 +17,6 @@ from jax.sharding import PartitionSpec as P
 from jaxtyping import Float32, Int
 
 from rollcall_model import runtime
-from rollcall_model.detection import mtcnn
 from rollcall_model.nn import layers
 
 #: Pictures that one thread cuts out at a time: enough work for a task.
@@ -44,7 +43,7 @@ class Batching:
 
         def forward(pixels: jax.Array) -> Any:
             def run(x: jax.Array) -> Any:
-                return form(nnx.merge(graph, state), mtcnn.normalise(x))
+                return form(nnx.merge(graph, state), x)
 
             if not layers.on_cpu():
                 return run(pixels)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 
 class QuickSearch(NamedTuple):
@@ -22,7 +22,7 @@ class QuickSearch(NamedTuple):
 
 
 class DetectorConfig(NamedTuple):
-    """Settings of a detector; the defaults are those of the published cascade."""
+    """Settings of a detector."""
 
     resolution: int = 1280  # longest side in pixels; larger images are reduced to it
     min_face: int = 20  # smallest face, in pixels of the reduced image
@@ -32,6 +32,10 @@ class DetectorConfig(NamedTuple):
     #: lose more by waiting for the prefilter than it saves.
     thorough: bool = False
     quick: QuickSearch = QuickSearch()
+    #: The single pass with its refiner, or the published cascade of three networks.
+    network: Literal["single-pass", "mtcnn-2016"] = "single-pass"
+    #: Score from which on the single-pass network returns a face; None: the one measured with its weights.
+    threshold: float | None = None
 
 
 #: Height and width of a tile of the packed canvas, in pixels.
@@ -48,6 +52,7 @@ PATCH_PORTION: Final = 32
 #: for the sake of the cache.
 RNET_BUCKETS: Final = (16, 64)
 ONET_BUCKETS: Final = (4, 16)
+REFINER_BUCKETS: Final = (4, 16)
 #: Sides of R-Net's and O-Net's crops, in pixels.
 RNET_SIDE: Final = 24
 ONET_SIDE: Final = 48

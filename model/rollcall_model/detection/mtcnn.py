@@ -10,6 +10,7 @@ top, right, bottom as fractions of the window, then (O-Net) five x and five y.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -23,6 +24,11 @@ from rollcall_model.nn.modules import Linear, zeros
 def normalise(image: Float[Array, "*b 3"]) -> Float[Array, "*b 3"]:
     """Return RGB values 0..255 scaled as the networks expect them."""
     return (image - 127.5) * (1 / 128)
+
+
+def of_pixels(form: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a form of a network that takes RGB values 0..255 instead of scaled ones."""
+    return lambda net, pixels: form(net, normalise(pixels))
 
 
 class Convolution(nnx.Module):

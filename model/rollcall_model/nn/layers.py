@@ -28,6 +28,11 @@ def conv_direct(
     )
 
 
+def conv_halved(x: Float[Array, "n h w c"], kernel: Float[Array, "3 3 c o"]) -> Float[Array, "n h2 w2 o"]:
+    """Convolve 3x3 at a stride of 2, zero-padded by one: half the height and width, which must be even."""
+    return jax.lax.conv_general_dilated(x, kernel, (2, 2), ((1, 1), (1, 1)), dimension_numbers=("NHWC", "HWIO", "NHWC"))
+
+
 def block_kernel(kernel: Float[Array, "3 3 c o"]) -> Float[Array, "p q"]:
     """Return the matrix (16 c, 4 o) that takes a 4x4 patch to the 2x2 outputs of a 3x3 convolution."""
     _, _, c, o = kernel.shape

@@ -17,7 +17,7 @@ from jaxtyping import Int, UInt8
 
 from rollcall_model.detection import boxes as bx
 from rollcall_model.detection import octaves, patches, pyramid
-from rollcall_model.detection.detector import Detector
+from rollcall_model.detection.cascade import CascadeDetector
 from rollcall_model.detection.octaves import Octave
 from rollcall_model.nn import pooling
 from rollcall_model.training import augment
@@ -112,7 +112,7 @@ def as_pixels(picture: Any) -> UInt8[np.ndarray, "h w 3"]:
 
 
 def label(
-    detector: Detector, images: Sequence[UInt8[np.ndarray, "h w 3"]]
+    detector: CascadeDetector, images: Sequence[UInt8[np.ndarray, "h w 3"]]
 ) -> list[list[tuple[Octave, UInt8[np.ndarray, "h w 2"]]]]:
     """Return the octaves of each image with the face of each of their cells, as in `Canvases`.
 
@@ -169,7 +169,7 @@ def make_canvases(
     count: int,
     crops: Sequence[UInt8[np.ndarray, "h w 3"]],
     backgrounds: Sequence[UInt8[np.ndarray, "h w 3"]],
-    detectors: Sequence[Detector],
+    detectors: Sequence[CascadeDetector],
 ) -> Canvases:
     """Compose `count` canvases and label them by the detectors in turn."""
     pixels = np.zeros((count, SIDE, SIDE, 3), np.uint8)

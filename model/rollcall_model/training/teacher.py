@@ -22,7 +22,7 @@ from jax import shard_map
 from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Float, Float32, UInt8
 
-from rollcall_model import runtime
+from rollcall_model import geometry, runtime
 from rollcall_model.attributes import align
 from rollcall_model.checkpoint import WeightsError
 from rollcall_model.types import EMBEDDING
@@ -161,7 +161,7 @@ def chip_matrix(side: int, zoom: float) -> Float32[np.ndarray, "2 3"]:
     `zoom` is that of the crop (see `align.crop`). Pixel centres are whole numbers, as in OpenCV.
     """
     source = ((align.TEMPLATE - 0.5) * zoom + 0.5) * side - 0.5
-    return align.similarity(source, TEMPLATE - 0.5).astype(np.float32)
+    return geometry.similarity(source, TEMPLATE - 0.5).astype(np.float32)
 
 
 class Teacher:

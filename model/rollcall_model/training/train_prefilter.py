@@ -24,8 +24,8 @@ from jaxtyping import Float32
 from rollcall_model import checkpoint, memory, runtime
 from rollcall_model.datasets.faces import decode
 from rollcall_model.datasets.sources import DEFAULT_SOURCES, Pictures, read_samples
+from rollcall_model.detection.cascade import CascadeDetector
 from rollcall_model.detection.config import DetectorConfig
-from rollcall_model.detection.detector import Detector
 from rollcall_model.detection.prefilter import Prefilter, PrefilterConfig
 from rollcall_model.nn.state import state_dict
 from rollcall_model.training.canvases import MIN_FACES, Canvases, make_canvases
@@ -122,7 +122,7 @@ class Sources(NamedTuple):
         store = out / f"{split}-{count}.npz"
         if not store.exists():
             rng = np.random.default_rng(seed)
-            detectors = [Detector(DetectorConfig(min_face=size, thorough=True)) for size in MIN_FACES]
+            detectors = [CascadeDetector(DetectorConfig(min_face=size, thorough=True)) for size in MIN_FACES]
             made = make_canvases(rng, count, self._crops(rng, split), self._backgrounds(split), detectors)
             np.savez(store, **made._asdict())
         with np.load(store) as archive:

@@ -7,3 +7,7 @@ from typing import Final
 PATH: Final = Path(__file__).parent / "attributes.safetensors"
 #: The detector's prefilter. MTCNN's own weights come with the distribution `mtcnn`.
 PREFILTER: Final = Path(__file__).parent / "prefilter.safetensors"
+#: The single-pass detector.
+SINGLE_PASS: Final = Path(__file__).parent / "detector.safetensors"
+#: The refiner of its landmarks.
+REFINER: Final = Path(__file__).parent / "refiner.safetensors"

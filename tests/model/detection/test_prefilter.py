@@ -11,8 +11,8 @@ import pytest
 from rollcall_model import runtime
 from rollcall_model.detection import octaves, patches, prefilter, pyramid
 from rollcall_model.detection.boxes import iou
+from rollcall_model.detection.cascade import CascadeDetector
 from rollcall_model.detection.config import DetectorConfig, QuickSearch
-from rollcall_model.detection.detector import Detector
 from rollcall_model.detection.patches import Patches
 from rollcall_model.detection.prefilter_runner import PrefilterRunner
 from rollcall_model.nn import pooling
@@ -27,13 +27,13 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 
 @pytest.fixture(scope="module")
-def detector(compiled: None) -> Detector:
-    return Detector()
+def detector(compiled: None) -> CascadeDetector:
+    return CascadeDetector()
 
 
 @pytest.fixture(scope="module")
-def thorough(compiled: None) -> Detector:
-    return Detector(DetectorConfig(thorough=True))
+def thorough(compiled: None) -> CascadeDetector:
+    return CascadeDetector(DetectorConfig(thorough=True))
 
 
 @pytest.fixture(scope="module")
@@ -93,11 +93,11 @@ def test_a_patch_has_the_pixels_of_its_level(size: tuple[int, int]) -> None:
 
 
 def test_a_search_that_skips_nothing_finds_the_faces_of_the_thorough_one(
-    thorough: Detector, people: list[np.ndarray]
+    thorough: CascadeDetector, people: list[np.ndarray]
 ) -> None:
     # Boxes that R-Net and O-Net skip could have higher scores than those they get.
     nothing_skipped = QuickSearch(similar_iou=1.0, same_face_iou=1.0, prefilter_threshold=-np.inf)
-    detector = Detector(DetectorConfig(quick=nothing_skipped))
+    detector = CascadeDetector(DetectorConfig(quick=nothing_skipped))
     assert detector.quick and not thorough.quick
     for a, b in zip(detector.detect(people), thorough.detect(people), strict=True):
         for left, right in zip(a, b, strict=True):
@@ -146,7 +146,7 @@ def matched(found: Detections, expected: Detections) -> np.ndarray:
 
 
 def test_faces_of_all_sizes_are_found_with_a_fraction_of_the_windows(
-    detector: Detector, thorough: Detector, people: list[np.ndarray]
+    detector: CascadeDetector, thorough: CascadeDetector, people: list[np.ndarray]
 ) -> None:
     pictures = [group(people, seed) for seed in range(12)]
     hits = np.concatenate(
@@ -160,7 +160,7 @@ def test_faces_of_all_sizes_are_found_with_a_fraction_of_the_windows(
     assert len(selected.level) < 0.2 * sum(np.prod(patches.grid(level)) for level in levels)
 
 
-def scored(detector: Detector, pictures: list[np.ndarray]) -> tuple[int, int, int]:
+def scored(detector: CascadeDetector, pictures: list[np.ndarray]) -> tuple[int, int, int]:
     """Return how many of P-Net's candidates there are, and how many of them R-Net and O-Net score."""
     sums = [pooling.integral(picture) for picture in pictures]
     proposed = detector.proposals.propose(pictures, sums, [20] * len(pictures))
@@ -180,16 +180,16 @@ def scored(detector: Detector, pictures: list[np.ndarray]) -> tuple[int, int, in
 
 def test_candidates_that_a_similar_one_decides_are_not_scored(people: list[np.ndarray]) -> None:
     pictures = [group(people, seed) for seed in range(4)]
-    proposed, rnet, onet = scored(Detector(), pictures)
+    proposed, rnet, onet = scored(CascadeDetector(), pictures)
     assert 0 < rnet < 0.8 * proposed
     assert 0 < onet < rnet
-    undecided = Detector(DetectorConfig(quick=QuickSearch(similar_iou=1.0)))
+    undecided = CascadeDetector(DetectorConfig(quick=QuickSearch(similar_iou=1.0)))
     proposed, rnet, _ = scored(undecided, pictures)
     assert rnet == proposed
 
 
 def test_a_face_whose_highest_scoring_box_is_rejected_is_found_by_another(people: list[np.ndarray]) -> None:
-    detector = Detector()
+    detector = CascadeDetector()
     pictures = [group(people, seed) for seed in range(4)]
     expected = detector.detect(pictures)
     score, calls = detector.score_crops, []
@@ -209,7 +209,10 @@ def test_a_face_whose_highest_scoring_box_is_rejected_is_found_by_another(people
 
 def test_large_faces_are_searched_for_in_a_halved_picture(people: list[np.ndarray]) -> None:
     picture = cv2.resize(group(people, 3), None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC)
-    quick, whole = Detector(DetectorConfig(min_face=64)), Detector(DetectorConfig(min_face=64, thorough=True))
+    quick, whole = (
+        CascadeDetector(DetectorConfig(min_face=64)),
+        CascadeDetector(DetectorConfig(min_face=64, thorough=True)),
+    )
     assert [quick.reduce(picture)[0].shape[1], whole.reduce(picture)[0].shape[1]] == [640, 1280]
     (found,), (expected,) = quick.detect([picture]), whole.detect([picture])
     assert len(expected.boxes) >= 2

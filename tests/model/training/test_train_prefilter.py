@@ -8,16 +8,16 @@ import pytest
 
 from rollcall_model import runtime
 from rollcall_model.detection import octaves
+from rollcall_model.detection.cascade import CascadeDetector
 from rollcall_model.detection.config import DetectorConfig
-from rollcall_model.detection.detector import Detector
 from rollcall_model.detection.prefilter import PrefilterConfig
 from rollcall_model.training import canvases, train_prefilter
 
 
 @pytest.fixture(scope="module")
-def thorough(tmp_path_factory: pytest.TempPathFactory) -> Detector:
+def thorough(tmp_path_factory: pytest.TempPathFactory) -> CascadeDetector:
     runtime.configure(tmp_path_factory.getbasetemp() / "compiled")
-    return Detector(DetectorConfig(thorough=True))
+    return CascadeDetector(DetectorConfig(thorough=True))
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,9 @@ def people() -> list[np.ndarray]:
     return [np.asarray(picture.convert("RGB")) for picture in portraits()]
 
 
-def test_the_labelled_cells_are_where_the_cascade_finds_faces(thorough: Detector, people: list[np.ndarray]) -> None:
+def test_the_labelled_cells_are_where_the_cascade_finds_faces(
+    thorough: CascadeDetector, people: list[np.ndarray]
+) -> None:
     picture = cv2.resize(people[0], None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
     ((best, *_),) = [found.boxes for found in thorough.detect([picture])]
     (labelled,) = canvases.label(thorough, [picture])
@@ -43,7 +45,7 @@ def test_the_labelled_cells_are_where_the_cascade_finds_faces(thorough: Detector
     assert count
 
 
-def test_training_learns_where_faces_are(thorough: Detector, people: list[np.ndarray]) -> None:
+def test_training_learns_where_faces_are(thorough: CascadeDetector, people: list[np.ndarray]) -> None:
     heads = [people[0][20:220, 120:320], people[1][100:400, 120:400]]
     backgrounds = [np.random.default_rng(0).integers(0, 255, (300, 300, 3)).astype(np.uint8), people[2]]
     made = canvases.make_canvases(np.random.default_rng(1), 16, heads, backgrounds, [thorough])

@@ -66,10 +66,24 @@ def test_small_faces_of_a_deleted_photo_use_the_reduced_pixels(photo: Path, tmp_
 
 
 @pytest.mark.parametrize(
-    ("name", "values"), [("attributes.small_faces", ("fast", "sharp")), ("detector.search", ("quick", "thorough"))]
+    ("name", "values", "network"),
+    [
+        ("attributes.small_faces", ("fast", "sharp"), "single-pass"),
+        ("detector.threshold", ("0.5", "0.7"), "single-pass"),
+        ("detector.search", ("quick", "thorough"), "mtcnn-2016"),
+        ("detector.network", ("single-pass", "mtcnn-2016"), "single-pass"),
+    ],
 )
-def test_settings_that_change_results_change_the_model_version(name: str, values: tuple[str, str]) -> None:
-    assert len({Analyzer(load(None, {name: value})).model_version for value in values}) == 2
+def test_settings_that_change_results_change_the_model_version(
+    name: str, values: tuple[str, str], network: str
+) -> None:
+    versions = {Analyzer(load(None, {"detector.network": network, name: value})).model_version for value in values}
+    assert len(versions) == 2
+
+
+def test_settings_of_another_network_change_nothing() -> None:
+    versions = {Analyzer(load(None, {"detector.search": value})).model_version for value in ("quick", "thorough")}
+    assert len(versions) == 1
 
 
 def test_a_thorough_search_finds_what_a_quick_one_finds(photo: Path, compiled: Path) -> None:
@@ -77,6 +91,7 @@ def test_a_thorough_search_finds_what_a_quick_one_finds(photo: Path, compiled: P
     found = []
     for search in ("quick", "thorough"):
         wanted = {"detector.search": search, "detector.resolution": TARGET, "cache.folder": str(compiled)}
+        wanted["detector.network"] = "mtcnn-2016"
         found.append(Analyzer(load(None, wanted)).analyze([picture])[0])
     ((quick,), (thorough,)) = found
     assert quick.box == pytest.approx(thorough.box, abs=0.01)

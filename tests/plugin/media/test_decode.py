@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import struct
 import subprocess
 import sys
 import threading
@@ -643,3 +644,32 @@ def test_a_damaged_header_is_not_spoken_of_on_the_terminal(write: Callable[..., 
     assert (done.stdout.strip(), done.stderr) == ("6", "")
     with pytest.warns(UserWarning, match="EXIF"):  # without the filter it would be
         Image.open(io.BytesIO(bytes(data))).getexif().get_ifd(0x8769)
+
+
+def grey_tiff(values: np.ndarray, bits: int, sample_format: int) -> bytes:
+    """Return an uncompressed grey TIFF of one strip."""
+    height, width = values.shape
+    data = values.tobytes()
+    tags = {256: width, 257: height, 258: bits, 259: 1, 262: 1, 273: 8, 277: 1, 278: height, 279: len(data)}
+    tags[339] = sample_format
+    directory = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
+    return b"II*\0" + struct.pack("<I", 8 + len(data)) + data + struct.pack("<H", len(tags)) + directory + bytes(4)
+
+
+@pytest.mark.parametrize(
+    ("values", "bits", "sample_format"),
+    [
+        (np.linspace(0, 2**32 - 1, 256).astype("<u4"), 32, 1),
+        (np.linspace(0, 32767, 256).astype("<i2"), 16, 2),
+        (np.linspace(0, 65535, 256).astype("<u2"), 16, 1),
+    ],
+    ids=["32 bits without a sign", "16 bits with a sign", "16 bits"],
+)
+def test_grey_of_many_bits_reaches_from_black_to_white(
+    tmp_path: Path, values: np.ndarray, bits: int, sample_format: int
+) -> None:
+    path = tmp_path / "deep.tif"
+    path.write_bytes(grey_tiff(np.repeat(values.reshape(1, -1), 40, 0), bits, sample_format))
+    shown = decode.decode(path).pixels[0, :, 0].astype(int)
+    assert shown[0] == 0 and shown[-1] == 255 and (np.diff(shown) >= 0).all()
+    assert abs(shown[128] - 128) <= 1

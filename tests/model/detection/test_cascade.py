@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rollcall_model import runtime
-from rollcall_model.detection.detector import Detector
+from rollcall_model.detection.cascade import CascadeDetector
 from rollcall_model.types import Detections
 
 pytest.importorskip("skimage")
@@ -18,9 +18,9 @@ HOPPER = np.array([[222, 190], [303, 186], [266, 240], [233, 279], [307, 277]])
 
 
 @pytest.fixture(scope="module")
-def detector(tmp_path_factory: pytest.TempPathFactory) -> Detector:
+def detector(tmp_path_factory: pytest.TempPathFactory) -> CascadeDetector:
     runtime.configure(tmp_path_factory.getbasetemp() / "compiled")
-    return Detector()
+    return CascadeDetector()
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def turned(pixels: np.ndarray, points: np.ndarray, mirror: bool, quarters: int) 
 @pytest.mark.parametrize("name", ["astronaut", "hopper"])
 @pytest.mark.parametrize("mirror", [False, True])
 def test_landmarks_are_near_those_annotated_by_hand(
-    detector: Detector, portraits: dict[str, tuple[np.ndarray, np.ndarray]], name: str, mirror: bool
+    detector: CascadeDetector, portraits: dict[str, tuple[np.ndarray, np.ndarray]], name: str, mirror: bool
 ) -> None:
     pixels, points = turned(*portraits[name], mirror, 0)
     (found,) = detector.detect([pixels])
@@ -61,7 +61,9 @@ def test_landmarks_are_near_those_annotated_by_hand(
 
 
 def test_all_eight_exif_orientations_end_with_the_same_face(
-    detector: Detector, portraits: dict[str, tuple[np.ndarray, np.ndarray]], tmp_path_factory: pytest.TempPathFactory
+    detector: CascadeDetector,
+    portraits: dict[str, tuple[np.ndarray, np.ndarray]],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     from PIL import Image
 
@@ -82,19 +84,19 @@ def test_all_eight_exif_orientations_end_with_the_same_face(
 @pytest.mark.parametrize(
     "shape", [(0, 0), (0, 10), (1, 1), (11, 11), (5, 400), (400, 5), (12, 12), (13, 700), (960, 1280)]
 )
-def test_pictures_without_faces_have_no_detections(detector: Detector, shape: tuple[int, int]) -> None:
+def test_pictures_without_faces_have_no_detections(detector: CascadeDetector, shape: tuple[int, int]) -> None:
     plain = np.full((*shape, 3), 120, np.uint8)
     noise = np.random.default_rng(0).integers(90, 150, (*shape, 3)).astype(np.uint8)
     assert [len(found.scores) for found in detector.detect([plain])] == [0]
     assert [len(found.scores) for found in detector.detect([plain, noise])] == [0, 0]
 
 
-def test_no_pictures_have_no_results(detector: Detector) -> None:
+def test_no_pictures_have_no_results(detector: CascadeDetector) -> None:
     assert detector.detect([]) == []
 
 
 def test_results_do_not_depend_on_the_rest_of_the_batch(
-    detector: Detector, portraits: dict[str, tuple[np.ndarray, np.ndarray]]
+    detector: CascadeDetector, portraits: dict[str, tuple[np.ndarray, np.ndarray]]
 ) -> None:
     pictures = [portraits["astronaut"][0], np.zeros((300, 500, 3), np.uint8), portraits["hopper"][0]]
     single = [detector.detect([picture])[0] for picture in pictures]
@@ -106,7 +108,7 @@ def test_results_do_not_depend_on_the_rest_of_the_batch(
 
 
 def test_a_hundred_photos_of_mixed_sizes_compile_nothing_anew(
-    detector: Detector, portraits: dict[str, tuple[np.ndarray, np.ndarray]]
+    detector: CascadeDetector, portraits: dict[str, tuple[np.ndarray, np.ndarray]]
 ) -> None:
     import cv2
     import jax

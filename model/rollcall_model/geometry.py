@@ -1,0 +1,79 @@
+"""Similarities between landmarks, and the crops of an image along them.
+
+A similarity is a rotation, one scale and a translation, as a matrix [s R | t] of pixels whose centres lie at one half.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from jaxtyping import Float, Float64, UInt8
+
+
+def similarity(landmarks: Float[np.ndarray, "n 2"], target: Float[np.ndarray, "n 2"]) -> Float64[np.ndarray, "2 3"]:
+    """Return the similarity [s R | t] that takes `landmarks` nearest to `target` (Umeyama 1991, without reflection).
+
+    Landmarks that all coincide have no scale: they are only translated.
+    """
+    source = np.asarray(landmarks, np.float64)
+    destination = np.asarray(target, np.float64)
+    centre, target_centre = source.mean(axis=0), destination.mean(axis=0)
+    x, y = (source - centre).T
+    u, v = (destination - target_centre).T
+    variance = float((x * x + y * y).sum())
+    # In the plane the best rotation and scale have a closed form: (a, b) = s (cos, sin).
+    a, b = ((x * u + y * v).sum() / variance, (x * v - y * u).sum() / variance) if variance > 1e-9 else (1.0, 0.0)
+    matrix = np.array([[a, -b], [b, a]])
+    return np.concatenate([matrix, (target_centre - matrix @ centre)[:, None]], axis=1)
+
+
+def scale_of(matrix: Float64[np.ndarray, "2 3"]) -> float:
+    """Return how many pixels of the target one pixel of the image becomes."""
+    return float(np.hypot(matrix[0, 0], matrix[1, 0]))
+
+
+def cut(image: UInt8[np.ndarray, "h w 3"], matrix: Float64[np.ndarray, "2 3"], size: int) -> UInt8[np.ndarray, "s s 3"]:
+    """Return the square of `size` pixels that `matrix` takes the image to.
+
+    Where it is reduced widely it is averaged first, so that none of its pixels is skipped; beyond the border of the
+    image its last pixels are repeated.
+    """
+    scale = scale_of(matrix)
+    if scale < 0.5:
+        image, matrix = _downscale(image, matrix, scale, size)
+    # OpenCV counts pixel centres as whole numbers.
+    shift = matrix[:, :2] @ np.array([0.5, 0.5]) - 0.5
+    matrix = np.concatenate([matrix[:, :2], (matrix[:, 2] + shift)[:, None]], axis=1)
+    result: UInt8[np.ndarray, "s s 3"] = cv2.warpAffine(
+        image, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
+    return result
+
+
+def moved(points: Float[np.ndarray, "n 2"], matrix: Float64[np.ndarray, "2 3"]) -> Float64[np.ndarray, "n 2"]:
+    """Return points of the image in the target."""
+    return points @ matrix[:, :2].T + matrix[:, 2]
+
+
+def moved_back(points: Float[np.ndarray, "n 2"], matrix: Float64[np.ndarray, "2 3"]) -> Float64[np.ndarray, "n 2"]:
+    """Return points of the target in the image; `matrix` must not be singular."""
+    result: Float64[np.ndarray, "n 2"] = (points - matrix[:, 2]) @ np.linalg.inv(matrix[:, :2]).T
+    return result
+
+
+def _downscale(
+    image: UInt8[np.ndarray, "h w 3"], matrix: Float64[np.ndarray, "2 3"], scale: float, size: int
+) -> tuple[UInt8[np.ndarray, "h2 w2 3"], Float64[np.ndarray, "2 3"]]:
+    """Return the part of the image inside the crop, averaged down, and the matrix from that part to the crop."""
+    corners = np.array([[0, 0], [size, 0], [0, size], [size, size]], np.float64)
+    footprint = (corners - matrix[:, 2]) @ np.linalg.inv(matrix[:, :2]).T
+    limits = np.array(image.shape[1::-1])
+    low = np.clip(np.floor(footprint.min(axis=0)).astype(int) - 2, 0, limits - 1)
+    high = np.clip(np.ceil(footprint.max(axis=0)).astype(int) + 2, low + 1, limits)
+    part = image[low[1] : high[1], low[0] : high[0]]
+    step = max(int(1 / scale), 1)
+    width, height = max(part.shape[1] // step, 1), max(part.shape[0] // step, 1)
+    small = cv2.resize(part, (width, height), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+    ratio = np.array([part.shape[1] / width, part.shape[0] / height])
+    linear = matrix[:, :2] * ratio
+    return small, np.concatenate([linear, (matrix[:, 2] + matrix[:, :2] @ low)[:, None]], axis=1)

@@ -1,0 +1,1 @@
+"""Training of the single-pass detector: `python -m rollcall_model.training.detector --help`."""

@@ -1,0 +1,52 @@
+"""Detectors by the settings, and the part of a model version that names them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rollcall.errors import ModelError
+from rollcall.settings import DetectorSettings
+
+if TYPE_CHECKING:
+    from rollcall_model.detection.detector import Detector
+
+
+def version_of(settings: DetectorSettings) -> tuple[str, str]:
+    """Return the name of the detector, and its settings that change results, as text."""
+    from rollcall_model import versions
+
+    options = f"{settings.resolution}/{settings.min_face}"
+    if settings.network == "single-pass":
+        return versions.DETECTOR, f"{options}/{settings.threshold:g}"
+    options += f"/{settings.pyramid_factor:g}"
+    options += f"/{settings.threshold_pnet:g}/{settings.threshold_rnet:g}/{settings.threshold_onet:g}"
+    return versions.CASCADE, options + ("/thorough" if settings.search == "thorough" else "")
+
+
+def build(settings: DetectorSettings) -> Detector:
+    """Return the detector of the settings.
+
+    Raises
+    ------
+    ModelError
+        If its weights are missing or do not fit.
+    """
+    from rollcall_model import checkpoint
+    from rollcall_model.detection import detector
+    from rollcall_model.detection.config import DetectorConfig
+
+    thresholds = (settings.threshold_pnet, settings.threshold_rnet, settings.threshold_onet)
+    try:
+        return detector.build(
+            DetectorConfig(
+                settings.resolution,
+                settings.min_face,
+                settings.pyramid_factor,
+                thresholds,
+                thorough=settings.search == "thorough",
+                network=settings.network,
+                threshold=settings.threshold,
+            )
+        )
+    except checkpoint.WeightsError as error:
+        raise ModelError(str(error)) from error

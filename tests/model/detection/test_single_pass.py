@@ -1,0 +1,78 @@
+"""The single-pass network: its form in bands, its places, and what its outputs mean."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from rollcall_model import checkpoint
+from rollcall_model.detection import single_pass
+from rollcall_model.detection.single_pass import SinglePass, SinglePassConfig
+from rollcall_model.nn.state import load_state_dict, parameter_count, state_dict
+
+SMALL = SinglePassConfig(first=8, stem=(8, 16), width=16, depth=1)
+
+
+@pytest.fixture(scope="module")
+def net() -> SinglePass:
+    """A small network whose biases are not zero either."""
+    made = SinglePass(SMALL, nnx.Rngs(0))
+    rng = np.random.default_rng(1)
+    arrays = state_dict(made)
+    load_state_dict(
+        made, {name: array + 0.1 * rng.normal(size=array.shape).astype("f4") for name, array in arrays.items()}
+    )
+    return made
+
+
+@pytest.mark.parametrize(("height", "rows"), [(32, 160), (96, 32), (160, 48), (224, 64)])
+def test_in_bands_it_computes_the_same(net: SinglePass, height: int, rows: int) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (2, height, 64, 3)).astype(np.uint8)
+    np.testing.assert_allclose(net.banded(pixels, rows), net(pixels), atol=2e-3)
+
+
+def test_every_output_has_its_place(net: SinglePass) -> None:
+    pixels = np.zeros((1, 64, 96, 3), np.uint8)
+    places = single_pass.anchors(64, 96)
+    assert net(pixels).shape == (1, len(places), single_pass.OUTPUTS)
+    assert len(places) == 8 * 12 + 4 * 6 + 2 * 3
+    assert places[13].tolist() == [8, 8, 8] and places[96 + 7].tolist() == [16, 16, 16]
+    assert places[-1].tolist() == [64, 32, 32]
+
+
+def test_outputs_decode_to_pixels() -> None:
+    outputs = jnp.zeros((1, 16)).at[0, 2:6].set(jnp.asarray([0.5, 1.0, np.log(4), np.log(2)]))
+    outputs = outputs.at[0, 6:8].set(jnp.asarray([1.0, -1.0]))
+    place = np.array([[32, 16, 8]], np.float32)
+    # The centre half a stride to the right and one down; 32 by 16 pixels.
+    np.testing.assert_allclose(single_pass.decode_boxes(outputs, place), [[20, 16, 52, 32]], atol=1e-4)
+    np.testing.assert_allclose(single_pass.decode_landmarks(outputs, place)[0, :2], [[40, 8], [32, 16]], atol=1e-4)
+    assert float(single_pass.scores(outputs)[0]) == pytest.approx(0.5)
+
+
+def test_the_committed_network_is_light() -> None:
+    net, calibration = single_pass.load()
+    assert parameter_count(net) < 150_000
+    assert 0 < calibration.threshold < 1
+
+
+def test_scores_become_probabilities_and_back() -> None:
+    calibration = single_pass.Calibration(scale=2.0, shift=-0.5)
+    scores = np.array([0.05, 0.4, 0.9], np.float32)
+    found = calibration.probability(scores)
+    assert (np.diff(found) > 0).all()
+    np.testing.assert_allclose([calibration.score(float(p)) for p in found], scores, rtol=1e-4)
+
+
+def test_weights_of_something_else_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "other.safetensors"
+    checkpoint.save(path, {"a": np.zeros(3, np.float32)}, {"version": "x"})
+    with pytest.raises(checkpoint.WeightsError, match=r"other\.safetensors"):
+        single_pass.load(path)
+    checkpoint.save(path, {"a": np.zeros(3, np.float32)}, {"config": SMALL._asdict()})
+    with pytest.raises(checkpoint.WeightsError, match="missing"):
+        single_pass.load(path)

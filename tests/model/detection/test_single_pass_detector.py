@@ -1,0 +1,142 @@
+"""The detector as it is used: portraits upright and turned, pictures without faces, batches of mixed sizes."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from rollcall_model import runtime
+from rollcall_model.detection import canvases, detector
+from rollcall_model.detection.config import DetectorConfig
+from rollcall_model.detection.single_pass_detector import SinglePassDetector
+from rollcall_model.types import Detections
+
+pytest.importorskip("skimage")
+pytest.importorskip("matplotlib")
+
+#: Eyes, nose and corners of the mouth, left to right, annotated by hand (pixels).
+ASTRONAUT = np.array([[202, 101], [246, 104], [224, 128], [204, 140], [246, 141]])
+HOPPER = np.array([[222, 190], [303, 186], [266, 240], [233, 279], [307, 277]])
+
+Portraits = dict[str, tuple[np.ndarray, np.ndarray]]
+
+
+@pytest.fixture(scope="module")
+def single_pass(tmp_path_factory: pytest.TempPathFactory) -> SinglePassDetector:
+    runtime.configure(tmp_path_factory.getbasetemp() / "compiled")
+    built = detector.build(DetectorConfig())
+    assert isinstance(built, SinglePassDetector)
+    return built
+
+
+@pytest.fixture(scope="module")
+def portraits() -> Portraits:
+    from rollcall.commands.demo_library import portraits
+
+    hopper, astronaut, _ = portraits()
+    return {"astronaut": (np.asarray(astronaut), ASTRONAUT), "hopper": (np.asarray(hopper), HOPPER)}
+
+
+def turned(pixels: np.ndarray, points: np.ndarray, quarters: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return a picture and its points turned counter-clockwise by quarters."""
+    points = points.astype(float)
+    for _ in range(quarters):
+        width = pixels.shape[1]
+        pixels = np.rot90(pixels)
+        points = np.stack([points[:, 1], width - points[:, 0]], 1)
+    return np.ascontiguousarray(pixels), points
+
+
+def furthest(found: Detections, points: np.ndarray) -> float:
+    """Return the largest error of the best face's landmarks, over the distance of the eyes."""
+    errors = np.linalg.norm(found.landmarks[int(np.argmax(found.scores))] - points, axis=1)
+    return float(errors.max() / np.linalg.norm(points[0] - points[1]))
+
+
+@pytest.mark.parametrize("name", ["astronaut", "hopper"])
+@pytest.mark.parametrize("quarters", [0, 1, 2, 3])
+def test_landmarks_are_near_those_annotated_by_hand_however_the_picture_is_turned(
+    single_pass: SinglePassDetector, portraits: Portraits, name: str, quarters: int
+) -> None:
+    pixels, points = turned(*portraits[name], quarters)
+    (found,) = single_pass.detect([pixels])
+    assert furthest(found, points) < 0.18
+    x0, y0, x1, y1 = found.boxes[int(np.argmax(found.scores))]
+    assert ((points > (x0, y0)) & (points < (x1, y1))).all()
+
+
+def test_a_mirrored_face_has_its_landmarks_on_the_viewers_sides(
+    single_pass: SinglePassDetector, portraits: Portraits
+) -> None:
+    pixels, points = portraits["hopper"]
+    mirrored = np.ascontiguousarray(pixels[:, ::-1])
+    expected = np.stack([pixels.shape[1] - points[:, 0], points[:, 1]], 1)[[1, 0, 2, 4, 3]]
+    (found,) = single_pass.detect([mirrored])
+    assert furthest(found, expected) < 0.18
+
+
+@pytest.mark.parametrize(
+    "shape", [(0, 0), (0, 10), (1, 1), (11, 11), (5, 400), (400, 5), (12, 12), (13, 700), (960, 1280)]
+)
+def test_pictures_without_faces_have_no_detections(single_pass: SinglePassDetector, shape: tuple[int, int]) -> None:
+    plain = np.full((*shape, 3), 120, np.uint8)
+    noise = np.random.default_rng(0).integers(90, 150, (*shape, 3)).astype(np.uint8)
+    assert [len(found.scores) for found in single_pass.detect([plain, noise])] == [0, 0]
+
+
+def test_no_pictures_have_no_results(single_pass: SinglePassDetector) -> None:
+    assert single_pass.detect([]) == []
+
+
+def test_results_do_not_depend_on_the_rest_of_the_batch(single_pass: SinglePassDetector, portraits: Portraits) -> None:
+    pictures = [portraits["astronaut"][0], np.zeros((300, 500, 3), np.uint8), portraits["hopper"][0]]
+    single = [single_pass.detect([picture])[0] for picture in pictures]
+    for a, b in zip(single, single_pass.detect(pictures), strict=True):
+        assert isinstance(a, Detections) and len(a.scores) == len(b.scores)
+        for left, right in zip(a, b, strict=True):
+            np.testing.assert_allclose(left, right, atol=2e-2)
+
+
+def test_faces_smaller_than_asked_for_are_left_out_and_large_ones_kept(portraits: Portraits) -> None:
+    pixels = portraits["hopper"][0]
+    small = np.asarray(cv2.resize(pixels, None, fx=0.15, fy=0.15, interpolation=cv2.INTER_AREA), np.uint8)
+    detect = SinglePassDetector(DetectorConfig(min_face=80)).detect
+    assert [len(found.scores) for found in detect([pixels, small])] == [1, 0]
+
+
+def test_every_small_face_of_a_panorama_is_found_once(single_pass: SinglePassDetector, portraits: Portraits) -> None:
+    """Faces of about 45 pixels in a picture of 6,000: reduced as a whole they would have 10."""
+    person = np.asarray(cv2.resize(portraits["hopper"][0], (128, 152), interpolation=cv2.INTER_AREA), np.uint8)
+    picture = np.full((1000, 6000, 3), 128, np.uint8)
+    places = [(40, 100), (800, 1100), (400, 2050), (100, 3500), (700, 4477), (500, 5860)]
+    for top, left in places:
+        picture[top : top + 152, left : left + 128] = person
+    (found,) = single_pass.detect([picture])
+    centres = (found.boxes[:, :2] + found.boxes[:, 2:]) / 2
+    assert len(centres) == len(places)
+    for top, left in places:
+        assert (np.abs(centres - (left + 64, top + 57)) < 25).all(axis=1).sum() == 1
+
+
+def test_a_run_over_photos_of_all_sizes_compiles_few_programs(
+    single_pass: SinglePassDetector, portraits: Portraits
+) -> None:
+    import jax
+
+    compiled: list[str] = []
+    jax.monitoring.register_event_duration_secs_listener(
+        lambda name, seconds, **_: compiled.append(name) if "backend_compile" in name else None
+    )
+    rng, shapes, found = np.random.default_rng(3), set(), 0
+    for _ in range(10):
+        pictures = []
+        for _ in range(5):
+            height, width = (int(side) for side in rng.integers(60, 600, 2))
+            person = portraits[("astronaut", "hopper")[int(rng.integers(2))]][0]
+            pictures.append(np.asarray(cv2.resize(person, (width, height)), np.uint8))
+            shapes.add(canvases.shape_for(height, width))
+        found += sum(len(one.scores) > 0 for one in single_pass.detect(pictures))
+    # A program for each shape of canvas, two of the refiner, and joint canvases.
+    assert len(compiled) <= 2 * len(shapes) + 4
+    assert found > 35

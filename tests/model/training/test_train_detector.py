@@ -1,0 +1,189 @@
+"""Training of the detector: labels, packs, scenes, which place answers for which face, a few steps that learn."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from rollcall_model.detection import single_pass
+from rollcall_model.detection.single_pass import SinglePassConfig
+from rollcall_model.nn.state import state_dict
+from rollcall_model.training.detector import fit as fitting
+from rollcall_model.training.detector import losses, pack, pictures, refine, scenes
+from rollcall_model.training.detector.losses import Targets
+from rollcall_model.training.detector.pictures import Faces, Source
+
+SMALL = SinglePassConfig(first=8, stem=(8, 16), width=16, depth=1)
+FIVE = np.array([[40, 40], [60, 40], [50, 52], [42, 62], [58, 62]], np.float32)
+
+
+def face_picture(height: int = 120, width: int = 100) -> np.ndarray:
+    """Return a BGR picture of a drawn face whose landmarks are `FIVE`."""
+    image = np.full((height, width, 3), 90, np.uint8)
+    cv2.ellipse(image, (50, 50), (22, 28), 0, 0, 360, (140, 170, 220), -1)
+    for x, y in FIVE.astype(int).tolist():
+        cv2.circle(image, (x, y), 3, (30, 30, 60), -1)
+    return image
+
+
+def labelled(count: int = 1) -> Faces:
+    """Return `count` times the drawn face."""
+    box = np.array([[28, 22, 72, 78]], np.float32)
+    return Faces(np.repeat(box, count, 0), np.repeat(FIVE[None], count, 0), np.zeros(count, bool))
+
+
+class Labels:
+    """A teacher whose answers are given: boxes, landmarks, scores."""
+
+    def __init__(self, *answers: np.ndarray) -> None:
+        self.answers = answers
+
+    def detect(self, *_: object) -> tuple[np.ndarray, ...]:
+        return self.answers
+
+
+@pytest.fixture
+def packed(tmp_path: Path) -> pack.Pack:
+    """A pack of one drawn face and an empty picture."""
+    jpeg = cv2.imencode(".jpg", face_picture())[1].tobytes()
+    empty = cv2.imencode(".jpg", np.full((80, 120, 3), 90, np.uint8))[1].tobytes()
+    assert pack.write(tmp_path / "pack", [(jpeg, labelled()), (empty, pictures.no_faces())]) == 2
+    return pack.read(tmp_path / "pack")
+
+
+def test_labels_of_the_usual_forms_are_read(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        cv2.imwrite(str(tmp_path / f"{name}.jpg"), face_picture())
+    (tmp_path / "a.xml").write_text(
+        "<annotation><object><name>with_mask</name><bndbox><xmin>1</xmin><ymin>2</ymin><xmax>30</xmax>"
+        "<ymax>40</ymax></bndbox></object></annotation>"
+    )
+    (voc,) = pictures.read_voc(tmp_path, tmp_path)
+    assert voc.complete and voc.faces.boxes.tolist() == [[1, 2, 30, 40]] and np.isnan(voc.faces.landmarks).all()
+    points = np.zeros((68, 2), np.float32)
+    points[36:42], points[42:48], points[30], points[48], points[54] = FIVE
+    lines = "\n".join(f"{x} {y}" for x, y in points)
+    (tmp_path / "b.pts").write_text(f"version: 1\nn_points: 68\n{{\n{lines}\n}}\n")
+    (pts,) = pictures.read_points(tmp_path)
+    np.testing.assert_allclose(pts.faces.landmarks[0], FIVE + 0.5)
+    (tmp_path / "b.txt").write_text("\n".join(f"{x} {y}" for x, y in points[17:66]))
+    (text,) = pictures.read_text_points(tmp_path, tmp_path)
+    np.testing.assert_allclose(text.faces.landmarks[0], FIVE)
+    (tmp_path / "table.csv").write_text("name\nb.jpg," + ",".join(str(v) for v in points.ravel()) + "\nno.jpg,1\n")
+    (table,) = pictures.read_table_points(tmp_path, tmp_path / "table.csv")
+    np.testing.assert_allclose(table.faces.landmarks[0], FIVE)
+    assert [one.path.name for one in pictures.read_unlabelled(tmp_path)] == ["a.jpg", "b.jpg"]
+
+
+def test_landmarks_of_another_number_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "c.pts").write_text("1 2\n3 4\n")
+    with pytest.raises(ValueError, match=r"c\.pts: holds 2 landmarks"):
+        pictures.read_pts(tmp_path / "c.pts")
+
+
+def test_the_teacher_adds_landmarks_and_what_labels_leave_out() -> None:
+    true = pictures.unknown_landmarks(np.array([[28, 22, 72, 78]], np.float32))
+    boxes = np.array([[27, 23, 73, 77], [0, 0, 10, 10], [80, 80, 95, 95]], np.float32)
+    points = np.stack([FIVE, FIVE - 40, FIVE + 30])
+    scores = np.array([0.9, 0.9, 0.4], np.float32)
+    complete = pack.merge(Source(Path("x"), true, complete=True), boxes, points, scores)
+    np.testing.assert_array_equal(complete.landmarks[0], FIVE)
+    assert complete.ignored.tolist() == [False, True, True]
+    partial = pack.merge(Source(Path("x"), true, complete=False), boxes, points, scores)
+    assert partial.ignored.tolist() == [False, False, True]
+
+
+def test_pictures_of_a_test_set_are_left_out_of_a_pack(tmp_path: Path) -> None:
+    from rollcall_model.datasets.exclusion import difference_hash
+
+    cv2.imwrite(str(tmp_path / "a.png"), face_picture())
+    source = Source(tmp_path / "a.png", labelled(), complete=True)
+    teacher = Labels(np.zeros((0, 4), np.float32), np.zeros((0, 5, 2), np.float32), np.zeros(0, np.float32))
+    excluded = np.array([difference_hash(face_picture())], np.uint64)
+    assert len(list(pack.prepare([source], teacher, np.zeros(0, np.uint64), 1))) == 1
+    assert list(pack.prepare([source], teacher, excluded, 1)) == []
+
+
+def test_labels_move_with_the_pixels_of_a_scene(packed: pack.Pack) -> None:
+    """The dark spots of the drawn face lie at the landmarks, however the scene is turned and mirrored."""
+    rng, seen = np.random.default_rng(0), 0
+    for _ in range(12):
+        matrix = scenes._matrix(packed.picture(0), packed.faces[0], 128, rng, scenes.Turns(quarter=0.5))
+        pixels = scenes._warped(packed.picture(0), matrix, 128).astype(int).sum(2)
+        boxes, landmarks, ignored = scenes._moved(packed.faces[0], matrix, 128)
+        inside = ((landmarks[0] > 2) & (landmarks[0] < 125)).all(1)
+        if ignored[0] or np.prod(boxes[0, 2:] - boxes[0, :2]) < 40**2:
+            continue
+        for x, y in landmarks[0][inside].astype(int):
+            assert pixels[y, x] < 280
+            seen += 1
+    assert seen > 10
+
+
+def test_mirrored_landmarks_change_sides(packed: pack.Pack) -> None:
+    rng = np.random.default_rng(1)
+    upright = scenes.Turns(0, 0, 0, 0)
+    found = [one for _ in range(8) for one in scenes.draw(packed, 0, 96, 1, rng, upright)]
+    assert all(one.landmarks[0, 0, 0] < one.landmarks[0, 1, 0] for one in found)
+    assert {one.pixels.shape for one in found} == {(96, 96, 3)}
+
+
+def test_a_face_is_answered_for_near_its_centre_and_ignored_ones_by_nobody() -> None:
+    places = jnp.asarray(single_pass.anchors(64, 64))
+    boxes = jnp.asarray([[8, 8, 32, 32], [40, 40, 60, 60], [0, 0, 0, 0]], jnp.float32)
+    targets = Targets(boxes, jnp.full((3, 5, 2), jnp.nan), jnp.asarray([False, True, False]))
+    outputs = jnp.zeros((len(places), 16)).at[:, 4:6].set(1.0)
+    answers, background = losses.assign(outputs, single_pass.decode_boxes(outputs, places), places, targets)
+    of_face = np.asarray(answers)
+    assert of_face[:, 0].sum() >= 1 and of_face[:, 1:].sum() == 0 and of_face.sum(1).max() <= 1
+    chosen = np.asarray(places)[of_face[:, 0] > 0, :2]
+    assert (np.abs(chosen - 20) <= 20).all()
+    inside = ((np.asarray(places)[:, :2] > 40) & (np.asarray(places)[:, :2] < 60)).all(1)
+    assert (np.asarray(background)[inside] == 0).all()
+    assert (np.asarray(background)[(~inside) & (of_face.sum(1) == 0)] == 1).all()
+
+
+def test_losses_are_least_where_the_answer_is_right() -> None:
+    box = jnp.asarray([[10.0, 10, 30, 40]])
+    assert float(losses.efficient_iou_loss(box, box)[0]) == pytest.approx(0, abs=1e-5)
+    assert float(losses.efficient_iou_loss(box + 5, box)[0]) < float(losses.efficient_iou_loss(box + 15, box)[0])
+    distances = jnp.asarray([0.0, 0.01, 0.08, 0.3])
+    assert np.all(np.diff(losses.wing(distances)) > 0) and float(losses.wing(distances)[0]) == 0
+
+
+def test_a_run_learns_and_goes_on_where_it_was_cut_off(packed: pack.Pack, tmp_path: Path) -> None:
+    config = fitting.FitConfig(
+        steps=30, batch=4, side=64, scenes_a_picture=2, learning_rate=5e-3, average=0.9, save_every=20
+    )
+    before: list[float] = []
+    after: list[float] = []
+    run = tmp_path / "run"
+    fitting.fit(fitting.initial(SMALL, 0, None, None), packed, config._replace(steps=20), run, before.append)
+    assert np.load(run / "state.npz")["step"] == 20
+    fitting.fit(fitting.initial(SMALL, 0, None, None), packed, config, run, after.append)
+    assert np.load(run / "state.npz")["step"] == 30 and (len(before), len(after)) == (20, 10)
+    assert np.mean(after) < 0.8 * np.mean(before[:5])
+    begin = state_dict(fitting.initial(SMALL, 0, None, None))
+    fitting.blend(run / "detector.safetensors", begin, 0.0)
+    net, _ = single_pass.load(run / "detector.safetensors")
+    np.testing.assert_allclose(state_dict(net)["first"], begin["first"])
+
+
+def test_the_refiner_sees_faces_upright_and_learns_their_landmarks(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), np.rot90(face_picture()))
+    turned = np.stack([FIVE[:, 1], 100 - FIVE[:, 0]], axis=1)
+    source = Source(tmp_path / "a.png", labelled()._replace(landmarks=turned[None]), complete=False)
+    data = refine.patches([source], np.zeros(0, np.uint64))
+    # The eyes are level, above the mouth, and dark in the patch.
+    eyes, mouth = data.landmarks[0, :2], data.landmarks[0, 3:]
+    assert abs(eyes[0, 1] - eyes[1, 1]) < 2 and (mouth[:, 1] > eyes[:, 1] + 10).all() and eyes[0, 0] < eyes[1, 0]
+    x, y = eyes[0].astype(int)
+    assert data.pixels[0, y, x].astype(int).sum() < 280
+    pixels, points = refine.example(
+        data.pixels[0], data.landmarks[0], refine.RefinerFitConfig(), 64, np.random.default_rng(0)
+    )
+    assert pixels.shape == (64, 64, 3) and points[0, 0] < points[1, 0]
