@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rollcall.errors import ModelError
-from rollcall.settings import DetectorSettings
+from rollcall.detector_settings import DetectorSettings
 
 if TYPE_CHECKING:
     from rollcall_model.detection.detector import Detector
