@@ -27,7 +27,7 @@ import measuring
 import numpy as np
 from numpy.typing import NDArray
 
-from rollcall.settings import DetectorSettings
+from rollcall.detector_settings import DetectorSettings
 
 Photo = NDArray[np.uint8]
 #: Resolution in pixels and smallest face.

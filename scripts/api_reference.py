@@ -17,7 +17,7 @@ from pydantic import BaseModel
 import rollcall
 from rollcall import corrections, errors, events, search, settings
 from rollcall.corrections import kinds
-from rollcall.host import Plugin, base, bridging, correcting, people_reading, plugin, reading, sidecars
+from rollcall.host import Plugin, base, bridging, correcting, people, people_reading, plugin, reading, sidecars
 from rollcall.indexing.run import PictureAnalyzer
 from rollcall.records import Box, Face, Picture
 from rollcall.settings import Settings
@@ -28,6 +28,7 @@ ROOMS: dict[ModuleType, str] = {
     plugin: "Indexing and analysis",
     reading: "Searching and reading",
     correcting: "Corrections, erasure, learning, tags",
+    people: "People",
     people_reading: "People as pages show them",
     sidecars: "Sidecars (XMP)",
     bridging: "Bridges to other photo managers",

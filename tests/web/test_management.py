@@ -69,6 +69,17 @@ def test_a_tab_undoes_its_own_corrections(served) -> None:
     assert served.client.post("/api/undo", params={"origin": "page b"}).json()["count"] == 1
 
 
+def test_a_tab_undoes_the_names_that_were_given_in_it(served) -> None:
+    face, photo = served.faces("child.png")[0], served.photo("child.png")
+    naming = {"what": "name", "face": face, "name": "Nora"}
+    assert served.client.post(f"/photo/{photo}/who", data=naming, headers={"X-Tab": "c"}).status_code == 200
+    assert [one.name for one in served.plugin.people_named("nora")] == ["Nora"]
+    undo = {"what": "undo"}
+    assert served.client.post(f"/photo/{photo}/say", data=undo, headers={"X-Tab": "d"}).status_code == 409
+    assert served.client.post(f"/photo/{photo}/say", data=undo, headers={"X-Tab": "c"}).status_code == 200
+    assert served.plugin.people_named("nora") == []
+
+
 @pytest.mark.parametrize(("header", "total"), [("de-DE,de;q=0.9,en;q=0.8", 1), ("nonsense;q=x", 1), ("en", 1)])
 def test_a_query_in_the_browsers_language_is_understood(shared, header: str, total: int) -> None:
     answer = shared.client.get("/api/search", params={"q": "gruppenfotos"}, headers={"Accept-Language": header})

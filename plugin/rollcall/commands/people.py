@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rollcall.commands.common import Context, common, console, plural
+from rollcall.commands.corrections import ORIGIN
 from rollcall.corrections.person_kinds import RELATIONS, Relation
 
 if TYPE_CHECKING:
@@ -71,9 +72,9 @@ def name_command(context: Context, target: str, names: tuple[str, ...], by: str)
     with context.opened() as plugin:
         face = _face(target)
         if face is None:
-            _print(plugin.name_person(_person(plugin, target).person_id, *names, by=by))
+            _print(plugin.name_person(_person(plugin, target).person_id, *names, by=by, origin=ORIGIN))
         elif len(names) == 1:
-            _print(plugin.name_face(face, names[0], by=by))
+            _print(plugin.name_face(face, names[0], by=by, origin=ORIGIN))
         else:
             raise click.UsageError("give one name for a face")
 
@@ -91,7 +92,7 @@ def confirm_command(context: Context, person: str, faces: tuple[str, ...], rejec
         numbers = _faces(faces) if faces else [one.face_id for one in plugin.person_faces(them, state="proposed")]
         say = plugin.reject_faces if reject else plugin.confirm_faces
         if numbers:
-            _print(say(them, numbers, by=by))
+            _print(say(them, numbers, by=by, origin=ORIGIN))
         console.print(f"{plural(len(numbers), 'face')} {'rejected' if reject else 'confirmed'}")
 
 
@@ -104,7 +105,7 @@ def merge_command(context: Context, person: str, others: tuple[str, ...], by: st
     """State that others are the same as a person, who gets their faces and names."""
     with context.opened() as plugin:
         them = [_person(plugin, one).person_id for one in (person, *others)]
-        _print(plugin.merge_people(*them, by=by))
+        _print(plugin.merge_people(*them, by=by, origin=ORIGIN))
 
 
 @people_group.command("split")
@@ -115,7 +116,7 @@ def merge_command(context: Context, person: str, others: tuple[str, ...], by: st
 def split_command(context: Context, faces: tuple[str, ...], name: str | None, by: str) -> None:
     """State that some faces are somebody else; those like them go along as proposals."""
     with context.opened() as plugin:
-        _print(plugin.split_faces(_faces(faces), name, by=by))
+        _print(plugin.split_faces(_faces(faces), name, by=by, origin=ORIGIN))
 
 
 @people_group.command("hide")
@@ -131,7 +132,7 @@ def hide_command(context: Context, people: tuple[str, ...], seen_once: bool, sho
         if seen_once:
             them += [one.person_id for one in plugin.people(named=False, hidden=show) if one.photos <= 1]
         if them:
-            plugin.hide_people(*them, hidden=not show, by=by)
+            plugin.hide_people(*them, hidden=not show, by=by, origin=ORIGIN)
         console.print(f"{len(them)} {'shown' if show else 'hidden'}")
 
 
@@ -144,7 +145,7 @@ def birth_command(context: Context, person: str, date: str, by: str) -> None:
     """State when a person was born: the ages of their faces follow from it and the photos' dates."""
     with context.opened() as plugin:
         them = _person(plugin, person).person_id
-        _print(plugin.set_birth_date(them, None if date == "unknown" else date, by=by))
+        _print(plugin.set_birth_date(them, None if date == "unknown" else date, by=by, origin=ORIGIN))
 
 
 @people_group.command("me")
@@ -155,7 +156,7 @@ def birth_command(context: Context, person: str, date: str, by: str) -> None:
 def me_command(context: Context, person: str, nobody: bool, by: str) -> None:
     """State who uses the library, for searches such as "my daughter"."""
     with context.opened() as plugin:
-        _print(plugin.set_me(_person(plugin, person).person_id, not nobody, by=by))
+        _print(plugin.set_me(_person(plugin, person).person_id, not nobody, by=by, origin=ORIGIN))
 
 
 @people_group.command("relate")
@@ -169,7 +170,7 @@ def relate_command(context: Context, person: str, relation: Relation, other: str
     """State that a person is the child, or the partner, of another."""
     with context.opened() as plugin:
         them, theirs = _person(plugin, person).person_id, _person(plugin, other).person_id
-        _print(plugin.relate(them, relation, theirs, holds=not withdraw, by=by))
+        _print(plugin.relate(them, relation, theirs, holds=not withdraw, by=by, origin=ORIGIN))
 
 
 @people_group.command("group")

@@ -16,7 +16,11 @@ from rollcall.host.base import PluginBase
 from rollcall.people import grouping, persons, stating
 from rollcall.people.grouping import GroupingReport
 from rollcall.people.persons import FaceState, Person, PersonFace
+from rollcall.people.stating import uid_of
 from rollcall.storage.tables import PersonRow
+
+#: Who states something, and from where.
+_Source = tuple[str, str | None]
 
 
 class PeopleMixin(PluginBase):
@@ -51,7 +55,7 @@ class PeopleMixin(PluginBase):
             return persons.people(session, named=named, hidden=hidden, limit=limit, offset=offset)
 
     def person(self, person_id: int) -> Person:
-        """Return one person.
+        """Return the person of the number `person_id`.
 
         Raises
         ------
@@ -90,10 +94,19 @@ class PeopleMixin(PluginBase):
 
     # ---- Saying who somebody is
 
-    def name_person(self, person_id: int, *names: str, by: str = "user") -> Person:
+    def name_person(self, person_id: int, *names: str, by: str = "user", origin: str | None = None) -> Person:
         """Name a person; the first of `names` is shown, and no name takes the names away.
 
         The faces of a group that gets its first name become proposals, apart from its cover, which is confirmed.
+
+        Parameters
+        ----------
+        person_id
+            Who.
+        names
+            All their names.
+        by, origin
+            Who states it, and from where, as of `correct`.
 
         Raises
         ------
@@ -102,10 +115,21 @@ class PeopleMixin(PluginBase):
         InvalidCorrectionError
             If a name is empty or too long.
         """
-        return self._state(by, lambda session: (stating.name(session, person_id, names), _uid(session, person_id)))
+        return self._state(
+            (by, origin), lambda session: (stating.name(session, person_id, names), uid_of(session, person_id))
+        )
 
-    def name_face(self, face_id: int, name: str, *, by: str = "user") -> Person:
+    def name_face(self, face_id: int, name: str, *, by: str = "user", origin: str | None = None) -> Person:
         """State who a face is, by name; somebody of a new name is added.
+
+        Parameters
+        ----------
+        face_id
+            The face.
+        name
+            Who it is.
+        by, origin
+            Who states it, and from where, as of `correct`.
 
         Raises
         ------
@@ -123,10 +147,21 @@ class PeopleMixin(PluginBase):
             assert isinstance(last, FacePerson)
             return lines, last.person
 
-        return self._state(by, given)
+        return self._state((by, origin), given)
 
-    def confirm_faces(self, person_id: int, face_ids: Sequence[int], *, by: str = "user") -> Person:
+    def confirm_faces(
+        self, person_id: int, face_ids: Sequence[int], *, by: str = "user", origin: str | None = None
+    ) -> Person:
         """State that faces are a person, such as a row of proposals.
+
+        Parameters
+        ----------
+        person_id
+            Who.
+        face_ids
+            The faces.
+        by, origin
+            Who states it, and from where, as of `correct`.
 
         Raises
         ------
@@ -134,21 +169,43 @@ class PeopleMixin(PluginBase):
             If there is no such person or face.
         """
         return self._state(
-            by, lambda session: (stating.confirm(session, person_id, face_ids), _uid(session, person_id))
+            (by, origin), lambda session: (stating.confirm(session, person_id, face_ids), uid_of(session, person_id))
         )
 
-    def reject_faces(self, person_id: int, face_ids: Sequence[int], *, by: str = "user") -> Person:
+    def reject_faces(
+        self, person_id: int, face_ids: Sequence[int], *, by: str = "user", origin: str | None = None
+    ) -> Person:
         """State that faces are not a person, and never propose them again.
+
+        Parameters
+        ----------
+        person_id
+            Who.
+        face_ids
+            The faces.
+        by, origin
+            Who states it, and from where, as of `correct`.
 
         Raises
         ------
         NotFoundError
             If there is no such person or face.
         """
-        return self._state(by, lambda session: (stating.reject(session, person_id, face_ids), _uid(session, person_id)))
+        return self._state(
+            (by, origin), lambda session: (stating.reject(session, person_id, face_ids), uid_of(session, person_id))
+        )
 
-    def merge_people(self, person_id: int, *others: int, by: str = "user") -> Person:
+    def merge_people(self, person_id: int, *others: int, by: str = "user", origin: str | None = None) -> Person:
         """State that others are the same as a person, who gets their faces and names.
+
+        Parameters
+        ----------
+        person_id
+            Who they all are.
+        others
+            The others, by their numbers.
+        by, origin
+            Who states it, and from where, as of `correct`.
 
         Raises
         ------
@@ -157,12 +214,25 @@ class PeopleMixin(PluginBase):
         InvalidCorrectionError
             If somebody is to be merged with themselves.
         """
-        return self._state(by, lambda session: (stating.merge(session, person_id, others), _uid(session, person_id)))
+        return self._state(
+            (by, origin), lambda session: (stating.merge(session, person_id, others), uid_of(session, person_id))
+        )
 
-    def split_faces(self, face_ids: Sequence[int], name: str | None = None, *, by: str = "user") -> Person:
+    def split_faces(
+        self, face_ids: Sequence[int], name: str | None = None, *, by: str = "user", origin: str | None = None
+    ) -> Person:
         """State that some faces are somebody else, and return who: one of this name, or somebody new.
 
         Faces of the group that are more like these go with them, as proposals.
+
+        Parameters
+        ----------
+        face_ids
+            The faces.
+        name
+            Who they are; None: somebody new, without a name.
+        by, origin
+            Who states it, and from where, as of `correct`.
 
         Raises
         ------
@@ -178,10 +248,19 @@ class PeopleMixin(PluginBase):
             uid, lines = stating.split(session, face_ids, name)
             return lines, uid
 
-        return self._state(by, given)
+        return self._state((by, origin), given)
 
-    def hide_people(self, *person_ids: int, hidden: bool = True, by: str = "user") -> None:
+    def hide_people(self, *person_ids: int, hidden: bool = True, by: str = "user", origin: str | None = None) -> None:
         """Leave people out of lists, or with `hidden` of False show them again, all as one batch.
+
+        Parameters
+        ----------
+        person_ids
+            Who.
+        hidden
+            False shows them again.
+        by, origin
+            Who states it, and from where, as of `correct`.
 
         Raises
         ------
@@ -189,13 +268,25 @@ class PeopleMixin(PluginBase):
             If one of them is not there.
         """
         self._record(
-            by, lambda session: [corrections.person_hidden(stating.uid_of(session, one), hidden) for one in person_ids]
+            (by, origin),
+            lambda session: [corrections.person_hidden(uid_of(session, one), hidden) for one in person_ids],
         )
 
-    def set_birth_date(self, person_id: int, birth_date: str | None, *, by: str = "user") -> Person:
+    def set_birth_date(
+        self, person_id: int, birth_date: str | None, *, by: str = "user", origin: str | None = None
+    ) -> Person:
         """State when a person was born: YYYY, YYYY-MM or YYYY-MM-DD; None: not known.
 
         The ages of their faces follow from it and the photos' dates, in searches, tags and views.
+
+        Parameters
+        ----------
+        person_id
+            Who.
+        birth_date
+            YYYY, YYYY-MM or YYYY-MM-DD; None: not known.
+        by, origin
+            Who states it, and from where, as of `correct`.
 
         Raises
         ------
@@ -206,13 +297,22 @@ class PeopleMixin(PluginBase):
         """
 
         def given(session: Session) -> tuple[list[Correction], str]:
-            uid = stating.uid_of(session, person_id)
+            uid = uid_of(session, person_id)
             return [corrections.person_birth(uid, birth_date)], uid
 
-        return self._state(by, given)
+        return self._state((by, origin), given)
 
-    def set_me(self, person_id: int, me: bool = True, *, by: str = "user") -> Person:
+    def set_me(self, person_id: int, me: bool = True, *, by: str = "user", origin: str | None = None) -> Person:
         """State that a person is the one who uses the library, for searches such as *my daughter*.
+
+        Parameters
+        ----------
+        person_id
+            Who.
+        me
+            False withdraws it.
+        by, origin
+            Who states it, and from where, as of `correct`.
 
         Raises
         ------
@@ -221,13 +321,20 @@ class PeopleMixin(PluginBase):
         """
 
         def given(session: Session) -> tuple[list[Correction], str]:
-            uid = stating.uid_of(session, person_id)
+            uid = uid_of(session, person_id)
             return [corrections.person_me(uid, me)], uid
 
-        return self._state(by, given)
+        return self._state((by, origin), given)
 
     def relate(
-        self, person_id: int, relation: Relation, other_id: int, *, holds: bool = True, by: str = "user"
+        self,
+        person_id: int,
+        relation: Relation,
+        other_id: int,
+        *,
+        holds: bool = True,
+        by: str = "user",
+        origin: str | None = None,
     ) -> Person:
         """State that a person is the child (`child_of`) or the partner (`partner_of`) of another.
 
@@ -239,8 +346,8 @@ class PeopleMixin(PluginBase):
             child_of or partner_of.
         holds
             False withdraws it.
-        by
-            Who says so, for the log.
+        by, origin
+            Who states it, and from where, as of `correct`.
 
         Raises
         ------
@@ -251,10 +358,10 @@ class PeopleMixin(PluginBase):
         """
 
         def given(session: Session) -> tuple[list[Correction], str]:
-            uid, other = stating.uid_of(session, person_id), stating.uid_of(session, other_id)
+            uid, other = uid_of(session, person_id), uid_of(session, other_id)
             return [corrections.person_relation(uid, relation, other, holds)], uid
 
-        return self._state(by, given)
+        return self._state((by, origin), given)
 
     # ---- Grouping
 
@@ -268,7 +375,7 @@ class PeopleMixin(PluginBase):
         """
         return grouping.group_all(self.database, self.settings.tags)
 
-    def _state(self, by: str, given: Callable[[Session], tuple[list[Correction], str]]) -> Person:
+    def _state(self, source: _Source, given: Callable[[Session], tuple[list[Correction], str]]) -> Person:
         """Record corrections, and return the person of a uid as they are then."""
         uid = ""
 
@@ -277,7 +384,7 @@ class PeopleMixin(PluginBase):
             found, uid = given(session)
             return found
 
-        self._record(by, lines)
+        self._record(source, lines)
         with self.database.read() as session:
             person_id = session.scalar(select(PersonRow.id).where(PersonRow.uid == uid))
             if person_id is None:
@@ -285,13 +392,9 @@ class PeopleMixin(PluginBase):
                 raise InvalidCorrectionError("the person has no name and no faces left, and is gone")
             return persons.person(session, person_id)
 
-    def _record(self, by: str, given: Callable[[Session], list[Correction]]) -> None:
+    def _record(self, source: _Source, given: Callable[[Session], list[Correction]]) -> None:
         """Record corrections that depend on the database, in one transaction with what they depend on."""
         with self.database.write() as session:
-            log.record(session, given(session), by, self.settings.tags)
+            log.record(session, given(session), source[0], self.settings.tags, source[1])
             grouping.regroup(session, self.database, self.settings.tags)
         archive.append(self.database)
-
-
-def _uid(session: Session, person_id: int) -> str:
-    return stating.uid_of(session, person_id)

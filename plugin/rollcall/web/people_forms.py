@@ -14,6 +14,7 @@ from rollcall.host import Plugin
 from rollcall.people.persons import Person
 from rollcall.people.portrait import FaceIdentity
 from rollcall.web.forms import NOT_UNDERSTOOD
+from rollcall.web.history import History
 
 Name = Annotated[str, Field(max_length=200)]
 
@@ -60,7 +61,7 @@ def named(plugin: Plugin, name: str) -> Person | None:
     return next(iter(plugin.people_named(name)), None)
 
 
-def name_group(plugin: Plugin, person: Person, name: str) -> Person:
+def name_group(past: History, person: Person, name: str) -> Person:
     """Name a person, or make them one with whoever has the name already; return who they are then.
 
     Raises
@@ -70,13 +71,13 @@ def name_group(plugin: Plugin, person: Person, name: str) -> Person:
     """
     if not name.strip():
         raise InvalidCorrectionError("a name is needed; type one")
-    other = named(plugin, name)
+    other = named(past.plugin, name)
     if other is not None and other.person_id != person.person_id:
-        return plugin.merge_people(other.person_id, person.person_id)
-    return plugin.name_person(person.person_id, name, *person.names)
+        return past.plugin.merge_people(other.person_id, person.person_id, origin=past.tab)
+    return past.plugin.name_person(person.person_id, name, *person.names, origin=past.tab)
 
 
-def merge(plugin: Plugin, people: Sequence[Person]) -> Person:
+def merge(past: History, people: Sequence[Person]) -> Person:
     """Make people one: the first with a name, if any has one; return who they are then.
 
     Raises
@@ -87,10 +88,12 @@ def merge(plugin: Plugin, people: Sequence[Person]) -> Person:
     if len({one.person_id for one in people}) < 2:
         raise InvalidCorrectionError("one person is nobody else; tick two or more")
     into = next((one for one in people if one.name is not None), people[0])
-    return plugin.merge_people(into.person_id, *(one.person_id for one in people if one is not into))
+    return past.plugin.merge_people(
+        into.person_id, *(one.person_id for one in people if one is not into), origin=past.tab
+    )
 
 
-def answer_face(plugin: Plugin, form: FaceForm, known: FaceIdentity | None) -> None:
+def answer_face(past: History, form: FaceForm, known: FaceIdentity | None) -> None:
     """Record what the form "Who is it?" says; `known` is who the face is at present.
 
     Raises
@@ -101,17 +104,17 @@ def answer_face(plugin: Plugin, form: FaceForm, known: FaceIdentity | None) -> N
     if form.what == "name":
         if not form.name.strip():
             raise InvalidCorrectionError("a name is needed; type one")
-        plugin.name_face(form.face, form.name)
+        past.plugin.name_face(form.face, form.name, origin=past.tab)
     elif known is None:
         raise InvalidCorrectionError(NOT_UNDERSTOOD)
     elif form.what == "yes":
-        plugin.confirm_faces(known.person_id, [form.face])
+        past.plugin.confirm_faces(known.person_id, [form.face], origin=past.tab)
     else:
         # Not by `reject_faces`, which returns the person: a group may be gone without this face.
-        plugin.correct(corrections.not_person(form.face, known.uid))
+        past.correct(corrections.not_person(form.face, known.uid))
 
 
-def change_person(plugin: Plugin, person: Person, form: PersonForm) -> None:
+def change_person(past: History, person: Person, form: PersonForm) -> None:
     """Record what a form of a person's page says, undo and redo excepted.
 
     Raises
@@ -123,52 +126,54 @@ def change_person(plugin: Plugin, person: Person, form: PersonForm) -> None:
     match form.what:
         case "names":
             # Commas separate them; without any the person has none any more.
-            plugin.name_person(number, *(name.strip() for name in form.name.split(",") if name.strip()))
+            past.plugin.name_person(
+                number, *(name.strip() for name in form.name.split(",") if name.strip()), origin=past.tab
+            )
         case "birth":
-            plugin.set_birth_date(number, form.birth.strip() or None)
+            past.plugin.set_birth_date(number, form.birth.strip() or None, origin=past.tab)
         case "me" | "not_me":
-            plugin.set_me(number, form.what == "me")
+            past.plugin.set_me(number, form.what == "me", origin=past.tab)
         case "hide" | "show":
-            plugin.hide_people(number, hidden=form.what == "hide")
+            past.plugin.hide_people(number, hidden=form.what == "hide", origin=past.tab)
         case "split" | "not_them" | "confirm":
-            _change_faces(plugin, number, form)
+            _change_faces(past, number, form)
         case _:
-            _change_two(plugin, person, form)
+            _change_two(past, person, form)
 
 
-def _change_faces(plugin: Plugin, number: int, form: PersonForm) -> None:
+def _change_faces(past: History, number: int, form: PersonForm) -> None:
     if not form.faces:
         raise InvalidCorrectionError("no face is ticked; tick those that are meant")
     if form.what == "split":
-        plugin.split_faces(form.faces, form.name.strip() or None)
+        past.plugin.split_faces(form.faces, form.name.strip() or None, origin=past.tab)
     elif form.what == "not_them":
-        plugin.reject_faces(number, form.faces)
+        past.plugin.reject_faces(number, form.faces, origin=past.tab)
     else:
-        plugin.confirm_faces(number, form.faces)
+        past.plugin.confirm_faces(number, form.faces, origin=past.tab)
 
 
-def _change_two(plugin: Plugin, person: Person, form: PersonForm) -> None:
-    other = named(plugin, form.name) if form.other is None else plugin.person(form.other)
+def _change_two(past: History, person: Person, form: PersonForm) -> None:
+    other = named(past.plugin, form.name) if form.other is None else past.plugin.person(form.other)
     if other is None:
         raise InvalidCorrectionError(f"nobody is named {form.name.strip()!r}; name them first")
     if form.what == "merge":
-        merge(plugin, [other, person])
+        merge(past, [other, person])
     elif form.what == "unrelated":
         for relation, number in person.relations:
             if number == other.person_id:
-                _relate(plugin, person.person_id, relation, number, holds=False)
+                _relate(past, person.person_id, relation, number, holds=False)
     else:
-        _relate(plugin, person.person_id, form.what, other.person_id, holds=True)
+        _relate(past, person.person_id, form.what, other.person_id, holds=True)
 
 
-def _relate(plugin: Plugin, number: int, relation: str, other: int, *, holds: bool) -> None:
+def _relate(past: History, number: int, relation: str, other: int, *, holds: bool) -> None:
     """Record a relation as it is stored: a child is of its parent, and partners are of each other."""
     if relation == "parent_of":
-        plugin.relate(other, "child_of", number, holds=holds)
+        past.plugin.relate(other, "child_of", number, holds=holds, origin=past.tab)
     elif relation == "child_of":
-        plugin.relate(number, "child_of", other, holds=holds)
+        past.plugin.relate(number, "child_of", other, holds=holds, origin=past.tab)
     else:
-        plugin.relate(number, "partner_of", other, holds=holds)
+        past.plugin.relate(number, "partner_of", other, holds=holds, origin=past.tab)
         if not holds:
             # It may have been entered from the other side.
-            plugin.relate(other, "partner_of", number, holds=False)
+            past.plugin.relate(other, "partner_of", number, holds=False, origin=past.tab)

@@ -22,10 +22,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from sqlalchemy import text
 
 from blobs import BlobAnalyzer
+from rollcall.detector_settings import DetectorSettings
 from rollcall.indexing.indexer import Indexer
 from rollcall.media import decode
 from rollcall.records import Face, Picture
-from rollcall.settings import DetectorSettings, PowerSettings, Settings
+from rollcall.settings import PowerSettings, Settings
 from rollcall.storage.database import open_database
 
 ALL_NAMES = ("a.bmp", "b.bmp", "c.bmp", "sub/d.bmp")

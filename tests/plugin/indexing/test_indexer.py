@@ -19,9 +19,10 @@ from sqlalchemy import event, text, update
 
 from blobs import BlobAnalyzer, draw
 from rollcall import events
+from rollcall.detector_settings import DetectorSettings
 from rollcall.errors import LibraryError, StoreError
 from rollcall.indexing.indexer import Indexer
-from rollcall.settings import DetectorSettings, Settings
+from rollcall.settings import Settings
 from rollcall.storage.database import Database, open_database
 from rollcall.storage.tables import TagRow
 

@@ -16,13 +16,14 @@ from sqlalchemy import text
 
 from blobs import BlobAnalyzer, draw
 from rollcall import events
+from rollcall.detector_settings import DetectorSettings
 from rollcall.indexing import throttle
 from rollcall.indexing.indexer import Indexer
 from rollcall.indexing.throttle import Throttle
 from rollcall.indexing.writer import Writer
 from rollcall.media import decode
 from rollcall.records import Picture
-from rollcall.settings import DetectorSettings, PowerSettings, Settings
+from rollcall.settings import PowerSettings, Settings
 from rollcall.storage.database import Database, open_database
 
 

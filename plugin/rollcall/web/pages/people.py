@@ -12,7 +12,8 @@ from rollcall.errors import InvalidCorrectionError, NotFoundError, RequestError
 from rollcall.host import Plugin
 from rollcall.people.persons import Person
 from rollcall.people.portrait import Kind
-from rollcall.web.inputs import plugin_of
+from rollcall.web.history import History
+from rollcall.web.inputs import history_of, plugin_of
 from rollcall.web.pages import photo
 from rollcall.web.pages.rendering import is_part, page
 from rollcall.web.people_forms import FaceForm, PeopleForm, ProposalForm, answer_face, merge, name_group, named
@@ -77,33 +78,34 @@ def once(request: Request) -> Response:
 def change(request: Request, form: Annotated[PeopleForm, Form()], hidden: bool = False) -> Response:
     """Name, merge, hide or show people, and show the lists as they are now."""
     try:
-        return _people(request, hidden=hidden, message=_change(plugin_of(request), form))
+        return _people(request, hidden=hidden, message=_change(history_of(request), form))
     except RequestError as error:
         # Shown above the lists, which are whole.
         return _people(request, hidden=hidden, message=str(error), code=error.status)
 
 
-def _change(plugin: Plugin, form: PeopleForm) -> str:
+def _change(past: History, form: PeopleForm) -> str:
     """Record what a form says; return a sentence for the person."""
+    plugin = past.plugin
     if form.what in ("undo", "redo"):
-        plugin.undo() if form.what == "undo" else plugin.redo()
+        past.undo() if form.what == "undo" else past.redo()
         return "Undone." if form.what == "undo" else "Done again."
     if form.what == "hide_once":
         numbers = plugin.people_seen_on_one_day()[:MOST_HIDDEN]
-        plugin.hide_people(*numbers)
+        plugin.hide_people(*numbers, origin=past.tab)
         return f"{len(numbers):,} hidden; u shows them again."
     people = [plugin.person(number) for number in form.people]
     if not people:
         raise InvalidCorrectionError("nobody is ticked; tick who is meant")
     if form.what == "name":
         other = named(plugin, form.name)
-        person = name_group(plugin, people[0], form.name)
+        person = name_group(past, people[0], form.name)
         if other is not None and other.person_id != people[0].person_id:
             return f"{person.name} is one person with this group now; u takes it back."
         return f"{person.name} has a name now; u takes it back."
     if form.what == "merge":
-        return f"{merge(plugin, people).name or 'A group'} is one person now; u takes it back."
-    plugin.hide_people(*form.people, hidden=form.what == "hide")
+        return f"{merge(past, people).name or 'A group'} is one person now; u takes it back."
+    plugin.hide_people(*form.people, hidden=form.what == "hide", origin=past.tab)
     return f"{len(people)} {'hidden' if form.what == 'hide' else 'shown again'}; u takes it back."
 
 
@@ -143,23 +145,24 @@ def _row(request: Request, person_id: int | None, message: str = "", code: int =
 def answer(request: Request, form: Annotated[ProposalForm, Form()], after: Annotated[RowId, Query()] = 0) -> Response:
     """Record one answer for the faces that are ticked, and show the next row."""
     try:
-        message = _answer(plugin_of(request), form)
+        message = _answer(history_of(request), form)
     except RequestError as error:
         return _row(request, form.person, str(error), error.status)
     return _row(request, form.person, message, after=after + ROW if form.what == "skip" else 0)
 
 
-def _answer(plugin: Plugin, form: ProposalForm) -> str:
+def _answer(past: History, form: ProposalForm) -> str:
+    plugin = past.plugin
     if form.what == "undo":
-        plugin.undo()
+        past.undo()
         return "The last answer is undone."
     if form.what == "skip" or form.person is None or not form.faces:
         return "" if form.what == "skip" else "No face was ticked."
     person = plugin.person(form.person)
     if form.what == "yes":
-        plugin.confirm_faces(form.person, form.faces)
+        plugin.confirm_faces(form.person, form.faces, origin=past.tab)
     else:
-        plugin.reject_faces(form.person, form.faces)
+        plugin.reject_faces(form.person, form.faces, origin=past.tab)
     count = f"{len(form.faces)} {'face is' if len(form.faces) == 1 else 'faces are'}"
     return f"{count} {'' if form.what == 'yes' else 'not '}{person.name}; u takes it back."
 
@@ -173,5 +176,5 @@ def name_face(request: Request, photo_id: RowId, form: Annotated[FaceForm, Form(
     plugin = plugin_of(request)
     if plugin.face(form.face).photo_id != photo_id:
         raise NotFoundError("face", form.face)
-    answer_face(plugin, form, plugin.face_identities(photo_id).get(form.face))
+    answer_face(history_of(request), form, plugin.face_identities(photo_id).get(form.face))
     return photo.shown(request, photo_id, form.face)

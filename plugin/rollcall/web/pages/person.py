@@ -14,7 +14,8 @@ from rollcall.errors import NotFoundError, RequestError
 from rollcall.host import Plugin
 from rollcall.people.persons import Person
 from rollcall.people.portrait import FaceOrder, PortraitFace
-from rollcall.web.inputs import plugin_of
+from rollcall.web.history import History
+from rollcall.web.inputs import history_of, plugin_of
 from rollcall.web.pages.people import completions
 from rollcall.web.pages.rendering import is_part, page
 from rollcall.web.people_forms import PersonForm, change_person, named
@@ -84,7 +85,7 @@ def change(request: Request, person_id: RowId, form: Annotated[PersonForm, Form(
     """Record what a form says of a person, and show the person as they are now."""
     plugin = plugin_of(request)
     try:
-        _change(plugin, person_id, form)
+        _change(history_of(request), person_id, form)
     except RequestError as error:
         # Shown above the person, who is whole.
         return _person(request, person_id, message=str(error), code=error.status)
@@ -96,13 +97,13 @@ def change(request: Request, person_id: RowId, form: Annotated[PersonForm, Form(
         return _elsewhere(request, "/people" if other is None else f"/person/{other.person_id}")
 
 
-def _change(plugin: Plugin, person_id: int, form: PersonForm) -> None:
+def _change(past: History, person_id: int, form: PersonForm) -> None:
     if form.what == "undo":
-        plugin.undo()
+        past.undo()
     elif form.what == "redo":
-        plugin.redo()
+        past.redo()
     else:
-        change_person(plugin, plugin.person(person_id), form)
+        change_person(past, past.plugin.person(person_id), form)
 
 
 def _done(form: PersonForm) -> str:
