@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rollcall.errors import ModelError
 from rollcall.detector_settings import DetectorSettings
+from rollcall.errors import ModelError
 
 if TYPE_CHECKING:
     from rollcall_model.detection.detector import Detector
