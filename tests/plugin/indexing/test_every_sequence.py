@@ -190,5 +190,5 @@ class EverySequence(RuleBasedStateMachine):
 
 TestEverySequence = EverySequence.TestCase
 TestEverySequence.settings = settings(
-    max_examples=60, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=30, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
 )

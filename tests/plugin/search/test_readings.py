@@ -178,7 +178,7 @@ _WORDS = st.sampled_from(_TEXT.split())
 @given(st.lists(_WORDS, max_size=8).map(" ".join))
 @example("kids or women beach in 2019")
 @example("two wemon")
-@hypothesis_settings(max_examples=600, deadline=None)
+@hypothesis_settings(max_examples=200, deadline=None)
 def test_every_suggestion_and_every_other_reading_is_understood(text: str) -> None:
     try:
         offered = [note.alternative for note in interpret(text, today=TODAY).notes]

@@ -12,7 +12,7 @@ from pathlib import Path
 from blobs import BlobAnalyzer
 from both_sides import rounds
 
-ROUNDS = int(os.environ.get("ROLLCALL_XMP_ROUNDS", "") or 100)
+ROUNDS = int(os.environ.get("ROLLCALL_XMP_ROUNDS", "") or 20)
 SEED = int(os.environ.get("ROLLCALL_SOAK_SEED", "") or 1)
 
 

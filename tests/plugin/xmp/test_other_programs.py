@@ -20,7 +20,7 @@ from rollcall.records import Box
 from rollcall.xmp.geometry import to_stored
 from sidecars import as_exiftool_reads, bag, mwg, need, packet, same_meaning
 
-PHOTOS = int(os.environ.get("ROLLCALL_XMP_PHOTOS", "") or 40)
+PHOTOS = int(os.environ.get("ROLLCALL_XMP_PHOTOS", "") or 16)
 #: Where the squares are, in the upright picture, and where another program marked somebody.
 FACES = (Box(0.05, 50 / 120, 0.15, 0.25), Box(0.75, 10 / 120, 0.15, 0.25))
 THEIRS = Box(0.4, 0.7, 0.1, 0.2)
