@@ -30,7 +30,7 @@ class DetectorSettings(BaseModel):
         "cascade that earlier versions used, which misses more.",
     )
     threshold: float = Field(
-        default=0.5,
+        default=0.6,
         gt=0,
         lt=1,
         description="The probability that a face needs; a lower one finds more faces and more that are none. Of "

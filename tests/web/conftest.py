@@ -148,7 +148,8 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         yield one
 
 
-@pytest.fixture(scope="session")
+# Of a module: while Playwright is open its event loop runs on this thread, and `asyncio.run` of other tests fails.
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
     """Return the system's Chromium, driven by playwright."""
     where = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

@@ -37,6 +37,8 @@ _TOLERANCE: Final = 0.75
 #: share of the resolution, if their shorter side has so many pixels.
 _SURE: Final = 0.95
 _QUARTERS: Final = (1, 2, 3)
+#: Turned, a face must have such a probability: each view of a landscape or a pet is one more chance to err.
+_TURNED_SURE: Final = 0.85
 _TURNED_SHARE: Final = 0.4
 _LEAST_TURNED: Final = 40
 #: A box that ends so many pixels from a part's border may be cut off by it.
@@ -149,7 +151,7 @@ class SinglePassDetector:
         chosen: list[tuple[int, int]] = []
         for row, index in enumerate(unsure):
             scores = best[row * len(_QUARTERS) : (row + 1) * len(_QUARTERS)]
-            if max(scores) > upright[index].scores.max(initial=0):
+            if max(scores) > max(upright[index].scores.max(initial=0), _TURNED_SURE):
                 chosen.append((index, _QUARTERS[int(np.argmax(scores))]))
         again = self._search([turning.turned(images[index], quarters) for index, quarters in chosen])
         result = list(upright)

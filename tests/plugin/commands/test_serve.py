@@ -7,6 +7,7 @@ import signal
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -23,7 +24,8 @@ def test_the_browser_gets_the_token_in_a_file_of_this_user_and_not_on_its_comman
     opened: list[str] = []
     pages: list[str] = []
 
-    def run(app: object, listening: object) -> None:
+    def run(app: object, listening: object, announce: Callable[[], None]) -> None:
+        announce()
         file = Path(urlsplit(opened[0]).path)
         pages.append(file.read_text())
         assert stat.S_IMODE(file.stat().st_mode) == 0o600

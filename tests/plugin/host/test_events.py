@@ -62,6 +62,7 @@ def test_the_events_of_a_photo_are_in_order(plugin: Plugin, poll: Poll, library:
         ("photo_indexed", 1, None),
         ("tags_changed", 2, None),
         ("photo_indexed", 2, None),
+        ("people_changed", None, None),
     ]
     plugin.index([library])
     assert poll() == []

@@ -174,6 +174,7 @@ def test_a_database_in_a_folder_that_may_not_be_written_is_read_all_the_same() -
     with open_to_all() as folder:
         file = folder / "photos.db"
         open_database(str(file)).close()
+        file.chmod(0o644)  # its owner lets others read it
         folder.chmod(0o555)
         with ordinary_user():
             database = open_database(str(file), read_only=True)
