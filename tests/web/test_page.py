@@ -162,6 +162,8 @@ def test_a_skipped_face_does_not_come_again(page: Any, served: Any) -> None:
 def test_look_alikes_are_answered_together_and_undone_together(page: Any, served: Any) -> None:
     page.goto(f"{served.url}/review")
     page.keyboard.press("l")
+    # The keys of the page it goes to work once its scripts have run.
+    page.wait_for_url("**/review/alike/**")
     page.get_by_role("heading", name="Which of these").wait_for()
     ticked = page.locator("input[name=faces]:checked").count()
     assert ticked >= 2

@@ -163,11 +163,18 @@ def test_what_others_wrote_stays_and_taking_back_leaves_their_file(library: Any)
 def test_a_second_run_writes_nothing(library: Any) -> None:
     draw(library.folder / "a.png", (5, 0))
     library.index()
-    before = (library.folder / "a.png.xmp").stat()
+    sidecar = library.folder / "a.png.xmp"
+
+    def state() -> tuple[Any, ...]:
+        # All but the time of the last access, which reading changes.
+        found = sidecar.stat()
+        return (found.st_ino, found.st_mode, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+
+    before = state()
     library.index()
     report = library.plugin.write_sidecars()
     assert (report.written, report.unchanged) == (0, 1)
-    assert (library.folder / "a.png.xmp").stat() == before
+    assert state() == before
 
 
 def test_turning_it_on_writes_photos_that_were_indexed_before(make_library: Callable[..., Any]) -> None:
