@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from rollcall_model import runtime
 from rollcall_model.detection import single_pass
 from rollcall_model.detection.single_pass import SinglePassConfig
 from rollcall_model.nn.state import state_dict
@@ -155,17 +156,26 @@ def test_losses_are_least_where_the_answer_is_right() -> None:
     assert np.all(np.diff(losses.wing(distances)) > 0) and float(losses.wing(distances)[0]) == 0
 
 
-def test_a_run_learns_and_goes_on_where_it_was_cut_off(packed: pack.Pack, tmp_path: Path) -> None:
+def test_a_run_learns_and_goes_on_where_it_was_cut_off(packed: pack.Pack, tmp_path: Path, compiled: Path) -> None:
+    # The second part of the run finds the program of the first in the cache.
+    runtime.configure(compiled)
     config = fitting.FitConfig(
         steps=30, batch=4, side=64, scenes_a_picture=2, learning_rate=5e-3, average=0.9, save_every=20
     )
     before: list[float] = []
     after: list[float] = []
     run = tmp_path / "run"
-    fitting.fit(fitting.initial(SMALL, 0, None, None), packed, config._replace(steps=20), run, before.append)
+
+    def cut_off(loss: float) -> None:
+        before.append(loss)
+        if len(before) > 20:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fitting.fit(fitting.initial(SMALL, 0, None, None), packed, config, run, cut_off)
     assert np.load(run / "state.npz")["step"] == 20
     fitting.fit(fitting.initial(SMALL, 0, None, None), packed, config, run, after.append)
-    assert np.load(run / "state.npz")["step"] == 30 and (len(before), len(after)) == (20, 10)
+    assert np.load(run / "state.npz")["step"] == 30 and (len(before), len(after)) == (21, 10)
     assert np.mean(after) < 0.8 * np.mean(before[:5])
     begin = state_dict(fitting.initial(SMALL, 0, None, None))
     fitting.blend(run / "detector.safetensors", begin, 0.0)
