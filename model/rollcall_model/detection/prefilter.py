@@ -16,10 +16,9 @@ import jax
 from flax import nnx
 from jaxtyping import Array, Float
 
-from rollcall_model import checkpoint
 from rollcall_model.nn import layers
 from rollcall_model.nn.modules import DepthwiseConv, DepthwiseSeparableBlock, Linear, normal_init
-from rollcall_model.nn.state import load_state_dict
+from rollcall_model.nn.state import load_network
 from rollcall_model.weights import PREFILTER
 
 #: Radius of the network's receptive field around a cell, in cells; as many as it has 3x3 depthwise convolutions.
@@ -76,12 +75,10 @@ def load(path: Path = PREFILTER) -> tuple[Prefilter, float]:
     WeightsError
         If the weights are missing or do not fit the network.
     """
-    arrays, metadata = checkpoint.load(path)
-    try:
-        config: PrefilterConfig = checkpoint.configured(PrefilterConfig, metadata["config"])
-        threshold = float(metadata["threshold"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise checkpoint.WeightsError(f"{path}: these are not the prefilter's weights ({error})") from error
-    net = Prefilter(config, None)
-    load_state_dict(net, arrays, path=path)
-    return net, threshold
+    return load_network(
+        path,
+        "the prefilter's",
+        PrefilterConfig,
+        lambda config: Prefilter(config, None),
+        lambda metadata: float(metadata["threshold"]),
+    )

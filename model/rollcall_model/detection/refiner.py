@@ -15,10 +15,10 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Float64
 
-from rollcall_model import checkpoint, geometry
+from rollcall_model import geometry
 from rollcall_model.nn import layers
 from rollcall_model.nn.modules import DepthwiseConv, DepthwiseSeparableBlock, Linear, normal_init, zeros
-from rollcall_model.nn.state import load_state_dict
+from rollcall_model.nn.state import load_network
 from rollcall_model.weights import REFINER
 
 #: Mean landmarks in a crop, as fractions of its side; the face takes about two thirds of it.
@@ -101,11 +101,4 @@ def load(path: Path = REFINER) -> Refiner:
     WeightsError
         If the weights are missing or do not fit the network.
     """
-    arrays, metadata = checkpoint.load(path)
-    try:
-        config: RefinerConfig = checkpoint.configured(RefinerConfig, metadata["config"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise checkpoint.WeightsError(f"{path}: these are not the refiner's weights ({error})") from error
-    net = Refiner(config, None)
-    load_state_dict(net, arrays, path=path)
-    return net
+    return load_network(path, "the refiner's", RefinerConfig, lambda config: Refiner(config, None), lambda _: None)[0]

@@ -18,7 +18,7 @@ from jaxtyping import Array, Float, Float32
 from rollcall_model import checkpoint
 from rollcall_model.nn import layers
 from rollcall_model.nn.modules import Linear, normal_init, zeros
-from rollcall_model.nn.state import load_state_dict
+from rollcall_model.nn.state import load_network
 from rollcall_model.weights import SINGLE_PASS
 
 #: Pixels between neighbouring places of the three grids.
@@ -194,12 +194,10 @@ def load(path: Path = SINGLE_PASS) -> tuple[SinglePass, Calibration]:
     WeightsError
         If the weights are missing or do not fit the network.
     """
-    arrays, metadata = checkpoint.load(path)
-    try:
-        config: SinglePassConfig = checkpoint.configured(SinglePassConfig, metadata["config"])
-        calibration: Calibration = checkpoint.configured(Calibration, metadata.get("calibration", {}))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise checkpoint.WeightsError(f"{path}: these are not the detector's weights ({error})") from error
-    net = SinglePass(config, None)
-    load_state_dict(net, arrays, path=path)
-    return net, calibration
+    return load_network(
+        path,
+        "the detector's",
+        SinglePassConfig,
+        lambda config: SinglePass(config, None),
+        lambda metadata: checkpoint.configured(Calibration, metadata.get("calibration", {})),
+    )

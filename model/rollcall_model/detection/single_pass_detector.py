@@ -205,8 +205,8 @@ class SinglePassDetector:
     ) -> Detections:
         """Return one face for each group of boxes, of those that score enough and are large enough."""
         above = np.flatnonzero(scores >= self.calibration.score(self.threshold))
-        # The smallest face has this side in what the network sees, or a smaller one where nothing is enlarged further.
-        least = SUFFICIENT if self.config.min_face >= SUFFICIENT / _ENLARGED else self.config.min_face * _ENLARGED
+        # The smallest face has this side in what the network sees: less where nothing is enlarged further.
+        least = min(SUFFICIENT, self.config.min_face * _ENLARGED)
         above = above[np.sqrt(bx.area(boxes[above])) >= _TOLERANCE * least]
         kept = above[bx.nms(boxes[above], scores[above], SAME_FACE)]
         return Detections(boxes[kept], self.calibration.probability(scores[kept]), landmarks[kept])

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import numpy as np
@@ -11,6 +12,10 @@ from flax import nnx
 
 from rollcall_model import checkpoint
 from rollcall_model.checkpoint import StateDict
+
+C = TypeVar("C")
+M = TypeVar("M", bound=nnx.Module)
+T = TypeVar("T")
 
 
 def state_dict(net: nnx.Module, kind: Any = nnx.Param) -> StateDict:
@@ -40,3 +45,35 @@ def load_state_dict(net: nnx.Module, arrays: StateDict, kind: Any = nnx.Param, p
 def parameter_count(net: nnx.Module) -> int:
     """Return the number of trainable parameters."""
     return sum(leaf.size for leaf in state_dict(net).values())
+
+
+def load_network(
+    path: Path, what: str, configuration: type[C], build: Callable[[C], M], read: Callable[[dict[str, Any]], T]
+) -> tuple[M, T]:
+    """Return a network from its weights file, and what `read` returns of the file's metadata.
+
+    Parameters
+    ----------
+    what
+        Whose weights they are to be, for errors, such as "the detector's".
+    configuration
+        The NamedTuple that the metadata's `config` holds.
+    build
+        Makes the network of a configuration, all zeros.
+    read
+        May raise KeyError, TypeError, ValueError or AttributeError where the metadata are of something else.
+
+    Raises
+    ------
+    WeightsError
+        If the weights are missing or do not fit the network.
+    """
+    arrays, metadata = checkpoint.load(path)
+    try:
+        config: C = checkpoint.configured(configuration, metadata["config"])
+        found = read(metadata)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise checkpoint.WeightsError(f"{path}: these are not {what} weights ({error})") from error
+    net = build(config)
+    load_state_dict(net, arrays, path=path)
+    return net, found

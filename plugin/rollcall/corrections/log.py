@@ -198,8 +198,8 @@ def next_moment(session: Session) -> str:
     return max(now(), session.scalar(select(func.max(CorrectionRow.made_at))) or "")
 
 
-def draw_face(session: Session, photo_id: int, box: Box) -> FaceRow:
-    """Add a face that a person drew; `box` is in fractions of the upright picture."""
+def draw_face(session: Session, photo_id: int, box: Box, *, by_host: bool = False) -> FaceRow:
+    """Add a face that a person drew, or another program marked; `box` is in fractions of the upright picture."""
     face = FaceRow(
         photo_id=photo_id,
         x=box.x,
@@ -211,7 +211,8 @@ def draw_face(session: Session, photo_id: int, box: Box) -> FaceRow:
         sharpness=0.0,
         detected=False,
         present=True,
-        drawn=True,
+        drawn=not by_host,
+        given_by_host=by_host,
     )
     session.add(face)
     session.flush()

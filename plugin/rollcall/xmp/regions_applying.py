@@ -23,8 +23,6 @@ from rollcall.xmp.regions import Region, Regions
 
 #: Who made the corrections that follow from what was done in other programs, in the log.
 AUTHOR: Final = "xmp"
-#: The mean positions of eyes, nose and mouth in a face's box, until the networks have analysed it.
-_TYPICAL_LANDMARKS: Final = ((0.31, 0.4), (0.69, 0.4), (0.5, 0.6), (0.35, 0.79), (0.65, 0.79))
 #: A region with a side shorter than this, as a fraction, is a point that somebody clicked on, no face.
 _SMALLEST: Final = 0.004
 
@@ -143,7 +141,7 @@ def _match(
     left = {key: one.box for key, one in regions.items() if key not in result}
     allowed = _not_erased(session, photo, left)
     for key, box in allowed.items():
-        row = _add_face(session, photo.id, box)
+        row = log.draw_face(session, photo.id, box, by_host=True)
         faces.append(row)
         result[key] = row.id
     return result, bool(allowed)
@@ -160,26 +158,6 @@ def _not_erased(session: Session, photo: PhotoRow, boxes: Mapping[int, Box]) -> 
     kept = tombstones.without_erased(session, photo.id, photo.content_hash or "", faces) if faces else ()
     spared = [face.box for face in kept]
     return {key: box for key, box in boxes.items() if box in spared}
-
-
-def _add_face(session: Session, photo_id: int, box: Box) -> FaceRow:
-    """Add a face that another program marked; `box` is in fractions of the upright picture."""
-    row = FaceRow(
-        photo_id=photo_id,
-        x=box.x,
-        y=box.y,
-        width=box.width,
-        height=box.height,
-        landmarks=[[box.x + box.width * a, box.y + box.height * b] for a, b in _TYPICAL_LANDMARKS],
-        score=0.0,
-        sharpness=0.0,
-        detected=False,
-        present=True,
-        given_by_host=True,
-    )
-    session.add(row)
-    session.flush()
-    return row
 
 
 def _delete_unsaid(session: Session, faces: Iterable[FaceRow], stated: set[int]) -> bool:

@@ -15,12 +15,13 @@ from bridged import name_face
 from digikam_file import DigiKamFile
 from rollcall import Plugin, corrections
 from rollcall.bridges.imports.digikam import DigiKam
-from rollcall.bridges.imports.names import NamedRegion, PhotoNames, PhotoPlace, upright_box
+from rollcall.bridges.imports.names import NamedRegion, PhotoNames, PhotoPlace
 from rollcall.bridges.imports.osxphotos import OsxPhotos
 from rollcall.bridges.imports.takeout import Takeout
 from rollcall.errors import BridgeError, SettingsError
 from rollcall.media.orientation import upright
 from rollcall.records import Box
+from rollcall.xmp.geometry import to_upright
 
 
 @pytest.fixture
@@ -268,7 +269,7 @@ def test_regions_of_the_stored_picture_are_turned_upright(tmp_path: Path, orient
     stored[10:30, 40:100] = 255
     ys, xs = np.nonzero(upright(stored, orientation)[..., 0])
     height, width = upright(stored, orientation).shape[:2]
-    found = upright_box(Box(40 / 200, 10 / 100, 60 / 200, 20 / 100), orientation)
+    found = to_upright(Box(40 / 200, 10 / 100, 60 / 200, 20 / 100), orientation)
     expected = (xs.min() / width, ys.min() / height, (np.ptp(xs) + 1) / width, (np.ptp(ys) + 1) / height)
     assert found == pytest.approx(expected)
 

@@ -54,7 +54,7 @@ def assign(
     """Return which face each place answers for (one-hot, or zeros), and its weight as background.
 
     A face is answered for by as many places as its best candidates' IoUs add up to; a place answers for one face only.
-    Places in an ignored box are no background, nor are those that a face's box reaches well without answering for it.
+    Places in an ignored box are no background.
     """
     face = (jnp.prod(targets.boxes[:, 2:] - targets.boxes[:, :2], axis=-1) > 0) & ~targets.ignored
     centres = (targets.boxes[:, :2] + targets.boxes[:, 2:]) / 2
@@ -73,24 +73,27 @@ def assign(
     # A place that several faces want answers for the one it costs least.
     cheapest = jax.nn.one_hot(jnp.argmin(jnp.where(chosen > 0, cost, 2 * _IMPOSSIBLE), axis=-1), cost.shape[1])
     answers = chosen * cheapest
-    in_ignored = (((point > targets.boxes[None, :, :2]) & (point < targets.boxes[None, :, 2:])).all(-1)) & (
-        targets.ignored[None]
-    )
-    background = jnp.where(answers.sum(-1) > 0, 0.0, jnp.where(in_ignored.any(-1), 0.0, 1.0))
+    unsure = (inside & targets.ignored[None]).any(-1)
+    background = jnp.where(unsure | (answers.sum(-1) > 0), 0.0, 1.0)
     return answers, background
+
+
+def paired_iou(found: Float[Array, "a 4"], target: Float[Array, "a 4"]) -> Float[Array, " a"]:
+    """Return intersection over union of each box with the one at the same place."""
+    low, high = jnp.maximum(found[:, :2], target[:, :2]), jnp.minimum(found[:, 2:], target[:, 2:])
+    shared = jnp.prod(jnp.maximum(high - low, 0), axis=-1)
+    union = jnp.prod(found[:, 2:] - found[:, :2], -1) + jnp.prod(target[:, 2:] - target[:, :2], -1) - shared
+    return shared / jnp.maximum(union, 1e-6)
 
 
 def efficient_iou_loss(found: Float[Array, "a 4"], target: Float[Array, "a 4"]) -> Float[Array, " a"]:
     """Return 1 - IoU plus normalised differences of centres, widths and heights (Zhang et al. 2021, EIoU)."""
-    low, high = jnp.maximum(found[:, :2], target[:, :2]), jnp.minimum(found[:, 2:], target[:, 2:])
-    shared = jnp.prod(jnp.maximum(high - low, 0), axis=-1)
     size, wanted = found[:, 2:] - found[:, :2], target[:, 2:] - target[:, :2]
-    union = jnp.prod(size, -1) + jnp.prod(wanted, -1) - shared
     hull = jnp.maximum(jnp.maximum(found[:, 2:], target[:, 2:]) - jnp.minimum(found[:, :2], target[:, :2]), 1e-3)
     centre = (found[:, :2] + found[:, 2:] - target[:, :2] - target[:, 2:]) / 2
     distance = (centre**2).sum(-1) / (hull**2).sum(-1)
     sides = ((size - wanted) ** 2 / hull**2).sum(-1)
-    return 1 - shared / jnp.maximum(union, 1e-6) + distance + sides
+    return 1 - paired_iou(found, target) + distance + sides
 
 
 def wing(distance: Float[Array, "*n"]) -> Float[Array, "*n"]:
@@ -107,7 +110,7 @@ def scene_loss(
     answers, background = jax.lax.stop_gradient(assign(outputs, boxes, places, targets))
     positive = answers.sum(-1)
     wanted = answers @ targets.boxes + (1 - positive)[:, None] * jnp.asarray([0.0, 0, 1, 1])
-    overlap = jax.lax.stop_gradient(1 - _plain_iou_loss(boxes, wanted)) * positive
+    overlap = jax.lax.stop_gradient(paired_iou(boxes, wanted)) * positive
     face = (optax.sigmoid_binary_cross_entropy(outputs[:, 0], overlap) * positive).sum()
     objectness = (optax.sigmoid_binary_cross_entropy(outputs[:, 1], positive) * (positive + background)).sum()
     box = (efficient_iou_loss(boxes, wanted) * positive).sum()
@@ -119,10 +122,3 @@ def scene_loss(
     landmarks = (wing(differences).mean((1, 2)) * (answers @ known.astype(jnp.float32))).sum() * 10
     parts = jnp.stack([face, objectness, box, landmarks, positive.sum()])
     return parts[:4] @ jnp.asarray(weights), parts
-
-
-def _plain_iou_loss(found: Float[Array, "a 4"], target: Float[Array, "a 4"]) -> Float[Array, " a"]:
-    low, high = jnp.maximum(found[:, :2], target[:, :2]), jnp.minimum(found[:, 2:], target[:, 2:])
-    shared = jnp.prod(jnp.maximum(high - low, 0), axis=-1)
-    union = jnp.prod(found[:, 2:] - found[:, :2], -1) + jnp.prod(target[:, 2:] - target[:, :2], -1) - shared
-    return 1 - shared / jnp.maximum(union, 1e-6)

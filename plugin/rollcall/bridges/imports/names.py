@@ -43,21 +43,3 @@ class NamesReader(Protocol):
 
     def names_of(self, photo: PhotoPlace) -> PhotoNames:
         """Return what is known of a photo; empty where nothing is."""
-
-
-def upright_box(box: Box, orientation: int) -> Box:
-    """Return a box of the stored picture as one of the upright picture, both as fractions.
-
-    `orientation` is EXIF's: what is done to the stored picture so that it stands upright.
-    """
-    x, y, w, h = box
-    right, below = 1 - x - w, 1 - y - h
-    return {
-        2: Box(right, y, w, h),
-        3: Box(right, below, w, h),
-        4: Box(x, below, w, h),
-        5: Box(y, x, h, w),
-        6: Box(below, x, h, w),
-        7: Box(below, right, h, w),
-        8: Box(y, right, h, w),
-    }.get(orientation, box)

@@ -11,10 +11,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from rollcall.bridges.imports.names import NamedRegion, PhotoNames, PhotoPlace, upright_box
+from rollcall.bridges.imports.names import NamedRegion, PhotoNames, PhotoPlace
 from rollcall.bridges.imports.takeout import json_of
 from rollcall.errors import BridgeError
 from rollcall.records import Box
+from rollcall.xmp.geometry import to_upright
 
 #: What Apple's people without a name are called.
 _UNKNOWN: Final = frozenset({"", "_UNKNOWN_"})
@@ -79,7 +80,7 @@ def _regions(fields: Mapping[str, Any], orientation: int) -> Iterator[NamedRegio
         x, y, w, h = (column[row] for column in columns)
         if name in _UNKNOWN or (types and types[row] != "Face") or not (w > 0 and h > 0):
             continue
-        yield NamedRegion(upright_box(Box(x - w / 2, y - h / 2, w, h), orientation), name)
+        yield NamedRegion(to_upright(Box(x - w / 2, y - h / 2, w, h), orientation), name)
 
 
 def _texts(value: Any) -> list[str]:
