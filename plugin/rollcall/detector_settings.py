@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from rollcall.settings_group import SettingsGroup
 
 
-class DetectorSettings(BaseModel):
+class DetectorSettings(SettingsGroup):
     """How faces are detected."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     resolution: int = Field(
         default=1280,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from rollcall.settings_group import SettingsGroup
 
 
-class XmpSettings(BaseModel):
+class XmpSettings(SettingsGroup):
     """What is read from other programs' metadata, and what is written to sidecars; originals are never written."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     read: bool = Field(
         default=True,

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, Field
+
+from rollcall.settings_group import SettingsGroup
 
 
 def _origin(text: str) -> str:
@@ -15,10 +17,8 @@ def _origin(text: str) -> str:
     return text
 
 
-class ServeSettings(BaseModel):
+class ServeSettings(SettingsGroup):
     """The review page and the HTTP API."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     port: int = Field(default=8724, ge=0, le=65535, description="Port of `rollcall serve`; 0 takes any that is free.")
     thumbnails_megabytes: int = Field(
@@ -48,10 +48,8 @@ class ServeSettings(BaseModel):
     )
 
 
-class BridgeSettings(BaseModel):
+class BridgeSettings(SettingsGroup):
     """Servers of other photo managers, and the folders they see."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     immich_url: str = Field(default="", description="Address of the Immich server, such as http://immich:2283.")
     immich_key: str = Field(default="", description="API key of the Immich user.")

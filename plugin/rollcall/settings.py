@@ -14,20 +14,17 @@ from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple, get_args
 
 import platformdirs
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from rollcall.detector_settings import DetectorSettings
 from rollcall.errors import SettingsError
 from rollcall.host_settings import XmpSettings
 from rollcall.server_settings import BridgeSettings, ServeSettings
+from rollcall.settings_group import SettingsGroup
 
 
-class _Group(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class DatabaseSettings(_Group):
+class DatabaseSettings(SettingsGroup):
     """The database that everything is stored in."""
 
     url: str = Field(
@@ -48,7 +45,7 @@ class DatabaseSettings(_Group):
     )
 
 
-class DecodeSettings(_Group):
+class DecodeSettings(SettingsGroup):
     """How picture files become pixels."""
 
     max_megapixels: float = Field(
@@ -81,7 +78,7 @@ Switch = Literal["age", "gender", "embeddings"]
 SWITCHES: Final[tuple[Switch, ...]] = get_args(Switch)
 
 
-class AttributeSettings(_Group):
+class AttributeSettings(SettingsGroup):
     """What is estimated and stored for each face."""
 
     age: Literal["on", "off"] = Field(default="on", description="Whether ages are estimated and stored.")
@@ -107,7 +104,7 @@ EXCLUSION_MARKERS: Final = (".nomedia", ".noimage", ".rollcall-ignore")
 OPT_OUT_MARKER: Final = ".rollcall-ignore"
 
 
-class LibrarySettings(_Group):
+class LibrarySettings(SettingsGroup):
     """Which files belong to the library."""
 
     ignore: tuple[str, ...] = Field(
@@ -122,7 +119,7 @@ class LibrarySettings(_Group):
     )
 
 
-class WatchSettings(_Group):
+class WatchSettings(SettingsGroup):
     """How the watcher turns events into work."""
 
     settle_seconds: float = Field(
@@ -148,7 +145,7 @@ def _tag_name(default: str, what: str) -> str:
     return Field(default=default, description=f"The tag of photos {what}, in any language; empty: no such tag.")
 
 
-class TagSettings(_Group):
+class TagSettings(SettingsGroup):
     """When a tag is set."""
 
     precision: float = Field(
@@ -181,7 +178,7 @@ class TagSettings(_Group):
     group: str = _tag_name("Group", "with five people or more")
 
 
-class PeopleSettings(_Group):
+class PeopleSettings(SettingsGroup):
     """How faces are grouped into people."""
 
     group: Literal["on", "off"] = Field(
@@ -189,7 +186,7 @@ class PeopleSettings(_Group):
     )
 
 
-class PowerSettings(_Group):
+class PowerSettings(SettingsGroup):
     """How much of the computer a run takes."""
 
     workers: int = Field(
@@ -210,7 +207,7 @@ class PowerSettings(_Group):
     )
 
 
-class CacheSettings(_Group):
+class CacheSettings(SettingsGroup):
     """Files that can be deleted at any time and are made again when needed."""
 
     folder: str = Field(
@@ -297,7 +294,7 @@ def describe() -> Iterator[SettingInfo]:
     """Yield every setting in the order of definition."""
     for group_name, group_field in Settings.model_fields.items():
         group = group_field.annotation
-        assert isinstance(group, type) and issubclass(group, BaseModel)
+        assert isinstance(group, type) and issubclass(group, SettingsGroup)
         for name, info in group.model_fields.items():
             kind = getattr(info.annotation, "__name__", str(info.annotation)).replace("typing.", "")
             if str(info.annotation).startswith("typing.Literal"):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +10,7 @@ import pytest
 
 from blobs import draw
 from drawn import stored
+from web.waiting import until
 
 AXE = Path(__file__).with_name("axe.min.js")
 PAGES = ("/", "/?q=kids", "/?q=two+childs", "/photo/{photo}", "/photo/{photo}?face={face}", "/review", "/tags")
@@ -22,15 +21,6 @@ MORE_PAGES = (
     "/embed",
     "/review/alike/{face}?group=children",
 )
-
-
-def until(done: Callable[[], Any], seconds: float = 20) -> Any:
-    """Wait until something is so, and return it."""
-    end = time.monotonic() + seconds
-    while not (result := done()):
-        assert time.monotonic() < end
-        time.sleep(0.03)
-    return result
 
 
 def test_a_search_shows_what_is_meant_and_a_photo_opens(page: Any, served: Any) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,19 +10,11 @@ from typing import Any
 import pytest
 
 from peopled import ANNA, BEN, GROUP, OTHER, STRANGER, SharpAnalyzer, add_people, draw_people
+from web.waiting import until
 
 AXE = Path(__file__).with_name("axe.min.js")
 NAMES = "SELECT names FROM v1_people WHERE person_id = ?"
 FACES = "SELECT COUNT(*) FROM v1_faces WHERE person_id = ?"
-
-
-def until(done: Callable[[], Any], seconds: float = 20) -> Any:
-    """Wait until something is so, and return it."""
-    end = time.monotonic() + seconds
-    while not (result := done()):
-        assert time.monotonic() < end
-        time.sleep(0.03)
-    return result
 
 
 @pytest.fixture

@@ -115,9 +115,7 @@ class PeopleMixin(PluginBase):
         InvalidCorrectionError
             If a name is empty or too long.
         """
-        return self._state(
-            (by, origin), lambda session: (stating.name(session, person_id, names), uid_of(session, person_id))
-        )
+        return self._state_of(person_id, (by, origin), lambda session, _: stating.name(session, person_id, names))
 
     def name_face(self, face_id: int, name: str, *, by: str = "user", origin: str | None = None) -> Person:
         """State who a face is, by name; somebody of a new name is added.
@@ -168,9 +166,7 @@ class PeopleMixin(PluginBase):
         NotFoundError
             If there is no such person or face.
         """
-        return self._state(
-            (by, origin), lambda session: (stating.confirm(session, person_id, face_ids), uid_of(session, person_id))
-        )
+        return self._state_of(person_id, (by, origin), lambda session, _: stating.confirm(session, person_id, face_ids))
 
     def reject_faces(
         self, person_id: int, face_ids: Sequence[int], *, by: str = "user", origin: str | None = None
@@ -191,9 +187,7 @@ class PeopleMixin(PluginBase):
         NotFoundError
             If there is no such person or face.
         """
-        return self._state(
-            (by, origin), lambda session: (stating.reject(session, person_id, face_ids), uid_of(session, person_id))
-        )
+        return self._state_of(person_id, (by, origin), lambda session, _: stating.reject(session, person_id, face_ids))
 
     def merge_people(self, person_id: int, *others: int, by: str = "user", origin: str | None = None) -> Person:
         """State that others are the same as a person, who gets their faces and names.
@@ -214,9 +208,7 @@ class PeopleMixin(PluginBase):
         InvalidCorrectionError
             If somebody is to be merged with themselves.
         """
-        return self._state(
-            (by, origin), lambda session: (stating.merge(session, person_id, others), uid_of(session, person_id))
-        )
+        return self._state_of(person_id, (by, origin), lambda session, _: stating.merge(session, person_id, others))
 
     def split_faces(
         self, face_ids: Sequence[int], name: str | None = None, *, by: str = "user", origin: str | None = None
@@ -295,12 +287,7 @@ class PeopleMixin(PluginBase):
         InvalidCorrectionError
             If it is no date.
         """
-
-        def given(session: Session) -> tuple[list[Correction], str]:
-            uid = uid_of(session, person_id)
-            return [corrections.person_birth(uid, birth_date)], uid
-
-        return self._state((by, origin), given)
+        return self._state_of(person_id, (by, origin), lambda _, uid: [corrections.person_birth(uid, birth_date)])
 
     def set_me(self, person_id: int, me: bool = True, *, by: str = "user", origin: str | None = None) -> Person:
         """State that a person is the one who uses the library, for searches such as *my daughter*.
@@ -319,12 +306,7 @@ class PeopleMixin(PluginBase):
         NotFoundError
             If there is no such person.
         """
-
-        def given(session: Session) -> tuple[list[Correction], str]:
-            uid = uid_of(session, person_id)
-            return [corrections.person_me(uid, me)], uid
-
-        return self._state((by, origin), given)
+        return self._state_of(person_id, (by, origin), lambda _, uid: [corrections.person_me(uid, me)])
 
     def relate(
         self,
@@ -356,12 +338,11 @@ class PeopleMixin(PluginBase):
         InvalidCorrectionError
             If there is no such relation, or the two are one.
         """
-
-        def given(session: Session) -> tuple[list[Correction], str]:
-            uid, other = uid_of(session, person_id), uid_of(session, other_id)
-            return [corrections.person_relation(uid, relation, other, holds)], uid
-
-        return self._state((by, origin), given)
+        return self._state_of(
+            person_id,
+            (by, origin),
+            lambda session, uid: [corrections.person_relation(uid, relation, uid_of(session, other_id), holds)],
+        )
 
     # ---- Grouping
 
@@ -374,6 +355,15 @@ class PeopleMixin(PluginBase):
             If the database cannot be written.
         """
         return grouping.group_all(self.database, self.settings.tags)
+
+    def _state_of(self, person_id: int, source: _Source, given: Callable[[Session, str], list[Correction]]) -> Person:
+        """Record corrections that `given` makes of a person's uid, and return the person as they are then."""
+
+        def lines(session: Session) -> tuple[list[Correction], str]:
+            uid = uid_of(session, person_id)
+            return given(session, uid), uid
+
+        return self._state(source, lines)
 
     def _state(self, source: _Source, given: Callable[[Session], tuple[list[Correction], str]]) -> Person:
         """Record corrections, and return the person of a uid as they are then."""

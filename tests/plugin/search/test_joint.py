@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from meaning import holds
 from rollcall import ages
 from rollcall.search.candidates import CandidateFace, CandidatePhoto
 from rollcall.search.grammar import parse
@@ -18,15 +19,7 @@ from rollcall.search.joint import FaceProbabilities, JointProbability
 from rollcall.search.person_filter import PersonFilter
 from rollcall.search.requirements import Combined, FacesInRange, from_text, to_text
 from rollcall.search.terms import (
-    And,
     DistinctPeople,
-    FaceCount,
-    Not,
-    Only,
-    OnlyAnyOf,
-    Or,
-    People,
-    PeopleCount,
     SqlParameters,
     Term,
 )
@@ -41,7 +34,7 @@ def brute_force(term: Term, faces: list[CandidateFace]) -> float:
     return sum(
         math.prod(probability for _, probability in some)
         for some in itertools.product(*(list(outcomes(face)) for face in faces))
-        if holds(term, [person for person, _ in some])
+        if holds(term, [person for person, _ in some], passes)
     )
 
 
@@ -60,34 +53,6 @@ def passes(person: Person, wanted: PersonFilter) -> bool:
     if not wanted.any_age and (age is None or not wanted.low <= age <= wanted.high):
         return False
     return wanted.gender in (None, gender)
-
-
-def holds(term: Term, people: list[Person]) -> bool:
-    """Return whether a term is true of certain people: the meaning of each, written out plainly."""
-    match term:
-        case And(parts):
-            return all(holds(part, people) for part in parts)
-        case Or(parts):
-            return any(holds(part, people) for part in parts)
-        case Not(part):
-            return not holds(part, people)
-        case FaceCount(low, high):
-            return low <= len(people) <= high
-        case People(person, count):
-            return sum(passes(one, person) for one in people) >= count
-        case PeopleCount(person, low, high):
-            return low <= sum(passes(one, person) for one in people) <= high
-        case Only(person):
-            return bool(people) and all(passes(one, person) for one in people)
-        case OnlyAnyOf(kinds):
-            return bool(people) and all(any(passes(one, kind) for kind in kinds) for one in people)
-        case DistinctPeople(kinds):
-            wanted = [kind.person for kind in kinds for _ in range(kind.count)]
-            return any(
-                all(passes(one, person) for one, person in zip(some, wanted, strict=True))
-                for some in itertools.permutations(people, len(wanted))
-            )
-    raise AssertionError(term)
 
 
 @st.composite

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import create_engine, text
+from sqlalchemy import Connection, create_engine, text
 
 from rollcall import resources, search
 from rollcall.model_version import ModelVersion
@@ -16,14 +18,40 @@ from rollcall.storage.database import open_database
 from rollcall.tags import projection
 
 
-def test_lines_of_one_face_share_a_uid_after_0004(tmp_path: Path) -> None:
-    file = tmp_path / "old.db"
+@contextmanager
+def old_database(file: Path, revision: str) -> Iterator[Connection]:
+    """Make a database as of a revision, and yield a connection to fill it."""
     config = Config()
     config.set_main_option("script_location", str(resources.find("migrations")).replace("%", "%%"))
     engine = create_engine(f"sqlite:///{file}")
     with engine.begin() as connection:
         config.attributes["connection"] = connection
-        command.upgrade(config, "0003")
+        command.upgrade(config, revision)
+        yield connection
+    engine.dispose()
+
+
+def add_photo(connection: Connection, face_id: int) -> None:
+    """Add a photo of one face, as it was stored from the first revision on."""
+    connection.execute(text("INSERT INTO roots VALUES (1, '/photos', '2026-01-01T00:00:00.000Z')"))
+    connection.execute(
+        text(
+            "INSERT INTO photos (id, root_id, path, size, mtime_ns, state, reviewed)"
+            " VALUES (1, 1, 'a.jpg', 1, 1, 'indexed', 0)"
+        )
+    )
+    connection.execute(
+        text(
+            "INSERT INTO faces (id, photo_id, x, y, width, height, landmarks, score, sharpness, detected,"
+            " present, drawn) VALUES (:id, 1, 0, 0, 1, 1, '[]', 1, 1, 1, 1, 0)"
+        ),
+        {"id": face_id},
+    )
+
+
+def test_lines_of_one_face_share_a_uid_after_0004(tmp_path: Path) -> None:
+    file = tmp_path / "old.db"
+    with old_database(file, "0003") as connection:
         for uid, face in (("a", 7), ("b", 8), ("c", 7), ("d", None)):
             connection.execute(
                 text(
@@ -33,7 +61,6 @@ def test_lines_of_one_face_share_a_uid_after_0004(tmp_path: Path) -> None:
                 ),
                 {"uid": uid, "face": face},
             )
-    engine.dispose()
     database = open_database(str(file))
     with database.read() as session:
         rows = session.execute(text("SELECT uid, face_uid, value FROM corrections ORDER BY id")).all()
@@ -44,12 +71,7 @@ def test_lines_of_one_face_share_a_uid_after_0004(tmp_path: Path) -> None:
 
 def test_stale_estimates_get_a_column_and_versions_a_digest_in_0006(tmp_path: Path) -> None:
     file = tmp_path / "old.db"
-    config = Config()
-    config.set_main_option("script_location", str(resources.find("migrations")).replace("%", "%%"))
-    engine = create_engine(f"sqlite:///{file}")
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0005")
+    with old_database(file, "0005") as connection:
         connection.execute(text("INSERT INTO roots VALUES (1, '/photos', '2026-01-01T00:00:00.000Z')"))
         connection.execute(
             text(
@@ -73,7 +95,6 @@ def test_stale_estimates_get_a_column_and_versions_a_digest_in_0006(tmp_path: Pa
                 text("INSERT INTO predictions (face_id, model_version, age) VALUES (:id, :version, 5)"),
                 {"id": face_id, "version": version},
             )
-    engine.dispose()
     database = open_database(str(file))
     with database.read() as session:
         rows = session.execute(text("SELECT model_version, stale FROM predictions ORDER BY face_id")).all()
@@ -89,29 +110,11 @@ def test_stale_estimates_get_a_column_and_versions_a_digest_in_0006(tmp_path: Pa
 
 def test_0007_adds_people_and_leaves_faces_and_verdicts_as_they_are(tmp_path: Path) -> None:
     file = tmp_path / "old.db"
-    config = Config()
-    config.set_main_option("script_location", str(resources.find("migrations")).replace("%", "%%"))
-    engine = create_engine(f"sqlite:///{file}")
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0006")
-        connection.execute(text("INSERT INTO roots VALUES (1, '/photos', '2026-01-01T00:00:00.000Z')"))
-        connection.execute(
-            text(
-                "INSERT INTO photos (id, root_id, path, size, mtime_ns, state, reviewed)"
-                " VALUES (1, 1, 'a.jpg', 1, 1, 'indexed', 0)"
-            )
-        )
-        connection.execute(
-            text(
-                "INSERT INTO faces (id, photo_id, x, y, width, height, landmarks, score, sharpness, detected,"
-                " present, drawn) VALUES (1, 1, 0, 0, 1, 1, '[]', 1, 1, 1, 1, 0)"
-            )
-        )
+    with old_database(file, "0006") as connection:
+        add_photo(connection, face_id=1)
         connection.execute(
             text("INSERT INTO verdicts (face_id, age_low, age_high, gender_given, dismissed) VALUES (1, 5, 6, 0, 0)")
         )
-    engine.dispose()
     database = open_database(str(file))
     with database.read() as session:
         face = session.execute(text("SELECT age_low, age_high, age_source, person_id FROM v1_faces")).one()
@@ -122,29 +125,12 @@ def test_0007_adds_people_and_leaves_faces_and_verdicts_as_they_are(tmp_path: Pa
 
 def test_a_library_from_before_0008_is_searched_and_told_what_changes(tmp_path: Path) -> None:
     file = tmp_path / "old.db"
-    config = Config()
-    config.set_main_option("script_location", str(resources.find("migrations")).replace("%", "%%"))
-    engine = create_engine(f"sqlite:///{file}")
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0006")
-        connection.execute(text("INSERT INTO roots VALUES (1, '/photos', '2026-01-01T00:00:00.000Z')"))
-        connection.execute(
-            text(
-                "INSERT INTO photos (id, root_id, path, size, mtime_ns, state, reviewed, face_count)"
-                " VALUES (1, 1, 'a.jpg', 1, 1, 'indexed', 0, 1)"
-            )
-        )
-        connection.execute(
-            text(
-                "INSERT INTO faces (id, photo_id, x, y, width, height, landmarks, score, sharpness, detected,"
-                " present, drawn) VALUES (1, 1, 0, 0, 1, 1, '[]', 1, 1, 1, 1, 0)"
-            )
-        )
+    with old_database(file, "0006") as connection:
+        add_photo(connection, face_id=1)
+        connection.execute(text("UPDATE photos SET face_count = 1"))
         connection.execute(
             text("INSERT INTO verdicts (face_id, age_low, age_high, gender_given, dismissed) VALUES (1, 25, 25, 0, 0)")
         )
-    engine.dispose()
     database = open_database(str(file))
     assert [hit.photo_id for hit in search.search(database, "age:20-30")] == [1]
     with database.read() as session:
@@ -160,26 +146,8 @@ def test_a_library_from_before_0008_is_searched_and_told_what_changes(tmp_path: 
 
 def test_a_library_from_before_sidecars_keeps_its_faces_in_0009(tmp_path: Path) -> None:
     file = tmp_path / "old.db"
-    config = Config()
-    config.set_main_option("script_location", str(resources.find("migrations")).replace("%", "%%"))
-    engine = create_engine(f"sqlite:///{file}")
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0006")
-        connection.execute(text("INSERT INTO roots VALUES (1, '/photos', '2026-01-01T00:00:00.000Z')"))
-        connection.execute(
-            text(
-                "INSERT INTO photos (id, root_id, path, size, mtime_ns, state, reviewed)"
-                " VALUES (1, 1, 'a.jpg', 1, 1, 'indexed', 0)"
-            )
-        )
-        connection.execute(
-            text(
-                "INSERT INTO faces (id, photo_id, x, y, width, height, landmarks, score, sharpness, detected,"
-                " present, drawn) VALUES (7, 1, 0, 0, 1, 1, '[]', 1, 1, 1, 1, 0)"
-            )
-        )
-    engine.dispose()
+    with old_database(file, "0006") as connection:
+        add_photo(connection, face_id=7)
     database = open_database(str(file))
     with database.read() as session:
         assert session.execute(text("SELECT face_id, source FROM v1_faces")).all() == [(7, "auto")]
@@ -193,14 +161,8 @@ def test_what_was_sent_by_bridges_gets_a_table_in_0010(tmp_path: Path) -> None:
     from rollcall.bridges.memory import Memory
 
     file = tmp_path / "old.db"
-    config = Config()
-    config.set_main_option("script_location", str(resources.find("migrations")).replace("%", "%%"))
-    engine = create_engine(f"sqlite:///{file}")
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0007")
+    with old_database(file, "0007") as connection:
         connection.execute(text("INSERT INTO roots VALUES (1, '/photos', '2026-01-01T00:00:00.000Z')"))
-    engine.dispose()
     database = open_database(str(file))
     memory = Memory(database, "immich", "http://immich")
     row = Remembered("tag", "People/Märchen", {"a": 1}, "done", {"id": "x"}, None)

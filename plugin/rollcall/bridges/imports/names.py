@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import ClassVar, NamedTuple, Protocol
 
+from rollcall.errors import BridgeError
 from rollcall.records import Box
 
 
@@ -43,3 +45,34 @@ class NamesReader(Protocol):
 
     def names_of(self, photo: PhotoPlace) -> PhotoNames:
         """Return what is known of a photo; empty where nothing is."""
+
+
+class ExportedNames(ABC):
+    """The names in files beside photos, of an export in which the photos lie that were indexed.
+
+    Parameters
+    ----------
+    folder
+        Photos outside of it are left alone.
+
+    Raises
+    ------
+    BridgeError
+        If it is no folder.
+    """
+
+    #: Which folder is wanted, for the error.
+    wanted: ClassVar[str]
+
+    def __init__(self, folder: Path) -> None:
+        if not folder.is_dir():
+            raise BridgeError(folder, f"there is no such folder; name the one that {self.wanted}")
+        self._folder = folder.resolve()
+
+    def names_of(self, photo: PhotoPlace) -> PhotoNames:
+        """Return the names in the file beside a photo; empty where there is none, or the photo lies elsewhere."""
+        return self._beside(photo) if photo.file.is_relative_to(self._folder) else PhotoNames()
+
+    @abstractmethod
+    def _beside(self, photo: PhotoPlace) -> PhotoNames:
+        """Return the names in the file beside a photo of the export."""

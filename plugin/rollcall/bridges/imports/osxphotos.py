@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any, Final
 
-from rollcall.bridges.imports.names import NamedRegion, PhotoNames, PhotoPlace
+from rollcall.bridges.imports.names import ExportedNames, NamedRegion, PhotoNames, PhotoPlace
 from rollcall.bridges.imports.takeout import json_of
-from rollcall.errors import BridgeError
 from rollcall.records import Box
 from rollcall.xmp.geometry import to_upright
 
@@ -22,31 +20,13 @@ _UNKNOWN: Final = frozenset({"", "_UNKNOWN_"})
 _AREA: Final = ("RegionAreaX", "RegionAreaY", "RegionAreaW", "RegionAreaH")
 
 
-class OsxPhotos:
-    """Reads the JSON files of an export in which the photos lie that were indexed.
-
-    Parameters
-    ----------
-    folder
-        Photos outside of it are left alone.
-
-    Raises
-    ------
-    BridgeError
-        If it is no folder.
-    """
+class OsxPhotos(ExportedNames):
+    """Reads the JSON files of an export: photo.jpeg.json, or photo.json."""
 
     name = "osxphotos"
+    wanted = "osxphotos exported into"
 
-    def __init__(self, folder: Path) -> None:
-        if not folder.is_dir():
-            raise BridgeError(folder, "there is no such folder; name the one that osxphotos exported into")
-        self._folder = folder.resolve()
-
-    def names_of(self, photo: PhotoPlace) -> PhotoNames:
-        """Return the names in the file beside a photo: photo.jpeg.json, or photo.json."""
-        if not photo.file.is_relative_to(self._folder):
-            return PhotoNames()
+    def _beside(self, photo: PhotoPlace) -> PhotoNames:
         for file in (photo.file.with_name(f"{photo.file.name}.json"), photo.file.with_suffix(".json")):
             fields = _fields(json_of(file))
             if fields:

@@ -6,38 +6,19 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
-from rollcall.bridges.imports.names import PhotoNames, PhotoPlace
-from rollcall.errors import BridgeError
+from rollcall.bridges.imports.names import ExportedNames, PhotoNames, PhotoPlace
 from rollcall.media.file_names import takeout_names
 
 _LARGEST: Final = 4 << 20  # bytes
 
 
-class Takeout:
-    """Reads the files of a Takeout export in which the photos lie that were indexed.
-
-    Parameters
-    ----------
-    folder
-        Photos outside of it are left alone.
-
-    Raises
-    ------
-    BridgeError
-        If it is no folder.
-    """
+class Takeout(ExportedNames):
+    """Reads the files of a Takeout export."""
 
     name = "takeout"
+    wanted = "the export was unpacked into"
 
-    def __init__(self, folder: Path) -> None:
-        if not folder.is_dir():
-            raise BridgeError(folder, "there is no such folder; name the one that the export was unpacked into")
-        self._folder = folder.resolve()
-
-    def names_of(self, photo: PhotoPlace) -> PhotoNames:
-        """Return the names in the file beside a photo."""
-        if not photo.file.is_relative_to(self._folder):
-            return PhotoNames()
+    def _beside(self, photo: PhotoPlace) -> PhotoNames:
         for name in takeout_names(photo.file.name):
             content = json_of(photo.file.with_name(name))
             if isinstance(content, dict) and "photoTakenTime" in content:

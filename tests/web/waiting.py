@@ -1,0 +1,16 @@
+"""Waiting for what a page or its server does a moment later."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+
+def until(done: Callable[[], Any], seconds: float = 20) -> Any:
+    """Wait until something is so, and return it."""
+    end = time.monotonic() + seconds
+    while not (result := done()):
+        assert time.monotonic() < end
+        time.sleep(0.03)
+    return result
