@@ -29,8 +29,24 @@ def conv_direct(
 
 
 def conv_halved(x: Float[Array, "n h w c"], kernel: Float[Array, "3 3 c o"]) -> Float[Array, "n h2 w2 o"]:
-    """Convolve 3x3 at a stride of 2, zero-padded by one: half the height and width, which must be even."""
-    return jax.lax.conv_general_dilated(x, kernel, (2, 2), ((1, 1), (1, 1)), dimension_numbers=("NHWC", "HWIO", "NHWC"))
+    """Convolve 3x3 at a stride of 2, zero-padded by one: half the height and width, which must be even.
+
+    On a CPU four horizontal neighbours in one matrix product, for widths that are multiples of 8: of three channels the
+    direct form took 2.5 times as long (208 x 1280 pixels to 16 channels).
+    """
+    _, _, c, o = kernel.shape
+    n, height, width, _ = x.shape
+    if not on_cpu() or width % 8:
+        return jax.lax.conv_general_dilated(
+            x, kernel, (2, 2), ((1, 1), (1, 1)), dimension_numbers=("NHWC", "HWIO", "NHWC")
+        )
+    # Eight columns and the one before them hold all that four outputs see: the kernel is placed at four places.
+    eights = jnp.pad(x, ((0, 0), (1, 1), (0, 0), (0, 0))).reshape(n, height + 2, width // 8, 8 * c)
+    before = jnp.pad(eights[:, :, :-1, 7 * c :], ((0, 0), (0, 0), (1, 0), (0, 0)))
+    nines = jnp.concatenate([before, eights], axis=-1)
+    spread = jnp.stack([jnp.pad(kernel, ((0, 0), (2 * j, 6 - 2 * j), (0, 0), (0, 0))) for j in range(4)], axis=3)
+    patches = jnp.concatenate([nines[:, i : i + height : 2] for i in range(3)], axis=-1)
+    return (patches @ spread.reshape(27 * c, 4 * o)).reshape(n, height // 2, width // 2, o)
 
 
 def block_kernel(kernel: Float[Array, "3 3 c o"]) -> Float[Array, "p q"]:

@@ -66,3 +66,15 @@ def test_pointwise_products_and_their_gradients(shape: tuple[int, ...]) -> None:
         strict=True,
     ):
         np.testing.assert_allclose(fast, plain, atol=2e-4)
+
+
+@pytest.mark.parametrize("width", [8, 32, 12])
+def test_a_halving_convolution_is_the_direct_one_in_every_form(width: int) -> None:
+    rng = np.random.default_rng(0)
+    x, kernel = rng.normal(size=(2, 10, width, 3)).astype("f4"), rng.normal(size=(3, 3, 3, 5)).astype("f4")
+    padded = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    expected = np.zeros((2, 5, width // 2, 5))
+    for i in range(3):
+        for j in range(3):
+            expected += padded[:, i : i + 10 : 2, j : j + width : 2] @ kernel[i, j]
+    np.testing.assert_allclose(layers.conv_halved(x, kernel), expected, atol=1e-4)
