@@ -9,24 +9,24 @@ from rollcall.search.roster import Relation
 
 #: How relatives are related to whoever is spoken of, their gender, and the English words for them.
 _RELATIVES: Final[tuple[tuple[Relation, str | None, str], ...]] = (
-    ("child", None, "child children kid kids"),
-    ("child", "female", "daughter daughters girl girls"),
-    ("child", "male", "son sons boy boys"),
+    ("child", None, "child children kid kids stepchild stepchildren"),
+    ("child", "female", "daughter daughters girl girls stepdaughter stepdaughters"),
+    ("child", "male", "son sons boy boys stepson stepsons"),
     ("partner", None, "partner partners spouse"),
     ("partner", "female", "wife girlfriend"),
     ("partner", "male", "husband boyfriend"),
     ("parent", None, "parent parents"),
-    ("parent", "female", "mother mom mum mommy mummy"),
-    ("parent", "male", "father dad daddy"),
+    ("parent", "female", "mother mom mum mommy mummy mama mam stepmother stepmom"),
+    ("parent", "male", "father dad daddy papa stepfather stepdad"),
     ("sibling", None, "sibling siblings"),
-    ("sibling", "female", "sister sisters"),
-    ("sibling", "male", "brother brothers"),
-    ("grandchild", None, "grandchild grandchildren"),
+    ("sibling", "female", "sister sisters sis"),
+    ("sibling", "male", "brother brothers bro"),
+    ("grandchild", None, "grandchild grandchildren grandkid grandkids"),
     ("grandchild", "female", "granddaughter granddaughters"),
     ("grandchild", "male", "grandson grandsons"),
     ("grandparent", None, "grandparent grandparents"),
-    ("grandparent", "female", "grandmother grandmothers grandma grandmas granny nana"),
-    ("grandparent", "male", "grandfather grandfathers grandpa grandpas granddad grandad"),
+    ("grandparent", "female", "grandmother grandmothers grandma grandmas granny nana nan gran"),
+    ("grandparent", "male", "grandfather grandfathers grandpa grandpas granddad grandad gramps"),
 )
 RELATIVES: Final = {word: (relation, gender) for relation, gender, text in _RELATIVES for word in text.split()}
 #: Who uses the library, and whose relatives are theirs.

@@ -28,7 +28,7 @@ _MEANINGS: Final[dict[str, str]] = {
     "at-least": "at least, no fewer than, no less than, not less than, minimum, a minimum of",
     "under": "below, younger than",
     "fewer-than": "fewer than, less than",
-    "up-to": "up to, at most, no more than, not more than, no older than, not older than, maximum, a maximum of",
+    "up-to": "up to, up to the age of, at most, at the most, no more than, not more than, no older than, not older than, maximum, a maximum of",
     "exactly": "precisely",
     "between": "between the ages of, between ages",
     "born": "born in, born in the year, who was born in, who were born in, who are born in, born during",
@@ -45,15 +45,31 @@ _MEANINGS: Final[dict[str, str]] = {
     "6": "half a dozen, half dozen",
     "exactly 1": "a single, single",
     "dozen": "a dozen, dozens of, a dozen of",
+    # People
+    "everyone": "every person, each person, everyone in it, everybody in it, all are, they are all, all of them are,"
+    " all of whom are",
+    "grown-ups": "grown ups, grown up",
+    "male baby": "boy baby, baby boy",
+    "female baby": "girl baby, baby girl",
+    "male babies": "boy babies, baby boys",
+    "female babies": "girl babies, baby girls",
+    "male toddler": "boy toddler, toddler boy",
+    "female toddler": "girl toddler, toddler girl",
+    "schoolchildren": "school kids, school children, school-age kids, school-age children",
+    "twentysomethings": "twenty somethings, twenty something",
+    "thirtysomethings": "thirty somethings, thirty something",
+    "fortysomethings": "forty somethings, forty something",
     # Combinations
     "with": "as well as, along with, together with, next to, beside, alongside, accompanied by, holding, hugging, plus",
     "and": "but also, and also, and then, while",
     "or": "or else, and/or",
     "no": "but no, but not, but without, and not, with no, without any, that do not show, that don't show, don't have,"
-    " do not have, do not show, don't show, not any, not showing, rather than, instead of, excluding, minus, lacking",
-    "except": "except for, apart from, other than, but for, not counting, besides",
+    " do not have, do not show, don't show, not any, not showing, rather than, instead of, excluding, minus, lacking, not a single, not one, no single, none of, none of the,"
+    " zero",
+    "except": "all except, all but, except for, apart from, other than, but for, not counting, besides",
     "nobody": "no one, noone, not anyone, not anybody, no-one, nobody is, no one is, nobody who is",
-    "only": "and nobody else, and no one else, nobody else, and nothing else, with nobody else, only of, exclusively,"
+    "only": "and nobody else, and no one else, nobody else, no one else, and nothing else, with nobody else, only of,"
+    " exclusively,"
     " nothing but, nobody but, no one but, nobody except, no one except, no one other than, nobody other than",
     "alone": "on his own, on her own, on their own, by himself, by herself, by themselves, all alone, solo,"
     " all by himself, all by herself",
@@ -69,7 +85,7 @@ _MEANINGS: Final[dict[str, str]] = {
     "large-group": "big group, big groups, large group, large groups, a big group, a large group, huge group",
     "family": "families, a family",
     "couple": "couples, a couple, one couple",
-    "tagged": "tagged as, tagged with, with tag, with the tag, has tag, having the tag",
+    "tagged": "tag, tagged as, tagged with, with tag, with the tag, has tag, having the tag",
     "untagged": "not tagged, without tags, no tags, without a tag, without any tags, with no tags",
     "unreviewed": "not reviewed, not yet reviewed, un-reviewed, without review",
     # Time
@@ -79,19 +95,21 @@ _MEANINGS: Final[dict[str, str]] = {
     "until": "till",
     "christmas": "xmas, christmas time, christmastime, x-mas",
     "new-year": "new year, new year's eve, new years eve, new year's day, new years",
-    "this-year": "this year, the current year",
+    "this-year": "this year, the current year, this year's",
     "this-month": "this month, the current month",
+    "this-weekend": "this weekend",
+    "last-weekend": "last weekend, the past weekend, past weekend",
     "this-week": "this week, the current week",
-    "last-year": "last year, previous year, the past year, past year",
+    "last-year": "last year, last year's, previous year, the past year, past year",
     "last-month": "last month, previous month, the past month, past month",
     "last-week": "last week, previous week, the past week, past week",
     "last": "the last, past, the past, previous",
     # Frames and words that change nothing
-    "": "my, our, your, his, her, their, its, the, these, those, this, that, please, there, is, are, was, were, i, me,"
-    " us, we, you, can, see, also, too, who, which, whom, where, in it, in them, on it, on them, in the picture,"
+    "": "my, our, your, his, her, their, its, the, these, those, this, that, please, there, is, are, was, were, i,"
+    " we, you, can, see, also, too, who, which, whom, where, in it, in them, on it, on them, in the picture,"
     " in the pictures, in the photo, in the photos, in the image, in the images, in a picture, in a photo, in frame,"
     " in the frame, in the shot, on the picture, on the photo, in view, at all, together, visible, present, really,"
-    " either, smth, have, has, having, appear, appears, appearing, where you can see, of mine, each, every, ones",
+    " in which, on which, great, either, smth, have, has, having, appear, appears, appearing, where you can see, of mine, each, every, ones",
 }
 PHRASES: Final[dict[str, str]] = {
     # "This" alone changes nothing.
@@ -100,8 +118,9 @@ PHRASES: Final[dict[str, str]] = {
 } | {phrase.strip(): meaning for meaning, phrases in _MEANINGS.items() for phrase in phrases.split(",")}
 #: What a request begins with; it changes nothing.
 FRAMES: Final = _phrases(
-    "show me, show, find me, find, give me, get me, get, search for, search, look for, looking for, look up, "
-    "list, i want to see, i want, i'd like to see, i would like to see, can you show me, could you show me, "
+    "show me, show us, show, find me, find us, find, give me, give us, get me, get us, get, tell me, bring me, fetch, "
+    "bring up, pull up, search for, search, look for, looking for, look up, "
+    "list, i want to see, we want to see, i want, i'd like to see, i would like to see, can you show me, could you show me, "
     "can i see, let me see, i am looking for, i'm looking for, display, please, all of, see, i need, where "
     "are, where is, can you find me, can you find, could you find, which, what, do you have, do i have, "
     "do we have, are there any, are there, is there a, what about, everything, "

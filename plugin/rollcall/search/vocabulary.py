@@ -23,33 +23,52 @@ WORDS: Final[tuple[tuple[PersonFilter, str], ...]] = (
     (people_of("toddlers"), "toddlers toddler tots tot"),
     (
         people_of("children"),
-        "children child kids kid youngsters youngster grandchildren grandchild siblings sibling kiddos kiddo",
+        "children child kids kid youngsters youngster grandchildren grandchild grandkids grandkid siblings sibling"
+        " kiddos kiddo stepchildren stepchild stepkids stepkid godchildren godchild",
     ),
+    (PersonFilter(3, 5), "preschoolers preschooler"),
+    (PersonFilter(6, 12), "schoolchildren schoolchild schoolkids schoolkid"),
+    (PersonFilter(6, 12, "female"), "schoolgirls schoolgirl"),
+    (PersonFilter(6, 12, "male"), "schoolboys schoolboy"),
+    (PersonFilter(9, 12), "tweens tween preteens preteen pre-teens pre-teen"),
+    (PersonFilter(20, 29), "twentysomethings twentysomething twenty-somethings twenty-something"),
+    (PersonFilter(30, 39), "thirtysomethings thirtysomething thirty-somethings thirty-something"),
+    (PersonFilter(40, 49), "fortysomethings fortysomething forty-somethings forty-something"),
     (PersonFilter(0, 17), "minors minor"),
     (people_of("teenagers"), "teenagers teenager teens teen adolescents adolescent youths youth"),
     (
         people_of("adults"),
-        "adults adult grown-ups grown-up grownups grownup parents parent spouse spouses partner partners",
+        "adults adult grown-ups grown-up grownups grownup parents parent spouse spouses partner partners stepparents"
+        " stepparent godparents godparent",
     ),
-    (people_of("seniors"), "seniors senior elderly pensioners pensioner grandparents grandparent"),
+    (people_of("seniors"), "seniors senior elderly pensioners pensioner retirees retiree grandparents grandparent"),
     (
         people_of("adults", "female"),
         "women woman ladies lady mothers mother moms mom mums mum mommy mummy wife wives aunt aunts auntie"
-        " bride brides girlfriend girlfriends",
+        " bride brides bridesmaid bridesmaids girlfriend girlfriends stepmother stepmothers stepmom stepmum godmother"
+        " godmothers mama mamas mam gals gal",
     ),
     (
         people_of("adults", "male"),
         "men man gentlemen gentleman fathers father dads dad daddy guys guy husband husbands uncle uncles groom grooms"
-        " boyfriend boyfriends",
+        " groomsmen boyfriend boyfriends stepfather stepfathers stepdad godfather godfathers papa papas gents gent dudes"
+        " dude blokes bloke",
     ),
-    (people_of("children", "female"), "girls girl daughters daughter granddaughters granddaughter"),
-    (people_of("children", "male"), "boys boy sons son grandsons grandson"),
-    (people_of("seniors", "female"), "grandmothers grandmother grandmas grandma grannies granny nana"),
-    (people_of("seniors", "male"), "grandfathers grandfather grandpas grandpa granddad granddads grandad grandads"),
-    (PersonFilter(gender="female"), "female females sister sisters niece nieces"),
-    (PersonFilter(gender="male"), "male males brother brothers nephew nephews"),
+    (people_of("children", "female"), "girls girl daughters daughter granddaughters granddaughter stepdaughter stepdaughters goddaughter"),
+    (people_of("children", "male"), "boys boy sons son grandsons grandson stepson stepsons godson"),
+    (people_of("seniors", "female"), "grandmothers grandmother grandmas grandma grannies granny nana nan gran"),
+    (people_of("seniors", "male"), "grandfathers grandfather grandpas grandpa granddad granddads grandad grandads gramps"),
+    (PersonFilter(gender="female"), "female females sister sisters sis niece nieces lasses lass"),
+    (PersonFilter(gender="male"), "male males brother brothers bro bros nephew nephews lads lad"),
 )
 NOUNS: Final = {word: person for person, words in WORDS for word in words.split()}
+#: Words for several people; the others that are nouns mean one of them.
+PLURALS: Final = frozenset(
+    word
+    for word in NOUNS
+    if word.endswith(("people", "men", "children", "folk", "elderly", "groomsmen"))
+    or (word.endswith("s") and word not in ("sis", "gramps"))
+)
 #: With an age behind them these mean that everyone in the photo is of that age.
 EVERYONE: Final = ("everyone", "everybody")
 
@@ -67,6 +86,15 @@ ADJECTIVES: Final[dict[str, tuple[int, int] | None]] = {
     "teenage": _ages("teenagers"),
     "teen": _ages("teenagers"),
     "adolescent": _ages("teenagers"),
+    "preschool": (3, 5),
+    "school-age": (6, 12),
+    "preteen": (9, 12),
+    "twentysomething": (20, 29),
+    "twenty-something": (20, 29),
+    "thirtysomething": (30, 39),
+    "thirty-something": (30, 39),
+    "fortysomething": (40, 49),
+    "forty-something": (40, 49),
     "adult": _ages("adults"),
     "grown-up": _ages("adults"),
     "middle-aged": (40, AGE_GROUPS["seniors"].low - 1),
@@ -166,6 +194,8 @@ INSTEAD: Final[dict[str, tuple[str, str]]] = {
     "landscape": ("nobody", "read as photos without people"),
     "scenery": ("nobody", "read as photos without people"),
 }
+#: Words before "photos" that ask for an order, which is chosen beside the search.
+ORDERS: Final = ("newest", "latest", "oldest", "earliest", "best", "random", "first")
 #: The months, and the seasons of the northern half of the earth; of a winter, the one that began in that year.
 MONTHS: Final[dict[str, tuple[int, int]]] = {
     **{

@@ -97,6 +97,21 @@ READINGS: list[tuple[str, Term, str | None]] = [
         And((DistinctPeople((People(WOMAN), People(MAN))), year(2019), year(2020))),
         "both times",
     ),
+    ("late 90s", year(1997, 1999), None),
+    ("photos from the early 2000s", year(2000, 2003), None),
+    ("women in their late 60s", People(PersonFilter(67, 69, "female")), None),
+    ("kids in the late 90s", And((People(CHILD), year(1997, 1999))), None),
+    ("june-august 2019", Taken("2019-06-01", "2019-09-01"), None),
+    ("6/2019", Taken("2019-06-01", "2019-07-01"), None),
+    ("summer of '69", Taken("1969-06-01", "1969-09-01"), None),
+    ("last weekend", Taken("2026-11-21", "2026-11-23"), None),
+    ("5 years ago today", Taken("2021-11-26", "2021-11-27"), None),
+    ("between christmas and new year", TakenYearly("12-24", "01-01"), "of any year"),
+    # What may be somebody else
+    ("no women with kids", And((Not(People(WOMAN)), People(CHILD))), "(no women)"),
+    ("two boys or girls", Or((People(BOY, 2), People(GIRL))), "(two boys) or girls"),
+    ("women and over 60", DistinctPeople((People(WOMAN), People(PersonFilter(61)))), "somebody else"),
+    ("newest photos of kids", People(CHILD), "is an order"),
     # What holds for several
     ("kids or women in 2019", And((Or((People(CHILD), People(WOMAN))), year(2019))), "holds for all"),
     ("men or women over 60", Or((People(MAN._replace(low=61)), People(WOMAN._replace(low=61)))), "hold for all"),
@@ -156,6 +171,7 @@ def test_the_other_reading_is_a_query_that_means_something_else(phrase: str) -> 
         ("gender:x", "gender:female"),
         ("not not", ""),
         ("people aged 140", "people"),
+        ("me and my wife", "and my wife"),
     ],
 )
 def test_what_may_be_meant_otherwise_is_refused_with_queries_to_choose_from(phrase: str, suggestion: str) -> None:

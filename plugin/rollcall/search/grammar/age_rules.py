@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 from rollcall.ages import AGE_GROUPS
 from rollcall.search.grammar.cursor import Cursor
 from rollcall.search.grammar.numbers import Number, NumberRange, is_number, number
+from rollcall.search.grammar.spelling import known_words
 from rollcall.search.grammar.tokens import Kind, Token
 from rollcall.search.vocabulary import ADJECTIVES, DECADES, NOUNS
 
@@ -16,6 +17,12 @@ from rollcall.search.vocabulary import ADJECTIVES, DECADES, NOUNS
 OLDEST_NAMED: Final = 130
 #: Decades of the last century that photos are from; earlier ones are ages.
 _FIRST_DECADE: Final = 50
+#: From this decade on "late 90s" without anybody's age before it are years.
+_RARE_AGES: Final = 80
+_POSSESSIVE: Final = r"\b(their|her|his|my)\s+$"
+#: Words for an age that is not exact, and how many years it may be off.
+_ABOUT: Final = ("around", "about", "roughly", "approximately", "circa")
+_NEARLY: Final = 2
 _YEARS: Final = ("years", "year", "yrs", "yr", "y", "yo")
 _SHORTER: Final = {"months": 12, "month": 12, "mo": 12, "weeks": 52, "week": 52, "days": 365, "day": 365}
 _OLD: Final = ("old", "olds", "aged")
@@ -41,7 +48,29 @@ def age_range(cursor: Cursor) -> NumberRange | None:
     found = _range(cursor, aged)
     if found is None:
         cursor.go_back(mark)
+        found = _of_years(cursor)
+    if found is None:
+        cursor.go_back(mark)
     return found
+
+
+def _of_years(cursor: Cursor) -> NumberRange | None:
+    """Read: girls of 7, our son at 5, people around 30."""
+    word = cursor.accept("of", "at", *_ABOUT)
+    age = _age(cursor) if word is not None else None
+    if word is None or age is None or age.number.is_year or _people_follow(cursor) or _text_follows(cursor):
+        return None
+    if word.text not in _ABOUT:
+        return _exactly(cursor, age)
+    low, high = max(age.years - _NEARLY, 0), age.years + _NEARLY
+    cursor.note(f"read as from {low} to {high}", cursor.replaced(word, age.end, f"aged {age.years}"))
+    return NumberRange(low, high, age.number.start, age.end)
+
+
+def _text_follows(cursor: Cursor) -> bool:
+    """Return whether a number counts what is no word of the language: "kids at 5 parties"."""
+    token = cursor.peek()
+    return token.kind is Kind.WORD and token.text not in known_words()
 
 
 def further_range(cursor: Cursor) -> NumberRange | None:
@@ -160,7 +189,7 @@ def _decade_of(cursor: Cursor, token: Token) -> int | None:
 
 def _note_decade(cursor: Cursor, token: Token, decade: int) -> None:
     """Note that "women in 60s" may mean years, unless it says whose age it is."""
-    if decade >= _FIRST_DECADE and not re.search(r"\b(their|her|his|my|early|mid|late)\W+$", _before(cursor, token)):
+    if decade >= _FIRST_DECADE and not re.search(r"\b(their|her|his|my)\s+((early|mid|late)\W+)?$", _before(cursor, token)):
         cursor.note(f"read as ages from {decade} to {decade + 9}", cursor.replaced(token, token, f"19{decade}s"))
 
 
@@ -168,12 +197,17 @@ def _before(cursor: Cursor, token: Token) -> str:
     return cursor.query[: token.start].lower()
 
 
-def is_decade_of_years(cursor: Cursor, token: Token) -> bool:
+def is_decade_of_years(cursor: Cursor, token: Token, part: Token | None = None) -> bool:
     """Return whether a decade such as 1990s or the 90s is one of years; "in her 30s" is one of ages."""
     if (token.kind is Kind.DECADE and len(token.text) > 2) or token.raw.startswith(("'", "’")):
         return True
     decade = DECADES[token.text] if token.text in DECADES else int(token.text)
-    return decade >= _FIRST_DECADE and re.search(r"\bthe\s+$", _before(cursor, token)) is not None
+    if part is not None and decade >= _RARE_AGES and not re.search(_POSSESSIVE, _before(cursor, part)):
+        # "Late 90s" alone: few photos are of people of 97.
+        return True
+    return decade >= _FIRST_DECADE and re.search(
+        r"\bthe\s+((early|mid|late)\W+)?$", _before(cursor, token)
+    ) is not None
 
 
 def _between(cursor: Cursor, _: bool) -> NumberRange | None:
@@ -244,12 +278,29 @@ def _numbers(cursor: Cursor, aged: bool) -> NumberRange | None:
     cursor.go_back(mark)
     if not (aged or age.unit) or (age.number.is_year and not aged) or cursor.next_is("ago"):
         return None
+    listed = _listed(cursor, age) if aged else None
+    if listed is not None:
+        return listed
     if cursor.accept("or"):
         last = _age(cursor)
         if last is not None and last.years == age.years + 1 and not _people_follow(cursor):
             return NumberRange(age.years, last.years, age.number.start, last.end)
         cursor.go_back(mark)
     return _exactly(cursor, age)
+
+
+def _listed(cursor: Cursor, first: Age) -> NumberRange | None:
+    """Read the ages behind the first of "aged 5, 6 or 7", each a year older than the one before."""
+    mark, last = cursor.mark(), first
+    while True:
+        separator = cursor.accept(",", "or", "and")
+        if separator is not None and separator.text == ",":
+            cursor.accept("or", "and")
+        following = None if separator is None else _age(cursor)
+        if following is None or following.years != last.years + 1 or _people_follow(cursor):
+            cursor.go_back(mark)
+            return None if last is first else NumberRange(first.years, last.years, first.number.start, last.end)
+        mark, last = cursor.mark(), following
 
 
 def _with_bound(cursor: Cursor, age: Age) -> NumberRange | None:

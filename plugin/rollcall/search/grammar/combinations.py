@@ -5,13 +5,13 @@ from __future__ import annotations
 from rollcall.search import terms
 from rollcall.search.grammar.cursor import Cursor
 from rollcall.search.grammar.fields import field
-from rollcall.search.grammar.joining import all_of, side_by_side, with_shared_words
+from rollcall.search.grammar.joining import all_of, side_by_side, with_implied, with_shared_words
 from rollcall.search.grammar.only_rules import only, only_behind
 from rollcall.search.grammar.operands import Operand
 from rollcall.search.grammar.people_rules import bare_number, begins_people, nobody, people
 from rollcall.search.grammar.period_rules import time
 from rollcall.search.grammar.photo_rules import kind_of_photo, text_in_names
-from rollcall.search.grammar.tokens import Kind
+from rollcall.search.grammar.tokens import Kind, Token
 from rollcall.search.terms import Term
 
 _AND = ("and", "with", "but", "&", "+", ",")
@@ -30,17 +30,31 @@ def alternatives(cursor: Cursor) -> Operand:
     groups = [_conjunction(cursor)]
     while cursor.accept(*_OR):
         groups.append(_conjunction(cursor))
+        if len(groups) == 2:
+            groups = _listed(cursor, *groups)
     start, end = groups[0][0].start, groups[-1][-1].end
     if len(groups) == 1:
         return groups[0][0] if len(groups[0]) == 1 else Operand(side_by_side(groups[0]), start, end)
     shared, groups = _shared_times(cursor, groups)
     if all(len(group) == 1 for group in groups):
+        _note_count(cursor, groups[0][0], groups[1][0])
         groups = [[operand] for operand in with_shared_words(cursor, [group[0] for group in groups])]
     else:
         _note_precedence(cursor, groups)
     either = terms.Or(_without_repetitions([side_by_side(group) for group in groups]))
     found: Term = either.parts[0] if len(either.parts) == 1 else either
     return Operand(all_of([found, *(operand.term for operand in shared)]), start, end)
+
+
+def _listed(cursor: Cursor, first: list[Operand], last: list[Operand]) -> list[list[Operand]]:
+    """Return each of "babies, toddlers or kids" as an alternative: commas before an "or" mean the same."""
+    between = [cursor.query[one.end : other.start].strip() for one, other in zip(first, first[1:], strict=False)]
+    if not between or any(text != "," for text in between) or any(one.noun is None for one in [*first, last[0]]):
+        return [first, last]
+    both = cursor.query[first[0].start : last[0].end]
+    other = cursor.replaced(first[0].start, first[-1].end, f"({cursor.query[first[0].start : first[-1].end]})")
+    cursor.note(f"read as: any of {both}", other)
+    return [*([one] for one in first), last]
 
 
 def _without_repetitions(parts: list[Term]) -> tuple[Term, ...]:
@@ -66,6 +80,18 @@ def _shared_times(cursor: Cursor, groups: list[list[Operand]]) -> tuple[list[Ope
         cursor.replaced(last[0].start, last[-1].end, f"({kept})"),
     )
     return shared, [*groups[:-1], last[: len(last) - count]]
+
+
+def _note_count(cursor: Cursor, first: Operand, second: Operand) -> None:
+    """Note that of "two boys or girls" the number holds for the boys alone."""
+    if first.noun is None or second.noun is None or second.noun.counted or second.noun.ranges:
+        return
+    count = first.noun.count
+    if count is not None and count.high is None and count.low > 1:
+        one, other = (cursor.query[operand.start : operand.end] for operand in (first, second))
+        number = one.removesuffix(first.noun.name).strip()
+        instead = cursor.replaced(second.start, second.end, f"{number} {other}")
+        cursor.note(f"read as: ({one}) or {other}", instead if number != one else None)
 
 
 def _note_precedence(cursor: Cursor, groups: list[list[Operand]]) -> None:
@@ -101,6 +127,7 @@ def _conjunction(cursor: Cursor) -> list[Operand]:
             found.append(_negated(cursor, _one(cursor)))
         elif separator is None or not _is_trailing(cursor, separator.text):
             found.append(_one(cursor))
+            found = with_implied(cursor, found, "" if separator is None else separator.text)
 
 
 def _note_other_times(cursor: Cursor, found: list[Operand]) -> None:
@@ -169,7 +196,7 @@ def _neither(cursor: Cursor) -> Operand | None:
 
 def _negation(cursor: Cursor) -> Operand | None:
     """Read: no kids, without children or babies, not (kids and men)."""
-    start = cursor.accept(*_NOT)
+    start = cursor.accept(*_NOT) or _zero(cursor)
     if start is None:
         return None
     cursor.enter()
@@ -178,15 +205,24 @@ def _negation(cursor: Cursor) -> Operand | None:
     cursor.leave()
     others = _also_negated(cursor) if first.noun is not None else []
     if not others:
-        if first.noun is not None and begins_people(cursor):
-            whole = cursor.query[start.start : first.end]
-            cursor.note(f"read as: ({whole}), and what follows is asked for")
+        joined = cursor.next_is("with")
+        if first.noun is not None and (begins_people(cursor) or (joined and begins_people(cursor, 1))):
+            whole, rest = cursor.query[start.start : first.end], cursor.query[first.start :]
+            other = cursor.replaced(start, len(cursor.query), f"not ({rest.strip()})") if joined else None
+            cursor.note(f"read as: ({whole}), and what follows is asked for", other)
         return Operand(terms.Not(first.term), start.start, first.end)
     parts = with_shared_words(cursor, [first, *others])
     whole = cursor.query[start.start : first.end]
     names = " nor ".join(cursor.query[part.start : part.end] for part in parts)
     cursor.note(f"read as: neither {names}", cursor.replaced(start, first.end, f"({whole})"))
     return Operand(terms.And(tuple(terms.Not(part.term) for part in parts)), start.start, parts[-1].end)
+
+
+def _zero(cursor: Cursor) -> Token | None:
+    """Take the number of "0 kids"."""
+    token = cursor.peek()
+    none = token.kind is Kind.NUMBER and not token.text.strip("0")
+    return cursor.take() if none and begins_people(cursor, 1) else None
 
 
 def _also_negated(cursor: Cursor) -> list[Operand]:
@@ -228,6 +264,9 @@ def _atom(cursor: Cursor) -> Operand:
         return operand
     bare_number(cursor)
     token = cursor.peek()
+    if cursor.next_is("me", "us", "myself"):
+        message = f"nobody is known to be {token.raw!r}: name a person under People and say that this is you"
+        raise cursor.error(token, message, ["a name"])
     if token.kind is Kind.END:
         raise cursor.error(token, "the query ends too early", ["more words"])
     raise cursor.error(token, f"{token.raw!r} was not expected")

@@ -15,6 +15,8 @@ MOST_PEOPLE: Final = 1000
 _COMPARATORS: Final = (
     "over", "more-than", ">", "at-least", ">=", "from", "under", "fewer-than", "<", "up-to", "<=", "exactly",
 )  # fmt: skip
+#: These are comparisons before a number only; elsewhere they may be names.
+_SHORT: Final = ("max", "min")
 
 
 class Count(NamedTuple):
@@ -24,6 +26,7 @@ class Count(NamedTuple):
     high: int | None
     position: int
     article: bool = False  # "a" and "some" ask for no more than the noun alone
+    group: bool = False  # "a group of five", which needs no noun
 
 
 def count(cursor: Cursor) -> Count | None:
@@ -60,12 +63,16 @@ def _word(cursor: Cursor) -> Count | None:
     cursor.take()
     if token.text in ("a", "an", "any") and cursor.next_is(*COUNTS):
         return _word(cursor)
+    if token.text in ("group-of", "crowd-of"):
+        size = number(cursor)
+        if size is not None:
+            return Count(size.value, None, token.start, group=True)
     return Count(COUNTS[token.text], None, token.start, COUNTS[token.text] == 1)
 
 
 def _compared(cursor: Cursor) -> Count | None:
     mark = cursor.mark()
-    comparator = cursor.accept(*_COMPARATORS)
+    comparator = cursor.accept(*_COMPARATORS, *(_SHORT if is_number(cursor.peek(1)) else ()))
     found = None if comparator is None else number(cursor)
     if comparator is None or found is None or (found.is_year and comparator.text == "from"):
         cursor.go_back(mark)
@@ -73,7 +80,7 @@ def _compared(cursor: Cursor) -> Count | None:
     word = comparator.text
     if word in ("over", "more-than", ">"):
         low, high = found.value + 1, MOST_FACES
-    elif word in ("at-least", ">=", "from"):
+    elif word in ("at-least", ">=", "from", "min"):
         low, high = found.value, MOST_FACES
         if word == "from" and cursor.accept("to", "-"):
             last = number(cursor)
@@ -83,6 +90,24 @@ def _compared(cursor: Cursor) -> Count | None:
     else:
         low, high = 0, found.value - (word in ("under", "fewer-than", "<"))
     return Count(low, high, found.start)
+
+
+def bound_behind(cursor: Cursor, found: Count) -> Count:
+    """Return a number of people with what limits it behind its noun: two kids max, two kids at least, two or more."""
+    if found.high is not None or found.article:
+        return found
+    mark = cursor.mark()
+    word = cursor.accept("max", "min", "up-to", "at-least", "exactly")
+    if word is not None and not is_number(cursor.peek()) and not cursor.next_is("a", "an"):
+        low, high = {"max": (0, found.low), "up-to": (0, found.low), "exactly": (found.low, found.low)}.get(
+            word.text, (found.low, MOST_FACES)
+        )
+        return found._replace(low=low, high=high)
+    cursor.go_back(mark)
+    if cursor.accept("or") and cursor.accept("more") and not is_number(cursor.peek()):
+        return found._replace(high=MOST_FACES)
+    cursor.go_back(mark)
+    return found
 
 
 def _numbers(cursor: Cursor) -> Count | None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from rollcall.search import terms
 from rollcall.search.grammar.cursor import Cursor
 from rollcall.search.grammar.operands import Noun, Operand, narrowed
+from rollcall.search.person_filter import PersonFilter
 from rollcall.search.terms import Term
 from rollcall.search.vocabulary import NOUNS
 
@@ -32,7 +34,7 @@ def _with_couples_as_adults(operands: Sequence[Operand]) -> list[Operand]:
 
 
 def _with_one_person(parts: Sequence[Term]) -> list[Term]:
-    """Return the parts with each `age:` and `gender:` that stand side by side as one: they mean the same face."""
+    """Return the parts with `age:` and `gender:` that stand side by side as one: they mean the same face."""
     result: list[Term] = []
     for part in parts:
         last = result[-1] if result else None
@@ -41,15 +43,21 @@ def _with_one_person(parts: Sequence[Term]) -> list[Term]:
             and isinstance(last, terms.People)
             and not part.phrase
             and not last.phrase
-            and (last.person.gender is None) != (part.person.gender is None)
-            and (last.person.low, last.person.high) != (part.person.low, part.person.high)
+            and (both := _of_both(last.person, part.person)) is not None
         ):
-            gender = last.person.gender or part.person.gender
-            ages = part.person if part.person.gender is None else last.person
-            result[-1] = terms.People(ages._replace(gender=gender), phrase=False)
+            result[-1] = terms.People(both, phrase=False)
         else:
             result.append(part)
     return result
+
+
+def _of_both(one: PersonFilter, other: PersonFilter) -> PersonFilter | None:
+    """Return the people of two filters; None if there are none, or if one of them is anyone."""
+    low, high = max(one.low, other.low), min(one.high, other.high)
+    genders = {one.gender, other.gender} - {None}
+    if low > high or len(genders) > 1:
+        return None
+    return PersonFilter(low, high, next(iter(genders), None))
 
 
 def _with_distinct_people(parts: Sequence[Term]) -> list[Term]:
@@ -61,6 +69,43 @@ def _with_distinct_people(parts: Sequence[Term]) -> list[Term]:
     # Somebody who is named twice, as Anna and as Mum, is one face all the same.
     distinct = [one for at, one in enumerate(people) if one.person.identity is None or one not in people[:at]]
     return [distinct[0] if len(distinct) == 1 else terms.DistinctPeople(tuple(distinct)), *others]
+
+
+def with_implied(cursor: Cursor, operands: list[Operand], separator: str) -> list[Operand]:
+    """Return operands where ages without a noun are the ages of one: "mid forties women", "kids in 2019 under 5".
+
+    Behind "and" they may be somebody else's, which is noted.
+    """
+    last, before = operands[-1], operands[-2]
+    if not separator and before.noun is not None and before.noun.implied and last.noun is not None:
+        merged = _narrowed(last, before.noun)
+        return operands if merged is None else [*operands[:-2], replace(merged, start=before.start)]
+    if last.noun is None or not last.noun.implied or separator not in ("", "and", ","):
+        return operands
+    at = next((at for at in range(len(operands) - 2, -1, -1) if not operands[at].timed), -1)
+    whom = operands[at] if at >= 0 else None
+    if whom is None or whom.noun is None or whom.noun.implied:
+        return operands
+    merged = _narrowed(whom, last.noun)
+    if merged is None:
+        return operands
+    if at == len(operands) - 2 and separator:
+        ages = cursor.query[last.start : last.end]
+        cursor.note(f"read as: {ages} is somebody else", cursor.replaced(whom.end, last.end, ages))
+        return operands
+    return [*operands[:at], merged, *operands[at + 1 : -1]]
+
+
+def _narrowed(operand: Operand, ages: Noun) -> Operand | None:
+    """Return an operand whose people have these ages too; None if nobody has, or they are given already."""
+    noun = operand.noun
+    if noun is None or noun.somebody:
+        return None
+    ranges = (*noun.ranges, *ages.ranges)
+    person = narrowed(noun.own, noun.adjectives, ranges)
+    if person is None:
+        return None
+    return operand.with_noun(replace(noun, person=person, ranges=ranges, implied=False))
 
 
 def with_shared_words(cursor: Cursor, operands: Sequence[Operand]) -> list[Operand]:

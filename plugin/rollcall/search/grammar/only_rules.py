@@ -36,6 +36,7 @@ def only(cursor: Cursor) -> Operand | None:
         first = people(cursor)
     assert first is not None
     found = [first, *_others(cursor)]
+    cursor.accept("alone")  # says the same again: only a woman alone
     if begins_people(cursor):
         texts = [cursor.query[operand.start : operand.end] for operand in found]
         rest = cursor.query[cursor.last_end :].strip()
@@ -119,9 +120,15 @@ def only_behind(cursor: Cursor, found: Sequence[Operand]) -> list[Operand] | Non
     start, end = people_last[0].start, cursor.peek().end
     alone = cursor.take().text == "alone"
     nouns = [operand.noun for operand in people_last if operand.noun is not None]
-    if alone:
+    one = nouns[0].count if len(nouns) == 1 else None
+    if alone and all(noun.several for noun in nouns):
+        # "Kids by themselves" may be two, and "a woman by herself" is one.
+        term: Term = everyone_of(people_last)
+    elif alone or (one is not None and one.high is None and (one.low == 1 or nouns[0].person.anyone)):
         total = sum(1 if noun.count is None else noun.count.low for noun in nouns)
-        term: Term = terms.And((terms.FaceCount(total, total), side_by_side(people_last)))
+        counted = side_by_side(people_last)
+        faces = terms.FaceCount(total, total)
+        term = faces if all(noun.person.anyone for noun in nouns) else terms.And((faces, counted))
     elif len(nouns) == 1 and nouns[0].count is not None and nouns[0].count.low > 1:
         term = terms.And((terms.Only(nouns[0].person), terms.FaceCount(nouns[0].count.low, MOST_FACES)))
     else:

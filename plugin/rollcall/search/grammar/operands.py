@@ -13,6 +13,7 @@ from rollcall.search.grammar.tokens import Token
 from rollcall.search.person_filter import PersonFilter
 from rollcall.search.requirements import MOST_FACES
 from rollcall.search.terms import Term
+from rollcall.search.vocabulary import PLURALS
 
 #: What stands before a noun: a word, or ages such as 5-year-old.
 Adjective = Token | NumberRange
@@ -28,6 +29,12 @@ class Noun:
     adjectives: tuple[Adjective, ...] = ()
     ranges: tuple[NumberRange, ...] = ()
     count: Count | None = None
+    implied: bool = False  # ages without a noun: "over 60"
+
+    @property
+    def several(self) -> bool:
+        """Whether it is a word for several people, without a number."""
+        return self.count is None and self.name.lower() in PLURALS
 
     @property
     def counted(self) -> bool:

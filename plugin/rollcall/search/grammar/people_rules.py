@@ -6,9 +6,9 @@ from rollcall.ages import OLDEST
 from rollcall.search import terms
 from rollcall.search.grammar.age_rules import OLDEST_NAMED, age_alone, age_before, age_range, further_range
 from rollcall.search.grammar.birth_rules import BirthYears, birth_years
-from rollcall.search.grammar.count_rules import Count, check, count
+from rollcall.search.grammar.count_rules import Count, bound_behind, check, count
 from rollcall.search.grammar.cursor import Cursor
-from rollcall.search.grammar.numbers import NumberRange, number
+from rollcall.search.grammar.numbers import NumberRange, is_number, number
 from rollcall.search.grammar.operands import Adjective, Noun, Operand, narrowed
 from rollcall.search.grammar.person_rules import ages_of_person, named, note_birth
 from rollcall.search.grammar.spelling import known_words
@@ -30,7 +30,8 @@ def people(cursor: Cursor) -> Operand | None:
     """
     mark = cursor.mark()
     start = cursor.peek()
-    every = cursor.accept("all")
+    # "All three kids" are three.
+    every = None if is_number(cursor.peek(1)) and cursor.accept("all") else cursor.accept("all")
     counted = None if every or _is_age(cursor) else count(cursor)
     first = cursor.peek()
     noun = _described(cursor)
@@ -41,6 +42,9 @@ def people(cursor: Cursor) -> Operand | None:
             return _born(cursor, found, born, start)
         whole = every is not None or (counted is None and first.text in EVERYONE)
         return _everyone(cursor, found, start, every is not None) if whole else _operand(cursor, found, start)
+    if counted is not None and counted.group:
+        check(cursor, counted)
+        return Operand(terms.FaceCount(counted.low, counted.low), start.start, cursor.last_end)
     if counted is not None and not counted.article:
         _check_countable(cursor, counted)
     cursor.go_back(mark)
@@ -55,7 +59,7 @@ def people(cursor: Cursor) -> Operand | None:
     person = _limited(cursor, "people", PersonFilter(), (), (ages,))
     if every:
         return Operand(terms.Only(person), start.start, cursor.last_end)
-    return _operand(cursor, Noun("people", PersonFilter(), person, (), (ages,)), start)
+    return _operand(cursor, Noun("people", PersonFilter(), person, (), (ages,), implied=True), start)
 
 
 def nobody(cursor: Cursor) -> Operand | None:
@@ -87,10 +91,12 @@ def _is_age(cursor: Cursor) -> bool:
     return found is not None
 
 
-def begins_people(cursor: Cursor) -> bool:
-    """Return whether people are next: a noun, or an adjective, with or without a number before it."""
+def begins_people(cursor: Cursor, ahead: int = 0) -> bool:
+    """Return whether people are next, or some tokens ahead: a noun, or an adjective, with or without a number."""
     mark = cursor.mark()
     try:
+        for _ in range(ahead):
+            cursor.take()
         count(cursor)
         return _begins_noun(cursor.peek())
     finally:
@@ -117,27 +123,50 @@ def _born(cursor: Cursor, noun: Noun, years: BirthYears, start: Token) -> Operan
 
 def _counted(cursor: Cursor, noun: Noun, counted: Count | None) -> Noun:
     if counted is not None:
+        counted = bound_behind(cursor, counted)
         check(cursor, counted)
     return Noun(noun.name, noun.own, noun.person, noun.adjectives, noun.ranges, counted)
 
 
 def _everyone(cursor: Cursor, noun: Noun, start: Token, is_all: bool) -> Operand:
     """Return the term of "everyone under 30", where all faces are meant, and of "all children", where some are."""
-    mark = cursor.mark()
-    if not is_all and noun.own.anyone and not noun.ranges:
-        cursor.accept("a", "an")
-    if not is_all and noun.own.anyone and not noun.ranges and _begins_noun(cursor.peek()):
-        following = _described(cursor)
-        assert following is not None
-        return Operand(terms.Only(following.person), start.start, cursor.last_end)
-    cursor.go_back(mark)
-    if noun.ranges and noun.own.anyone:
-        return Operand(terms.Only(noun.person), start.start, cursor.last_end)
+    if noun.own.anyone and (noun.ranges or not is_all):
+        first = noun.person if noun.ranges else _some(cursor)
+        if first is not None:
+            kinds = [first, *_or_some(cursor)]
+            only = terms.Only(first) if len(kinds) == 1 else terms.OnlyAnyOf(tuple(dict.fromkeys(kinds)))
+            return Operand(only, start.start, cursor.last_end)
     operand = _operand(cursor, noun, start)
     if is_all and not noun.own.anyone:
         text = cursor.query[start.end : cursor.last_end].strip()
         cursor.note("read as every photo with such people", cursor.replaced(start, cursor.last_end, f"only {text}"))
     return operand
+
+
+def _some(cursor: Cursor) -> PersonFilter | None:
+    """Return the people of a noun that is next, with or without its article; None if there are none."""
+    mark = cursor.mark()
+    cursor.accept("a", "an")
+    noun = _described(cursor) if _begins_noun(cursor.peek()) else None
+    if noun is None:
+        cursor.go_back(mark)
+    return None if noun is None else noun.person
+
+
+def _or_some(cursor: Cursor) -> list[PersonFilter]:
+    """Return the people of each "or" that follows: everyone is a child *or a senior*, everyone under 10 *or over 60*."""
+    found: list[PersonFilter] = []
+    while True:
+        mark = cursor.mark()
+        person = _some(cursor) if cursor.accept("or") else None
+        if person is None:
+            cursor.go_back(mark)
+            ages = age_range(cursor) if cursor.accept("or") else None
+            if ages is None:
+                cursor.go_back(mark)
+                return found
+            person = _limited(cursor, "people", PersonFilter(), (), (ages,))
+        found.append(person)
 
 
 def _described(cursor: Cursor) -> Noun | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import calendar
 from datetime import date, timedelta
 from typing import Final, NamedTuple
 
@@ -85,6 +86,8 @@ def _spanned(cursor: Cursor) -> Term | None:
     if last is None:
         cursor.go_back(mark)
         return None
+    if isinstance(first, Yearly) and isinstance(last, Yearly) and 1 not in (first.months, last.months):
+        return _of_any_year(cursor, first, last)
     end = _dated(cursor, last)
     if isinstance(first, Yearly):
         first = first.of(int(end.start[:4]))
@@ -108,7 +111,7 @@ def _listed(cursor: Cursor) -> Term | None:
     joined = ""
     while True:
         mark = cursor.mark()
-        separator = cursor.accept("and", "or", ",")
+        separator = cursor.accept("and", "or", ",", "/")
         cursor.accept("in")
         following = None if separator is None else _period(cursor)
         if separator is None or following is None or _continues(cursor):
@@ -118,7 +121,7 @@ def _listed(cursor: Cursor) -> Term | None:
         found.append(following)
     if len(found) == 1:
         return _term(cursor, first)
-    if joined != "or":
+    if joined not in ("or", "/"):
         cursor.note("read as any of these times: no photo is of several")
     year = next((int(one.start[:4]) for one in reversed(found) if isinstance(one, Days)), None)
     parts = [one.of(year) if isinstance(one, Yearly) and year is not None else one for one in found]
@@ -143,6 +146,14 @@ def _term(cursor: Cursor, found: Period) -> Term:
         cursor.replaced(found.name, found.name, f"{found.name.raw} {year}"),
     )
     return terms.TakenYearly(first, end)
+
+
+def _of_any_year(cursor: Cursor, first: Yearly, last: Yearly) -> Term:
+    """Return the term of "between Christmas and New Year", in each year."""
+    begin = f"{first.month:02}-{first.day:02}"
+    end = (date.fromisoformat(last.of(2019).end) - timedelta(days=1)).strftime("%m-%d")
+    cursor.note(f"read as from {first.name.raw} to {last.name.raw} of any year: {begin} to {end}")
+    return terms.TakenYearly(begin, end)
 
 
 def _dated(cursor: Cursor, found: Period) -> Days:
@@ -183,12 +194,19 @@ def _numeric(cursor: Cursor) -> Period | None:
         if days is None:
             raise cursor.error(token, "there is no such day", ["2019", "2019-06", "June 2019"])
         return days
+    part = cursor.accept("early", "mid", "late")
+    if part is not None:
+        cursor.accept("-")
+        token = cursor.peek()
     decade = token.kind is Kind.DECADE or (token.kind is Kind.WORD and token.text in DECADES)
-    if decade and is_decade_of_years(cursor, token):
+    if decade and is_decade_of_years(cursor, token, part):
         cursor.take()
         year = DECADES[token.text] if token.text in DECADES else int(token.text)
         year += 1900 if year < 100 else 0
-        return months(year, 1, 120)
+        first, years = {"early": (0, 4), "mid": (4, 3), "late": (7, 3)}.get(part.text if part else "", (0, 10))
+        return months(year + first, 1, 12 * years)
+    if part is not None:
+        return None
     found = number(cursor)
     if found is None:
         return None
@@ -262,7 +280,18 @@ def _relative(cursor: Cursor) -> Days | None:
     unit = cursor.accept("years", "year", "months", "month", *_UNITS)
     if unit is None or not cursor.accept("ago") or amount > 200:
         return None
+    if cursor.accept("today"):
+        return _on_this_day(cursor.today, amount, unit)
     return _ago(cursor.today, amount, unit.text)
+
+
+def _on_this_day(today: date, amount: int, unit: Token) -> Days:
+    """Return the day of "5 years ago today"; of 29 February in other years the 28th."""
+    if unit.text in _UNITS:
+        return from_day(today - timedelta(days=amount * _UNITS[unit.text]), 1)
+    month = today.year * 12 + today.month - 1 - amount * (12 if unit.text.startswith("year") else 1)
+    last = calendar.monthrange(month // 12, month % 12 + 1)[1]
+    return from_day(date(month // 12, month % 12 + 1, min(today.day, last)), 1)
 
 
 def _last(cursor: Cursor, past: bool) -> Days | None:
@@ -310,6 +339,8 @@ _RELATIVE: Final = {
     "yesterday": lambda today: from_day(today - timedelta(days=1), 1),
     "this-year": lambda today: months(today.year, 1, 12),
     "last-year": lambda today: months(today.year - 1, 1, 12),
+    "this-weekend": lambda today: from_day(today + timedelta(days=5 - today.weekday()), 2),
+    "last-weekend": lambda today: from_day(today - timedelta(days=today.weekday() + 2), 2),
     "this-month": lambda today: months(today.year, today.month, 1),
     "last-month": lambda today: months(today.year, today.month - 1, 1),
     "this-week": lambda today: from_day(today - timedelta(days=today.weekday()), 7),

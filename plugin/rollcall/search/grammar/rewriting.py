@@ -11,7 +11,7 @@ from rollcall.search.grammar.notes import Note
 from rollcall.search.grammar.spelling import corrected, known_words
 from rollcall.search.grammar.tokens import Kind, Token
 from rollcall.search.phrases import FRAMES, PHOTOS, PHRASES, SHOWING
-from rollcall.search.vocabulary import COUNTS, INSTEAD, NOUNS, NUMBERS
+from rollcall.search.vocabulary import COUNTS, INSTEAD, MONTHS, NOUNS, NUMBERS, ORDERS
 
 #: Words that change nothing at the beginning of a query.
 _BEFORE_IDLE_OF: Final = ("and", "or", "with", "only", "no", "not", "without", "but", "nor", "neither", ",")
@@ -77,7 +77,10 @@ def rewritten(query: str, tokens: Sequence[Token]) -> tuple[list[Token], list[No
     """
     notes: list[Note] = []
     spelt = [_spelt(query, token, notes) for token in _apart(tokens)]
-    found = list(_without_photos(query, list(_english().replaced(_without_frames(spelt)))))
+    found = list(_without_photos(query, list(_english().replaced(_without_frames(spelt))), notes))
+    if found and found[0].kind is Kind.WORD and found[0].text == "but":
+        # "Anything but selfies", without its frame.
+        found[0] = found[0]._replace(text="except")
     if found and found[0].kind is Kind.WORD and found[0].text in _BEGINNINGS:
         found = found[1:]
     return [token for at, token in enumerate(found) if not _is_idle(found, at)], notes
@@ -101,6 +104,8 @@ def _apart(tokens: Iterable[Token]) -> Iterator[Token]:
             first, _, rest = text.partition("-")
             middle = token.start + len(first)
             yield Token(Kind.WORD, first, token.start, middle, token.raw[: len(first)])
+            if first in MONTHS and rest in MONTHS:
+                yield Token(Kind.SIGN, "-", middle, middle + 1, "-")
             yield from _apart([Token(Kind.WORD, rest, middle + 1, token.end, token.raw[len(first) + 1 :])])
         else:
             yield token
@@ -141,7 +146,7 @@ def _frames() -> PhraseTable:
     return PhraseTable.of(dict.fromkeys(FRAMES, ""))
 
 
-def _without_photos(query: str, tokens: Sequence[Token]) -> Iterator[Token]:
+def _without_photos(query: str, tokens: Sequence[Token], notes: list[Note]) -> Iterator[Token]:
     """Yield tokens without words for photos and what joins them to the people shown.
 
     "Only photos of children" asks for no more than "photos of children".
@@ -152,6 +157,9 @@ def _without_photos(query: str, tokens: Sequence[Token]) -> Iterator[Token]:
         following = tokens[at + 1] if at + 1 < len(tokens) else None
         if _is_photo(token):
             at += 2 if following is not None and following.text in SHOWING and following.kind is Kind.WORD else 1
+        elif token.kind is Kind.WORD and token.text in ORDERS and (len(tokens) == 1 or _is_photo(following)):
+            notes.append(Note(f"{token.raw!r} is an order, which is chosen beside the search: it leaves no photo out"))
+            at += 1
         elif (
             following is not None
             and _is_photo(following)
@@ -177,8 +185,8 @@ def _is_idle(tokens: Sequence[Token], at: int) -> bool:
     return tokens[at].text == "of" and at > 0 and tokens[at - 1].text in _BEFORE_IDLE_OF
 
 
-def _is_photo(token: Token) -> bool:
-    return token.kind is Kind.WORD and token.text in PHOTOS
+def _is_photo(token: Token | None) -> bool:
+    return token is not None and token.kind is Kind.WORD and token.text in PHOTOS
 
 
 def _is_number(token: Token) -> bool:

@@ -15,7 +15,7 @@ KEYWORDS: Final = words(
     "days day weeks week old ago older younger more fewer less above below recent next last this yesterday "
     "today tomorrow early mid late born reviewed unreviewed tagged untagged nobody everyone couple family "
     "group large-group group-photo portraits christmas halloween new-year year-old year-olds month-old month- "
-    "olds"
+    "olds this-weekend last-weekend me us myself"
 )
 #: A word with fewer letters is never a typing error of another, except by letters that changed places.
 _SHORTEST: Final = 5

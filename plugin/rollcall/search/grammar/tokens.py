@@ -13,6 +13,8 @@ from rollcall.errors import InvalidQueryError
 #: A query with more characters or tokens is refused: nobody types it, and its SQL would be too long.
 MOST_CHARACTERS: Final = 20_000
 MOST_TOKENS: Final = 300
+#: Years of two digits from this one on are of the last century.
+_FIRST_SHORT_YEAR: Final = 40
 
 
 class Kind(StrEnum):
@@ -50,12 +52,14 @@ _TOKEN: Final = re.compile(
     | "(?P<quoted>[^"]*)"
     | (?P<european>\d{1,2}\.\d{1,2}\.(?:19|20)\d\d)(?!\d)
     | (?P<slashed>\d{1,2}/\d{1,2}/(?:19|20)\d\d|(?:19|20)\d\d/\d{1,2}/\d{1,2})(?!\d)
+    | (?P<monthly>(?:0?[1-9]|1[0-2])[./](?:19|20)\d\d)(?!\d)
+    | '(?P<short>\d\d)(?!\d|'?s)
     | (?P<date>(?:19|20)\d\d-\d\d?(?:-\d\d?)?)(?![\d])
     | '?(?P<decade>(?:(?:19|20)\d|\d)0)'?s\b
     | (?P<number>\d+)(?:st|nd|rd|th|'?s)?(?![^\W\d_])
     | (?P<counter>\d+)(?=[^\W\d_])
     | (?P<word>[^\W\d_]{part}*(?:['-][^\W\d_]{part}*|\.\w+)*)'?
-    | (?P<sign>>=|<=|\.\.|[()<>|&+,/-])
+    | (?P<sign>>=|<=|\.\.|[()<>|&+,;/-])
     | (?P<end>[.!?;:\s]+$|[.!?:]+)
     """.replace("{part}", _PART),
     re.VERBOSE,
@@ -106,6 +110,13 @@ def _tokens(query: str, match: re.Match[str]) -> Iterator[Token]:
     elif group == "european":
         day, month, year = match[group].split(".")
         yield Token(Kind.DATE, f"{year}-{int(month):02}-{int(day):02}", match.start(), match.end(), raw)
+    elif group == "monthly":
+        month, year = match[group].replace("/", ".").split(".")
+        yield Token(Kind.DATE, f"{year}-{int(month):02}", match.start(), match.end(), raw)
+    elif group == "short":
+        # '98 is 1998, and '12 is 2012.
+        year = f"{19 if int(match[group]) >= _FIRST_SHORT_YEAR else 20}{match[group]}"
+        yield Token(Kind.NUMBER, year, match.start(), match.end(), raw)
     elif group == "slashed":
         yield Token(Kind.DATE, _day_of(query, match), match.start(), match.end(), raw)
     elif group == "counter":
@@ -115,7 +126,8 @@ def _tokens(query: str, match: re.Match[str]) -> Iterator[Token]:
         yield Token(Kind.WORD, text, match.start(), match.end(), raw)
     elif group != "end":
         assert group is not None
-        yield Token(Kind(group), match[group], match.start(), match.end(), raw)
+        text = "," if match[group] == ";" and group == "sign" else match[group]
+        yield Token(Kind(group), text, match.start(), match.end(), raw)
 
 
 def _day_of(query: str, match: re.Match[str]) -> str:
