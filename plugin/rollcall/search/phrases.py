@@ -28,7 +28,8 @@ _MEANINGS: Final[dict[str, str]] = {
     "at-least": "at least, no fewer than, no less than, not less than, minimum, a minimum of",
     "under": "below, younger than",
     "fewer-than": "fewer than, less than",
-    "up-to": "up to, up to the age of, at most, at the most, no more than, not more than, no older than, not older than, maximum, a maximum of",
+    "up-to": "up to, up to the age of, at most, at the most, no more than, not more than, no older than, not"
+    " older than, maximum, a maximum of",
     "exactly": "precisely",
     "between": "between the ages of, between ages",
     "born": "born in, born in the year, who was born in, who were born in, who are born in, born during",
@@ -64,7 +65,8 @@ _MEANINGS: Final[dict[str, str]] = {
     "and": "but also, and also, and then, while",
     "or": "or else, and/or",
     "no": "but no, but not, but without, and not, with no, without any, that do not show, that don't show, don't have,"
-    " do not have, do not show, don't show, not any, not showing, rather than, instead of, excluding, minus, lacking, not a single, not one, no single, none of, none of the,"
+    " do not have, do not show, don't show, not any, not showing, rather than, instead of, excluding, minus,"
+    " lacking, not a single, not one, no single, none of, none of the,"
     " zero",
     "except": "all except, all but, except for, apart from, other than, but for, not counting, besides",
     "nobody": "no one, noone, not anyone, not anybody, no-one, nobody is, no one is, nobody who is",
@@ -105,11 +107,12 @@ _MEANINGS: Final[dict[str, str]] = {
     "last-week": "last week, previous week, the past week, past week",
     "last": "the last, past, the past, previous",
     # Frames and words that change nothing
-    "": "my, our, your, his, her, their, its, the, these, those, this, that, please, there, is, are, was, were, i,"
+    "": "my, our, your, his, her, their, its, the, these, those, this, that, please, there, is, are, am, was, were, i,"
     " we, you, can, see, also, too, who, which, whom, where, in it, in them, on it, on them, in the picture,"
     " in the pictures, in the photo, in the photos, in the image, in the images, in a picture, in a photo, in frame,"
     " in the frame, in the shot, on the picture, on the photo, in view, at all, together, visible, present, really,"
-    " in which, on which, great, either, smth, have, has, having, appear, appears, appearing, where you can see, of mine, each, every, ones",
+    " in which, on which, great, either, smth, have, has, having, appear, appears, appearing, where you can"
+    " see, of mine, each, every, ones",
 }
 PHRASES: Final[dict[str, str]] = {
     # "This" alone changes nothing.
@@ -120,7 +123,8 @@ PHRASES: Final[dict[str, str]] = {
 FRAMES: Final = _phrases(
     "show me, show us, show, find me, find us, find, give me, give us, get me, get us, get, tell me, bring me, fetch, "
     "bring up, pull up, search for, search, look for, looking for, look up, "
-    "list, i want to see, we want to see, i want, i'd like to see, i would like to see, can you show me, could you show me, "
+    "list, i want to see, we want to see, i want, i'd like to see, i would like to see, can you show me, could"
+    " you show me, "
     "can i see, let me see, i am looking for, i'm looking for, display, please, all of, see, i need, where "
     "are, where is, can you find me, can you find, could you find, which, what, do you have, do i have, "
     "do we have, are there any, are there, is there a, what about, everything, "

@@ -51,13 +51,20 @@ WORDS: Final[tuple[tuple[PersonFilter, str], ...]] = (
     (
         people_of("adults", "male"),
         "men man gentlemen gentleman fathers father dads dad daddy guys guy husband husbands uncle uncles groom grooms"
-        " groomsmen boyfriend boyfriends stepfather stepfathers stepdad godfather godfathers papa papas gents gent dudes"
+        " groomsmen boyfriend boyfriends stepfather stepfathers stepdad godfather godfathers papa papas gents"
+        " gent dudes"
         " dude blokes bloke",
     ),
-    (people_of("children", "female"), "girls girl daughters daughter granddaughters granddaughter stepdaughter stepdaughters goddaughter"),
+    (
+        people_of("children", "female"),
+        "girls girl daughters daughter granddaughters granddaughter stepdaughter stepdaughters goddaughter",
+    ),
     (people_of("children", "male"), "boys boy sons son grandsons grandson stepson stepsons godson"),
     (people_of("seniors", "female"), "grandmothers grandmother grandmas grandma grannies granny nana nan gran"),
-    (people_of("seniors", "male"), "grandfathers grandfather grandpas grandpa granddad granddads grandad grandads gramps"),
+    (
+        people_of("seniors", "male"),
+        "grandfathers grandfather grandpas grandpa granddad granddads grandad grandads gramps",
+    ),
     (PersonFilter(gender="female"), "female females sister sisters sis niece nieces lasses lass"),
     (PersonFilter(gender="male"), "male males brother brothers bro bros nephew nephews lads lad"),
 )

@@ -26,7 +26,20 @@ _NEARLY: Final = 2
 _YEARS: Final = ("years", "year", "yrs", "yr", "y", "yo")
 _SHORTER: Final = {"months": 12, "month": 12, "mo": 12, "weeks": 52, "week": 52, "days": 365, "day": 365}
 _OLD: Final = ("old", "olds", "aged")
-_COMPARATORS: Final = ("over", "more-than", ">", "from", "at-least", ">=", "under", "fewer-than", "<", "up-to", "<=")
+_COMPARATORS: Final = (
+    "over",
+    "more-than",
+    ">",
+    "from",
+    "at-least",
+    ">=",
+    "under",
+    "fewer-than",
+    "<",
+    "up-to",
+    "<=",
+    "until",
+)
 #: These belong to a number of people if people follow: "more than two adults".
 _OF_COUNTS: Final = ("more-than", "at-least", ">=", "fewer-than", "up-to", "<=", "exactly", ">", "<")
 
@@ -189,7 +202,9 @@ def _decade_of(cursor: Cursor, token: Token) -> int | None:
 
 def _note_decade(cursor: Cursor, token: Token, decade: int) -> None:
     """Note that "women in 60s" may mean years, unless it says whose age it is."""
-    if decade >= _FIRST_DECADE and not re.search(r"\b(their|her|his|my)\s+((early|mid|late)\W+)?$", _before(cursor, token)):
+    if decade >= _FIRST_DECADE and not re.search(
+        r"\b(their|her|his|my)\s+((early|mid|late)\W+)?$", _before(cursor, token)
+    ):
         cursor.note(f"read as ages from {decade} to {decade + 9}", cursor.replaced(token, token, f"19{decade}s"))
 
 
@@ -205,9 +220,7 @@ def is_decade_of_years(cursor: Cursor, token: Token, part: Token | None = None) 
     if part is not None and decade >= _RARE_AGES and not re.search(_POSSESSIVE, _before(cursor, part)):
         # "Late 90s" alone: few photos are of people of 97.
         return True
-    return decade >= _FIRST_DECADE and re.search(
-        r"\bthe\s+((early|mid|late)\W+)?$", _before(cursor, token)
-    ) is not None
+    return decade >= _FIRST_DECADE and re.search(r"\bthe\s+((early|mid|late)\W+)?$", _before(cursor, token)) is not None
 
 
 def _between(cursor: Cursor, _: bool) -> NumberRange | None:
@@ -229,6 +242,8 @@ def _compared(cursor: Cursor, aged: bool) -> NumberRange | None:
     cursor.accept("-")
     age = _age(cursor, of_group=True)
     if age is None or (comparator.text in _OF_COUNTS and not age.unit and _people_follow(cursor)):
+        return None
+    if comparator.text in ("until", "up-to") and age.number.is_year:
         return None
     word = comparator.text
     if word == "from":

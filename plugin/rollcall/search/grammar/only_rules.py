@@ -77,6 +77,9 @@ def _only_one(cursor: Cursor, start: int, operand: Operand) -> Operand:
     if noun.count is None and not noun.somebody:
         return Operand(terms.Only(noun.person), start, operand.end)
     if noun.count is None or noun.count.article:
+        if noun.count is not None:
+            words = text.split(maxsplit=1)[-1]
+            cursor.note(f"read as: {text} alone", cursor.replaced(start, operand.end, f"exactly one {words}"))
         return Operand(terms.And((terms.FaceCount(1, 1), operand.term)), start, operand.end)
     if noun.count.high is not None:
         return Operand(everyone_of([operand]), start, operand.end)

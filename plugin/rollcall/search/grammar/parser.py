@@ -72,11 +72,11 @@ def interpret(
 
 def _read(text: str, reading: _Reading) -> Interpretation:
     typed = with_names(text, tokens_of(text), reading.roster)
-    foreign = translated(typed.tokens, reading.language)
+    foreign = translated(text, typed.tokens, reading.language)
     tokens, notes = rewritten(text, typed.tokens if foreign is None else foreign.tokens)
     notes += typed.notes
     if foreign is not None:
-        notes.insert(0, Note(f"read as {foreign.language}: {foreign.text()}"))
+        notes[:0] = [Note(f"read as {foreign.language}: {foreign.text()}"), *foreign.notes]
     cursor = Cursor(text, tokens, notes, reading.today, typed.people, reading.roster)
     if cursor.peek().kind is Kind.END:
         return Interpretation(terms.Everything(), tuple(notes))

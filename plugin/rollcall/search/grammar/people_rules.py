@@ -154,7 +154,7 @@ def _some(cursor: Cursor) -> PersonFilter | None:
 
 
 def _or_some(cursor: Cursor) -> list[PersonFilter]:
-    """Return the people of each "or" that follows: everyone is a child *or a senior*, everyone under 10 *or over 60*."""
+    """Return the people of each "or" that follows: everyone is a child *or a senior*, all under 10 *or over 60*."""
     found: list[PersonFilter] = []
     while True:
         mark = cursor.mark()

@@ -29,6 +29,11 @@ class Yearly(NamedTuple):
     months: int  # 0: the days below
     days: int
 
+    @property
+    def needs_year(self) -> bool:
+        """Whether it is a month or a day of one: few ask for every June."""
+        return self.months == 1 or (not self.months and self.name.text in MONTHS)
+
     def of(self, year: int) -> Days:
         """Return its days in a year; of a winter, the one that begins in the year."""
         if self.months:
@@ -57,7 +62,7 @@ def time(cursor: Cursor) -> Term | None:
 
 def _bounded(cursor: Cursor) -> Term | None:
     mark = cursor.mark()
-    word = cursor.accept("before", "after", "since", "until")
+    word = cursor.accept("before", "after", "since", "until", "up-to")
     found = None if word is None else _period(cursor)
     if word is None or found is None:
         cursor.go_back(mark)
@@ -77,7 +82,9 @@ def _spanned(cursor: Cursor) -> Term | None:
     start = cursor.peek()
     first = _period(cursor)
     separators = (
-        ("and", "to", "-", "until") if word is not None and word.text == "between" else ("to", "-", "..", "until")
+        ("and", "to", "-", "until")
+        if word is not None and word.text == "between"
+        else ("to", "-", "..", "until", "up-to")
     )
     if first is None or not cursor.accept(*separators):
         cursor.go_back(mark)
@@ -86,7 +93,7 @@ def _spanned(cursor: Cursor) -> Term | None:
     if last is None:
         cursor.go_back(mark)
         return None
-    if isinstance(first, Yearly) and isinstance(last, Yearly) and 1 not in (first.months, last.months):
+    if isinstance(first, Yearly) and isinstance(last, Yearly) and not (first.needs_year or last.needs_year):
         return _of_any_year(cursor, first, last)
     end = _dated(cursor, last)
     if isinstance(first, Yearly):
@@ -136,7 +143,7 @@ def _continues(cursor: Cursor) -> bool:
 def _term(cursor: Cursor, found: Period) -> Term:
     if isinstance(found, Days):
         return terms.Taken(*found)
-    if found.months == 1:
+    if found.needs_year:
         raise _year_missing(cursor, found)
     last = date.fromisoformat(found.of(2019).end) - timedelta(days=1)
     first, end = f"{found.month:02}-{found.day:02}", last.strftime("%m-%d")
@@ -254,10 +261,12 @@ def _of_year(cursor: Cursor, found: Yearly) -> Period:
     return found
 
 
-def _day(cursor: Cursor, day: int, month: Token) -> Days:
+def _day(cursor: Cursor, day: int, month: Token) -> Period:
     found = _of_year(cursor, Yearly(month, MONTHS[month.text][0], 1, 1, 0))
     if isinstance(found, Yearly):
-        raise _year_missing(cursor, found)
+        if not 1 <= day <= calendar.monthrange(2020, found.month)[1]:
+            raise cursor.error(month, "there is no such day", ["June 12, 2019"])
+        return Yearly(month, found.month, day, 0, 1)
     days = days_of(f"{found.start[:7]}-{day:02}")
     if days is None:
         raise cursor.error(month, "there is no such day", ["June 12, 2019"])

@@ -77,8 +77,9 @@ def rewritten(query: str, tokens: Sequence[Token]) -> tuple[list[Token], list[No
     """
     notes: list[Note] = []
     spelt = [_spelt(query, token, notes) for token in _apart(tokens)]
-    found = list(_without_photos(query, list(_english().replaced(_without_frames(spelt))), notes))
-    if found and found[0].kind is Kind.WORD and found[0].text == "but":
+    framed = _without_frames(spelt)
+    found = list(_without_photos(query, list(_english().replaced(framed)), notes))
+    if found and len(framed) < len(spelt) and found[0].kind is Kind.WORD and found[0].text == "but":
         # "Anything but selfies", without its frame.
         found[0] = found[0]._replace(text="except")
     if found and found[0].kind is Kind.WORD and found[0].text in _BEGINNINGS:

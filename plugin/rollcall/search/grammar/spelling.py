@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
 from typing import Final
 
@@ -52,14 +53,16 @@ def _correct_words() -> tuple[str, ...]:
     return tuple(dict.fromkeys([*usual, *NOUNS, *ADJECTIVES, *months, *numbers, *DECADES, "nobody", "everyone"]))
 
 
-def corrected(word: str) -> str | None:
+def corrected(word: str, among: Iterable[str] | None = None) -> str | None:
     """Return the known word that an unknown one was meant to be; None if none is close enough.
+
+    `among` are the words that are known, the most usual first; None are those of English.
 
     Close is one letter too many, missing, wrong or in the place of its neighbour, two of these in long words, or the
     same letters in another order. The first letter is always taken to be right.
     """
     best: tuple[int, str] | None = None
-    for other in _correct_words():
+    for other in _correct_words() if among is None else among:
         if other[0] != word[0] or abs(len(other) - len(word)) > 2:
             continue
         errors = _errors(word, other)

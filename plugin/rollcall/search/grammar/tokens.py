@@ -56,7 +56,7 @@ _TOKEN: Final = re.compile(
     | '(?P<short>\d\d)(?!\d|'?s)
     | (?P<date>(?:19|20)\d\d-\d\d?(?:-\d\d?)?)(?![\d])
     | '?(?P<decade>(?:(?:19|20)\d|\d)0)'?s\b
-    | (?P<number>\d+)(?:st|nd|rd|th|'?s)?(?![^\W\d_])
+    | (?P<number>\d+)(?!\d)(?:st|nd|rd|th|'?s)?(?![^\W\d_])
     | (?P<counter>\d+)(?=[^\W\d_])
     | (?P<word>[^\W\d_]{part}*(?:['-][^\W\d_]{part}*|\.\w+)*)'?
     | (?P<sign>>=|<=|\.\.|[()<>|&+,;/-])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,7 +10,9 @@ from functools import cache
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from rollcall.search.grammar.notes import Note
 from rollcall.search.grammar.rewriting import unknown
+from rollcall.search.grammar.spelling import corrected, edit_distance
 from rollcall.search.grammar.tokens import Kind, Token
 from rollcall.search.kinship import RELATIVES
 from rollcall.search.phrases import words
@@ -21,9 +24,15 @@ LANGUAGES: Final = ("de", "fr", "es", "it", "nl", "pt")
 _FOLDER: Final = Path(__file__).resolve().parent.parent / "languages"
 #: Small words of one language are names in another: they tell nothing of a query's language.
 _SMALL_WORDS: Final = words("of in at on a with and or to from no not all")
+_SMALL_FOREIGN: Final = words("am im die der das")
+#: A word that tells the language of a query by itself, though it has a typing error, has so many letters.
+_SHORTEST_ALONE: Final = 6
 _JOINING: Final = words("and or with without but no not")
-#: Stands for a number in a phrase.
+#: Stand for a number in a phrase, and for a decade such as 1990s.
 _NUMBER: Final = "#"
+_DECADE: Final = "#s"
+#: Decades of two digits from this one on are years of the last century.
+_FIRST_DECADE: Final = 50
 
 
 class Translation(NamedTuple):
@@ -33,6 +42,7 @@ class Translation(NamedTuple):
     language: str  # its English name
     translated: int  # words that were
     unknown: int  # words that neither language knows
+    notes: tuple[Note, ...] = ()  # of what was corrected
 
     def text(self) -> str:
         """Return the query in English."""
@@ -50,13 +60,15 @@ class Kinship(NamedTuple):
 class _Language(NamedTuple):
     name: str
     elisions: frozenset[str]
-    phrases: dict[tuple[str, ...], tuple[str, ...]]
+    phrases: dict[tuple[str, ...], tuple[str, ...]]  # without accents
+    accented: dict[tuple[str, ...], tuple[str, ...]]  # which mean something else without accents: avô and avó
     longest: int
     numbers: dict[str, int]
     kinship: Kinship
+    words: Mapping[str, str]  # of all phrases: without accents, and as they are written
 
 
-def translated(tokens: Sequence[Token], preferred: str | None) -> Translation | None:
+def translated(query: str, tokens: Sequence[Token], preferred: str | None) -> Translation | None:
     """Return a query in English words, from the language that understands most of it; None if that is English.
 
     Parameters
@@ -65,6 +77,76 @@ def translated(tokens: Sequence[Token], preferred: str | None) -> Translation | 
         The language to take where several understand as much of it; "en" takes no other language at all.
     """
     in_english = len(unknown(tokens))
+    found = _understood(tokens, preferred, in_english)
+    if preferred == "en" or not in_english or (found is not None and not found.unknown):
+        return found
+    return _with_corrections(query, tokens, preferred, found) or found
+
+
+def _with_corrections(
+    query: str, tokens: Sequence[Token], preferred: str | None, found: Translation | None
+) -> Translation | None:
+    """Return the translation of a query with typing errors: of words in its language, or in one that has them all.
+
+    None if nothing is close to a word, or if all may be English.
+    """
+    left = unknown(tokens)
+    if (
+        found is None
+        and preferred not in LANGUAGES
+        and (
+            len(left) < len(_content(tokens))
+            or any(corrected(token.text) or len(token.text) < _SHORTEST_ALONE for token in left[:1])
+        )
+    ):
+        return None
+    for code in sorted(LANGUAGES, key=lambda code: code != preferred):
+        language = _language(code)
+        if found is not None and found.language != language.name:
+            continue
+        notes: list[Note] = []
+        alone = found is None and code != preferred
+        spelt = [_spelt(query, token, language, notes, alone) for token in tokens]
+        again = _translation(spelt, code) if notes else None
+        sure = found is not None or code == preferred or (again is not None and not again.unknown)
+        if again is not None and again.translated and (sure or _is_of_people(spelt)):
+            return again._replace(notes=tuple(notes))
+    return None
+
+
+def _content(tokens: Sequence[Token]) -> list[Token]:
+    """Return the words that tell something, in any language."""
+    return [token for token in tokens if token.kind is Kind.WORD and token.text not in _SMALL_WORDS | _SMALL_FOREIGN]
+
+
+def _is_of_people(tokens: Sequence[Token]) -> bool:
+    """Return whether a word of other languages for people is among tokens: few names of places are like one."""
+    return any(words_of_people_and_times().get(plain(token.text)) in NOUNS for token in tokens)
+
+
+def _spelt(query: str, token: Token, language: _Language, notes: list[Note], alone: bool) -> Token:
+    """Return a token, with a typing error in a word of a language corrected.
+
+    `alone`: nothing else tells the language, and only a letter that is missing, too many or in its neighbour's place is
+    taken for an error: "models" is no "Mädels".
+    """
+    if not unknown([token]) or plain(token.text) in language.words:
+        return token
+    word = corrected(plain(token.text), language.words)
+    typed = plain(token.text)
+    if word is None or (alone and (edit_distance(typed, word) > 1 or _is_substituted(typed, word))):
+        return token
+    quoted = f'{query[: token.start]}"{token.raw}"{query[token.end :]}'
+    notes.append(Note(f"{token.raw!r} was read as {language.words[word]!r}", quoted))
+    return token._replace(text=word)
+
+
+def _is_substituted(word: str, other: str) -> bool:
+    return len(word) == len(other) and sorted(word) != sorted(other)
+
+
+def _understood(tokens: Sequence[Token], preferred: str | None, in_english: int) -> Translation | None:
+    """Return the translation from the language that understands most; None if that is English."""
     if preferred == "en" or (in_english == 0 and preferred not in LANGUAGES):
         return None
     codes = sorted(LANGUAGES, key=lambda code: code != preferred)
@@ -114,13 +196,22 @@ def _language(code: str) -> _Language:
     data = tomllib.loads((_FOLDER / f"{code}.toml").read_text(encoding="utf-8"))
     elisions = frozenset(data["elisions"])
     phrases: dict[tuple[str, ...], tuple[str, ...]] = {}
+    accented: dict[tuple[str, ...], tuple[str, ...]] = {}
     for english, texts in data["phrases"].items():
         for text in texts.split(", "):
-            key = tuple(part for word in text.split() for part in _elided(plain(word), elisions))
-            phrases.setdefault(key, tuple(english.split()))
-    numbers = {key[0]: NUMBERS[value[0]] for key, value in phrases.items() if len(value) == 1 and value[0] in NUMBERS}
+            exact = tuple(part for word in text.split() for part in _elided(word, elisions))
+            key, meaning = tuple(map(plain, exact)), tuple(english.split())
+            if phrases.setdefault(key, meaning) != meaning and exact != key:
+                accented.setdefault(exact, meaning)
+    numbers = {
+        key[0]: NUMBERS[value[0]]
+        for key, value in phrases.items()
+        if len(key) == len(value) == 1 and value[0] in NUMBERS
+    }
     relatives = _kinship(data["kinship"])
-    return _Language(data["name"], elisions, phrases, max(map(len, phrases)), numbers, relatives)
+    written = [word for texts in data["phrases"].values() for word in texts.replace(",", " ").split()]
+    used = {plain(word): word for word in written if word != _NUMBER}
+    return _Language(data["name"], elisions, phrases, accented, max(map(len, phrases)), numbers, relatives, used)
 
 
 def _kinship(data: Mapping[str, str]) -> Kinship:
@@ -150,7 +241,7 @@ def _translation(tokens: Sequence[Token], code: str) -> Translation:
             continue
         part = parts[at : at + length]
         result += _in_english(part, language)
-        if not _SMALL_WORDS.issuperset(language.phrases[_key(part, language)]):
+        if not _SMALL_WORDS.issuperset(_meaning(part, language)):
             count += sum(token.kind is Kind.WORD for token in part)
         at += length
     return Translation(result, language.name, count, len(unknown(left)))
@@ -179,6 +270,16 @@ def _key(part: Sequence[Token], language: _Language) -> tuple[str, ...]:
     return tuple(_NUMBER if not alone and _is_number(token, language) else plain(token.text) for token in part)
 
 
+def _meaning(part: Sequence[Token], language: _Language) -> tuple[str, ...]:
+    exact = tuple(token.text for token in part)
+    return language.accented.get(exact) or language.phrases[_key(part, language)]
+
+
+def _of_century(decade: str) -> str:
+    """Return a decade with its century if it is one of years: 90 is 1990, and 30 those of somebody's age."""
+    return f"19{decade}" if len(decade) == 2 and int(decade) >= _FIRST_DECADE else decade
+
+
 def _is_number(token: Token, language: _Language) -> bool:
     return token.kind is Kind.NUMBER or plain(token.text) in language.numbers
 
@@ -186,11 +287,14 @@ def _is_number(token: Token, language: _Language) -> bool:
 def _in_english(part: Sequence[Token], language: _Language) -> Iterator[Token]:
     numbers = iter([token for token in part if _is_number(token, language)])
     raw = " ".join(token.raw for token in part)
-    for word in language.phrases[_key(part, language)]:
-        if word == _NUMBER:
+    for word in _meaning(part, language):
+        if word in (_NUMBER, _DECADE):
             token = next(numbers)
             value = token.text if token.kind is Kind.NUMBER else str(language.numbers[plain(token.text)])
-            yield token._replace(kind=Kind.NUMBER, text=value)
+            kind = Kind.DECADE if word == _DECADE else Kind.NUMBER
+            yield token._replace(kind=kind, text=_of_century(value) if word == _DECADE else value)
+        elif re.fullmatch(r"\d+s", word):
+            yield Token(Kind.DECADE, word[:-1], part[0].start, part[-1].end, raw)
         else:
             kind = Kind.NUMBER if word.isdigit() else Kind.WORD
             yield Token(kind, word, part[0].start, part[-1].end, raw)
