@@ -14,7 +14,7 @@ def to_text(path: str) -> str:
     (U+F780..U+F7FF), as other systems do it; `from_text` turns it back. A name that has such a character
     already is taken byte by byte, so that the two do not meet.
     """
-    return "".join(_escaped(c) for c in path)
+    return path if path.isascii() else "".join(_escaped(c) for c in path)
 
 
 def _escaped(c: str) -> str:
@@ -27,6 +27,8 @@ def _escaped(c: str) -> str:
 
 def from_text(text: str) -> str:
     """Return the path that `to_text` was given."""
+    if text.isascii():
+        return text
     bytewise = "".join(chr(ord(c) - _SHIFT) if 0xF780 <= ord(c) <= 0xF7FF else c for c in text)
     if bytewise == text:
         return text

@@ -72,7 +72,8 @@ class CandidateFace(NamedTuple):
         if self.age_range is not None:
             return ages.range_share(*self.age_range, person.low, person.high)
         # The stored groups come from the distribution before it was rounded to 16 bits.
-        stored = None if person.age_group is None else self.groups.get(person.age_group)
+        group = person.age_group
+        stored = None if group is None else self.groups.get(group)
         if stored is not None:
             return stored
         # A sum of a few numbers: NumPy takes ten times as long, and this runs for every face that is shown.
@@ -142,13 +143,16 @@ def load_photos(
             )
 
 
-def face_of(row: Any) -> CandidateFace:
-    """Return a face from a row that begins with `FACE_COLUMNS`."""
+def face_of(row: Any, *, by_group: bool = False) -> CandidateFace:
+    """Return a face from a row that begins with `FACE_COLUMNS`.
+
+    `by_group`: only stored groups are asked for, and the distribution of a face that has them is left out.
+    """
     return CandidateFace(
         face_id=row[1],
         score=row[2],
         p_female=row[3],
-        distribution=None if row[4] is None else unpacked(row[4]),
+        distribution=None if row[4] is None or (by_group and row[12] is not None) else unpacked(row[4]),
         age_range=(int(row[6]), int(row[7])) if row[5] in GIVEN_AGES else None,
         derived=row[5] == DERIVED_AGE,
         person=row[8],

@@ -43,6 +43,7 @@ class Hit:
 def faces_of_hits(session: Session, term: Term, photo_ids: Sequence[int]) -> dict[int, tuple[HitFace, ...]]:
     """Return the faces of photos, by photo; those without faces are left out."""
     wanted = list(dict.fromkeys(_people(term)))
+    by_group = all(person.identity is None and (person.any_age or person.age_group) for person in wanted)
     result: dict[int, list[HitFace]] = {}
     for part in chunks(photo_ids):
         for row in session.execute(
@@ -50,14 +51,12 @@ def faces_of_hits(session: Session, term: Term, photo_ids: Sequence[int]) -> dic
                 f"SELECT {FACE_COLUMNS}, x, y, width, height, age FROM v1_faces f"
                 " WHERE photo_id IN :ids ORDER BY face_id"
             ).bindparams(bindparam("ids", list(part), expanding=True))
-        ):
-            face = face_of(row)
-            probability = max((face.probability(person) for person in wanted), default=1.0)
-            *box, age = row[-5:]
-            interval = None if row.age_low is None else (row.age_low, row.age_high)
-            result.setdefault(row[0], []).append(
-                HitFace(face.face_id, Box(*box), age, interval, face.p_female, probability)
-            )
+        ).all():
+            face = face_of(row, by_group=by_group)
+            probability = max([face.probability(person) for person in wanted], default=1.0)
+            interval = None if row[6] is None else (row[6], row[7])
+            box, age = Box._make(row[-5:-1]), row[-1]
+            result.setdefault(row[0], []).append(HitFace(row[1], box, age, interval, face.p_female, probability))
     return {photo_id: tuple(faces) for photo_id, faces in result.items()}
 
 
