@@ -236,6 +236,9 @@ MONTHS: Final[dict[str, tuple[int, int]]] = {
 #: Feasts: the month and day on which they begin, and how many days they last.
 FEASTS: Final[dict[str, tuple[int, int, int]]] = {
     "christmas": (12, 24, 3),
+    "christmas-eve": (12, 24, 1),
+    "christmas-day": (12, 25, 1),
+    "valentine": (2, 14, 1),
     "new-year": (12, 31, 2),
     "halloween": (10, 31, 1),
 }

@@ -213,6 +213,11 @@ MEANINGS: dict[str, Meaning] = {
     "2 kids max": lambda p: KIDS(p) <= 2,
     "two kids at least": lambda p: KIDS(p) >= 2,
     "all three kids": lambda p: KIDS(p) >= 3,
+    "faces > 3": lambda p: len(p.people) > 3,
+    "any two kids": lambda p: KIDS(p) >= 2,
+    "18-25 women": lambda p: Group(18, 25, "female")(p) > 0,
+    "women only photos": lambda p: only(p, WOMEN),
+    "without men but with women": lambda p: MEN(p) == 0 < WOMEN(p),
     "group of 3": lambda p: len(p.people) == 3,
     # Families and kin
     "family of four": lambda p: len(p.people) == 4 and ADULTS(p) > 0 < KIDS(p),

@@ -246,6 +246,8 @@ def _compared(cursor: Cursor, aged: bool) -> NumberRange | None:
     if comparator.text in ("until", "up-to") and age.number.is_year:
         return None
     word = comparator.text
+    if word in (">", ">=", "<", "<=") and not (age.unit or aged):
+        cursor.note(f"{cursor.query[comparator.start : age.end]!r} is read as an age")
     if word == "from":
         return None if age.number.is_year else _from(cursor, age)
     position, end = age.number.start, age.end

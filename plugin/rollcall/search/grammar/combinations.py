@@ -122,7 +122,7 @@ def _conjunction(cursor: Cursor) -> list[Operand]:
                 continue
         # "At" before people is one of another language's words for "with".
         separator = cursor.accept(*_AND, *(("at",) if begins_people(cursor, 1) else ()))
-        if separator is not None and separator.text in ("and", ","):
+        if separator is not None and separator.text in ("and", ",", "but"):
             cursor.accept("with", "and")
         if separator is not None and separator.text == "but" and _is_anyone(found[-1]) and begins_people(cursor):
             found.append(_negated(cursor, _one(cursor)))

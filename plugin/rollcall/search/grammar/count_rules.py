@@ -63,6 +63,8 @@ def _word(cursor: Cursor) -> Count | None:
     cursor.take()
     if token.text in ("a", "an", "any") and cursor.next_is(*COUNTS):
         return _word(cursor)
+    if token.text == "any" and is_number(cursor.peek()):
+        return _numbers(cursor)
     if token.text in ("group-of", "crowd-of"):
         size = number(cursor)
         if size is not None:
@@ -86,6 +88,8 @@ def _compared(cursor: Cursor) -> Count | None:
             last = number(cursor)
             high = MOST_FACES if last is None else last.value
     elif word == "exactly":
+        if comparator.raw.lower() == "single":
+            cursor.note("'single' is read as exactly one")
         low, high = found.value, found.value
     else:
         low, high = 0, found.value - (word in ("under", "fewer-than", "<"))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Final
+
 from rollcall.ages import OLDEST
 from rollcall.search import terms
 from rollcall.search.grammar.age_rules import OLDEST_NAMED, age_alone, age_before, age_range, further_range
@@ -14,8 +17,12 @@ from rollcall.search.grammar.person_rules import ages_of_person, named, note_bir
 from rollcall.search.grammar.spelling import known_words
 from rollcall.search.grammar.tokens import Kind, Token
 from rollcall.search.person_filter import PersonFilter
+from rollcall.search.requirements import MOST_FACES
+from rollcall.search.terms import Term
 from rollcall.search.vocabulary import ADJECTIVES, EVERYONE, NOUNS
 
+#: Ranges of numbers before a noun that begin with this are ages: "18-25 women".
+_FEWEST_AS_AGES: Final = 13
 #: Adjectives that may stand behind a noun as well; the others are nouns themselves there.
 _BEHIND = ("old", "young", "middle-aged", "little", "small")
 
@@ -34,8 +41,12 @@ def people(cursor: Cursor) -> Operand | None:
     every = None if is_number(cursor.peek(1)) and cursor.accept("all") else cursor.accept("all")
     counted = None if every or _is_age(cursor) else count(cursor)
     first = cursor.peek()
+    faces = _counted_faces(cursor)
+    if faces is not None:
+        return Operand(faces, start.start, cursor.last_end)
     noun = _described(cursor)
     if noun is not None:
+        noun, counted = _with_ages_before(cursor, noun, counted)
         found = _counted(cursor, noun, counted)
         born = birth_years(cursor)
         if born is not None:
@@ -60,6 +71,34 @@ def people(cursor: Cursor) -> Operand | None:
     if every:
         return Operand(terms.Only(person), start.start, cursor.last_end)
     return _operand(cursor, Noun("people", PersonFilter(), person, (), (ages,), implied=True), start)
+
+
+def _counted_faces(cursor: Cursor) -> Term | None:
+    """Return the term of "faces > 3", which is no age."""
+    mark = cursor.mark()
+    found = count(cursor) if cursor.accept("faces", "face") and cursor.next_is(">", ">=", "<", "<=") else None
+    if found is None or found.high is None:
+        cursor.go_back(mark)
+        return None
+    check(cursor, found)
+    return terms.FaceCount(found.low, found.high)
+
+
+def _with_ages_before(cursor: Cursor, noun: Noun, counted: Count | None) -> tuple[Noun, Count | None]:
+    """Return "18-25 women" with its numbers as ages: few photos show so many, and few ask for them."""
+    if counted is None or counted.high in (None, MOST_FACES) or counted.low < _FEWEST_AS_AGES or noun.own.anyone:
+        return noun, counted
+    ages = NumberRange(counted.low, counted.high, counted.position)
+    person = narrowed(noun.own, noun.adjectives, [*noun.ranges, ages])
+    if person is None:
+        return noun, counted
+    text = cursor.query[counted.position : cursor.last_end]
+    other = f"faces:{counted.low}-{counted.high} {noun.name}"
+    cursor.note(
+        f"read as {noun.name} from {counted.low} to {counted.high} years",
+        text and cursor.replaced(counted.position, cursor.last_end, other),
+    )
+    return replace(noun, person=person, ranges=(*noun.ranges, ages)), None
 
 
 def nobody(cursor: Cursor) -> Operand | None:

@@ -110,6 +110,7 @@ def _listed(cursor: Cursor) -> Term | None:
     """Read: in 2019, in June and July 2019, in 2019 or 2020; of several periods any is enough."""
     mark = cursor.mark()
     cursor.accept("in", "on", "at", "from", "of")
+    begin = cursor.peek()
     first = _period(cursor)
     if first is None:
         cursor.go_back(mark)
@@ -120,7 +121,12 @@ def _listed(cursor: Cursor) -> Term | None:
         mark = cursor.mark()
         separator = cursor.accept("and", "or", ",", "/")
         cursor.accept("in")
+        year = cursor.peek()
         following = None if separator is None else _period(cursor)
+        if isinstance(following, Days) and year.kind is Kind.NUMBER and following == months(int(year.text), 1, 12):
+            # "Summer 2015 and 2016" are two summers.
+            part = _yearly(begin)
+            following = following if part is None else part.of(int(year.text))
         if separator is None or following is None or _continues(cursor):
             cursor.go_back(mark)
             break
@@ -130,8 +136,8 @@ def _listed(cursor: Cursor) -> Term | None:
         return _term(cursor, first)
     if joined not in ("or", "/"):
         cursor.note("read as any of these times: no photo is of several")
-    year = next((int(one.start[:4]) for one in reversed(found) if isinstance(one, Days)), None)
-    parts = [one.of(year) if isinstance(one, Yearly) and year is not None else one for one in found]
+    known = next((int(one.start[:4]) for one in reversed(found) if isinstance(one, Days)), None)
+    parts = [one.of(known) if isinstance(one, Yearly) and known is not None else one for one in found]
     return terms.Or(tuple(_term(cursor, part) for part in parts))
 
 
@@ -228,20 +234,26 @@ def _numeric(cursor: Cursor) -> Period | None:
 def _named(cursor: Cursor) -> Period | None:
     """Read: June 2019, June 12 2019, summer of 2019, Christmas 2019, and each without its year."""
     token = cursor.peek()
-    if token.kind is not Kind.WORD or token.text not in MONTHS | FEASTS:
+    found = _yearly(token)
+    if found is None:
         return None
     cursor.take()
+    day_number = cursor.peek()
+    if found.months == 1 and day_number.kind is Kind.NUMBER and 1 <= int(day_number.text[:4]) <= 31:
+        cursor.take()
+        return _day(cursor, int(day_number.text), token)
+    return _of_year(cursor, found)
+
+
+def _yearly(token: Token) -> Yearly | None:
+    """Return the month, season or feast that a word names; None if it names none."""
+    if token.kind is not Kind.WORD or token.text not in MONTHS | FEASTS:
+        return None
     if token.text in FEASTS:
         month, day, length = FEASTS[token.text]
-        found = Yearly(token, month, day, 0, length)
-    else:
-        month, length = MONTHS[token.text]
-        found = Yearly(token, month, 1, length, 0)
-        day_number = cursor.peek()
-        if length == 1 and day_number.kind is Kind.NUMBER and 1 <= int(day_number.text[:4]) <= 31:
-            cursor.take()
-            return _day(cursor, int(day_number.text), token)
-    return _of_year(cursor, found)
+        return Yearly(token, month, day, 0, length)
+    month, length = MONTHS[token.text]
+    return Yearly(token, month, 1, length, 0)
 
 
 def _of_year(cursor: Cursor, found: Yearly) -> Period:
@@ -254,11 +266,27 @@ def _of_year(cursor: Cursor, found: Yearly) -> Period:
     year = cursor.peek()
     if year.kind is Kind.NUMBER and len(year.text) == 4 and int(year.text) in range(1900, 2101):
         cursor.take()
+        if found.months > 1 and found.month + found.months > 12:
+            _following_year(cursor, int(year.text))
         return found.of(int(year.text))
+    if (
+        year.kind is Kind.DATE
+        and found.months > 1
+        and year.text[2:] == f"{year.text[2:4]}-{(int(year.text[:4]) + 1) % 100:02}"
+    ):
+        cursor.take()
+        return found.of(int(year.text[:4]))
     cursor.go_back(mark)
     if year.kind is Kind.DATE:
         raise cursor.error(year, "there is no such day", ["2019"])
     return found
+
+
+def _following_year(cursor: Cursor, year: int) -> None:
+    """Take the second year of "winter 2015/2016"."""
+    mark = cursor.mark()
+    if not (cursor.accept("/", "-") and cursor.take().text in (str(year + 1), f"{(year + 1) % 100:02}")):
+        cursor.go_back(mark)
 
 
 def _day(cursor: Cursor, day: int, month: Token) -> Period:

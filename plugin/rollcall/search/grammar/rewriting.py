@@ -165,6 +165,7 @@ def _without_photos(query: str, tokens: Sequence[Token], notes: list[Note]) -> I
             following is not None
             and _is_photo(following)
             and token.text in ("a", "an", "any", "only", "just", "some", "all")
+            and not (token.text == "only" and at and tokens[at - 1].text in NOUNS)
         ):
             at += 1
         elif following is not None and _is_photo(following) and _is_number(token):

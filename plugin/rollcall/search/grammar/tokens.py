@@ -51,7 +51,8 @@ _TOKEN: Final = re.compile(
       (?P<field>[A-Za-z_]+(?=:)) :[ \t]* (?P<value>"[^"]*"|[^\s()",][^\s()",]*)?
     | "(?P<quoted>[^"]*)"
     | (?P<european>\d{1,2}\.\d{1,2}\.(?:19|20)\d\d)(?!\d)
-    | (?P<slashed>\d{1,2}/\d{1,2}/(?:19|20)\d\d|(?:19|20)\d\d/\d{1,2}/\d{1,2})(?!\d)
+    | (?P<slashed>\d{1,2}/\d{1,2}/(?:19|20)\d\d|(?:19|20)\d\d/\d{1,2}/\d{1,2}|(?:19|20)\d\d\.\d{1,2}\.\d{1,2})(?!\d)
+    | (?P<compact>(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01]))(?!\d)
     | (?P<monthly>(?:0?[1-9]|1[0-2])[./](?:19|20)\d\d)(?!\d)
     | '(?P<short>\d\d)(?!\d|'?s)
     | (?P<date>(?:19|20)\d\d-\d\d?(?:-\d\d?)?)(?![\d])
@@ -110,6 +111,9 @@ def _tokens(query: str, match: re.Match[str]) -> Iterator[Token]:
     elif group == "european":
         day, month, year = match[group].split(".")
         yield Token(Kind.DATE, f"{year}-{int(month):02}-{int(day):02}", match.start(), match.end(), raw)
+    elif group == "compact":
+        day = match[group]
+        yield Token(Kind.DATE, f"{day[:4]}-{day[4:6]}-{day[6:]}", match.start(), match.end(), raw)
     elif group == "monthly":
         month, year = match[group].replace("/", ".").split(".")
         yield Token(Kind.DATE, f"{year}-{int(month):02}", match.start(), match.end(), raw)
@@ -138,7 +142,7 @@ def _day_of(query: str, match: re.Match[str]) -> str:
     InvalidQueryError
         If it may be two days: 6/12/2019.
     """
-    first, second, third = match["slashed"].split("/")
+    first, second, third = match["slashed"].replace(".", "/").split("/")
     if len(first) == 4:
         return f"{first}-{int(second):02}-{int(third):02}"
     either = [f"{third}-{int(month):02}-{int(day):02}" for month, day in ((first, second), (second, first))]
