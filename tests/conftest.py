@@ -6,6 +6,26 @@ from pathlib import Path
 
 import pytest
 
+#: Files whose tests are few and long: begun last, they would keep one processor busy while the others wait.
+FIRST = (
+    "tests/soak",
+    "tests/model/training",
+    "tests/plugin/commands/test_cli.py",
+    "tests/plugin/indexing",
+    "tests/web",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files with long tests first."""
+    root = Path(__file__).parents[1]
+
+    def place(item: pytest.Item) -> int:
+        path = item.path.relative_to(root).as_posix()
+        return next((at for at, prefix in enumerate(FIRST) if path.startswith(prefix)), len(FIRST))
+
+    items.sort(key=place)
+
 
 @pytest.fixture(scope="session")
 def compiled(pytestconfig: pytest.Config) -> Path:
