@@ -49,6 +49,8 @@ class Killer:
     completed: Counter[str] = field(default_factory=Counter)
     #: The plain list of corrections, by who made them, which is a name of its own here.
     acknowledged: set[str] = field(default_factory=set)
+    #: Whose photo was erased or may have been: an import must not bring their lines back.
+    erased: set[str] = field(default_factory=set)
     typical: dict[str, float] = field(default_factory=dict)
     number: int = 0
 
@@ -188,30 +190,36 @@ class Killer:
     def import_log(self) -> None:
         code, _, _ = self.command("corrections", "import", str(self.exported))
         if code == 0:
-            lines = [json.loads(line) for line in self.exported.read_text().splitlines()[1:]]
-            self.acknowledged |= {line["made_by"] for line in lines}
+            self.acknowledged |= {line["made_by"] for line in self._exported()} - self.erased
 
     def forget(self) -> None:
         face = self._any_face()
         if face is None:
             return
         # Whether or not it is killed before: from now on what was said of this photo, as it is known now, may be gone.
-        for by in self._of_photo(face[1]):
-            self.acknowledged.discard(by)
+        gone = set(self._of_photo(face[1]))
+        self.acknowledged -= gone
+        self.erased |= gone
         self.command("forget", f"photo:{face[1]}", "--yes")
 
     def _of_photo(self, photo_id: int) -> list[str]:
-        """Return who made the corrections of a photo, of its content and of its path."""
+        """Return who made the corrections of a photo, of its content and of its path, also those not yet imported."""
         connection = sqlite3.connect(self.database)
         try:
+            content, path = connection.execute(
+                "SELECT content_hash, path FROM photos WHERE id = ?", (photo_id,)
+            ).fetchone()
             found = connection.execute(
-                "SELECT c.made_by FROM corrections c JOIN photos p ON p.id = ? WHERE c.photo_id = p.id"
-                " OR c.content_hash = p.content_hash OR c.path = p.path",
-                (photo_id,),
+                "SELECT made_by FROM corrections WHERE photo_id = ? OR content_hash = ? OR path = ?",
+                (photo_id, content, path),
             ).fetchall()
         finally:
             connection.close()
-        return [row[0] for row in found]
+        others = [line for line in self._exported() if line["content_hash"] == content or line["path"] == path]
+        return [*(row[0] for row in found), *(line["made_by"] for line in others)]
+
+    def _exported(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.exported.read_text().splitlines()[1:]]
 
     def adapt(self) -> None:
         self.command("adapt")
