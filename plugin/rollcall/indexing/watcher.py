@@ -17,9 +17,10 @@ from typing import Final, Protocol
 from rollcall import events
 from rollcall.errors import RollcallError, StoreError
 from rollcall.indexing import discovery
-from rollcall.indexing.hints import HintQueue
+from rollcall.indexing.hints import INCOMPLETE_SECONDS, HintQueue
 from rollcall.indexing.observers import Observers
 from rollcall.indexing.run import LeaveAlone
+from rollcall.media import completeness
 from rollcall.media.decode import SUFFIXES
 from rollcall.records import RunSummary
 from rollcall.settings import EXCLUSION_MARKERS, Settings
@@ -130,7 +131,9 @@ class Watcher:
 
     def _is_being_written(self, path: Path, mtime_ns: int) -> bool:
         """Return whether a scanned file may still be being written; it is then queued until it is unchanged."""
-        fresh = 0 <= time.time_ns() - mtime_ns < self.settings.watch.settle_seconds * 1e9
+        age = (time.time_ns() - mtime_ns) / 1e9
+        fresh = 0 <= age < self.settings.watch.settle_seconds
+        fresh = fresh or (0 <= age < INCOMPLETE_SECONDS and completeness.ends_early(path))
         if fresh:
             self.hints.add(path)
         return fresh
