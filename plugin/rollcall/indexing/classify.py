@@ -99,6 +99,15 @@ def classify(
     return len(files) - pending_count, pending_count
 
 
+def add_unknown(session: Session, place: Place, files: Sequence[FileStat]) -> int:
+    """Add pending photos for those files that are not stored, and leave all others; return how many there are."""
+    known = _stored(session, place, files)
+    new = [file for file in files if file.relative_path not in known]
+    for part in chunks(new):
+        _insert_pending(session, place, part, SeenPhotos())
+    return len(new)
+
+
 def _stored(session: Session, place: Place, files: Sequence[FileStat]) -> Mapping[str, Any]:
     """Return the stored photos of some files by their paths."""
     statement = select(

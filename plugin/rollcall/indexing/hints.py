@@ -34,6 +34,7 @@ class _Hint:
     since: float  # when it had this state, by time.monotonic()
     wait: float  # for how many seconds it must keep it
     pause: float = 0.0  # the longest time between two changes, in seconds
+    noted: bool = False  # `note_settled` has returned it
 
 
 class HintQueue:
@@ -54,6 +55,8 @@ class HintQueue:
         self._hints: dict[Path, _Hint] = {}
         self._given: dict[Path, _Hint] = {}
         self._overflowed = False
+        #: Counts the paths that were lost.
+        self.losses = 0
         self._changed = threading.Condition()
 
     def add(self, path: Path, closed: bool = False) -> None:
@@ -63,6 +66,7 @@ class HintQueue:
                 self._overflowed = True
                 self._hints.clear()
             if self._overflowed:
+                self.losses += 1
                 return
             wait = min(self.settle_seconds, _CLOSED_SECONDS) if closed else self.settle_seconds
             now = time.monotonic()
@@ -76,6 +80,7 @@ class HintQueue:
         """Note that paths were lost; those that wait go, because everything is scanned."""
         with self._changed:
             self._overflowed = True
+            self.losses += 1
             self._hints.clear()
             self._changed.notify_all()
 
@@ -128,6 +133,20 @@ class HintQueue:
             while len(self._given) > _REMEMBERED:
                 del self._given[next(iter(self._given))]
         return [path for path, _ in settled], pause
+
+    def note_settled(self) -> list[Path]:
+        """Return the paths that are unchanged for long enough and were not returned before; they stay in the queue."""
+        with self._changed:
+            hints = [(path, hint) for path, hint in self._hints.items() if not hint.noted]
+        now = time.monotonic()
+        found = []
+        for path, hint in hints:
+            if hint.since + hint.wait > now or _stat(path) != hint.stat:
+                continue
+            if self._left_for_the_rest(path, hint, now) <= 0:
+                hint.noted = True
+                found.append(path)
+        return found
 
     def _left_for_the_rest(self, path: Path, hint: _Hint, now: float) -> float:
         """Return for how many seconds to wait for the rest of an unchanged file; 0 if it seems to be all there."""

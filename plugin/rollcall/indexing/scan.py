@@ -13,9 +13,9 @@ from sqlalchemy.orm import Session
 from rollcall import events
 from rollcall.errors import LibraryError
 from rollcall.indexing import discovery
-from rollcall.indexing.classify import SeenPhotos, classify, mark_missing
+from rollcall.indexing.classify import SeenPhotos, add_unknown, classify, mark_missing
 from rollcall.indexing.failures import current_keys
-from rollcall.indexing.run import Run, Tools
+from rollcall.indexing.run import LeaveAlone, Run, Tools
 from rollcall.media import paths
 from rollcall.privacy.exclusions import opted_out_above
 from rollcall.records import FileStat
@@ -227,6 +227,34 @@ class Scanner:
             )
         run.warn(f"{place.folder}: the folder is left out of the library, by its name or a file in it", self.publish)
         return iter(())
+
+    # ---- While a run goes on
+
+    def add_new(self, root: Place, changed: Iterable[Path], run: Run, leave_alone: LeaveAlone | None = None) -> None:
+        """Add pending photos for files and for what is in folders of a root, where it is new; compare nothing else.
+
+        What has changed or is gone is left to the next scan: the photos of this run are in work.
+        """
+        found = (file for path in changed for file in self._files_at(root, path))
+        files = self.exclusions.not_erased(root, found, self.exclusions.erased_paths())
+        while part := list(islice(files, CHUNK)):
+            if run.stopping:
+                return
+            if leave_alone is not None:
+                part = [file for file in part if not leave_alone(_path(root, file), file.mtime_ns)]
+            with self.tools.profile("scan"), self.database.write() as session:
+                run.summary.photos += add_unknown(session, root, part)
+
+    def _files_at(self, root: Place, path: Path) -> Iterator[FileStat]:
+        """Yield the file at a path, or the files of the folder there."""
+        below, settings = PurePosixPath(path.relative_to(root.root).as_posix()), self.settings.library
+        if path.is_dir():
+            if below == PurePosixPath() or discovery.is_included(root.root, below, settings):
+                yield from discovery.discover(root.root, settings, below=below)
+        elif not discovery.is_in_cloud(root.root, path):
+            file = discovery.file_stat(root.root, path, settings)
+            if file is not None:
+                yield file
 
     # ---- Single files
 
