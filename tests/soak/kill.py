@@ -45,6 +45,7 @@ class Killer:
 
     work: Path
     chance: random.Random
+    photos: int = PHOTOS
     kills: Counter[str] = field(default_factory=Counter)
     completed: Counter[str] = field(default_factory=Counter)
     #: The plain list of corrections, by who made them, which is a name of its own here.
@@ -56,7 +57,7 @@ class Killer:
 
     def __post_init__(self) -> None:
         self.folder, self.database = self.work / "photos", self.work / "rollcall.db"
-        for number in range(PHOTOS):
+        for number in range(self.photos):
             self._draw(number)
         code, output, _ = self.command("index", str(self.folder), killed=False)
         assert code == 0, output
@@ -137,10 +138,10 @@ class Killer:
 
     def index(self) -> None:
         for _ in range(self.chance.randrange(1, 6)):
-            number = self.chance.randrange(PHOTOS * 2)
+            number = self.chance.randrange(self.photos * 2)
             path = self.folder / f"{number:03}.png"
             if path.exists() and self.chance.random() < 0.4:
-                os.replace(path, self.folder / f"{self.chance.randrange(PHOTOS * 2):03}.png")
+                os.replace(path, self.folder / f"{self.chance.randrange(self.photos * 2):03}.png")
             else:
                 self._draw(number)
         self.command("index", str(self.folder), *(["--force"] if self.chance.random() < 0.3 else []))
@@ -291,8 +292,8 @@ def _integrity(file: Path) -> str:
         connection.close()
 
 
-def run(minutes: float, seed: int, work: Path) -> dict[str, Any]:
-    """Kill commands for some minutes; return a report.
+def run(minutes: float, seed: int, work: Path, *, photos: int = PHOTOS) -> dict[str, Any]:
+    """Kill commands for some minutes, at least one, in a library of some photos; return a report.
 
     Raises
     ------
@@ -303,9 +304,9 @@ def run(minutes: float, seed: int, work: Path) -> dict[str, Any]:
     for name in [name for name in os.environ if name.startswith("ROLLCALL_")]:
         del os.environ[name]
     os.environ.update(environment(work))
-    killer = Killer(work, random.Random(seed))
+    killer = Killer(work, random.Random(seed), photos)
     clock = Clock(minutes)
-    while not clock.over:
+    while not clock.over or not killer.kills:
         killer.step()
         if sum(killer.kills.values()) % 25 == 24:
             killer.examine_effect()
@@ -326,9 +327,11 @@ def run(minutes: float, seed: int, work: Path) -> dict[str, Any]:
 
 def main() -> None:
     """Run it as a program."""
-    options = parser(__doc__).parse_args()
+    arguments = parser(__doc__)
+    arguments.add_argument("--photos", type=int, default=PHOTOS, help=f"how many photos (default {PHOTOS})")
+    options = arguments.parse_args()
     with tempfile.TemporaryDirectory(prefix="kill-") as temporary:
-        report(run(options.minutes, options.seed, options.keep or Path(temporary)))
+        report(run(options.minutes, options.seed, options.keep or Path(temporary), photos=options.photos))
 
 
 if __name__ == "__main__":
