@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -21,6 +22,8 @@ Image.MAX_IMAGE_PIXELS = None
 # What is wrong with a file becomes an error or a warning of the picture. Once and for all, because `catch_warnings` is
 # not safe on threads: two at once can silence every warning of the host for good.
 warnings.filterwarnings("ignore", module=r"PIL\.|pillow_heif|pillow_jxl")
+# What Pillow logs of a damaged file does not name it, and an exception says the same.
+logging.getLogger("PIL").setLevel(logging.CRITICAL)
 
 
 def opened(data: bytes, formats: Sequence[str]) -> Image.Image:

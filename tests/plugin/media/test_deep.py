@@ -134,6 +134,14 @@ def test_a_deep_tiff_that_ends_early_is_shown_as_far_as_it_goes(tmp_path: Path) 
     assert decode.decode(path).pixels.shape == WHOLE.shape
 
 
+def test_nothing_is_logged_of_a_file_without_its_name(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "a.tif"
+    path.write_bytes(tiff_of([WHOLE.tobytes()], 8, 1, 3, "<", t277=65535))
+    with pytest.raises(decode.PictureError):
+        decode.decode(path)
+    assert caplog.records == []
+
+
 def pam(values: np.ndarray, highest: int, kind: str) -> bytes:
     height, width, channels = values.shape
     header = f"P7\n# a comment\nWIDTH {width}\nHEIGHT {height}\nDEPTH {channels}\nMAXVAL {highest}\nTUPLTYPE {kind}\n"
