@@ -57,7 +57,7 @@ class DecodeSettings(SettingsGroup):
         default=0,
         ge=0,
         description="The memory that all decoders together may take; 0 means half of what is free, 2,048 at most. A "
-        "picture that needs more is decoded alone.",
+        "picture that needs more is decoded alone, or refused if it needs more than 2,048.",
     )
     max_seconds: float = Field(
         default=30.0,
