@@ -13,7 +13,7 @@ import time
 import numpy as np
 
 from rollcall.people.clusters import NEIGHBOURS, Faces, cluster
-from rollcall.people.neighbours import PROBES, divide, neighbours
+from rollcall.people.neighbours import PROBES, cells_of, neighbours
 
 #: The share of faces that are seen once, and the most photos of one person.
 STRANGERS = 0.5
@@ -59,7 +59,7 @@ def main(count: int) -> None:
     """Print the figures for so many faces."""
     vectors, person = draw(count)
     began = time.process_time()
-    cells = divide(vectors)
+    cells = cells_of(vectors)
     print(f"{count:,} faces, {len(cells.centroids):,} cells, {PROBES} of them for each face")
     print(f"dividing:   {time.process_time() - began:7.1f} s")
     began = time.process_time()

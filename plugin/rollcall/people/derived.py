@@ -22,10 +22,12 @@ from rollcall.tags.projection import recompute
 LIKELY: Final = 0.9
 
 
-def compute_ages(session: Session, settings: TagSettings, person_ids: Iterable[int]) -> set[int]:
+def compute_ages(
+    session: Session, settings: TagSettings, person_ids: Iterable[int], *, withdraw: bool = True
+) -> set[int]:
     """Derive the ages of the faces of some people again; return the photos whose ages changed.
 
-    Ages that a person gave stay as they are.
+    Ages that a person gave stay as they are. Without `withdraw` no face is less likely to be somebody than before.
     """
     changed: set[int] = set()
     for part in chunks(sorted(set(person_ids))):
@@ -40,7 +42,8 @@ def compute_ages(session: Session, settings: TagSettings, person_ids: Iterable[i
             ages = dates.ages_at(str(birth_date), dates.year_of(taken))
             if ages is not None and ages[1] <= OLDEST and _write(session, face_id, ages):
                 changed.add(photo_id)
-    changed |= _withdraw(session)
+    if withdraw:
+        changed |= _withdraw(session)
     for photo_id in sorted(changed):
         recompute(session, photo_id, settings)
     return changed

@@ -20,6 +20,7 @@ from rollcall.people.derived import compute_ages
 from rollcall.people.linkage import UNKNOWN
 from rollcall.people.reading import LibraryFaces
 from rollcall.settings import TagSettings
+from rollcall.storage import revisions
 from rollcall.storage.database import Database
 from rollcall.storage.tables import FacePersonRow, PersonRow
 
@@ -50,6 +51,7 @@ def group_all(database: Database, settings: TagSettings) -> GroupingReport:
         If the database cannot be written.
     """
     with database.read() as session:
+        revision = revisions.newest(session)
         library = reading.read_faces(session)
     if not len(library):
         return GroupingReport()
@@ -62,6 +64,7 @@ def group_all(database: Database, settings: TagSettings) -> GroupingReport:
         writing.summarize(session, library, session.scalars(select(PersonRow.id)).all())
         writing.drop_empty(session)
         writing.mark_seen(session)
+        revisions.set_grouped(session, revision)
         compute_ages(session, settings, library.faces.known_births)
         people = session.scalar(select(func.count(func.distinct(FacePersonRow.person_id)))) or 0
     return GroupingReport(len(library), people, len(changed))
@@ -76,17 +79,20 @@ def group_new(database: Database, settings: TagSettings) -> GroupingReport:
         If the database cannot be written.
     """
     with database.read() as session:
+        revision = revisions.newest(session)
         waiting = reading.ungrouped(session, MANY_NEW + 1)
         if not waiting:
             return GroupingReport()
-        known = session.scalar(select(func.count()).select_from(FacePersonRow)) or 0
+        some = select(FacePersonRow.face_id).limit(int(MANY_NEW / NEW_SHARE)).subquery()
+        known = session.scalar(select(func.count()).select_from(some)) or 0
         if len(waiting) > MANY_NEW or len(waiting) > NEW_SHARE * known:
             waiting = []
     if not waiting:
         return group_all(database, settings)
     with database.write() as session:
         changed = incremental.attach(session, database, waiting)
-        compute_ages(session, settings, changed)
+        revisions.set_grouped(session, revision)
+        compute_ages(session, settings, changed, withdraw=False)
     return GroupingReport(len(waiting), 0, len(changed))
 
 

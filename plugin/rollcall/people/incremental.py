@@ -69,16 +69,8 @@ def _attach_one(session: Session, database: Database, new: LibraryFaces, index: 
 def _nearest(session: Session, database: Database, new: LibraryFaces, index: int) -> list[int]:
     """Return the faces of the library that are most similar to a new one."""
     vector = np.asarray(new.faces.vectors[index], np.float16)
-    found: list[tuple[float, int]] = []
-    for part in vectors_of(database).parts(session, len(vector)):
-        cosines = part.cosines(vector)
-        cosines[part.photo_ids == -1] = -1.0
-        count = min(_WANTED, len(cosines))
-        if count:
-            best = np.argpartition(-cosines, count - 1)[:count]
-            found += zip(cosines[best].tolist(), part.face_ids[best].tolist(), strict=True)
     own = int(new.face_ids[index])
-    return [face for _, face in sorted(found, key=lambda one: (-one[0], one[1])) if face != own][:_WANTED]
+    return [face for _, face in vectors_of(database).nearest(session, vector, _WANTED + 1) if face != own][:_WANTED]
 
 
 def _decide(session: Session, around: LibraryFaces, me: int, people: int) -> tuple[dict[int, int], float]:
@@ -190,15 +182,5 @@ def nearer_to_rejected(library: LibraryFaces, person: NDArray[np.int64]) -> NDAr
 
 def out_of_place(library: LibraryFaces, person: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Return which faces cannot be whom they are taken for: a second one of a photo, or from before the birth, (n,)."""
-    out = np.zeros(len(library), np.bool_)
-    free = np.flatnonzero(~library.stated & (person != UNKNOWN))
-    stated = np.flatnonzero(library.stated).tolist()
-    seen = {(int(person[face]), int(library.faces.photos[face])) for face in stated}
-    for face in free[np.lexsort((free, -library.probability[free]))].tolist():
-        them = int(person[face])
-        key = (them, int(library.faces.photos[face]))
-        birth = library.faces.known_births.get(them)
-        early = birth is not None and library.taken[face] < birth.mean - 2 * birth.deviation - assign.BEFORE_BIRTH
-        out[face] = key in seen or early or them in library.faces.rejected[face]
-        seen.add(key)
-    return out
+    out = ~library.stated & (assign.too_early(library, person) | assign.is_rejected(library, person))
+    return out | assign.second_of_photo(library, person, library.probability)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,8 @@ from rollcall.people import dates
 from rollcall.people.clusters import Faces
 from rollcall.people.evidence import WEAK_SCORE, WEAK_SHARPNESS, WEAK_SIDE, Births, births
 from rollcall.people.linkage import UNKNOWN
-from rollcall.storage.library import chunks
+from rollcall.storage import revisions
+from rollcall.storage.library import CHUNK, chunks
 from rollcall.storage.tables import (
     EmbeddingRow,
     FacePersonRow,
@@ -86,8 +88,15 @@ def comparable() -> Select[Any]:
 
 
 def ungrouped(session: Session, limit: int) -> list[int]:
-    """Return the faces that grouping has not looked at, up to a number, in the order of their numbers."""
+    """Return the faces that grouping has not looked at, up to a number, in the order of their numbers.
+
+    Only photos that changed since grouping was done with all of them are looked through.
+    """
     statement = comparable().with_only_columns(FaceRow.id).where(FacePersonRow.face_id.is_(None)).limit(limit)
+    done = revisions.grouped(session)
+    if done is not None:
+        changed = select(PhotoRow.id).where(PhotoRow.revision > done).scalar_subquery()
+        statement = statement.where(FaceRow.photo_id.in_(changed))
     return list(session.scalars(statement))
 
 
@@ -96,24 +105,49 @@ def read_faces(session: Session, statements: Iterable[Select[Any]] | None = None
 
     Only embeddings of one network are compared: the one that made most of them.
     """
-    rows: list[list[Any]] = []
-    vectors: list[bytes] = []
-    versions: dict[str, int] = {}
-    for statement in (comparable(),) if statements is None else statements:
-        for row in session.execute(statement, execution_options={"yield_per": _ROWS}):
-            versions[row[2]] = versions.get(row[2], 0) + 1
-            rows.append([*row[:3], *row[4:]])
-            vectors.append(row[3])
-    by_weights: dict[str, int] = {}
-    for version, count in versions.items():
-        by_weights[weights_of(version)] = by_weights.get(weights_of(version), 0) + count
+    if statements is None:
+        return _read_all(session)
+    rows = [row for statement in statements for row in session.execute(statement)]
+    wanted = set(_most(Counter(row[2] for row in rows)))
+    rows = [row for row in rows if row[2] in wanted]
+    return _built(session, [_columns(rows)], _vectors(rows))
+
+
+def _read_all(session: Session) -> LibraryFaces:
+    counted = select(EmbeddingRow.model_version, func.count()).group_by(EmbeddingRow.model_version)
+    counts: dict[str, int] = dict(session.execute(counted).all())
+    wanted = _most(counts)
+    statement = comparable().where(EmbeddingRow.model_version.in_(wanted))
+    found = session.execute(statement, execution_options={"yield_per": _ROWS})
+    columns: list[_Columns] = []
+    matrix = _vectors([])
+    count = 0
+    for part in found.partitions():
+        vectors = _vectors(part)
+        if not columns:
+            # Space for all of them at once: what is joined from parts is held twice.
+            matrix = np.empty((sum(counts[one] for one in wanted), vectors.shape[1]), np.float16)
+        matrix[count : count + len(part)] = vectors
+        count += len(part)
+        columns.append(_columns(part))
+    return _built(session, columns, matrix[:count])
+
+
+def _most(counts: Mapping[str, int]) -> list[str]:
+    """Return the model versions of the weights that most of the embeddings are of."""
+    by_weights: Counter[str] = Counter()
+    for version, count in counts.items():
+        by_weights[weights_of(version)] += count
     if not by_weights:
-        return _built(session, [], np.zeros((0, 128), np.float16))
+        return []
     weights = max(by_weights, key=lambda name: (by_weights[name], name))
-    wanted = {version for version in versions if weights_of(version) == weights}
-    keep = [index for index, row in enumerate(rows) if row[2] in wanted]
-    matrix = np.frombuffer(b"".join(vectors[index] for index in keep), "<f2").reshape(len(keep), -1)
-    return _built(session, [rows[index] for index in keep], matrix)
+    return [version for version in counts if weights_of(version) == weights]
+
+
+def _vectors(rows: Sequence[Any]) -> NDArray[np.float16]:
+    if not rows:
+        return np.zeros((0, 128), np.float16)
+    return np.frombuffer(b"".join(row[3] for row in rows), "<f2").reshape(len(rows), -1)
 
 
 def faces_of(session: Session, person_ids: Sequence[int]) -> LibraryFaces:
@@ -129,10 +163,28 @@ def faces_by_id(session: Session, face_ids: Sequence[int]) -> LibraryFaces:
     return read_faces(session, [comparable().where(FaceRow.id.in_(part)) for part in chunks(list(face_ids))])
 
 
-def _built(session: Session, rows: Sequence[Sequence[Any]], matrix: NDArray[np.float16]) -> LibraryFaces:
-    columns = list(zip(*rows, strict=True)) if rows else [()] * 18
-    (ids, photos, _, score, sharpness, width, height, age, low, high, given_low, given_high, taken) = columns[:13]
-    person, state, source, probability, detected = columns[13:]
+class _Columns(NamedTuple):
+    """What is read of n faces, as arrays."""
+
+    face_ids: NDArray[np.int64]
+    photos: NDArray[np.int64]
+    ages: NDArray[np.float32]
+    birth_means: NDArray[np.float64]
+    birth_deviations: NDArray[np.float64]
+    taken: NDArray[np.float64]
+    weak: NDArray[np.bool_]
+    people: NDArray[np.int64]
+    stated: NDArray[np.bool_]
+    confirmed: NDArray[np.bool_]
+    probability: NDArray[np.float64]
+    quality: NDArray[np.float64]
+    seen: NDArray[np.bool_]
+
+
+def _columns(rows: Sequence[Any]) -> _Columns:
+    (ids, photos, _, _, score, sharpness, width, height, age, low, high, given_low, given_high, taken, *of_person) = (
+        zip(*rows, strict=True)
+    )
     given = _numbers(given_low)
     ages = np.where(np.isnan(given), _numbers(age), (given + _numbers(given_high)) / 2)
     deviation = np.where(
@@ -141,34 +193,47 @@ def _built(session: Session, rows: Sequence[Sequence[Any]], matrix: NDArray[np.f
     years = np.array([dates.year_of(one) for one in taken], np.float64)
     side = np.minimum(_numbers(width), _numbers(height))
     found = np.array(detected, np.bool_)
-    weak = (side < WEAK_SIDE) | (_numbers(sharpness) < WEAK_SHARPNESS) | (found & (_numbers(score) < WEAK_SCORE))
-    people = np.array([UNKNOWN if one is None else one for one in person], np.int64)
-    stated = np.array([one is not None and one != "auto" for one in source], np.bool_)
-    confirmed = np.array([one == "confirmed" for one in state], np.bool_)
-    labels = np.where(confirmed, people, UNKNOWN)
-    # A person with hints alone, and no confirmed face, is found by these.
-    certain = set(labels.tolist())
-    hinted = np.array([stated[i] and people[i] not in certain for i in range(len(people))], np.bool_)
-    labels = np.where(hinted, people, labels)
-    face_ids = np.array(ids, np.int64)
-    return LibraryFaces(
-        face_ids,
-        Faces(
-            matrix,
-            np.array(photos, np.int64),
-            ages.astype(np.float32),
-            births(ages, deviation, years),
-            weak,
-            labels,
-            _rejected(session, face_ids),
-            known_births(session),
-        ),
+    born = births(ages, deviation, years)
+    return _Columns(
+        np.array(ids, np.int64),
+        np.array(photos, np.int64),
+        ages.astype(np.float32),
+        born.mean,
+        born.deviation,
         years,
-        people,
-        stated,
+        (side < WEAK_SIDE) | (_numbers(sharpness) < WEAK_SHARPNESS) | (found & (_numbers(score) < WEAK_SCORE)),
+        np.array([UNKNOWN if one is None else one for one in person], np.int64),
+        np.array([one is not None and one != "auto" for one in source], np.bool_),
+        np.array([one == "confirmed" for one in state], np.bool_),
         np.nan_to_num(_numbers(probability)),
         np.log1p(side) + 0.5 * np.log1p(_numbers(sharpness)) + 2.0 * _numbers(score),
         np.array([one is not None for one in source], np.bool_),
+    )
+
+
+def _built(session: Session, parts: Sequence[_Columns], matrix: NDArray[np.float16]) -> LibraryFaces:
+    columns = _Columns(*map(np.concatenate, zip(*(parts or [_columns([])]), strict=True)))
+    labels = np.where(columns.confirmed, columns.people, UNKNOWN)
+    # A person with hints alone, and no confirmed face, is found by these.
+    hinted = columns.stated & ~np.isin(columns.people, labels)
+    return LibraryFaces(
+        columns.face_ids,
+        Faces(
+            matrix,
+            columns.photos,
+            columns.ages,
+            Births(columns.birth_means, columns.birth_deviations),
+            columns.weak,
+            np.where(hinted, columns.people, labels),
+            _rejected(session, columns.face_ids),
+            known_births(session),
+        ),
+        columns.taken,
+        columns.people,
+        columns.stated,
+        columns.probability,
+        columns.quality,
+        columns.seen,
     )
 
 
@@ -178,7 +243,10 @@ def _numbers(values: Sequence[Any]) -> NDArray[np.float64]:
 
 def _rejected(session: Session, face_ids: NDArray[np.int64]) -> list[frozenset[int]]:
     found: dict[int, set[int]] = {}
-    for face_id, person_id in session.execute(select(PersonRejectionRow.face_id, PersonRejectionRow.person_id)):
+    statement = select(PersonRejectionRow.face_id, PersonRejectionRow.person_id)
+    if len(face_ids) <= CHUNK:
+        statement = statement.where(PersonRejectionRow.face_id.in_(face_ids.tolist()))
+    for face_id, person_id in session.execute(statement):
         found.setdefault(face_id, set()).add(person_id)
     nobody: frozenset[int] = frozenset()
     return [frozenset(found[one]) if one in found else nobody for one in face_ids.tolist()]

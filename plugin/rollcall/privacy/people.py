@@ -13,7 +13,7 @@ from rollcall.corrections.person_kinds import FACE_PERSON_KINDS, PERSON_KINDS
 from rollcall.errors import NotFoundError
 from rollcall.privacy import deletion
 from rollcall.settings import TagSettings
-from rollcall.storage import change_feed
+from rollcall.storage import change_feed, revisions
 from rollcall.storage.change_feed import ChangeKind
 from rollcall.storage.library import chunks
 from rollcall.storage.tables import CorrectionRow, FacePersonRow, PersonRow
@@ -65,6 +65,7 @@ def delete_groups(session: Session) -> None:
     session.execute(delete(FacePersonRow).where(FacePersonRow.source == "auto"))
     used = select(FacePersonRow.face_id).where(FacePersonRow.person_id == PersonRow.id)
     session.execute(delete(PersonRow).where(~PersonRow.corrected, ~used.exists()))
+    revisions.set_grouped(session, None)
     session.expire_all()
     change_feed.record(session, ChangeKind.PEOPLE_CHANGED, None)
 
