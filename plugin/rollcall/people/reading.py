@@ -182,9 +182,9 @@ class _Columns(NamedTuple):
 
 
 def _columns(rows: Sequence[Any]) -> _Columns:
-    (ids, photos, _, _, score, sharpness, width, height, age, low, high, given_low, given_high, taken, *of_person) = (
-        zip(*rows, strict=True)
-    )
+    by_column: list[Sequence[Any]] = list(zip(*rows, strict=True)) if rows else [()] * 19
+    (ids, photos, _, _, score, sharpness, width, height, age, low, high, given_low, given_high) = by_column[:13]
+    taken, person, state, source, probability, detected = by_column[13:]
     given = _numbers(given_low)
     ages = np.where(np.isnan(given), _numbers(age), (given + _numbers(given_high)) / 2)
     deviation = np.where(
