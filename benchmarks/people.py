@@ -26,8 +26,10 @@ def draw(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Return embeddings (n, 128) as float16, and who they are, (n,)."""
     random = np.random.default_rng(seed)
     sizes = [1] * int(count * STRANGERS)
-    while sum(sizes) < count:
-        sizes.append(int(min(2 + random.pareto(1.1) * 4, MOST, count - sum(sizes))) or 1)
+    total = len(sizes)
+    while total < count:
+        sizes.append(int(min(2 + random.pareto(1.1) * 4, MOST, count - total)) or 1)
+        total += sizes[-1]
     person = random.permutation(np.repeat(np.arange(len(sizes)), sizes)[:count])
     centres = random.standard_normal((len(sizes), 128)).astype(np.float32)
     centres /= np.linalg.norm(centres, axis=1, keepdims=True)

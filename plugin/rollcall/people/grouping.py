@@ -22,7 +22,8 @@ from rollcall.people.reading import LibraryFaces
 from rollcall.settings import TagSettings
 from rollcall.storage import revisions
 from rollcall.storage.database import Database
-from rollcall.storage.tables import FacePersonRow, PersonRow
+from rollcall.storage.tables import FacePersonRow, PersonNameRow, PersonRow
+from rollcall.tags import names
 
 #: With more new faces than this, and than this share of all, the library is grouped as a whole.
 MANY_NEW: Final = 200
@@ -66,6 +67,7 @@ def group_all(database: Database, settings: TagSettings) -> GroupingReport:
         writing.mark_seen(session)
         revisions.set_grouped(session, revision)
         compute_ages(session, settings, library.faces.known_births)
+        names.refresh(session, settings, _named(session))
         people = session.scalar(select(func.count(func.distinct(FacePersonRow.person_id)))) or 0
     return GroupingReport(len(library), people, len(changed))
 
@@ -93,6 +95,7 @@ def group_new(database: Database, settings: TagSettings) -> GroupingReport:
         changed = incremental.attach(session, database, waiting)
         revisions.set_grouped(session, revision)
         compute_ages(session, settings, changed, withdraw=False)
+        names.refresh(session, settings, changed)
     return GroupingReport(len(waiting), 0, len(changed))
 
 
@@ -115,7 +118,12 @@ def regroup(session: Session, database: Database, settings: TagSettings) -> set[
         # A face that somebody is not may be somebody else.
         incremental.attach(session, database, loose)
     compute_ages(session, settings, person_ids)
+    names.refresh(session, settings, {*person_ids, *library.person[library.person != UNKNOWN].tolist()})
     return set(person_ids)
+
+
+def _named(session: Session) -> set[int]:
+    return set(session.scalars(select(PersonNameRow.person_id).distinct()))
 
 
 def _regrouped(library: LibraryFaces, people: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:

@@ -17,7 +17,7 @@ from rollcall.people import dates
 from rollcall.people.clusters import Faces
 from rollcall.people.evidence import WEAK_SCORE, WEAK_SHARPNESS, WEAK_SIDE, Births, births
 from rollcall.people.linkage import UNKNOWN
-from rollcall.storage import revisions
+from rollcall.storage import revisions, sqlite
 from rollcall.storage.library import CHUNK, chunks
 from rollcall.storage.tables import (
     EmbeddingRow,
@@ -118,18 +118,19 @@ def _read_all(session: Session) -> LibraryFaces:
     counts: dict[str, int] = dict(session.execute(counted).all())
     wanted = _most(counts)
     statement = comparable().where(EmbeddingRow.model_version.in_(wanted))
-    found = session.execute(statement, execution_options={"yield_per": _ROWS})
     columns: list[_Columns] = []
     matrix = _vectors([])
     count = 0
-    for part in found.partitions():
-        vectors = _vectors(part)
-        if not columns:
-            # Space for all of them at once: what is joined from parts is held twice.
-            matrix = np.empty((sum(counts[one] for one in wanted), vectors.shape[1]), np.float16)
-        matrix[count : count + len(part)] = vectors
-        count += len(part)
-        columns.append(_columns(part))
+    with sqlite.unmapped(session.connection()):
+        found = session.execute(statement, execution_options={"yield_per": _ROWS})
+        for part in found.partitions():
+            vectors = _vectors(part)
+            if not columns:
+                # Space for all of them at once: what is joined from parts is held twice.
+                matrix = np.empty((sum(counts[one] for one in wanted), vectors.shape[1]), np.float16)
+            matrix[count : count + len(part)] = vectors
+            count += len(part)
+            columns.append(_columns(part))
     return _built(session, columns, matrix[:count])
 
 

@@ -17,13 +17,14 @@ from sqlalchemy.orm import Session
 
 from rollcall.search import functions
 from rollcall.search.identifiers import LARGEST
-from rollcall.search.planning import is_complete, take_apart
+from rollcall.search.planning import KNOWN, is_complete, take_apart
 from rollcall.search.similarity import SimilarFaces
 from rollcall.search.terms import (
     CandidateSource,
     CandidateSources,
     Everything,
     InGroup,
+    ShowsKnown,
     ShowsPerson,
     Similar,
     SimilarTo,
@@ -45,6 +46,7 @@ _SHOWING: Final = (
     " FROM face_people w JOIN faces f ON f.id = w.face_id WHERE w.person_id IN ({}) GROUP BY f.photo_id) AS found"
     " WHERE total >= :least ORDER BY 2 DESC, 1"
 )
+_OF_KNOWN: Final = f"FROM face_people WHERE person_id IN ({KNOWN})"
 
 
 class Ranked(NamedTuple):
@@ -102,6 +104,8 @@ class RankedSearch:
                     text(f"SELECT COUNT(*) FROM face_people WHERE person_id IN ({_numbers(source.people)})")
                 ).scalar()
                 total += 1 + int(found or 0)
+            elif isinstance(source, ShowsKnown):
+                total += 1 + int(self.session.execute(text(f"SELECT COUNT(*) {_OF_KNOWN}")).scalar() or 0)
             elif isinstance(source, WithFaces):
                 # Any other source has fewer.
                 total += LARGEST
@@ -172,8 +176,9 @@ class RankedSearch:
                 {"name": source.name, "count": source.at_least, "least": least},
             )
             return (Ranked(row[0], row[1]) for row in rows)
-        if isinstance(source, ShowsPerson):
-            rows = self.session.execute(text(_SHOWING.format(_numbers(source.people))), {"least": least})
+        if isinstance(source, ShowsPerson | ShowsKnown):
+            people = KNOWN if isinstance(source, ShowsKnown) else _numbers(source.people)
+            rows = self.session.execute(text(_SHOWING.format(people)), {"least": least})
             return (Ranked(row[0], row[1]) for row in rows)
         if isinstance(source, WithFaces):
             rows = self.session.execute(text("SELECT id FROM photos WHERE face_count > 0 ORDER BY id"))

@@ -48,12 +48,16 @@ class ShowsPerson(NamedTuple):
     people: tuple[int, ...]
 
 
+class ShowsKnown(NamedTuple):
+    """Photos in the order of the probability that they show somebody with a name."""
+
+
 class WithFaces(NamedTuple):
     """Every photo that shows a face, by number: what may be as probable as 1 and is bounded by nothing stored."""
 
 
 #: A source of photos.
-CandidateSource = InGroup | SimilarTo | ShowsPerson | WithFaces
+CandidateSource = InGroup | SimilarTo | ShowsPerson | ShowsKnown | WithFaces
 #: Sources of photos. Every photo that may be meant comes from at least one of them, and its probability is no higher
 #: than the sum of those of the sources' events.
 CandidateSources = tuple[CandidateSource, ...]

@@ -7,6 +7,7 @@ from rollcall.search.person_filter import STORED_GROUPS, PersonFilter
 from rollcall.search.terms.base import (
     CandidateSources,
     InGroup,
+    ShowsKnown,
     ShowsPerson,
     SqlParameters,
     WithFaces,
@@ -77,6 +78,8 @@ def group_sources(person: PersonFilter, count: int) -> list[CandidateSources]:
     """
     if person.identity is not None and person.identity.kind == "people":
         return [(ShowsPerson(person.identity.people),)]
+    if person.identity is not None and person.identity.kind == "known":
+        return [(ShowsKnown(),)]
     if person.group is not None:
         return [(InGroup(person.group, count),)]
     around = [other for other in STORED_GROUPS if person.is_within(other)]
