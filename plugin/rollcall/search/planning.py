@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
+from rollcall.search.known import NAMED
 from rollcall.search.terms import (
     And,
     Everything,
@@ -22,8 +23,6 @@ from rollcall.tags.rules import NEGLIGIBLE
 #: Photos that are shown; p is the view v1_photos. Nearly all are, so an index of the state would only mislead the
 #: planner: none serves what is wrapped in a function.
 SHOWN: Final = "COALESCE(p.state, '') IN ('indexed', 'pending') AND p.faces IS NOT NULL"
-#: The numbers of the people with a name.
-KNOWN: Final = "SELECT person_id FROM person_names"
 #: The cut on stored probabilities is this much lower than asked for: they were rounded.
 _ROUNDING: Final = 0.999
 
@@ -114,7 +113,7 @@ def _bounding_people(term: Term, parameters: SqlParameters) -> str:
     for sources in term.candidate_sources():
         if sources and all(isinstance(source, ShowsPerson | ShowsKnown) for source in sources):
             if any(isinstance(source, ShowsKnown) for source in sources):
-                return KNOWN
+                return NAMED
             people = [number for source in sources if isinstance(source, ShowsPerson) for number in source.people]
             if people:
                 return ", ".join(map(parameters.bind, dict.fromkeys(people)))

@@ -80,7 +80,7 @@ class EmbeddingMatrix:
             return self._parts(session, dimension)
 
     def _parts(self, session: Session, dimension: int) -> list[Embeddings]:
-        now = _state(session)
+        now = state_of(session)
         if self._base is None or self._base.vectors.shape[1] != dimension or self._is_outdated():
             self._set(None if self._file is None else self._file.load(dimension), self._file is not None)
         if self._delta is not None and self._delta[1].state.event_id > now.event_id:
@@ -141,7 +141,8 @@ class EmbeddingMatrix:
         self._delta = old._replace(photo_ids=np.where(np.isin(old.photo_ids, changed), -1, old.photo_ids)), new
 
 
-def _state(session: Session) -> State:
+def state_of(session: Session) -> State:
+    """Return the newest event that a session sees."""
     row = session.execute(select(EventRow.id, EventRow.happened_at).order_by(EventRow.id.desc()).limit(1)).first()
     return State(0, "") if row is None else State(*row)
 
