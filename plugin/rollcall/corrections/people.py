@@ -28,6 +28,7 @@ from rollcall.storage.tables import (
     PersonRow,
 )
 
+_PARTED: Final = "rollcall parted people"
 #: The probability of a face that stood in a group when it was named, until grouping has estimated it.
 MEMBER_PROBABILITY: Final = 0.9
 #: The same of a face that was somebody for sure until that was undone.
@@ -64,6 +65,16 @@ def project_people(session: Session, *, merges_undone: bool = False) -> None:
         unsettle(session, changed)
     elif related:
         change_feed.record(session, ChangeKind.PEOPLE_CHANGED, None)
+
+
+def mark_parted(session: Session, uid: str) -> None:
+    """Remember until the faces are looked at that somebody is not the same person as another any more."""
+    session.info.setdefault(_PARTED, set()).add(uid)
+
+
+def take_parted(session: Session) -> bool:
+    """Return whether people were parted since the last call: their faces have to go where they fit."""
+    return bool(session.info.pop(_PARTED, set()))
 
 
 def unsettle(session: Session, person_ids: Iterable[int]) -> None:

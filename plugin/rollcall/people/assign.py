@@ -41,6 +41,28 @@ def people_of_groups(library: LibraryFaces, found: Clustered, sticky: bool = Fal
     return result
 
 
+def fitting(library: LibraryFaces, found: Clustered, of_groups: NDArray[np.int64], least: float) -> NDArray[np.int64]:
+    """Return whose groups are, where those without a confirmed face go to whom they are most similar to.
+
+    Below a cosine similarity of `least` such a group is nobody's: NEW.
+    """
+    labels, vectors = library.faces.labels, np.asarray(library.faces.vectors, np.float32)
+    people = np.unique(labels[labels != UNKNOWN])
+    centres = np.stack([vectors[labels == them].sum(axis=0) for them in people])
+    sums = np.zeros((len(of_groups), vectors.shape[1]), np.float32)
+    inside = found.group >= 0
+    np.add.at(sums, found.group[inside], vectors[inside])
+    similar = _unit(sums) @ _unit(centres).T
+    nearest = np.where(similar.max(axis=1) >= least, people[similar.argmax(axis=1)], NEW)
+    certain = np.zeros(len(of_groups), np.bool_)
+    certain[found.group[inside & (labels != UNKNOWN)]] = True
+    return np.where(certain, of_groups, nearest)
+
+
+def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9))
+
+
 def person_of_faces(
     library: LibraryFaces, found: Clustered, of_groups: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:

@@ -79,6 +79,10 @@ def cluster(faces: Faces, constants: Evidence | None = None, people: int | None 
     found = Clustered(np.full(len(faces.vectors), -1, np.int64), np.zeros(len(faces.vectors)))
     number = np.full(len(strong) + 1, -1, np.int64)
     number[_worth(groups)] = np.arange(len(_worth(groups)))
+    for label in np.unique(part.labels[part.labels != UNKNOWN]):
+        # What was linked apart is one person all the same.
+        same = np.unique(groups.group[part.labels == label])
+        number[same] = number[same[0]]
     found.group[strong] = number[groups.group]
     _rate(found, groups, strong, constants)
     evicted = sorted(groups.evicted)

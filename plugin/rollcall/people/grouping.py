@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from rollcall.corrections.people import take_parted
 from rollcall.people import assign, incremental, reading, writing
 from rollcall.people.clusters import cluster
 from rollcall.people.derived import compute_ages
+from rollcall.people.evidence import evidence
 from rollcall.people.linkage import UNKNOWN
 from rollcall.people.reading import LibraryFaces
 from rollcall.settings import TagSettings
@@ -108,8 +110,13 @@ def regroup(session: Session, database: Database, settings: TagSettings) -> set[
     if not person_ids:
         return set()
     library = reading.faces_of(session, person_ids)
+    parted = take_parted(session)
+    if parted:
+        # Faces of their photos were left out while two of a photo would have been one person.
+        beside = reading.unassigned_beside(session, person_ids)
+        library = reading.faces_by_id(session, sorted({*library.face_ids.tolist(), *beside}))
     if len(library):
-        person, probability = _regrouped(library, writing.count_people(session))
+        person, probability = _regrouped(library, writing.count_people(session), parted)
         writing.write_people(session, library, assign.without_lone(person), probability)
         library = reading.faces_of(session, sorted({*person_ids, *_people_now(session, library)}))
     writing.summarize(session, library, {*person_ids, *library.person[library.person != UNKNOWN].tolist()})
@@ -126,16 +133,25 @@ def _named(session: Session) -> set[int]:
     return set(session.scalars(select(PersonNameRow.person_id).distinct()))
 
 
-def _regrouped(library: LibraryFaces, people: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Return the people of faces, and the probabilities, after a correction."""
+def _regrouped(
+    library: LibraryFaces, people: int, parted: bool = False
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return the people of faces, and the probabilities, after a correction.
+
+    With `parted` people were taken for one, so whose a face was says little: it goes where it fits.
+    """
     labels = library.faces.labels
     several = len(np.unique(library.person[library.person != UNKNOWN])) > 1
-    if several and (labels != UNKNOWN).any() and len(library) <= _MOST_REGROUPED:
+    if (several or parted) and (labels != UNKNOWN).any() and len(library) <= _MOST_REGROUPED:
         found = cluster(library.faces, people=people)
         of_groups = assign.people_of_groups(library, found, sticky=True)
+        if parted:
+            of_groups = assign.fitting(library, found, of_groups, evidence().link)
         person, probability = assign.person_of_faces(library, found, of_groups)
+        if parted:
+            person = assign.without_lone(person)
         # A face that is in no group now was somebody's: it stays, less likely.
-        left = (person == UNKNOWN) & (library.person != UNKNOWN)
+        left = (person == UNKNOWN) & (library.person != UNKNOWN) & (not parted)
         person = np.where(left, library.person, person)
         probability = np.where(left, np.minimum(library.probability, 0.5), probability)
     else:

@@ -26,6 +26,9 @@ _CANDIDATES: Final = 2
 _MEMBERS: Final = 24
 #: Neighbours that are looked up: more than are used, as some are of the same photo or do not count.
 _WANTED: Final = 48
+#: Of somebody's faces that are no less similar than this to a new one, if there are enough, it is compared with these.
+_SAME_LOOK: Final = 0.2
+_ENOUGH: Final = 3
 #: The least similarity to a rejected face that speaks against a proposal.
 _LIKE_REJECTED: Final = 0.45
 
@@ -90,7 +93,10 @@ def _decide(session: Session, around: LibraryFaces, me: int, people: int) -> tup
     seen = around.person[order]
     for them in list(dict.fromkeys(seen[seen != UNKNOWN].tolist()))[:_CANDIDATES]:
         members = _members(session, around, them)
-        centre = np.asarray(members.faces.vectors, np.float32).mean(axis=0)
+        near = np.asarray(members.faces.vectors, np.float32)
+        similar = near @ mine >= _SAME_LOOK
+        # The mean of a child and an adult is like neither.
+        centre = (near[similar] if similar.sum() >= _ENOUGH else near).mean(axis=0)
         centre /= max(float(np.linalg.norm(centre)), 1e-9)
         value = float(mine @ centre) - constants.small / np.sqrt(len(members)) - _against(around, me, members)
         if value >= max(threshold, constants.attach if faces.weak[me] else 0.0) and (best is None or value > best[0]):

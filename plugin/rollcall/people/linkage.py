@@ -21,6 +21,8 @@ UNKNOWN: Final = -1
 EVICTED_SHARE: Final = 0.05
 #: One face may always be taken out of a group of at least so many.
 ONE_EVICTED: Final = 5
+#: The mean similarity from which confirmed faces of one person are one group from the beginning.
+SAME_LOOK: Final = 0.3
 _PORTION: Final = 1 << 15
 #: Rows that the sums of groups grow by, at most.
 _GROWN: Final = 1 << 16
@@ -57,9 +59,23 @@ class Groups:
         self._labels = self.labels.copy()
         self._rejected: dict[int, frozenset[int]] = {i: one for i, one in enumerate(self.rejected) if one}
         for label in np.unique(self.labels[self.labels != UNKNOWN]):
-            first, *others = np.flatnonzero(self.labels == label).tolist()
-            for other in others:
-                first = self._join(first, other)
+            self._start(np.flatnonzero(self.labels == label).tolist())
+
+    def _start(self, faces: Sequence[int]) -> None:
+        """Make groups of confirmed faces of one person that are similar: a child and an adult stay two groups.
+
+        The mean of both would be like neither, and no other face of theirs would be similar to it.
+        """
+        groups: list[int] = []
+        for face in faces:
+            if groups:
+                means = np.stack([self._sum(group) / self.sizes[group] for group in groups])
+                similar = means @ np.asarray(self.vectors[face], np.float32)
+                best = int(similar.argmax())
+                if similar[best] >= SAME_LOOK:
+                    groups[best] = self._join(groups[best], face)
+                    continue
+            groups.append(face)
 
     def sums(self, groups: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return the sums of the embeddings of m groups, (m, d)."""

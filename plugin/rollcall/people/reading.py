@@ -100,6 +100,22 @@ def ungrouped(session: Session, limit: int) -> list[int]:
     return list(session.scalars(statement))
 
 
+def unassigned_beside(session: Session, person_ids: Sequence[int]) -> list[int]:
+    """Return the faces of nobody on photos that show some people."""
+    theirs = select(FaceRow.photo_id).join(FacePersonRow, FacePersonRow.face_id == FaceRow.id)
+    found: set[int] = set()
+    for part in chunks(list(person_ids)):
+        found |= set(
+            session.scalars(
+                select(FaceRow.id)
+                .join(FacePersonRow, FacePersonRow.face_id == FaceRow.id)
+                .where(FacePersonRow.person_id.is_(None))
+                .where(FaceRow.photo_id.in_(theirs.where(FacePersonRow.person_id.in_(part))))
+            )
+        )
+    return sorted(found)
+
+
 def read_faces(session: Session, statements: Iterable[Select[Any]] | None = None) -> LibraryFaces:
     """Return the faces of statements made by `comparable`, or all of them.
 

@@ -77,7 +77,7 @@ def test_a_tag_that_a_person_rejected_does_not_come_back(family: Plugin, folder:
 def test_the_setting_takes_proposals_too_or_nothing(family: Plugin) -> None:
     family.name_person(family.people()[0].person_id, "Anna")
     for people, count in (("likely", 6), ("off", 0), ("confirmed", 1)):
-        grouping.group_all(family.database, TagSettings(people=people, precision=0.5))
+        grouping.group_all(family.database, TagSettings.model_validate({"people": people, "precision": 0.5}))
         assert tagged(family).get("People/Anna", 0) == count
 
 
