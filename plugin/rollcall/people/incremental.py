@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import numpy as np
@@ -91,8 +91,9 @@ def _decide(session: Session, around: LibraryFaces, me: int, people: int) -> tup
     threshold = constants.threshold(people)
     best: tuple[float, int] | None = None
     seen = around.person[order]
-    for them in list(dict.fromkeys(seen[seen != UNKNOWN].tolist()))[:_CANDIDATES]:
-        members = _members(session, around, them)
+    candidates = list(dict.fromkeys(seen[seen != UNKNOWN].tolist()))[:_CANDIDATES]
+    for members in _members(session, around, candidates):
+        them = int(members.person[0])
         near = np.asarray(members.faces.vectors, np.float32)
         similar = near @ mine >= _SAME_LOOK
         # The mean of a child and an adult is like neither.
@@ -122,16 +123,23 @@ def _pair(around: LibraryFaces, me: int, likely: NDArray[np.float64], threshold:
     return {me: -3, other: -3}, float(constants.member_probability(np.array(value)))
 
 
-def _members(session: Session, around: LibraryFaces, person_id: int) -> LibraryFaces:
-    """Return the faces of a person that stand around a new one, and some others of theirs."""
-    here = around.face_ids[around.person == person_id].tolist()
-    more = session.scalars(
-        select(FacePersonRow.face_id)
-        .where(FacePersonRow.person_id == person_id)
-        .order_by(FacePersonRow.state, FacePersonRow.face_id)
-        .limit(_MEMBERS)
-    )
-    return reading.faces_by_id(session, sorted({*here, *more}))
+def _members(session: Session, around: LibraryFaces, person_ids: Sequence[int]) -> Iterator[LibraryFaces]:
+    """Yield for each of some people their faces that stand around a new one, and some others of theirs."""
+    wanted = set(around.face_ids[np.isin(around.person, person_ids)].tolist())
+    for person_id in person_ids:
+        wanted |= set(
+            session.scalars(
+                select(FacePersonRow.face_id)
+                .where(FacePersonRow.person_id == person_id)
+                .order_by(FacePersonRow.state, FacePersonRow.face_id)
+                .limit(_MEMBERS)
+            )
+        )
+    found = reading.faces_by_id(session, sorted(wanted)) if wanted else around
+    for person_id in person_ids:
+        theirs = np.flatnonzero(found.person == person_id)
+        if len(theirs):
+            yield found.take(theirs)
 
 
 def _against(around: LibraryFaces, me: int, members: LibraryFaces) -> float:

@@ -51,6 +51,30 @@ class LibraryFaces:
     def __len__(self) -> int:
         return len(self.face_ids)
 
+    def take(self, rows: NDArray[np.int64]) -> LibraryFaces:
+        """Return some of the faces, by their rows."""
+        of = self.faces
+        assert of.births is not None
+        return LibraryFaces(
+            self.face_ids[rows],
+            Faces(
+                of.vectors[rows],
+                of.photos[rows],
+                of.ages[rows],
+                Births(of.births.mean[rows], of.births.deviation[rows]),
+                of.weak[rows],
+                of.labels[rows],
+                [of.rejected[row] for row in rows.tolist()],
+                of.known_births,
+            ),
+            self.taken[rows],
+            self.person[rows],
+            self.stated[rows],
+            self.probability[rows],
+            self.quality[rows],
+            self.seen[rows],
+        )
+
 
 def comparable() -> Select[Any]:
     """Return a statement for the faces that are shown and have an embedding."""

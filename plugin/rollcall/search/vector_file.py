@@ -10,6 +10,7 @@ import glob
 import json
 import logging
 import os
+from collections.abc import Container
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -59,19 +60,20 @@ class Embeddings(NamedTuple):
             simsimd.cdist(wanted[None], self.vectors, metric="inner", out=result, threads=os.cpu_count() or 1)
         return np.asarray(result[0])
 
-    def nearest(self, wanted: NDArray[np.float16], count: int) -> list[tuple[float, int]]:
-        """Return cosine similarity and number of about the `count` most similar faces that count, in no order.
+    def nearest(self, wanted: NDArray[np.float16], count: int, without: Container[int] = ()) -> list[tuple[float, int]]:
+        """Return cosine similarity and number of about the `count` most similar faces, in no order.
 
-        Where there are cells a few of the most similar ones may lie in others than are looked at.
+        Those of photos `without` are left out. Where there are cells a few of the most similar ones may lie in others
+        than are looked at.
         """
         rows, cosines = self._around(wanted)
-        cosines = np.where(self.photo_ids[rows] == -1, -1.0, cosines)
         some = min(count, len(rows))
         if not some:
             return []
         best = np.argpartition(-cosines, some - 1)[:some]
-        best = best[cosines[best] > -1.0]
-        return list(zip(cosines[best].tolist(), self.face_ids[rows[best]].tolist(), strict=True))
+        photo_ids = self.photo_ids[rows[best]].tolist()
+        found = zip(cosines[best].tolist(), self.face_ids[rows[best]].tolist(), photo_ids, strict=True)
+        return [(cosine, face_id) for cosine, face_id, photo_id in found if photo_id not in without]
 
     def _around(self, wanted: NDArray[np.float16]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Return the rows that an embedding is compared with, and their cosine similarities."""

@@ -33,7 +33,9 @@ _ROWS: Final = 20_000
 _MOST_VERSIONS: Final = 255
 #: From so many embeddings on they lie in cells, of this number.
 _DIVIDED: Final = 50_000
-_CELLS: Final = 256
+_CELLS: Final = 512
+#: Neighbours that are looked for beyond those that are wanted: some may be of photos that changed since.
+_SPARE: Final = 32
 #: Events that change the faces of one photo.
 _EVENTS: Final = ("photo_indexed", "corrected", "photo_forgotten", "face_forgotten")
 
@@ -61,9 +63,11 @@ class EmbeddingMatrix:
         self._file = None if file is None else VectorFile(file)
         self._base: Embeddings | None = None
         self._mapped = False
-        # The base without the photos that changed since, and these photos.
-        self._delta: tuple[Embeddings, Embeddings] | None = None
-        self._changed: set[int] = set()
+        # What photos have that changed since, and these photos.
+        self._delta: Embeddings | None = None
+        self._changed: frozenset[int] = frozenset()
+        # The base without them, once somebody asked for it.
+        self._rest: Embeddings | None = None
         self._lock = threading.Lock()
 
     @property
@@ -77,13 +81,32 @@ class EmbeddingMatrix:
         Rows whose photo is -1 no longer count.
         """
         with self._lock:
-            return self._parts(session, dimension)
+            base = self._read(session, dimension)
+            if self._delta is None:
+                return [base]
+            if self._rest is None:
+                changed = np.isin(base.photo_ids, list(self._changed))
+                self._rest = base._replace(photo_ids=np.where(changed, -1, base.photo_ids))
+            return [self._rest, self._delta]
 
-    def _parts(self, session: Session, dimension: int) -> list[Embeddings]:
+    def nearest(self, session: Session, wanted: NDArray[np.float16], count: int) -> list[tuple[float, int]]:
+        """Return cosine similarity and number of about the `count` faces most similar to an embedding, in order.
+
+        In a large library a few of them may be missed; `parts` leaves out none.
+        """
+        with self._lock:
+            base, delta, changed = self._read(session, len(wanted)), self._delta, self._changed
+        found = base.nearest(wanted, count + _SPARE, changed)
+        if delta is not None:
+            found += delta.nearest(wanted, count)
+        return sorted(found, key=lambda one: (-one[0], one[1]))[:count]
+
+    def _read(self, session: Session, dimension: int) -> Embeddings:
+        """Return the matrix, which holds what it takes account of, and read what changed since."""
         now = state_of(session)
         if self._base is None or self._base.vectors.shape[1] != dimension or self._is_outdated():
             self._set(None if self._file is None else self._file.load(dimension), self._file is not None)
-        if self._delta is not None and self._delta[1].state.event_id > now.event_id:
+        if self._delta is not None and self._delta.state.event_id > now.event_id:
             # This session sees an older state than another one did.
             self._set(self._base, self._mapped)
         base = self._base
@@ -92,18 +115,10 @@ class EmbeddingMatrix:
             made = _divided(_all(session, dimension, now))
             stored = made if self._file is None else self._file.store(made)
             self._set(stored, stored is not made)
-            return [stored]
+            return stored
         if changed:
-            self._update(session, base, changed, now)
-        return [base] if self._delta is None else list(self._delta)
-
-    def nearest(self, session: Session, wanted: NDArray[np.float16], count: int) -> list[tuple[float, int]]:
-        """Return cosine similarity and number of about the `count` faces most similar to an embedding, in order.
-
-        In a large library a few of them may be missed; `parts` leaves out none.
-        """
-        found = [one for part in self.parts(session, len(wanted)) for one in part.nearest(wanted, count)]
-        return sorted(found, key=lambda one: (-one[0], one[1]))[:count]
+            self._update(session, changed, now, dimension)
+        return base
 
     def delete(self) -> None:
         """Remove the file; the next search makes it again from what the database then holds."""
@@ -117,7 +132,7 @@ class EmbeddingMatrix:
 
     def _set(self, base: Embeddings | None, mapped: bool) -> None:
         self._base, self._mapped = base, mapped and base is not None
-        self._delta, self._changed = None, set()
+        self._delta, self._changed, self._rest = None, frozenset(), None
 
     def _is_outdated(self) -> bool:
         """Return whether the matrix is mapped from a file that is not there any more."""
@@ -125,20 +140,16 @@ class EmbeddingMatrix:
 
     def _changed_since(self, session: Session, base: Embeddings, now: State) -> list[int] | None:
         """Return the photos that changed since these embeddings were read; None if the matrix has to be made again."""
-        then = base.state if self._delta is None else self._delta[1].state
+        then = base.state if self._delta is None else self._delta.state
         most = max(_MOST_CHANGED, int(len(base.face_ids) * _MOST_CHANGED_SHARE))
         changed = _changed(session, then, now, most)
         return None if changed is None or len(self._changed.union(changed)) > most else changed
 
-    def _update(self, session: Session, base: Embeddings, changed: Sequence[int], now: State) -> None:
+    def _update(self, session: Session, changed: Sequence[int], now: State, dimension: int) -> None:
         """Put what photos have now in the place of what they had."""
-        dimension = base.vectors.shape[1]
-        old, delta = (base, None) if self._delta is None else self._delta
-        new = _of_photos(session, dimension, changed, now)
-        if delta is not None:
-            new = _joined(delta, ~np.isin(delta.photo_ids, changed), new)
-        self._changed.update(changed)
-        self._delta = old._replace(photo_ids=np.where(np.isin(old.photo_ids, changed), -1, old.photo_ids)), new
+        new, delta = _of_photos(session, dimension, changed, now), self._delta
+        self._delta = new if delta is None else _joined(delta, ~np.isin(delta.photo_ids, changed), new)
+        self._changed, self._rest = self._changed.union(changed), None
 
 
 def state_of(session: Session) -> State:
