@@ -68,8 +68,9 @@ def group_all(database: Database, settings: TagSettings) -> GroupingReport:
         writing.drop_empty(session)
         writing.mark_seen(session)
         revisions.set_grouped(session, revision)
-        compute_ages(session, settings, library.faces.known_births)
-        names.refresh(session, settings, _named(session))
+        named = _named(session)
+        compute_ages(session, settings, {*library.faces.known_births, *named})
+        names.refresh(session, settings, named)
         people = session.scalar(select(func.count(func.distinct(FacePersonRow.person_id)))) or 0
     return GroupingReport(len(library), people, len(changed))
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Select, func, or_, select
+from sqlalchemy import Select, and_, bindparam, case, func, or_, select
 from sqlalchemy.orm import Session
 
 from rollcall.model_version import weights_of
@@ -76,8 +77,11 @@ class LibraryFaces:
         )
 
 
+@cache
 def comparable() -> Select[Any]:
     """Return a statement for the faces that are shown and have an embedding."""
+    # What follows from the estimate of a birth date is no evidence for it.
+    estimated = and_(VerdictRow.age_derived, PersonRow.birth_date.is_(None))
     columns: tuple[Any, ...] = (
         FaceRow.id,
         FaceRow.photo_id,
@@ -90,8 +94,8 @@ def comparable() -> Select[Any]:
         PredictionRow.age,
         PredictionRow.age_low,
         PredictionRow.age_high,
-        VerdictRow.age_low,
-        VerdictRow.age_high,
+        case((estimated, None), else_=VerdictRow.age_low),
+        case((estimated, None), else_=VerdictRow.age_high),
         PhotoRow.taken_local,
         FacePersonRow.person_id,
         FacePersonRow.state,
@@ -106,6 +110,7 @@ def comparable() -> Select[Any]:
         .outerjoin(PredictionRow, PredictionRow.face_id == FaceRow.id)
         .outerjoin(VerdictRow, VerdictRow.face_id == FaceRow.id)
         .outerjoin(FacePersonRow, FacePersonRow.face_id == FaceRow.id)
+        .outerjoin(PersonRow, PersonRow.id == FacePersonRow.person_id)
         .where(FaceRow.present, ~EmbeddingRow.stale, or_(VerdictRow.dismissed.is_(None), ~VerdictRow.dismissed))
         .order_by(FaceRow.id)
     )
@@ -147,7 +152,11 @@ def read_faces(session: Session, statements: Iterable[Select[Any]] | None = None
     """
     if statements is None:
         return _read_all(session)
-    rows = [row for statement in statements for row in session.execute(statement)]
+    return _read(session, [(statement, {}) for statement in statements])
+
+
+def _read(session: Session, statements: Iterable[tuple[Select[Any], dict[str, Any]]]) -> LibraryFaces:
+    rows = [row for statement, values in statements for row in session.execute(statement, values)]
     wanted = set(_most(Counter(row[2] for row in rows)))
     rows = [row for row in rows if row[2] in wanted]
     return _built(session, [_columns(rows)], _vectors(rows))
@@ -201,7 +210,13 @@ def faces_of(session: Session, person_ids: Sequence[int]) -> LibraryFaces:
 
 def faces_by_id(session: Session, face_ids: Sequence[int]) -> LibraryFaces:
     """Return some faces by their numbers."""
-    return read_faces(session, [comparable().where(FaceRow.id.in_(part)) for part in chunks(list(face_ids))])
+    return _read(session, [(_by_id(), {"ids": part}) for part in chunks(list(face_ids))])
+
+
+@cache
+def _by_id() -> Select[Any]:
+    # Made once: to put it together takes as long as to run it.
+    return comparable().where(FaceRow.id.in_(bindparam("ids", expanding=True)))
 
 
 class _Columns(NamedTuple):
@@ -282,12 +297,20 @@ def _numbers(values: Sequence[Any]) -> NDArray[np.float64]:
     return np.array([np.nan if value is None else value for value in values], np.float64)
 
 
+@cache
+def _rejections_of() -> Select[int, int]:
+    columns = (PersonRejectionRow.face_id, PersonRejectionRow.person_id)
+    return select(*columns).where(PersonRejectionRow.face_id.in_(bindparam("ids", expanding=True)))
+
+
 def _rejected(session: Session, face_ids: NDArray[np.int64]) -> list[frozenset[int]]:
     found: dict[int, set[int]] = {}
-    statement = select(PersonRejectionRow.face_id, PersonRejectionRow.person_id)
-    if len(face_ids) <= CHUNK:
-        statement = statement.where(PersonRejectionRow.face_id.in_(face_ids.tolist()))
-    for face_id, person_id in session.execute(statement):
+    rows = (
+        session.execute(_rejections_of(), {"ids": face_ids.tolist()})
+        if len(face_ids) <= CHUNK
+        else session.execute(select(PersonRejectionRow.face_id, PersonRejectionRow.person_id))
+    )
+    for face_id, person_id in rows:
         found.setdefault(face_id, set()).add(person_id)
     nobody: frozenset[int] = frozenset()
     return [frozenset(found[one]) if one in found else nobody for one in face_ids.tolist()]

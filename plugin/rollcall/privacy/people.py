@@ -16,7 +16,7 @@ from rollcall.settings import TagSettings
 from rollcall.storage import change_feed, revisions
 from rollcall.storage.change_feed import ChangeKind
 from rollcall.storage.library import chunks
-from rollcall.storage.tables import CorrectionRow, FacePersonRow, PersonRow
+from rollcall.storage.tables import CorrectionRow, FacePersonRow, PersonRow, VerdictRow
 
 
 def delete_people(session: Session, person_ids: Sequence[int], settings: TagSettings) -> None:
@@ -73,4 +73,14 @@ def delete_groups(session: Session) -> None:
 def delete_birth_estimates(session: Session) -> None:
     """Delete the birth dates that were estimated from ages; those that a person gave stay."""
     session.execute(update(PersonRow).values(birth_estimate=None, birth_deviation=None))
+    dated = (
+        select(FacePersonRow.face_id)
+        .join(PersonRow, PersonRow.id == FacePersonRow.person_id)
+        .where(PersonRow.birth_date.is_not(None))
+    )
+    session.execute(
+        update(VerdictRow)
+        .where(VerdictRow.age_derived, VerdictRow.face_id.not_in(dated))
+        .values(age_low=None, age_high=None, age_derived=False)
+    )
     session.expire_all()

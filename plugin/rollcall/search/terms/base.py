@@ -5,15 +5,19 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rollcall.records import GIVEN_AGES
 from rollcall.search.candidates import CandidatePhoto
 from rollcall.search.columns import Columns
 from rollcall.search.person_filter import PersonFilter
 from rollcall.search.requirements import Requirement
+
+#: Where ages come from that are no predictions, as a list of SQL.
+GIVEN_SQL: Final = f"({', '.join(repr(source) for source in GIVEN_AGES)})"
 
 
 @dataclass
