@@ -1,8 +1,8 @@
 """How good groups are after somebody typed names and answered proposals, on people with labels.
 
-A person names the largest groups, one after another, by who the face on the cover is (a name that was typed before makes
-two groups one person), and then answers proposals with yes or no, the likeliest first or the least likely first. After
-each step all faces are grouped anew, as `rollcall people group` does. Scores are B-cubed.
+A person names the largest groups, one after another, by who the face on the cover is (a name that was typed before
+makes two groups one person), and then answers proposals with yes or no, the likeliest first or the least likely first.
+After each step all faces are grouped anew, as `rollcall people group` does. Scores are B-cubed.
 
     python benchmarks/simulated_user.py --crops FOLDER [--split train] [--names 61] [--answers 60]
 
