@@ -19,6 +19,8 @@ from rollcall.search.cells import Matrix
 
 #: Neighbours of each face: smoothing uses them all, and groups are compared along them.
 NEIGHBOURS: Final = 10
+#: Neighbours that groups of a large library are compared along at first.
+_NEAREST: Final = 2
 #: The least similarity of faces between which groups are compared.
 _EDGE: Final = 0.2
 _BLOCK: Final = 4096
@@ -73,6 +75,9 @@ def cluster(faces: Faces, constants: Evidence | None = None, people: int | None 
     smooth, edges = _neighbourhood(part, constants)
     groups = Groups(smooth, part.photos, part.labels, part.rejected)
     penalty = _Penalty(groups, part, constants)
+    if len(strong) > _PRECISE:
+        # Most of what is very similar is linked along few edges, so that there are never many pairs of groups.
+        link(groups, edges[:, :_NEAREST], constants.most, penalty, constants.small)
     link(groups, edges, constants.most, penalty, constants.small)
     link(groups, edges, constants.threshold(people or groups.count()), penalty, constants.small)
     del edges

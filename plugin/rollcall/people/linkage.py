@@ -26,6 +26,8 @@ SAME_LOOK: Final = 0.3
 _PORTION: Final = 1 << 15
 #: Rows that the sums of groups grow by, at most.
 _GROWN: Final = 1 << 16
+#: Of so many faces the photos are looked up each time: to keep them for each pair takes more memory than time.
+_FEW: Final = 32
 #: How many times as many faces a group has that a small one joins at once.
 _MUCH_LARGER: Final = 8
 
@@ -44,7 +46,7 @@ class Groups:
     group: NDArray[np.int64] = field(init=False)  # (n,) the group of each face
     sizes: NDArray[np.int64] = field(init=False)  # (n,)
     members: dict[int, list[int]] = field(init=False)  # of groups of more than one face
-    by_photo: dict[int, dict[int, int]] = field(init=False)  # of the same groups, the face in each photo
+    by_photo: dict[int, dict[int, int]] = field(init=False)  # of large groups, the face in each photo
     evicted: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -136,7 +138,8 @@ class Groups:
         self.members.pop(b, None)
         for face in faces:
             photos.setdefault(int(self.photos[face]), face)
-        self.by_photo[a] = photos
+        if len(self.members[a]) > _FEW:
+            self.by_photo[a] = photos
         self.by_photo.pop(b, None)
         self.group[faces] = a
         self._set_sum(a, self._sum(a) + self._sum(b))
