@@ -14,7 +14,7 @@ from rollcall.search.identifiers import LARGEST
 from rollcall.search.planning import SHOWN, is_stored_group, statement
 from rollcall.search.ranking import Ranked, RankedSearch
 from rollcall.search.similarity import SimilarFaces
-from rollcall.search.terms import Everything, ShowsPerson, Similar, SimilarTo, Term
+from rollcall.search.terms import Everything, ShowsKnown, ShowsPerson, Similar, SimilarTo, Term
 from rollcall.storage.database import Database
 from rollcall.storage.library import chunks
 
@@ -154,7 +154,8 @@ def _ranked(
         return None
     # Few photos are similar to a face, or show somebody by name: all are soon found.
     few = any(
-        all(isinstance(source, SimilarTo | ShowsPerson) for source in sources) for sources in term.candidate_sources()
+        all(isinstance(source, SimilarTo | ShowsPerson | ShowsKnown) for source in sources)
+        for sources in term.candidate_sources()
     )
     if wanted is None and not few:
         return None

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
+from rollcall.search.known import NAMED
 from rollcall.search.terms import (
     And,
     Everything,
     FaceCount,
     InGroup,
     People,
+    ShowsKnown,
     ShowsPerson,
     SqlParameters,
     Taken,
@@ -76,7 +78,7 @@ def statement(term: Term, min_probability: float) -> Statement:
         )
     expression = term.expression(parameters)
     source, where = "v1_photos p", SHOWN
-    people = _bounding_people(term) if min_probability > 0 else ()
+    people = _bounding_people(term, parameters) if min_probability > 0 else ""
     group = _bounding_group(term, min_probability * _ROUNDING) if min_probability > 0 and not people else None
     if group is not None:
         source = "photo_groups d JOIN v1_photos p ON p.photo_id = d.photo_id"
@@ -85,10 +87,9 @@ def statement(term: Term, min_probability: float) -> Statement:
             f" AND d.probability >= {parameters.bind(min_probability * _ROUNDING)}"
         )
     if people:
-        numbers = ", ".join(map(parameters.bind, people))
         where += (
             " AND p.photo_id IN (SELECT f.photo_id FROM face_people w JOIN faces f ON f.id = w.face_id"
-            f" WHERE w.person_id IN ({numbers}))"
+            f" WHERE w.person_id IN ({people}))"
         )
     return Statement(
         "SELECT photo_id, path, probability FROM (\n"
@@ -107,13 +108,16 @@ def _bounding_group(term: Term, probability: float) -> InGroup | None:
     return None
 
 
-def _bounding_people(term: Term) -> tuple[int, ...]:
-    """Return people of whom every photo that is meant shows one; empty if none are known."""
+def _bounding_people(term: Term, parameters: SqlParameters) -> str:
+    """Return the numbers of people, in SQL, of whom every photo that is meant shows one; empty if none are known."""
     for sources in term.candidate_sources():
-        people = [number for source in sources if isinstance(source, ShowsPerson) for number in source.people]
-        if people and all(isinstance(source, ShowsPerson) for source in sources):
-            return tuple(dict.fromkeys(people))
-    return ()
+        if sources and all(isinstance(source, ShowsPerson | ShowsKnown) for source in sources):
+            if any(isinstance(source, ShowsKnown) for source in sources):
+                return NAMED
+            people = [number for source in sources if isinstance(source, ShowsPerson) for number in source.people]
+            if people:
+                return ", ".join(map(parameters.bind, dict.fromkeys(people)))
+    return ""
 
 
 def take_apart(term: Term) -> QueryParts:

@@ -12,11 +12,13 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Final, NamedTuple
 
+import numpy as np
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from rollcall.search import functions
 from rollcall.search.identifiers import LARGEST
+from rollcall.search.known import known_faces
 from rollcall.search.planning import is_complete, take_apart
 from rollcall.search.similarity import SimilarFaces
 from rollcall.search.terms import (
@@ -24,6 +26,7 @@ from rollcall.search.terms import (
     CandidateSources,
     Everything,
     InGroup,
+    ShowsKnown,
     ShowsPerson,
     Similar,
     SimilarTo,
@@ -78,7 +81,8 @@ class RankedSearch:
         alternatives = [sources for sources in self.parts.rest.candidate_sources() if self._are_complete(sources)]
         if not alternatives or self._has_few():
             return None
-        return self._threshold_search(min(alternatives, key=self._size), wanted)
+        smallest = alternatives[0] if len(alternatives) == 1 else min(alternatives, key=self._size)
+        return self._threshold_search(smallest, wanted)
 
     def _are_complete(self, sources: CandidateSources) -> bool:
         least = _least_of_one(self.min_probability, sources) / _SLACK
@@ -102,6 +106,8 @@ class RankedSearch:
                     text(f"SELECT COUNT(*) FROM face_people WHERE person_id IN ({_numbers(source.people)})")
                 ).scalar()
                 total += 1 + int(found or 0)
+            elif isinstance(source, ShowsKnown):
+                total += 1 + len(known_faces(self.database, self.session).all.photo_ids)
             elif isinstance(source, WithFaces):
                 # Any other source has fewer.
                 total += LARGEST
@@ -172,15 +178,27 @@ class RankedSearch:
                 {"name": source.name, "count": source.at_least, "least": least},
             )
             return (Ranked(row[0], row[1]) for row in rows)
-        if isinstance(source, ShowsPerson):
-            rows = self.session.execute(text(_SHOWING.format(_numbers(source.people))), {"least": least})
-            return (Ranked(row[0], row[1]) for row in rows)
+        if isinstance(source, ShowsPerson | ShowsKnown):
+            return self._showing(source, least)
         if isinstance(source, WithFaces):
             rows = self.session.execute(text("SELECT id FROM photos WHERE face_count > 0 ORDER BY id"))
             return (Ranked(row[0], 1.0) for row in rows)
         faces = SimilarFaces(self.database, self.session, source.face_id)
         known = self.similar.setdefault(source.face_id, faces.all() if complete else {})
         return _by_similarity(faces, known)
+
+    def _showing(self, source: ShowsPerson | ShowsKnown, least: float) -> Iterator[Ranked]:
+        known = known_faces(self.database, self.session)
+        if isinstance(source, ShowsPerson) and not np.isin(source.people, known.people).all():
+            # Somebody without a name, who is asked for by number; or without a face.
+            rows = self.session.execute(text(_SHOWING.format(_numbers(source.people))), {"least": least})
+            yield from (Ranked(row[0], row[1]) for row in rows)
+            return
+        found = known.of(source.people) if isinstance(source, ShowsPerson) else known.all
+        end = int(np.searchsorted(-found.at_most, -least, side="right"))
+        for start in range(0, end, _LARGEST_BATCH):
+            some = slice(start, min(start + _LARGEST_BATCH, end))
+            yield from map(Ranked, found.photo_ids[some].tolist(), found.at_most[some].tolist())
 
     def _promising(self, photo_ids: list[int], floor: float) -> list[int]:
         """Return the photos of a batch that no stored group rules out to be as probable as `floor`.

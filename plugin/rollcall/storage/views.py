@@ -130,7 +130,10 @@ V1_FACES: Final = View(
         Column("age_low", "real", "Lower end: of a person's correction, else of the model's 80 % interval."),
         Column("age_high", "real", "Upper end of the same."),
         Column(
-            "age_source", "text", "user, birth_date (the capture date less that of the person's birth), model, or null."
+            "age_source",
+            "text",
+            "user, birth_date (the capture date less that of the person's birth), birth_estimate (the same with the"
+            " date of birth that all faces of somebody with a name tell), model, or null.",
         ),
         Column("gender", "text", "female, male, or the label a person chose; null where nothing is known."),
         Column(
@@ -170,7 +173,9 @@ V1_FACES: Final = View(
         CASE WHEN v.age_low IS NULL THEN m.age ELSE (v.age_low + v.age_high) / 2.0 END,
         CASE WHEN v.age_low IS NULL THEN m.age_low ELSE v.age_low END,
         CASE WHEN v.age_low IS NULL THEN m.age_high ELSE v.age_high END,
-        CASE WHEN v.age_low IS NOT NULL AND v.age_derived THEN 'birth_date'
+        CASE WHEN v.age_low IS NOT NULL AND v.age_derived THEN
+                  (CASE WHEN (SELECT q.birth_date FROM people q WHERE q.id = w.person_id) IS NULL THEN 'birth_estimate'
+                        ELSE 'birth_date' END)
              WHEN v.age_low IS NOT NULL THEN 'user' WHEN m.age IS NOT NULL THEN 'model' END,
         CASE WHEN v.gender_given THEN v.gender WHEN m.p_female IS NULL THEN NULL
              WHEN m.p_female >= 0.5 THEN 'female' ELSE 'male' END,
