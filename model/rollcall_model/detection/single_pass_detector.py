@@ -16,8 +16,8 @@ from jax.sharding import PartitionSpec as P
 from jaxtyping import Float32, Int, UInt8
 
 from rollcall_model import geometry, runtime
+from rollcall_model.detection import banded, canvases, refiner, single_pass, turning
 from rollcall_model.detection import boxes as bx
-from rollcall_model.detection import canvases, refiner, single_pass, turning
 from rollcall_model.detection.batching import Batching
 from rollcall_model.detection.candidates import runs
 from rollcall_model.detection.canvases import Part, Shape
@@ -78,7 +78,7 @@ class SinglePassDetector:
 
         def forward(pixels: jax.Array, places: jax.Array) -> Any:
             net = nnx.merge(graph, state)
-            outputs = net.banded(pixels, _ROWS) if layers.on_cpu() else net(pixels)
+            outputs = banded.outputs(net, pixels, _ROWS) if layers.on_cpu() else net(pixels)
             return (
                 single_pass.scores(outputs),
                 single_pass.decode_boxes(outputs, places),

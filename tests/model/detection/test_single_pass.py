@@ -10,7 +10,7 @@ import pytest
 from flax import nnx
 
 from rollcall_model import checkpoint
-from rollcall_model.detection import single_pass
+from rollcall_model.detection import banded, single_pass
 from rollcall_model.detection.single_pass import SinglePass, SinglePassConfig
 from rollcall_model.nn.state import load_state_dict, parameter_count, state_dict
 
@@ -32,7 +32,7 @@ def net() -> SinglePass:
 @pytest.mark.parametrize(("height", "rows"), [(32, 160), (96, 32), (160, 48), (224, 64)])
 def test_in_bands_it_computes_the_same(net: SinglePass, height: int, rows: int) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (2, height, 64, 3)).astype(np.uint8)
-    np.testing.assert_allclose(net.banded(pixels, rows), net(pixels), atol=2e-3)
+    np.testing.assert_allclose(banded.outputs(net, pixels, rows), net(pixels), atol=2e-3)
 
 
 def test_every_output_has_its_place(net: SinglePass) -> None:
