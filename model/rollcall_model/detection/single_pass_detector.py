@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 import cv2
-import jax
 import numpy as np
-from flax import nnx
-from jax import shard_map
-from jax.sharding import NamedSharding
-from jax.sharding import PartitionSpec as P
 from jaxtyping import Float32, Int, UInt8
 
 from rollcall_model import geometry, runtime
-from rollcall_model.detection import banded, canvases, refiner, single_pass, turning
 from rollcall_model.detection import boxes as bx
+from rollcall_model.detection import canvases, refiner, single_pass, turning, windows
 from rollcall_model.detection.batching import Batching
 from rollcall_model.detection.candidates import runs
 from rollcall_model.detection.canvases import Part, Shape
 from rollcall_model.detection.config import REFINER_BUCKETS, DetectorConfig
+from rollcall_model.detection.single_pass_runner import Runner
+from rollcall_model.detection.windows import Window
 from rollcall_model.nn import layers
 from rollcall_model.types import Detections, no_detections
 
@@ -47,8 +44,13 @@ _BORDER: Final = 3
 _LEAST_SIDE: Final = 8
 #: How often the refiner looks at a face.
 _ROUNDS: Final = 2
-#: Rows of pixels of a band on a CPU.
-_ROWS: Final = 160
+#: On a CPU, a picture with a longer side is looked at in half its size first.
+_DIRECT: Final = 640
+#: Where the network's score for a face smaller than this, in pixels, reaches this, it is looked at in full size; in the
+#: whole picture if windows would cover so much of it.
+_LIKELY: Final = 0.1
+_SMALL: Final = 48
+_MOST: Final = 0.8
 
 
 class SinglePassDetector:
@@ -71,27 +73,14 @@ class SinglePassDetector:
             net, self.calibration = single_pass.load()
         else:
             self.calibration = single_pass.Calibration()
-        self._mesh = runtime.mesh()
-        self._sharding = NamedSharding(self._mesh, P("batch"))
         self._threads = ThreadPoolExecutor(runtime.processors(), thread_name_prefix="rollcall-reduce")
-        graph, state = nnx.split(net)
-
-        def forward(pixels: jax.Array, places: jax.Array) -> Any:
-            net = nnx.merge(graph, state)
-            outputs = banded.outputs(net, pixels, _ROWS) if layers.on_cpu() else net(pixels)
-            return (
-                single_pass.scores(outputs),
-                single_pass.decode_boxes(outputs, places),
-                single_pass.decode_landmarks(outputs, places),
-            )
-
-        sharded = shard_map(forward, mesh=self._mesh, in_specs=(P("batch"), P()), out_specs=P("batch"), check_vma=False)
-        self._program: Callable[..., Any] = jax.jit(sharded)
         self._batching = Batching(self._threads)
+        least = min(self.calibration.score(self.threshold), _LIKELY)
+        self._runner = Runner(net, self._batching, self._threads, least)
+        self._quick = layers.on_cpu() and not self.config.thorough
         second = second or refiner.load()
         self._crop_side = second.config.size
         self._refiner = self._batching.compile(second, REFINER_BUCKETS[0], refiner.Refiner.__call__)
-        self._places: dict[Shape, Float32[np.ndarray, "a 3"]] = {}
 
     @property
     def threshold(self) -> float:
@@ -101,11 +90,10 @@ class SinglePassDetector:
     def warm_up(self) -> None:
         """Compile the programs of the usual shapes of photos (or load them from the cache on disk)."""
         side = self.config.resolution
-        usual = {
-            canvases.shape_for(*self._reduced_size(*shape)) for shape in ((side * 3 // 4, side), (side, side * 3 // 4))
-        }
-        for shape in sorted(usual):
-            jax.block_until_ready(self._run(shape, []))
+        sizes = [self._reduced_size(*shape) for shape in ((side * 3 // 4, side), (side, side * 3 // 4))]
+        usual = {canvases.shape_for(*size) for size in sizes}
+        halves = {canvases.shape_for(*_half(*size)) for size in sizes if self._in_two(*size)}
+        self._runner.warm_up(sorted(usual | halves), with_windows=bool(halves))
         for bucket in REFINER_BUCKETS:
             self._batching.warm_up(self._refiner, bucket * self._batching.devices, self._crop_side, self._crop_side)
 
@@ -163,19 +151,44 @@ class SinglePassDetector:
     def _search(self, images: Sequence[UInt8[np.ndarray, "h w 3"]]) -> list[Detections]:
         """Return the faces of images, each reduced as a whole."""
         reduced = list(self._threads.map(self.reduce, images))
-        shapes = [canvases.shape_for(*image.shape[:2]) for image in reduced]
-        results = [no_detections()] * len(images)
-        # Enqueued all at once: the first results are read while the next pictures are processed.
-        pending = [
-            (one, self._run(one.shape, [reduced[index] for index in one.indices]))
-            for one in canvases.rounds(shapes, self._mesh.size)
+        in_two = [self._in_two(*image.shape[:2]) for image in reduced]
+        first = list(self._threads.map(_halved, reduced, in_two))
+        seen = [
+            _enlarged(found, small, image)
+            for found, small, image in zip(self._runner.whole(first), first, reduced, strict=True)
         ]
-        for one, outputs in pending:
-            scores, boxes, landmarks = (np.asarray(part) for part in outputs)
-            for row, index in enumerate(one.indices):
-                found = self._suppressed(scores[row], boxes[row], landmarks[row])
-                results[index] = self._enlarged(found, images[index], reduced[index])
-        return results
+        closer = self._closer(reduced, [found if two else no_detections() for found, two in zip(seen, in_two)])
+        return [
+            _enlarged(self._suppressed(found, parts), image, original)
+            for found, parts, image, original in zip(seen, closer, reduced, images, strict=True)
+        ]
+
+    def _closer(
+        self, pictures: Sequence[UInt8[np.ndarray, "h w 3"]], seen: Sequence[Detections]
+    ) -> list[list[Detections]]:
+        """Return what is seen at full size where small faces are likely, of each picture in parts.
+
+        Where they are likely everywhere, as in a crowd, the whole picture is looked at.
+        """
+        result: list[list[Detections]] = [[] for _ in pictures]
+        everywhere: list[int] = []
+        chosen: list[tuple[int, Window]] = []
+        for index, (picture, found) in enumerate(zip(pictures, seen, strict=True)):
+            likely = (found.scores >= _LIKELY) & (_sides(found.boxes) < _SMALL)
+            wanted = windows.cover((found.boxes[likely, :2] + found.boxes[likely, 2:]) / 2)
+            if len(wanted) * windows.SIDE**2 > _MOST * picture.shape[0] * picture.shape[1]:
+                everywhere.append(index)
+            else:
+                chosen += [(index, window) for window in wanted]
+        for (index, _), found in zip(chosen, self._runner.inside(pictures, chosen), strict=True):
+            result[index].append(found)
+        for index, found in zip(everywhere, self._runner.whole([pictures[index] for index in everywhere]), strict=True):
+            result[index].append(found)
+        return result
+
+    def _in_two(self, height: int, width: int) -> bool:
+        """Return whether a reduced picture is looked at in half its size first."""
+        return self._quick and max(height, width) > _DIRECT
 
     def reduce(self, image: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h2 w2 3"]:
         """Return an image as the network sees it: its smallest face is as large as it needs to be."""
@@ -191,23 +204,16 @@ class SinglePassDetector:
         ratio *= min(SUFFICIENT / self.config.min_face, _ENLARGED)
         return max(round(height * ratio), 1), max(round(width * ratio), 1)
 
-    def _run(self, shape: Shape, pictures: Sequence[UInt8[np.ndarray, "h w 3"]]) -> Any:
-        pixels = jax.device_put(canvases.place(pictures, shape, self._mesh.size), self._sharding)
-        if shape not in self._places:
-            self._places[shape] = single_pass.anchors(*shape)
-        return self._program(pixels, self._places[shape])
+    def _suppressed(self, found: Detections, closer: Sequence[Detections]) -> Detections:
+        """Return one face for each group of boxes, of those that score enough and are large enough.
 
-    def _suppressed(
-        self,
-        scores: Float32[np.ndarray, " a"],
-        boxes: Float32[np.ndarray, "a 4"],
-        landmarks: Float32[np.ndarray, "a 5 2"],
-    ) -> Detections:
-        """Return one face for each group of boxes, of those that score enough and are large enough."""
-        above = np.flatnonzero(scores >= self.calibration.score(self.threshold))
+        `closer` is what was seen at full size, `found` at first.
+        """
         # The smallest face has this side in what the network sees: less where nothing is enlarged further.
         least = min(SUFFICIENT, self.config.min_face * _ENLARGED)
-        above = above[np.sqrt(bx.area(boxes[above])) >= _TOLERANCE * least]
+        boxes, scores, landmarks = (np.concatenate(columns) for columns in zip(found, *closer, strict=True))
+        above = np.flatnonzero(scores >= self.calibration.score(self.threshold))
+        above = above[_sides(boxes[above]) >= _TOLERANCE * least]
         kept = above[bx.nms(boxes[above], scores[above], SAME_FACE)]
         return Detections(boxes[kept], self.calibration.probability(scores[kept]), landmarks[kept])
 
@@ -237,13 +243,28 @@ class SinglePassDetector:
         ends = np.cumsum(counts)[:-1]
         return [one._replace(landmarks=part) for one, part in zip(found, np.split(landmarks, ends), strict=True)]
 
-    @staticmethod
-    def _enlarged(
-        found: Detections, image: UInt8[np.ndarray, "h w 3"], reduced: UInt8[np.ndarray, "h w 3"]
-    ) -> Detections:
-        """Return the faces in pixels of the image as it was passed."""
-        ratio = np.array([image.shape[1] / reduced.shape[1], image.shape[0] / reduced.shape[0]], np.float32)
-        return Detections(found.boxes * np.tile(ratio, 2), found.scores, found.landmarks * ratio)
+
+def _enlarged(found: Detections, image: UInt8[np.ndarray, "h w 3"], larger: UInt8[np.ndarray, "h2 w2 3"]) -> Detections:
+    """Return the faces of an image in pixels of the one that it was reduced from."""
+    ratio = np.array([larger.shape[1] / image.shape[1], larger.shape[0] / image.shape[0]], np.float32)
+    return Detections(found.boxes * np.tile(ratio, 2), found.scores, found.landmarks * ratio)
+
+
+def _half(height: int, width: int) -> Shape:
+    return (height + 1) // 2, (width + 1) // 2
+
+
+def _halved(image: UInt8[np.ndarray, "h w 3"], wanted: bool) -> UInt8[np.ndarray, "h2 w2 3"]:
+    """Return an image in half its size, if that is wanted."""
+    if not wanted:
+        return image
+    height, width = _half(*image.shape[:2])
+    return np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
+
+
+def _sides(boxes: Float32[np.ndarray, "n 4"]) -> Float32[np.ndarray, " n"]:
+    """Return the sides of the squares with the same areas, in pixels."""
+    return np.asarray(np.sqrt(bx.area(boxes)), np.float32)
 
 
 def _at_most(image: UInt8[np.ndarray, "h w 3"], side: int) -> UInt8[np.ndarray, "h2 w2 3"]:
