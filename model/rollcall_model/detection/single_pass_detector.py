@@ -51,6 +51,8 @@ _DIRECT: Final = 640
 _LIKELY: Final = 0.1
 _SMALL: Final = 48
 _MOST: Final = 0.8
+#: A small face in the small picture with a higher IoU with one seen at full size is the same.
+_SAME_SMALL_FACE: Final = 0.2
 
 
 class SinglePassDetector:
@@ -157,7 +159,8 @@ class SinglePassDetector:
             _enlarged(found, small, image)
             for found, small, image in zip(self._runner.whole(first), first, reduced, strict=True)
         ]
-        closer = self._closer(reduced, [found if two else no_detections() for found, two in zip(seen, in_two)])
+        halves = [found if two else no_detections() for found, two in zip(seen, in_two, strict=True)]
+        closer = self._closer(reduced, halves)
         return [
             _enlarged(self._suppressed(found, parts), image, original)
             for found, parts, image, original in zip(seen, closer, reduced, images, strict=True)
@@ -205,17 +208,25 @@ class SinglePassDetector:
         return max(round(height * ratio), 1), max(round(width * ratio), 1)
 
     def _suppressed(self, found: Detections, closer: Sequence[Detections]) -> Detections:
-        """Return one face for each group of boxes, of those that score enough and are large enough.
+        """Return each face once, of what was seen at first and of what was seen at full size (`closer`)."""
+        first = self._faces(found)
+        if not closer:
+            return first
+        again = self._faces(Detections(*(np.concatenate(columns) for columns in zip(*closer, strict=True))))
+        if len(again.scores):
+            # The boxes of small faces in the small picture are less exact: no reason to see two faces in one.
+            doubled = bx.iou(first.boxes, again.boxes).max(axis=1) > _SAME_SMALL_FACE
+            first = Detections(*(column[~(doubled & (_sides(first.boxes) < _SMALL))] for column in first))
+        return _joined([again, first])
 
-        `closer` is what was seen at full size, `found` at first.
-        """
+    def _faces(self, found: Detections) -> Detections:
+        """Return one face for each group of boxes, of those that score enough and are large enough."""
         # The smallest face has this side in what the network sees: less where nothing is enlarged further.
         least = min(SUFFICIENT, self.config.min_face * _ENLARGED)
-        boxes, scores, landmarks = (np.concatenate(columns) for columns in zip(found, *closer, strict=True))
-        above = np.flatnonzero(scores >= self.calibration.score(self.threshold))
-        above = above[_sides(boxes[above]) >= _TOLERANCE * least]
-        kept = above[bx.nms(boxes[above], scores[above], SAME_FACE)]
-        return Detections(boxes[kept], self.calibration.probability(scores[kept]), landmarks[kept])
+        above = np.flatnonzero(found.scores >= self.calibration.score(self.threshold))
+        above = above[_sides(found.boxes[above]) >= _TOLERANCE * least]
+        kept = above[bx.nms(found.boxes[above], found.scores[above], SAME_FACE)]
+        return Detections(found.boxes[kept], self.calibration.probability(found.scores[kept]), found.landmarks[kept])
 
     def refine(self, images: Sequence[UInt8[np.ndarray, "h w 3"]], found: list[Detections]) -> list[Detections]:
         """Return the faces with the refiner's landmarks: each is looked at twice, the second time along the first."""

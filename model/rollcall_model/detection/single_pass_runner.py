@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, Final
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jax import shard_map
@@ -51,7 +52,7 @@ class Runner:
         )
         self._program: Callable[..., Any] = jax.jit(sharded)
         side = windows.SIDE
-        of_window = partial(_decoded, places=single_pass.anchors(side, side))
+        of_window = partial(_decoded, places=jnp.asarray(single_pass.anchors(side, side)))
         self._windows = batching.compile(net, 1, of_window)
         self._places: dict[Shape, Float32[np.ndarray, "a 3"]] = {}
 

@@ -1,4 +1,4 @@
-"""Windows: the parts of a picture that are looked at again at full size, where a smaller look saw small faces likely."""
+"""Windows: parts of a picture that are looked at again at full size, where small faces are likely."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float
 
-#: Side of a window as the network sees it, in pixels, a multiple of 32; and what of it, on each side, only gives context.
+#: Side of a window in pixels, a multiple of 32, and what of it on each side gives context only.
 SIDE: Final = 224
 MARGIN: Final = 32
 #: A place is kept so far from the border of what a window answers for: seen again, a face is some pixels beside it.
