@@ -15,7 +15,7 @@ from jax import shard_map
 from jax.sharding import PartitionSpec as P
 from jaxtyping import Float32, Int, UInt8
 
-from rollcall_model.detection import banded, canvases, single_pass, windows
+from rollcall_model.detection import banded, canvases, orientation, single_pass, windows
 from rollcall_model.detection.batching import Batching
 from rollcall_model.detection.candidates import runs
 from rollcall_model.detection.canvases import Shape
@@ -27,6 +27,8 @@ from rollcall_model.types import Detections
 _ROWS: Final = 160
 #: Windows in a bucket for each device.
 _WINDOW_BUCKETS: Final = (1, 4)
+#: Views in a bucket for each device: those of one picture, and of several.
+_VIEW_BUCKETS: Final = (4, 16)
 
 Pictures = Sequence[UInt8[np.ndarray, "h w 3"]]
 
@@ -51,19 +53,19 @@ class Runner:
             forward, mesh=batching.mesh, in_specs=(P("batch"), P()), out_specs=P("batch"), check_vma=False
         )
         self._program: Callable[..., Any] = jax.jit(sharded)
-        side = windows.SIDE
-        of_window = partial(_decoded, places=jnp.asarray(single_pass.anchors(side, side)))
-        self._windows = batching.compile(net, 1, of_window)
+        self._windows = batching.compile(net, 1, _of_squares(windows.SIDE))
+        self._views = batching.compile(net, 1, _of_squares(orientation.SIDE))
         self._places: dict[Shape, Float32[np.ndarray, "a 3"]] = {}
 
     def warm_up(self, shapes: Sequence[Shape], *, with_windows: bool) -> None:
-        """Compile the programs of canvases of these shapes, and those of windows (or load them from the cache)."""
+        """Compile the programs of canvases of these shapes, of views, and of windows (or load them from the cache)."""
         for shape in shapes:
             jax.block_until_ready(self._run(shape, []))
-        if with_windows:
-            for bucket in _WINDOW_BUCKETS:
-                count = bucket * self._batching.devices
-                self._batching.warm_up(self._windows, count, windows.SIDE, windows.SIDE)
+        programs = [(self._views, _VIEW_BUCKETS, orientation.SIDE)]
+        programs += [(self._windows, _WINDOW_BUCKETS, windows.SIDE)] if with_windows else []
+        for program, buckets, side in programs:
+            for bucket in buckets:
+                self._batching.warm_up(program, bucket * self._batching.devices, side, side)
 
     def whole(self, pictures: Pictures) -> list[Detections]:
         """Return what is seen in each picture, of any size, in pixels of it."""
@@ -100,6 +102,19 @@ class Runner:
             _of_window(self._above([part[row] for part in outputs]), window) for row, (_, window) in enumerate(chosen)
         ]
 
+    def best(self, views: Pictures) -> Float32[np.ndarray, " n"]:
+        """Return the highest score in each view, a square of `orientation.SIDE` pixels."""
+        if not views:
+            return np.zeros(0, np.float32)
+
+        def cut(rows: Int[np.ndarray, " k"], out: Float32[np.ndarray, "k s s 3"]) -> None:
+            for row, pixels in zip(rows, out, strict=True):
+                pixels[:] = views[row]
+
+        groups = [np.arange(len(views))]
+        outputs = self._batching.run(self._views, groups, len(views), cut, orientation.SIDE, _VIEW_BUCKETS)
+        return np.asarray(outputs[0].max(axis=1))
+
     def _run(self, shape: Shape, pictures: Pictures) -> Any:
         pixels = self._batching.put(canvases.place(pictures, shape, self._batching.devices))
         if shape not in self._places:
@@ -120,6 +135,11 @@ def _decoded(net: single_pass.SinglePass, pixels: jax.Array, places: jax.Array) 
         single_pass.decode_boxes(outputs, places),
         single_pass.decode_landmarks(outputs, places),
     )
+
+
+def _of_squares(side: int) -> Callable[..., Any]:
+    """Return `_decoded` for squares of this side."""
+    return partial(_decoded, places=jnp.asarray(single_pass.anchors(side, side)))
 
 
 def _of_window(found: Detections, window: Window) -> Detections:
