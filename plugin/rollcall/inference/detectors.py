@@ -17,7 +17,8 @@ def version_of(settings: DetectorSettings) -> tuple[str, str]:
 
     options = f"{settings.resolution}/{settings.min_face}"
     if settings.network == "single-pass":
-        return versions.DETECTOR, f"{options}/{settings.threshold:g}"
+        options += f"/{settings.threshold:g}"
+        return versions.DETECTOR, options + ("/thorough" if settings.search == "thorough" else "")
     options += f"/{settings.pyramid_factor:g}"
     options += f"/{settings.threshold_pnet:g}/{settings.threshold_rnet:g}/{settings.threshold_onet:g}"
     return versions.CASCADE, options + ("/thorough" if settings.search == "thorough" else "")
