@@ -13,6 +13,7 @@ import argparse
 import json
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -33,7 +34,8 @@ def photos(folder: Path, every: int) -> list[Photo]:
         pixels = cv2.imread(str(path))
         if pixels is not None:
             factor = RESOLUTION / max(pixels.shape[:2])
-            found.append(np.ascontiguousarray(cv2.resize(pixels, None, fx=factor, fy=factor)[..., ::-1]))
+            resized = cv2.resize(pixels, None, fx=factor, fy=factor)[..., ::-1]
+            found.append(np.ascontiguousarray(resized, np.uint8))
     return found
 
 
@@ -78,7 +80,7 @@ def main() -> None:
     for picture in pictures:
         for name, (detector, quarters) in lanes.items():
             turned = np.ascontiguousarray(np.rot90(picture, quarters))
-            times[name].append(best(lambda detector=detector, turned=turned: detector.detect([turned]), chosen.runs))
+            times[name].append(best(partial(detector.detect, [turned]), chosen.runs))
             faces[name] += len(detector.detect([turned])[0].scores)
     result = {
         name: {"mean": float(np.mean(values)), "median": float(np.median(values)), "faces": faces[name]}

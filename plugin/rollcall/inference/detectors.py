@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rollcall.detector_settings import DetectorSettings
@@ -50,4 +51,22 @@ def build(settings: DetectorSettings) -> Detector:
             )
         )
     except checkpoint.WeightsError as error:
+        raise ModelError(str(error)) from error
+
+
+def export_detector(file: Path) -> float:
+    """Write the single-pass network as ONNX and return the largest difference of its outputs in ONNX Runtime, in pixels.
+
+    Raises
+    ------
+    ModelError
+        If the extra is not installed, the file cannot be written, or the weights are missing.
+    """
+    from rollcall_model import checkpoint
+    from rollcall_model.detection import export
+    from rollcall_model.nn.onnx_graph import ExportError
+
+    try:
+        return export.largest_difference(export.export_detector(file))
+    except (ExportError, checkpoint.WeightsError) as error:
         raise ModelError(str(error)) from error
