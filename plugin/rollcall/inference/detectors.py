@@ -55,7 +55,7 @@ def build(settings: DetectorSettings) -> Detector:
 
 
 def export_detector(file: Path) -> float:
-    """Write the single-pass network as ONNX and return the largest difference of its outputs in ONNX Runtime, in pixels.
+    """Write the single-pass network as ONNX and return the largest difference in ONNX Runtime, in pixels.
 
     Raises
     ------
