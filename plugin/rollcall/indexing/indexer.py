@@ -103,9 +103,8 @@ class Indexer:
 
     def _prepare_searches(self) -> None:
         """Bring the columns for searches up to date, so that no search has to wait for much of it."""
-        if self.tools.database.is_sqlite:
-            with self.tools.database.read() as session:
-                columns_of(self.tools.database).parts(session)
+        with self.tools.database.read() as session:
+            columns_of(self.tools.database).parts(session)
 
     def update(self, paths: Iterable[Path], *, stop: threading.Event | None = None) -> RunSummary:
         """Compare single files and folders with the database, and analyse new and changed photos.
