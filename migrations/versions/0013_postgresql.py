@@ -74,6 +74,6 @@ def _fold() -> str:
     folded = f"translate({folded}, '{''.join(single)}', '{''.join(single.values())}')"
     return (
         "CREATE OR REPLACE FUNCTION rollcall_fold(t text) RETURNS text LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE"
-        " AS $fold$ SELECT CASE WHEN octet_length(t) = char_length(t) THEN lower(t COLLATE \"C\")"
+        ' AS $fold$ SELECT CASE WHEN octet_length(t) = char_length(t) THEN lower(t COLLATE "C")'
         f" ELSE normalize({folded}, NFC) END $fold$"
     )

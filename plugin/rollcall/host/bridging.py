@@ -154,9 +154,7 @@ class BridgingMixin(PluginBase):
     @contextmanager
     def _bridging(self) -> Iterator[None]:
         """Hold the lock that lets one run of a bridge at a time work with this database."""
-        busy = BusyError(
-            self.database.url, "another run of a bridge goes on; wait for it, or stop it first", "bridge"
-        )
+        busy = BusyError(self.database.url, "another run of a bridge goes on; wait for it, or stop it first", "bridge")
         if not self.database.is_sqlite:
             with self.database.alone("bridge", _WAIT) as lock:
                 if lock is None:

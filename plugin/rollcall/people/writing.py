@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from rollcall.corrections.person_kinds import new_uid
@@ -16,6 +16,7 @@ from rollcall.people.evidence import combined
 from rollcall.people.linkage import UNKNOWN
 from rollcall.people.reading import LibraryFaces
 from rollcall.storage import change_feed
+from rollcall.storage.bulk import insert_rows
 from rollcall.storage.change_feed import ChangeKind
 from rollcall.storage.library import chunks, now
 from rollcall.storage.tables import EmbeddingRow, FacePersonRow, FaceRow, PersonNameRow, PersonRow, PhotoRow
@@ -59,8 +60,7 @@ def write_people(
         there = set(session.scalars(select(FaceRow.id).where(FaceRow.id.in_(ids)))) - kept
         session.execute(delete(FacePersonRow).where(FacePersonRow.face_id.in_(there)))
         new = [row for row in part if row["face_id"] in there]
-        if new:
-            session.execute(insert(FacePersonRow.__table__), new)  # type: ignore[arg-type]
+        insert_rows(session, FacePersonRow, new)
     moved = changed[wanted[changed] != library.person[changed]]
     return {int(one) for one in (*wanted[moved], *library.person[moved]) if one != UNKNOWN}
 
@@ -152,8 +152,7 @@ def mark_seen(session: Session) -> None:
         {"face_id": face_id, "person_id": None, "state": "automatic", "probability": 0.0, "source": "auto"}
         for face_id in session.scalars(missing)
     ]
-    if rows:
-        session.execute(insert(FacePersonRow.__table__), rows)  # type: ignore[arg-type]
+    insert_rows(session, FacePersonRow, rows)
 
 
 def count_people(session: Session) -> int:

@@ -127,7 +127,9 @@ class RankedSearch:
         if self.parts.indexed_condition is None:
             return False
         found = self.session.execute(
-            text(f"SELECT COUNT(*) FROM (SELECT 1 FROM v1_photos p WHERE {self.parts.indexed_condition} LIMIT :most) AS few"),
+            text(
+                f"SELECT COUNT(*) FROM (SELECT 1 FROM v1_photos p WHERE {self.parts.indexed_condition} LIMIT :most) AS few"
+            ),
             self.parts.parameters.values | {"most": _FEW + 1},
         ).scalar()
         return int(found or 0) <= _FEW

@@ -170,6 +170,19 @@ class Database:
         if self.on_commit is not None and changes:
             self.on_commit(changes)
 
+    def outside_transactions(self, *statements: str) -> None:
+        """Run statements that cannot run in a transaction, one after the other on one connection.
+
+        Raises
+        ------
+        StoreError
+            If the database refuses a statement.
+        """
+        with store_errors(self.url), self.engine.connect() as connection:
+            alone = connection.execution_options(isolation_level="AUTOCOMMIT")
+            for statement in statements:
+                alone.exec_driver_sql(statement)
+
     def close(self) -> None:
         """Close all connections."""
         self.engine.dispose()

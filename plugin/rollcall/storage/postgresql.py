@@ -190,4 +190,3 @@ def sentence(error: DBAPIError) -> str | None:
 
 
 _REFUSALS: Final = (("28", "authentication"), ("28", "role"), ("3D", "does not exist"), ("53", "too many"))
-

@@ -21,7 +21,7 @@ class Base(DeclarativeBase):
         }
     )
     type_annotation_map: ClassVar[dict[Any, TypeEngine[Any] | type[TypeEngine[Any]]]] = {
-        # Compared by code points, as SQLite does: ranges of paths and times need it, whatever language a server sorts in.
+        # Compared by code points, as in SQLite, whatever language a server sorts in: ranges of paths rely on it.
         str: Text().with_variant(Text(collation="C"), "postgresql"),
         bytes: LargeBinary,
         list[Any]: JSON,
