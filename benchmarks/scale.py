@@ -25,7 +25,7 @@ import measuring
 import rows
 from sqlalchemy import JSON, Boolean, Table, text
 
-from rollcall import Plugin
+from rollcall import Plugin, corrections
 from rollcall.storage import pgvector
 from rollcall.storage.bulk import copy_rows
 from rollcall.storage.database import Database, open_database
@@ -102,7 +102,7 @@ def measure(name: str, plugin: Plugin, faces: int, runs: int) -> list[measuring.
         "women over 60 in 2012": lambda: plugin.search("women over 60 in 2012", limit=100),
         "24 nearest faces": lambda: plugin.similar(5, limit=24),
         "similar:face:5": lambda: plugin.search("similar:face:5", limit=100),
-        "a correction": lambda: plugin.correct(next(corrected), age=7),
+        "a correction": lambda: plugin.correct(corrections.age(next(corrected), 7)),
     }
     lines = []
     for work, done in works.items():

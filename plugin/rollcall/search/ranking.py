@@ -43,7 +43,8 @@ _FEW: Final = 4_000
 _SLACK: Final = 1.001
 #: The photos of some people: one or more of their faces is theirs with at most the sum of the probabilities.
 _SHOWING: Final = (
-    "SELECT photo_id, CASE WHEN total < 1.0 THEN total ELSE 1.0 END FROM (SELECT f.photo_id AS photo_id, SUM(w.probability) AS total"
+    "SELECT photo_id, CASE WHEN total < 1.0 THEN total ELSE 1.0 END FROM ("
+    " SELECT f.photo_id AS photo_id, SUM(w.probability) AS total"
     " FROM face_people w JOIN faces f ON f.id = w.face_id WHERE w.person_id IN ({}) GROUP BY f.photo_id) AS found"
     " WHERE total >= :least ORDER BY 2 DESC, 1"
 )
@@ -126,10 +127,9 @@ class RankedSearch:
         """Return whether an index finds all photos that can be meant, and they are few."""
         if self.parts.indexed_condition is None:
             return False
+        few = f"SELECT 1 FROM v1_photos p WHERE {self.parts.indexed_condition} LIMIT :most"
         found = self.session.execute(
-            text(
-                f"SELECT COUNT(*) FROM (SELECT 1 FROM v1_photos p WHERE {self.parts.indexed_condition} LIMIT :most) AS few"
-            ),
+            text(f"SELECT COUNT(*) FROM ({few}) AS few"),
             self.parts.parameters.values | {"most": _FEW + 1},
         ).scalar()
         return int(found or 0) <= _FEW

@@ -9,6 +9,7 @@ from typing import Any, Final
 from sqlalchemy import JSON, Connection, Table, insert
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import DeclarativeBase, Session
+from sqlalchemy.sql.schema import ScalarElementColumnDefault
 
 #: From so many rows on, COPY takes less time than statements.
 _MANY: Final = 20
@@ -47,7 +48,7 @@ def copy_rows(connection: Connection, table: Table, rows: Iterable[Mapping[str, 
     defaults = {
         column.name: column.default.arg
         for column in table.columns
-        if column.name not in first and column.default is not None and column.default.is_scalar
+        if column.name not in first and isinstance(column.default, ScalarElementColumnDefault)
     }
     as_text: dict[str, Callable[[Any], str]] = {
         name: json.dumps for name in names if isinstance(table.columns[name].type, JSON)

@@ -128,7 +128,7 @@ class Database:
             If the database is not an SQLite file, or `file` exists or cannot be written.
         """
         if self.file is None:
-            raise StoreError(self.url, "only SQLite files can be backed up; use the database server's own backup")
+            raise StoreError(self.url, "only SQLite files can be backed up; use the server's own way: pg_dump")
         if file.exists():
             raise StoreError(self.url, f"{file} exists already; choose another name for the backup")
         part = file.with_name(f"{file.name}.part")
@@ -287,9 +287,10 @@ def open_database(
     url = to_url(text_or_path)
     shown = url.render_as_string()
     file = sqlite.file_of(url) if url.get_backend_name() == "sqlite" else None
+    options: dict[str, Any] = {}
     if postgresql.is_postgresql(url):
         url = postgresql.with_driver(url)
-    options: dict[str, Any] = {}
+        options["connect_args"] = {"client_encoding": "utf8"}
     if file is not None:
         options = _file_options(file, shown, read_only)
     elif url.get_backend_name() == "sqlite":

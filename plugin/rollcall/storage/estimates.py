@@ -64,7 +64,7 @@ def insert_estimates(session: Session, faces: Sequence[tuple[int, Face]], model_
     Returns the columns of each face's prediction; an empty dictionary where age and gender are unknown.
     """
     predictions: list[dict[str, Any]] = []
-    embeddings = []
+    embeddings: list[dict[str, Any]] = []
     for face_id, face in faces:
         key = {"face_id": face_id, "model_version": model_version}
         known = face.age_distribution is not None or face.p_female is not None

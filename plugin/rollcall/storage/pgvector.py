@@ -129,7 +129,7 @@ def nearest(session: Session, vector: NDArray[np.float16], most: int) -> Nearest
 def _count(session: Session, dimension: int, most: int) -> int:
     """Return how many vectors a table has, and no more than `most`."""
     found = session.scalar(
-        text(f"SELECT COUNT(*) FROM (SELECT 1 FROM {_table(dimension)} LIMIT :most) AS some"), {"most": most}
+        text(f"SELECT COUNT(*) FROM (SELECT 1 FROM {_table(dimension)} LIMIT :most) AS several"), {"most": most}
     )
     return int(found or 0)
 

@@ -1,4 +1,4 @@
-"""The PostgreSQL dialect: sessions, locks, and what its SQL says differently. Nothing outside this module depends on it.
+"""The PostgreSQL dialect: sessions, locks, and what its views say differently.
 
 Writers take turns by an advisory lock, as they do in an SQLite file: what is projected from the log, the numbers of
 revisions and the order of the change feed rely on it.
@@ -23,6 +23,8 @@ BUSY_MS: Final = 60_000
 _CLASS: Final = int.from_bytes(b"roll")
 #: How often a lock is asked for while another process has it, in seconds.
 _POLL: Final = 0.05
+#: How long a lock is asked for at least, in seconds: the server needs a moment to notice that a process was killed.
+_PATIENCE: Final = 0.5
 #: After so many seconds without a sign of life the server takes a machine that indexes as gone.
 _ALIVE: Final = ("tcp_keepalives_idle = 30", "tcp_keepalives_interval = 10", "tcp_keepalives_count = 3")
 #: What the views say differently: text in place of JSON values, and whole numbers that are cut off, not rounded.
@@ -98,12 +100,12 @@ class ServerLock:
         self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
 
     def acquire(self, wait: float) -> bool:
-        """Return whether the lock was got within `wait` seconds."""
+        """Return whether the lock was got within `wait` seconds, or a moment."""
         connection = self._engine.connect()
         try:
             for setting in _ALIVE:
                 connection.exec_driver_sql(f"SET {setting}")
-            until = time.monotonic() + wait
+            until = time.monotonic() + max(wait, _PATIENCE)
             statement = f"SELECT pg_try_advisory_lock({self._keys})"
             while not connection.exec_driver_sql(statement).scalar():
                 if time.monotonic() >= until:
@@ -122,7 +124,7 @@ class ServerLock:
             return
         try:
             # The driver's own connection, which threads may share.
-            self._connection.connection.execute("SELECT 1")  # type: ignore[attr-defined]
+            self._connection.connection.execute("SELECT 1")
         except Exception as error:
             raise StoreError(
                 self._engine.url.render_as_string(),
