@@ -12,19 +12,17 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
-from sqlalchemy import Connection, Engine, create_engine, inspect, make_url, select, text
+from sqlalchemy import Engine, create_engine, make_url
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import StaticPool
 
-from rollcall import resources
-from rollcall.errors import BusyError, NewerDatabaseError, StoreError
-from rollcall.storage import change_feed, mounts, postgresql, sqlite, views
+from rollcall.errors import BusyError, StoreError
+from rollcall.storage import change_feed, migrating, mounts, postgresql, sqlite, views
 from rollcall.storage.change_feed import Change
 from rollcall.storage.failures import store_errors
 from rollcall.storage.private import private_file, private_folder
-from rollcall.storage.tables import MetaRow, PhotoRow
 
 #: The newest revision in `migrations/versions`; a test holds the two together.
 HEAD = "0013"
@@ -309,14 +307,14 @@ def open_database(
     else:
         raise StoreError(shown, "databases of this kind are not supported; use SQLite or PostgreSQL")
     with store_errors(shown):
-        found, fingerprint = _state(engine)
+        found, fingerprint = migrating.state(engine)
         if found != HEAD or fingerprint != views.fingerprint(engine.dialect.name):
             if read_only and found != HEAD:
                 raise StoreError(
                     shown, "the database is of an older Rollcall; any `rollcall index` brings it up to date"
                 )
             if not read_only:
-                _bring_up_to_date(engine, file, backups)
+                migrating.bring_up_to_date(engine, HEAD, file, backups)
     server = None if file is not None or cache is None else postgresql.beside(url, cache)
     return Database(engine, read_only, server if engine.dialect.name == "postgresql" else None)
 
@@ -359,56 +357,3 @@ def _file_options(file: Path, shown: str, read_only: bool) -> dict[str, Any]:
 
 def _may_write(path: Path) -> bool:
     return os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
-
-
-def _state(engine: Engine) -> tuple[str | None, str | None]:
-    """Return a database's revision and the fingerprint of its views; None for what it does not have."""
-    with engine.connect() as connection:
-        return _revision(connection), _fingerprint(connection)
-
-
-def _revision(connection: Connection) -> str | None:
-    if not inspect(connection).has_table("alembic_version"):
-        return None
-    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
-
-
-def _fingerprint(connection: Connection) -> str | None:
-    if not inspect(connection).has_table("meta"):
-        return None
-    return connection.execute(select(MetaRow.value).where(MetaRow.key == "views")).scalar()
-
-
-def _bring_up_to_date(engine: Engine, file: Path | None, backups: int) -> None:
-    """Migrate a database to `HEAD` and create its views again if their text changed."""
-    from alembic import command
-    from alembic.config import Config
-    from alembic.script import ScriptDirectory
-
-    config = Config()
-    config.set_main_option("script_location", str(resources.find("migrations")).replace("%", "%%"))
-    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-    # The write lock is taken first and the revision read again under it: of two processes that
-    # open an old database at once, one migrates and the other finds nothing left to do.
-    dialect = engine.dialect.name
-    with engine.execution_options(writes=True).begin() as connection:
-        found = _revision(connection)
-        if found is None and dialect == "postgresql":
-            postgresql.check_encoding(connection, engine.url.render_as_string())
-        if found is not None and found not in known:
-            raise NewerDatabaseError(
-                engine.url.render_as_string(),
-                f"the database was written by a newer Rollcall (revision {found}); update Rollcall to open it",
-            )
-        if found != HEAD:
-            if found is not None and file is not None and connection.execute(select(PhotoRow.id).limit(1)).first():
-                sqlite.back_up(file, backups)
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
-        if _fingerprint(connection) != views.fingerprint(dialect):
-            for statement in views.statements(dialect):
-                connection.execute(text(statement))
-            connection.execute(MetaRow.__table__.delete().where(MetaRow.key == "views"))  # type: ignore[attr-defined]
-            connection.execute(
-                MetaRow.__table__.insert().values(key="views", value=views.fingerprint(dialect))  # type: ignore[attr-defined]
-            )
