@@ -26,6 +26,8 @@ from rollcall.storage.tables import EmbeddingRow, FaceRow
 LEAST: Final = 0.01
 #: How many of the most similar faces are sorted first: the first page needs no others.
 _FIRST: Final = 4096
+#: How many an index is asked for first: a page needs no others, and so many more take several times as long.
+_FIRST_OF_INDEX: Final = 300
 
 
 def embedding_of(session: Session, face_id: int) -> EmbeddingRow:
@@ -78,11 +80,9 @@ class SimilarFaces:
         self._calibration = calibration(weights_of(self._of.model_version))
         self._least = self._calibration.cosine(LEAST)
 
-    def _by_index(self) -> tuple[_Similar, bool] | None:
-        """Return the leading ones, and whether they are all; None where the database has no index."""
-        if not pgvector.has_index(self._session, self._of.dimension):
-            return None
-        found = pgvector.nearest(self._session, np.frombuffer(self._of.vector, "<f2"), pgvector.MOST)
+    def _by_index(self, most: int) -> tuple[_Similar, bool]:
+        """Return the leading ones of `most` nearest faces, and whether they are all."""
+        found = pgvector.nearest(self._session, np.frombuffer(self._of.vector, "<f2"), most)
         weights = weights_of(self._of.model_version)
         some = [one for one in found.faces if one.cosine > self._least and weights_of(one.model_version) == weights]
         similar = _Similar(
@@ -105,18 +105,19 @@ class SimilarFaces:
         return _Similar(np.concatenate(cosines), np.concatenate(photos))
 
     def blocks(self) -> Iterator[list[tuple[int, float]]]:
-        """Yield photos with their probabilities of showing the person, the highest first, in two blocks.
+        """Yield photos with their probabilities of showing the person, the highest first, in a few blocks.
 
-        The second block may hold photos of the first again, never with a higher probability. An index may miss a photo
-        of the first, which then comes with the second.
+        Later blocks may hold photos of earlier ones again, never with a higher probability. An index may miss a photo,
+        which then comes with a later block.
         """
-        leading = self._by_index()
-        if leading is not None:
-            yield self._ranked(*leading[0])
-            if leading[1]:
+        indexed = pgvector.has_index(self._session, self._of.dimension)
+        for most in (_FIRST_OF_INDEX, pgvector.MOST) if indexed else ():
+            leading, whole = self._by_index(most)
+            yield self._ranked(*leading)
+            if whole:
                 return
         cosines, photos = self._by_comparing()
-        if leading is None and len(cosines) > 2 * _FIRST:
+        if not indexed and len(cosines) > 2 * _FIRST:
             edge = np.partition(cosines, len(cosines) - _FIRST)[len(cosines) - _FIRST]
             first = cosines >= edge
             yield self._ranked(cosines[first], photos[first])

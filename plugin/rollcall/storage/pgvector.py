@@ -28,6 +28,8 @@ _MOST_DIMENSIONS: Final = 4_000
 _OLDEST: Final = (0, 7)
 #: What the index can be asked for at a time.
 MOST: Final = 1_000
+#: Candidates that it goes through at least.
+_CANDIDATES: Final = 200
 _KNOWN: Final = "rollcall pgvector tables"
 
 
@@ -46,7 +48,10 @@ def prepare(database: Database) -> bool:
     with database.write() as session:
         if not _has_extension(session.connection()):
             return False
-        dimensions = session.scalars(select(EmbeddingRow.dimension).distinct()).all()
+        # Of the first and the last face: all others would have to be read to know every dimension.
+        ends = (EmbeddingRow.face_id, EmbeddingRow.face_id.desc())
+        found = [session.scalar(select(EmbeddingRow.dimension).order_by(end).limit(1)) for end in ends]
+        dimensions = sorted({one for one in found if one is not None})
         for dimension in dimensions:
             _make_table(session.connection(), dimension)
     for dimension in dimensions:
@@ -108,7 +113,7 @@ def nearest(session: Session, vector: NDArray[np.float16], most: int) -> Nearest
     """
     dimension, most = len(vector), min(most, MOST)
     # The index goes through so many candidates; more find more of the truly nearest.
-    session.execute(text(f"SET LOCAL hnsw.ef_search = {min(max(2 * most, 200), MOST)}"))
+    session.execute(text(f"SET LOCAL hnsw.ef_search = {max(most, _CANDIDATES)}"))
     rows = session.execute(
         text(
             "SELECT n.face_id, f.photo_id, e.model_version, -n.distance,"
