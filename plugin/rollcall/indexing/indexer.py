@@ -19,7 +19,7 @@ from rollcall.privacy.switches import retained_notices
 from rollcall.records import RunSummary
 from rollcall.search.columns import columns_of
 from rollcall.settings import Settings
-from rollcall.storage import backups
+from rollcall.storage import backups, pgvector
 from rollcall.storage.database import Database
 from rollcall.storage.library import Place, locate, now
 from rollcall.xmp.sync import Sidecars
@@ -105,10 +105,10 @@ class Indexer:
         return run.summary
 
     def _prepare_searches(self) -> None:
-        """Bring the columns for searches up to date, so that no search has to wait for much of it."""
-        if self.tools.database.is_sqlite:
-            with self.tools.database.read() as session:
-                columns_of(self.tools.database).parts(session)
+        """Bring what searches read up to date, so that no search has to wait for much of it."""
+        pgvector.prepare(self.tools.database)
+        with self.tools.database.read() as session:
+            columns_of(self.tools.database).parts(session)
 
     def update(
         self, paths: Iterable[Path], *, stop: threading.Event | None = None, meanwhile: Meanwhile | None = None

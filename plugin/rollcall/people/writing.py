@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from rollcall.corrections.person_kinds import new_uid
@@ -16,6 +16,7 @@ from rollcall.people.evidence import combined
 from rollcall.people.linkage import UNKNOWN
 from rollcall.people.reading import LibraryFaces
 from rollcall.storage import change_feed
+from rollcall.storage.bulk import insert_rows
 from rollcall.storage.change_feed import ChangeKind
 from rollcall.storage.library import chunks, now
 from rollcall.storage.tables import EmbeddingRow, FacePersonRow, FaceRow, PersonNameRow, PersonRow, PhotoRow
@@ -69,9 +70,7 @@ def _write_rows(session: Session, rows: Sequence[dict[str, Any]]) -> None:
     kept = set(session.scalars(select(FacePersonRow.face_id).where(FacePersonRow.face_id.in_(ids), stated)))
     there = set(session.scalars(select(FaceRow.id).where(FaceRow.id.in_(ids)))) - kept
     session.execute(delete(FacePersonRow).where(FacePersonRow.face_id.in_(there)))
-    new = [row for row in rows if row["face_id"] in there]
-    if new:
-        session.execute(insert(FacePersonRow.__table__), new)  # type: ignore[arg-type]
+    insert_rows(session, FacePersonRow, [row for row in rows if row["face_id"] in there])
 
 
 def _with_groups(session: Session, library: LibraryFaces, person: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -183,7 +182,7 @@ def mark_seen(session: Session) -> None:
     missing = select(EmbeddingRow.face_id).where(~known.exists())
     nobody = {"person_id": None, "state": "automatic", "probability": 0.0, "source": "auto"}
     for part in chunks(session.scalars(missing).all()):
-        session.execute(insert(FacePersonRow.__table__), [{"face_id": face_id, **nobody} for face_id in part])  # type: ignore[arg-type]
+        insert_rows(session, FacePersonRow, [{"face_id": face_id, **nobody} for face_id in part])
 
 
 def count_people(session: Session) -> int:

@@ -48,7 +48,7 @@ def is_stored_group(term: Term) -> bool:
     return isinstance(term, People) and term.person.group is not None
 
 
-def _has_answer(term: Term, min_probability: float) -> bool:
+def has_answer(term: Term, min_probability: float) -> bool:
     """Return whether one index has every photo that is meant."""
     if not isinstance(term, People) or term.person.group is None or min_probability <= 0:
         return False
@@ -66,7 +66,7 @@ def is_complete(source: InGroup, probability: float) -> bool:
 def statement(term: Term, min_probability: float) -> Statement:
     """Return the statement that gives photo_id, path and probability of all photos that are meant, in no order."""
     parameters = SqlParameters()
-    if _has_answer(term, min_probability):
+    if has_answer(term, min_probability):
         assert isinstance(term, People) and term.person.group is not None
         # The everyday case reads one index, which has no row for what is certainly not there.
         where = f"d.name = {parameters.bind(term.person.group)} AND d.at_least = {parameters.bind(term.count)}"
@@ -120,9 +120,9 @@ def _bounding_people(term: Term, parameters: SqlParameters) -> str:
     return ""
 
 
-def take_apart(term: Term) -> QueryParts:
-    """Return a query as an SQL condition and the rest."""
-    parameters = SqlParameters()
+def take_apart(term: Term, parameters: SqlParameters | None = None) -> QueryParts:
+    """Return a query as an SQL condition and the rest; the values go to `parameters`, which knows the dialect."""
+    parameters = SqlParameters() if parameters is None else parameters
     conditions, indexed = [SHOWN], []
     rest: list[Term] = []
     for part in conjuncts(term):
@@ -131,7 +131,7 @@ def take_apart(term: Term) -> QueryParts:
         if condition is None:
             rest.append(part)
             continue
-        conditions.append(f"COALESCE({condition}, 0)")
+        conditions.append(f"COALESCE({condition}, false)")
         if isinstance(part, Taken | FaceCount):
             indexed.append(condition)
     remaining = Everything() if not rest else rest[0] if len(rest) == 1 else And(tuple(rest))

@@ -46,7 +46,7 @@ def vectors_of(database: Database) -> EmbeddingMatrix:
     """Return the matrix of a database's embeddings; its file lies beside the database."""
     found = _OF_DATABASES.get(database)
     if found is None:
-        found = _OF_DATABASES.setdefault(database, EmbeddingMatrix(database.file))
+        found = _OF_DATABASES.setdefault(database, EmbeddingMatrix(database.beside))
     return found
 
 

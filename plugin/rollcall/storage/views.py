@@ -10,6 +10,7 @@ import hashlib
 from typing import Final, NamedTuple
 
 from rollcall.ages import AGE_GROUPS, OLDEST
+from rollcall.storage import postgresql
 
 VERSION: Final = 1
 
@@ -291,15 +292,16 @@ V1_PEOPLE: Final = View(
 VIEWS: Final = (V1_PHOTOS, V1_FACES, V1_TAGS, V1_GROUPS, V1_EVENTS, V1_PEOPLE)
 
 
-def statements() -> list[str]:
-    """Return the SQL statements that replace all views."""
+def statements(dialect: str = "sqlite") -> list[str]:
+    """Return the SQL statements that replace all views, in SQLite's dialect or PostgreSQL's."""
     result = []
     for view in VIEWS:
         columns = ", ".join(column.name for column in view.columns)
-        result += [f"DROP VIEW IF EXISTS {view.name}", f"CREATE VIEW {view.name} ({columns}) AS {view.sql}"]
+        sql = postgresql.in_views(view.sql) if dialect == "postgresql" else view.sql
+        result += [f"DROP VIEW IF EXISTS {view.name}", f"CREATE VIEW {view.name} ({columns}) AS {sql}"]
     return result
 
 
-def fingerprint() -> str:
+def fingerprint(dialect: str = "sqlite") -> str:
     """Return a digest of the views' SQL; a database whose stored digest differs gets the views again."""
-    return hashlib.sha256("\n".join(statements()).encode()).hexdigest()
+    return hashlib.sha256("\n".join(statements(dialect)).encode()).hexdigest()

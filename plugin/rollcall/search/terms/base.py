@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from sqlalchemy.orm import Session
 
 from rollcall.records import GIVEN_AGES
 from rollcall.search.candidates import CandidatePhoto
@@ -25,6 +26,12 @@ class SqlParameters:
     """Collects the parameters of a statement while terms are compiled."""
 
     values: dict[str, Any] = field(default_factory=dict)
+    postgresql: bool = False  # the statement is one for PostgreSQL
+
+    @classmethod
+    def of(cls, session: Session) -> SqlParameters:
+        """Return parameters of no statement yet, for the database of a session."""
+        return cls(postgresql=session.get_bind().dialect.name == "postgresql")
 
     def bind(self, value: Any) -> str:
         """Return the placeholder of a value."""
