@@ -81,10 +81,7 @@ def _with_groups(session: Session, library: LibraryFaces, person: NDArray[np.int
         return person
     uids = _uids_of_groups(session, library.face_ids[new[first]].tolist())
     for part in chunks(uids):
-        session.execute(
-            insert(PersonRow.__table__),  # type: ignore[arg-type]
-            [{"uid": uid, "created_at": now(), **_NOTHING_STATED} for uid in part],
-        )
+        insert_rows(session, PersonRow, [{"uid": uid, "created_at": now(), **_NOTHING_STATED} for uid in part])
     numbers: dict[str, int] = {}
     for part in chunks(uids):
         numbers |= dict(session.execute(select(PersonRow.uid, PersonRow.id).where(PersonRow.uid.in_(part))).all())
