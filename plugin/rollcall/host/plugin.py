@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from rollcall.errors import ModelError
+from rollcall.host.albums import AlbumsMixin
 from rollcall.host.bridging import BridgingMixin
 from rollcall.host.correcting import CorrectingMixin
 from rollcall.host.people import PeopleMixin
@@ -22,7 +23,7 @@ from rollcall.inference.files import FileAnalysis, FileAnalyzer
 from rollcall.records import RunSummary
 
 
-class Plugin(ReadingMixin, PeopleReadingMixin, CorrectingMixin, PeopleMixin, SidecarMixin, BridgingMixin):
+class Plugin(ReadingMixin, PeopleReadingMixin, CorrectingMixin, PeopleMixin, AlbumsMixin, SidecarMixin, BridgingMixin):
     """Rollcall inside a host: index, search, correct, review, erase.
 
     All methods may be called from any thread. Work that writes analyses (index, erase, warm up) is done one piece at a
