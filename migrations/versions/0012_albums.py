@@ -24,6 +24,7 @@ def upgrade() -> None:
         sa.Column("language", sa.Text(), nullable=True),
         sa.Column("min_probability", sa.Float(), nullable=False),
         sa.Column("shared", sa.Boolean(), nullable=False),
+        sa.Column("removed", sa.Boolean(), nullable=False),
         sa.Column("created_at", sa.Text(), nullable=False),
         sqlite_autoincrement=True,
     )

@@ -24,6 +24,7 @@ COMMANDS = {
     "correct": ("corrections", "correct_command", "Correct an age, a gender, a box, a tag, or what is not a face."),
     "corrections": ("corrections", "corrections_group", "The log of corrections: list, undo, export, import."),
     "people": ("people", "people_group", "Who is who: list, name, merge and split people."),
+    "albums": ("albums", "albums_group", "Albums: saved searches and chosen photos; share, export."),
     "forget": ("forget", "forget_command", "Remove faces, photos, folders or estimates for good."),
     "adapt": ("adapt", "adapt_command", "Learn from corrections: used only if it helps, and undone."),
     "tag": ("tag", "tag_command", "Recompute the automatic tags after settings changed."),

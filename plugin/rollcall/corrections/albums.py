@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, delete, or_, select
+from sqlalchemy import ColumnElement, and_, or_, select
 from sqlalchemy.orm import Session
 
 from rollcall.corrections.album_kinds import ALBUM_KINDS, ALBUM_PHOTO
@@ -37,32 +37,32 @@ def project_albums(session: Session) -> None:
     Call it after lines about albums or people were added, undone, redone or imported.
     """
     session.flush()
-    stated = {uid: one for uid, one in _stated(session).items() if one.name and not one.removed}
+    stated = _stated(session)
     rows = {row.uid: row for row in session.scalars(select(AlbumRow))}
-    if not stated and not rows:
-        return
     writer = _QueryWriter(session)
     changed = False
-    for uid, one in stated.items():
-        row = rows.pop(uid, None)
+    for uid in sorted(set(stated) | set(rows)):
+        one = stated.get(uid, _Stated())
         values = {
             "name": one.name,
             "query": writer.present(one.query),
             "language": one.query.get("language"),
             "min_probability": float(one.query.get("at_least", 0.5)),
             "shared": one.shared,
+            # Without a name there is none: that it was made was undone, or its name is still to be imported.
+            "removed": one.removed or not one.name,
         }
+        row = rows.get(uid)
         if row is None:
             session.add(AlbumRow(uid=uid, created_at=now(), **values))
-            changed = True
         elif any(getattr(row, name) != value for name, value in values.items()):
             for name, value in values.items():
                 setattr(row, name, value)
-            changed = True
-    if rows:
-        session.execute(delete(AlbumRow).where(AlbumRow.uid.in_(list(rows))))
+        else:
+            continue
+        changed = True
     session.flush()
-    if changed or rows:
+    if changed:
         change_feed.record(session, ChangeKind.ALBUMS_CHANGED, None)
 
 

@@ -288,7 +288,7 @@ class AlbumsMixin(PluginBase):
 
 
 def _uid(session: Session, album_id: int) -> str:
-    uid = session.scalar(select(AlbumRow.uid).where(AlbumRow.id == album_id))
+    uid = session.scalar(select(AlbumRow.uid).where(AlbumRow.id == album_id, ~AlbumRow.removed))
     if uid is None:
         raise NotFoundError("album", album_id)
     return uid

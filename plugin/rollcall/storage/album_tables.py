@@ -9,7 +9,7 @@ from rollcall.storage.tables import Base
 
 
 class AlbumRow(Base):
-    """An album, projected from the log; one that is removed has no row."""
+    """An album, projected from the log."""
 
     __tablename__ = "albums"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -19,6 +19,7 @@ class AlbumRow(Base):
     language: Mapped[str | None]
     min_probability: Mapped[float]
     shared: Mapped[bool] = mapped_column(default=False)
+    removed: Mapped[bool] = mapped_column(default=False)  # it keeps its number for when it comes back
     created_at: Mapped[str]
     __table_args__ = ({"sqlite_autoincrement": True},)
 

@@ -303,7 +303,7 @@ V1_ALBUMS: Final = View(
         (SELECT COUNT(*) FROM album_photos c WHERE c.album_uid = a.uid AND c.inside),
         (SELECT COUNT(*) FROM album_photos c WHERE c.album_uid = a.uid AND NOT c.inside),
         a.created_at
-    FROM albums a""",
+    FROM albums a WHERE NOT a.removed""",
 )
 
 V1_ALBUM_PHOTOS: Final = View(
@@ -315,7 +315,7 @@ V1_ALBUM_PHOTOS: Final = View(
         Column("state", "text", "added or left_out."),
     ),
     """SELECT a.id, c.photo_id, CASE WHEN c.inside THEN 'added' ELSE 'left_out' END
-    FROM album_photos c JOIN albums a ON a.uid = c.album_uid""",
+    FROM album_photos c JOIN albums a ON a.uid = c.album_uid WHERE NOT a.removed""",
 )
 
 VIEWS: Final = (V1_PHOTOS, V1_FACES, V1_TAGS, V1_GROUPS, V1_EVENTS, V1_PEOPLE, V1_ALBUMS, V1_ALBUM_PHOTOS)

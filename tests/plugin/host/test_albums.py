@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from zipfile import ZipFile
@@ -149,13 +150,24 @@ def test_the_originals_of_an_album_are_written_as_a_zip(plugin: Plugin, library:
         plugin.export_album(album.album_id, out)
 
 
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, int]]:
+    """Return a database with people, to be copied."""
+    folder = tmp_path_factory.mktemp("people")
+    draw_people(folder / "photos")
+    with Plugin({"database.url": f"sqlite:///{folder / 'people.db'}"}, analyzer=SharpAnalyzer()) as plugin:
+        plugin.index(folder / "photos")
+        add_people(plugin)
+        plugin.backup(folder / "copy.db")
+        return folder / "copy.db", {name: number for number, name in plugin.person_names()}
+
+
 @pytest.fixture
-def peopled(opened: Callable[..., Plugin], library: Path) -> tuple[Plugin, dict[str, int]]:
-    draw_people(library)
-    plugin = opened("people", SharpAnalyzer())
-    plugin.index(library)
-    add_people(plugin)
-    return plugin, {name: number for number, name in plugin.person_names()}
+def peopled(
+    opened: Callable[..., Plugin], prepared: tuple[Path, dict[str, int]], tmp_path: Path
+) -> tuple[Plugin, dict[str, int]]:
+    shutil.copy(prepared[0], tmp_path / "people.db")
+    return opened("people"), prepared[1]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from fastapi import APIRouter
 
 from rollcall.web.pages import (
+    albums,
     chips,
     folders,
     indexing,
@@ -19,6 +20,7 @@ from rollcall.web.pages import (
 
 routers: tuple[APIRouter, ...] = (
     library.router,
+    albums.router,
     photo.router,
     tags.router,
     review.router,

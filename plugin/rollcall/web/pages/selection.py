@@ -14,7 +14,9 @@ from rollcall import corrections
 from rollcall.corrections.kind_base import RowId
 from rollcall.errors import InvalidCorrectionError, PictureError
 from rollcall.media.zipping import named, zipped
-from rollcall.web.inputs import TagName, history_of, plugin_of
+from rollcall.search.folding import fold
+from rollcall.web.history import PERSON
+from rollcall.web.inputs import TagName, history_of, plugin_of, tab_of
 from rollcall.web.messages import Toast
 from rollcall.web.pages.rendering import page
 from rollcall.web.pages.undoing import CHANGED
@@ -27,9 +29,16 @@ Photos = Annotated[list[RowId], Form(max_length=MOST)]
 
 @router.post("/selection", response_class=HTMLResponse)
 def change(
-    request: Request, photos: Photos, what: Annotated[Literal["tag", "no_tag"], Form()], tag: Annotated[TagName, Form()]
+    request: Request,
+    photos: Photos,
+    what: Annotated[Literal["tag", "no_tag", "album", "leave"], Form()],
+    tag: Annotated[TagName, Form()] = "",
+    album: Annotated[str, Form(max_length=200)] = "",
+    from_album: Annotated[RowId | None, Form()] = None,
 ) -> Response:
-    """Set or reject a tag of several photos, as one batch."""
+    """Set or reject a tag of several photos, or put them into an album or take them out of it, as one batch."""
+    if what in ("album", "leave"):
+        return _albums(request, photos, album if what == "album" else "", from_album)
     if not tag.strip():
         raise InvalidCorrectionError("the tag has no name; type one")
     history_of(request).correct(*(corrections.tag(one, tag, what == "tag") for one in photos))
@@ -40,6 +49,27 @@ def change(
         else f"\u201c{tag.strip()}\u201d is no tag of {count}"
     )
     answer = page(request, "_toast.html", toast=Toast(text, "undo"))
+    answer.headers.update(CHANGED)
+    return answer
+
+
+def _albums(request: Request, photos: list[int], name: str, from_album: int | None) -> Response:
+    """Put photos into the album of a name, which is made if there is none, or without a name take them out of one."""
+    plugin, tab = plugin_of(request), tab_of(request)
+    count = f"{len(photos):,} {'photo' if len(photos) == 1 else 'photos'}"
+    if not name.strip():
+        if from_album is None:
+            raise InvalidCorrectionError("the album has no name; type one")
+        album = plugin.add_to_album(from_album, *photos, inside=False, by=PERSON, origin=tab)
+        toast = Toast(f"{count} taken out of \u201c{album.name}\u201d", "undo")
+    else:
+        known = [one for one in plugin.albums() if fold(one.name) == fold(name.strip())]
+        if known:
+            album = plugin.add_to_album(known[0].album_id, *photos, by=PERSON, origin=tab)
+        else:
+            album = plugin.save_album(name, photos=photos, by=PERSON, origin=tab)
+        toast = Toast(f"{count} added to \u201c{album.name}\u201d", "undo", to=f"/album/{album.album_id}")
+    answer = page(request, "_toast.html", toast=toast)
     answer.headers.update(CHANGED)
     return answer
 
