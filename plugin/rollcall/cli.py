@@ -30,6 +30,7 @@ COMMANDS = {
     "tag": ("tag", "tag_command", "Recompute the automatic tags after settings changed."),
     "xmp": ("xmp", "xmp_group", "Exchange tags, regions and names with other programs, by sidecars."),
     "serve": ("serve", "serve_command", "Browse, search and correct in a browser; the HTTP API."),
+    "guests": ("guests", "guests_group", "Devices of the home network that may look: list, end."),
     "bridge": ("bridge", "bridge_command", "Send tags and names to Immich, PhotoPrism, Nextcloud; import theirs."),
     "export-model": ("export", "export_command", "Write the attribute network as ONNX."),
     "restore": ("restore", "restore_command", "Put a backup in the place of a damaged database."),

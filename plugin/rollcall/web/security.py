@@ -171,7 +171,7 @@ class Guard:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers["Content-Security-Policy"] = (
-                    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self';"
+                    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; manifest-src 'self';"
                     f" form-action 'self'; base-uri 'none'; frame-ancestors {frames}"
                 )
                 headers["X-Content-Type-Options"] = "nosniff"

@@ -14,6 +14,7 @@ from rollcall.web.pages import (
     photo,
     review,
     selection,
+    sharing,
     tags,
     undoing,
 )
@@ -31,5 +32,6 @@ routers: tuple[APIRouter, ...] = (
     undoing.router,
     chips.router,
     selection.router,
+    sharing.router,
     folders.router,
 )
