@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, Response
@@ -47,9 +47,9 @@ def change(
 def _shown(request: Request, code: Code | None = None) -> Response:
     plugin, lan = plugin_of(request), request.app.state.lan
     address = f"http://{host_of(*lan)}" if lan else ""
-    values = {
+    values: dict[str, Any] = {
         "address": address,
-        "code": code,
+        "invitation": code,
         "minutes": _MINUTES,
         "picture": picture(f"{address}/?code={code.digits}") if code is not None else "",
         "devices": plugin.guests(),
