@@ -51,7 +51,7 @@ class AlbumName(_OfAlbum):
     """There is an album of this name."""
 
     kind: Literal["album_name"] = "album_name"
-    name: str
+    name: Annotated[str, Field(max_length=1000)]
 
     @model_validator(mode="after")
     def _normalize(self) -> Self:
