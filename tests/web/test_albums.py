@@ -8,12 +8,7 @@ from zipfile import ZipFile
 
 import pytest
 
-#: What pages do with keys is there once the last of their scripts was run.
-READY = "() => document.readyState === 'complete' && window.rollcallProgress"
-
-
-def scripts_ready(page: Any) -> None:
-    page.wait_for_function(READY)
+from web.waiting import ready
 
 
 def albums(served: Any) -> list[dict[str, Any]]:
@@ -28,6 +23,7 @@ def test_a_search_is_saved_as_an_album_opened_renamed_removed_and_brought_back(p
     page.fill("#save-name", "The little ones")
     page.click(".menu button:has-text('Save')")
     page.click(".toast a")
+    ready(page)
     assert page.text_content("h1") == "The little ones"
     assert (
         page.text_content(".found .count") == f"{served.plugin.count('photos of children', min_probability=0.5)} photos"
@@ -55,10 +51,10 @@ def test_photos_of_an_album_follow_each_other_and_lead_back_to_their_place(page:
     )
     page.click(f".tile a[aria-label^='{names[0]}']")
     for name in names[1:]:
-        scripts_ready(page)
+        ready(page)
         page.keyboard.press("ArrowRight")
         page.wait_for_selector(f"aside h1:text-is('{name}')")
-    scripts_ready(page)
+    ready(page)
     assert page.query_selector("a[rel=next]") is None
     page.keyboard.press("Escape")
     page.wait_for_selector("h1:text-is('Three')")
@@ -73,6 +69,7 @@ def test_selected_photos_are_put_into_an_album_and_taken_out_of_it(page: Any, se
     page.click("#selected button:has-text('Add to album')")
     page.click(".toast a")
     page.wait_for_selector("h1:text-is('Picked')")
+    ready(page)
     page.click("#select")
     page.click(".tile a[aria-label^='nobody.png']")
     page.click("#selected button:has-text('Take out')")

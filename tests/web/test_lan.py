@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 import socket
-import threading
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +11,6 @@ from typing import Any
 
 import httpx
 import pytest
-import uvicorn
 
 from blobs import BlobAnalyzer, draw
 from rollcall.commands.serve import serve
@@ -21,8 +18,9 @@ from rollcall.errors import RollcallError
 from rollcall.host import Plugin
 from rollcall.settings import load
 from rollcall.web import lan, security
-from rollcall.web.app import create, end
+from rollcall.web.app import create
 from rollcall.web.pairing import LIFETIME, MOST_WRONG, Pairing
+from web.conftest import running
 
 #: A second address of this machine, which stands for the one in the home network.
 HOME = "127.0.0.2"
@@ -70,19 +68,10 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
     port = first.getsockname()[1]
     token = security.new_token()
     app = create(plugin, token, port, lan=HOME)
-    server = uvicorn.Server(uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=1))
-    sockets = [first, socket.create_server((HOME, port))]
-    thread = threading.Thread(target=server.run, args=(sockets,), daemon=True)
-    thread.start()
-    while not server.started:
-        assert thread.is_alive()
-        time.sleep(0.01)
-    headers = {"Authorization": f"Bearer {token}"}
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=headers, trust_env=False, timeout=30) as owner:
-        yield Shared(plugin, f"http://{HOME}:{port}", owner, app, photos)
-    end(app)
-    server.should_exit = True
-    thread.join(20)
+    with running(app, first, socket.create_server((HOME, port))):
+        headers = {"Authorization": f"Bearer {token}"}
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=headers, trust_env=False, timeout=30) as owner:
+            yield Shared(plugin, f"http://{HOME}:{port}", owner, app, photos)
     plugin.stop()
 
 

@@ -38,7 +38,8 @@ _SHARED_SECONDS: Final = 15  # for how long the photos of shared albums are take
 _PAGE: Final = (Path(__file__).parent / "templates" / "pair.html").read_text(encoding="utf-8")
 _HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
+    # Without a referrer browsers send no origin with a form either, by which it is told from those of other pages.
+    "Referrer-Policy": "same-origin",
     "Cache-Control": "no-store",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
