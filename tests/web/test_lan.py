@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from blobs import BlobAnalyzer, draw
+from rollcall.commands import serve as commands_serve
 from rollcall.commands.serve import serve
 from rollcall.errors import RollcallError
 from rollcall.host import Plugin
@@ -212,3 +213,21 @@ def test_only_an_address_of_a_home_network_is_served(tmp_path: Path, address: st
     with pytest.raises(RollcallError, match="home network"):
         serve(settings, [], port=0, lan=address)
     assert lan.is_of_home("192.168.1.20") and not lan.is_of_home(address)
+
+
+def test_the_terminal_shows_where_a_device_is_let_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run(app: Any, listening: list[socket.socket], announce: Callable[[], None]) -> None:
+        assert [one.getsockname()[0] for one in listening] == ["127.0.0.1", HOME]
+        announce()
+        shown = capsys.readouterr().err
+        code = re.search(rf"http://{re.escape(HOME)}:\d+ with the code (\d{{4}} \d{{4}})", shown)
+        assert code and app.state.pairing.redeem(code[1]) is not None
+        assert "Nothing is encrypted" in shown
+        for one in listening:
+            one.close()
+
+    monkeypatch.setattr(commands_serve, "_run", run)
+    settings = load(None, {"database.url": f"sqlite:///{tmp_path / 'x.db'}", "cache.folder": str(tmp_path / "cache")})
+    serve(settings, [], port=0, lan=HOME)
