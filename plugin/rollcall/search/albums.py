@@ -35,7 +35,7 @@ class Album:
 _SELECT: Final = (
     "SELECT album_id, uid, name, query, language, min_probability, shared, added, left_out, created_at FROM v1_albums"
 )
-_BY_NAME: Final = "ORDER BY name COLLATE NOCASE, album_id"
+_BY_NAME: Final = "ORDER BY LOWER(name), album_id"
 
 
 def albums(session: Session, album_ids: Sequence[int] | None = None) -> list[Album]:

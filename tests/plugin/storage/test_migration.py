@@ -179,7 +179,7 @@ def test_what_was_sent_by_bridges_gets_a_table_in_0010(tmp_path: Path) -> None:
     database.close()
 
 
-def test_albums_have_a_place_after_0012_and_what_was_there_stays(tmp_path: Path) -> None:
+def test_albums_have_a_place_after_0014_and_what_was_there_stays(tmp_path: Path) -> None:
     file = tmp_path / "old.db"
     with old_database(file, "0010") as connection:
         add_photo(connection, 7)

@@ -1,6 +1,6 @@
 """Albums, the photos that were chosen for them, and devices of the home network that were paired.
 
-Revision 0012, follows 0010.
+Revision 0014, follows 0013.
 """
 
 from __future__ import annotations
@@ -8,8 +8,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0012"
-down_revision = "0010"
+revision = "0014"
+down_revision = "0013"
 branch_labels = None
 depends_on = None
 
