@@ -12,7 +12,7 @@ box            ``{"box": [x, y, width, height]}``, moved; with ``"drawn": True``
 tag            ``{"tag": "People/Children", "state": "applied" or "rejected"}``
 =============  ==========================================================================
 
-The kinds about people are in `corrections.person_kinds`.
+The kinds about people are in `corrections.person_kinds`, those about albums in `corrections.album_kinds`.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from typing import Annotated, Any, Final, Literal, Self, get_args
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from rollcall import ages
+from rollcall.corrections.album_kinds import ALBUM_KINDS, ALBUM_PHOTO, AlbumCorrection, AlbumKind, album_from_stored
 from rollcall.corrections.kind_base import CorrectionBase, RowId, inside, make, sentence
 from rollcall.corrections.person_kinds import (
     FACE_PERSON_KINDS,
@@ -48,7 +49,7 @@ from rollcall.tags.rules import normalized_name
 #: Kinds that can be withdrawn by `take_back`; those of `corrections.person_kinds` are undone, or stated anew.
 Kind = Literal["age", "gender", "not_a_face", "ignore", "box", "tag", "person"]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
-StoredKind = Kind | FacePersonKind | PersonKind
+StoredKind = Kind | FacePersonKind | PersonKind | AlbumKind | Literal["album_photo"]
 #: Kinds of corrections of a face; a tag is one of a photo.
 FACE_KINDS: Final[tuple[StoredKind, ...]] = ("age", "gender", "not_a_face", "ignore", "box", *FACE_PERSON_KINDS)
 #: The highest age that a correction may give, in years.
@@ -240,6 +241,7 @@ Correction = Annotated[
     | PersonMe
     | PersonRelation
     | PersonMerge
+    | AlbumCorrection
     | Withdrawal,
     Field(discriminator="kind"),
 ]
@@ -262,6 +264,9 @@ def from_stored(kind: str, value: Mapping[str, Any], face_id: int | None, photo_
     if kind in PERSON_KINDS or (kind in FACE_PERSON_KINDS and value):
         found: Correction = person_from_stored(kind, value, face_id)
         return found
+    if kind in (*ALBUM_KINDS, ALBUM_PHOTO):
+        of_album: Correction = album_from_stored(kind, value, photo_id)
+        return of_album
     if kind not in KINDS:
         raise InvalidCorrectionError(f"there is no correction of kind {kind!r}; choose one of {', '.join(KINDS)}")
     fields: dict[str, Any] = {"kind": kind, "face_id": face_id, "photo_id": photo_id}

@@ -14,6 +14,8 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 from sqlalchemy.orm import Session
 
+from rollcall.corrections.album_kinds import ALBUM_KINDS, AlbumPhoto
+from rollcall.corrections.albums import project_albums
 from rollcall.corrections.kinds import FACE_KINDS, BoxCorrection, Correction, TagCorrection, Withdrawal, stored_kind
 from rollcall.corrections.log_lines import UNDO_KINDS, log_lines, of_a_photo, undone_uids
 from rollcall.corrections.people import project_people
@@ -100,12 +102,13 @@ def record(
     result = CorrectionResult(batch=uuid.uuid4().hex)
     moment = next_moment(session)
     groups = {name: group for group, name in tag_rules(settings).names.items()}
-    about_people = False
+    about_people = about_albums = False
     for correction in given:
         face, photo = _target(session, correction)
         before = None
         if photo is None:
-            about_people = True
+            about_albums = about_albums or stored_kind(correction) in ALBUM_KINDS
+            about_people = about_people or stored_kind(correction) in PERSON_KINDS
         elif isinstance(correction, BoxCorrection) and correction.drawn:
             box = correction.box
             face = draw_face(session, photo.id, Box(box.x, box.y, box.width, box.height))
@@ -126,14 +129,17 @@ def record(
             change_feed.record(session, ChangeKind.CORRECTED, photo.id, None if face is None else face.id)
     if about_people:
         project_people(session)
+    if about_albums or about_people:
+        # An album's query names people, who may be called otherwise now.
+        project_albums(session)
     for photo_id in result.photo_ids:
         project_photo(session, photo_id, settings)
     return result
 
 
 def _target(session: Session, correction: Correction) -> tuple[FaceRow | None, PhotoRow | None]:
-    """Return the face, if any, and the photo that a correction is of; a correction of a person is of neither."""
-    if stored_kind(correction) in PERSON_KINDS:
+    """Return the face, if any, and the photo that a correction is of; one of a person or an album is of neither."""
+    if stored_kind(correction) in (*PERSON_KINDS, *ALBUM_KINDS):
         return None, None
     if correction.face_id is not None:
         face = session.get(FaceRow, correction.face_id)
@@ -225,6 +231,8 @@ def _value_before(
     """Return the value that the views showed before the correction."""
     if face is not None:
         return _face_value_before(session, face, stored_kind(correction))
+    if isinstance(correction, AlbumPhoto):
+        return None
     assert isinstance(correction, TagCorrection | Withdrawal)
     row = session.scalar(select(TagRow).where(TagRow.photo_id == photo.id, TagRow.name == correction.name))
     return None if row is None else {"state": row.state, "source": row.source, "probability": row.probability}

@@ -41,14 +41,15 @@ def reattach(session: Session, photo_id: int, stored: StoredAnalysis) -> Correct
     """Reattach the corrections of a photo that was just analysed, and those that wait for its content."""
     result = CorrectionResult()
     photo = session.get_one(PhotoRow, photo_id)
-    if photo.reviewed and _is_another_picture(stored):
+    has_lines = session.scalar(select(CorrectionRow.id).where(CorrectionRow.photo_id == photo_id).limit(1)) is not None
+    if has_lines and _is_another_picture(stored):
         # Another picture lies at this path now: the corrections wait for the first one.
         session.execute(
             update(CorrectionRow).where(CorrectionRow.photo_id == photo_id).values(photo_id=None, face_id=None)
         )
         session.expire_all()
         result.photo_ids.add(photo_id)
-    elif photo.reviewed:
+    elif has_lines:
         _update_lines(session, photo, stored)
         corrected = session.scalars(
             select(CorrectionRow.face_id).where(CorrectionRow.photo_id == photo_id, CorrectionRow.face_id.is_not(None))

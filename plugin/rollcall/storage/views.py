@@ -234,8 +234,8 @@ V1_EVENTS: Final = View(
             "kind",
             "text",
             "photo_indexed, photo_failed, photo_moved, photo_missing, photo_forgotten, face_forgotten,"
-            " embeddings_forgotten, tags_changed, review_needed, corrected or people_changed (read v1_people again);"
-            " others may come.",
+            " embeddings_forgotten, tags_changed, review_needed, corrected, people_changed (read v1_people again)"
+            " or albums_changed (read v1_albums again); others may come.",
         ),
         Column("photo_id", "integer", "The photo it is about; null where it is about all of them."),
         Column("face_id", "integer", "The face it is about; null where it is about the whole photo."),
@@ -289,7 +289,42 @@ V1_PEOPLE: Final = View(
     FROM people q""",
 )
 
-VIEWS: Final = (V1_PHOTOS, V1_FACES, V1_TAGS, V1_GROUPS, V1_EVENTS, V1_PEOPLE)
+V1_ALBUMS: Final = View(
+    "v1_albums",
+    "One row for each album: a saved search, photos chosen by hand, or both. Its photos are those that its query means"
+    " and those added in v1_album_photos, without those left out there; `Plugin.search(album=...)` returns them.",
+    (
+        Column("album_id", "integer", "The album's number in this database."),
+        Column("uid", "text", "Names the album in the log of corrections, the same wherever that is imported."),
+        Column("name", "text", "Its name; several albums may have the same."),
+        Column("query", "text", "The search that it is, with people's present names; null: chosen photos alone."),
+        Column("language", "text", "The language of the query by preference; null: found out."),
+        Column("min_probability", "real", "Photos that the query means with a lower probability are not in it."),
+        Column("shared", "boolean", "Whether guests of the home network may see it."),
+        Column("added", "integer", "How many photos were put into it by hand."),
+        Column("left_out", "integer", "How many were taken out of it by hand."),
+        Column("created_at", "text", "When this database first had it, UTC, ISO 8601."),
+    ),
+    """SELECT a.id, a.uid, a.name, a.query, a.language, a.min_probability, a.shared,
+        (SELECT COUNT(*) FROM album_photos c WHERE c.album_uid = a.uid AND c.inside),
+        (SELECT COUNT(*) FROM album_photos c WHERE c.album_uid = a.uid AND NOT c.inside),
+        a.created_at
+    FROM albums a WHERE NOT a.removed""",
+)
+
+V1_ALBUM_PHOTOS: Final = View(
+    "v1_album_photos",
+    "One row for each photo that a person put into an album or took out of it; those of its query are not here.",
+    (
+        Column("album_id", "integer", "The album."),
+        Column("photo_id", "integer", "The photo."),
+        Column("state", "text", "added or left_out."),
+    ),
+    """SELECT a.id, c.photo_id, CASE WHEN c.inside THEN 'added' ELSE 'left_out' END
+    FROM album_photos c JOIN albums a ON a.uid = c.album_uid WHERE NOT a.removed""",
+)
+
+VIEWS: Final = (V1_PHOTOS, V1_FACES, V1_TAGS, V1_GROUPS, V1_EVENTS, V1_PEOPLE, V1_ALBUMS, V1_ALBUM_PHOTOS)
 
 
 def statements(dialect: str = "sqlite") -> list[str]:

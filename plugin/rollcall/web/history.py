@@ -124,6 +124,16 @@ def describe(entry: LogEntry) -> str:
         case "tag":
             states = {"applied": "tag", "rejected": "no tag"}
             return f"{states.get(str(value.get('state')), 'tag as before')} \u201c{value.get('tag')}\u201d"
+        case "album_name":
+            return f"album \u201c{value.get('name')}\u201d"
+        case "album_query":
+            return "the search of an album"
+        case "album_shared":
+            return "album shared" if value.get("shared") else "album no longer shared"
+        case "album_removed":
+            return "album removed"
+        case "album_photo":
+            return "photo added to an album" if value.get("inside") else "photo taken out of an album"
     return entry.kind.replace("_", " ")
 
 

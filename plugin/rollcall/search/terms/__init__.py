@@ -17,7 +17,7 @@ from rollcall.search.terms.base import (
 )
 from rollcall.search.terms.boolean import And, Not, Or
 from rollcall.search.terms.born import Born
-from rollcall.search.terms.names import HasTag, PathLike, Tagged, TextMatch
+from rollcall.search.terms.names import HasTag, InAlbum, PathLike, Tagged, TextMatch
 from rollcall.search.terms.people import DistinctPeople, Only, OnlyAnyOf, People, PeopleCount
 from rollcall.search.terms.photo import (
     CertainTerm,
@@ -40,6 +40,7 @@ __all__ = [
     "Everything",
     "FaceCount",
     "HasTag",
+    "InAlbum",
     "InGroup",
     "Not",
     "Only",

@@ -3,6 +3,7 @@
 from fastapi import APIRouter
 
 from rollcall.web.pages import (
+    albums,
     chips,
     folders,
     indexing,
@@ -13,12 +14,14 @@ from rollcall.web.pages import (
     photo,
     review,
     selection,
+    sharing,
     tags,
     undoing,
 )
 
 routers: tuple[APIRouter, ...] = (
     library.router,
+    albums.router,
     photo.router,
     tags.router,
     review.router,
@@ -29,5 +32,6 @@ routers: tuple[APIRouter, ...] = (
     undoing.router,
     chips.router,
     selection.router,
+    sharing.router,
     folders.router,
 )

@@ -18,6 +18,7 @@ from rollcall.web.inputs import history_of, plugin_of
 from rollcall.web.messages import Toast
 from rollcall.web.pages.rendering import curve, is_part, page
 from rollcall.web.results import around, results_of
+from rollcall.web.security import guest_of
 
 router = APIRouter()
 
@@ -33,6 +34,8 @@ def shown(request: Request, photo_id: int, face_id: int | None, toast: Toast | N
     plugin = plugin_of(request)
     details = plugin.photo(photo_id)
     chosen = next((face for face in details.faces if face.face_id == face_id), None)
+    if guest_of(request.scope) is not None:
+        return page(request, "photo_guest.html", photo=details, around=around(plugin, photo_id, results_of(request)))
     values: dict[str, Any] = {
         "photo": details,
         "face": chosen,

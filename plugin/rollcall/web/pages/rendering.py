@@ -15,7 +15,7 @@ from jinja2.ext import Extension
 from rollcall.corrections.review_queue import ANSWERS
 from rollcall.records import GIVEN_AGES
 from rollcall.search.details import FaceDetails, PhotoDetails
-from rollcall.web.security import base_of, is_embedded
+from rollcall.web.security import base_of, guest_of, is_embedded
 
 #: Characters that change the direction of the text around them.
 _DIRECTIONS: Final = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u061c")
@@ -137,6 +137,7 @@ def page(request: Request, template: str, /, code: int = 200, **values: Any) -> 
     """Render a template with the values that every page needs."""
     embedded = is_embedded(request.scope) or request.query_params.get("embed") == "1"
     values |= {"here": request.url.path, "embedded": embedded, "base": base_of(request.scope)}
+    values["guest"] = guest_of(request.scope)
     return templates.TemplateResponse(request, template, values, status_code=code)
 
 
