@@ -16,7 +16,7 @@ NUMBERS = np.arange(35, dtype=np.uint8).reshape(5, 7)
 
 def bmp(bits: int, colours: int, header: int = 40, top_down: bool = False) -> tuple[bytes, np.ndarray]:
     """Return a BMP of `NUMBERS` and what it shows."""
-    numbers = NUMBERS % min(1 << bits, colours)
+    numbers = NUMBERS % np.uint8(min(1 << bits, colours, 255))
     palette = np.random.default_rng(1).integers(0, 256, (colours, 4), np.uint8)
     height, width = numbers.shape
     flat = np.unpackbits(numbers[..., None], axis=2)[..., -bits:].reshape(height, -1)
