@@ -57,7 +57,7 @@ _STRICT: Final[dict[Format, tuple[Decoder, ...]]] = {
     Format.PNG: (png.decode,),
     Format.WEBP: (webp.by_opencv, webp.by_pillow),
     Format.GIF: (_pillow("GIF"),),
-    Format.BMP: (bmp.by_fields, _pillow("BMP")),
+    Format.BMP: (bmp.by_fields, _pillow("BMP"), bmp.by_palette),
     Format.TIFF: (tiff.decode, _pillow("TIFF", turned=True)),
     Format.PPM: (pnm.decode, _pillow("PPM")),
     Format.JPEG2000: (jpeg2000.decode,),
