@@ -20,8 +20,8 @@ from rollcall.errors import (
 from rollcall.settings import DecodeSettings
 
 #: The packages whose versions decide what can be decoded.
-_DECODERS = ("rollcall", "pillow", "opencv-python-headless", "pillow-heif", "pillow-jxl-plugin", "rawpy")
-_EXTRAS = ("pillow_heif", "pillow_jxl", "rawpy")
+_DECODERS = ("rollcall", "pillow", "opencv-python-headless", "pillow-heif", "pillow-jxl-plugin", "rawpy", "av")
+_EXTRAS = ("pillow_heif", "pillow_jxl", "rawpy", "av")
 
 
 def failure_key(error: BaseException, settings: DecodeSettings) -> str | None:
