@@ -10,10 +10,12 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Final, NamedTuple
 
-from rollcall.media.decode import SUFFIXES
+from rollcall.media import live_photos
+from rollcall.media.formats import EXTRAS, SUFFIXES, VIDEO_SUFFIXES, Format, installed
 from rollcall.media.paths import to_text
 from rollcall.records import FileStat
 from rollcall.settings import EXCLUSION_MARKERS, OPT_OUT_MARKER, LibrarySettings
+from rollcall.video_settings import VideoSettings
 
 #: Gets a path relative to the root, "" for the root itself, and why it could not be read.
 OnUnreadable = Callable[[str, str], None]
@@ -26,6 +28,13 @@ _Key = tuple[int, int]
 SIDECAR_SUFFIX: Final = ".xmp"
 #: The path of a root relative to itself.
 _WHOLE: Final = PurePosixPath()
+
+
+def suffixes(videos: VideoSettings | None) -> frozenset[str]:
+    """Return the suffixes of the files that belong to the library: pictures, and videos if the settings say so."""
+    if videos is None or videos.index == "off" or (videos.index == "auto" and not installed(EXTRAS[Format.VIDEO][1])):
+        return SUFFIXES
+    return SUFFIXES | VIDEO_SUFFIXES
 
 
 def is_available(root: Path) -> bool:
@@ -45,8 +54,9 @@ def discover(
     below: PurePosixPath = _WHOLE,
     on_opted_out: OnOptedOut = lambda path: None,
     on_sidecar: OnSidecar | None = None,
+    videos: VideoSettings | None = None,
 ) -> Iterator[FileStat]:
-    """Yield the pictures of `root`, folder by folder, in the order of names; with `below` only those in that folder.
+    """Yield the pictures and videos of `root`, folder by folder, in the order of names; with `below` only those in that folder.
 
     All paths are relative to `root`, and patterns match them, whatever `below` is. Whether `below` itself belongs to
     the library is not checked, see `is_included`.
@@ -60,9 +70,12 @@ def discover(
         Called with each folder that has a file `.rollcall-ignore`.
     on_sidecar
         Called with each file of the suffix `.xmp`.
+    videos
+        Whether videos are yielded, without the moving parts of live photos; None: they are not.
     """
     above = frozenset(_keys(root.joinpath(*below.parts[:n]) for n in range(len(below.parts))))
-    yield from _Walk(root, settings, on_unreadable, on_opted_out, on_sidecar).files(below, above)
+    walk = _Walk(root, settings, on_unreadable, on_opted_out, on_sidecar, suffixes(videos))
+    yield from walk.files(below, above)
 
 
 class _Level(NamedTuple):
@@ -71,6 +84,7 @@ class _Level(NamedTuple):
     folder: PurePosixPath
     ancestors: frozenset[_Key]  # itself and the folders above it
     entries: Iterator[os.DirEntry[str]]
+    stills: frozenset[str]  # the stems of its pictures; empty where videos are not asked for
 
 
 class _Walk:
@@ -83,8 +97,9 @@ class _Walk:
         on_unreadable: OnUnreadable,
         on_opted_out: OnOptedOut,
         on_sidecar: OnSidecar | None,
+        suffixes: frozenset[str],
     ) -> None:
-        self.root, self.settings, self.on_sidecar = root, settings, on_sidecar
+        self.root, self.settings, self.on_sidecar, self.suffixes = root, settings, on_sidecar, suffixes
         self.on_unreadable, self.on_opted_out = on_unreadable, on_opted_out
         self.linked: set[_Key] = set()  # the folders that were entered by a link
 
@@ -115,7 +130,8 @@ class _Walk:
             return None
         if self._is_marked(folder, entries):
             return None
-        return _Level(folder, ancestors | {(here.st_dev, here.st_ino)}, iter(entries))
+        stills = _stills(entry.name for entry in entries) if VIDEO_SUFFIXES <= self.suffixes else frozenset()
+        return _Level(folder, ancestors | {(here.st_dev, here.st_ino)}, iter(entries), stills)
 
     def _visit(self, entry: os.DirEntry[str], level: _Level) -> FileStat | _Level | None:
         """Return the picture, or the opened folder, that an entry is; None if it is neither or is excluded."""
@@ -126,9 +142,9 @@ class _Walk:
             if entry.is_dir(follow_symlinks=self.settings.follow_links):
                 return self._open(path, level.ancestors) if self._enters(entry, path, level.ancestors) else None
             suffix = path.suffix.lower()
-            if suffix in SUFFIXES:
+            if suffix in self.suffixes:
                 info = entry.stat()
-                if stat.S_ISREG(info.st_mode):
+                if stat.S_ISREG(info.st_mode) and not self._moves(path, suffix, info.st_size, level.stills):
                     return FileStat.of(_text(path), info)
             elif suffix == SIDECAR_SUFFIX and self.on_sidecar is not None:
                 self.on_sidecar(FileStat.of(_text(path), entry.stat()))
@@ -137,6 +153,12 @@ class _Walk:
             if not isinstance(error, FileNotFoundError) and error.errno != errno.ELOOP:
                 self.on_unreadable(_text(path), error.strerror or str(error))
         return None
+
+    def _moves(self, path: PurePosixPath, suffix: str, size: int, stills: frozenset[str]) -> bool:
+        """Return whether a file is the moving part of a live photo."""
+        if suffix not in live_photos.MOVING_SUFFIXES:
+            return False
+        return live_photos.is_moving_part(self.root / path, size, lambda stem: stem.lower() in stills)
 
     def _is_marked(self, folder: PurePosixPath, entries: Iterable[os.DirEntry[str]]) -> bool:
         """Return whether a folder has an exclusion marker; report one that has the opt-out marker."""
@@ -158,19 +180,31 @@ class _Walk:
         return True
 
 
-def file_stat(root: Path, path: Path, settings: LibrarySettings) -> FileStat | None:
+def _stills(names: Iterable[str]) -> frozenset[str]:
+    """Return the stems, in lower case, of those names that are pictures of."""
+    parts = (os.path.splitext(name) for name in names)  # noqa: PTH122 (a folder may have a million names)
+    return frozenset(stem.lower() for stem, suffix in parts if suffix.lower() in live_photos.STILL_SUFFIXES)
+
+
+def file_stat(
+    root: Path, path: Path, settings: LibrarySettings, videos: VideoSettings | None = None
+) -> FileStat | None:
     """Return path, size and time of one file; None if it does not exist or does not belong to the library."""
     try:
         relative = PurePosixPath(path.relative_to(root).as_posix())
     except ValueError:
         return None
-    if relative.suffix.lower() not in SUFFIXES or not is_included(root, relative, settings):
+    if relative.suffix.lower() not in suffixes(videos) or not is_included(root, relative, settings):
         return None
     try:
         info = path.stat()
     except (OSError, ValueError):
         return None
-    return FileStat.of(_text(relative), info) if stat.S_ISREG(info.st_mode) else None
+    if not stat.S_ISREG(info.st_mode):
+        return None
+    if live_photos.is_moving_part(path, info.st_size, lambda _: live_photos.still_beside(path)):
+        return None
+    return FileStat.of(_text(relative), info)
 
 
 def is_included(root: Path, relative: PurePosixPath, settings: LibrarySettings) -> bool:

@@ -20,7 +20,6 @@ from rollcall.indexing import discovery
 from rollcall.indexing.hints import HintQueue
 from rollcall.indexing.observers import Observers
 from rollcall.indexing.run import LeaveAlone
-from rollcall.media.decode import SUFFIXES
 from rollcall.records import RunSummary
 from rollcall.settings import EXCLUSION_MARKERS, Settings
 
@@ -68,6 +67,7 @@ class Watcher:
         self.publish = publish
         self.hints = HintQueue(settings.watch.settle_seconds)
         self.observers = Observers(settings.watch, self._on_change, publish, self.hints.overflow)
+        self.suffixes = discovery.suffixes(settings.videos)
         self._next_scan = 0.0
         self._last_failure = ""
 
@@ -85,7 +85,7 @@ class Watcher:
         if path.name in EXCLUSION_MARKERS:
             return True
         suffix = relative.suffix.lower()
-        if not folder and suffix not in SUFFIXES and (suffix != discovery.SIDECAR_SUFFIX or not self.settings.xmp.read):
+        if not (folder or suffix in self.suffixes or (suffix == discovery.SIDECAR_SUFFIX and self.settings.xmp.read)):
             return False
         return discovery.is_included(root, relative, self.settings.library)
 

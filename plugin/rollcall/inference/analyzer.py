@@ -261,6 +261,7 @@ class Analyzer:
         pixels = picture.pixels
         if (
             self.settings.attributes.small_faces == "sharp"
+            and picture.video is None
             and picture.width > pixels.shape[1]
             and any(align.magnification(one, self._size) > 1 for one in landmarks)
         ):
