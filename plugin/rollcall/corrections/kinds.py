@@ -45,8 +45,6 @@ from rollcall.errors import InvalidCorrectionError
 from rollcall.records import Box, TagState
 from rollcall.tags.rules import normalized_name
 
-#: No video is longer, in seconds.
-LONGEST_VIDEO: Final = 10_000_000.0
 #: Kinds that can be withdrawn by `take_back`; those of `corrections.person_kinds` are undone, or stated anew.
 Kind = Literal["age", "gender", "not_a_face", "ignore", "box", "tag", "person"]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
@@ -159,7 +157,7 @@ class BoxCorrection(CorrectionBase):
     face_id: RowId | None = None
     photo_id: RowId | None = None
     box: BoxFields
-    video_time: Annotated[float, Field(ge=0, le=LONGEST_VIDEO)] | None = None  # of a new face in a video, in seconds
+    video_time: Annotated[float, Field(ge=0, le=1e7)] | None = None  # of a new face in a video, in seconds
 
     @model_validator(mode="after")
     def _one_target(self) -> Self:
@@ -182,15 +180,8 @@ class BoxCorrection(CorrectionBase):
         """Return the value that is stored."""
         box = self.box
         stored: dict[str, Any] = {"box": [box.x, box.y, box.width, box.height]}
-        if not self.drawn:
-            return stored
-        return {**stored, "drawn": True} | ({} if self.video_time is None else {"video_time": self.video_time})
-
-    def moment(self, duration: float | None, poster_time: float | None) -> float | None:
-        """Return when a new face is seen in a video of this length: as given, else in the frame that stands for it."""
-        if duration is None:
-            return None
-        return poster_time if self.video_time is None else min(self.video_time, duration)
+        drawn = {"drawn": True} if self.drawn else {}
+        return stored | drawn | ({} if self.video_time is None else {"video_time": self.video_time})
 
 
 class TagCorrection(CorrectionBase):
@@ -366,7 +357,7 @@ def move(face_id: int, box: Box) -> BoxCorrection:
 def draw(photo_id: int, box: Box, video_time: float | None = None) -> BoxCorrection:
     """Add a face that the detector missed; `box` as in `move`.
 
-    `video_time` is where in a video it is seen, in seconds; None: in the frame that stands for the video.
+    `video_time`: when in a video, in seconds; None: in the frame that stands for it.
 
     Raises
     ------

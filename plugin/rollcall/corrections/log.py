@@ -108,8 +108,8 @@ def record(
             about_people = True
         elif isinstance(correction, BoxCorrection) and correction.drawn:
             box = correction.box
-            moment_in_video = correction.moment(photo.duration, photo.poster_time)
-            face = draw_face(session, photo.id, Box(box.x, box.y, box.width, box.height), video_time=moment_in_video)
+            when = _moment(photo, correction.video_time)
+            face = draw_face(session, photo.id, Box(box.x, box.y, box.width, box.height), video_time=when)
             result.undescribed.add(face.id)
         else:
             before = _value_before(session, correction, face, photo)
@@ -130,6 +130,13 @@ def record(
     for photo_id in result.photo_ids:
         project_photo(session, photo_id, settings)
     return result
+
+
+def _moment(photo: PhotoRow, given: float | None) -> float | None:
+    """Return when a new face is seen in a video: as given, else in the frame that stands for it; None in a photo."""
+    if photo.duration is None:
+        return None
+    return photo.poster_time if given is None else min(given, photo.duration)
 
 
 def _target(session: Session, correction: Correction) -> tuple[FaceRow | None, PhotoRow | None]:

@@ -96,8 +96,9 @@ class _Search:
         if self.best is not None and faces:
             frame = self.best[1]
             picture = replace(picture, pixels=frame.pixels, video=picture.video._replace(at=frame.seconds))
-        if not picture.video.seconds:
-            picture = replace(picture, video=picture.video._replace(seconds=self.last))
+        video_facts = picture.video
+        if video_facts is not None and not video_facts.seconds:
+            picture = replace(picture, video=video_facts._replace(seconds=self.last))
         if warning:
             picture = replace(picture, warnings=(*picture.warnings, warning))
         return VideoFaces(picture, faces)
