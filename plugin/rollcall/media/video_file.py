@@ -21,7 +21,7 @@ from rollcall.media.orientation import swaps_sides, upright
 
 _DEMUXERS: Final = "mov,mp4,matroska,webm,avi"
 _BUFFER: Final = 1 << 20
-#: A frame is taken that is up to so much of the interval before its time: phones do not count evenly.
+#: A key frame is taken that is up to so much of the interval before its time: phones do not count evenly.
 _EARLY: Final = 0.25
 #: Key frames stand for all frames if they are no further apart than so many intervals.
 _CLOSE: Final = 1.5
@@ -173,7 +173,7 @@ class _Sampler:
             place = int((moments.start + self.origin) / float(self.stream.time_base))
             self.container.seek(place, stream=self.stream, backward=True)
         due, errors = moments.start, 0
-        early = 1e-3 if moments.exact else _EARLY * moments.every
+        early = _EARLY * moments.every if self.close and not moments.exact else 1e-3
         for packet in self._packets():
             if not self._is_wanted(packet, due, early):
                 continue
