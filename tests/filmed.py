@@ -31,7 +31,7 @@ def film(
     container: Mapping[str, str] | None = None,
     set_up: Any = None,
 ) -> Path:
-    """Write a video; `turn` is what a player turns it by, in degrees counter-clockwise, `times` the frames' in seconds."""
+    """Write a video; `turn` is what a player turns it by, in degrees counter-clockwise, `times` are in seconds."""
     av = pytest.importorskip("av")
     frames = list(frames)
     height, width = frames[0].shape[:2]

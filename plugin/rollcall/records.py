@@ -69,7 +69,8 @@ SAME_MOMENT: Final = 0.6
 
 
 #: Where a capture time was read: in the EXIF, XMP or IPTC block or the text chunks of the file, in a file of Google
-#: Takeout beside it, in the container of a video, in its name, or the time of its last change. The last two are guesses.
+#: Takeout beside it, in the container of a video, in its name, or as the time of its last change. The last two are
+#: guesses.
 TimeSource = Literal["exif", "xmp", "iptc", "text", "takeout", "video", "file name", "file time"]
 
 

@@ -56,7 +56,7 @@ def discover(
     on_sidecar: OnSidecar | None = None,
     videos: VideoSettings | None = None,
 ) -> Iterator[FileStat]:
-    """Yield the pictures and videos of `root`, folder by folder, in the order of names; with `below` only those in that folder.
+    """Yield the pictures and videos of `root`, folder by folder, by name; with `below` only those in that folder.
 
     All paths are relative to `root`, and patterns match them, whatever `below` is. Whether `below` itself belongs to
     the library is not checked, see `is_included`.
@@ -130,7 +130,7 @@ class _Walk:
             return None
         if self._is_marked(folder, entries):
             return None
-        stills = _stills(entry.name for entry in entries) if VIDEO_SUFFIXES <= self.suffixes else frozenset()
+        stills = _stills(entry.name for entry in entries) if self.suffixes >= VIDEO_SUFFIXES else frozenset()
         return _Level(folder, ancestors | {(here.st_dev, here.st_ino)}, iter(entries), stills)
 
     def _visit(self, entry: os.DirEntry[str], level: _Level) -> FileStat | _Level | None:

@@ -83,9 +83,7 @@ def described(tools: Tools, picture: Picture, rows: Sequence[FaceRow]) -> Iterat
     for seconds, together in by_time.items():
         shown = picture
         if seconds is not None:
-            shown = decode.decode(
-                picture.path, target=settings.detector.resolution, limits=settings.decode, at=seconds
-            )
+            shown = decode.decode(picture.path, target=settings.detector.resolution, limits=settings.decode, at=seconds)
         boxes = [Box(face.x, face.y, face.width, face.height) for face in together]
         yield from zip(together, tools.analyzer.describe(shown, boxes), strict=True)
 

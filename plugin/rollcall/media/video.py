@@ -79,7 +79,9 @@ def decode(
     if not len(shown.pixels) and place > 0:
         shown = reader.read(Moments(0.0))
     if not len(shown.pixels):
-        raise NotAPictureError(path, "the video has no frame that can be shown", "copy it again from where it came from")
+        raise NotAPictureError(
+            path, "the video has no frame that can be shown", "copy it again from where it came from"
+        )
     assert shown.frames is not None
     taken = video_time.find(path, dict(reversed(header.frames.tags)), info.st_mtime_ns)
     video = Video(seconds or 0.0, shown.frames.times[0])

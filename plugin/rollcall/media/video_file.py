@@ -19,6 +19,7 @@ from rollcall.media.conversion import Pixels
 from rollcall.media.job import Decoded, Frames, Job, Moments, NoVideo, check_size
 from rollcall.media.orientation import swaps_sides, upright
 
+_NO_INDEX: Final = "the video is damaged or truncated: its index cannot be read"
 _DEMUXERS: Final = "mov,mp4,matroska,webm,avi"
 _BUFFER: Final = 1 << 20
 #: A key frame is taken that is up to so much of the interval before its time: phones do not count evenly.
@@ -49,6 +50,8 @@ def decode(job: Job) -> Decoded:
     """
     with _opened(job.path) as container:
         stream = next((one for one in container.streams.video if not _is_cover(one)), None)
+        if not len(container.streams):
+            raise NoVideo(_NO_INDEX)
         if stream is None:
             raise NoVideo("the file holds only sound" if container.streams.audio else "the file holds no video")
         context = stream.codec_context
@@ -75,7 +78,7 @@ def _opened(path: str) -> Iterator[Any]:
             with av.open(file, options=options, buffer_size=_BUFFER, metadata_errors="replace") as container:
                 yield container
     except av.error.InvalidDataError as error:
-        raise NoVideo("the video is damaged or truncated: its index cannot be read") from error
+        raise NoVideo(_NO_INDEX) from error
     except (av.error.FFmpegError, OSError, ValueError) as error:
         raise NoVideo(f"the video cannot be read ({getattr(error, 'strerror', None) or error})") from error
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Select, func, or_, select
+from sqlalchemy import Integer, Select, case, cast, func, or_, select
 from sqlalchemy.orm import Session
 
 from rollcall.model_version import weights_of
@@ -31,6 +31,8 @@ from rollcall.storage.tables import (
 #: Standard deviations in the central interval of a prediction (80 %).
 _DEVIATIONS: Final = 2.56
 _ROWS: Final = 20_000
+#: Frames of a video have so many numbers.
+_A_VIDEO: Final = 10_000_000
 
 
 @dataclass
@@ -52,9 +54,11 @@ class LibraryFaces:
 
 def comparable() -> Select[Any]:
     """Return a statement for the faces that are shown and have an embedding."""
+    moment = cast(FaceRow.video_time * 100, Integer) % _A_VIDEO
     columns: tuple[Any, ...] = (
         FaceRow.id,
-        FaceRow.photo_id,
+        # Two faces of one photo are two people. Those of a video are only if one frame shows them.
+        case((FaceRow.video_time.is_(None), FaceRow.photo_id), else_=-(FaceRow.photo_id * _A_VIDEO + moment)),
         EmbeddingRow.model_version,
         EmbeddingRow.vector,
         FaceRow.score,

@@ -97,7 +97,9 @@ V1_PHOTOS: Final = View(
             " file time, which are guesses.",
         ),
         Column("duration", "real", "Length of a video in seconds; null for a photo."),
-        Column("poster_time", "real", "Where in a video the frame is that stands for it, in seconds; null for a photo."),
+        Column(
+            "poster_time", "real", "Where in a video the frame is that stands for it, in seconds; null for a photo."
+        ),
     ),
     f"""SELECT p.id, r.path, p.path,
         CASE WHEN r.path LIKE '%/' THEN r.path || p.path ELSE r.path || '/' || p.path END,

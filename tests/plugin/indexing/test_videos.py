@@ -54,7 +54,9 @@ def test_each_person_of_a_video_is_one_face_with_its_time(indexer: Indexer, data
     draw(library / "b.png", CHILD)
     summary = indexer.run([library])
     assert (summary.indexed, summary.faces, summary.failed) == (2, 3, 0)
-    found = rows(database, "SELECT path, faces, width, height, ROUND(duration), poster_time FROM v1_photos ORDER BY path")
+    found = rows(
+        database, "SELECT path, faces, width, height, ROUND(duration), poster_time FROM v1_photos ORDER BY path"
+    )
     assert found[0][:5] == ("a.mov", 2, 200, 120, 6) and 0 <= found[0][5] <= 6
     assert found[1] == ("b.png", 1, 200, 120, None, None)
     faces = rows(database, "SELECT ROUND(age), gender, video_time FROM v1_faces ORDER BY photo_id, x")
@@ -109,7 +111,10 @@ def test_switched_off_videos_are_no_part_of_the_library(
     make_indexer().run([library])
     face = rows(database, "SELECT face_id FROM v1_faces WHERE video_time IS NOT NULL")
     make_indexer(off).run([library])
-    assert rows(database, "SELECT path, state FROM v1_photos ORDER BY path") == [("a.mov", "missing"), ("b.png", "indexed")]
+    assert rows(database, "SELECT path, state FROM v1_photos ORDER BY path") == [
+        ("a.mov", "missing"),
+        ("b.png", "indexed"),
+    ]
     make_indexer().run([library])
     assert rows(database, "SELECT face_id FROM v1_faces WHERE video_time IS NOT NULL") == face != []
 
@@ -150,7 +155,8 @@ def test_corrections_of_people_at_one_place_at_different_times_stay_theirs(plugi
     # Also in another library, from the log alone.
     log = list(plugin.export_corrections())
     other = Plugin(
-        {"database.url": f"sqlite:///{tmp_path / 'b.db'}", "cache.folder": str(tmp_path / "cache")}, analyzer=BlobAnalyzer()
+        {"database.url": f"sqlite:///{tmp_path / 'b.db'}", "cache.folder": str(tmp_path / "cache")},
+        analyzer=BlobAnalyzer(),
     )
     other.start()
     other.index([library])

@@ -74,11 +74,23 @@ def test_size_length_and_content_are_known_and_frames_are_reduced(tmp_path: Path
 @pytest.mark.parametrize(
     ("name", "tags", "local", "offset", "source"),
     [
-        ("a.mov", {"com.apple.quicktime.creationdate": "2019-06-12T10:15:00+0200"}, "2019-06-12T10:15:00", 120, "video"),
+        (
+            "a.mov",
+            {"com.apple.quicktime.creationdate": "2019-06-12T10:15:00+0200"},
+            "2019-06-12T10:15:00",
+            120,
+            "video",
+        ),
         ("a.mp4", {"creation_time": "2019-06-12T08:15:00Z"}, "2019-06-12T08:15:00", 0, "video"),
         ("VID_20190612_101500.mp4", {"creation_time": "2019-06-12T08:15:07Z"}, "2019-06-12T10:15:07", 120, "video"),
         ("VID_20190612_101500.mp4", {}, "2019-06-12T10:15:00", None, "file name"),
-        ("VID_20190612_101500.mp4", {"creation_time": "1904-01-01T00:00:00Z"}, "2019-06-12T10:15:00", None, "file name"),
+        (
+            "VID_20190612_101500.mp4",
+            {"creation_time": "1904-01-01T00:00:00Z"},
+            "2019-06-12T10:15:00",
+            None,
+            "file name",
+        ),
     ],
 )
 def test_the_capture_time_is_that_of_the_container_or_the_name(
@@ -163,7 +175,8 @@ def test_the_short_video_beside_a_still_is_its_moving_part(tmp_path: Path) -> No
         tags={"com.apple.quicktime.content.identifier": "8F2A"},
     )
     found = {
-        path.name: live_photos.is_moving_part(path, path.stat().st_size, lambda _: True) for path in (short, long, named)
+        path.name: live_photos.is_moving_part(path, path.stat().st_size, lambda _: True)
+        for path in (short, long, named)
     }
     assert found == {"IMG_1.MOV": True, "IMG_2.MOV": False, "IMG_3.MOV": True}
     assert not live_photos.is_moving_part(short, short.stat().st_size, lambda _: False)

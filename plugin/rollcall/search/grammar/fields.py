@@ -37,7 +37,12 @@ _GENDERS: Final = {
     **dict.fromkeys(("female", "f", "woman"), "female"),
     **dict.fromkeys(("male", "m", "man"), "male"),
 }
-_EXAMPLES: Final = {"gender": ("female", "male"), "reviewed": ("yes", "no"), "type": ("video", "photo"), "tag": ("children",)}
+_EXAMPLES: Final = {
+    "gender": ("female", "male"),
+    "reviewed": ("yes", "no"),
+    "type": ("video", "photo"),
+    "tag": ("children",),
+}
 _TYPES: Final = {
     **dict.fromkeys(("video", "videos"), "video"),
     **dict.fromkeys(("photo", "photos", "picture", "pictures"), "photo"),

@@ -49,7 +49,7 @@ def shown(request: Request, photo_id: int, face_id: int | None, toast: Toast | N
 
 
 def _shown_at(photo: PhotoDetails, face: FaceDetails | None) -> float | None:
-    """Return where in a video the frame is that is shown, in seconds: the open face's, or the one that stands for it."""
+    """Return where in a video the frame is that is shown, in seconds: the open face's, or the video's own."""
     return photo.poster_time if face is None or face.video_time is None else face.video_time
 
 

@@ -118,7 +118,9 @@ def face_version(face: FaceDetails, photo: PhotoDetails) -> str:
     """Return the same for a face, whose picture changes with its photo and its box."""
     if not photo.version:
         return ""
-    return "?v=" + hashlib.blake2b(f"{photo.version}{face.box}{face.video_time or ''}".encode(), digest_size=6).hexdigest()
+    return (
+        "?v=" + hashlib.blake2b(f"{photo.version}{face.box}{face.video_time or ''}".encode(), digest_size=6).hexdigest()
+    )
 
 
 class BasePath(Extension):
