@@ -1,4 +1,4 @@
-"""What a minute of video takes: decoding its key frames alone, and all that an index run does with it, of one processor.
+"""What a minute of video takes of one processor: decoding its key frames alone, and all that an index run does.
 
 python benchmarks/videos.py [--minutes 1] [--runs 3] [--out FOLDER] [VIDEO ...]
 

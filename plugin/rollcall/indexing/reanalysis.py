@@ -55,7 +55,8 @@ def _describe_photo(tools: Tools, photo_id: int) -> None:
     if path is None:
         return
     settings = tools.settings
-    picture = decode.decode(path, target=settings.detector.resolution, limits=settings.decode)
+    # A video is not read whole for one of its frames.
+    picture = decode.decode(path, target=settings.detector.resolution, limits=settings.decode, at=rows[0].video_time)
     found = {row.id: face for row, face in described(tools, picture, rows)}
     if returned and picture.video is None:
         found |= _detected_again(tools, picture, {face_id: boxes[face_id] for face_id in returned})

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
-from sqlalchemy import delete, insert, or_, select, update
+from sqlalchemy import delete, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from rollcall.corrections.kinds import OLDEST
@@ -34,6 +34,8 @@ def compute_ages(session: Session, settings: TagSettings, person_ids: Iterable[i
             .join(PersonRow, PersonRow.id == FacePersonRow.person_id)
             .join(FaceRow, FaceRow.id == FacePersonRow.face_id)
             .join(PhotoRow, PhotoRow.id == FaceRow.photo_id)
+            # The time of a file is that of its last copy.
+            .where(func.coalesce(PhotoRow.taken_source, "") != "file time")
             .where(PersonRow.id.in_(part), PersonRow.birth_date.is_not(None), FacePersonRow.probability >= LIKELY)
         )
         for face_id, taken, birth_date, photo_id in rows:

@@ -70,7 +70,7 @@ def comparable() -> Select[Any]:
         PredictionRow.age_high,
         VerdictRow.age_low,
         VerdictRow.age_high,
-        PhotoRow.taken_local,
+        case((PhotoRow.taken_source == "file time", None), else_=PhotoRow.taken_local),
         FacePersonRow.person_id,
         FacePersonRow.state,
         FacePersonRow.source,
