@@ -24,7 +24,7 @@ _ADDED = (
 
 def upgrade() -> None:
     for table, column in _ADDED:
-        op.add_column(table, sa.Column(column, sa.Float(), nullable=True))
+        op.add_column(table, sa.Column(column, sa.Double(), nullable=True))
     # Until now it stayed behind when a file that had failed was read at last; of a photo that is indexed it now says
     # that it has still to be searched.
     op.execute("UPDATE photos SET failure_key = NULL WHERE state = 'indexed'")
