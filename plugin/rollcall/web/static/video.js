@@ -8,10 +8,25 @@
     for (const one of frame.querySelectorAll("[data-time]")) one.hidden = seconds === null || Math.abs(Number(one.dataset.time) - seconds) > NEAR;
   }
 
+  // What is shown at first is what the box of the open face belongs to.
+  function keep(button) {
+    button.dataset.first ||= button.dataset.at;
+    document.getElementById("picture").dataset.first ||= document.getElementById("picture").src;
+  }
+
+  function back(frame, button) {
+    keep(button);
+    document.getElementById("video")?.remove();
+    document.getElementById("picture").src = document.getElementById("picture").dataset.first;
+    button.dataset.at = button.dataset.first;
+    boxes(frame, Number(button.dataset.first));
+  }
+
   // The frame where the video is paused takes its place, so that a face can be drawn on it.
   function still(frame, button, video) {
     const seconds = video.currentTime;
     video.pause();
+    keep(button);
     document.getElementById("picture").src = `${button.dataset.frame}?at=${seconds.toFixed(3)}`;
     const drawn = document.getElementById("drawn-time");
     if (drawn) drawn.value = seconds.toFixed(3);
@@ -51,6 +66,6 @@
     else if (button && event.target.id === "draw") {
       const video = document.getElementById("video");
       if (video) still(document.getElementById("frame"), button, video);
-    }
+    } else if (button && event.target.id === "move") back(document.getElementById("frame"), button);
   }, true);
 })();
