@@ -66,7 +66,8 @@ def processor_seconds(work: Callable[[], object]) -> float:
     """Return the processor time of this process and the decoding ones while `work` runs."""
 
     def now() -> float:
-        total = time.process_time()
+        ended = os.times()
+        total = time.process_time() + ended.children_user + ended.children_system
         for child in psutil.Process(os.getpid()).children(recursive=True):
             used = child.cpu_times()
             total += used.user + used.system

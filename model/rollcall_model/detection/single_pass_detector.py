@@ -109,14 +109,15 @@ class SinglePassDetector:
         for bucket in REFINER_BUCKETS:
             self._batching.warm_up(self._refiner, bucket * self._batching.devices, self._crop_side, self._crop_side)
 
-    def detect(self, images: Sequence[UInt8[np.ndarray, "h w 3"]]) -> list[Detections]:
+    def detect(self, images: Sequence[UInt8[np.ndarray, "h w 3"]], *, upright: bool = False) -> list[Detections]:
         """Return the faces of each RGB image, the highest-scoring first, in pixels of that image.
 
-        Images may be of any size; one smaller than 8 pixels, or empty, has no faces.
+        Images may be of any size; one smaller than 8 pixels, or empty, has no faces. With `upright` none is looked at
+        turned.
         """
-        return self.refine(images, self.find(images))
+        return self.refine(images, self.find(images, upright=upright))
 
-    def find(self, images: Sequence[UInt8[np.ndarray, "h w 3"]]) -> list[Detections]:
+    def find(self, images: Sequence[UInt8[np.ndarray, "h w 3"]], *, upright: bool = False) -> list[Detections]:
         """Return the faces with the single pass's own landmarks, which are less exact."""
         pieces = [
             (index, part)
@@ -131,8 +132,8 @@ class SinglePassDetector:
         results: list[list[Detections]] = [[] for _ in images]
         for (index, part), found in zip(pieces, self._search(cut), strict=True):
             results[index].append(_moved(found, part, images[index].shape[0], images[index].shape[1]))
-        upright = [_joined(found) for found in results]
-        return self._with_turned(images, upright)
+        joined = [_joined(found) for found in results]
+        return joined if upright else self._with_turned(images, joined)
 
     def _with_turned(self, images: Sequence[UInt8[np.ndarray, "h w 3"]], upright: list[Detections]) -> list[Detections]:
         """Return the faces, of pictures without a sure one also those of the picture turned by quarters.

@@ -177,7 +177,9 @@ class Analyzer:
         detector, attributes = self._networks
         if one_face:
             detector = self._portrait_detector
-        found = detector.detect([picture.pixels for picture in pictures])
+        # Players turn a video as its file says, so that its frames are the right way up.
+        upright = bool(pictures) and all(picture.video is not None for picture in pictures)
+        found = detector.detect([picture.pixels for picture in pictures], upright=upright)
         detected = [len(faces.scores) > 0 for faces in found]
         if one_face:
             for index, (picture, faces) in enumerate(zip(pictures, found, strict=True)):
