@@ -32,7 +32,7 @@ def shared(serve_shared: Callable[..., Any]) -> Any:
 
 def test_a_browser_gets_the_parts_of_the_file_that_it_asks_for(shared: Any) -> None:
     whole = (shared.library / "clip.mov").read_bytes()
-    address = f"/videos/{shared.photo('clip.mov')}"
+    address = f"/pictures/video/{shared.photo('clip.mov')}"
     answer = shared.client.get(address)
     assert (answer.status_code, answer.headers["content-type"], answer.content) == (200, "video/quicktime", whole)
     assert "media-src 'self'" in answer.headers["content-security-policy"]
@@ -43,10 +43,10 @@ def test_a_browser_gets_the_parts_of_the_file_that_it_asks_for(shared: Any) -> N
 
 
 def test_nobody_without_the_token_and_no_photo_is_played(shared: Any) -> None:
-    address = f"/videos/{shared.photo('clip.mov')}"
+    address = f"/pictures/video/{shared.photo('clip.mov')}"
     assert shared.client.get(address, headers={"Authorization": "Bearer wrong"}).status_code == 403
-    assert shared.client.get(f"/videos/{shared.photo('photo.png')}").status_code == 404
-    assert shared.client.get("/videos/99999").status_code == 404
+    assert shared.client.get(f"/pictures/video/{shared.photo('photo.png')}").status_code == 404
+    assert shared.client.get("/pictures/video/99999").status_code == 404
 
 
 def test_the_api_tells_when_a_face_is_seen(shared: Any) -> None:

@@ -12,17 +12,17 @@ from rollcall.media.formats import VIDEO_TYPES
 from rollcall.web.problems import NOT_FOUND, Responses
 
 _VIDEO: Responses = {
-    200: {"content": {"video/*": {"schema": {"type": "string", "format": "binary"}}}},
+    200: {"content": {kind: {"schema": {"type": "string", "format": "binary"}} for kind in VIDEO_TYPES.values()}},
     206: {"description": "The parts that the header Range asks for"},
     416: {"description": "The header Range asks for no part of the file"},
 }
-router = APIRouter(prefix="/videos", responses={**_VIDEO, **NOT_FOUND})
+router = APIRouter(prefix="/pictures/video", responses={**_VIDEO, **NOT_FOUND})
 
 
-@router.get("/{photo_id}", response_class=Response)
-async def video(request: Request, photo_id: RowId) -> Response:
-    """Return the file of a video, or the part of it that the header `Range` asks for."""
-    path, _ = await run_in_threadpool(request.app.state.pictures.file, photo_id)
+@router.get("/{video_id}", response_class=Response)
+async def video(request: Request, video_id: RowId) -> Response:
+    """Return the file of a video, by its number as a photo, or the part that the header `Range` asks for."""
+    path, _ = await run_in_threadpool(request.app.state.pictures.file, video_id)
     kind = VIDEO_TYPES.get(path.suffix.lower())
     if kind is None:
         raise UnreadableError(path, "this is a photo, not a video")
