@@ -13,7 +13,7 @@ import time
 import numpy as np
 
 from rollcall.people.clusters import NEIGHBOURS, Faces, cluster
-from rollcall.people.neighbours import PROBES, divide, neighbours
+from rollcall.people.neighbours import PROBES, cells_of, neighbours
 
 #: The share of faces that are seen once, and the most photos of one person.
 STRANGERS = 0.5
@@ -26,8 +26,10 @@ def draw(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Return embeddings (n, 128) as float16, and who they are, (n,)."""
     random = np.random.default_rng(seed)
     sizes = [1] * int(count * STRANGERS)
-    while sum(sizes) < count:
-        sizes.append(int(min(2 + random.pareto(1.1) * 4, MOST, count - sum(sizes))) or 1)
+    total = len(sizes)
+    while total < count:
+        sizes.append(int(min(2 + random.pareto(1.1) * 4, MOST, count - total)) or 1)
+        total += sizes[-1]
     person = random.permutation(np.repeat(np.arange(len(sizes)), sizes)[:count])
     centres = random.standard_normal((len(sizes), 128)).astype(np.float32)
     centres /= np.linalg.norm(centres, axis=1, keepdims=True)
@@ -59,7 +61,7 @@ def main(count: int) -> None:
     """Print the figures for so many faces."""
     vectors, person = draw(count)
     began = time.process_time()
-    cells = divide(vectors)
+    cells = cells_of(vectors)
     print(f"{count:,} faces, {len(cells.centroids):,} cells, {PROBES} of them for each face")
     print(f"dividing:   {time.process_time() - began:7.1f} s")
     began = time.process_time()

@@ -3,7 +3,8 @@
 Every query that a table of the page shows, in its own language. Each ran once before, so that what it reads is in
 memory; both times are medians: the clock's, and that of this process's threads on processors.
 
-    python benchmarks/phrases.py [--faces 1000000] [--runs 5] [--folder FOLDER] [--only TEXT] [--out FOLDER]
+    python benchmarks/phrases.py [--faces 1000000] [--named 61] [--runs 5] [--folder FOLDER] [--only TEXT]
+        [--out FOLDER]
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import time
 from pathlib import Path
 
 import measuring
+import named
 import rows
 
 from rollcall import Plugin
@@ -61,6 +63,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--faces", type=int, default=1_000_000)
     parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--named", type=int, default=61, help="People with a name; each face is somebody. 0: nobody.")
     parser.add_argument("--folder", type=Path, help="Keep the database here, and use one that is there.")
     parser.add_argument("--only", default="", help="Only queries that contain this text.")
     parser.add_argument("--out", type=Path)
@@ -71,7 +74,10 @@ def main() -> None:
         folder = given.folder or Path(name)
         folder.mkdir(parents=True, exist_ok=True)
         file = folder / f"{given.faces}.db"
-        rows.fill(file, given.faces).close()
+        database = rows.fill(file, given.faces)
+        if given.named:
+            named.add_people(database, given.named)
+        database.close()
         with Plugin({"database.url": str(file)}) as plugin:
             for query in phrases():
                 if given.only not in query:
@@ -79,7 +85,7 @@ def main() -> None:
                 try:
                     count, clock, processor = times(plugin, query, given.runs)
                 except QueryError as error:
-                    # Drawn rows have nobody with a name; benchmarks/people.py measures those that do.
+                    # Without --named there is nobody whom it can mean.
                     unanswered.append(f"{query} ({error})")
                     continue
                 note = f"{statistics.median(processor):.0f} ms on processors, {count} photos"
@@ -87,7 +93,7 @@ def main() -> None:
                 lines.append(measuring.Line(query, tuple(clock), "milliseconds", note))
     measuring.report(
         f"The phrases of docs/search.md, {given.faces:,} faces",
-        "rows drawn at random by benchmarks/rows.py",
+        f"rows drawn at random by benchmarks/rows.py, {given.named} people with a name (benchmarks/named.py)",
         lines,
         given.out,
         "phrases",

@@ -1,6 +1,6 @@
 """Videos: their length, the frame that stands for them, and when a face is seen.
 
-Revision 0011, follows 0010.
+Revision 0011, follows 0013.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0011"
-down_revision = "0010"
+down_revision = "0013"
 branch_labels = None
 depends_on = None
 

@@ -30,7 +30,7 @@ COMMANDS = {
     "xmp": ("xmp", "xmp_group", "Exchange tags, regions and names with other programs, by sidecars."),
     "serve": ("serve", "serve_command", "Browse, search and correct in a browser; the HTTP API."),
     "bridge": ("bridge", "bridge_command", "Send tags and names to Immich, PhotoPrism, Nextcloud; import theirs."),
-    "export-model": ("export", "export_command", "Write the attribute network as ONNX."),
+    "export-model": ("export", "export_command", "Write the attribute network or the detector as ONNX."),
     "restore": ("restore", "restore_command", "Put a backup in the place of a damaged database."),
     "check": ("check", "check_command", "Check a library, and repair it."),
     "backup": ("backup", "backup_command", "Copy the database to a file, also while it is in use."),

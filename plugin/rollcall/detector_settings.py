@@ -40,7 +40,7 @@ class DetectorSettings(SettingsGroup):
         default=0.709,
         gt=0.3,
         lt=0.95,
-        description="The step between the scales of the image pyramid. Of mtcnn-2016 only, like the next four.",
+        description="The step between the scales of the image pyramid. Of mtcnn-2016 only, like the next three.",
     )
     threshold_pnet: float = Field(
         default=0.6, gt=0, lt=1, description="The score a candidate needs in the first stage."
@@ -51,7 +51,7 @@ class DetectorSettings(SettingsGroup):
     threshold_onet: float = Field(default=0.7, gt=0, lt=1, description="The score a face needs in the last stage.")
     search: Literal["quick", "thorough"] = Field(
         default="quick",
-        description="Where faces are searched for: quick, only where a small network finds them likely; thorough, "
-        "everywhere, so that a run takes about twice as long.",
+        description="Where small faces are searched for: quick, where a look at half the resolution (of mtcnn-2016: a "
+        "small network) finds them likely; thorough, everywhere, so that a run takes about twice as long.",
     )
     batch: int = Field(default=8, ge=1, le=256, description="How many pictures go through the detector together.")

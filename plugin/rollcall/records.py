@@ -195,9 +195,9 @@ class Analysis:
 
 
 #: Sources of an age that give a range of completed years instead of a distribution.
-GIVEN_AGES: Final = ("user", "birth_date")
-#: The one of them that follows from a birth date and the capture time.
-DERIVED_AGE: Final = "birth_date"
+GIVEN_AGES: Final = ("user", "birth_date", "birth_estimate")
+#: Those that follow from a birth date, or an estimate of it, and the capture time.
+DERIVED_AGES: Final = ("birth_date", "birth_estimate")
 
 
 class AttributeLabels(NamedTuple):

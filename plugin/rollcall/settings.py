@@ -58,7 +58,7 @@ class DecodeSettings(SettingsGroup):
         default=0,
         ge=0,
         description="The memory that all decoders together may take; 0 means half of what is free, 2,048 at most. A "
-        "picture that needs more is decoded alone.",
+        "picture that needs more is decoded alone, or refused if it needs more than 2,048.",
     )
     max_seconds: float = Field(
         default=30.0,
@@ -177,6 +177,11 @@ class TagSettings(SettingsGroup):
     girls: str = _tag_name("", "with a girl of 0 to 12 years")
     boys: str = _tag_name("", "with a boy of 0 to 12 years")
     group: str = _tag_name("Group", "with five people or more")
+    people: Literal["confirmed", "likely", "off"] = Field(
+        default="confirmed",
+        description="Which photos get a tag with the name of somebody whom they show, such as People/Anna: those whose "
+        "face a person confirmed, also proposals that are as likely as `tags.precision` asks for, or none.",
+    )
 
 
 class PeopleSettings(SettingsGroup):

@@ -8,10 +8,23 @@ from pathlib import Path
 import pytest
 
 from blobs import BlobAnalyzer
+from postgresql_server import Server, Unavailable, running
 from rollcall import events
 from rollcall.indexing.indexer import Indexer
 from rollcall.settings import Settings
 from rollcall.storage.database import Database, open_database
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Server]:
+    """A server of PostgreSQL, whose database "migrated" has Rollcall's tables."""
+    try:
+        with running() as server:
+            server.execute("CREATE DATABASE migrated TEMPLATE template0")
+            open_database(server.url("migrated")).close()
+            yield server
+    except Unavailable as error:
+        pytest.skip(str(error))
 
 
 @pytest.fixture

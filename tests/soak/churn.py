@@ -193,8 +193,8 @@ def fresh(folder: Path, database: Path, env: dict[str, str]) -> dict[str, Row]:
     return rows(database)
 
 
-def run(minutes: float, seed: int, work: Path) -> dict[str, Any]:
-    """Churn for some minutes; return a report.
+def run(minutes: float, seed: int, work: Path, *, files: int = 60) -> dict[str, Any]:
+    """Churn for some minutes, from some files on; return a report.
 
     Raises
     ------
@@ -203,7 +203,7 @@ def run(minutes: float, seed: int, work: Path) -> dict[str, Any]:
     """
     env = environment(work)
     churn = Churn(work / "photos", random.Random(seed))
-    for _ in range(60):
+    for _ in range(files):
         churn.create()
     database, log = work / "watched.db", work / "watch.log"
     with log.open("wb") as output:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 #: For how many minutes each test runs its script; more by the environment variable.
-MINUTES: Final = float(os.environ.get("ROLLCALL_SOAK_MINUTES", "") or 1 / 3)
+MINUTES: Final = float(os.environ.get("ROLLCALL_SOAK_MINUTES", "") or 1 / 12)
 CHILD: Final = [sys.executable, str(Path(__file__).with_name("child.py"))]
 
 

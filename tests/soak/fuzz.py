@@ -93,11 +93,11 @@ class Totals:
     faults: list[str] = field(default_factory=list)
 
 
-def fill(folder: Path, originals: dict[str, list[bytes]], chance: random.Random, number: int) -> None:
+def fill(folder: Path, originals: dict[str, list[bytes]], chance: random.Random, number: int, files: int) -> None:
     """Write a batch of files, most of them damaged."""
     folder.mkdir(parents=True)
     everything = [data for some in originals.values() for data in some]
-    for index in range(FILES):
+    for index in range(files):
         suffix = chance.choice(list(originals))
         data = chance.choice(originals[suffix])
         if chance.random() < 0.95:
@@ -180,14 +180,14 @@ def _take_rows(folder: Path, database: Path, totals: Totals) -> None:
                 totals.faults.append(f"{file}: no sentence for a person: {error!r}")
 
 
-def run(minutes: float, seed: int, work: Path, *, networks: bool = False) -> dict[str, Any]:
-    """Index damaged files for some minutes; return a report, whose `faults` have to be empty."""
+def run(minutes: float, seed: int, work: Path, *, networks: bool = False, files: int = FILES) -> dict[str, Any]:
+    """Index damaged files for some minutes, `files` at a time; return a report, whose `faults` have to be empty."""
     chance = random.Random(seed)
     originals = seeds.make(chance)
     totals, clock, number = Totals(), Clock(minutes), 0
     while not clock.over:
         folder, database = work / f"batch-{number}", work / f"batch-{number}.db"
-        fill(folder, originals, chance, number)
+        fill(folder, originals, chance, number, files)
         before = len(totals.faults)
         index(folder, database, work, networks, totals)
         if len(totals.faults) == before:

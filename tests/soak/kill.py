@@ -45,16 +45,19 @@ class Killer:
 
     work: Path
     chance: random.Random
+    photos: int = PHOTOS
     kills: Counter[str] = field(default_factory=Counter)
     completed: Counter[str] = field(default_factory=Counter)
     #: The plain list of corrections, by who made them, which is a name of its own here.
     acknowledged: set[str] = field(default_factory=set)
+    #: Whose photo was erased or may have been: an import must not bring their lines back.
+    erased: set[str] = field(default_factory=set)
     typical: dict[str, float] = field(default_factory=dict)
     number: int = 0
 
     def __post_init__(self) -> None:
         self.folder, self.database = self.work / "photos", self.work / "rollcall.db"
-        for number in range(PHOTOS):
+        for number in range(self.photos):
             self._draw(number)
         code, output, _ = self.command("index", str(self.folder), killed=False)
         assert code == 0, output
@@ -135,10 +138,10 @@ class Killer:
 
     def index(self) -> None:
         for _ in range(self.chance.randrange(1, 6)):
-            number = self.chance.randrange(PHOTOS * 2)
+            number = self.chance.randrange(self.photos * 2)
             path = self.folder / f"{number:03}.png"
             if path.exists() and self.chance.random() < 0.4:
-                os.replace(path, self.folder / f"{self.chance.randrange(PHOTOS * 2):03}.png")
+                os.replace(path, self.folder / f"{self.chance.randrange(self.photos * 2):03}.png")
             else:
                 self._draw(number)
         self.command("index", str(self.folder), *(["--force"] if self.chance.random() < 0.3 else []))
@@ -188,30 +191,36 @@ class Killer:
     def import_log(self) -> None:
         code, _, _ = self.command("corrections", "import", str(self.exported))
         if code == 0:
-            lines = [json.loads(line) for line in self.exported.read_text().splitlines()[1:]]
-            self.acknowledged |= {line["made_by"] for line in lines}
+            self.acknowledged |= {line["made_by"] for line in self._exported()} - self.erased
 
     def forget(self) -> None:
         face = self._any_face()
         if face is None:
             return
         # Whether or not it is killed before: from now on what was said of this photo, as it is known now, may be gone.
-        for by in self._of_photo(face[1]):
-            self.acknowledged.discard(by)
+        gone = set(self._of_photo(face[1]))
+        self.acknowledged -= gone
+        self.erased |= gone
         self.command("forget", f"photo:{face[1]}", "--yes")
 
     def _of_photo(self, photo_id: int) -> list[str]:
-        """Return who made the corrections of a photo, of its content and of its path."""
+        """Return who made the corrections of a photo, of its content and of its path, also those not yet imported."""
         connection = sqlite3.connect(self.database)
         try:
+            content, path = connection.execute(
+                "SELECT content_hash, path FROM photos WHERE id = ?", (photo_id,)
+            ).fetchone()
             found = connection.execute(
-                "SELECT c.made_by FROM corrections c JOIN photos p ON p.id = ? WHERE c.photo_id = p.id"
-                " OR c.content_hash = p.content_hash OR c.path = p.path",
-                (photo_id,),
+                "SELECT made_by FROM corrections WHERE photo_id = ? OR content_hash = ? OR path = ?",
+                (photo_id, content, path),
             ).fetchall()
         finally:
             connection.close()
-        return [row[0] for row in found]
+        others = [line for line in self._exported() if line["content_hash"] == content or line["path"] == path]
+        return [*(row[0] for row in found), *(line["made_by"] for line in others)]
+
+    def _exported(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.exported.read_text().splitlines()[1:]]
 
     def adapt(self) -> None:
         self.command("adapt")
@@ -283,8 +292,8 @@ def _integrity(file: Path) -> str:
         connection.close()
 
 
-def run(minutes: float, seed: int, work: Path) -> dict[str, Any]:
-    """Kill commands for some minutes; return a report.
+def run(minutes: float, seed: int, work: Path, *, photos: int = PHOTOS) -> dict[str, Any]:
+    """Kill commands for some minutes, at least one, in a library of some photos; return a report.
 
     Raises
     ------
@@ -295,9 +304,9 @@ def run(minutes: float, seed: int, work: Path) -> dict[str, Any]:
     for name in [name for name in os.environ if name.startswith("ROLLCALL_")]:
         del os.environ[name]
     os.environ.update(environment(work))
-    killer = Killer(work, random.Random(seed))
+    killer = Killer(work, random.Random(seed), photos)
     clock = Clock(minutes)
-    while not clock.over:
+    while not clock.over or not killer.kills:
         killer.step()
         if sum(killer.kills.values()) % 25 == 24:
             killer.examine_effect()
@@ -318,9 +327,11 @@ def run(minutes: float, seed: int, work: Path) -> dict[str, Any]:
 
 def main() -> None:
     """Run it as a program."""
-    options = parser(__doc__).parse_args()
+    arguments = parser(__doc__)
+    arguments.add_argument("--photos", type=int, default=PHOTOS, help=f"how many photos (default {PHOTOS})")
+    options = arguments.parse_args()
     with tempfile.TemporaryDirectory(prefix="kill-") as temporary:
-        report(run(options.minutes, options.seed, options.keep or Path(temporary)))
+        report(run(options.minutes, options.seed, options.keep or Path(temporary), photos=options.photos))
 
 
 if __name__ == "__main__":

@@ -109,9 +109,31 @@ def _opencv(suffix: str) -> Callable[[Image.Image, random.Random], bytes]:
         pixels = np.asarray(image)[..., ::-1]
         if suffix in (".png", ".tiff") and chance.random() < 0.5:
             pixels = pixels.astype(np.uint16) * 257
-        return bytes(cv2.imencode(suffix, pixels)[1])
+        options: list[int] = []
+        if suffix == ".tiff" and chance.random() < 0.5:
+            deep = (pixels.astype(np.float32) / 255, pixels.astype(np.float64), pixels.astype(np.uint32) << 24)
+            pixels = chance.choice(deep)  # type: ignore[assignment]
+            predictor = chance.choice((1, 2, 3) if pixels.dtype.kind == "f" else (1, 2))
+            options = [cv2.IMWRITE_TIFF_COMPRESSION, chance.choice((1, 5, 8)), cv2.IMWRITE_TIFF_PREDICTOR, predictor]
+        return bytes(cv2.imencode(suffix, pixels, options)[1])
 
     return make
+
+
+def _pam(image: Image.Image, chance: random.Random) -> bytes:
+    channels, name = chance.choice(((1, "GRAYSCALE"), (2, "GRAYSCALE_ALPHA"), (3, "RGB"), (4, "RGB_ALPHA")))
+    highest = chance.choice((1, 100, 255, 1023, 65535))
+    pixels = np.asarray(image.convert({1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[channels]))
+    stored = (pixels / 255 * highest).astype(np.uint8 if highest < 256 else ">u2")
+    size = f"WIDTH {image.width}\nHEIGHT {image.height}\nDEPTH {channels}\nMAXVAL {highest}"
+    return f"P7\n{size}\nTUPLTYPE {name}\nENDHDR\n".encode() + stored.tobytes()
+
+
+def _pfm(image: Image.Image, chance: random.Random) -> bytes:
+    order, scale = chance.choice((("<", "-1.0"), (">", "1.0")))
+    pixels = np.asarray(image if chance.random() < 0.5 else image.convert("L"))[::-1] / 255
+    kind = "PF" if pixels.ndim == 3 else "Pf"
+    return f"{kind}\n{image.width} {image.height}\n{scale}\n".encode() + pixels.astype(f"{order}f4").tobytes()
 
 
 def _webp(image: Image.Image, chance: random.Random) -> bytes:
@@ -149,6 +171,9 @@ def makers() -> dict[str, Callable[[Image.Image, random.Random], bytes]]:
         ".gif": _gif,
         ".bmp": _plain("BMP", "RGB", "L", "P", "1", "RGBA"),
         ".jpeg": _opencv(".jpg"),
+        ".ppm": _plain("PPM", "RGB", "L", "1"),
+        ".pam": _pam,
+        ".pfm": _pfm,
         # A raw file to all that look at its name.
         ".nef": _jpeg,
         ".dng": _tiff,

@@ -13,18 +13,20 @@ import pytest
 from soak import churn, fuzz, mutations, seeds
 from soak.common import MINUTES
 
+#: Few at a time where the time is short: each batch has a process of its own.
+FILES = fuzz.FILES if MINUTES > 1 else 50
 SEED = int(os.environ.get("ROLLCALL_SOAK_SEED", "") or 1)
 
 
 def test_damaged_files_are_indexed_or_refused_with_a_sentence(tmp_path: Path) -> None:
-    found = fuzz.run(MINUTES, SEED, tmp_path)
-    assert found["files"] >= fuzz.FILES
+    found = fuzz.run(MINUTES, SEED, tmp_path, files=FILES)
+    assert found["files"] >= FILES
     assert found["faults"] == []
     assert found["states"]["indexed"] > 0 < found["states"]["failed"]
 
 
 def test_a_watched_folder_that_is_churned_ends_as_a_fresh_index(tmp_path: Path) -> None:
-    found = churn.run(MINUTES, SEED, tmp_path)
+    found = churn.run(MINUTES, SEED, tmp_path, files=60 if MINUTES > 1 else 15)
     assert found["operations"] > 0
 
 
@@ -33,7 +35,10 @@ def test_killed_commands_lose_nothing(tmp_path: Path) -> None:
     # In a process of its own: this one has threads, which do not survive a fork.
     script = Path(__file__).with_name("kill.py")
     done = subprocess.run(
-        [sys.executable, str(script), "--minutes", str(MINUTES), "--seed", str(SEED), "--keep", str(tmp_path)],
+        [
+            *(sys.executable, str(script), "--minutes", str(MINUTES), "--seed", str(SEED), "--keep", str(tmp_path)),
+            *(["--photos", "10"] if MINUTES <= 1 else []),
+        ],
         capture_output=True,
         text=True,
         timeout=MINUTES * 60 + 300,

@@ -12,7 +12,6 @@ are probabilities.
 
 from __future__ import annotations
 
-import contextlib
 import json
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -24,21 +23,17 @@ from rollcall_model.attributes import align
 from rollcall_model.attributes.calibration import Calibration, read_calibration
 from rollcall_model.attributes.model import AttributeModel, load_net
 from rollcall_model.attributes.network import INPUT_MEAN, INPUT_SCALE, AttributeNet
+from rollcall_model.nn import onnx_graph
 from rollcall_model.nn.modules import ConvBN, DepthwiseSeparableBlock, Linear
 from rollcall_model.types import EMBEDDING
 from rollcall_model.weights import PATH
 
-#: The first operator set with HardSwish; later ones change nothing used here and exclude older runtimes.
-OPSET: Final = 14
-IR_VERSION: Final = 8
+#: The network cannot be exported; also for those who know this module alone.
+ExportError = onnx_graph.ExportError
 TERMS: Final = (
     "Trained on sets with non-commercial research terms: research use. Ages and genders are estimates from "
     "appearance, not facts; not for decisions about people, surveillance or proof of age."
 )
-
-
-class ExportError(Exception):
-    """The network cannot be exported; the message gives the reason and a remedy."""
 
 
 def export_model(path: Path, weights: Path | None = None, pixels: Literal["uint8", "float32"] = "uint8") -> Path:
@@ -51,25 +46,9 @@ def export_model(path: Path, weights: Path | None = None, pixels: Literal["uint8
     WeightsError
         If the weights are missing or do not fit.
     """
-    try:
-        import onnx
-    except ImportError as error:
-        raise ExportError(
-            f"{path}: cannot be exported without the package onnx; install it (pip install onnx) and try again"
-        ) from error
+    onnx_graph.require(path)
     net, metadata = load_net(weights or PATH)
-    model = _model(net, metadata, pixels)
-    onnx.checker.check_model(model, full_check=True)
-    temporary = path.with_name(path.name + ".part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(model.SerializeToString())
-        temporary.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise ExportError(f"{path}: cannot be written ({error}); name a file in a folder you own") from error
-    return path
+    return onnx_graph.save(_model(net, metadata, pixels), path)
 
 
 def largest_difference(path: Path, weights: Path | None = None, count: int = 8) -> float:
@@ -82,16 +61,10 @@ def largest_difference(path: Path, weights: Path | None = None, count: int = 8) 
     WeightsError
         If the weights are missing or do not fit.
     """
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise ExportError(
-            f"{path}: cannot be checked without the package onnxruntime; install it (pip install onnxruntime)"
-        ) from error
+    session = onnx_graph.session(path)
     model = AttributeModel(weights)
     rng = np.random.default_rng(0)
     crops = rng.integers(0, 256, (count, model.size, model.size, 3), dtype=np.uint8)
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     crops_input = session.get_inputs()[0]
     outputs = session.run(
         ["age", "p_female", "embedding"],
@@ -102,31 +75,8 @@ def largest_difference(path: Path, weights: Path | None = None, count: int = 8) 
     )
 
 
-class _Graph:
-    """Nodes and constants in the order they are added; each method returns the name of its result."""
-
-    def __init__(self) -> None:
-        self.nodes: list[Any] = []
-        self.constants: list[Any] = []
-
-    def constant(self, array: Any, dtype: Any = np.float32) -> str:
-        from onnx import numpy_helper
-
-        name = f"c{len(self.constants)}"
-        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(array, dtype), name))
-        return name
-
-    def node(self, kind: str, *inputs: str, name: str = "", **settings: Any) -> str:
-        from onnx import helper
-
-        name = name or f"{kind.lower()}{len(self.nodes)}"
-        self.nodes.append(helper.make_node(kind, list(inputs), [name], name=name, **settings))
-        return name
-
-    def conv(self, x: str, kernel: np.ndarray, bias: np.ndarray, **settings: Any) -> str:
-        """Add a convolution with an HWIO kernel."""
-        oihw = kernel.transpose(3, 2, 0, 1)
-        return self.node("Conv", x, self.constant(oihw), self.constant(bias), **settings)
+class _Graph(onnx_graph.Graph):
+    """A graph with the layers of the attribute network."""
 
     def patches(self, x: str, layer: ConvBN, size: int) -> str:
         """Add a product over patches of `size`; the kernel's rows run over row, column, channel."""
@@ -207,19 +157,9 @@ def _model(net: AttributeNet, metadata: dict[str, Any], pixels: str) -> Any:
         "p_female": ["faces"],
         "embedding": ["faces", EMBEDDING],
     }
-    model = helper.make_model(
-        helper.make_graph(
-            graph.nodes,
-            "rollcall-attributes",
-            [helper.make_tensor_value_info("crops", kind, ["faces", size, size, 3])],
-            [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in outputs.items()],
-            initializer=graph.constants,
-            doc_string=__doc__,
-        ),
-        opset_imports=[helper.make_opsetid("", OPSET)],
-        ir_version=IR_VERSION,
-        producer_name="rollcall",
-    )
+    inputs = [helper.make_tensor_value_info("crops", kind, ["faces", size, size, 3])]
+    results = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in outputs.items()]
+    model = onnx_graph.model(graph, "rollcall-attributes", inputs, results, str(__doc__))
     helper.set_model_props(
         model,
         {

@@ -30,7 +30,7 @@ class Batching:
 
     def __init__(self, threads: Executor) -> None:
         mesh = runtime.mesh()
-        self._mesh, self._threads = mesh, threads
+        self.mesh, self._threads = mesh, threads
         self.devices = mesh.size
         self.sharding = NamedSharding(mesh, P("batch"))
 
@@ -50,7 +50,7 @@ class Batching:
             outputs = jax.lax.map(run, pixels.reshape(-1, portion, *pixels.shape[1:]))
             return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), outputs)
 
-        sharded = shard_map(forward, mesh=self._mesh, in_specs=P("batch"), out_specs=P("batch"), check_vma=False)
+        sharded = shard_map(forward, mesh=self.mesh, in_specs=P("batch"), out_specs=P("batch"), check_vma=False)
         return jax.jit(sharded, in_shardings=self.sharding)
 
     def put(self, array: np.ndarray) -> jax.Array:

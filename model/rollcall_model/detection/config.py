@@ -28,8 +28,8 @@ class DetectorConfig(NamedTuple):
     min_face: int = 20  # smallest face, in pixels of the reduced image
     factor: float = 0.709  # ratio of neighbouring pyramid levels
     thresholds: tuple[float, float, float] = (0.6, 0.7, 0.7)  # of P-Net's, R-Net's and O-Net's scores
-    #: Whether P-Net scores all windows, or only those that the prefilter keeps. The latter on a CPU only: a GPU would
-    #: lose more by waiting for the prefilter than it saves.
+    #: Whether pictures are searched at full size everywhere, or only where half the size (of the cascade: a prefilter)
+    #: shows faces likely. The latter on a CPU only: a GPU would lose more by waiting than it saves.
     thorough: bool = False
     quick: QuickSearch = QuickSearch()
     #: The single pass with its refiner, or the published cascade of three networks.
@@ -52,7 +52,8 @@ PATCH_PORTION: Final = 32
 #: for the sake of the cache.
 RNET_BUCKETS: Final = (16, 64)
 ONET_BUCKETS: Final = (4, 16)
-REFINER_BUCKETS: Final = (4, 16)
+#: Most photos have one face or two.
+REFINER_BUCKETS: Final = (2, 16)
 #: Sides of R-Net's and O-Net's crops, in pixels.
 RNET_SIDE: Final = 24
 ONET_SIDE: Final = 48

@@ -6,6 +6,7 @@ place of a grid predicts the face whose centre is near it: a score, a box, five 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -27,8 +28,6 @@ STRIDES: Final = (8, 16, 32)
 MULTIPLE: Final = 32
 #: Outputs of a place: class score, objectness, box (centre and log size in strides), five landmarks (in strides).
 OUTPUTS: Final = 16
-#: Rows of pixels around a band that its features depend on; a multiple of 8.
-HALO: Final = 24
 
 
 class SinglePassConfig(NamedTuple):
@@ -89,13 +88,15 @@ class SinglePass(nnx.Module):
             x = unit(x)
         return layers.max_pool(x, 2)
 
-    def grids(self, x: Float[Array, "n h8 w8 c"]) -> list[Float[Array, "n h w 16"]]:
-        """Return the outputs at each stride of the stem's features."""
+    def grids(
+        self, x: Float[Array, "n h8 w8 c"], apply: Callable[[Unit, Array], Array] = Unit.__call__
+    ) -> list[Float[Array, "n h w 16"]]:
+        """Return the outputs at each stride of the stem's features; `apply` computes a unit."""
         features = []
         for number, units in enumerate(self.stages):
             x = layers.max_pool(x, 2) if number else x
             for unit in units:
-                x = unit(x)
+                x = apply(unit, x)
             features.append(x)
         above: Array | None = None
         results = []
@@ -103,8 +104,8 @@ class SinglePass(nnx.Module):
             x = features[number]
             if above is not None:
                 x = x + jnp.repeat(jnp.repeat(above, 2, axis=1), 2, axis=2)
-            above = self.laterals[number](x)
-            results.append(self.outputs[number](self.heads[number](above)))
+            above = apply(self.laterals[number], x)
+            results.append(apply(self.outputs[number], apply(self.heads[number], above)))
         return results[::-1]
 
     def __call__(self, pixels: Array) -> Float[Array, "n a 16"]:
@@ -113,24 +114,6 @@ class SinglePass(nnx.Module):
         Height and width must be multiples of 32.
         """
         return flatten(self.grids(self.stem(pixels)))
-
-    def banded(self, pixels: Array, rows: int) -> Float[Array, "n a 16"]:
-        """Return the same, the stem in bands of about so many rows: wide arrays then stay in the cache."""
-        height = pixels.shape[1]
-        count = max(round(height / rows), 1)
-        band = -(-height // count // 8) * 8
-        # The stem sees zeros beyond each layer's border, which no padding of pixels stands for: so the first and the
-        # last band get their margin from inside the picture, and every band has the same height.
-        size = min(band + 2 * HALO, height)
-        starts = np.clip(np.arange(-(-height // band)) * band - HALO, 0, height - size)
-        whole = jax.lax.map(
-            lambda start: self.stem(jax.lax.dynamic_slice_in_dim(pixels, start, size, 1)), jnp.asarray(starts)
-        )
-        parts = []
-        for index, start in enumerate(starts):
-            first, last = index * band, min((index + 1) * band, height)
-            parts.append(whole[index][:, (first - start) // 8 : (last - start) // 8])
-        return flatten(self.grids(jnp.concatenate(parts, axis=1)))
 
 
 def flatten(grids: list[Float[Array, "n h w k"]]) -> Float[Array, "n a k"]:

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import cv2
-import jax
 import numpy as np
-from flax import nnx
-from jax import shard_map
-from jax.sharding import NamedSharding
-from jax.sharding import PartitionSpec as P
 from jaxtyping import Float32, Int, UInt8
 
 from rollcall_model import geometry, runtime
 from rollcall_model.detection import boxes as bx
-from rollcall_model.detection import canvases, refiner, single_pass, turning
+from rollcall_model.detection import canvases, orientation, refiner, single_pass, turning, windows
 from rollcall_model.detection.batching import Batching
 from rollcall_model.detection.candidates import runs
 from rollcall_model.detection.canvases import Part, Shape
 from rollcall_model.detection.config import REFINER_BUCKETS, DetectorConfig
+from rollcall_model.detection.single_pass_runner import Runner
+from rollcall_model.detection.windows import Window
 from rollcall_model.nn import layers
 from rollcall_model.types import Detections, no_detections
 
@@ -33,22 +30,36 @@ _ENLARGED: Final = 1.6
 SAME_FACE: Final = 0.45
 #: Share of the smallest face's side that a box must have at least: predicted sides scatter.
 _TOLERANCE: Final = 0.75
-#: A picture with a face of such a probability is upright; others are also looked at turned by these quarters, at this
-#: share of the resolution, if their shorter side has so many pixels.
+#: A picture with a face of such a probability is upright; others may lie on their side, if their shorter one has so
+#: many pixels.
 _SURE: Final = 0.95
-_QUARTERS: Final = (1, 2, 3)
+_LEAST_TURNED: Final = 40
 #: Turned, a face must have such a probability: each view of a landscape or a pet is one more chance to err.
 _TURNED_SURE: Final = 0.85
-_TURNED_SHARE: Final = 0.4
-_LEAST_TURNED: Final = 40
 #: A box that ends so many pixels from a part's border may be cut off by it.
 _BORDER: Final = 3
 #: Pictures with a shorter side have no faces.
 _LEAST_SIDE: Final = 8
 #: How often the refiner looks at a face.
 _ROUNDS: Final = 2
-#: Rows of pixels of a band on a CPU.
-_ROWS: Final = 160
+#: On a CPU, a picture with a longer side is looked at in half its size first.
+_DIRECT: Final = 640
+#: Where the network's score for a face smaller than this, in pixels, reaches this, it is looked at in full size; in the
+#: whole picture if windows would cover so much of it.
+_LIKELY: Final = 0.1
+_SMALL: Final = 48
+_MOST: Final = 0.8
+#: A small face in the small picture with a higher IoU with one seen at full size is the same.
+_SAME_SMALL_FACE: Final = 0.2
+
+
+class _Look(NamedTuple):
+    """A picture, and what is seen of it at first, in pixels of the reduced picture; scores are the network's."""
+
+    image: UInt8[np.ndarray, "h w 3"]
+    reduced: UInt8[np.ndarray, "h2 w2 3"]
+    seen: Detections
+    in_two: bool  # whether it was seen in half the size of the reduced picture
 
 
 class SinglePassDetector:
@@ -71,41 +82,32 @@ class SinglePassDetector:
             net, self.calibration = single_pass.load()
         else:
             self.calibration = single_pass.Calibration()
-        self._mesh = runtime.mesh()
-        self._sharding = NamedSharding(self._mesh, P("batch"))
         self._threads = ThreadPoolExecutor(runtime.processors(), thread_name_prefix="rollcall-reduce")
-        graph, state = nnx.split(net)
-
-        def forward(pixels: jax.Array, places: jax.Array) -> Any:
-            net = nnx.merge(graph, state)
-            outputs = net.banded(pixels, _ROWS) if layers.on_cpu() else net(pixels)
-            return (
-                single_pass.scores(outputs),
-                single_pass.decode_boxes(outputs, places),
-                single_pass.decode_landmarks(outputs, places),
-            )
-
-        sharded = shard_map(forward, mesh=self._mesh, in_specs=(P("batch"), P()), out_specs=P("batch"), check_vma=False)
-        self._program: Callable[..., Any] = jax.jit(sharded)
         self._batching = Batching(self._threads)
+        least = min(self.calibration.score(self.threshold), _LIKELY)
+        self._runner = Runner(net, self._batching, self._threads, least)
+        self._quick = layers.on_cpu() and not self.config.thorough
         second = second or refiner.load()
         self._crop_side = second.config.size
         self._refiner = self._batching.compile(second, REFINER_BUCKETS[0], refiner.Refiner.__call__)
-        self._places: dict[Shape, Float32[np.ndarray, "a 3"]] = {}
 
     @property
     def threshold(self) -> float:
         """The probability from which on a face is returned."""
         return self.config.threshold if self.config.threshold is not None else self.calibration.threshold
 
+    @property
+    def _least_side(self) -> float:
+        """The side of the smallest face in what the network sees: less where nothing is enlarged further."""
+        return min(SUFFICIENT, self.config.min_face * _ENLARGED)
+
     def warm_up(self) -> None:
         """Compile the programs of the usual shapes of photos (or load them from the cache on disk)."""
         side = self.config.resolution
-        usual = {
-            canvases.shape_for(*self._reduced_size(*shape)) for shape in ((side * 3 // 4, side), (side, side * 3 // 4))
-        }
-        for shape in sorted(usual):
-            jax.block_until_ready(self._run(shape, []))
+        sizes = [self._reduced_size(*shape) for shape in ((side * 3 // 4, side), (side, side * 3 // 4))]
+        usual = {canvases.shape_for(*size) for size in sizes}
+        halves = {canvases.shape_for(*_half(*size)) for size in sizes if self._in_two(*size)}
+        self._runner.warm_up(sorted(usual | halves), with_windows=bool(halves))
         for bucket in REFINER_BUCKETS:
             self._batching.warm_up(self._refiner, bucket * self._batching.devices, self._crop_side, self._crop_side)
 
@@ -130,53 +132,87 @@ class SinglePassDetector:
             for index, part in pieces
         ]
         results: list[list[Detections]] = [[] for _ in images]
-        for (index, part), found in zip(pieces, self._search(cut), strict=True):
+        for (index, part), found in zip(pieces, self._search(cut, upright), strict=True):
             results[index].append(_moved(found, part, images[index].shape[0], images[index].shape[1]))
-        joined = [_joined(found) for found in results]
-        return joined if upright else self._with_turned(images, joined)
+        return [_joined(found) for found in results]
 
-    def _with_turned(self, images: Sequence[UInt8[np.ndarray, "h w 3"]], upright: list[Detections]) -> list[Detections]:
-        """Return the faces, of pictures without a sure one also those of the picture turned by quarters.
-
-        The turned picture is looked at reduced first, which costs half of an upright search; at full size only if a
-        surer face shows.
-        """
-        unsure = [
-            index
-            for index, (image, found) in enumerate(zip(images, upright, strict=True))
-            if min(image.shape[:2], default=0) >= _LEAST_TURNED and found.scores.max(initial=0) < _SURE
+    def _search(self, images: Sequence[UInt8[np.ndarray, "h w 3"]], are_upright: bool) -> list[Detections]:
+        """Return the faces of images, each reduced as a whole; those of pictures that lie on their side, too."""
+        first = self._look(images)
+        upright = [self._suppressed(look.seen, []) for look in first]
+        quarters = [0] * len(first) if are_upright else self._quarters(first, upright)
+        looks = list(first)
+        turned = [index for index, quarter in enumerate(quarters) if quarter]
+        again = self._look([turning.turned(images[index], quarters[index]) for index in turned])
+        for index, look in zip(turned, again, strict=True):
+            looks[index] = look
+        result = [
+            _enlarged(self._suppressed(look.seen, parts), look.reduced, look.image)
+            for look, parts in zip(looks, self._closer(looks), strict=True)
         ]
-        small = [_at_most(images[index], round(self.config.resolution * _TURNED_SHARE)) for index in unsure]
-        views = [turning.turned(image, quarters) for image in small for quarters in _QUARTERS]
-        best = [found.scores.max(initial=0) for found in self._search(views)]
-        chosen: list[tuple[int, int]] = []
-        for row, index in enumerate(unsure):
-            scores = best[row * len(_QUARTERS) : (row + 1) * len(_QUARTERS)]
-            if max(scores) > max(upright[index].scores.max(initial=0), _TURNED_SURE):
-                chosen.append((index, _QUARTERS[int(np.argmax(scores))]))
-        again = self._search([turning.turned(images[index], quarters) for index, quarters in chosen])
-        result = list(upright)
-        for (index, quarters), found in zip(chosen, again, strict=True):
-            height, width = images[index].shape[:2]
-            result[index] = _joined([turning.turned_back(found, quarters, height, width), upright[index]])
+        for index in turned:
+            back = turning.turned_back(result[index], quarters[index], *images[index].shape[:2])
+            result[index] = _joined([back, _enlarged(upright[index], first[index].reduced, images[index])])
         return result
 
-    def _search(self, images: Sequence[UInt8[np.ndarray, "h w 3"]]) -> list[Detections]:
-        """Return the faces of images, each reduced as a whole."""
+    def _look(self, images: Sequence[UInt8[np.ndarray, "h w 3"]]) -> list[_Look]:
+        """Return what is seen in images at first: on a CPU in half their size."""
         reduced = list(self._threads.map(self.reduce, images))
-        shapes = [canvases.shape_for(*image.shape[:2]) for image in reduced]
-        results = [no_detections()] * len(images)
-        # Enqueued all at once: the first results are read while the next pictures are processed.
-        pending = [
-            (one, self._run(one.shape, [reduced[index] for index in one.indices]))
-            for one in canvases.rounds(shapes, self._mesh.size)
+        in_two = [self._in_two(*image.shape[:2]) for image in reduced]
+        first = list(self._threads.map(_halved, reduced, in_two))
+        return [
+            _Look(image, large, _enlarged(found, small, large), two)
+            for image, large, small, found, two in zip(
+                images, reduced, first, self._runner.whole(first), in_two, strict=True
+            )
         ]
-        for one, outputs in pending:
-            scores, boxes, landmarks = (np.asarray(part) for part in outputs)
-            for row, index in enumerate(one.indices):
-                found = self._suppressed(scores[row], boxes[row], landmarks[row])
-                results[index] = self._enlarged(found, images[index], reduced[index])
-        return results
+
+    def _quarters(self, looks: Sequence[_Look], upright: Sequence[Detections]) -> list[int]:
+        """Return by how many quarters each picture is to be turned counter-clockwise.
+
+        Pictures with a sure face are upright. Of others the places that look most like a face are seen turned: that
+        costs a tenth of a search, and nothing where there are none.
+        """
+        rows: list[int] = []
+        views: list[UInt8[np.ndarray, "s s 3"]] = []
+        for index, (look, found) in enumerate(zip(looks, upright, strict=True)):
+            if found.scores.max(initial=0) < _SURE and min(look.image.shape[:2]) >= _LEAST_TURNED:
+                for hint in orientation.hints(look.seen, _TOLERANCE * self._least_side):
+                    rows.append(index)
+                    views += orientation.views(look.reduced, look.seen.boxes[hint])
+        scores = self.calibration.probability(self._runner.best(views)).reshape(-1, len(orientation.QUARTERS))
+        result = [0] * len(looks)
+        for index in sorted(set(rows)):
+            best = scores[np.array(rows) == index].max(axis=0)
+            if best.max() > max(upright[index].scores.max(initial=0), _TURNED_SURE):
+                result[index] = orientation.QUARTERS[int(best.argmax())]
+        return result
+
+    def _closer(self, looks: Sequence[_Look]) -> list[list[Detections]]:
+        """Return what is seen at full size where small faces are likely, of each picture in parts.
+
+        Where they are likely everywhere, as in a crowd, the whole picture is looked at.
+        """
+        result: list[list[Detections]] = [[] for _ in looks]
+        pictures = [look.reduced for look in looks]
+        everywhere: list[int] = []
+        chosen: list[tuple[int, Window]] = []
+        for index, look in enumerate(looks):
+            likely = (look.seen.scores >= _LIKELY) & (_sides(look.seen.boxes) < _SMALL) & look.in_two
+            wanted = windows.cover((look.seen.boxes[likely, :2] + look.seen.boxes[likely, 2:]) / 2)
+            if len(wanted) * windows.SIDE**2 > _MOST * look.reduced.shape[0] * look.reduced.shape[1]:
+                everywhere.append(index)
+            else:
+                chosen += [(index, window) for window in wanted]
+        for (index, _), found in zip(chosen, self._runner.inside(pictures, chosen), strict=True):
+            result[index].append(found)
+        for index, found in zip(everywhere, self._runner.whole([pictures[index] for index in everywhere]), strict=True):
+            result[index].append(found)
+        return result
+
+    def _in_two(self, height: int, width: int) -> bool:
+        """Return whether a reduced picture is looked at in half its size first."""
+        return self._quick and max(height, width) > _DIRECT
 
     def reduce(self, image: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h2 w2 3"]:
         """Return an image as the network sees it: its smallest face is as large as it needs to be."""
@@ -192,25 +228,24 @@ class SinglePassDetector:
         ratio *= min(SUFFICIENT / self.config.min_face, _ENLARGED)
         return max(round(height * ratio), 1), max(round(width * ratio), 1)
 
-    def _run(self, shape: Shape, pictures: Sequence[UInt8[np.ndarray, "h w 3"]]) -> Any:
-        pixels = jax.device_put(canvases.place(pictures, shape, self._mesh.size), self._sharding)
-        if shape not in self._places:
-            self._places[shape] = single_pass.anchors(*shape)
-        return self._program(pixels, self._places[shape])
+    def _suppressed(self, found: Detections, closer: Sequence[Detections]) -> Detections:
+        """Return each face once, of what was seen at first and of what was seen at full size (`closer`)."""
+        first = self._faces(found)
+        if not closer:
+            return first
+        again = self._faces(Detections(*(np.concatenate(columns) for columns in zip(*closer, strict=True))))
+        if len(again.scores):
+            # The boxes of small faces in the small picture are less exact: no reason to see two faces in one.
+            doubled = bx.iou(first.boxes, again.boxes).max(axis=1) > _SAME_SMALL_FACE
+            first = Detections(*(column[~(doubled & (_sides(first.boxes) < _SMALL))] for column in first))
+        return _joined([again, first])
 
-    def _suppressed(
-        self,
-        scores: Float32[np.ndarray, " a"],
-        boxes: Float32[np.ndarray, "a 4"],
-        landmarks: Float32[np.ndarray, "a 5 2"],
-    ) -> Detections:
+    def _faces(self, found: Detections) -> Detections:
         """Return one face for each group of boxes, of those that score enough and are large enough."""
-        above = np.flatnonzero(scores >= self.calibration.score(self.threshold))
-        # The smallest face has this side in what the network sees: less where nothing is enlarged further.
-        least = min(SUFFICIENT, self.config.min_face * _ENLARGED)
-        above = above[np.sqrt(bx.area(boxes[above])) >= _TOLERANCE * least]
-        kept = above[bx.nms(boxes[above], scores[above], SAME_FACE)]
-        return Detections(boxes[kept], self.calibration.probability(scores[kept]), landmarks[kept])
+        above = np.flatnonzero(found.scores >= self.calibration.score(self.threshold))
+        above = above[_sides(found.boxes[above]) >= _TOLERANCE * self._least_side]
+        kept = above[bx.nms(found.boxes[above], found.scores[above], SAME_FACE)]
+        return Detections(found.boxes[kept], self.calibration.probability(found.scores[kept]), found.landmarks[kept])
 
     def refine(self, images: Sequence[UInt8[np.ndarray, "h w 3"]], found: list[Detections]) -> list[Detections]:
         """Return the faces with the refiner's landmarks: each is looked at twice, the second time along the first."""
@@ -238,22 +273,28 @@ class SinglePassDetector:
         ends = np.cumsum(counts)[:-1]
         return [one._replace(landmarks=part) for one, part in zip(found, np.split(landmarks, ends), strict=True)]
 
-    @staticmethod
-    def _enlarged(
-        found: Detections, image: UInt8[np.ndarray, "h w 3"], reduced: UInt8[np.ndarray, "h w 3"]
-    ) -> Detections:
-        """Return the faces in pixels of the image as it was passed."""
-        ratio = np.array([image.shape[1] / reduced.shape[1], image.shape[0] / reduced.shape[0]], np.float32)
-        return Detections(found.boxes * np.tile(ratio, 2), found.scores, found.landmarks * ratio)
+
+def _enlarged(found: Detections, image: UInt8[np.ndarray, "h w 3"], larger: UInt8[np.ndarray, "h2 w2 3"]) -> Detections:
+    """Return the faces of an image in pixels of the one that it was reduced from."""
+    ratio = np.array([larger.shape[1] / image.shape[1], larger.shape[0] / image.shape[0]], np.float32)
+    return Detections(found.boxes * np.tile(ratio, 2), found.scores, found.landmarks * ratio)
 
 
-def _at_most(image: UInt8[np.ndarray, "h w 3"], side: int) -> UInt8[np.ndarray, "h2 w2 3"]:
-    """Return an image whose longest side has at most so many pixels."""
-    factor = side / max(image.shape[:2])
-    if factor >= 1:
+def _half(height: int, width: int) -> Shape:
+    return (height + 1) // 2, (width + 1) // 2
+
+
+def _halved(image: UInt8[np.ndarray, "h w 3"], wanted: bool) -> UInt8[np.ndarray, "h2 w2 3"]:
+    """Return an image in half its size, if that is wanted."""
+    if not wanted:
         return image
-    size = (max(round(image.shape[1] * factor), 1), max(round(image.shape[0] * factor), 1))
-    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+    height, width = _half(*image.shape[:2])
+    return np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
+
+
+def _sides(boxes: Float32[np.ndarray, "n 4"]) -> Float32[np.ndarray, " n"]:
+    """Return the sides of the squares with the same areas, in pixels."""
+    return np.asarray(np.sqrt(bx.area(boxes)), np.float32)
 
 
 def _moved(found: Detections, part: Part, height: int, width: int) -> Detections:

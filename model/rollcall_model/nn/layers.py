@@ -49,6 +49,22 @@ def conv_halved(x: Float[Array, "n h w c"], kernel: Float[Array, "3 3 c o"]) -> 
     return (patches @ spread.reshape(27 * c, 4 * o)).reshape(n, height // 2, width // 2, o)
 
 
+def conv_halved_inside(x: Float[Array, "n h w c"], kernel: Float[Array, "3 3 c o"]) -> Float[Array, "n h2 w2 o"]:
+    """Convolve 3x3 at a stride of 2 without padding; height and width must be odd: 2 h2 + 1 and 2 w2 + 1.
+
+    As multiply-adds over all taps, which XLA fuses into one pass with the outputs' channels in registers. Of three
+    channels `conv_halved` took three times as long (196 x 1312 pixels to 16 channels, one thread, AVX-512).
+    """
+    height, width = ((side - 1) // 2 for side in x.shape[1:3])
+    parts = [
+        x[:, i : i + 2 * height - 1 : 2, j : j + 2 * width - 1 : 2, c : c + 1] * kernel[i, j, c]
+        for i in range(3)
+        for j in range(3)
+        for c in range(x.shape[-1])
+    ]
+    return functools.reduce(jnp.add, parts)
+
+
 def block_kernel(kernel: Float[Array, "3 3 c o"]) -> Float[Array, "p q"]:
     """Return the matrix (16 c, 4 o) that takes a 4x4 patch to the 2x2 outputs of a 3x3 convolution."""
     _, _, c, o = kernel.shape
@@ -142,6 +158,17 @@ def depthwise(x: Float[Array, "n h w c"], kernel: Float[Array, "k k c"]) -> Floa
         "SAME",
         dimension_numbers=("NHWC", "HWIO", "NHWC"),
         feature_group_count=channels,
+    )
+
+
+def depthwise_inside(x: Float[Array, "n h w c"], kernel: Float[Array, "3 3 c"]) -> Float[Array, "n h2 w2 c"]:
+    """Convolve each channel by itself without padding, on a CPU, for inference: two rows and columns fewer.
+
+    `depthwise` pads within the fused pass, which asks of every value whether it lies outside: several times as long.
+    """
+    height, width = (side - 2 for side in x.shape[1:3])
+    return functools.reduce(
+        jnp.add, [x[:, i : i + height, j : j + width] * kernel[i, j] for i in range(3) for j in range(3)]
     )
 
 

@@ -16,7 +16,7 @@ from rollcall.corrections.log_lines import HOST_AUTHORS, LogLine, effective, log
 from rollcall.corrections.people_log import People, Stated, stated_people, stated_person
 from rollcall.corrections.person_kinds import FACE_PERSON_KINDS
 from rollcall.search.folding import fold
-from rollcall.storage import change_feed
+from rollcall.storage import change_feed, revisions
 from rollcall.storage.change_feed import ChangeKind
 from rollcall.storage.library import chunks, now
 from rollcall.storage.tables import (
@@ -28,6 +28,7 @@ from rollcall.storage.tables import (
     PersonRow,
 )
 
+_PARTED: Final = "rollcall parted people"
 #: The probability of a face that stood in a group when it was named, until grouping has estimated it.
 MEMBER_PROBABILITY: Final = 0.9
 #: The same of a face that was somebody for sure until that was undone.
@@ -64,6 +65,16 @@ def project_people(session: Session, *, merges_undone: bool = False) -> None:
         unsettle(session, changed)
     elif related:
         change_feed.record(session, ChangeKind.PEOPLE_CHANGED, None)
+
+
+def mark_parted(session: Session, uid: str) -> None:
+    """Remember until the faces are looked at that somebody is not the same person as another any more."""
+    session.info.setdefault(_PARTED, set()).add(uid)
+
+
+def take_parted(session: Session) -> bool:
+    """Return whether people were parted since the last call: their faces have to go where they fit."""
+    return bool(session.info.pop(_PARTED, set()))
 
 
 def unsettle(session: Session, person_ids: Iterable[int]) -> None:
@@ -136,7 +147,9 @@ def _move(session: Session, gone: PersonRow, into: PersonRow) -> None:
         .where((FacePersonRow.state == "confirmed") | FacePersonRow.face_id.not_in(ours))
         .values(person_id=into.id)
     )
+    left_out = session.scalars(select(FacePersonRow.face_id).where(FacePersonRow.person_id == gone.id)).all()
     session.execute(delete(FacePersonRow).where(FacePersonRow.person_id == gone.id))
+    revisions.mark_faces(session, left_out)
     certain = select(FacePersonRow.face_id).where(
         FacePersonRow.person_id == into.id, FacePersonRow.state == "confirmed"
     )
@@ -225,6 +238,7 @@ def project_face_person(session: Session, face_id: int) -> None:
     elif row is not None and row.person_id in not_them:
         # Grouping finds out who it is instead.
         session.delete(row)
+        revisions.mark_faces(session, [face_id])
         row = None
     elif row is not None and row.source != "auto":
         row.source, row.probability = "auto", _UNDONE_PROBABILITY

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from rollcall.corrections.log import CorrectionResult, entry_of, next_moment
 from rollcall.corrections.log_lines import UNDO_KINDS, LogLine, effective, undone_uids
-from rollcall.corrections.people import project_people
+from rollcall.corrections.people import mark_parted, project_people
 from rollcall.corrections.person_kinds import PERSON_KINDS
 from rollcall.corrections.projection import project_faces, project_photo
 from rollcall.errors import ConflictError, NotFoundError
@@ -152,7 +152,10 @@ def _flip(session: Session, rows: Sequence[CorrectionRow], kind: str, settings: 
             change_feed.record(session, ChangeKind.CORRECTED, row.photo_id, row.face_id)
     session.flush()
     if any(row.kind in PERSON_KINDS for row in rows):
-        project_people(session, merges_undone=any(row.kind == "person_merge" for row in rows))
+        merges = [row for row in rows if row.kind == "person_merge"]
+        project_people(session, merges_undone=bool(merges))
+        for row in merges if kind == "undo" else ():
+            mark_parted(session, str(row.value["person"]))
     result.undescribed |= project_faces(session, {row.face_id for row in rows if row.face_id is not None})
     for photo_id in result.photo_ids:
         if session.get(PhotoRow, photo_id) is not None:

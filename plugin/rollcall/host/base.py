@@ -94,7 +94,10 @@ class PluginBase:
         self._check_process()
         if self._database is None:
             self._database = open_database(
-                self.settings.database_url, read_only=read_only, backups=self.settings.database.backups
+                self.settings.database_url,
+                read_only=read_only,
+                backups=self.settings.database.backups,
+                cache=self.settings.cache_folder,
             )
             self._database.on_commit = self._publish_changes
             columns_of(self._database).progress = self._say_preparing

@@ -148,12 +148,19 @@ class BridgingMixin(PluginBase):
         BridgeError
             If the service's file cannot be opened.
         """
-        file = self.database.file or self.settings.cache_folder / "rollcall.db"
+        file = self.database.beside or self.settings.cache_folder / "rollcall.db"
         return LycheeService(self.settings, self.analyzer, store_file(file), transport)
 
     @contextmanager
     def _bridging(self) -> Iterator[None]:
         """Hold the lock that lets one run of a bridge at a time work with this database."""
+        busy = BusyError(self.database.url, "another run of a bridge goes on; wait for it, or stop it first", "bridge")
+        if not self.database.is_sqlite:
+            with self.database.alone("bridge", _WAIT) as lock:
+                if lock is None:
+                    raise busy
+                yield
+            return
         file = self.database.file
         if file is None:
             yield
@@ -162,9 +169,7 @@ class BridgingMixin(PluginBase):
             with FileLock(f"{file}.bridge.lock").acquire(timeout=_WAIT):
                 yield
         except Timeout as error:
-            raise BusyError(
-                self.database.url, "another run of a bridge goes on; wait for it, or stop it first", "bridge"
-            ) from error
+            raise busy from error
 
 
 def _writes_sidecars(settings: Settings) -> bool:

@@ -80,11 +80,8 @@ def check(database: Database, *, every_file: bool = False, repair: bool = False,
         wrong = _wrong_counts(session)
         report.wrong_counts = len(wrong)
         report.embeddings_file = _embeddings_file(database, session)
-        if database.is_sqlite:
-            wrong_parts, parts = columns_of(database).wrong(session)
-            report.columns = (
-                f"{wrong_parts} of their {parts} parts are not those of the database" if wrong_parts else ""
-            )
+        wrong_parts, parts = columns_of(database).wrong(session)
+        report.columns = f"{wrong_parts} of their {parts} parts are not those of the database" if wrong_parts else ""
     contents = _wrong_contents(database, every_file, seed, report)
     if repair:
         _repair(database, report, contents, wrong)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -98,6 +99,15 @@ def classify(
     return len(files) - pending_count, pending_count
 
 
+def add_unknown(session: Session, place: Place, files: Sequence[FileStat]) -> int:
+    """Add pending photos for those files that are not stored, and leave all others; return how many there are."""
+    known = _stored(session, place, files)
+    new = [file for file in files if file.relative_path not in known]
+    for part in chunks(new):
+        _insert_pending(session, place, part, SeenPhotos())
+    return len(new)
+
+
 def _stored(session: Session, place: Place, files: Sequence[FileStat]) -> Mapping[str, Any]:
     """Return the stored photos of some files by their paths."""
     statement = select(
@@ -161,20 +171,21 @@ def mark_missing(session: Session, place: Place, seen: SeenPhotos, unreadable: I
 
     Photos at or below the paths in `unreadable`, relative to the root, keep their state.
     """
-    spared = tuple(unreadable)
+    spared = frozenset(unreadable)
     if "" in spared:
         return []
     rows = session.execute(
         photo_ids_under(place).add_columns(PhotoRow.path).where(PhotoRow.state != PhotoState.MISSING)
     )
-    gone = [
-        photo_id
-        for photo_id, path in rows
-        if photo_id not in seen and not any(path == folder or path.startswith(folder + "/") for folder in spared)
-    ]
+    gone = [photo_id for photo_id, path in rows if photo_id not in seen and not (spared and _is_below(path, spared))]
     for part in chunks(gone):
         session.execute(update(PhotoRow).where(PhotoRow.id.in_(part)).values(state=PhotoState.MISSING))
     return gone
+
+
+def _is_below(path: str, spared: frozenset[str]) -> bool:
+    """Return whether a path is one of those that are spared, or below one."""
+    return path in spared or any(path[: slash.start()] in spared for slash in re.finditer("/", path))
 
 
 def pending(

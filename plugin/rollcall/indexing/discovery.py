@@ -7,20 +7,24 @@ import fnmatch
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Final, NamedTuple
 
-from rollcall.media import live_photos
+from rollcall.media import live_photos, placeholders
 from rollcall.media.formats import EXTRAS, SUFFIXES, VIDEO_SUFFIXES, Format, installed
 from rollcall.media.paths import to_text
 from rollcall.records import FileStat
 from rollcall.settings import EXCLUSION_MARKERS, OPT_OUT_MARKER, LibrarySettings
+from rollcall.storage import mounts
 from rollcall.video_settings import VideoSettings
 
 #: Gets a path relative to the root, "" for the root itself, and why it could not be read.
 OnUnreadable = Callable[[str, str], None]
 #: Gets a folder relative to the root, "" for the root itself.
 OnOptedOut = Callable[[str], None]
+#: Gets the path, relative to the root, that a picture or a sidecar has or will have that is only in the cloud.
+OnCloud = Callable[[str], None]
 #: Gets the path of a sidecar relative to the root, with size and times.
 OnSidecar = Callable[[FileStat], None]
 #: Device and inode: equal for the names of one folder.
@@ -54,6 +58,7 @@ def discover(
     below: PurePosixPath = _WHOLE,
     on_opted_out: OnOptedOut = lambda path: None,
     on_sidecar: OnSidecar | None = None,
+    on_cloud: OnCloud = lambda path: None,
     videos: VideoSettings | None = None,
 ) -> Iterator[FileStat]:
     """Yield the pictures and videos of `root`, folder by folder, by name; with `below` only those in that folder.
@@ -70,11 +75,13 @@ def discover(
         Called with each folder that has a file `.rollcall-ignore`.
     on_sidecar
         Called with each file of the suffix `.xmp`.
+    on_cloud
+        Called with each file that would have to be downloaded to be read; these are not yielded.
     videos
         Whether videos are yielded, without the moving parts of live photos; None: they are not.
     """
     above = frozenset(_keys(root.joinpath(*below.parts[:n]) for n in range(len(below.parts))))
-    walk = _Walk(root, settings, on_unreadable, on_opted_out, on_sidecar, suffixes(videos))
+    walk = _Walk(root, settings, on_unreadable, on_opted_out, on_sidecar, on_cloud, suffixes(videos))
     yield from walk.files(below, above)
 
 
@@ -97,9 +104,11 @@ class _Walk:
         on_unreadable: OnUnreadable,
         on_opted_out: OnOptedOut,
         on_sidecar: OnSidecar | None,
+        on_cloud: OnCloud,
         suffixes: frozenset[str],
     ) -> None:
-        self.root, self.settings, self.on_sidecar, self.suffixes = root, settings, on_sidecar, suffixes
+        self.root, self.settings, self.on_sidecar, self.on_cloud = root, settings, on_sidecar, on_cloud
+        self.suffixes = suffixes
         self.on_unreadable, self.on_opted_out = on_unreadable, on_opted_out
         self.linked: set[_Key] = set()  # the folders that were entered by a link
 
@@ -136,6 +145,10 @@ class _Walk:
     def _visit(self, entry: os.DirEntry[str], level: _Level) -> FileStat | _Level | None:
         """Return the picture, or the opened folder, that an entry is; None if it is neither or is excluded."""
         path = level.folder / entry.name
+        downloaded = placeholders.downloaded_name(entry.name)
+        if downloaded is not None:
+            self._report_cloud(level.folder / downloaded)
+            return None
         if _is_excluded(path, self.settings):
             return None
         try:
@@ -144,7 +157,9 @@ class _Walk:
             suffix = path.suffix.lower()
             if suffix in self.suffixes:
                 info = entry.stat()
-                if stat.S_ISREG(info.st_mode) and not self._moves(path, suffix, info.st_size, level.stills):
+                if stat.S_ISREG(info.st_mode) and not (
+                    self._is_in_cloud(path, info) or self._moves(path, suffix, info.st_size, level.stills)
+                ):
                     return FileStat.of(_text(path), info)
             elif suffix == SIDECAR_SUFFIX and self.on_sidecar is not None:
                 self.on_sidecar(FileStat.of(_text(path), entry.stat()))
@@ -159,6 +174,18 @@ class _Walk:
         if suffix not in live_photos.MOVING_SUFFIXES:
             return False
         return live_photos.is_moving_part(self.root / path, size, lambda stem: stem.lower() in stills)
+
+    def _is_in_cloud(self, path: PurePosixPath, info: os.stat_result) -> bool:
+        """Return whether a picture would have to be downloaded, and report it."""
+        found = _is_placeholder(self.root, self.root / path, info)
+        if found:
+            self.on_cloud(_text(path))
+        return found
+
+    def _report_cloud(self, path: PurePosixPath) -> None:
+        """Report a file that is not there under its own name."""
+        if path.suffix.lower() in self.suffixes | {SIDECAR_SUFFIX} and not _is_excluded(path, self.settings):
+            self.on_cloud(_text(path))
 
     def _is_marked(self, folder: PurePosixPath, entries: Iterable[os.DirEntry[str]]) -> bool:
         """Return whether a folder has an exclusion marker; report one that has the opt-out marker."""
@@ -205,6 +232,27 @@ def file_stat(
     if live_photos.is_moving_part(path, info.st_size, lambda _: live_photos.still_beside(path)):
         return None
     return FileStat.of(_text(relative), info)
+
+
+def is_in_cloud(root: Path, path: Path) -> bool:
+    """Return whether a file is not here and not gone either: a placeholder of it would be downloaded if it was read."""
+    try:
+        info = path.stat()
+        return stat.S_ISREG(info.st_mode) and _is_placeholder(root, path, info)
+    except (OSError, ValueError):
+        return any(os.path.lexists(path.with_name(name)) for name in placeholders.placeholder_names(path.name))
+
+
+def _is_placeholder(root: Path, path: Path, info: os.stat_result) -> bool:
+    if placeholders.is_marked(path, info):
+        return True
+    return placeholders.is_without_blocks(info) and info.st_dev == _counting_device(root)
+
+
+@lru_cache(maxsize=64)
+def _counting_device(root: Path) -> int | None:
+    """Return the device of a root whose file system counts the blocks of files; None for any other."""
+    return root.stat().st_dev if mounts.counts_blocks(root) else None
 
 
 def is_included(root: Path, relative: PurePosixPath, settings: LibrarySettings) -> bool:

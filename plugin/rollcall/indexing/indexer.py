@@ -12,14 +12,14 @@ from rollcall import events
 from rollcall.indexing.pipeline import Pipeline
 from rollcall.indexing.profile import Profile
 from rollcall.indexing.reanalysis import describe_faces, recover_corrections
-from rollcall.indexing.run import LeaveAlone, PictureAnalyzer, Run, StoppedError, Tools
+from rollcall.indexing.run import LeaveAlone, Meanwhile, Noticed, PictureAnalyzer, Run, StoppedError, Tools
 from rollcall.indexing.scan import Scanner
 from rollcall.people import grouping
 from rollcall.privacy.switches import retained_notices
 from rollcall.records import RunSummary
 from rollcall.search.columns import columns_of
 from rollcall.settings import Settings
-from rollcall.storage import backups
+from rollcall.storage import backups, pgvector
 from rollcall.storage.database import Database
 from rollcall.storage.library import Place, locate, now
 from rollcall.xmp.sync import Sidecars
@@ -53,6 +53,7 @@ class Indexer:
         force: bool = False,
         stop: threading.Event | None = None,
         leave_alone: LeaveAlone | None = None,
+        meanwhile: Meanwhile | None = None,
     ) -> RunSummary:
         """Scan folders completely and analyse new and changed photos; return what was done.
 
@@ -65,6 +66,8 @@ class Indexer:
         leave_alone
             Called with each file's path and time of change in nanoseconds; the scan skips files for which it returns
             True.
+        meanwhile
+            Called between batches; new files among what it returns become pending photos, and part of this run.
 
         Raises
         ------
@@ -85,7 +88,7 @@ class Indexer:
                         self.scanner.check_paths(place._replace(prefix=""), [place.folder], run)
                     else:
                         self.scanner.scan(place, run)
-                self.pipeline.process(places, run)
+                self._process(places, run, meanwhile)
                 recover_corrections(self.tools, started)
                 # Names that other programs gave are known when faces are grouped.
                 self._follow(run)
@@ -102,15 +105,17 @@ class Indexer:
         return run.summary
 
     def _prepare_searches(self) -> None:
-        """Bring the columns for searches up to date, so that no search has to wait for much of it."""
-        if self.tools.database.is_sqlite:
-            with self.tools.database.read() as session:
-                columns_of(self.tools.database).parts(session)
+        """Bring what searches read up to date, so that no search has to wait for much of it."""
+        pgvector.prepare(self.tools.database)
+        with self.tools.database.read() as session:
+            columns_of(self.tools.database).parts(session)
 
-    def update(self, paths: Iterable[Path], *, stop: threading.Event | None = None) -> RunSummary:
+    def update(
+        self, paths: Iterable[Path], *, stop: threading.Event | None = None, meanwhile: Meanwhile | None = None
+    ) -> RunSummary:
         """Compare single files and folders with the database, and analyse new and changed photos.
 
-        Paths outside of all roots are ignored.
+        Paths outside of all roots are ignored. `meanwhile` is that of `run`.
 
         Raises
         ------
@@ -122,16 +127,11 @@ class Indexer:
         began, started = time.perf_counter(), now()
         run = Run(stop=stop, between_batches=self.between_batches)
         with self.tools.database.indexing():
-            by_root: dict[Place, list[Path]] = {}  # by the place of the whole root
-            with self.tools.database.read() as session:
-                for path in paths:
-                    place = locate(session, path)
-                    if place is not None:
-                        by_root.setdefault(place._replace(prefix=""), []).append(place.folder)
+            by_root = self._by_root(paths)
             try:
                 for root, changed in by_root.items():
                     self.scanner.check_paths(root, changed, run)
-                self.pipeline.process(list(by_root), run)
+                self._process(list(by_root), run, meanwhile)
                 if run.summary.indexed:
                     recover_corrections(self.tools, started)
                 self._follow(run)
@@ -142,6 +142,40 @@ class Indexer:
             self.tools.exclusions.scrub_if_due(self.tools.publish)
         run.summary.seconds = time.perf_counter() - began
         return run.summary
+
+    def _process(self, places: Sequence[Place], run: Run, meanwhile: Meanwhile | None) -> None:
+        """Analyse what is pending, and add what is new between the batches."""
+        if meanwhile is None:
+            self.pipeline.process(places, run)
+            return
+
+        def between_batches() -> None:
+            self.between_batches()
+            self._add_new(places, meanwhile(), run)
+
+        run.between_batches = between_batches
+        try:
+            self.pipeline.process(places, run)
+        finally:
+            run.between_batches = self.between_batches
+
+    def _add_new(self, places: Sequence[Place], noticed: Noticed, run: Run) -> None:
+        if noticed.lost:
+            for place in places:
+                self.scanner.add_new(place._replace(prefix=""), [place.folder], run, noticed.leave_alone)
+        elif noticed.paths:
+            for root, changed in self._by_root(noticed.paths).items():
+                self.scanner.add_new(root, changed, run)
+
+    def _by_root(self, changed: Iterable[Path]) -> dict[Place, list[Path]]:
+        """Return paths by the place of their whole root, without those that no root holds."""
+        result: dict[Place, list[Path]] = {}
+        with self.tools.database.read() as session:
+            for path in changed:
+                place = locate(session, path)
+                if place is not None:
+                    result.setdefault(place._replace(prefix=""), []).append(place.folder)
+        return result
 
     def _follow(self, run: Run) -> None:
         """Bring photos and sidecars in line with each other."""

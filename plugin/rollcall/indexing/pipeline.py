@@ -44,7 +44,7 @@ class Pipeline:
         self.store = BatchStore(tools)
         self.exclusions = tools.exclusions
         # A database in memory has one connection, which two threads cannot share.
-        self.writer = Writer(threaded=tools.database.file is not None)
+        self.writer = Writer(threaded=tools.database.threads)
 
     def process(self, places: Sequence[Place], run: Run) -> None:
         """Analyse all pending photos of some places."""

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from rollcall import events
 from rollcall.indexing.profile import Profile
@@ -18,6 +18,18 @@ from rollcall.storage.database import Database
 
 #: Returns whether a scan skips a file, given its path and time of change in nanoseconds.
 LeaveAlone = Callable[[Path, int], bool]
+
+
+class Noticed(NamedTuple):
+    """What changed while a run goes on."""
+
+    paths: list[Path]  # files that are still, and folders
+    lost: bool = False  # more changed than was kept
+    leave_alone: LeaveAlone | None = None  # of all other files
+
+
+#: Returns what changed since the last call.
+Meanwhile = Callable[[], Noticed]
 #: Gets the pictures that a run has decoded, once their photos are stored.
 PictureListener = Callable[[Picture], None]
 

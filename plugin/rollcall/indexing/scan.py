@@ -13,9 +13,9 @@ from sqlalchemy.orm import Session
 from rollcall import events
 from rollcall.errors import LibraryError
 from rollcall.indexing import discovery
-from rollcall.indexing.classify import SeenPhotos, classify, mark_missing
+from rollcall.indexing.classify import SeenPhotos, add_unknown, classify, mark_missing
 from rollcall.indexing.failures import current_keys
-from rollcall.indexing.run import Run, Tools
+from rollcall.indexing.run import LeaveAlone, Run, Tools
 from rollcall.media import live_photos, paths
 from rollcall.privacy.exclusions import opted_out_above
 from rollcall.records import FileStat
@@ -140,7 +140,8 @@ class Scanner:
         unreadable: list[str] = []
         opted_out: list[str] = []
         sidecars: list[FileStat] = []
-        found = self._files(place, run, unreadable, opted_out, sidecars.append)
+        in_cloud: list[str] = []
+        found = self._files(place, run, unreadable, opted_out, sidecars.append, in_cloud.append)
         files = self.exclusions.not_erased(place, found, self.exclusions.erased_paths())
         while part := list(islice(files, CHUNK)):
             run.check()
@@ -162,10 +163,22 @@ class Scanner:
             run.warn(message, self.publish)
             return
         self._erase_opted_out(place, opted_out, run)
+        unreadable += in_cloud
         with self.tools.profile("scan"), self.database.write() as session:
             gone = self._mark_missing(session, place, seen, unreadable)
         self._report_missing(gone, run)
+        self._warn_of_cloud(place, in_cloud, run)
         run.sidecars += self._changed_sidecars(place, sidecars, unreadable)
+
+    def _warn_of_cloud(self, place: Place, in_cloud: Sequence[str], run: Run) -> None:
+        """Say how many pictures were left alone because reading them would download them."""
+        count = sum(not path.lower().endswith(discovery.SIDECAR_SUFFIX) for path in in_cloud)
+        if count:
+            number = "1 photo is" if count == 1 else f"{count:,} photos are"
+            run.warn(
+                f"{place.folder}: {number} only in the cloud and left alone; what is downloaded is indexed",
+                self.publish,
+            )
 
     def _changed_sidecars(self, place: Place, seen: Sequence[FileStat], unreadable: Sequence[str]) -> Iterator[Path]:
         """Yield the sidecars that a scan found new, changed or gone."""
@@ -186,6 +199,7 @@ class Scanner:
         unreadable: list[str],
         opted_out: list[str],
         on_sidecar: discovery.OnSidecar,
+        on_cloud: discovery.OnCloud,
     ) -> Iterator[FileStat]:
         """Yield the pictures of a place; add folders that cannot be read, and that opted out, to the two lists."""
 
@@ -209,10 +223,39 @@ class Scanner:
                 below=below,
                 on_opted_out=opted_out.append,
                 on_sidecar=on_sidecar,
+                on_cloud=on_cloud,
                 videos=self.settings.videos,
             )
         run.warn(f"{place.folder}: the folder is left out of the library, by its name or a file in it", self.publish)
         return iter(())
+
+    # ---- While a run goes on
+
+    def add_new(self, root: Place, changed: Iterable[Path], run: Run, leave_alone: LeaveAlone | None = None) -> None:
+        """Add pending photos for files and for what is in folders of a root, where it is new; compare nothing else.
+
+        What has changed or is gone is left to the next scan: the photos of this run are in work.
+        """
+        found = (file for path in changed for file in self._files_at(root, path))
+        files = self.exclusions.not_erased(root, found, self.exclusions.erased_paths())
+        while part := list(islice(files, CHUNK)):
+            if run.stopping:
+                return
+            if leave_alone is not None:
+                part = [file for file in part if not leave_alone(_path(root, file), file.mtime_ns)]
+            with self.tools.profile("scan"), self.database.write() as session:
+                run.summary.photos += add_unknown(session, root, part)
+
+    def _files_at(self, root: Place, path: Path) -> Iterator[FileStat]:
+        """Yield the file at a path, or the files of the folder there."""
+        below, settings = PurePosixPath(path.relative_to(root.root).as_posix()), self.settings.library
+        if path.is_dir():
+            if below == PurePosixPath() or discovery.is_included(root.root, below, settings):
+                yield from discovery.discover(root.root, settings, below=below)
+        elif not discovery.is_in_cloud(root.root, path):
+            file = discovery.file_stat(root.root, path, settings)
+            if file is not None:
+                yield file
 
     # ---- Single files
 
@@ -258,6 +301,8 @@ class Scanner:
         above = opted_out_above(place)
         if above is not None:
             self._erase_opted_out(place, [above], run)
+            return None
+        if discovery.is_in_cloud(root.root, path):
             return None
         file = discovery.file_stat(root.root, path, self.settings.library, self.settings.videos)
         if file is None:

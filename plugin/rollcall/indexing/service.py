@@ -15,7 +15,7 @@ from rollcall import events
 from rollcall.errors import BusyError, NotFoundError, RollcallError
 from rollcall.indexing.indexer import Indexer
 from rollcall.indexing.profile import Profile
-from rollcall.indexing.run import LeaveAlone, PictureAnalyzer, PictureListener
+from rollcall.indexing.run import LeaveAlone, Meanwhile, PictureAnalyzer, PictureListener
 from rollcall.indexing.watcher import Watcher
 from rollcall.indexing.work_queue import WorkQueue
 from rollcall.privacy import deletion, erasure
@@ -292,13 +292,19 @@ class _Turns:
         force: bool = False,
         stop: threading.Event | None = None,
         leave_alone: LeaveAlone | None = None,
+        meanwhile: Meanwhile | None = None,
     ) -> RunSummary:
         return self._in_turn(
-            "index", lambda: self.service.indexer.run(roots, force=force, stop=stop, leave_alone=leave_alone)
+            "index",
+            lambda: self.service.indexer.run(
+                roots, force=force, stop=stop, leave_alone=leave_alone, meanwhile=meanwhile
+            ),
         )
 
-    def update(self, paths: Iterable[Path], *, stop: threading.Event | None = None) -> RunSummary:
-        return self._in_turn("update", lambda: self.service.indexer.update(paths, stop=stop))
+    def update(
+        self, paths: Iterable[Path], *, stop: threading.Event | None = None, meanwhile: Meanwhile | None = None
+    ) -> RunSummary:
+        return self._in_turn("update", lambda: self.service.indexer.update(paths, stop=stop, meanwhile=meanwhile))
 
     def follow(self, stop: threading.Event | None = None) -> None:
         with suppress(BusyError), self.service.queue.turn("update", 0):

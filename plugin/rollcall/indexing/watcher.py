@@ -17,9 +17,10 @@ from typing import Final, Protocol
 from rollcall import events
 from rollcall.errors import RollcallError, StoreError
 from rollcall.indexing import discovery
-from rollcall.indexing.hints import HintQueue
+from rollcall.indexing.hints import INCOMPLETE_SECONDS, HintQueue
 from rollcall.indexing.observers import Observers
-from rollcall.indexing.run import LeaveAlone
+from rollcall.indexing.run import LeaveAlone, Meanwhile, Noticed
+from rollcall.media import completeness
 from rollcall.records import RunSummary
 from rollcall.settings import EXCLUSION_MARKERS, Settings
 
@@ -29,6 +30,9 @@ log = logging.getLogger(__name__)
 _CHECK_ROOTS_SECONDS: Final = 5.0
 #: How many seconds after a failed scan or update a scan makes up for it.
 RETRY_SECONDS: Final = 2.0
+#: How often a run that goes on is told what is new, in seconds; what was lost costs a walk over all folders.
+_NOTICE_SECONDS: Final = 1.0
+_NOTICE_LOSSES_SECONDS: Final = 5.0
 
 
 class Updater(Protocol):
@@ -41,10 +45,13 @@ class Updater(Protocol):
         force: bool = False,
         stop: threading.Event | None = None,
         leave_alone: LeaveAlone | None = None,
+        meanwhile: Meanwhile | None = None,
     ) -> RunSummary:
         """Compare whole folders with the database, without the files that `leave_alone` returns True for."""
 
-    def update(self, paths: Iterable[Path], *, stop: threading.Event | None = None) -> RunSummary:
+    def update(
+        self, paths: Iterable[Path], *, stop: threading.Event | None = None, meanwhile: Meanwhile | None = None
+    ) -> RunSummary:
         """Compare single files and folders with the database."""
 
     def follow(self, stop: threading.Event | None = None) -> None:
@@ -70,6 +77,8 @@ class Watcher:
         self.suffixes = discovery.suffixes(settings.videos)
         self._next_scan = 0.0
         self._last_failure = ""
+        self._noticed_at = self._losses_noticed_at = 0.0
+        self._losses_noticed = 0
 
     def _on_change(self, path: Path, folder: bool, closed: bool) -> None:
         """Queue a changed path; called on an observer's thread."""
@@ -121,19 +130,35 @@ class Watcher:
     def _scan(self, roots: Sequence[Path], stop: threading.Event) -> None:
         if roots is self.roots:
             self._next_scan = time.monotonic() + self.settings.watch.reconcile_seconds
-        self._attempt(lambda: self.updater.run(roots, stop=stop, leave_alone=self._is_being_written))
+        self._attempt(
+            lambda: self.updater.run(roots, stop=stop, leave_alone=self._is_being_written, meanwhile=self._meanwhile)
+        )
 
     def _update(self, paths: list[Path], stop: threading.Event) -> None:
         # Missing files first: a file that appears elsewhere can then be recognised as moved.
         paths.sort(key=lambda path: (path.exists(), str(path)))
-        self._attempt(lambda: self.updater.update(paths, stop=stop))
+        self._attempt(lambda: self.updater.update(paths, stop=stop, meanwhile=self._meanwhile))
 
     def _is_being_written(self, path: Path, mtime_ns: int) -> bool:
         """Return whether a scanned file may still be being written; it is then queued until it is unchanged."""
-        fresh = 0 <= time.time_ns() - mtime_ns < self.settings.watch.settle_seconds * 1e9
+        age = (time.time_ns() - mtime_ns) / 1e9
+        fresh = 0 <= age < self.settings.watch.settle_seconds
+        fresh = fresh or (0 <= age < INCOMPLETE_SECONDS and completeness.ends_early(path))
         if fresh:
             self.hints.add(path)
         return fresh
+
+    def _meanwhile(self) -> Noticed:
+        """Return what is new while a run goes on, which may take days; it stays queued for what follows."""
+        now = time.monotonic()
+        if now < self._noticed_at + _NOTICE_SECONDS:
+            return Noticed([])
+        self._noticed_at = now
+        losses = self.hints.losses
+        lost = losses != self._losses_noticed and now >= self._losses_noticed_at + _NOTICE_LOSSES_SECONDS
+        if lost:
+            self._losses_noticed, self._losses_noticed_at = losses, now
+        return Noticed(self.hints.note_settled(), lost, self._is_being_written)
 
     def _attempt(self, work: Callable[[], object]) -> None:
         """Do work; if it fails, publish a warning and scan again soon."""

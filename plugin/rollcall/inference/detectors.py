@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rollcall.detector_settings import DetectorSettings
@@ -17,7 +18,8 @@ def version_of(settings: DetectorSettings) -> tuple[str, str]:
 
     options = f"{settings.resolution}/{settings.min_face}"
     if settings.network == "single-pass":
-        return versions.DETECTOR, f"{options}/{settings.threshold:g}"
+        options += f"/{settings.threshold:g}"
+        return versions.DETECTOR, options + ("/thorough" if settings.search == "thorough" else "")
     options += f"/{settings.pyramid_factor:g}"
     options += f"/{settings.threshold_pnet:g}/{settings.threshold_rnet:g}/{settings.threshold_onet:g}"
     return versions.CASCADE, options + ("/thorough" if settings.search == "thorough" else "")
@@ -49,4 +51,22 @@ def build(settings: DetectorSettings) -> Detector:
             )
         )
     except checkpoint.WeightsError as error:
+        raise ModelError(str(error)) from error
+
+
+def export_detector(file: Path) -> float:
+    """Write the single-pass network as ONNX and return the largest difference in ONNX Runtime, in pixels.
+
+    Raises
+    ------
+    ModelError
+        If the extra is not installed, the file cannot be written, or the weights are missing.
+    """
+    from rollcall_model import checkpoint
+    from rollcall_model.detection import export
+    from rollcall_model.nn.onnx_graph import ExportError
+
+    try:
+        return export.largest_difference(export.export_detector(file))
+    except (ExportError, checkpoint.WeightsError) as error:
         raise ModelError(str(error)) from error

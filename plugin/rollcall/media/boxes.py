@@ -132,33 +132,55 @@ def _items(data: bytes, box: Box | None) -> dict[int, bytes]:
     return found
 
 
-def _places(data: bytes, box: Box | None, content: Box | None) -> dict[int, tuple[int, int]]:
-    """Return the offset and the length of each item that lies in one piece."""
+class _Extent(NamedTuple):
+    """A piece of an item."""
+
+    item: int
+    whole: bool  # it is all of the item
+    method: int  # 0: the offset is that in the file, 1: in the `idat` box
+    offset: int
+    length: int
+
+
+def _extents(data: bytes, box: Box | None) -> Iterator[_Extent]:
+    """Yield the pieces of all items in the `iloc` box."""
     if box is None:
-        return {}
+        return
     reader = _Reader(data, box.start, box.end)
     version = reader.take(1)
     reader.take(3)
     sizes = reader.take(2)
     offset_size, length_size, base_size = sizes >> 12, sizes >> 8 & 15, sizes >> 4 & 15
     index_size = sizes & 15 if version in (1, 2) else 0
-    found: dict[int, tuple[int, int]] = {}
     for _ in range(min(reader.take(2 if version < 2 else 4), _MOST_ITEMS)):
         number = reader.take(2 if version < 2 else 4)
         method = reader.take(2) & 15 if version in (1, 2) else 0
         reader.take(2)
         base = reader.take(base_size)
-        extents = reader.take(2)
-        for extent in range(min(extents, _MOST_ITEMS)):
+        count = reader.take(2)
+        for _ in range(min(count, _MOST_ITEMS)):
             reader.take(index_size)
-            offset, length = base + reader.take(offset_size), reader.take(length_size)
-            if extent == 0 and extents == 1 and method == 0:
-                found[number] = (offset, length)
-            elif extent == 0 and extents == 1 and method == 1 and content is not None:
-                found[number] = (content.start + offset, length)
+            yield _Extent(number, count == 1, method, base + reader.take(offset_size), reader.take(length_size))
         if reader.at_end:
-            break
+            return
+
+
+def _places(data: bytes, box: Box | None, content: Box | None) -> dict[int, tuple[int, int]]:
+    """Return the offset and the length of each item that lies in one piece."""
+    found: dict[int, tuple[int, int]] = {}
+    for extent in _extents(data, box):
+        if extent.whole and extent.method == 0:
+            found[extent.item] = (extent.offset, extent.length)
+        elif extent.whole and extent.method == 1 and content is not None:
+            found[extent.item] = (content.start + extent.offset, extent.length)
     return found
+
+
+def end_of_items(data: bytes) -> int:
+    """Return how many bytes a HEIF or AVIF file has to have so that all its items are there; 0 without items."""
+    meta = first(data, b"meta")
+    places = first(data, b"meta", b"iloc") if meta is not None and meta.end < len(data) else None
+    return max((one.offset + one.length for one in _extents(data, places) if one.method == 0), default=0)
 
 
 def _item(data: bytes, places: dict[int, tuple[int, int]], number: int | None) -> bytes:

@@ -1,13 +1,13 @@
-"""Turn decoded pixels of any kind into 8-bit RGB, reduced on the way, a strip of rows at a time.
+"""Turn decoded pixels of any kind into 8-bit RGB, reduced on the way, a block of them at a time.
 
-Beside what the decoder made nothing is held but the result and one strip: 16 bits or floating point a sample,
+Beside what the decoder made nothing is held but the result and one block: 16 bits or floating point a sample,
 transparency and palettes would otherwise need several times the picture.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +15,8 @@ from PIL import Image
 
 Pixels = NDArray[np.uint8]
 
-#: Pixels of a strip.
-_STRIP: Final = 2_000_000
+#: Pixels of a block.
+BLOCK: Final = 2_000_000
 _DEEP: Final = frozenset({"I", "F", "I;16", "I;16L", "I;16B", "I;16N"})
 _TRANSPARENT: Final = frozenset({"RGBA", "LA", "PA", "RGBa", "La"})
 
@@ -54,34 +54,44 @@ def from_image(image: Image.Image, target: int | None = None) -> Pixels:
         convert = _on_white
     else:
         convert = _plain
-    if width * height <= _STRIP:
+    if width * height <= BLOCK:
         return np.array(_reduced(convert(image), factor))
-    result = np.empty((-(-height // factor), -(-width // factor), 3), np.uint8)
-    for top, bottom in _strips(width, height, factor):
-        strip = convert(image.crop((0, top, width, bottom)))
-        result[top // factor : -(-bottom // factor)] = np.asarray(_reduced(strip, factor))
-    return result
+    return from_blocks(lambda *box: np.asarray(convert(image.crop(box))), width, height, target)
 
 
 def from_array(pixels: Pixels, target: int | None = None) -> Pixels:
     """Return uint8 pixels (h, w), (h, w, 3) RGB or (h, w, 4) RGBA as RGB, its longest side at least `target`."""
     height, width = pixels.shape[:2]
-    factor = factor_for(width, height, target)
-    if factor == 1 and pixels.ndim == 3 and pixels.shape[2] == 3:
+    if factor_for(width, height, target) == 1 and pixels.ndim == 3 and pixels.shape[2] == 3:
         return pixels
+    return from_blocks(lambda left, top, right, bottom: pixels[top:bottom, left:right], width, height, target)
+
+
+def from_blocks(
+    block: Callable[[int, int, int, int], Pixels], width: int, height: int, target: int | None = None
+) -> Pixels:
+    """Return a picture as `from_array` does, of which `block` returns parts: by left, top, right and bottom."""
+    factor = factor_for(width, height, target)
     result = np.empty((-(-height // factor), -(-width // factor), 3), np.uint8)
-    for top, bottom in _strips(width, height, factor):
-        strip = Image.fromarray(pixels[top:bottom])
-        strip = _on_white(strip) if strip.mode in _TRANSPARENT else _plain(strip)
-        result[top // factor : -(-bottom // factor)] = np.asarray(_reduced(strip, factor))
+    for left, top, right, bottom in blocks(width, height, factor):
+        part = Image.fromarray(block(left, top, right, bottom))
+        part = _on_white(part) if part.mode in _TRANSPARENT else _plain(part)
+        place = np.s_[top // factor : -(-bottom // factor), left // factor : -(-right // factor)]
+        result[place] = np.asarray(_reduced(part, factor))
     return result
 
 
-def _strips(width: int, height: int, factor: int) -> Iterator[tuple[int, int]]:
-    """Yield first and last row of strips that are a multiple of the factor high."""
-    rows = max(_STRIP // max(width, 1) // factor, 1) * factor
+def blocks(width: int, height: int, factor: int = 1) -> Iterator[tuple[int, int, int, int]]:
+    """Yield left, top, right and bottom of blocks whose sides are multiples of the factor.
+
+    They are strips of whole rows unless the picture is so wide that the fewest rows are too much at once.
+    """
+    lowest = min(factor, height)
+    columns = width if width * lowest <= BLOCK else max(BLOCK // lowest // factor, 1) * factor
+    rows = max(BLOCK // max(columns, 1) // factor, 1) * factor
     for top in range(0, height, rows):
-        yield top, min(top + rows, height)
+        for left in range(0, width, columns):
+            yield left, top, min(left + columns, width), min(top + rows, height)
 
 
 def _reduced(image: Image.Image, factor: int) -> Image.Image:
@@ -98,45 +108,25 @@ def _on_white(image: Image.Image) -> Image.Image:
     return Image.alpha_composite(Image.new("RGBA", image.size, (255, 255, 255, 255)), image).convert("RGB")
 
 
-class _Samples(NamedTuple):
-    """How a TIFF stores its samples, as far as Pillow's mode does not tell."""
-
-    unsigned: bool  # 32 bits without a sign, which Pillow's mode has
-    signed16: bool  # white is then the highest positive value of 16 bits
-
-
-def _samples_of(image: Image.Image) -> _Samples:
-    """Return what a TIFF's tags say (BitsPerSample, SampleFormat); of other formats Pillow's mode is right."""
-    tags = getattr(image, "tag_v2", {})
-    bits, form = ((tags.get(tag) or (value,))[0] for tag, value in ((258, 0), (339, 1)))
-    return _Samples(unsigned=bits == 32 and form == 1, signed16=bits == 16 and form == 2)
-
-
 def _deep_converter(image: Image.Image) -> Callable[[Image.Image], Image.Image]:
     """Return what turns strips of grey of more than 8 bits into RGB: scaled by the highest value of the whole."""
-    samples = _samples_of(image)
     highest = 0.0
     width, height = image.size
-    for top, bottom in _strips(width, height, 1):
-        highest = max(highest, float(_numbers(image.crop((0, top, width, bottom)), samples).max(initial=0)))
+    for box in blocks(width, height):
+        highest = max(highest, float(_numbers(image.crop(box)).max(initial=0)))
     scale = 1.0
-    if samples.signed16:
-        scale = 255 / 32767
-    elif highest > 255:
+    if highest > 255:
         scale = 1 / 257 if highest <= 65535 else 255 / highest
     elif 0 < highest <= 1:
         scale = 255.0
 
     def convert(strip: Image.Image) -> Image.Image:
-        values = np.clip(np.rint(_numbers(strip, samples) * np.float32(scale)), 0, 255).astype(np.uint8)
+        values = np.clip(np.rint(_numbers(strip) * np.float32(scale)), 0, 255).astype(np.uint8)
         return Image.fromarray(values).convert("RGB")
 
     return convert
 
 
-def _numbers(strip: Image.Image, samples: _Samples) -> NDArray[Any]:
+def _numbers(strip: Image.Image) -> NDArray[Any]:
     """Return the values of a strip as float32, what is no number as 0 and infinity as white."""
-    stored = np.asarray(strip)
-    if samples.unsigned and stored.dtype == np.int32:
-        stored = stored.view(np.uint32)
-    return np.nan_to_num(stored.astype(np.float32), copy=False, nan=0.0, posinf=255.0, neginf=0.0)
+    return np.nan_to_num(np.asarray(strip).astype(np.float32), copy=False, nan=0.0, posinf=255.0, neginf=0.0)

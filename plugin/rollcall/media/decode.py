@@ -48,6 +48,8 @@ __all__ = ["MAX_BYTES", "SUFFIXES", "content_hash", "decode", "interrupt"]
 _LOG: Final = logging.getLogger(__name__)
 #: A picture that takes more memory than this is decoded where that memory is given back, and where it can be ended.
 _IN_PROCESS: Final = 384 << 20
+#: A picture may take so much whatever the setting: what is no larger is decoded alone.
+_MOST_MEGABYTES: Final = 2048
 #: More megapixels than this are no picture's, but damage of the header.
 _ABSURD: Final = 100_000
 _RARE: Final = frozenset({Format.AVIF, Format.HEIF, Format.JXL, Format.JPEG2000, Format.RAW})
@@ -110,6 +112,7 @@ def decode(
     try:
         job = Job(kind, data, target, max_megapixels or limits.max_megapixels)
         plan = _plan(job)
+        _check_memory(path, plan, limits)
         with memory_budget.SHARED.reserve(plan.needed, path, limits.memory_megabytes):
             _check(abandoned)
             if before is not None:
@@ -186,9 +189,20 @@ def _plan(job: Job) -> _Plan:
     if size.megapixels > job.max_megapixels:
         raise TooManyPixels(size.megapixels)
     if job.kind in _RARE:
-        return _Plan(estimates.of_library(job.kind, size, job.data), False)
+        return _Plan(estimates.of_library(job.kind, size, job.data, job.target), False)
     needed, plain = estimates.of_plain(job.kind, size, job.data, job.target, job.max_megapixels)
     return _Plan(needed, plain and needed <= _IN_PROCESS)
+
+
+def _check_memory(path: Path, plan: _Plan, limits: DecodeSettings) -> None:
+    """Raise TooLargeError for a picture that takes more memory than any may, whatever the machine has."""
+    most = max(limits.memory_megabytes, _MOST_MEGABYTES)
+    if plan.needed > most << 20:
+        raise TooLargeError(
+            path,
+            f"decoding it takes about {plan.needed / 2**30:.1f} GiB of memory, more than {most / 1024:.1f} GiB",
+            "raise the setting decode.memory_megabytes if it is wanted, or save a smaller copy",
+        )
 
 
 def _decoded(path: Path, job: Job, in_process: bool, max_seconds: float, abandoned: threading.Event | None) -> Decoded:

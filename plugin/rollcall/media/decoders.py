@@ -9,7 +9,7 @@ from typing import Final
 import cv2
 import numpy as np
 
-from rollcall.media import bmp, heif, jpeg, jpeg2000, jxl, pillow_formats, png, raw, video_file, webp
+from rollcall.media import bmp, heif, jpeg, jpeg2000, jxl, pillow_formats, png, pnm, raw, tiff, video_file, webp
 from rollcall.media.conversion import from_array
 from rollcall.media.formats import Format
 from rollcall.media.job import Decoded, Job, NoVideo, Refused, check_size
@@ -58,9 +58,9 @@ _STRICT: Final[dict[Format, tuple[Decoder, ...]]] = {
     Format.WEBP: (webp.by_opencv, webp.by_pillow),
     Format.GIF: (_pillow("GIF"),),
     Format.BMP: (bmp.by_fields, _pillow("BMP")),
-    Format.TIFF: (_pillow("TIFF", turned=True),),
-    Format.PPM: (_pillow("PPM"),),
-    Format.JPEG2000: (_pillow("JPEG2000"),),
+    Format.TIFF: (tiff.decode, _pillow("TIFF", turned=True)),
+    Format.PPM: (pnm.decode, _pillow("PPM")),
+    Format.JPEG2000: (jpeg2000.decode,),
     Format.AVIF: (_pillow("AVIF"),),
     Format.HEIF: (heif.decode,),
     Format.JXL: (jxl.decode,),
@@ -74,11 +74,11 @@ _LENIENT: Final[dict[Format, tuple[Decoder, ...]]] = {
     Format.WEBP: (webp.padded, by_opencv),
     Format.GIF: (_damaged("GIF"), by_opencv),
     Format.BMP: (_damaged("BMP"), by_opencv),
-    Format.TIFF: (_damaged("TIFF", turned=True), by_opencv),
-    Format.PPM: (_damaged("PPM"), by_opencv),
-    Format.JPEG2000: (jpeg2000.padded, _damaged("JPEG2000"), by_opencv),
-    Format.AVIF: (_damaged("AVIF"), by_opencv),
-    Format.HEIF: (),
+    Format.TIFF: (tiff.decode_damaged, _damaged("TIFF", turned=True), by_opencv),
+    Format.PPM: (pnm.padded, _damaged("PPM"), by_opencv),
+    Format.JPEG2000: (jpeg2000.padded, jpeg2000.decode_damaged, by_opencv),
+    Format.AVIF: (_damaged("AVIF"), heif.padded_avif, by_opencv),
+    Format.HEIF: (heif.padded,),
     Format.JXL: (_damaged("JXL"),),
     Format.RAW: (_damaged("TIFF", turned=True),),
     Format.VIDEO: (),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from rollcall.media import boxes, exif, jpeg_markers, jxl, pillow_formats, png_chunks
+from rollcall.media import boxes, exif, jpeg2000, jpeg_markers, jxl, pillow_formats, png_chunks, pnm, samples, tiff
 from rollcall.media.conversion import factor_for
 from rollcall.media.formats import Format
 from rollcall.media.job import Refused, TooManyPixels
@@ -19,6 +19,8 @@ _FIXED: Final = 8 << 20
 _STRIPS: Final = 40 << 20
 #: Bytes a pixel of the formats whose decoders are libraries of their own: planes of the codec, their RGB, and a copy.
 _LIBRARIES: Final = {Format.AVIF: 16, Format.HEIF: 10, Format.JXL: 16, Format.JPEG2000: 22, Format.RAW: 16}
+#: What a JPEG 2000 takes for each pixel that it would have if it were not reduced.
+_UNREDUCED: Final = 0.6
 #: No compression. Any other is libtiff's, which reports damage on the terminal.
 _PLAIN_COMPRESSIONS: Final = frozenset({None, 1})
 #: Bytes a pixel of Pillow's modes; RGB is stored in four.
@@ -53,7 +55,7 @@ def size(kind: Format, data: bytes) -> Size:
             found = boxes.heif(data)
             return Size(found.width, found.height) if found else Size(0, 0)
         case Format.JPEG2000:
-            return _jpeg2000(data)
+            return Size(*jpeg2000.size(data))
         case Format.RAW:
             parsed = exif.read(data)
             return Size(*parsed.largest()) if parsed else Size(0, 0)
@@ -61,9 +63,12 @@ def size(kind: Format, data: bytes) -> Size:
             return Size(0, 0)
 
 
-def of_library(kind: Format, found: Size, data: bytes) -> int:
+def of_library(kind: Format, found: Size, data: bytes, target: int | None) -> int:
     """Return the bytes that a decoder with a library of its own takes."""
     pixels = found.width * found.height
+    if kind is Format.JPEG2000:
+        made = pixels >> 2 * jpeg2000.halvings(data, target)
+        return _FIXED + 2 * len(data) + made * _LIBRARIES[kind] + int(pixels * _UNREDUCED)
     if kind is Format.RAW:
         # A raw file has a byte or more a pixel, and its directories may give the preview's size.
         pixels = max(pixels, len(data))
@@ -87,6 +92,9 @@ def of_plain(kind: Format, found: Size, data: bytes, target: int | None, max_meg
         header = png_chunks.header(data)
         mode = header.pillow_mode() if header else ""
         return of_mode(mode, found, target) + len(data), True
+    deep = _of_samples(kind, data, target, max_megapixels)
+    if deep is not None:
+        return deep, kind is not Format.TIFF or tiff_compression(data) in _PLAIN_COMPRESSIONS
     try:
         image = pillow_formats.opened(data, (kind.name,))
     except Refused:
@@ -97,6 +105,28 @@ def of_plain(kind: Format, found: Size, data: bytes, target: int | None, max_meg
         raise TooManyPixels(found.megapixels)
     plain = kind is not Format.TIFF or tiff_compression(data) in _PLAIN_COMPRESSIONS
     return of_mode(image.mode, found, target) + len(data), plain
+
+
+def _of_samples(kind: Format, data: bytes, target: int | None, max_megapixels: float) -> int | None:
+    """Return the bytes for a picture of more than 8 bits a sample that is put together here; None for any other.
+
+    Raises
+    ------
+    TooManyPixels
+        If it is above the limit.
+    """
+    deep = tiff.find(data) if kind is Format.TIFF else None
+    header = pnm.header(data) if kind is Format.PPM else None
+    layout = deep.layout if deep else header.layout if header else None
+    if layout is None:
+        return None
+    found = Size(layout.width, layout.height)
+    if found.megapixels > max_megapixels:
+        raise TooManyPixels(found.megapixels)
+    # The bytes of a TIFF are unpacked, and its directory is written anew behind a copy of the file.
+    own = deep.unpacked + 2 * len(data) if deep else len(data)
+    factor = factor_for(found.width, found.height, target)
+    return _FIXED + own + samples.strip_bytes(layout, factor) + found.width * found.height // factor**2 * 6
 
 
 def tiff_compression(data: bytes) -> int | None:
@@ -163,12 +193,3 @@ def _webp(data: bytes) -> Size:
             return Size(width & 0x3FFF, height & 0x3FFF)
         case _:
             return Size(0, 0)
-
-
-def _jpeg2000(data: bytes) -> Size:
-    """Return the size in the codestream's SIZ marker (ISO/IEC 15444-1, A.5.1)."""
-    place = data.find(b"\xff\x4f\xff\x51", 0, 1 << 20)
-    if place < 0:
-        return Size(0, 0)
-    right, bottom, left, top = (int.from_bytes(data[place + 8 + 4 * n : place + 12 + 4 * n], "big") for n in range(4))
-    return Size(max(right - left, 0), max(bottom - top, 0))

@@ -31,14 +31,15 @@ class Format(StrEnum):
 
 
 _JPEG: Final = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"})
-_PLAIN: Final = frozenset({".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".ppm", ".pgm", ".jp2", ".avif"})
+_PLAIN: Final = frozenset({".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".jp2", ".avif"})
+_NETPBM: Final = frozenset({".ppm", ".pgm", ".pbm", ".pnm", ".pam", ".pfm"})
 _HEIC: Final = frozenset({".heic", ".heif", ".hif"})
 _JXL: Final = frozenset({".jxl"})
 RAW_SUFFIXES: Final = frozenset(
     {".dng", ".cr2", ".cr3", ".nef", ".nrw", ".arw", ".sr2", ".rw2", ".orf", ".raf", ".pef", ".srw", ".x3f"}
 )
 #: Lower-case suffixes of the files that are taken for pictures.
-SUFFIXES: Final = _JPEG | _PLAIN | _HEIC | _JXL | RAW_SUFFIXES
+SUFFIXES: Final = _JPEG | _PLAIN | _NETPBM | _HEIC | _JXL | RAW_SUFFIXES
 #: Lower-case suffixes of the files that are taken for videos, and their media types.
 VIDEO_TYPES: Final = {
     ".mp4": "video/mp4",
@@ -86,7 +87,7 @@ def sniff(data: bytes, suffix: str) -> Format | None:
             return found
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return Format.WEBP
-    if data[:1] == b"P" and data[1:2] in b"123456f" and data[2:3].isspace():
+    if data[:1] == b"P" and data[1:2] in b"1234567fF" and data[2:3].isspace():
         return Format.PPM
     if data.startswith(_TIFF):
         return Format.RAW if _is_raw(data, suffix) else Format.TIFF

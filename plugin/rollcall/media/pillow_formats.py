@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final
 
 from PIL import Image, ImageFile
@@ -20,6 +22,8 @@ Image.MAX_IMAGE_PIXELS = None
 # What is wrong with a file becomes an error or a warning of the picture. Once and for all, because `catch_warnings` is
 # not safe on threads: two at once can silence every warning of the host for good.
 warnings.filterwarnings("ignore", module=r"PIL\.|pillow_heif|pillow_jxl")
+# What Pillow logs of a damaged file does not name it, and an exception says the same.
+logging.getLogger("PIL").setLevel(logging.CRITICAL)
 
 
 def opened(data: bytes, formats: Sequence[str]) -> Image.Image:
@@ -49,10 +53,10 @@ def is_known(job: Job) -> bool:
     return True
 
 
-def decode(job: Job, formats: Sequence[str], *, turned: bool = False) -> Decoded:
+def decode(job: Job, formats: Sequence[str], *, turned: bool = False, halvings: int = 0) -> Decoded:
     """Decode a file as the first of its pictures, reduced while decoding where the format can.
 
-    `turned`: Pillow turns pictures of this format upright by itself.
+    `turned`: Pillow turns pictures of this format upright by itself. `halvings`: how often a JPEG 2000 is halved.
 
     Raises
     ------
@@ -63,7 +67,7 @@ def decode(job: Job, formats: Sequence[str], *, turned: bool = False) -> Decoded
     width, height = image.size
     check_size(job, width, height)
     try:
-        _reduce_while_decoding(image, job.target)
+        _reduce_while_decoding(image, job.target, halvings)
         image.load()
         if turned:
             width, height = image.size
@@ -74,7 +78,7 @@ def decode(job: Job, formats: Sequence[str], *, turned: bool = False) -> Decoded
         raise Refused(f"Pillow: {error}") from error
 
 
-def decode_damaged(job: Job, formats: Sequence[str], *, turned: bool = False) -> Decoded:
+def decode_damaged(job: Job, formats: Sequence[str], *, turned: bool = False, halvings: int = 0) -> Decoded:
     """Decode as much of a damaged file as Pillow can, for a process of its own: it changes a global of Pillow's.
 
     Raises
@@ -82,9 +86,16 @@ def decode_damaged(job: Job, formats: Sequence[str], *, turned: bool = False) ->
     Refused
         If there is nothing to show.
     """
+    with truncated_allowed():
+        return unless_blank(decode(job, formats, turned=turned, halvings=halvings)._replace(warnings=(DAMAGED,)))
+
+
+@contextmanager
+def truncated_allowed() -> Iterator[None]:
+    """Have Pillow show what is there of files that end early or are damaged, in this block and on all threads."""
     ImageFile.LOAD_TRUNCATED_IMAGES = True
     try:
-        return unless_blank(decode(job, formats, turned=turned)._replace(warnings=(DAMAGED,)))
+        yield
     finally:
         ImageFile.LOAD_TRUNCATED_IMAGES = False
 
@@ -103,7 +114,7 @@ def unless_blank(found: Decoded) -> Decoded:
     return found
 
 
-def _reduce_while_decoding(image: Image.Image, target: int | None) -> None:
+def _reduce_while_decoding(image: Image.Image, target: int | None, halvings: int) -> None:
     """Ask the decoders of JPEG and JPEG 2000 for a smaller picture."""
     width, height = image.size
     factor = factor_for(width, height, target)
@@ -112,5 +123,4 @@ def _reduce_while_decoding(image: Image.Image, target: int | None) -> None:
     if image.format in ("JPEG", "MPO"):
         image.draft(image.mode, (max(width // factor, 1), max(height // factor, 1)))
     elif image.format == "JPEG2000":
-        # In steps of two, and no further than the file has resolutions, of which there are six by default.
-        image.reduce = min(factor.bit_length() - 1, 5)  # type: ignore[method-assign,assignment]
+        image.reduce = halvings  # type: ignore[method-assign,assignment]

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from rollcall.errors import PictureError, TooLargeError, UnreadableError
+from rollcall.media import placeholders
 
 #: A file of more bytes than this is no photograph, and reading it whole would fill the memory.
 MAX_BYTES: Final = 2 << 30
@@ -77,7 +78,8 @@ def read(path: Path, max_seconds: float = 30.0) -> bytes:
     Raises
     ------
     UnreadableError
-        If it is missing, may not be read, is not an ordinary file, or takes longer than `max_seconds`.
+        If it is missing, may not be read, is not an ordinary file, would have to be downloaded first, or takes longer
+        than `max_seconds`.
     TooLargeError
         If it has more than `MAX_BYTES`.
     """
@@ -112,6 +114,8 @@ def _check(path: Path, info: os.stat_result, most: int = MAX_BYTES) -> int:
         raise UnreadableError(path, "this is not an ordinary file", "copy the picture into one")
     if info.st_size > most:
         raise TooLargeError(path, f"the file has {info.st_size / 2**30:.1f} GiB", "no picture above 2 GiB is read")
+    if placeholders.is_marked(path, info):
+        raise UnreadableError(path, "the file is only in the cloud", "download it, then it is read")
     return info.st_size
 
 

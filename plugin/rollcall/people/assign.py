@@ -41,6 +41,28 @@ def people_of_groups(library: LibraryFaces, found: Clustered, sticky: bool = Fal
     return result
 
 
+def fitting(library: LibraryFaces, found: Clustered, of_groups: NDArray[np.int64], least: float) -> NDArray[np.int64]:
+    """Return whose groups are, where those without a confirmed face go to whom they are most similar to.
+
+    Below a cosine similarity of `least` such a group is nobody's: NEW.
+    """
+    labels, vectors = library.faces.labels, np.asarray(library.faces.vectors, np.float32)
+    people = np.unique(labels[labels != UNKNOWN])
+    centres = np.stack([vectors[labels == them].sum(axis=0) for them in people])
+    sums = np.zeros((len(of_groups), vectors.shape[1]), np.float32)
+    inside = found.group >= 0
+    np.add.at(sums, found.group[inside], vectors[inside])
+    similar = _unit(sums) @ _unit(centres).T
+    nearest = np.where(similar.max(axis=1) >= least, people[similar.argmax(axis=1)], NEW)
+    certain = np.zeros(len(of_groups), np.bool_)
+    certain[found.group[inside & (labels != UNKNOWN)]] = True
+    return np.where(certain, of_groups, nearest)
+
+
+def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9))
+
+
 def person_of_faces(
     library: LibraryFaces, found: Clustered, of_groups: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
@@ -54,17 +76,37 @@ def person_of_faces(
     person = np.where(person == NEW, -3 - group, person)
     person = np.where(library.stated, library.person, person)
     probability = np.where(library.stated, library.probability, found.probability)
-    free = np.flatnonzero(~library.stated & (person != UNKNOWN))
-    seen = {(int(person[face]), int(library.faces.photos[face])) for face in np.flatnonzero(library.stated).tolist()}
-    for face in free[np.lexsort((free, -probability[free]))].tolist():
-        key = (int(person[face]), int(library.faces.photos[face]))
-        birth = library.faces.known_births.get(key[0])
-        too_early = birth is not None and library.taken[face] < birth.mean - 2 * birth.deviation - BEFORE_BIRTH
-        if key in seen or too_early or key[0] in library.faces.rejected[face]:
-            person[face] = UNKNOWN
-        else:
-            seen.add(key)
+    out = ~library.stated & (too_early(library, person) | is_rejected(library, person))
+    person[out] = UNKNOWN
+    person[second_of_photo(library, person, probability)] = UNKNOWN
     return person, np.where(person == UNKNOWN, 0.0, probability)
+
+
+def too_early(library: LibraryFaces, person: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Return which faces are of a photo from before the birth of whom they are taken for, (n,)."""
+    earliest = np.full(len(person), -np.inf)
+    for them, birth in library.faces.known_births.items():
+        earliest[person == them] = birth.mean - 2 * birth.deviation - BEFORE_BIRTH
+    return library.taken < earliest
+
+
+def is_rejected(library: LibraryFaces, person: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Return which faces are taken for somebody whom, as a person said, they are not, (n,)."""
+    return np.array([them in some for them, some in zip(person.tolist(), library.faces.rejected, strict=True)], bool)
+
+
+def second_of_photo(
+    library: LibraryFaces, person: NDArray[np.int64], probability: NDArray[np.floating]
+) -> NDArray[np.bool_]:
+    """Return which faces are taken for somebody whom a likelier face of their photo is, (n,); never stated ones."""
+    known = np.flatnonzero(person != UNKNOWN)
+    photos = library.faces.photos
+    order = known[np.lexsort((known, -probability[known], ~library.stated[known], photos[known], person[known]))]
+    again = np.zeros(len(order), np.bool_)
+    again[1:] = (person[order[1:]] == person[order[:-1]]) & (photos[order[1:]] == photos[order[:-1]])
+    result = np.zeros(len(person), np.bool_)
+    result[order[again]] = True
+    return result & ~library.stated
 
 
 def without_lone(person: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -14,13 +14,18 @@ from numpy.typing import NDArray
 
 from rollcall.people.evidence import Births, Evidence, combined, evidence, misfit
 from rollcall.people.linkage import UNKNOWN, Groups, link
-from rollcall.people.neighbours import Neighbours, neighbours
+from rollcall.people.neighbours import Chosen, neighbours
+from rollcall.search.cells import Matrix
 
 #: Neighbours of each face: smoothing uses them all, and groups are compared along them.
 NEIGHBOURS: Final = 10
+#: Neighbours that groups of a large library are compared along at first.
+_NEAREST: Final = 2
 #: The least similarity of faces between which groups are compared.
 _EDGE: Final = 0.2
 _BLOCK: Final = 4096
+#: Smoothed embeddings of more faces than this are kept in 16 bits.
+_PRECISE: Final = 100_000
 #: Faces of a group that its age and birth date are computed from.
 _DATED: Final = 200
 
@@ -67,25 +72,33 @@ def cluster(faces: Faces, constants: Evidence | None = None, people: int | None 
     constants = constants or evidence()
     strong = np.flatnonzero(~faces.weak | (faces.labels != UNKNOWN))
     part = _Part(faces, strong)
-    near = neighbours(part.vectors, NEIGHBOURS)
-    likely = constants.adult_equivalent(near.cosine, part.ages[:, None], part.ages[near.faces])
-    weights = np.where(near.faces >= 0, constants.probability(likely), 0.0)
-    smooth = smoothed(part.vectors, near, weights)
+    smooth, edges = _neighbourhood(part, constants)
     groups = Groups(smooth, part.photos, part.labels, part.rejected)
-    edges = _edges(near, likely)
     penalty = _Penalty(groups, part, constants)
+    if len(strong) > _PRECISE:
+        # Most of what is very similar is linked along few edges, so that there are never many pairs of groups.
+        link(groups, edges[:, :_NEAREST], constants.most, penalty, constants.small)
     link(groups, edges, constants.most, penalty, constants.small)
     link(groups, edges, constants.threshold(people or groups.count()), penalty, constants.small)
+    del edges
     found = Clustered(np.full(len(faces.vectors), -1, np.int64), np.zeros(len(faces.vectors)))
-    numbers = {group: row for row, group in enumerate(_worth(groups))}
-    found.group[strong] = [numbers.get(int(one), -1) for one in groups.group]
-    _rate(found, groups, strong, numbers, constants)
+    number = np.full(len(strong) + 1, -1, np.int64)
+    number[_worth(groups)] = np.arange(len(_worth(groups)))
+    for label in np.unique(part.labels[part.labels != UNKNOWN]):
+        # What was linked apart is one person all the same.
+        same = np.unique(groups.group[part.labels == label])
+        number[same] = number[same[0]]
+    found.group[strong] = number[groups.group]
+    _rate(found, groups, strong, constants)
+    evicted = sorted(groups.evicted)
+    # What is left of the linkage is large.
+    del groups, penalty, part, smooth
     # Linkage has looked at the others, and found no group for them.
     tried = np.ones(len(faces.vectors), np.bool_)
     tried[faces.weak] = False
-    tried[strong[sorted(groups.evicted)]] = False
+    tried[strong[evicted]] = False
     left = np.flatnonzero((found.group < 0) & ~tried)
-    if len(left) and numbers:
+    if len(left) and found.group.max(initial=-1) >= 0:
         _attach(faces, found, left, constants)
     return found
 
@@ -95,8 +108,9 @@ class _Part:
 
     def __init__(self, faces: Faces, rows: NDArray[np.int64]) -> None:
         assert faces.births is not None
-        self.vectors, self.photos, self.ages = faces.vectors[rows], faces.photos[rows], faces.ages[rows]
-        self.labels = faces.labels[rows]
+        self.vectors = faces.vectors if len(rows) == len(faces.vectors) else Chosen(faces.vectors, rows)
+        self.photos, self.ages = faces.photos[rows], faces.ages[rows]
+        self.labels, self.dimension = faces.labels[rows], faces.vectors.shape[1]
         self.births = Births(faces.births.mean[rows].copy(), faces.births.deviation[rows].copy())
         self.rejected = [faces.rejected[row] for row in rows.tolist()]
         for label, birth in faces.known_births.items():
@@ -137,20 +151,30 @@ class _Penalty:
                 self.mean[group], self.deviation[group] = birth
 
 
-def smoothed(vectors: NDArray[np.floating], near: Neighbours, weights: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Return embeddings (n, d) with those of their neighbours added by weight (n, k), of unit length."""
-    result = np.empty(vectors.shape, np.float32)
-    for start in range(0, len(vectors), _BLOCK):
-        rows = slice(start, start + _BLOCK)
-        others = np.asarray(vectors[near.faces[rows]], np.float32)
-        result[rows] = vectors[rows] + np.einsum("nk,nkd->nd", weights[rows].astype(np.float32), others)
+def _neighbourhood(part: _Part, constants: Evidence) -> tuple[NDArray[np.floating], NDArray[np.int32]]:
+    """Return the smoothed embeddings of n faces, (n, d), and the neighbours that are likely enough, (n, k), else -1."""
+    near = neighbours(part.vectors, NEIGHBOURS)
+    n = len(part.vectors)
+    result = np.empty((n, part.dimension), np.float32 if n <= _PRECISE else np.float16)
+    for start in range(0, n, _BLOCK):
+        rows = slice(start, min(start + _BLOCK, n))
+        faces, cosine = near.faces[rows], near.cosine[rows]
+        likely = constants.adult_equivalent(cosine, part.ages[rows, None], part.ages[faces])
+        weights = np.where(faces >= 0, constants.probability(likely), 0.0)
+        result[rows] = smoothed(part.vectors, rows, faces, weights)
+        faces[likely < _EDGE] = -1
+    return result, near.faces
+
+
+def smoothed(
+    vectors: Matrix, rows: slice, near: NDArray[np.integer], weights: NDArray[np.floating]
+) -> NDArray[np.float32]:
+    """Return some embeddings (m, d) with those of their neighbours (m, k) added by weight (m, k), of unit length."""
+    others = np.asarray(vectors[near.reshape(-1)], np.float32).reshape(*near.shape, -1)
+    own = np.asarray(vectors[rows], np.float32)
+    result = own + np.einsum("nk,nkd->nd", weights.astype(np.float32), others)
     result /= np.maximum(np.linalg.norm(result, axis=1, keepdims=True), 1e-9)
-    return result
-
-
-def _edges(near: Neighbours, likely: NDArray[np.float64]) -> NDArray[np.int64]:
-    rows, columns = np.nonzero((near.faces >= 0) & (likely >= _EDGE))
-    return np.stack([rows, near.faces[rows, columns]], axis=1)
+    return np.asarray(result)
 
 
 def _worth(groups: Groups) -> list[int]:
@@ -160,17 +184,17 @@ def _worth(groups: Groups) -> list[int]:
     return sorted(several | alone)
 
 
-def _rate(
-    found: Clustered, groups: Groups, rows: NDArray[np.int64], numbers: dict[int, int], constants: Evidence
-) -> None:
+def _rate(found: Clustered, groups: Groups, rows: NDArray[np.int64], constants: Evidence) -> None:
     """Compute the probability of each member from its mean similarity to the others of its group."""
     inside = np.flatnonzero(found.group[rows] >= 0)
-    group = groups.group[inside]
-    own = np.asarray(groups.vectors[inside], np.float32)
-    size = groups.sizes[group]
-    rest = np.einsum("nd,nd->n", own, groups.sums[group]) - 1.0
-    mean = np.where(size > 1, rest / np.maximum(size - 1, 1), 0.0)
-    found.probability[rows[inside]] = constants.member_probability(mean)
+    for start in range(0, len(inside), _BLOCK):
+        some = inside[start : start + _BLOCK]
+        group = groups.group[some]
+        own = np.asarray(groups.vectors[some], np.float32)
+        size = groups.sizes[group]
+        rest = np.einsum("nd,nd->n", own, groups.sums(group)) - 1.0
+        mean = np.where(size > 1, rest / np.maximum(size - 1, 1), 0.0)
+        found.probability[rows[some]] = constants.member_probability(mean)
     found.probability[rows[groups.labels != UNKNOWN]] = 1.0
 
 

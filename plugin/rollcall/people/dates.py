@@ -35,3 +35,10 @@ def ages_at(birth_date: str, taken: float) -> tuple[int, int] | None:
     if math.isnan(taken) or taken < first:
         return None
     return max(int(taken - last + 1e-9), 0), int(taken - first + 1e-9)
+
+
+def ages_about(birth: float, deviation: float, taken: float) -> tuple[int, int] | None:
+    """Return the same where the birth is estimated, in years with a standard deviation; None long before it."""
+    if math.isnan(taken) or math.isnan(birth) or taken < birth - deviation:
+        return None
+    return max(int(taken - birth - deviation), 0), max(int(taken - birth + deviation), 0)

@@ -1,51 +1,76 @@
 """Ages that follow from birth dates: the capture date of a photo less the birth date of the person in it.
 
-They stand in place of the network's estimates wherever ages are used, and the views say where they come from.
+Of somebody with a name whose birth date nobody gave, all faces together tell it: each of them is then of the age that
+fits, within the uncertainty, instead of the one that the network takes it for by itself. Derived ages stand in place
+of the network's estimates wherever ages are used, and the views say where they come from.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any, Final
 
-from sqlalchemy import delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, and_, delete, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from rollcall.corrections.kinds import OLDEST
 from rollcall.people import dates
 from rollcall.settings import TagSettings
 from rollcall.storage.library import chunks
-from rollcall.storage.tables import FacePersonRow, FaceRow, PersonRow, PhotoRow, VerdictRow
+from rollcall.storage.tables import FacePersonRow, FaceRow, PersonNameRow, PersonRow, PhotoRow, VerdictRow
 from rollcall.tags.projection import recompute
 
 #: Faces that are somebody with at least this probability get their age from the birth date.
 LIKELY: Final = 0.9
+#: An estimated birth date is used where it is as certain as this, in years, and rests on so many faces.
+MOST_DEVIATION: Final = 1.5
+LEAST_FACES: Final = 5
 
 
-def compute_ages(session: Session, settings: TagSettings, person_ids: Iterable[int]) -> set[int]:
+def compute_ages(
+    session: Session, settings: TagSettings, person_ids: Iterable[int], *, withdraw: bool = True
+) -> set[int]:
     """Derive the ages of the faces of some people again; return the photos whose ages changed.
 
-    Ages that a person gave stay as they are.
+    Ages that a person gave stay as they are. Without `withdraw` no face is less likely to be somebody than before.
     """
     changed: set[int] = set()
     for part in chunks(sorted(set(person_ids))):
         rows = session.execute(
-            select(FacePersonRow.face_id, PhotoRow.taken_local, PersonRow.birth_date, FaceRow.photo_id)
+            select(
+                FacePersonRow.face_id,
+                PhotoRow.taken_local,
+                PersonRow.birth_date,
+                PersonRow.birth_estimate,
+                PersonRow.birth_deviation,
+                FaceRow.photo_id,
+            )
             .join(PersonRow, PersonRow.id == FacePersonRow.person_id)
             .join(FaceRow, FaceRow.id == FacePersonRow.face_id)
             .join(PhotoRow, PhotoRow.id == FaceRow.photo_id)
             # The time of a file is that of its last copy.
             .where(func.coalesce(PhotoRow.taken_source, "") != "file time")
-            .where(PersonRow.id.in_(part), PersonRow.birth_date.is_not(None), FacePersonRow.probability >= LIKELY)
+            .where(PersonRow.id.in_(part), _has_birth(), FacePersonRow.probability >= LIKELY)
         )
-        for face_id, taken, birth_date, photo_id in rows:
-            ages = dates.ages_at(str(birth_date), dates.year_of(taken))
+        for face_id, taken, birth_date, estimate, deviation, photo_id in rows:
+            year = dates.year_of(taken)
+            about = dates.ages_about(estimate or math.nan, deviation or 0.0, year)
+            ages = dates.ages_at(birth_date, year) if birth_date else about
             if ages is not None and ages[1] <= OLDEST and _write(session, face_id, ages):
                 changed.add(photo_id)
-    changed |= _withdraw(session)
+    if withdraw:
+        changed |= _withdraw(session)
     for photo_id in sorted(changed):
         recompute(session, photo_id, settings)
     return changed
+
+
+def _has_birth() -> ColumnElement[bool]:
+    """Return the condition that the birth date of a person is known, or well enough estimated."""
+    named = select(PersonNameRow.person_id).where(PersonNameRow.person_id == PersonRow.id).exists()
+    estimated = and_(named, PersonRow.birth_deviation <= MOST_DEVIATION, PersonRow.size >= LEAST_FACES)
+    return or_(PersonRow.birth_date.is_not(None), func.coalesce(estimated, False))
 
 
 def _write(session: Session, face_id: int, ages: tuple[int, int]) -> bool:
@@ -70,7 +95,7 @@ def _withdraw(session: Session) -> set[int]:
         .outerjoin(PersonRow, PersonRow.id == FacePersonRow.person_id)
         .where(
             VerdictRow.age_derived,
-            or_(PersonRow.birth_date.is_(None), FacePersonRow.probability < LIKELY),
+            or_(PersonRow.id.is_(None), ~_has_birth(), FacePersonRow.probability < LIKELY),
         )
     ).all()
     for part in chunks([face_id for face_id, _ in rows]):

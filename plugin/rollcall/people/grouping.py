@@ -14,14 +14,18 @@ from numpy.typing import NDArray
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from rollcall.corrections.people import take_parted
 from rollcall.people import assign, incremental, reading, writing
 from rollcall.people.clusters import cluster
 from rollcall.people.derived import compute_ages
+from rollcall.people.evidence import evidence
 from rollcall.people.linkage import UNKNOWN
 from rollcall.people.reading import LibraryFaces
 from rollcall.settings import TagSettings
+from rollcall.storage import revisions
 from rollcall.storage.database import Database
-from rollcall.storage.tables import FacePersonRow, PersonRow
+from rollcall.storage.tables import FacePersonRow, PersonNameRow, PersonRow
+from rollcall.tags import names
 
 #: With more new faces than this, and than this share of all, the library is grouped as a whole.
 MANY_NEW: Final = 200
@@ -50,6 +54,7 @@ def group_all(database: Database, settings: TagSettings) -> GroupingReport:
         If the database cannot be written.
     """
     with database.read() as session:
+        revision = revisions.newest(session)
         library = reading.read_faces(session)
     if not len(library):
         return GroupingReport()
@@ -62,7 +67,10 @@ def group_all(database: Database, settings: TagSettings) -> GroupingReport:
         writing.summarize(session, library, session.scalars(select(PersonRow.id)).all())
         writing.drop_empty(session)
         writing.mark_seen(session)
-        compute_ages(session, settings, library.faces.known_births)
+        revisions.set_grouped(session, revision)
+        named = _named(session)
+        compute_ages(session, settings, {*library.faces.known_births, *named})
+        names.refresh(session, settings, named)
         people = session.scalar(select(func.count(func.distinct(FacePersonRow.person_id)))) or 0
     return GroupingReport(len(library), people, len(changed))
 
@@ -76,17 +84,21 @@ def group_new(database: Database, settings: TagSettings) -> GroupingReport:
         If the database cannot be written.
     """
     with database.read() as session:
+        revision = revisions.newest(session)
         waiting = reading.ungrouped(session, MANY_NEW + 1)
         if not waiting:
             return GroupingReport()
-        known = session.scalar(select(func.count()).select_from(FacePersonRow)) or 0
+        some = select(FacePersonRow.face_id).limit(int(MANY_NEW / NEW_SHARE)).subquery()
+        known = session.scalar(select(func.count()).select_from(some)) or 0
         if len(waiting) > MANY_NEW or len(waiting) > NEW_SHARE * known:
             waiting = []
     if not waiting:
         return group_all(database, settings)
     with database.write() as session:
         changed = incremental.attach(session, database, waiting)
-        compute_ages(session, settings, changed)
+        revisions.set_grouped(session, revision)
+        compute_ages(session, settings, changed, withdraw=False)
+        names.refresh(session, settings, changed)
     return GroupingReport(len(waiting), 0, len(changed))
 
 
@@ -99,8 +111,13 @@ def regroup(session: Session, database: Database, settings: TagSettings) -> set[
     if not person_ids:
         return set()
     library = reading.faces_of(session, person_ids)
+    parted = take_parted(session)
+    if parted:
+        # Faces of their photos were left out while two of a photo would have been one person.
+        beside = reading.unassigned_beside(session, person_ids)
+        library = reading.faces_by_id(session, sorted({*library.face_ids.tolist(), *beside}))
     if len(library):
-        person, probability = _regrouped(library, writing.count_people(session))
+        person, probability = _regrouped(library, writing.count_people(session), parted)
         writing.write_people(session, library, assign.without_lone(person), probability)
         library = reading.faces_of(session, sorted({*person_ids, *_people_now(session, library)}))
     writing.summarize(session, library, {*person_ids, *library.person[library.person != UNKNOWN].tolist()})
@@ -109,19 +126,33 @@ def regroup(session: Session, database: Database, settings: TagSettings) -> set[
         # A face that somebody is not may be somebody else.
         incremental.attach(session, database, loose)
     compute_ages(session, settings, person_ids)
+    names.refresh(session, settings, {*person_ids, *library.person[library.person != UNKNOWN].tolist()})
     return set(person_ids)
 
 
-def _regrouped(library: LibraryFaces, people: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Return the people of faces, and the probabilities, after a correction."""
+def _named(session: Session) -> set[int]:
+    return set(session.scalars(select(PersonNameRow.person_id).distinct()))
+
+
+def _regrouped(
+    library: LibraryFaces, people: int, parted: bool = False
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return the people of faces, and the probabilities, after a correction.
+
+    With `parted` people were taken for one, so whose a face was says little: it goes where it fits.
+    """
     labels = library.faces.labels
     several = len(np.unique(library.person[library.person != UNKNOWN])) > 1
-    if several and (labels != UNKNOWN).any() and len(library) <= _MOST_REGROUPED:
+    if (several or parted) and (labels != UNKNOWN).any() and len(library) <= _MOST_REGROUPED:
         found = cluster(library.faces, people=people)
         of_groups = assign.people_of_groups(library, found, sticky=True)
+        if parted:
+            of_groups = assign.fitting(library, found, of_groups, evidence().link)
         person, probability = assign.person_of_faces(library, found, of_groups)
+        if parted:
+            person = assign.without_lone(person)
         # A face that is in no group now was somebody's: it stays, less likely.
-        left = (person == UNKNOWN) & (library.person != UNKNOWN)
+        left = (person == UNKNOWN) & (library.person != UNKNOWN) & (not parted)
         person = np.where(left, library.person, person)
         probability = np.where(left, np.minimum(library.probability, 0.5), probability)
     else:

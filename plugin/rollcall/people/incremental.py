@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import numpy as np
@@ -26,6 +26,9 @@ _CANDIDATES: Final = 2
 _MEMBERS: Final = 24
 #: Neighbours that are looked up: more than are used, as some are of the same photo or do not count.
 _WANTED: Final = 48
+#: Of somebody's faces that are no less similar than this to a new one, if there are enough, it is compared with these.
+_SAME_LOOK: Final = 0.2
+_ENOUGH: Final = 3
 #: The least similarity to a rejected face that speaks against a proposal.
 _LIKE_REJECTED: Final = 0.45
 
@@ -69,16 +72,8 @@ def _attach_one(session: Session, database: Database, new: LibraryFaces, index: 
 def _nearest(session: Session, database: Database, new: LibraryFaces, index: int) -> list[int]:
     """Return the faces of the library that are most similar to a new one."""
     vector = np.asarray(new.faces.vectors[index], np.float16)
-    found: list[tuple[float, int]] = []
-    for part in vectors_of(database).parts(session, len(vector)):
-        cosines = part.cosines(vector)
-        cosines[part.photo_ids == -1] = -1.0
-        count = min(_WANTED, len(cosines))
-        if count:
-            best = np.argpartition(-cosines, count - 1)[:count]
-            found += zip(cosines[best].tolist(), part.face_ids[best].tolist(), strict=True)
     own = int(new.face_ids[index])
-    return [face for _, face in sorted(found, key=lambda one: (-one[0], one[1])) if face != own][:_WANTED]
+    return [face for _, face in vectors_of(database).nearest(session, vector, _WANTED + 1) if face != own][:_WANTED]
 
 
 def _decide(session: Session, around: LibraryFaces, me: int, people: int) -> tuple[dict[int, int], float]:
@@ -96,9 +91,13 @@ def _decide(session: Session, around: LibraryFaces, me: int, people: int) -> tup
     threshold = constants.threshold(people)
     best: tuple[float, int] | None = None
     seen = around.person[order]
-    for them in list(dict.fromkeys(seen[seen != UNKNOWN].tolist()))[:_CANDIDATES]:
-        members = _members(session, around, them)
-        centre = np.asarray(members.faces.vectors, np.float32).mean(axis=0)
+    candidates = list(dict.fromkeys(seen[seen != UNKNOWN].tolist()))[:_CANDIDATES]
+    for members in _members(session, around, candidates):
+        them = int(members.person[0])
+        near = np.asarray(members.faces.vectors, np.float32)
+        similar = near @ mine >= _SAME_LOOK
+        # The mean of a child and an adult is like neither.
+        centre = (near[similar] if similar.sum() >= _ENOUGH else near).mean(axis=0)
         centre /= max(float(np.linalg.norm(centre)), 1e-9)
         value = float(mine @ centre) - constants.small / np.sqrt(len(members)) - _against(around, me, members)
         if value >= max(threshold, constants.attach if faces.weak[me] else 0.0) and (best is None or value > best[0]):
@@ -124,16 +123,23 @@ def _pair(around: LibraryFaces, me: int, likely: NDArray[np.float64], threshold:
     return {me: -3, other: -3}, float(constants.member_probability(np.array(value)))
 
 
-def _members(session: Session, around: LibraryFaces, person_id: int) -> LibraryFaces:
-    """Return the faces of a person that stand around a new one, and some others of theirs."""
-    here = around.face_ids[around.person == person_id].tolist()
-    more = session.scalars(
-        select(FacePersonRow.face_id)
-        .where(FacePersonRow.person_id == person_id)
-        .order_by(FacePersonRow.state, FacePersonRow.face_id)
-        .limit(_MEMBERS)
-    )
-    return reading.faces_by_id(session, sorted({*here, *more}))
+def _members(session: Session, around: LibraryFaces, person_ids: Sequence[int]) -> Iterator[LibraryFaces]:
+    """Yield for each of some people their faces that stand around a new one, and some others of theirs."""
+    wanted = set(around.face_ids[np.isin(around.person, person_ids)].tolist())
+    for person_id in person_ids:
+        wanted |= set(
+            session.scalars(
+                select(FacePersonRow.face_id)
+                .where(FacePersonRow.person_id == person_id)
+                .order_by(FacePersonRow.state, FacePersonRow.face_id)
+                .limit(_MEMBERS)
+            )
+        )
+    found = reading.faces_by_id(session, sorted(wanted)) if wanted else around
+    for person_id in person_ids:
+        theirs = np.flatnonzero(found.person == person_id)
+        if len(theirs):
+            yield found.take(theirs)
 
 
 def _against(around: LibraryFaces, me: int, members: LibraryFaces) -> float:
@@ -190,15 +196,5 @@ def nearer_to_rejected(library: LibraryFaces, person: NDArray[np.int64]) -> NDAr
 
 def out_of_place(library: LibraryFaces, person: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Return which faces cannot be whom they are taken for: a second one of a photo, or from before the birth, (n,)."""
-    out = np.zeros(len(library), np.bool_)
-    free = np.flatnonzero(~library.stated & (person != UNKNOWN))
-    stated = np.flatnonzero(library.stated).tolist()
-    seen = {(int(person[face]), int(library.faces.photos[face])) for face in stated}
-    for face in free[np.lexsort((free, -library.probability[free]))].tolist():
-        them = int(person[face])
-        key = (them, int(library.faces.photos[face]))
-        birth = library.faces.known_births.get(them)
-        early = birth is not None and library.taken[face] < birth.mean - 2 * birth.deviation - assign.BEFORE_BIRTH
-        out[face] = key in seen or early or them in library.faces.rejected[face]
-        seen.add(key)
-    return out
+    out = ~library.stated & (assign.too_early(library, person) | assign.is_rejected(library, person))
+    return out | assign.second_of_photo(library, person, library.probability)

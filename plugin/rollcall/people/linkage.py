@@ -21,7 +21,13 @@ UNKNOWN: Final = -1
 EVICTED_SHARE: Final = 0.05
 #: One face may always be taken out of a group of at least so many.
 ONE_EVICTED: Final = 5
-_PORTION: Final = 1 << 18
+#: The mean similarity from which confirmed faces of one person are one group from the beginning.
+SAME_LOOK: Final = 0.3
+_PORTION: Final = 1 << 15
+#: Rows that the sums of groups grow by, at most.
+_GROWN: Final = 1 << 16
+#: Of so many faces the photos are looked up each time: to keep them for each pair takes more memory than time.
+_FEW: Final = 32
 #: How many times as many faces a group has that a small one joins at once.
 _MUCH_LARGER: Final = 8
 
@@ -38,24 +44,65 @@ class Groups:
     labels: NDArray[np.int64]  # (n,) of confirmed faces, by person; else UNKNOWN
     rejected: Sequence[frozenset[int]]  # (n,) labels that a face is not
     group: NDArray[np.int64] = field(init=False)  # (n,) the group of each face
-    sums: NDArray[np.float32] = field(init=False)  # (n, d)
     sizes: NDArray[np.int64] = field(init=False)  # (n,)
     members: dict[int, list[int]] = field(init=False)  # of groups of more than one face
-    by_photo: dict[int, dict[int, int]] = field(init=False)  # of the same groups, the face in each photo
+    by_photo: dict[int, dict[int, int]] = field(init=False)  # of large groups, the face in each photo
     evicted: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         n = len(self.vectors)
         self.group = np.arange(n)
-        self.sums = np.array(self.vectors, np.float32)
+        # Of a group of one face it is that of its embedding, so only the others have a row.
+        self._row_of_sum = np.full(n, -1, np.int32)
+        self._sums = np.zeros((0, self.vectors.shape[1] if n else 0), np.float32)
+        self._free: list[int] = []
         self.sizes = np.ones(n, np.int64)
         self.members, self.by_photo = {}, {}
         self._labels = self.labels.copy()
         self._rejected: dict[int, frozenset[int]] = {i: one for i, one in enumerate(self.rejected) if one}
         for label in np.unique(self.labels[self.labels != UNKNOWN]):
-            first, *others = np.flatnonzero(self.labels == label).tolist()
-            for other in others:
-                first = self._join(first, other)
+            self._start(np.flatnonzero(self.labels == label).tolist())
+
+    def _start(self, faces: Sequence[int]) -> None:
+        """Make groups of confirmed faces of one person that are similar: a child and an adult stay two groups.
+
+        The mean of both would be like neither, and no other face of theirs would be similar to it.
+        """
+        groups: list[int] = []
+        for face in faces:
+            if groups:
+                means = np.stack([self._sum(group) / self.sizes[group] for group in groups])
+                similar = means @ np.asarray(self.vectors[face], np.float32)
+                best = int(similar.argmax())
+                if similar[best] >= SAME_LOOK:
+                    groups[best] = self._join(groups[best], face)
+                    continue
+            groups.append(face)
+
+    def sums(self, groups: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return the sums of the embeddings of m groups, (m, d)."""
+        rows = self._row_of_sum[groups]
+        found = np.asarray(self.vectors[groups], np.float32)
+        several = rows >= 0
+        found[several] = self._sums[rows[several]]
+        return found
+
+    def _sum(self, group: int) -> NDArray[np.float32]:
+        row = self._row_of_sum[group]
+        return np.asarray(self.vectors[group], np.float32) if row < 0 else self._sums[row]
+
+    def _set_sum(self, group: int, value: NDArray[np.float32]) -> None:
+        row = int(self._row_of_sum[group])
+        if row < 0:
+            if not self._free:
+                before = len(self._sums)
+                grown = np.zeros(
+                    (max(2 * before, 1024) if before < _GROWN else before + _GROWN, value.shape[0]), np.float32
+                )
+                grown[:before] = self._sums
+                self._sums, self._free = grown, list(range(len(grown) - 1, before - 1, -1))
+            row = self._row_of_sum[group] = self._free.pop()
+        self._sums[row] = value
 
     def faces(self, group: int) -> list[int]:
         """Return the faces of a group."""
@@ -91,10 +138,14 @@ class Groups:
         self.members.pop(b, None)
         for face in faces:
             photos.setdefault(int(self.photos[face]), face)
-        self.by_photo[a] = photos
+        if len(self.members[a]) > _FEW:
+            self.by_photo[a] = photos
         self.by_photo.pop(b, None)
         self.group[faces] = a
-        self.sums[a] += self.sums[b]
+        self._set_sum(a, self._sum(a) + self._sum(b))
+        if self._row_of_sum[b] >= 0:
+            self._free.append(int(self._row_of_sum[b]))
+            self._row_of_sum[b] = -1
         self.sizes[a] += self.sizes[b]
         return a
 
@@ -113,7 +164,7 @@ class Groups:
         most = max(EVICTED_SHARE * len(theirs), 1.0 if len(theirs) >= ONE_EVICTED else 0.0)
         if len(shared) > most:
             return False
-        mean = self.sums[a] + self.sums[b]
+        mean = self._sum(a) + self._sum(b)
         out = []
         for pair in shared:
             free = [face for face in pair if self.labels[face] == UNKNOWN]
@@ -131,7 +182,7 @@ class Groups:
         if group in self.by_photo:
             # Only confirmed faces share a photo, and these are not evicted.
             del self.by_photo[group][int(self.photos[face])]
-        self.sums[group] -= self.vectors[face]
+        self._set_sum(group, self._sum(group) - np.asarray(self.vectors[face], np.float32))
         self.sizes[group] -= 1
         self.members[group] = faces
         self.group[face] = -1
@@ -140,11 +191,10 @@ class Groups:
 def link(groups: Groups, edges: NDArray[np.integer], threshold: float, penalty: Penalty, slack: float = 0.0) -> None:
     """Merge groups as long as the mean similarity of two, less a penalty, reaches a threshold.
 
-    `edges` (e, 2) are pairs of faces between which groups are compared; `slack` is by how much a penalty may shrink
-    while groups grow.
+    Groups are compared that hold a face and one of its `edges`, (n, k), of which -1 is none; `slack` is by how much a
+    penalty may shrink while groups grow.
     """
-    pairs = _unique(groups, np.asarray(edges, np.int64))
-    values = _similarities(groups, pairs, penalty)
+    pairs, values = _first_pairs(groups, edges, threshold - slack, penalty)
     # Pairs that may not be merged as they are now.
     blocked = np.zeros(len(pairs), np.bool_)
     while True:
@@ -187,14 +237,38 @@ def _renamed(
     return now, values, blocked & ~stale
 
 
-def _unique(groups: Groups, edges: NDArray[np.int64]) -> NDArray[np.int64]:
-    if not len(edges):
-        return np.zeros((0, 2), np.int64)
-    pairs = np.sort(groups.group[edges], axis=1)
-    pairs = pairs[pairs[:, 0] != pairs[:, 1]]
+def _first_pairs(
+    groups: Groups, edges: NDArray[np.integer], least: float, penalty: Penalty
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return the pairs of groups between which there are edges, with their similarities of at least `least`."""
     n = len(groups.vectors)
-    keys = np.unique(pairs[:, 0] * n + pairs[:, 1])
-    return np.stack([keys // n, keys % n], axis=1)
+    keys = _keys(groups, edges)
+    pairs, values = [np.zeros((0, 2), np.int64)], [np.zeros(0)]
+    for start in range(0, len(keys), _PORTION):
+        some = keys[start : start + _PORTION]
+        ends = np.stack([some // n, some % n], axis=1)
+        found = _similarities(groups, ends, penalty)
+        keep = found >= least
+        pairs.append(ends[keep])
+        values.append(found[keep])
+    return np.concatenate(pairs), np.concatenate(values)
+
+
+def _keys(groups: Groups, edges: NDArray[np.integer]) -> NDArray[np.int64]:
+    """Return a number for each pair of groups with an edge between them, ascending: one times n, and the other."""
+    n = len(groups.vectors)
+    keys = np.empty(edges.size, np.int64)
+    count = 0
+    for start in range(0, n, _PORTION):
+        some = edges[start : start + _PORTION]
+        ours, theirs = groups.group[start : start + _PORTION, None], groups.group[np.maximum(some, 0)]
+        between = (some >= 0) & (ours != theirs) & (ours >= 0) & (theirs >= 0)
+        found = (np.minimum(ours, theirs) * n + np.maximum(ours, theirs))[between]
+        keys[count : count + len(found)] = found
+        count += len(found)
+    keys = keys[:count]
+    keys.sort()
+    return keys if not count else keys[np.concatenate([[True], keys[1:] != keys[:-1]])]
 
 
 def _similarities(groups: Groups, pairs: NDArray[np.int64], penalty: Penalty) -> NDArray[np.float64]:
@@ -202,7 +276,7 @@ def _similarities(groups: Groups, pairs: NDArray[np.int64], penalty: Penalty) ->
     found = np.empty(len(pairs))
     for start in range(0, len(pairs), _PORTION):
         a, b = pairs[start : start + _PORTION].T
-        product = np.einsum("ij,ij->i", groups.sums[a], groups.sums[b])
+        product = np.einsum("ij,ij->i", groups.sums(a), groups.sums(b))
         found[start : start + _PORTION] = product / (groups.sizes[a] * groups.sizes[b]) - penalty(a, b)
     return found
 

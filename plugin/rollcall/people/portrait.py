@@ -111,7 +111,8 @@ def through_the_years(session: Session, person_id: int, limit: int) -> list[Port
 
 #: Large, sharp and surely the person: the area counts up to a tenth of the picture.
 _QUALITY: Final = (
-    "f.person_probability * f.score * MIN(f.width * f.height, 0.1) * (f.sharpness / (f.sharpness + 100.0))"
+    "f.person_probability * f.score * (f.sharpness / (f.sharpness + 100.0))"
+    " * CASE WHEN f.width * f.height < 0.1 THEN f.width * f.height ELSE 0.1 END"
 )
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from functools import cache
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Integer, Select, case, cast, func, or_, select
+from sqlalchemy import Integer, Select, and_, bindparam, case, cast, func, or_, select
 from sqlalchemy.orm import Session
 
 from rollcall.model_version import weights_of
@@ -16,7 +18,8 @@ from rollcall.people import dates
 from rollcall.people.clusters import Faces
 from rollcall.people.evidence import WEAK_SCORE, WEAK_SHARPNESS, WEAK_SIDE, Births, births
 from rollcall.people.linkage import UNKNOWN
-from rollcall.storage.library import chunks
+from rollcall.storage import revisions, sqlite
+from rollcall.storage.library import CHUNK, chunks
 from rollcall.storage.tables import (
     EmbeddingRow,
     FacePersonRow,
@@ -51,10 +54,37 @@ class LibraryFaces:
     def __len__(self) -> int:
         return len(self.face_ids)
 
+    def take(self, rows: NDArray[np.int64]) -> LibraryFaces:
+        """Return some of the faces, by their rows."""
+        of = self.faces
+        assert of.births is not None
+        return LibraryFaces(
+            self.face_ids[rows],
+            Faces(
+                of.vectors[rows],
+                of.photos[rows],
+                of.ages[rows],
+                Births(of.births.mean[rows], of.births.deviation[rows]),
+                of.weak[rows],
+                of.labels[rows],
+                [of.rejected[row] for row in rows.tolist()],
+                of.known_births,
+            ),
+            self.taken[rows],
+            self.person[rows],
+            self.stated[rows],
+            self.probability[rows],
+            self.quality[rows],
+            self.seen[rows],
+        )
 
+
+@cache
 def comparable() -> Select[Any]:
     """Return a statement for the faces that are shown and have an embedding."""
     moment = cast(FaceRow.video_time * 100, Integer) % _A_VIDEO
+    # What follows from the estimate of a birth date is no evidence for it.
+    estimated = and_(VerdictRow.age_derived, PersonRow.birth_date.is_(None))
     columns: tuple[Any, ...] = (
         FaceRow.id,
         # Two faces of one photo are two people. Those of a video are only if one frame shows them.
@@ -68,8 +98,8 @@ def comparable() -> Select[Any]:
         PredictionRow.age,
         PredictionRow.age_low,
         PredictionRow.age_high,
-        VerdictRow.age_low,
-        VerdictRow.age_high,
+        case((estimated, None), else_=VerdictRow.age_low),
+        case((estimated, None), else_=VerdictRow.age_high),
         case((PhotoRow.taken_source == "file time", None), else_=PhotoRow.taken_local),
         FacePersonRow.person_id,
         FacePersonRow.state,
@@ -84,15 +114,39 @@ def comparable() -> Select[Any]:
         .outerjoin(PredictionRow, PredictionRow.face_id == FaceRow.id)
         .outerjoin(VerdictRow, VerdictRow.face_id == FaceRow.id)
         .outerjoin(FacePersonRow, FacePersonRow.face_id == FaceRow.id)
+        .outerjoin(PersonRow, PersonRow.id == FacePersonRow.person_id)
         .where(FaceRow.present, ~EmbeddingRow.stale, or_(VerdictRow.dismissed.is_(None), ~VerdictRow.dismissed))
         .order_by(FaceRow.id)
     )
 
 
 def ungrouped(session: Session, limit: int) -> list[int]:
-    """Return the faces that grouping has not looked at, up to a number, in the order of their numbers."""
+    """Return the faces that grouping has not looked at, up to a number, in the order of their numbers.
+
+    Only photos that changed since grouping was done with all of them are looked through.
+    """
     statement = comparable().with_only_columns(FaceRow.id).where(FacePersonRow.face_id.is_(None)).limit(limit)
+    done = revisions.grouped(session)
+    if done is not None:
+        changed = select(PhotoRow.id).where(PhotoRow.revision > done).scalar_subquery()
+        statement = statement.where(FaceRow.photo_id.in_(changed))
     return list(session.scalars(statement))
+
+
+def unassigned_beside(session: Session, person_ids: Sequence[int]) -> list[int]:
+    """Return the faces of nobody on photos that show some people."""
+    theirs = select(FaceRow.photo_id).join(FacePersonRow, FacePersonRow.face_id == FaceRow.id)
+    found: set[int] = set()
+    for part in chunks(list(person_ids)):
+        found |= set(
+            session.scalars(
+                select(FaceRow.id)
+                .join(FacePersonRow, FacePersonRow.face_id == FaceRow.id)
+                .where(FacePersonRow.person_id.is_(None))
+                .where(FaceRow.photo_id.in_(theirs.where(FacePersonRow.person_id.in_(part))))
+            )
+        )
+    return sorted(found)
 
 
 def read_faces(session: Session, statements: Iterable[Select[Any]] | None = None) -> LibraryFaces:
@@ -100,24 +154,54 @@ def read_faces(session: Session, statements: Iterable[Select[Any]] | None = None
 
     Only embeddings of one network are compared: the one that made most of them.
     """
-    rows: list[list[Any]] = []
-    vectors: list[bytes] = []
-    versions: dict[str, int] = {}
-    for statement in (comparable(),) if statements is None else statements:
-        for row in session.execute(statement, execution_options={"yield_per": _ROWS}):
-            versions[row[2]] = versions.get(row[2], 0) + 1
-            rows.append([*row[:3], *row[4:]])
-            vectors.append(row[3])
-    by_weights: dict[str, int] = {}
-    for version, count in versions.items():
-        by_weights[weights_of(version)] = by_weights.get(weights_of(version), 0) + count
+    if statements is None:
+        return _read_all(session)
+    return _read(session, [(statement, {}) for statement in statements])
+
+
+def _read(session: Session, statements: Iterable[tuple[Select[Any], dict[str, Any]]]) -> LibraryFaces:
+    rows = [row for statement, values in statements for row in session.execute(statement, values)]
+    wanted = set(_most(Counter(row[2] for row in rows)))
+    rows = [row for row in rows if row[2] in wanted]
+    return _built(session, [_columns(rows)], _vectors(rows))
+
+
+def _read_all(session: Session) -> LibraryFaces:
+    counted = select(EmbeddingRow.model_version, func.count()).group_by(EmbeddingRow.model_version)
+    counts: dict[str, int] = dict(session.execute(counted).all())
+    wanted = _most(counts)
+    statement = comparable().where(EmbeddingRow.model_version.in_(wanted))
+    columns: list[_Columns] = []
+    matrix = _vectors([])
+    count = 0
+    with sqlite.unmapped(session.connection()):
+        found = session.execute(statement, execution_options={"yield_per": _ROWS})
+        for part in found.partitions():
+            vectors = _vectors(part)
+            if not columns:
+                # Space for all of them at once: what is joined from parts is held twice.
+                matrix = np.empty((sum(counts[one] for one in wanted), vectors.shape[1]), np.float16)
+            matrix[count : count + len(part)] = vectors
+            count += len(part)
+            columns.append(_columns(part))
+    return _built(session, columns, matrix[:count])
+
+
+def _most(counts: Mapping[str, int]) -> list[str]:
+    """Return the model versions of the weights that most of the embeddings are of."""
+    by_weights: Counter[str] = Counter()
+    for version, count in counts.items():
+        by_weights[weights_of(version)] += count
     if not by_weights:
-        return _built(session, [], np.zeros((0, 128), np.float16))
+        return []
     weights = max(by_weights, key=lambda name: (by_weights[name], name))
-    wanted = {version for version in versions if weights_of(version) == weights}
-    keep = [index for index, row in enumerate(rows) if row[2] in wanted]
-    matrix = np.frombuffer(b"".join(vectors[index] for index in keep), "<f2").reshape(len(keep), -1)
-    return _built(session, [rows[index] for index in keep], matrix)
+    return [version for version in counts if weights_of(version) == weights]
+
+
+def _vectors(rows: Sequence[Any]) -> NDArray[np.float16]:
+    if not rows:
+        return np.zeros((0, 128), np.float16)
+    return np.frombuffer(b"".join(row[3] for row in rows), "<f2").reshape(len(rows), -1)
 
 
 def faces_of(session: Session, person_ids: Sequence[int]) -> LibraryFaces:
@@ -130,13 +214,37 @@ def faces_of(session: Session, person_ids: Sequence[int]) -> LibraryFaces:
 
 def faces_by_id(session: Session, face_ids: Sequence[int]) -> LibraryFaces:
     """Return some faces by their numbers."""
-    return read_faces(session, [comparable().where(FaceRow.id.in_(part)) for part in chunks(list(face_ids))])
+    return _read(session, [(_by_id(), {"ids": part}) for part in chunks(list(face_ids))])
 
 
-def _built(session: Session, rows: Sequence[Sequence[Any]], matrix: NDArray[np.float16]) -> LibraryFaces:
-    columns = list(zip(*rows, strict=True)) if rows else [()] * 18
-    (ids, photos, _, score, sharpness, width, height, age, low, high, given_low, given_high, taken) = columns[:13]
-    person, state, source, probability, detected = columns[13:]
+@cache
+def _by_id() -> Select[Any]:
+    # Made once: to put it together takes as long as to run it.
+    return comparable().where(FaceRow.id.in_(bindparam("ids", expanding=True)))
+
+
+class _Columns(NamedTuple):
+    """What is read of n faces, as arrays."""
+
+    face_ids: NDArray[np.int64]
+    photos: NDArray[np.int64]
+    ages: NDArray[np.float32]
+    birth_means: NDArray[np.float64]
+    birth_deviations: NDArray[np.float64]
+    taken: NDArray[np.float64]
+    weak: NDArray[np.bool_]
+    people: NDArray[np.int64]
+    stated: NDArray[np.bool_]
+    confirmed: NDArray[np.bool_]
+    probability: NDArray[np.float64]
+    quality: NDArray[np.float64]
+    seen: NDArray[np.bool_]
+
+
+def _columns(rows: Sequence[Any]) -> _Columns:
+    by_column: list[Sequence[Any]] = list(zip(*rows, strict=True)) if rows else [()] * 19
+    (ids, photos, _, _, score, sharpness, width, height, age, low, high, given_low, given_high) = by_column[:13]
+    taken, person, state, source, probability, detected = by_column[13:]
     given = _numbers(given_low)
     ages = np.where(np.isnan(given), _numbers(age), (given + _numbers(given_high)) / 2)
     deviation = np.where(
@@ -145,34 +253,47 @@ def _built(session: Session, rows: Sequence[Sequence[Any]], matrix: NDArray[np.f
     years = np.array([dates.year_of(one) for one in taken], np.float64)
     side = np.minimum(_numbers(width), _numbers(height))
     found = np.array(detected, np.bool_)
-    weak = (side < WEAK_SIDE) | (_numbers(sharpness) < WEAK_SHARPNESS) | (found & (_numbers(score) < WEAK_SCORE))
-    people = np.array([UNKNOWN if one is None else one for one in person], np.int64)
-    stated = np.array([one is not None and one != "auto" for one in source], np.bool_)
-    confirmed = np.array([one == "confirmed" for one in state], np.bool_)
-    labels = np.where(confirmed, people, UNKNOWN)
-    # A person with hints alone, and no confirmed face, is found by these.
-    certain = set(labels.tolist())
-    hinted = np.array([stated[i] and people[i] not in certain for i in range(len(people))], np.bool_)
-    labels = np.where(hinted, people, labels)
-    face_ids = np.array(ids, np.int64)
-    return LibraryFaces(
-        face_ids,
-        Faces(
-            matrix,
-            np.array(photos, np.int64),
-            ages.astype(np.float32),
-            births(ages, deviation, years),
-            weak,
-            labels,
-            _rejected(session, face_ids),
-            known_births(session),
-        ),
+    born = births(ages, deviation, years)
+    return _Columns(
+        np.array(ids, np.int64),
+        np.array(photos, np.int64),
+        ages.astype(np.float32),
+        born.mean,
+        born.deviation,
         years,
-        people,
-        stated,
+        (side < WEAK_SIDE) | (_numbers(sharpness) < WEAK_SHARPNESS) | (found & (_numbers(score) < WEAK_SCORE)),
+        np.array([UNKNOWN if one is None else one for one in person], np.int64),
+        np.array([one is not None and one != "auto" for one in source], np.bool_),
+        np.array([one == "confirmed" for one in state], np.bool_),
         np.nan_to_num(_numbers(probability)),
         np.log1p(side) + 0.5 * np.log1p(_numbers(sharpness)) + 2.0 * _numbers(score),
         np.array([one is not None for one in source], np.bool_),
+    )
+
+
+def _built(session: Session, parts: Sequence[_Columns], matrix: NDArray[np.float16]) -> LibraryFaces:
+    columns = _Columns(*map(np.concatenate, zip(*(parts or [_columns([])]), strict=True)))
+    labels = np.where(columns.confirmed, columns.people, UNKNOWN)
+    # A person with hints alone, and no confirmed face, is found by these.
+    hinted = columns.stated & ~np.isin(columns.people, labels)
+    return LibraryFaces(
+        columns.face_ids,
+        Faces(
+            matrix,
+            columns.photos,
+            columns.ages,
+            Births(columns.birth_means, columns.birth_deviations),
+            columns.weak,
+            np.where(hinted, columns.people, labels),
+            _rejected(session, columns.face_ids),
+            known_births(session),
+        ),
+        columns.taken,
+        columns.people,
+        columns.stated,
+        columns.probability,
+        columns.quality,
+        columns.seen,
     )
 
 
@@ -180,9 +301,20 @@ def _numbers(values: Sequence[Any]) -> NDArray[np.float64]:
     return np.array([np.nan if value is None else value for value in values], np.float64)
 
 
+@cache
+def _rejections_of() -> Select[int, int]:
+    columns = (PersonRejectionRow.face_id, PersonRejectionRow.person_id)
+    return select(*columns).where(PersonRejectionRow.face_id.in_(bindparam("ids", expanding=True)))
+
+
 def _rejected(session: Session, face_ids: NDArray[np.int64]) -> list[frozenset[int]]:
     found: dict[int, set[int]] = {}
-    for face_id, person_id in session.execute(select(PersonRejectionRow.face_id, PersonRejectionRow.person_id)):
+    rows = (
+        session.execute(_rejections_of(), {"ids": face_ids.tolist()})
+        if len(face_ids) <= CHUNK
+        else session.execute(select(PersonRejectionRow.face_id, PersonRejectionRow.person_id))
+    )
+    for face_id, person_id in rows:
         found.setdefault(face_id, set()).add(person_id)
     nobody: frozenset[int] = frozenset()
     return [frozenset(found[one]) if one in found else nobody for one in face_ids.tolist()]

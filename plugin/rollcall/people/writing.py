@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from rollcall.corrections.person_kinds import new_uid
@@ -16,6 +16,7 @@ from rollcall.people.evidence import combined
 from rollcall.people.linkage import UNKNOWN
 from rollcall.people.reading import LibraryFaces
 from rollcall.storage import change_feed
+from rollcall.storage.bulk import insert_rows
 from rollcall.storage.change_feed import ChangeKind
 from rollcall.storage.library import chunks, now
 from rollcall.storage.tables import EmbeddingRow, FacePersonRow, FaceRow, PersonNameRow, PersonRow, PhotoRow
@@ -24,14 +25,19 @@ from rollcall.storage.tables import EmbeddingRow, FacePersonRow, FaceRow, Person
 _SAME: Final = 0.005
 #: Faces that birth dates are estimated from: the likeliest.
 _BIRTH_FACES: Final = 200
+#: Counting goes no further: the similarity that grouping asks for grows no more with so many people.
+MANY: Final = 10_000
+#: Of a group that grouping found.
+_NOTHING_STATED: Final = {"hidden": False, "is_me": False, "corrected": False, "size": 0, "unsettled": False}
+#: Faces whose people are looked up at a time.
+_FACES: Final = 200_000
 
 
 def write_people(
     session: Session, library: LibraryFaces, person: NDArray[np.int64], probability: NDArray[np.float64]
 ) -> set[int]:
     """Write the people of faces as `assign.person_of_faces` gives them; return the people whose faces changed."""
-    numbers = _add_groups(session, library, person)
-    wanted = np.array([numbers.get(one, one) for one in person.tolist()], np.int64)
+    wanted = _with_groups(session, library, person)
     changed = np.flatnonzero(
         ~library.stated
         & ((wanted != library.person) | ~library.seen | (np.abs(probability - library.probability) > _SAME))
@@ -39,69 +45,83 @@ def write_people(
     if not len(changed):
         return set()
     named = set(session.scalars(select(PersonNameRow.person_id).distinct()))
-    rows: list[dict[str, Any]] = []
-    for face in changed.tolist():
-        them = int(wanted[face])
-        rows.append(
-            {
-                "face_id": int(library.face_ids[face]),
-                "person_id": None if them == UNKNOWN else them,
-                "state": "proposed" if them in named else "automatic",
-                "probability": float(probability[face]),
-                "source": "auto",
-            }
+    for part in chunks(changed.tolist()):
+        _write_rows(
+            session,
+            [
+                {
+                    "face_id": int(library.face_ids[face]),
+                    "person_id": None if (them := int(wanted[face])) == UNKNOWN else them,
+                    "state": "proposed" if them in named else "automatic",
+                    "probability": float(probability[face]),
+                    "source": "auto",
+                }
+                for face in part
+            ],
         )
-    for part in chunks(rows):
-        ids = [row["face_id"] for row in part]
-        # A person may have said who it is since the faces were read.
-        stated = FacePersonRow.source != "auto"
-        kept = set(session.scalars(select(FacePersonRow.face_id).where(FacePersonRow.face_id.in_(ids), stated)))
-        there = set(session.scalars(select(FaceRow.id).where(FaceRow.id.in_(ids)))) - kept
-        session.execute(delete(FacePersonRow).where(FacePersonRow.face_id.in_(there)))
-        new = [row for row in part if row["face_id"] in there]
-        if new:
-            session.execute(insert(FacePersonRow.__table__), new)  # type: ignore[arg-type]
     moved = changed[wanted[changed] != library.person[changed]]
     return {int(one) for one in (*wanted[moved], *library.person[moved]) if one != UNKNOWN}
 
 
-def _add_groups(session: Session, library: LibraryFaces, person: NDArray[np.int64]) -> dict[int, int]:
-    """Add people for new groups; return their numbers by those that stand for them."""
-    result = {}
-    for group in sorted({int(one) for one in person[person <= -3]}, reverse=True):
-        founder = int(library.face_ids[np.flatnonzero(person == group)[0]])
-        row = PersonRow(uid=_uid_of_group(session, founder), created_at=now())
-        session.add(row)
-        session.flush()
-        result[group] = row.id
+def _write_rows(session: Session, rows: Sequence[dict[str, Any]]) -> None:
+    ids = [row["face_id"] for row in rows]
+    # A person may have said who it is since the faces were read.
+    stated = FacePersonRow.source != "auto"
+    kept = set(session.scalars(select(FacePersonRow.face_id).where(FacePersonRow.face_id.in_(ids), stated)))
+    there = set(session.scalars(select(FaceRow.id).where(FaceRow.id.in_(ids)))) - kept
+    session.execute(delete(FacePersonRow).where(FacePersonRow.face_id.in_(there)))
+    insert_rows(session, FacePersonRow, [row for row in rows if row["face_id"] in there])
+
+
+def _with_groups(session: Session, library: LibraryFaces, person: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the people of faces, (n,), with people added for the new groups."""
+    new = np.flatnonzero(person <= -3)
+    groups, first, inverse = np.unique(-person[new], return_index=True, return_inverse=True)
+    if not len(groups):
+        return person
+    uids = _uids_of_groups(session, library.face_ids[new[first]].tolist())
+    for part in chunks(uids):
+        insert_rows(session, PersonRow, [{"uid": uid, "created_at": now(), **_NOTHING_STATED} for uid in part])
+    numbers: dict[str, int] = {}
+    for part in chunks(uids):
+        numbers |= dict(session.execute(select(PersonRow.uid, PersonRow.id).where(PersonRow.uid.in_(part))).all())
+    result = person.copy()
+    result[new] = np.array([numbers[uid] for uid in uids], np.int64)[inverse.reshape(-1)]
     return result
 
 
-def _uid_of_group(session: Session, face_id: int) -> str:
-    """Return the uid of a group by its first face: the same faces give the same uid in every database."""
-    row = session.execute(
-        select(PhotoRow.content_hash, FaceRow.x, FaceRow.y)
-        .join(PhotoRow, PhotoRow.id == FaceRow.photo_id)
-        .where(FaceRow.id == face_id)
-    ).one()
-    uid = hashlib.blake2b(f"{row[0]} {row[1]:.2f} {row[2]:.2f}".encode(), digest_size=16).hexdigest()
-    taken = session.scalar(select(PersonRow.id).where(PersonRow.uid == uid))
-    return uid if taken is None else new_uid()
+def _uids_of_groups(session: Session, face_ids: Sequence[int]) -> list[str]:
+    """Return the uids of groups by their first faces: the same faces give the same uids in every database."""
+    uids: dict[int, str] = {}
+    taken: set[str] = set()
+    for part in chunks(face_ids):
+        rows = session.execute(
+            select(FaceRow.id, PhotoRow.content_hash, FaceRow.x, FaceRow.y)
+            .join(PhotoRow, PhotoRow.id == FaceRow.photo_id)
+            .where(FaceRow.id.in_(part))
+        )
+        for face_id, content, x, y in rows:
+            uids[face_id] = hashlib.blake2b(f"{content} {x:.2f} {y:.2f}".encode(), digest_size=16).hexdigest()
+        some = [uids[face_id] for face_id in part]
+        taken |= set(session.scalars(select(PersonRow.uid).where(PersonRow.uid.in_(some))))
+    result = []
+    for face_id in face_ids:
+        uid = new_uid() if uids[face_id] in taken else uids[face_id]
+        taken.add(uid)
+        result.append(uid)
+    return result
 
 
 def summarize(session: Session, library: LibraryFaces, person_ids: Iterable[int]) -> None:
     """Write size, cover and estimated birth date of people whose faces are all in `library`; drop empty groups."""
-    rows = people_of(session, library.face_ids.tolist())
-    by_person: dict[int, list[int]] = {}
-    for index, face_id in enumerate(library.face_ids.tolist()):
-        them = rows.get(face_id)
-        if them is not None:
-            by_person.setdefault(them, []).append(index)
+    person = _people_now(session, library.face_ids)
+    order = np.argsort(person, kind="stable")
     for part in chunks(sorted(set(person_ids))):
         for row in session.scalars(select(PersonRow).where(PersonRow.id.in_(part))):
-            faces = by_person.get(row.id, [])
+            first, last = np.searchsorted(person, [row.id, row.id + 1], sorter=order).tolist()
+            faces = order[first:last]
             row.unsettled = False
-            if not faces and not row.corrected and _has_no_faces(session, row.id):
+            if not len(faces) and not row.corrected and _has_no_faces(session, row.id):
                 session.delete(row)
                 continue
             _summarize(row, library, faces)
@@ -109,12 +129,21 @@ def summarize(session: Session, library: LibraryFaces, person_ids: Iterable[int]
     change_feed.record(session, ChangeKind.PEOPLE_CHANGED, None)
 
 
-def _summarize(row: PersonRow, library: LibraryFaces, faces: Sequence[int]) -> None:
-    row.size = len(faces)
-    if not faces:
+def _people_now(session: Session, face_ids: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the people of faces as the rows have them, (n,)."""
+    parts = [np.zeros(0, np.int64)]
+    for start in range(0, len(face_ids), _FACES):
+        some = face_ids[start : start + _FACES].tolist()
+        found = people_of(session, some)
+        parts.append(np.array([one if (one := found.get(face)) is not None else UNKNOWN for face in some], np.int64))
+    return np.concatenate(parts)
+
+
+def _summarize(row: PersonRow, library: LibraryFaces, some: NDArray[np.int64]) -> None:
+    row.size = len(some)
+    if not len(some):
         row.cover_face_id, row.birth_estimate, row.birth_deviation = None, None, None
         return
-    some = np.array(faces)
     order = some[np.argsort(-library.probability[some], kind="stable")][:_BIRTH_FACES]
     best = max(order.tolist(), key=lambda face: (float(library.quality[face]), -face))
     row.cover_face_id = int(library.face_ids[best])
@@ -148,16 +177,13 @@ def mark_seen(session: Session) -> None:
     """Mark the faces that cannot be compared with the others, such as those of another network, as seen."""
     known = select(FacePersonRow.face_id).where(FacePersonRow.face_id == EmbeddingRow.face_id)
     missing = select(EmbeddingRow.face_id).where(~known.exists())
-    rows = [
-        {"face_id": face_id, "person_id": None, "state": "automatic", "probability": 0.0, "source": "auto"}
-        for face_id in session.scalars(missing)
-    ]
-    if rows:
-        session.execute(insert(FacePersonRow.__table__), rows)  # type: ignore[arg-type]
+    nobody = {"person_id": None, "state": "automatic", "probability": 0.0, "source": "auto"}
+    for part in chunks(session.scalars(missing).all()):
+        insert_rows(session, FacePersonRow, [{"face_id": face_id, **nobody} for face_id in part])
 
 
 def count_people(session: Session) -> int:
-    """Return about how many people the library shows: groups, and faces that are in none."""
-    groups = session.scalar(select(func.count()).select_from(PersonRow)) or 0
-    alone = select(func.count()).select_from(FacePersonRow).where(FacePersonRow.person_id.is_(None))
-    return groups + (session.scalar(alone) or 0)
+    """Return about how many people the library shows, groups and faces that are in none; at most `MANY` of each."""
+    groups = select(PersonRow.id).limit(MANY).subquery()
+    alone = select(FacePersonRow.face_id).where(FacePersonRow.person_id.is_(None)).limit(MANY).subquery()
+    return sum(session.scalar(select(func.count()).select_from(one)) or 0 for one in (groups, alone))

@@ -291,7 +291,8 @@ def _copies(database: Database, settings: Settings) -> list[Path]:
     """Return the files that hold copies of data of the database: backups, what searches read, thumbnails."""
     found: list[Path] = []
     if database.file is not None:
-        found += sqlite.copies(database.file) + vectors_of(database).files() + columns_of(database).files()
+        found += sqlite.copies(database.file)
+    found += vectors_of(database).files() + columns_of(database).files()
     if settings.thumbnail_folder.is_dir():
         found += sorted(path for path in settings.thumbnail_folder.rglob("*") if path.is_file())
     return found

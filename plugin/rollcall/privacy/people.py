@@ -13,10 +13,10 @@ from rollcall.corrections.person_kinds import FACE_PERSON_KINDS, PERSON_KINDS
 from rollcall.errors import NotFoundError
 from rollcall.privacy import deletion
 from rollcall.settings import TagSettings
-from rollcall.storage import change_feed
+from rollcall.storage import change_feed, revisions
 from rollcall.storage.change_feed import ChangeKind
 from rollcall.storage.library import chunks
-from rollcall.storage.tables import CorrectionRow, FacePersonRow, PersonRow
+from rollcall.storage.tables import CorrectionRow, FacePersonRow, PersonRow, VerdictRow
 
 
 def delete_people(session: Session, person_ids: Sequence[int], settings: TagSettings) -> None:
@@ -65,6 +65,7 @@ def delete_groups(session: Session) -> None:
     session.execute(delete(FacePersonRow).where(FacePersonRow.source == "auto"))
     used = select(FacePersonRow.face_id).where(FacePersonRow.person_id == PersonRow.id)
     session.execute(delete(PersonRow).where(~PersonRow.corrected, ~used.exists()))
+    revisions.set_grouped(session, None)
     session.expire_all()
     change_feed.record(session, ChangeKind.PEOPLE_CHANGED, None)
 
@@ -72,4 +73,14 @@ def delete_groups(session: Session) -> None:
 def delete_birth_estimates(session: Session) -> None:
     """Delete the birth dates that were estimated from ages; those that a person gave stay."""
     session.execute(update(PersonRow).values(birth_estimate=None, birth_deviation=None))
+    dated = (
+        select(FacePersonRow.face_id)
+        .join(PersonRow, PersonRow.id == FacePersonRow.person_id)
+        .where(PersonRow.birth_date.is_not(None))
+    )
+    session.execute(
+        update(VerdictRow)
+        .where(VerdictRow.age_derived, VerdictRow.face_id.not_in(dated))
+        .values(age_low=None, age_high=None, age_derived=False)
+    )
     session.expire_all()

@@ -23,8 +23,8 @@ class Month(NamedTuple):
 
 
 _SELECT = f"SELECT p.photo_id FROM v1_photos p WHERE {SHOWN}"
-_NEWEST = "ORDER BY p.taken_local DESC, p.photo_id DESC LIMIT :limit"
-_OLDEST = "ORDER BY p.taken_local, p.photo_id LIMIT :limit"
+_NEWEST = "ORDER BY p.taken_local DESC NULLS LAST, p.photo_id DESC LIMIT :limit"
+_OLDEST = "ORDER BY p.taken_local NULLS FIRST, p.photo_id LIMIT :limit"
 
 
 def until(session: Session, month: str, limit: int) -> list[int]:
@@ -80,10 +80,11 @@ def months(session: Session) -> list[Month]:
 
 def folders(session: Session, most: int) -> list[str]:
     """Return the folders just below the roots that photos lie in, by name; at most so many."""
+    first = "STRPOS(p.path, '/')" if session.get_bind().dialect.name == "postgresql" else "INSTR(p.path, '/')"
     rows = session.execute(
         text(
-            "SELECT DISTINCT SUBSTR(p.path, 1, INSTR(p.path, '/') - 1) FROM v1_photos p"
-            f" WHERE {SHOWN} AND INSTR(p.path, '/') > 1 ORDER BY 1 LIMIT :most"
+            f"SELECT DISTINCT SUBSTR(p.path, 1, {first} - 1) FROM v1_photos p"
+            f" WHERE {SHOWN} AND {first} > 1 ORDER BY 1 LIMIT :most"
         ),
         {"most": most},
     )

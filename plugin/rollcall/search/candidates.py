@@ -9,7 +9,7 @@ from sqlalchemy import BindParameter, bindparam, text
 from sqlalchemy.orm import Session
 
 from rollcall import ages
-from rollcall.records import DERIVED_AGE, GIVEN_AGES
+from rollcall.records import DERIVED_AGES, GIVEN_AGES
 from rollcall.search.joint import FaceProbabilities, joint_of_text, unpacked
 from rollcall.search.person_filter import PersonFilter
 from rollcall.search.requirements import FacesInRange, to_text
@@ -156,7 +156,7 @@ def face_of(row: Any, *, by_group: bool = False) -> CandidateFace:
         p_female=row[3],
         distribution=None if row[4] is None or (by_group and row[12] is not None) else unpacked(row[4]),
         age_range=(int(row[6]), int(row[7])) if row[5] in GIVEN_AGES else None,
-        derived=row[5] == DERIVED_AGE,
+        derived=row[5] in DERIVED_AGES,
         person=row[8],
         p_person=row[9] or 0.0,
         named=bool(row[10]),

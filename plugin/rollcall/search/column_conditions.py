@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from rollcall.search.columns import Columns
 from rollcall.search.columns.texts import photos_with
 from rollcall.search.folding import fold
-from rollcall.search.terms import HasTag, PathLike, Tagged, Term, TextMatch
+from rollcall.search.terms import HasTag, Or, PathLike, Tagged, Term, TextMatch
 
 #: Every name of a tag, found along the index of names without reading each tag.
 _NAMES: Final = """
@@ -28,6 +28,10 @@ SELECT name FROM names WHERE name IS NOT NULL
 
 def photos_meeting(session: Session, term: Term, columns: Sequence[Columns]) -> NDArray[np.int64] | None:
     """Return the numbers of photos among which are all that meet a condition; None if that is not quickly found."""
+    if isinstance(term, Or):
+        found = [photos_meeting(session, part, columns) for part in term.parts]
+        known = [photo_ids for photo_ids in found if photo_ids is not None]
+        return np.unique(np.concatenate(known)) if len(known) == len(found) else None
     if isinstance(term, Tagged):
         wanted = fold(term.name)
         return _tagged(session, [name for name in _names(session) if _has_last_part(fold(name), wanted)])

@@ -87,8 +87,8 @@ class ColumnSearch:
         self._starts = np.cumsum([0, *map(len, self.columns)])
         self._bound = np.concatenate([self._bounds(part, some) for part, some in zip(parts, self.columns, strict=True)])
         self._ids = np.concatenate([one.photo_ids for one in self.columns])
-        parameters = SqlParameters()
-        conditions = [SHOWN, *(f"COALESCE({one.condition(parameters)}, 0)" for one in query.conditions)]
+        parameters = SqlParameters.of(session)
+        conditions = [SHOWN, *(f"COALESCE({one.condition(parameters)}, false)" for one in query.conditions)]
         self._condition, self._values = " AND ".join(conditions), parameters.values
         # How many photos were looked up since one met the conditions; None when all that may meet them are known.
         self._in_vain: int | None = 0
@@ -240,7 +240,7 @@ def _order(one: Ranked) -> tuple[float, int]:
 
 def search(database: Database, session: Session, term: Term, min_probability: float) -> ColumnSearch | None:
     """Return a query that is ready to run; None if the columns are no help with it."""
-    if min_probability <= 0 or not functions.supported(session):
+    if min_probability <= 0:
         return None
     query = taken_apart(term)
     if query is None:
@@ -248,5 +248,6 @@ def search(database: Database, session: Session, term: Term, min_probability: fl
     parts = columns_of(database).parts(session)
     if parts is None:
         return None
-    functions.register(session)
+    if functions.supported(session):
+        functions.register(session)
     return ColumnSearch(session, query, parts, min_probability)

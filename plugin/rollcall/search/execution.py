@@ -11,10 +11,10 @@ from sqlalchemy.orm import Session
 from rollcall.search import column_search, functions
 from rollcall.search.candidates import load_photos
 from rollcall.search.identifiers import LARGEST
-from rollcall.search.planning import SHOWN, is_stored_group, statement
+from rollcall.search.planning import SHOWN, Statement, has_answer, is_stored_group, statement, take_apart
 from rollcall.search.ranking import Ranked, RankedSearch
 from rollcall.search.similarity import SimilarFaces
-from rollcall.search.terms import Everything, ShowsPerson, Similar, SimilarTo, Term
+from rollcall.search.terms import Everything, ShowsKnown, ShowsPerson, Similar, SimilarTo, SqlParameters, Term
 from rollcall.storage.database import Database
 from rollcall.storage.library import chunks
 
@@ -45,7 +45,7 @@ class Page(NamedTuple):
     @property
     def parameters(self) -> dict[str, object]:
         """The values of `LIMIT :limit OFFSET :offset`."""
-        return {"limit": -1 if self.limit is None else self.limit, "offset": self.offset}
+        return {"limit": LARGEST if self.limit is None else self.limit, "offset": self.offset}
 
 
 def similar_photos(database: Database, session: Session, term: Term) -> dict[int, dict[int, float]]:
@@ -58,8 +58,6 @@ def by_probability(database: Database, session: Session, term: Term, page: Page)
     """Return photos, the most probable first, and by number where they are equally probable."""
     if page.limit == 0:
         return []
-    if not functions.supported(session):
-        return _in_memory(database, session, term, page.min_probability)[page.offset : page.stop]
     in_columns = _in_columns(database, session, term, page.min_probability)
     if in_columns is not None:
         # Far down the list it is quicker to look up all that are meant at once.
@@ -69,8 +67,9 @@ def by_probability(database: Database, session: Session, term: Term, page: Page)
     ranked = _ranked(database, session, term, page.min_probability, page.stop)
     if ranked is not None:
         return _with_paths(session, ranked[page.offset :])
-    meant = statement(term, page.min_probability)
-    functions.register(session, similar_photos(database, session, term))
+    meant = _in_sql(database, session, term, page.min_probability)
+    if meant is None:
+        return _in_memory(database, session, term, page.min_probability)[page.offset : page.stop]
     rows = session.execute(
         text(f"{meant.sql}\nORDER BY probability DESC, photo_id\nLIMIT :limit OFFSET :offset"),
         {**meant.parameters, **page.parameters},
@@ -80,8 +79,6 @@ def by_probability(database: Database, session: Session, term: Term, page: Page)
 
 def count(database: Database, session: Session, term: Term, min_probability: float) -> int:
     """Return how many photos are meant."""
-    if not functions.supported(session):
-        return len(_in_memory(database, session, term, min_probability))
     in_columns = _in_columns(database, session, term, min_probability)
     counted = None if in_columns is None else in_columns.count()
     if counted is not None:
@@ -89,9 +86,11 @@ def count(database: Database, session: Session, term: Term, min_probability: flo
     ranked = _ranked(database, session, term, min_probability, None)
     if ranked is not None:
         return len(ranked)
-    found = statement(term, min_probability)
-    functions.register(session, similar_photos(database, session, term))
-    return int(session.execute(text(f"SELECT COUNT(*) FROM ({found.sql})"), dict(found.parameters)).scalar() or 0)
+    found = _in_sql(database, session, term, min_probability)
+    if found is None:
+        return len(_in_memory(database, session, term, min_probability))
+    counted_rows = text(f"SELECT COUNT(*) FROM ({found.sql}) AS meant")
+    return int(session.execute(counted_rows, dict(found.parameters)).scalar() or 0)
 
 
 def by_date(database: Database, session: Session, term: Term, page: Page) -> list[Match]:
@@ -100,21 +99,20 @@ def by_date(database: Database, session: Session, term: Term, page: Page) -> lis
     if isinstance(term, Everything):
         # Walks along the index of capture times, and reads no further than it must.
         found = f"SELECT p.photo_id, p.full_path, 1.0 FROM v1_photos p WHERE {SHOWN}"
-    elif functions.supported(session):
+    else:
         in_columns = None if page.stop is None else _in_columns(database, session, term, page.min_probability)
         if in_columns is not None:
             return _with_paths(session, in_columns.newest(page.stop or 0)[page.offset :])
-        meant = statement(term, page.min_probability)
+        meant = _in_sql(database, session, term, page.min_probability)
+        if meant is None:
+            newest = _newest_first(session, _in_memory(database, session, term, page.min_probability))
+            return newest[page.offset : page.stop]
         parameters |= meant.parameters
-        functions.register(session, similar_photos(database, session, term))
         found = (
             f"SELECT p.photo_id, found.path, found.probability FROM ({meant.sql}) AS found"
             " JOIN v1_photos p ON p.photo_id = found.photo_id"
         )
-    else:
-        newest = _newest_first(session, _in_memory(database, session, term, page.min_probability))
-        return newest[page.offset : page.stop]
-    order = "ORDER BY p.taken_local DESC, p.photo_id DESC LIMIT :limit OFFSET :offset"
+    order = "ORDER BY p.taken_local DESC NULLS LAST, p.photo_id DESC LIMIT :limit OFFSET :offset"
     rows = session.execute(text(f"{found} {order}"), parameters)
     return [Match(int(row[0]), str(row[1]), float(row[2])) for row in rows]
 
@@ -127,7 +125,7 @@ def older_than(session: Session, photo_id: int, limit: int | None) -> list[Match
     found: list[Match] = []
     start = f"SELECT p.photo_id, p.full_path FROM v1_photos p WHERE {SHOWN} AND "
     if taken is not None:
-        dated = "(p.taken_local, p.photo_id) < (:taken, :id) ORDER BY p.taken_local DESC, p.photo_id DESC"
+        dated = "(p.taken_local, p.photo_id) < (:taken, :id) ORDER BY p.taken_local DESC NULLS LAST, p.photo_id DESC"
         rows = session.execute(text(f"{start}{dated} LIMIT :limit"), values)
         found = [Match(int(row[0]), str(row[1]), 1.0) for row in rows]
         left -= len(found)
@@ -143,7 +141,9 @@ def _in_columns(
     database: Database, session: Session, term: Term, min_probability: float
 ) -> column_search.ColumnSearch | None:
     """Return a query that is ready to run in the columns; None where one index has the answer, or they are no help."""
-    return None if is_stored_group(term) else column_search.search(database, session, term, min_probability)
+    if is_stored_group(term) and (functions.supported(session) or has_answer(term, min_probability)):
+        return None
+    return column_search.search(database, session, term, min_probability)
 
 
 def _ranked(
@@ -154,7 +154,8 @@ def _ranked(
         return None
     # Few photos are similar to a face, or show somebody by name: all are soon found.
     few = any(
-        all(isinstance(source, SimilarTo | ShowsPerson) for source in sources) for sources in term.candidate_sources()
+        all(isinstance(source, SimilarTo | ShowsPerson | ShowsKnown) for source in sources)
+        for sources in term.candidate_sources()
     )
     if wanted is None and not few:
         return None
@@ -170,11 +171,24 @@ def _with_paths(session: Session, ranked: Sequence[Ranked]) -> list[Match]:
     return [Match(one.photo_id, found[one.photo_id], one.probability) for one in ranked]
 
 
+def _in_sql(database: Database, session: Session, term: Term, min_probability: float) -> Statement | None:
+    """Return the statement of all photos that are meant, ready to run; None where the database lacks its functions."""
+    if functions.supported(session):
+        functions.register(session, similar_photos(database, session, term))
+    elif not has_answer(term, min_probability):
+        return None
+    return statement(term, min_probability)
+
+
 def _in_memory(database: Database, session: Session, term: Term, min_probability: float) -> list[Match]:
-    """Return all photos that are meant without SQL's functions: every photo is evaluated."""
+    """Return all photos that are meant, without SQL's functions: every photo that meets the conditions is evaluated."""
     similar = similar_photos(database, session, term)
+    parameters = SqlParameters.of(session)
+    condition = take_apart(term, parameters).condition if min_probability > 0 else SHOWN
     found = []
-    rows = session.execute(text(f"SELECT p.photo_id, p.full_path FROM v1_photos p WHERE {SHOWN}")).all()
+    rows = session.execute(
+        text(f"SELECT p.photo_id, p.full_path FROM v1_photos p WHERE {condition}"), dict(parameters.values)
+    ).all()
     for part in chunks(rows):
         paths = {int(photo_id): str(path) for photo_id, path in part}
         for photo in load_photos(session, list(paths), similar):

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from rollcall import ages
-from rollcall.records import DERIVED_AGE, GIVEN_AGES
+from rollcall.records import DERIVED_AGES, GIVEN_AGES
 from rollcall.search.folding import fold
 from rollcall.search.joint import FaceProbabilities, joint_of_text, unpacked
 
@@ -157,4 +157,4 @@ def _face(
 ) -> FaceProbabilities:
     given = (int(low), int(high)) if source in GIVEN_AGES and low is not None and high is not None else None
     ages_of_face = None if distribution is None or given is not None else unpacked(distribution)
-    return FaceProbabilities(ages_of_face, given, p_female, derived=source == DERIVED_AGE)
+    return FaceProbabilities(ages_of_face, given, p_female, derived=source in DERIVED_AGES)

@@ -80,10 +80,11 @@ def statistics(session: Session) -> LibraryStatistics:
 
 
 def _age_bands(session: Session) -> list[AgeBand]:
-    # Whole years in SQL, bands in Python: the same statement runs on every database.
+    # Whole years in SQL, bands in Python.
+    whole = "TRUNC(age)" if session.get_bind().dialect.name == "postgresql" else "CAST(age AS INTEGER)"
     rows = session.execute(
         text(
-            "SELECT CAST(age AS INTEGER) AS years,"
+            f"SELECT {whole} AS years,"
             " SUM(CASE WHEN p_female >= 0.5 THEN 1 ELSE 0 END), SUM(CASE WHEN p_female < 0.5 THEN 1 ELSE 0 END)"
             " FROM v1_faces WHERE age IS NOT NULL AND p_female IS NOT NULL GROUP BY 1"
         )
@@ -163,11 +164,11 @@ def neighbours(session: Session, photo_id: int) -> tuple[int | None, int | None]
         session.execute(
             text(
                 f"SELECT photo_id FROM v1_photos WHERE {side} AND state IN ('indexed', 'pending')"
-                f" ORDER BY taken_local {order}, photo_id {order} LIMIT 1"
+                f" ORDER BY taken_local {nulls}, photo_id {order} LIMIT 1"
             ),
             values,
         ).scalar()
-        for side, order in ((newer, "ASC"), (older, "DESC"))
+        for side, order, nulls in ((newer, "ASC", "ASC NULLS FIRST"), (older, "DESC", "DESC NULLS LAST"))
     ]
     return found[0], found[1]
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
+from rollcall.search.known import NAMED
 from rollcall.search.terms import (
     And,
     Everything,
     FaceCount,
     InGroup,
     People,
+    ShowsKnown,
     ShowsPerson,
     SqlParameters,
     Taken,
@@ -46,7 +48,7 @@ def is_stored_group(term: Term) -> bool:
     return isinstance(term, People) and term.person.group is not None
 
 
-def _has_answer(term: Term, min_probability: float) -> bool:
+def has_answer(term: Term, min_probability: float) -> bool:
     """Return whether one index has every photo that is meant."""
     if not isinstance(term, People) or term.person.group is None or min_probability <= 0:
         return False
@@ -64,7 +66,7 @@ def is_complete(source: InGroup, probability: float) -> bool:
 def statement(term: Term, min_probability: float) -> Statement:
     """Return the statement that gives photo_id, path and probability of all photos that are meant, in no order."""
     parameters = SqlParameters()
-    if _has_answer(term, min_probability):
+    if has_answer(term, min_probability):
         assert isinstance(term, People) and term.person.group is not None
         # The everyday case reads one index, which has no row for what is certainly not there.
         where = f"d.name = {parameters.bind(term.person.group)} AND d.at_least = {parameters.bind(term.count)}"
@@ -76,7 +78,7 @@ def statement(term: Term, min_probability: float) -> Statement:
         )
     expression = term.expression(parameters)
     source, where = "v1_photos p", SHOWN
-    people = _bounding_people(term) if min_probability > 0 else ()
+    people = _bounding_people(term, parameters) if min_probability > 0 else ""
     group = _bounding_group(term, min_probability * _ROUNDING) if min_probability > 0 and not people else None
     if group is not None:
         source = "photo_groups d JOIN v1_photos p ON p.photo_id = d.photo_id"
@@ -85,10 +87,9 @@ def statement(term: Term, min_probability: float) -> Statement:
             f" AND d.probability >= {parameters.bind(min_probability * _ROUNDING)}"
         )
     if people:
-        numbers = ", ".join(map(parameters.bind, people))
         where += (
             " AND p.photo_id IN (SELECT f.photo_id FROM face_people w JOIN faces f ON f.id = w.face_id"
-            f" WHERE w.person_id IN ({numbers}))"
+            f" WHERE w.person_id IN ({people}))"
         )
     return Statement(
         "SELECT photo_id, path, probability FROM (\n"
@@ -107,18 +108,21 @@ def _bounding_group(term: Term, probability: float) -> InGroup | None:
     return None
 
 
-def _bounding_people(term: Term) -> tuple[int, ...]:
-    """Return people of whom every photo that is meant shows one; empty if none are known."""
+def _bounding_people(term: Term, parameters: SqlParameters) -> str:
+    """Return the numbers of people, in SQL, of whom every photo that is meant shows one; empty if none are known."""
     for sources in term.candidate_sources():
-        people = [number for source in sources if isinstance(source, ShowsPerson) for number in source.people]
-        if people and all(isinstance(source, ShowsPerson) for source in sources):
-            return tuple(dict.fromkeys(people))
-    return ()
+        if sources and all(isinstance(source, ShowsPerson | ShowsKnown) for source in sources):
+            if any(isinstance(source, ShowsKnown) for source in sources):
+                return NAMED
+            people = [number for source in sources if isinstance(source, ShowsPerson) for number in source.people]
+            if people:
+                return ", ".join(map(parameters.bind, dict.fromkeys(people)))
+    return ""
 
 
-def take_apart(term: Term) -> QueryParts:
-    """Return a query as an SQL condition and the rest."""
-    parameters = SqlParameters()
+def take_apart(term: Term, parameters: SqlParameters | None = None) -> QueryParts:
+    """Return a query as an SQL condition and the rest; the values go to `parameters`, which knows the dialect."""
+    parameters = SqlParameters() if parameters is None else parameters
     conditions, indexed = [SHOWN], []
     rest: list[Term] = []
     for part in conjuncts(term):
@@ -127,7 +131,7 @@ def take_apart(term: Term) -> QueryParts:
         if condition is None:
             rest.append(part)
             continue
-        conditions.append(f"COALESCE({condition}, 0)")
+        conditions.append(f"COALESCE({condition}, false)")
         if isinstance(part, Taken | FaceCount):
             indexed.append(condition)
     remaining = Everything() if not rest else rest[0] if len(rest) == 1 else And(tuple(rest))

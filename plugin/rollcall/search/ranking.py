@@ -12,11 +12,14 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Final, NamedTuple
 
+import numpy as np
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from rollcall.search import functions
+from rollcall.search.candidates import load_photos
 from rollcall.search.identifiers import LARGEST
+from rollcall.search.known import known_faces
 from rollcall.search.planning import is_complete, take_apart
 from rollcall.search.similarity import SimilarFaces
 from rollcall.search.terms import (
@@ -24,9 +27,11 @@ from rollcall.search.terms import (
     CandidateSources,
     Everything,
     InGroup,
+    ShowsKnown,
     ShowsPerson,
     Similar,
     SimilarTo,
+    SqlParameters,
     Term,
     WithFaces,
 )
@@ -41,7 +46,8 @@ _FEW: Final = 4_000
 _SLACK: Final = 1.001
 #: The photos of some people: one or more of their faces is theirs with at most the sum of the probabilities.
 _SHOWING: Final = (
-    "SELECT photo_id, MIN(total, 1.0) FROM (SELECT f.photo_id AS photo_id, SUM(w.probability) AS total"
+    "SELECT photo_id, CASE WHEN total < 1.0 THEN total ELSE 1.0 END FROM ("
+    " SELECT f.photo_id AS photo_id, SUM(w.probability) AS total"
     " FROM face_people w JOIN faces f ON f.id = w.face_id WHERE w.person_id IN ({}) GROUP BY f.photo_id) AS found"
     " WHERE total >= :least ORDER BY 2 DESC, 1"
 )
@@ -65,11 +71,13 @@ class RankedSearch:
 
     def __init__(self, database: Database, session: Session, term: Term, min_probability: float) -> None:
         self.database, self.session, self.min_probability = database, session, min_probability
-        self.parts = take_apart(term)
-        self.expression = self.parts.rest.expression(self.parts.parameters)
+        self.parts = take_apart(term, SqlParameters.of(session))
         self.similar: dict[int, dict[int, float]] = {}
-        # The functions read the mapping when they are called: it fills while the search goes on.
-        functions.register(session, self.similar)
+        self._in_sql = functions.supported(session)
+        if self._in_sql:
+            self.expression = self.parts.rest.expression(self.parts.parameters)
+            # The functions read the mapping when they are called: it fills while the search goes on.
+            functions.register(session, self.similar)
 
     def most_probable(self, wanted: int) -> list[Ranked] | None:
         """Return the first `wanted` photos, the most probable first; None if every photo has to be evaluated."""
@@ -78,7 +86,8 @@ class RankedSearch:
         alternatives = [sources for sources in self.parts.rest.candidate_sources() if self._are_complete(sources)]
         if not alternatives or self._has_few():
             return None
-        return self._threshold_search(min(alternatives, key=self._size), wanted)
+        smallest = alternatives[0] if len(alternatives) == 1 else min(alternatives, key=self._size)
+        return self._threshold_search(smallest, wanted)
 
     def _are_complete(self, sources: CandidateSources) -> bool:
         least = _least_of_one(self.min_probability, sources) / _SLACK
@@ -92,7 +101,7 @@ class RankedSearch:
                 found = self.session.execute(
                     text(
                         "SELECT COUNT(*) FROM (SELECT 1 FROM photo_groups WHERE name = :name AND at_least = :count"
-                        " AND probability >= 0.3 LIMIT 20000)"
+                        " AND probability >= 0.3 LIMIT 20000) AS few"
                     ),
                     {"name": source.name, "count": source.at_least},
                 ).scalar()
@@ -102,6 +111,8 @@ class RankedSearch:
                     text(f"SELECT COUNT(*) FROM face_people WHERE person_id IN ({_numbers(source.people)})")
                 ).scalar()
                 total += 1 + int(found or 0)
+            elif isinstance(source, ShowsKnown):
+                total += 1 + len(known_faces(self.database, self.session).all.photo_ids)
             elif isinstance(source, WithFaces):
                 # Any other source has fewer.
                 total += LARGEST
@@ -122,8 +133,9 @@ class RankedSearch:
         """Return whether an index finds all photos that can be meant, and they are few."""
         if self.parts.indexed_condition is None:
             return False
+        few = f"SELECT 1 FROM v1_photos p WHERE {self.parts.indexed_condition} LIMIT :most"
         found = self.session.execute(
-            text(f"SELECT COUNT(*) FROM (SELECT 1 FROM v1_photos p WHERE {self.parts.indexed_condition} LIMIT :most)"),
+            text(f"SELECT COUNT(*) FROM ({few}) AS few"),
             self.parts.parameters.values | {"most": _FEW + 1},
         ).scalar()
         return int(found or 0) <= _FEW
@@ -172,15 +184,27 @@ class RankedSearch:
                 {"name": source.name, "count": source.at_least, "least": least},
             )
             return (Ranked(row[0], row[1]) for row in rows)
-        if isinstance(source, ShowsPerson):
-            rows = self.session.execute(text(_SHOWING.format(_numbers(source.people))), {"least": least})
-            return (Ranked(row[0], row[1]) for row in rows)
+        if isinstance(source, ShowsPerson | ShowsKnown):
+            return self._showing(source, least)
         if isinstance(source, WithFaces):
             rows = self.session.execute(text("SELECT id FROM photos WHERE face_count > 0 ORDER BY id"))
             return (Ranked(row[0], 1.0) for row in rows)
         faces = SimilarFaces(self.database, self.session, source.face_id)
         known = self.similar.setdefault(source.face_id, faces.all() if complete else {})
         return _by_similarity(faces, known)
+
+    def _showing(self, source: ShowsPerson | ShowsKnown, least: float) -> Iterator[Ranked]:
+        known = known_faces(self.database, self.session)
+        if isinstance(source, ShowsPerson) and not np.isin(source.people, known.people).all():
+            # Somebody without a name, who is asked for by number; or without a face.
+            rows = self.session.execute(text(_SHOWING.format(_numbers(source.people))), {"least": least})
+            yield from (Ranked(row[0], row[1]) for row in rows)
+            return
+        found = known.of(source.people) if isinstance(source, ShowsPerson) else known.all
+        end = int(np.searchsorted(-found.at_most, -least, side="right"))
+        for start in range(0, end, _LARGEST_BATCH):
+            some = slice(start, min(start + _LARGEST_BATCH, end))
+            yield from map(Ranked, found.photo_ids[some].tolist(), found.at_most[some].tolist())
 
     def _promising(self, photo_ids: list[int], floor: float) -> list[int]:
         """Return the photos of a batch that no stored group rules out to be as probable as `floor`.
@@ -210,6 +234,8 @@ class RankedSearch:
 
     def _evaluate(self, photo_ids: list[int]) -> list[Ranked]:
         """Return the photos of a batch that are meant."""
+        if not self._in_sql:
+            return self._in_memory(photo_ids)
         listed = ", ".join(map(str, photo_ids))
         # Cut off here and not in SQL, which would evaluate the expression once more for its condition.
         rows = self.session.execute(
@@ -221,6 +247,23 @@ class RankedSearch:
         )
         # It is NULL where an estimate that it needs is switched off.
         return [Ranked(row[0], row[1]) for row in rows if row[1] is not None and row[1] >= self.min_probability]
+
+    def _in_memory(self, photo_ids: list[int]) -> list[Ranked]:
+        """Return the photos of a batch that are meant, where the database has no functions of probabilities."""
+        if not photo_ids:
+            return []
+        rows = self.session.execute(
+            text(
+                f"SELECT p.photo_id FROM v1_photos p WHERE p.photo_id IN ({', '.join(map(str, photo_ids))})"
+                f" AND {self.parts.condition}"
+            ),
+            self.parts.parameters.values,
+        )
+        found = (
+            Ranked(photo.photo_id, self.parts.rest.match(photo))
+            for photo in load_photos(self.session, [row[0] for row in rows], self.similar)
+        )
+        return [one for one in found if one.probability >= self.min_probability]
 
 
 def _numbers(people: Sequence[int]) -> str:

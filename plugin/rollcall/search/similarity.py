@@ -1,9 +1,12 @@
-"""Similar faces: exact search by cosine similarity over all stored embeddings."""
+"""Similar faces by cosine similarity: over all stored embeddings, or by an index where the database has one.
+
+An index finds the leading ones, nearly all of them; those beyond are found by comparing with every embedding.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +18,7 @@ from rollcall.search.calibration import calibration
 from rollcall.search.identifiers import storable
 from rollcall.search.vector_file import Embeddings
 from rollcall.search.vectors import vectors_of
+from rollcall.storage import pgvector
 from rollcall.storage.database import Database
 from rollcall.storage.tables import EmbeddingRow, FaceRow
 
@@ -22,6 +26,8 @@ from rollcall.storage.tables import EmbeddingRow, FaceRow
 LEAST: Final = 0.01
 #: How many of the most similar faces are sorted first: the first page needs no others.
 _FIRST: Final = 4096
+#: How many an index is asked for first: a page needs no others, and so many more take several times as long.
+_FIRST_OF_INDEX: Final = 300
 
 
 def embedding_of(session: Session, face_id: int) -> EmbeddingRow:
@@ -53,6 +59,13 @@ def _comparable(part: Embeddings, embedding: EmbeddingRow) -> list[int]:
     return [number for number, version in enumerate(part.names) if weights_of(version) == weights]
 
 
+class _Similar(NamedTuple):
+    """Faces that are similar to one, in no order."""
+
+    cosines: NDArray[np.float32]  # (n,)
+    photos: NDArray[np.int64]  # (n,)
+
+
 class SimilarFaces:
     """The photos that may show the person of a face.
 
@@ -63,29 +76,48 @@ class SimilarFaces:
     """
 
     def __init__(self, database: Database, session: Session, face_id: int) -> None:
-        found = embedding_of(session, face_id)
-        wanted = np.frombuffer(found.vector, "<f2")
-        self._calibration = calibration(weights_of(found.model_version))
-        least = self._calibration.cosine(LEAST)
+        self._database, self._session, self._of = database, session, embedding_of(session, face_id)
+        self._calibration = calibration(weights_of(self._of.model_version))
+        self._least = self._calibration.cosine(LEAST)
+
+    def _by_index(self, most: int) -> tuple[_Similar, bool]:
+        """Return the leading ones of `most` nearest faces, and whether they are all."""
+        found = pgvector.nearest(self._session, np.frombuffer(self._of.vector, "<f2"), most)
+        weights = weights_of(self._of.model_version)
+        some = [one for one in found.faces if one.cosine > self._least and weights_of(one.model_version) == weights]
+        similar = _Similar(
+            np.array([one.cosine for one in some], np.float32), np.array([one.photo_id for one in some], np.int64)
+        )
+        return similar, found.down_to <= self._least
+
+    def _by_comparing(self) -> _Similar:
         cosines, photos = [np.zeros(0, np.float32)], [np.zeros(0, np.int64)]
-        for part in vectors_of(database).parts(session, found.dimension):
-            versions = _comparable(part, found)
+        wanted = np.frombuffer(self._of.vector, "<f2")
+        for part in vectors_of(self._database).parts(self._session, self._of.dimension):
+            versions = _comparable(part, self._of)
             if not versions:
                 continue
             some = part.cosines(wanted)
-            rows = np.flatnonzero(some > least)
+            rows = np.flatnonzero(some > self._least)
             rows = rows[np.isin(part.versions[rows], versions) & (part.photo_ids[rows] >= 0)]
             cosines.append(some[rows])
             photos.append(np.asarray(part.photo_ids[rows]))
-        self._cosines, self._photos = np.concatenate(cosines), np.concatenate(photos)
+        return _Similar(np.concatenate(cosines), np.concatenate(photos))
 
     def blocks(self) -> Iterator[list[tuple[int, float]]]:
-        """Yield photos with their probabilities of showing the person, the highest first, in two blocks.
+        """Yield photos with their probabilities of showing the person, the highest first, in a few blocks.
 
-        The second block may hold photos of the first again, never with a higher probability.
+        Later blocks may hold photos of earlier ones again, never with a higher probability. An index may miss a photo,
+        which then comes with a later block.
         """
-        cosines, photos = self._cosines, self._photos
-        if len(cosines) > 2 * _FIRST:
+        indexed = pgvector.has_index(self._session, self._of.dimension)
+        for most in (_FIRST_OF_INDEX, pgvector.MOST) if indexed else ():
+            leading, whole = self._by_index(most)
+            yield self._ranked(*leading)
+            if whole:
+                return
+        cosines, photos = self._by_comparing()
+        if not indexed and len(cosines) > 2 * _FIRST:
             edge = np.partition(cosines, len(cosines) - _FIRST)[len(cosines) - _FIRST]
             first = cosines >= edge
             yield self._ranked(cosines[first], photos[first])
@@ -114,6 +146,25 @@ def most_similar(database: Database, session: Session, face_id: int, limit: int)
         If there is no such face, or it has no embedding.
     """
     found = embedding_of(session, face_id)
+    near = _nearest_by_index(session, found, limit) or _nearest_by_comparing(database, session, found, limit)
+    near = sorted((one for one in near if one[1] != face_id), reverse=True)[:limit]
+    probabilities = calibration(weights_of(found.model_version)).probability(np.array([cosine for cosine, _ in near]))
+    return [(face, float(probability)) for (_, face), probability in zip(near, probabilities, strict=True)]
+
+
+def _nearest_by_index(session: Session, found: EmbeddingRow, limit: int) -> list[tuple[float, int]] | None:
+    """Return cosines and faces; None where the database has no index, or that has too few."""
+    if limit >= pgvector.MOST or not pgvector.has_index(session, found.dimension):
+        return None
+    nearest = pgvector.nearest(session, np.frombuffer(found.vector, "<f2"), max(2 * limit, 100))
+    weights = weights_of(found.model_version)
+    near = [(one.cosine, one.face_id) for one in nearest.faces if weights_of(one.model_version) == weights]
+    return near if len(near) > limit or nearest.down_to < -1 else None
+
+
+def _nearest_by_comparing(
+    database: Database, session: Session, found: EmbeddingRow, limit: int
+) -> list[tuple[float, int]]:
     wanted = np.frombuffer(found.vector, "<f2")
     near: list[tuple[float, int]] = []
     for part in vectors_of(database).parts(session, found.dimension):
@@ -121,6 +172,4 @@ def most_similar(database: Database, session: Session, face_id: int, limit: int)
         cosines = np.where(comparable, part.cosines(wanted), -2)
         rows = np.argsort(-cosines, kind="stable")[: limit + 1]
         near += [(float(cosines[row]), int(part.face_ids[row])) for row in rows if cosines[row] > -2]
-    near = sorted((one for one in near if one[1] != face_id), reverse=True)[:limit]
-    probabilities = calibration(weights_of(found.model_version)).probability(np.array([cosine for cosine, _ in near]))
-    return [(face, float(probability)) for (_, face), probability in zip(near, probabilities, strict=True)]
+    return near

@@ -5,9 +5,10 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
+from rollcall.storage.bulk import insert_rows
 from rollcall.storage.library import now
 from rollcall.storage.tables import EventRow
 
@@ -52,11 +53,7 @@ def write(session: Session) -> list[Change]:
     Called at the end of a transaction: one insert for all costs a tenth of one for each.
     """
     pending = _pending(session)
-    if pending:
-        session.execute(
-            insert(EventRow.__table__),  # type: ignore[arg-type]
-            [{"happened_at": at, **change._asdict()} for change, at in pending.items()],
-        )
+    insert_rows(session, EventRow, [{"happened_at": at, **change._asdict()} for change, at in pending.items()])
     return list(pending)
 
 

@@ -9,21 +9,20 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from filelock import FileLock, Timeout
-from sqlalchemy import Connection, Engine, create_engine, inspect, make_url, select, text
+from sqlalchemy import Engine, create_engine, make_url
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import ArgumentError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import StaticPool
 
-from rollcall import resources
-from rollcall.errors import BusyError, NewerDatabaseError, StoreError
-from rollcall.storage import change_feed, mounts, sqlite, views
+from rollcall.errors import BusyError, StoreError
+from rollcall.storage import change_feed, migrating, mounts, postgresql, sqlite, views
 from rollcall.storage.change_feed import Change
+from rollcall.storage.failures import store_errors
 from rollcall.storage.private import private_file, private_folder
-from rollcall.storage.tables import MetaRow, PhotoRow
 
 #: The newest revision in `migrations/versions`; a test holds the two together.
 HEAD = "0011"
@@ -32,10 +31,13 @@ HEAD = "0011"
 class Database:
     """An open database: transactions for reading and for writing."""
 
-    def __init__(self, engine: Engine, read_only: bool) -> None:
+    def __init__(self, engine: Engine, read_only: bool, beside: Path | None = None) -> None:
         self.engine = engine
         self.read_only = read_only
         self._writing = engine.execution_options(writes=True)
+        self._reading = engine if self.is_sqlite else postgresql.reading(engine)
+        self._beside = beside
+        self._right: postgresql.ServerLock | None = None  # while this process indexes into a server's database
         #: Called with the changes that this process has committed, on the thread that wrote them.
         self.on_commit: Callable[[Sequence[Change]], None] | None = None
 
@@ -54,6 +56,19 @@ class Database:
         """The file of an SQLite database; None for one in memory or on a server."""
         return sqlite.file_of(self.engine.url) if self.is_sqlite else None
 
+    @property
+    def beside(self) -> Path | None:
+        """The file that what searches read lies beside: the database's own, or of this machine for one on a server.
+
+        None for a database in memory, or where this machine has no place for such files.
+        """
+        return self.file or self._beside
+
+    @property
+    def threads(self) -> bool:
+        """Whether several threads can use the database at once: one in memory has a single connection."""
+        return self.file is not None or not self.is_sqlite
+
     @contextmanager
     def dry_run(self) -> Iterator[Session]:
         """Give a session like `write`'s whose work is rolled back at the end.
@@ -63,7 +78,7 @@ class Database:
         StoreError
             If the database refuses a statement.
         """
-        with Session(self._writing) as session, _store_errors(self.url):
+        with Session(self._writing) as session, store_errors(self.url):
             yield session
             session.rollback()
 
@@ -93,7 +108,7 @@ class Database:
         """
         if self.file is None:
             return True
-        with _store_errors(self.url):
+        with store_errors(self.url):
             connection = self.engine.raw_connection()
             try:
                 return sqlite.scrub(connection.dbapi_connection, wait)  # type: ignore[arg-type]
@@ -111,7 +126,7 @@ class Database:
             If the database is not an SQLite file, or `file` exists or cannot be written.
         """
         if self.file is None:
-            raise StoreError(self.url, "only SQLite files can be backed up; use the database server's own backup")
+            raise StoreError(self.url, "only SQLite files can be backed up; use the server's own way: pg_dump")
         if file.exists():
             raise StoreError(self.url, f"{file} exists already; choose another name for the backup")
         part = file.with_name(f"{file.name}.part")
@@ -133,7 +148,7 @@ class Database:
         StoreError
             If the database refuses a statement.
         """
-        with Session(self.engine) as session, _store_errors(self.url):
+        with Session(self._reading) as session, store_errors(self.url):
             yield session
 
     @contextmanager
@@ -145,11 +160,26 @@ class Database:
         StoreError
             If the database refuses a statement, or other writers hold it for a minute.
         """
-        with Session(self._writing) as session, _store_errors(self.url), session.begin():
+        if self._right is not None:
+            self._right.check()
+        with Session(self._writing) as session, store_errors(self.url), session.begin():
             yield session
             changes = change_feed.write(session)
         if self.on_commit is not None and changes:
             self.on_commit(changes)
+
+    def outside_transactions(self, *statements: str) -> None:
+        """Run statements that cannot run in a transaction, one after the other on one connection.
+
+        Raises
+        ------
+        StoreError
+            If the database refuses a statement.
+        """
+        with store_errors(self.url), self.engine.connect() as connection:
+            alone = connection.execution_options(isolation_level="AUTOCOMMIT")
+            for statement in statements:
+                alone.exec_driver_sql(statement)
 
     def close(self) -> None:
         """Close all connections."""
@@ -168,19 +198,24 @@ class Database:
         StoreError
             If the lock file cannot be written.
         """
-        file = self.file
-        if file is None:
+        if not self.is_sqlite:
+            with self.alone("index", wait) as right:
+                if right is None:
+                    raise _indexed_by_another(self.url)
+                self._right = right
+                try:
+                    yield
+                finally:
+                    self._right = None
+            return
+        if self.file is None:
             yield
             return
-        lock = FileLock(f"{file}.lock")
+        lock = FileLock(f"{self.file}.lock")
         try:
             lock.acquire(timeout=wait)
         except Timeout as error:
-            raise BusyError(
-                self.url,
-                "another Rollcall is indexing into this database; wait for it, or stop it first",
-                "another process",
-            ) from error
+            raise _indexed_by_another(self.url) from error
         except OSError as error:
             raise StoreError(
                 self.url,
@@ -192,38 +227,28 @@ class Database:
         finally:
             lock.release()
 
+    @contextmanager
+    def alone(self, name: str, wait: float) -> Iterator[postgresql.ServerLock | None]:
+        """Hold a lock by name of a database on a server; give None if another process has it after `wait` seconds.
 
-@contextmanager
-def _store_errors(url: str) -> Iterator[None]:
-    """Raise the driver's errors as `StoreError`."""
-    try:
-        yield
-    except DBAPIError as error:
-        raise StoreError(url, _sentence(str(error.orig))) from error
-
-
-#: What SQLite says, and what that means for a person.
-_MESSAGES: Final = (
-    ("malformed", "the database is damaged ({}); `rollcall restore` puts its newest backup in its place"),
-    (
-        "not a database",
-        "refused, as the file is damaged or not a database ({}); `rollcall restore` puts its newest backup there",
-    ),
-    ("is full", "the disk is full ({}); make room, and run it again: nothing is lost"),
-    ("readonly", "the database may not be written ({}); allow it, or choose another place with the option --database"),
-    ("locking protocol", "the share that it lies on does not lock files ({}); put it on a local disk: --database FILE"),
-    ("unable to open", "its file cannot be opened ({}); check that it, and files beside it, may be written"),
-    ("is locked", "another program has kept the database locked for too long ({}); close it, and run it again"),
-    ("disk I/O error", "the disk, or the share, that the database lies on does not work ({}); check it"),
-)
+        Raises
+        ------
+        StoreError
+            If the server cannot be reached.
+        """
+        lock = postgresql.ServerLock(self.engine, name)
+        with store_errors(self.url):
+            got = lock.acquire(wait)
+        try:
+            yield lock if got else None
+        finally:
+            lock.release()
 
 
-def _sentence(message: str) -> str:
-    """Return a database's message as a sentence with what to do."""
-    for part, sentence in _MESSAGES:
-        if part in message:
-            return sentence.format(message)
-    return f"the database refused ({message})"
+def _indexed_by_another(url: str) -> BusyError:
+    return BusyError(
+        url, "another Rollcall is indexing into this database; wait for it, or stop it first", "another process"
+    )
 
 
 def to_url(text_or_path: str) -> URL:
@@ -242,10 +267,13 @@ def to_url(text_or_path: str) -> URL:
         raise StoreError(text_or_path, "this is not a database URL; give one like sqlite:///photos.db") from error
 
 
-def open_database(text_or_path: str, *, read_only: bool = False, backups: int = 3) -> Database:
+def open_database(
+    text_or_path: str, *, read_only: bool = False, backups: int = 3, cache: Path | None = None
+) -> Database:
     """Open a database; create or migrate it unless `read_only`.
 
-    Before a database with content is migrated, a copy is put beside it; the newest `backups` copies are retained.
+    Before a database in a file is migrated, if it has content, a copy is put beside it; the newest `backups` copies are
+    retained. What searches read of a database on a server is kept in the folder `cache`, without one in memory.
 
     Raises
     ------
@@ -258,6 +286,9 @@ def open_database(text_or_path: str, *, read_only: bool = False, backups: int = 
     shown = url.render_as_string()
     file = sqlite.file_of(url) if url.get_backend_name() == "sqlite" else None
     options: dict[str, Any] = {}
+    if postgresql.is_postgresql(url):
+        url = postgresql.with_driver(url)
+        options["connect_args"] = {"client_encoding": "utf8"}
     if file is not None:
         options = _file_options(file, shown, read_only)
     elif url.get_backend_name() == "sqlite":
@@ -267,19 +298,25 @@ def open_database(text_or_path: str, *, read_only: bool = False, backups: int = 
     except ArgumentError as error:
         raise StoreError(shown, f"no such kind of database is known ({error}); give a URL of SQLAlchemy's") from error
     except ImportError as error:
-        raise StoreError(shown, f"its driver is not installed ({error.name}); install it with pip") from error
+        needed = "rollcall[postgresql]" if postgresql.is_postgresql(url) else error.name
+        raise StoreError(shown, f"its driver is not installed ({error.name}); pip install '{needed}'") from error
     if url.get_backend_name() == "sqlite":
         sqlite.prepare(engine, read_only)
-    with _store_errors(shown):
-        found, fingerprint = _state(engine)
-        if found != HEAD or fingerprint != views.fingerprint():
+    elif engine.dialect.name == "postgresql":
+        postgresql.prepare(engine)
+    else:
+        raise StoreError(shown, "databases of this kind are not supported; use SQLite or PostgreSQL")
+    with store_errors(shown):
+        found, fingerprint = migrating.state(engine)
+        if found != HEAD or fingerprint != views.fingerprint(engine.dialect.name):
             if read_only and found != HEAD:
                 raise StoreError(
                     shown, "the database is of an older Rollcall; any `rollcall index` brings it up to date"
                 )
             if not read_only:
-                _bring_up_to_date(engine, file, backups)
-    return Database(engine, read_only)
+                migrating.bring_up_to_date(engine, HEAD, file, backups)
+    server = None if file is not None or cache is None else postgresql.beside(url, cache)
+    return Database(engine, read_only, server if engine.dialect.name == "postgresql" else None)
 
 
 def _file_options(file: Path, shown: str, read_only: bool) -> dict[str, Any]:
@@ -320,53 +357,3 @@ def _file_options(file: Path, shown: str, read_only: bool) -> dict[str, Any]:
 
 def _may_write(path: Path) -> bool:
     return os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
-
-
-def _state(engine: Engine) -> tuple[str | None, str | None]:
-    """Return a database's revision and the fingerprint of its views; None for what it does not have."""
-    with engine.connect() as connection:
-        return _revision(connection), _fingerprint(connection)
-
-
-def _revision(connection: Connection) -> str | None:
-    if not inspect(connection).has_table("alembic_version"):
-        return None
-    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
-
-
-def _fingerprint(connection: Connection) -> str | None:
-    if not inspect(connection).has_table("meta"):
-        return None
-    return connection.execute(select(MetaRow.value).where(MetaRow.key == "views")).scalar()
-
-
-def _bring_up_to_date(engine: Engine, file: Path | None, backups: int) -> None:
-    """Migrate a database to `HEAD` and create its views again if their text changed."""
-    from alembic import command
-    from alembic.config import Config
-    from alembic.script import ScriptDirectory
-
-    config = Config()
-    config.set_main_option("script_location", str(resources.find("migrations")).replace("%", "%%"))
-    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-    # The write lock is taken first and the revision read again under it: of two processes that
-    # open an old database at once, one migrates and the other finds nothing left to do.
-    with engine.execution_options(writes=True).begin() as connection:
-        found = _revision(connection)
-        if found is not None and found not in known:
-            raise NewerDatabaseError(
-                engine.url.render_as_string(),
-                f"the database was written by a newer Rollcall (revision {found}); update Rollcall to open it",
-            )
-        if found != HEAD:
-            if found is not None and file is not None and connection.execute(select(PhotoRow.id).limit(1)).first():
-                sqlite.back_up(file, backups)
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
-        if _fingerprint(connection) != views.fingerprint():
-            for statement in views.statements():
-                connection.execute(text(statement))
-            connection.execute(MetaRow.__table__.delete().where(MetaRow.key == "views"))  # type: ignore[attr-defined]
-            connection.execute(
-                MetaRow.__table__.insert().values(key="views", value=views.fingerprint())  # type: ignore[attr-defined]
-            )

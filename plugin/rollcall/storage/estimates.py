@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import delete, insert, update
+from sqlalchemy import delete, update
 from sqlalchemy.orm import Session
 
 from rollcall.ages import AGE_GROUPS
 from rollcall.records import Face
+from rollcall.storage import pgvector
+from rollcall.storage.bulk import insert_rows
 from rollcall.storage.tables import EmbeddingRow, PredictionRow
 
 
@@ -62,18 +64,18 @@ def insert_estimates(session: Session, faces: Sequence[tuple[int, Face]], model_
     Returns the columns of each face's prediction; an empty dictionary where age and gender are unknown.
     """
     predictions: list[dict[str, Any]] = []
-    embeddings = []
+    embeddings: list[dict[str, Any]] = []
     for face_id, face in faces:
         key = {"face_id": face_id, "model_version": model_version}
         known = face.age_distribution is not None or face.p_female is not None
         predictions.append(key | prediction_columns(face) if known else {})
         if face.embedding is not None:
             embeddings.append(key | {"dimension": len(face.embedding), "vector": pack(face.embedding)})
-    # Inserting into tables takes half the time of inserting into mapped classes.
-    if any(predictions):
-        session.execute(insert(PredictionRow.__table__), [one for one in predictions if one])  # type: ignore[arg-type]
-    if embeddings:
-        session.execute(insert(EmbeddingRow.__table__), embeddings)  # type: ignore[arg-type]
+    insert_rows(session, PredictionRow, [one for one in predictions if one])
+    insert_rows(session, EmbeddingRow, embeddings)
+    for dimension in {int(one["dimension"]) for one in embeddings}:
+        same = [one for one in embeddings if one["dimension"] == dimension]
+        pgvector.add(session, [one["face_id"] for one in same], [one["vector"] for one in same], dimension)
     return predictions
 
 

@@ -21,6 +21,10 @@ _REMOTE: Final = (
     "vboxsf",
     "drvfs",
 )
+#: File systems that count the blocks of a file. Others, many of FUSE among them, say 0 of every file.
+_COUNTING: Final = frozenset(
+    {"ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "jfs", "bcachefs", "tmpfs", "overlay"}
+)
 _MOUNTS: Final = Path("/proc/mounts")
 
 
@@ -44,6 +48,11 @@ def file_system(path: Path, mounts: Path = _MOUNTS) -> str:
 def is_remote(path: Path, mounts: Path = _MOUNTS) -> bool:
     """Return whether a folder lies on a network mount, where changes made by others cause no events."""
     return file_system(path, mounts).startswith(_REMOTE)
+
+
+def counts_blocks(path: Path, mounts: Path = _MOUNTS) -> bool:
+    """Return whether a folder's file system is known to count the blocks that a file takes."""
+    return file_system(path, mounts) in _COUNTING
 
 
 def can_lock(folder: Path) -> bool:

@@ -6,15 +6,20 @@ into the rows of these photos. A number is never used again, not even when its p
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
-from sqlalchemy import event, insert, inspect, select, update
+from sqlalchemy import delete, event, insert, inspect, select, update
 from sqlalchemy.orm import Session
 
-from rollcall.storage.tables import MetaRow, PhotoRow
+from rollcall.storage.tables import FaceRow, MetaRow, PhotoRow
 
 _KEY: Final = "revision"
+#: The one up to which grouping has looked at the faces of all photos.
+_GROUPED: Final = "people grouped"
 _TAKEN: Final = "rollcall revision"
+#: Faces of one statement: SQLite before 3.32 takes no more than 999 values.
+_FACES: Final = 500
 _WATCHED: Final = ("root_id", "path", "taken_local", "face_count")
 
 
@@ -35,6 +40,27 @@ def take(session: Session) -> int:
             session.execute(insert(MetaRow).values(key=_KEY, value=str(taken)))
         session.info[_TAKEN] = taken
     return taken
+
+
+def mark_faces(session: Session, face_ids: Sequence[int]) -> None:
+    """Write the number of a session's transaction into the rows of the photos of some faces."""
+    revision = take(session)
+    for start in range(0, len(face_ids), _FACES):
+        photo_ids = select(FaceRow.photo_id).where(FaceRow.id.in_(face_ids[start : start + _FACES]))
+        session.execute(update(PhotoRow).where(PhotoRow.id.in_(photo_ids)).values(revision=revision))
+
+
+def grouped(session: Session) -> int | None:
+    """Return the number up to which grouping has looked at all faces; None if that is not known."""
+    value = session.scalar(select(MetaRow.value).where(MetaRow.key == _GROUPED))
+    return None if value is None else int(value)
+
+
+def set_grouped(session: Session, revision: int | None) -> None:
+    """Remember up to which number grouping has looked at all faces; with None it looks for any that it has not."""
+    session.execute(delete(MetaRow).where(MetaRow.key == _GROUPED))
+    if revision is not None:
+        session.execute(insert(MetaRow).values(key=_GROUPED, value=str(revision)))
 
 
 @event.listens_for(Session, "before_flush")

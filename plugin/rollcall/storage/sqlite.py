@@ -5,17 +5,20 @@ from __future__ import annotations
 import glob
 import sqlite3
 import stat
-from contextlib import closing, suppress
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Engine, event
+from sqlalchemy import URL, Connection, Engine, event
 
 from rollcall.storage import mounts, private
 
 #: How long a writer waits for another before it gives up, in milliseconds.
 BUSY_MS = 60_000
+#: How much of the file is mapped into memory, in bytes.
+_MAPPED = 1 << 28
 
 
 def prepare(engine: Engine, read_only: bool) -> None:
@@ -35,7 +38,7 @@ def prepare(engine: Engine, read_only: bool) -> None:
         # In WAL mode a crash of the machine can lose the last transactions, never the database.
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA cache_size = -32768")
-        connection.execute("PRAGMA mmap_size = 268435456")
+        connection.execute(f"PRAGMA mmap_size = {_MAPPED}")
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Any) -> None:
@@ -54,6 +57,19 @@ def _choose_log(connection: sqlite3.Connection, file: Path | None) -> None:
         return
     with suppress(sqlite3.OperationalError):  # in use, still with WAL, by a process of an older version
         connection.execute("PRAGMA journal_mode = DELETE")
+
+
+@contextmanager
+def unmapped(connection: Connection) -> Iterator[None]:
+    """Read without mapping the file into memory meanwhile: of what is read once, nothing is to stay there."""
+    if connection.dialect.name != "sqlite":
+        yield
+        return
+    connection.exec_driver_sql("PRAGMA mmap_size = 0")
+    try:
+        yield
+    finally:
+        connection.exec_driver_sql(f"PRAGMA mmap_size = {_MAPPED}")
 
 
 def file_of(url: URL) -> Path | None:

@@ -21,7 +21,8 @@ class Base(DeclarativeBase):
         }
     )
     type_annotation_map: ClassVar[dict[Any, TypeEngine[Any] | type[TypeEngine[Any]]]] = {
-        str: Text,
+        # Compared by code points, as in SQLite, whatever language a server sorts in: ranges of paths rely on it.
+        str: Text().with_variant(Text(collation="C"), "postgresql"),
         bytes: LargeBinary,
         list[Any]: JSON,
         dict[str, Any]: JSON,

@@ -10,6 +10,7 @@ import hashlib
 from typing import Final, NamedTuple
 
 from rollcall.ages import AGE_GROUPS, OLDEST
+from rollcall.storage import postgresql
 
 VERSION: Final = 1
 
@@ -135,7 +136,10 @@ V1_FACES: Final = View(
         Column("age_low", "real", "Lower end: of a person's correction, else of the model's 80 % interval."),
         Column("age_high", "real", "Upper end of the same."),
         Column(
-            "age_source", "text", "user, birth_date (the capture date less that of the person's birth), model, or null."
+            "age_source",
+            "text",
+            "user, birth_date (the capture date less that of the person's birth), birth_estimate (the same with the"
+            " date of birth that all faces of somebody with a name tell), model, or null.",
         ),
         Column("gender", "text", "female, male, or the label a person chose; null where nothing is known."),
         Column(
@@ -176,7 +180,9 @@ V1_FACES: Final = View(
         CASE WHEN v.age_low IS NULL THEN m.age ELSE (v.age_low + v.age_high) / 2.0 END,
         CASE WHEN v.age_low IS NULL THEN m.age_low ELSE v.age_low END,
         CASE WHEN v.age_low IS NULL THEN m.age_high ELSE v.age_high END,
-        CASE WHEN v.age_low IS NOT NULL AND v.age_derived THEN 'birth_date'
+        CASE WHEN v.age_low IS NOT NULL AND v.age_derived THEN
+                  (CASE WHEN (SELECT q.birth_date FROM people q WHERE q.id = w.person_id) IS NULL THEN 'birth_estimate'
+                        ELSE 'birth_date' END)
              WHEN v.age_low IS NOT NULL THEN 'user' WHEN m.age IS NOT NULL THEN 'model' END,
         CASE WHEN v.gender_given THEN v.gender WHEN m.p_female IS NULL THEN NULL
              WHEN m.p_female >= 0.5 THEN 'female' ELSE 'male' END,
@@ -293,15 +299,16 @@ V1_PEOPLE: Final = View(
 VIEWS: Final = (V1_PHOTOS, V1_FACES, V1_TAGS, V1_GROUPS, V1_EVENTS, V1_PEOPLE)
 
 
-def statements() -> list[str]:
-    """Return the SQL statements that replace all views."""
+def statements(dialect: str = "sqlite") -> list[str]:
+    """Return the SQL statements that replace all views, in SQLite's dialect or PostgreSQL's."""
     result = []
     for view in VIEWS:
         columns = ", ".join(column.name for column in view.columns)
-        result += [f"DROP VIEW IF EXISTS {view.name}", f"CREATE VIEW {view.name} ({columns}) AS {view.sql}"]
+        sql = postgresql.in_views(view.sql) if dialect == "postgresql" else view.sql
+        result += [f"DROP VIEW IF EXISTS {view.name}", f"CREATE VIEW {view.name} ({columns}) AS {sql}"]
     return result
 
 
-def fingerprint() -> str:
+def fingerprint(dialect: str = "sqlite") -> str:
     """Return a digest of the views' SQL; a database whose stored digest differs gets the views again."""
-    return hashlib.sha256("\n".join(statements()).encode()).hexdigest()
+    return hashlib.sha256("\n".join(statements(dialect)).encode()).hexdigest()

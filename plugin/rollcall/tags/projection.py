@@ -14,6 +14,7 @@ from rollcall.storage import change_feed, revisions
 from rollcall.storage.change_feed import ChangeKind
 from rollcall.storage.library import now
 from rollcall.storage.tables import FaceRow, PhotoGroupRow, PhotoRow, PredictionRow, TagRow, VerdictRow
+from rollcall.tags import names
 from rollcall.tags.rules import (
     FaceProbabilities,
     Tag,
@@ -81,6 +82,8 @@ def _write(
             ],
         )
     wanted = automatic_tags(groups, len(faces), tag_rules(settings))
+    if not new:
+        wanted += names.of_photos(session, [photo_id], settings).get(photo_id, [])
     if wanted or not new:
         _write_tags(session, photo_id, wanted, new=new)
 

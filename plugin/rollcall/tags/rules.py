@@ -117,15 +117,16 @@ def tag_rules(settings: TagSettings) -> Rules:
         name = getattr(settings, group, "")
         if not name:
             continue
-        names[group] = _full_name(settings, name)
+        names[group] = full_name(settings, name)
         strict_enough = [p for p in measured.get(group, {}) if float(p) >= settings.precision - 1e-9]
         thresholds[group] = measured[group][min(strict_enough, key=float)] if strict_enough else None
     return Rules(
-        names, thresholds, settings.suggest_above, _full_name(settings, settings.group) if settings.group else ""
+        names, thresholds, settings.suggest_above, full_name(settings, settings.group) if settings.group else ""
     )
 
 
-def _full_name(settings: TagSettings, name: str) -> str:
+def full_name(settings: TagSettings, name: str) -> str:
+    """Return a tag's name with the folder of the tag tree that automatic tags are put in."""
     return f"{settings.prefix}/{name}" if settings.prefix else name
 
 

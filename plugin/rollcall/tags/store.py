@@ -16,7 +16,7 @@ from rollcall.storage import change_feed
 from rollcall.storage.change_feed import ChangeKind
 from rollcall.storage.library import CHUNK, now
 from rollcall.storage.tables import PhotoGroupRow, PhotoRow, RootRow, TagRow
-from rollcall.tags import projection
+from rollcall.tags import names, projection
 from rollcall.tags.rules import Tag, automatic_tags, normalized_name, tag_rules
 
 
@@ -114,10 +114,12 @@ def changes(session: Session, settings: TagSettings, after: int = 0) -> Iterator
         stored: dict[int, list[TagRow]] = {}
         for row in session.scalars(select(TagRow).where(TagRow.photo_id.in_(ids))):
             stored.setdefault(row.photo_id, []).append(row)
+        of_people = names.of_photos(session, ids, settings)
         found: list[TagChange] = []
         for photo_id, root, path, face_count in photos:
             shown = paths.from_text(f"{root.rstrip('/')}/{path}")
             wanted = automatic_tags(probabilities.get(photo_id, {}), face_count or 0, rules)
+            wanted += of_people.get(photo_id, [])
             found += _differences(photo_id, shown, stored.get(photo_id, []), wanted)
         yield ids[-1], found
         after = ids[-1]

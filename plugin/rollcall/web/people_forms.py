@@ -40,6 +40,12 @@ class PersonForm(BaseModel):
     faces: Annotated[list[RowId], Field(max_length=5000)] = []
 
 
+class ForgetForm(BaseModel):
+    """Whether a person is to be forgotten for good."""
+
+    sure: Annotated[str, Field(max_length=10)] = ""
+
+
 class FaceForm(BaseModel):
     """What the form "Who is it?" of a photo's page sends."""
 

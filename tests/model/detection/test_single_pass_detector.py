@@ -128,6 +128,54 @@ def test_every_small_face_of_a_panorama_is_found_once(single_pass: SinglePassDet
         assert (np.abs(centres - (left + 64, top + 57)) < 25).all(axis=1).sum() == 1
 
 
+def scattered(person: np.ndarray, places: list[tuple[int, int]]) -> np.ndarray:
+    """Return a gray picture of 1280 x 960 pixels with a portrait at each place (top, left)."""
+    picture = np.full((960, 1280, 3), 128, np.uint8)
+    for top, left in places:
+        picture[top : top + person.shape[0], left : left + person.shape[1]] = person
+    return picture
+
+
+def test_small_faces_are_found_that_half_the_size_would_not_show(
+    single_pass: SinglePassDetector, portraits: Portraits
+) -> None:
+    """Faces of about 24 pixels: 12 in the first look. Some are in one window, one is in the corner."""
+    person = np.asarray(cv2.resize(portraits["hopper"][0], (68, 81), interpolation=cv2.INTER_AREA), np.uint8)
+    places = [(0, 0), (300, 500), (310, 580), (420, 560), (870, 1200)]
+    (found,) = single_pass.detect([scattered(person, places)])
+    assert len(found.scores) == len(places)
+    centres = (found.boxes[:, :2] + found.boxes[:, 2:]) / 2
+    for top, left in places:
+        assert (np.abs(centres - (left + 34, top + 31)) < 14).all(axis=1).sum() == 1
+
+
+def test_a_crowd_of_small_faces_is_searched_at_full_size_everywhere(
+    single_pass: SinglePassDetector, portraits: Portraits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person = np.asarray(cv2.resize(portraits["hopper"][0], (68, 81), interpolation=cv2.INTER_AREA), np.uint8)
+    places = [(top, left) for top in range(20, 860, 105) for left in range(20, 1200, 110)]
+    seen: list[tuple[int, ...]] = []
+    whole = single_pass._runner.whole
+    monkeypatch.setattr(
+        single_pass._runner, "whole", lambda pictures: seen.extend(one.shape[:2] for one in pictures) or whole(pictures)
+    )
+    (found,) = single_pass.detect([scattered(person, places)])
+    assert seen == [(480, 640), (960, 1280)]
+    assert len(found.scores) == len(places)
+
+
+def test_a_picture_with_nothing_like_a_face_is_looked_at_once(
+    single_pass: SinglePassDetector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Landscapes must not cost what turned pictures cost."""
+    views: list[int] = []
+    best = single_pass._runner.best
+    monkeypatch.setattr(single_pass._runner, "best", lambda some: views.append(len(some)) or best(some))
+    rows = np.linspace(0, 255, 480, dtype=np.uint8)[:, None, None]
+    assert len(single_pass.detect([np.broadcast_to(rows, (480, 640, 3))])[0].scores) == 0
+    assert sum(views) == 0
+
+
 def test_a_run_over_photos_of_all_sizes_compiles_few_programs(
     single_pass: SinglePassDetector, portraits: Portraits
 ) -> None:
@@ -146,6 +194,6 @@ def test_a_run_over_photos_of_all_sizes_compiles_few_programs(
             pictures.append(np.asarray(cv2.resize(person, (width, height)), np.uint8))
             shapes.add(canvases.shape_for(height, width))
         found += sum(len(one.scores) > 0 for one in single_pass.detect(pictures))
-    # A program for each shape of canvas, two of the refiner, and joint canvases.
-    assert len(compiled) <= 2 * len(shapes) + 4
+    # A program for each shape of canvas, two of the refiner, two of views, and joint canvases.
+    assert len(compiled) <= 2 * len(shapes) + 6
     assert found > 35

@@ -45,6 +45,17 @@ def test_a_convolution_is_the_same_in_every_form(form: Callable[..., Array], sha
     np.testing.assert_allclose(output, expected, atol=1e-4)
 
 
+@pytest.mark.parametrize("shape", [(2, 7, 9, 3), (1, 3, 5, 2)])
+def test_without_padding_a_halving_convolution_sees_every_second_place(shape: tuple[int, ...]) -> None:
+    x, kernel = random(0, *shape), random(1, 3, 3, shape[-1], 5)
+    np.testing.assert_allclose(layers.conv_halved_inside(x, kernel), layers.conv_direct(x, kernel, stride=2), atol=1e-4)
+
+
+def test_without_padding_a_depthwise_convolution_is_the_inner_part_of_the_padded_one() -> None:
+    x, kernel = random(0, 2, 7, 9, 6), random(1, 3, 3, 6)
+    np.testing.assert_allclose(layers.depthwise_inside(x, kernel), plain_depthwise(x, kernel)[:, 1:-1, 1:-1], atol=1e-5)
+
+
 @pytest.mark.parametrize("size", [3, 5])
 @pytest.mark.parametrize("shape", [(4, 7, 9, 6), (1, 3, 3, 2)])
 def test_depthwise_products_and_their_gradients(size: int, shape: tuple[int, ...]) -> None:

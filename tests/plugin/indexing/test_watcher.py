@@ -16,14 +16,15 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from blobs import draw
+from blobs import BlobAnalyzer, draw
 from rollcall import events
 from rollcall.errors import StoreError
 from rollcall.indexing import hints, observers, watcher
 from rollcall.indexing.indexer import Indexer
+from rollcall.indexing.run import Meanwhile
 from rollcall.indexing.watcher import Updater, Watcher
-from rollcall.records import RunSummary
-from rollcall.settings import Settings, WatchSettings
+from rollcall.records import Face, Picture, RunSummary
+from rollcall.settings import DetectorSettings, Settings, WatchSettings
 from rollcall.storage.database import Database
 
 
@@ -42,13 +43,16 @@ class Recorder:
         force: bool = False,
         stop: threading.Event | None = None,
         leave_alone: Callable[[Path, int], bool] | None = None,
+        meanwhile: Meanwhile | None = None,
     ) -> RunSummary:
         self.runs.append(list(roots))
         if self.failing:
             raise StoreError("sqlite:///x", "the disk is full")
         return RunSummary()
 
-    def update(self, paths: Iterable[Path], *, stop: threading.Event | None = None) -> RunSummary:
+    def update(
+        self, paths: Iterable[Path], *, stop: threading.Event | None = None, meanwhile: Meanwhile | None = None
+    ) -> RunSummary:
         self.updates.append(list(paths))
         return RunSummary()
 
@@ -340,3 +344,48 @@ def test_folders_beyond_the_limit_of_watches_are_polled(
         draw(library / "b.png", (6, 255), seed=1)
         until(lambda: any(path.name == "b.png" for update in recorder.updates for path in update))
         assert made.observers.running
+
+
+class Slow(BlobAnalyzer):
+    """Waits in its first batch until it may go on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.started, self.may_go_on = threading.Event(), threading.Event()
+        self.batches = 0
+
+    def analyze(self, pictures: Sequence[Picture]) -> list[tuple[Face, ...]]:
+        self.batches += 1
+        if self.batches == 1:
+            self.started.set()
+            self.may_go_on.wait(30)
+        return super().analyze(pictures)
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_new_files_are_in_the_library_while_a_run_goes_on(
+    lost: bool, library: Path, database: Database, events_seen: list[events.Event], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watcher, "_NOTICE_SECONDS", 0.0)
+    chosen = Settings(watch=WatchSettings(settle_seconds=0.1), detector=DetectorSettings(batch=1))
+    analyzer = Slow()
+    for number in range(4):
+        draw(library / f"{number}.png", (5, 255), seed=number)
+    known: list[set[str]] = []
+
+    def note(event: events.Event) -> None:
+        if isinstance(event, events.PhotoIndexed):
+            known.append(set(states(database)))
+
+    with watching(Indexer(database, analyzer, chosen, note), library, events_seen, chosen) as watched:
+        assert analyzer.started.wait(30)
+        draw(library / "sub" / "new.png", (7, 255), seed=50)
+        until(lambda: bool(watched.hints._hints))
+        time.sleep(0.4)  # until it is still
+        if lost:
+            watched.hints.overflow()
+        analyzer.may_go_on.set()
+        until(lambda: states(database).get("sub/new.png") == "indexed")
+    # Before the photos of the run were done.
+    assert any("sub/new.png" in paths and "3.png" in paths for paths in known[:3])
+    assert not any(isinstance(event, events.PhotoFailed) for event in events_seen)

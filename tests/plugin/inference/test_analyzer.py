@@ -71,6 +71,7 @@ def test_small_faces_of_a_deleted_photo_use_the_reduced_pixels(photo: Path, tmp_
         ("attributes.small_faces", ("fast", "sharp"), "single-pass"),
         ("detector.threshold", ("0.5", "0.7"), "single-pass"),
         ("detector.search", ("quick", "thorough"), "mtcnn-2016"),
+        ("detector.search", ("quick", "thorough"), "single-pass"),
         ("detector.network", ("single-pass", "mtcnn-2016"), "single-pass"),
     ],
 )
@@ -82,7 +83,7 @@ def test_settings_that_change_results_change_the_model_version(
 
 
 def test_settings_of_another_network_change_nothing() -> None:
-    versions = {Analyzer(load(None, {"detector.search": value})).model_version for value in ("quick", "thorough")}
+    versions = {Analyzer(load(None, {"detector.pyramid_factor": value})).model_version for value in ("0.6", "0.8")}
     assert len(versions) == 1
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from damaged import CUT, WHOLE, shown_whole
-from drawn import FORMATS, difference, encoded, need
+from drawn import FORMATS, difference, encoded, need, quarters
 from rollcall.errors import NotAPictureError
 from rollcall.media import decode
 
@@ -79,6 +79,20 @@ def test_of_a_picture_that_was_cut_off_the_first_rows_are_shown(name: str, tmp_p
     assert "\n" not in picture.warnings[0]
     rows = slice(96 - 24, 96) if name == "BMP" else slice(0, 24)  # it is stored from below
     assert difference(picture.pixels[rows], WHOLE[rows]) <= 30
+
+
+@pytest.mark.parametrize("format_name", ["HEIF", "AVIF"])
+@pytest.mark.parametrize("share", [0.6, 0.95])
+def test_of_a_heic_or_avif_that_was_cut_off_the_first_rows_are_shown(
+    format_name: str, share: float, tmp_path: Path
+) -> None:
+    need(format_name)
+    noise = np.random.default_rng(0).integers(0, 40, (256, 320, 3), np.uint8)
+    pixels = quarters(320, 256) // 2 + noise
+    data = encoded(pixels, format_name)
+    picture = decode.decode(written(tmp_path, format_name, data[: int(len(data) * share)]))
+    assert picture.warnings == ("the file ends early; parts of the picture are missing",)
+    assert difference(picture.pixels[:64], pixels[:64]) <= 12
 
 
 @pytest.mark.parametrize("name", ["JPEG", "PNG", "GIF", "TIFF"])

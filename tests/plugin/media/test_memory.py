@@ -210,9 +210,9 @@ def test_reading_in_strips_makes_the_same_picture_as_in_one_piece(monkeypatch: p
         for target in (None, 50, 20, 7):
             whole = conversion.from_image(image, target)
             with monkeypatch.context() as patch:
-                patch.setattr(conversion, "_STRIP", 500)
+                patch.setattr(conversion, "BLOCK", 500)
                 assert np.array_equal(conversion.from_image(image, target), whole)
     array = conversion.from_array(noise, 20)
     with monkeypatch.context() as patch:
-        patch.setattr(conversion, "_STRIP", 500)
+        patch.setattr(conversion, "BLOCK", 500)
         assert np.array_equal(conversion.from_array(noise, 20), array)

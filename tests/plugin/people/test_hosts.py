@@ -46,6 +46,24 @@ def test_http_names_answers_merges_splits_and_undoes(client: TestClient, family:
     assert [one["name"] for one in client.get("/api/people", params={"named": True}).json()].count("Dora") == 1
 
 
+def test_the_page_says_what_forgetting_deletes_and_deletes_it_only_if_that_is_ticked(
+    client: TestClient, family: Plugin
+) -> None:
+    anna, ben = (one.person_id for one in family.people())
+    family.name_person(anna, "Anna")
+    assert f"/person/{anna}/forget" in client.get(f"/person/{anna}").text
+    question = client.get(f"/person/{anna}/forget").text
+    assert "Forget Anna?" in question
+    assert "6 faces" in question
+    origin = {"Origin": "http://127.0.0.1:8724"}
+    assert "Nothing was deleted" in client.post(f"/person/{anna}/forget", headers=origin).text
+    assert [one.person_id for one in family.people()] == [anna, ben]
+    done = client.post(f"/person/{anna}/forget", data={"sure": "yes"}, headers=origin)
+    assert done.headers["HX-Redirect"] == "/people"
+    assert [one.person_id for one in family.people()] == [ben]
+    assert client.get(f"/person/{anna}/forget").status_code == 404
+
+
 def test_http_refuses_what_cannot_be_in_words(client: TestClient) -> None:
     first = client.get("/api/people").json()[0]["person_id"]
     assert client.get("/api/people/999").status_code == 404

@@ -102,9 +102,25 @@ def test_undoing_the_merge_of_a_group_without_a_name_takes_it_apart(family: Plug
     family.name_person(first, "Anna")
     family.merge_people(first, second)
     family.undo()
-    family.group_people()
     assert groups(family)["Anna"] == set(faces_of(family, 4, 9))
     assert groups(family)[None] == set(faces_of(family, 30, 35))
+
+
+def test_faces_that_came_while_two_were_one_go_to_whom_they_fit_when_the_merge_is_undone(
+    family: Plugin, folder: Path
+) -> None:
+    first, second = (one.person_id for one in family.people())
+    family.name_person(first, "Anna")
+    family.name_person(second, "Ben")
+    family.merge_people(first, second)
+    for number in range(3):
+        draw(folder / f"IMG_{2017 + number}1001_120000.png", (36 + number, BEN), seed=40 + number)
+    draw(folder / "IMG_20201001_120000.png", (10, ANNA), seed=50)
+    family.index(folder)
+    new = [*faces_of(family, 36, 38), *faces_of(family, 10, 10)]
+    assert {who(family, face)[0] for face in new} == {"Anna"}
+    family.undo()
+    assert [who(family, face)[0] for face in new] == ["Ben", "Ben", "Ben", "Anna"]
 
 
 def test_faces_that_are_somebody_else_take_those_like_them_along(

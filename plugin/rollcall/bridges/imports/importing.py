@@ -24,6 +24,7 @@ from rollcall.corrections import log, undo
 from rollcall.errors import InvalidCorrectionError
 from rollcall.records import TagState
 from rollcall.settings import TagSettings
+from rollcall.storage import revisions
 from rollcall.storage.database import Database
 from rollcall.storage.library import chunks
 from rollcall.storage.tables import FacePersonRow, TagRow
@@ -136,6 +137,7 @@ class Importing:
         """
         faces = [change.face_id for change in found if change.kind == "propose"]
         session.execute(delete(FacePersonRow).where(FacePersonRow.face_id.in_(faces), FacePersonRow.source == "auto"))
+        revisions.mark_faces(session, [face_id for face_id in faces if face_id is not None])
 
     def _name_drawn(
         self, session: Session, faces: list[int], names: list[str], people: People, recorded: Recorded

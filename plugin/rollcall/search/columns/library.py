@@ -46,7 +46,7 @@ def columns_of(database: Database) -> LibraryColumns:
     """Return the columns of a database; their files lie beside it."""
     found = _OF_DATABASES.get(database)
     if found is None:
-        found = _OF_DATABASES.setdefault(database, LibraryColumns(database.file))
+        found = _OF_DATABASES.setdefault(database, LibraryColumns(database.beside))
     return found
 
 

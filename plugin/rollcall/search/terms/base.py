@@ -5,15 +5,20 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from sqlalchemy.orm import Session
 
+from rollcall.records import GIVEN_AGES
 from rollcall.search.candidates import CandidatePhoto
 from rollcall.search.columns import Columns
 from rollcall.search.person_filter import PersonFilter
 from rollcall.search.requirements import Requirement
+
+#: Where ages come from that are no predictions, as a list of SQL.
+GIVEN_SQL: Final = f"({', '.join(repr(source) for source in GIVEN_AGES)})"
 
 
 @dataclass
@@ -21,6 +26,12 @@ class SqlParameters:
     """Collects the parameters of a statement while terms are compiled."""
 
     values: dict[str, Any] = field(default_factory=dict)
+    postgresql: bool = False  # the statement is one for PostgreSQL
+
+    @classmethod
+    def of(cls, session: Session) -> SqlParameters:
+        """Return parameters of no statement yet, for the database of a session."""
+        return cls(postgresql=session.get_bind().dialect.name == "postgresql")
 
     def bind(self, value: Any) -> str:
         """Return the placeholder of a value."""
@@ -48,12 +59,16 @@ class ShowsPerson(NamedTuple):
     people: tuple[int, ...]
 
 
+class ShowsKnown(NamedTuple):
+    """Photos in the order of the probability that they show somebody with a name."""
+
+
 class WithFaces(NamedTuple):
     """Every photo that shows a face, by number: what may be as probable as 1 and is bounded by nothing stored."""
 
 
 #: A source of photos.
-CandidateSource = InGroup | SimilarTo | ShowsPerson | WithFaces
+CandidateSource = InGroup | SimilarTo | ShowsPerson | ShowsKnown | WithFaces
 #: Sources of photos. Every photo that may be meant comes from at least one of them, and its probability is no higher
 #: than the sum of those of the sources' events.
 CandidateSources = tuple[CandidateSource, ...]

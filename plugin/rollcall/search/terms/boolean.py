@@ -141,7 +141,7 @@ class Not(Term):
     def condition(self, parameters: SqlParameters) -> str | None:
         condition = self.part.condition(parameters)
         # SQL's unknown counts as false, and so its opposite is true.
-        return None if condition is None else f"NOT COALESCE({condition}, 0)"
+        return None if condition is None else f"NOT COALESCE({condition}, false)"
 
     def children(self) -> Sequence[Term]:
         return (self.part,)

@@ -13,7 +13,7 @@ from rollcall.search.candidates import CandidatePhoto
 from rollcall.search.columns import Columns
 from rollcall.search.columns.columns import at_least_of
 from rollcall.search.person_filter import PersonFilter
-from rollcall.search.terms.base import CandidateSources, SqlParameters, Term
+from rollcall.search.terms.base import GIVEN_SQL, CandidateSources, SqlParameters, Term
 from rollcall.search.terms.person_sql import group_sources, identity_sql, over_faces
 
 
@@ -35,7 +35,7 @@ class Born(Term):
         low = f"MAX({year} - {parameters.bind(self.last + 1)}, {parameters.bind(self.person.low)})"
         high = f"MIN({year} - {parameters.bind(self.first)}, {parameters.bind(self.person.high)})"
         of_age = (
-            f"(CASE WHEN f.age_source IN ('user', 'birth_date') THEN age_share(f.age_low, f.age_high, {low}, {high})"
+            f"(CASE WHEN f.age_source IN {GIVEN_SQL} THEN age_share(f.age_low, f.age_high, {low}, {high})"
             f" ELSE COALESCE(age_mass(f.age_distribution, {low}, {high}), 0.0) END)"
         )
         gender = {None: "", "female": " * COALESCE(f.p_female, 0.0)", "male": " * COALESCE(1.0 - f.p_female, 0.0)"}

@@ -25,7 +25,7 @@ class PathLike(CertainTerm):
 
     def condition(self, parameters: SqlParameters) -> str:
         like = _escaped(fold(self._whole())).replace("*", "%").replace("?", "_")
-        return _like("p.path", parameters.bind(like), like.isascii())
+        return _like("p.path", parameters, parameters.bind(like), like.isascii())
 
     def holds(self, photo: CandidatePhoto) -> bool:
         whole = fold(self._whole())
@@ -49,7 +49,9 @@ class Tagged(CertainTerm):
         name = _escaped(fold(self.name))
         whole, last = parameters.bind(name), parameters.bind(f"%/{name}")
         ascii_only = name.isascii()
-        return _has_tag(f"({_like('t.tag', whole, ascii_only)} OR {_like('t.tag', last, ascii_only)})")
+        return _has_tag(
+            f"({_like('t.tag', parameters, whole, ascii_only)} OR {_like('t.tag', parameters, last, ascii_only)})"
+        )
 
     def holds(self, photo: CandidatePhoto) -> bool:
         regular = f"(.*/)?{re.escape(fold(self.name))}"
@@ -82,7 +84,8 @@ class TextMatch(CertainTerm):
     def condition(self, parameters: SqlParameters) -> str:
         like = f"%{_escaped(fold(self.text))}%"
         pattern, ascii_only = parameters.bind(like), like.isascii()
-        return f"({_like('p.path', pattern, ascii_only)} OR {_has_tag(_like('t.tag', pattern, ascii_only))})"
+        tagged = _has_tag(_like("t.tag", parameters, pattern, ascii_only))
+        return f"({_like('p.path', parameters, pattern, ascii_only)} OR {tagged})"
 
     def holds(self, photo: CandidatePhoto) -> bool:
         text = fold(self.text)
@@ -96,12 +99,14 @@ def _has_tag(condition: str) -> str:
     return f"EXISTS (SELECT 1 FROM v1_tags t WHERE t.photo_id = p.photo_id AND t.state = 'applied' AND {condition})"
 
 
-def _like(column: str, pattern: str, ascii_only: bool) -> str:
+def _like(column: str, parameters: SqlParameters, pattern: str, ascii_only: bool) -> str:
     """Return the condition that a column matches a folded pattern.
 
-    LIKE folds the case of ASCII letters itself; a function is called only for names with other characters, and only
-    these can match a pattern with any.
+    SQLite's LIKE folds the case of ASCII letters itself; a function is called only for names with other characters, and
+    only these can match a pattern with any.
     """
+    if parameters.postgresql:
+        return f"rollcall_fold({column}) LIKE {pattern} ESCAPE '\\'"
     folded = f"({column} GLOB '*[^ -~]*' AND fold({column}) LIKE {pattern} ESCAPE '\\')"
     return f"({column} LIKE {pattern} ESCAPE '\\' OR {folded})" if ascii_only else folded
 

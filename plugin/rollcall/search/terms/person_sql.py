@@ -5,8 +5,10 @@ from __future__ import annotations
 from rollcall.search.identity import Identity
 from rollcall.search.person_filter import STORED_GROUPS, PersonFilter
 from rollcall.search.terms.base import (
+    GIVEN_SQL,
     CandidateSources,
     InGroup,
+    ShowsKnown,
     ShowsPerson,
     SqlParameters,
     WithFaces,
@@ -44,7 +46,7 @@ def face_sql(person: PersonFilter, parameters: SqlParameters) -> str:
     elif not person.any_age:
         low, high = parameters.bind(person.low), parameters.bind(person.high)
         factors.append(
-            f"(CASE WHEN f.age_source IN ('user', 'birth_date') THEN age_share(f.age_low, f.age_high, {low}, {high})"
+            f"(CASE WHEN f.age_source IN {GIVEN_SQL} THEN age_share(f.age_low, f.age_high, {low}, {high})"
             f" ELSE COALESCE(age_mass(f.age_distribution, {low}, {high}), 0.0) END)"
         )
     if person.gender == "female":
@@ -77,6 +79,8 @@ def group_sources(person: PersonFilter, count: int) -> list[CandidateSources]:
     """
     if person.identity is not None and person.identity.kind == "people":
         return [(ShowsPerson(person.identity.people),)]
+    if person.identity is not None and person.identity.kind == "known":
+        return [(ShowsKnown(),)]
     if person.group is not None:
         return [(InGroup(person.group, count),)]
     around = [other for other in STORED_GROUPS if person.is_within(other)]

@@ -18,7 +18,7 @@ from rollcall.web.history import History
 from rollcall.web.inputs import history_of, plugin_of
 from rollcall.web.pages.people import completions
 from rollcall.web.pages.rendering import is_part, page
-from rollcall.web.people_forms import PersonForm, change_person, named
+from rollcall.web.people_forms import ForgetForm, PersonForm, change_person, named
 
 router = APIRouter()
 #: Faces that come with one scroll.
@@ -95,6 +95,34 @@ def change(request: Request, person_id: RowId, form: Annotated[PersonForm, Form(
         # They are one with somebody else, or nothing is left of the group.
         other = named(plugin, form.name) if form.what == "merge" else None
         return _elsewhere(request, "/people" if other is None else f"/person/{other.person_id}")
+
+
+@router.get("/person/{person_id}/forget", response_class=HTMLResponse)
+def ask(request: Request, person_id: RowId) -> Response:
+    """Show what forgetting a person deletes, and ask whether that is meant."""
+    return _question(request, person_id)
+
+
+def _question(request: Request, person_id: int, message: str = "", code: int = 200) -> Response:
+    plugin = plugin_of(request)
+    values: dict[str, Any] = {
+        "person": plugin.person(person_id),
+        "report": plugin.forget(people=[person_id], dry_run=True),
+        "message": message,
+    }
+    return page(request, "_person_forget.html" if is_part(request) else "person_forget.html", code, **values)
+
+
+@router.post("/person/{person_id}/forget", response_class=HTMLResponse)
+def forget(request: Request, person_id: RowId, form: Annotated[ForgetForm, Form()]) -> Response:
+    """Delete a person with all their faces for good, and show the people who are left."""
+    if form.sure != "yes":
+        return _question(request, person_id, "Nothing was deleted: tick that it is meant.")
+    try:
+        plugin_of(request).forget(people=[person_id])
+    except RequestError as error:
+        return _question(request, person_id, str(error), error.status)
+    return _elsewhere(request, "/people")
 
 
 def _change(past: History, person_id: int, form: PersonForm) -> None:

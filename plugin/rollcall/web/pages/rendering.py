@@ -13,6 +13,7 @@ from fastapi.templating import Jinja2Templates
 from jinja2.ext import Extension
 
 from rollcall.corrections.review_queue import ANSWERS
+from rollcall.records import GIVEN_AGES
 from rollcall.search.details import FaceDetails, PhotoDetails
 from rollcall.web.security import base_of, is_embedded
 
@@ -53,7 +54,7 @@ def _age(face: FaceDetails) -> str:
     if face.age_interval is None or face.age_interval[0] == face.age_interval[1]:
         return f"{face.age:.0f}"
     interval = f"{face.age_interval[0]:.0f}–{face.age_interval[1]:.0f}"
-    return interval if face.age_source in ("user", "birth_date") else f"{face.age:.0f} ({interval})"
+    return interval if face.age_source in GIVEN_AGES else f"{face.age:.0f} ({interval})"
 
 
 def _gender(face: FaceDetails) -> str:

@@ -1,0 +1,117 @@
+"""How good groups are after somebody typed names and answered proposals, on people with labels.
+
+A person names the largest groups, one after another, by who the face on the cover is (a name that was typed before
+makes two groups one person), and then answers proposals with yes or no, the likeliest first or the least likely first.
+After each step all faces are grouped anew, as `rollcall people group` does. Scores are B-cubed.
+
+    python benchmarks/simulated_user.py --crops FOLDER [--split train] [--names 61] [--answers 60]
+
+FOLDER is what `rollcall_model.training.prepare` wrote; faces are those of CelebA in it, with the labels it has.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from rollcall.people.clusters import Clustered, Faces, cluster
+from rollcall.people.linkage import UNKNOWN
+from rollcall_model import weights
+from rollcall_model.evaluation.grouping import GroupingScores, grouping_scores
+from rollcall_model.evaluation.people import PEOPLE, Labelled, read, tests
+
+
+class User:
+    """Somebody who knows everybody, and what they have said so far."""
+
+    def __init__(self, test: Labelled) -> None:
+        self.test = test
+        self.truth = np.unique(test.person, return_inverse=True)[1]
+        n = len(self.truth)
+        self.labels = np.full(n, UNKNOWN, np.int64)
+        self.rejected: list[frozenset[int]] = [frozenset()] * n
+        self.found = self.group()
+
+    def group(self) -> Clustered:
+        """Group all faces anew under what was said."""
+        n = len(self.truth)
+        ages = np.asarray(self.test.ages, np.float32)
+        self.found = cluster(
+            Faces(self.test.vectors, np.arange(n), ages, labels=self.labels.copy(), rejected=self.rejected)
+        )
+        return self.found
+
+    def name_largest(self, count: int) -> None:
+        """Name so many groups, the largest first: the face of the cover is confirmed."""
+        sizes = np.bincount(self.found.group[self.found.group >= 0])
+        for group in np.argsort(-sizes, kind="stable")[:count].tolist():
+            faces = np.flatnonzero(self.found.group == group)
+            cover = int(faces[np.argmax(self.found.probability[faces])])
+            self.labels[cover] = self.truth[cover]
+        self.group()
+
+    def answer(self, count: int, likeliest_first: bool) -> None:
+        """Answer so many proposals: faces in a group with a name that nobody confirmed."""
+        names = self.names()
+        open_ = [
+            face
+            for face in np.flatnonzero((names != UNKNOWN) & (self.labels == UNKNOWN)).tolist()
+            if names[face] not in self.rejected[face]
+        ]
+        open_.sort(key=lambda face: self.found.probability[face] * (-1 if likeliest_first else 1))
+        for face in open_[:count]:
+            if names[face] == self.truth[face]:
+                self.labels[face] = self.truth[face]
+            else:
+                self.rejected[face] = self.rejected[face] | {int(names[face])}
+        self.group()
+
+    def names(self) -> np.ndarray:
+        """Return the name of the group that each face is in, or UNKNOWN, (n,)."""
+        of_group = np.full(int(self.found.group.max(initial=-1)) + 2, UNKNOWN, np.int64)
+        known = np.flatnonzero((self.labels != UNKNOWN) & (self.found.group >= 0))
+        of_group[self.found.group[known]] = self.labels[known]
+        names = np.where(self.found.group >= 0, of_group[self.found.group], UNKNOWN)
+        wrong = [int(name) in some for name, some in zip(names, self.rejected, strict=True)]
+        return np.where(wrong, UNKNOWN, names)
+
+    def scores(self) -> GroupingScores:
+        """Return the scores of the groups as they are."""
+        n = len(self.truth)
+        groups = np.where(self.found.group >= 0, self.found.group, n + np.arange(n))
+        return grouping_scores(groups, self.truth)
+
+
+def line(step: str, scores: GroupingScores) -> str:
+    """Return one line of the report."""
+    return f"{step:<40} precision {scores.precision:.3f}  recall {scores.recall:.3f}  F {scores.f:.3f}"
+
+
+def main() -> None:
+    """Print the scores after each step."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--crops", type=Path, required=True)
+    parser.add_argument("--split", choices=("train", "val"), default="train")
+    parser.add_argument("--names", type=int, default=PEOPLE)
+    parser.add_argument("--answers", type=int, default=60)
+    given = parser.parse_args()
+    faces = read(given.crops, weights.PATH, None, few=given.split == "train")
+    for name, test in tests(faces, given.split == "train").items():
+        if not name.startswith("celebrities"):
+            continue
+        print(f"{name}: {len(test.vectors):,} faces of {len(np.unique(test.person))} people ({given.split})")
+        print(line("automatic", User(test).scores()))
+        for first in (True, False):
+            user = User(test)
+            user.name_largest(given.names)
+            if first:
+                print(line(f"{given.names} names typed", user.scores()))
+            user.answer(given.answers, likeliest_first=first)
+            order = "likeliest" if first else "least likely"
+            print(line(f"{given.answers} proposals, the {order} first", user.scores()))
+
+
+if __name__ == "__main__":
+    main()

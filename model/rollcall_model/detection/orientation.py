@@ -1,0 +1,38 @@
+"""What is up in a picture without a sure face: the places that look most like one are seen turned by each quarter."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from jaxtyping import Float32, Int, UInt8
+
+from rollcall_model import geometry
+from rollcall_model.detection import boxes as bx
+from rollcall_model.detection import turning
+from rollcall_model.types import Detections
+
+#: Side of a view in pixels, a multiple of 32, and how many times the side of its face that is.
+SIDE: Final = 96
+_AROUND: Final = 3.0
+#: Quarters of a turn, counter-clockwise.
+QUARTERS: Final = (0, 1, 2, 3)
+#: How many places are seen turned, and the score of the network that the first must have: it is lower where a face is
+#: turned, but not by much, and pictures without anything like a face are not searched on.
+_PLACES: Final = 2
+_HINT: Final = 0.2
+
+
+def hints(seen: Detections, least: float) -> Int[np.ndarray, " k"]:
+    """Return which places look most like a face: a few that are not near each other, with sides from `least` pixels."""
+    fit = np.flatnonzero((seen.scores >= _HINT) & (bx.area(seen.boxes) >= least**2))
+    return fit[bx.nms(seen.boxes[fit], seen.scores[fit], 0.1)[:_PLACES]]
+
+
+def views(image: UInt8[np.ndarray, "h w 3"], box: Float32[np.ndarray, " 4"]) -> list[UInt8[np.ndarray, "s s 3"]]:
+    """Return a place of an image and what is around it, turned by each of the `QUARTERS`."""
+    half = max(float(np.max(box[2:] - box[:2])), 1.0) * _AROUND / 2
+    scale = SIDE / (2 * half)
+    low = (box[:2] + box[2:]) / 2 - half
+    cut = geometry.cut(image, np.array([[scale, 0, -scale * low[0]], [0, scale, -scale * low[1]]], float), SIDE)
+    return [turning.turned(cut, quarters) for quarters in QUARTERS]

@@ -1,0 +1,150 @@
+"""The compiled programs of the single-pass network: over whole pictures, and over windows of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from functools import partial
+from typing import Any, Final
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jax import shard_map
+from jax.sharding import PartitionSpec as P
+from jaxtyping import Float32, Int, UInt8
+
+from rollcall_model.detection import banded, canvases, orientation, single_pass, windows
+from rollcall_model.detection.batching import Batching
+from rollcall_model.detection.candidates import runs
+from rollcall_model.detection.canvases import Shape
+from rollcall_model.detection.windows import Window
+from rollcall_model.nn import layers
+from rollcall_model.types import Detections
+
+#: Pixels of a band on a CPU: with more, arrays leave the cache; with fewer, margins cost more than that.
+_BAND: Final = 240 * 1280
+#: Windows in a bucket for each device.
+_WINDOW_BUCKETS: Final = (1, 4)
+#: Views in a bucket for each device: those of one picture, and of several.
+_VIEW_BUCKETS: Final = (4, 16)
+
+Pictures = Sequence[UInt8[np.ndarray, "h w 3"]]
+
+
+class Runner:
+    """Runs the network. What it returns is not suppressed, and has the network's scores. Use from one thread at a time.
+
+    Parameters
+    ----------
+    least
+        Places with a lower score are left out.
+    """
+
+    def __init__(self, net: single_pass.SinglePass, batching: Batching, threads: Executor, least: float) -> None:
+        self._batching, self._threads, self._least = batching, threads, least
+        graph, state = nnx.split(net)
+
+        def forward(pixels: jax.Array, places: jax.Array) -> Any:
+            return _decoded(nnx.merge(graph, state), pixels, places)
+
+        sharded = shard_map(
+            forward, mesh=batching.mesh, in_specs=(P("batch"), P()), out_specs=P("batch"), check_vma=False
+        )
+        self._program: Callable[..., Any] = jax.jit(sharded)
+        self._windows = batching.compile(net, 1, _of_squares(windows.SIDE))
+        self._views = batching.compile(net, 1, _of_squares(orientation.SIDE))
+        self._places: dict[Shape, Float32[np.ndarray, "a 3"]] = {}
+
+    def warm_up(self, shapes: Sequence[Shape], *, with_windows: bool) -> None:
+        """Compile the programs of canvases of these shapes, of views, and of windows (or load them from the cache)."""
+        for shape in shapes:
+            jax.block_until_ready(self._run(shape, []))
+        programs = [(self._views, _VIEW_BUCKETS, orientation.SIDE)]
+        programs += [(self._windows, _WINDOW_BUCKETS, windows.SIDE)] if with_windows else []
+        for program, buckets, side in programs:
+            for bucket in buckets:
+                self._batching.warm_up(program, bucket * self._batching.devices, side, side)
+
+    def whole(self, pictures: Pictures) -> list[Detections]:
+        """Return what is seen in each picture, of any size, in pixels of it."""
+        shapes = [canvases.shape_for(*picture.shape[:2]) for picture in pictures]
+        # Enqueued all at once: the first results are read while the next pictures are processed.
+        pending = [
+            (one, self._run(one.shape, [pictures[index] for index in one.indices]))
+            for one in canvases.rounds(shapes, self._batching.devices)
+        ]
+        results = {
+            index: self._above([part[row] for part in arrays])
+            for one, outputs in pending
+            for arrays in [[np.asarray(part) for part in outputs]]
+            for row, index in enumerate(one.indices)
+        }
+        return [results[index] for index in range(len(pictures))]
+
+    def inside(self, pictures: Pictures, chosen: Sequence[tuple[int, Window]]) -> list[Detections]:
+        """Return what is seen in windows of pictures, each a picture's index and the window, in pixels of the picture.
+
+        A window's places that it does not answer for are left out.
+        """
+        if not chosen:
+            return []
+
+        def cut(rows: Int[np.ndarray, " k"], out: Float32[np.ndarray, "k s s 3"]) -> None:
+            for row, pixels in zip(rows, out, strict=True):
+                index, window = chosen[row]
+                windows.cut(pictures[index], window, pixels)
+
+        groups = runs(np.array([index for index, _ in chosen]))
+        outputs = self._batching.run(self._windows, groups, len(chosen), cut, windows.SIDE, _WINDOW_BUCKETS)
+        return [
+            _of_window(self._above([part[row] for part in outputs]), window) for row, (_, window) in enumerate(chosen)
+        ]
+
+    def best(self, views: Pictures) -> Float32[np.ndarray, " n"]:
+        """Return the highest score in each view, a square of `orientation.SIDE` pixels."""
+        if not views:
+            return np.zeros(0, np.float32)
+
+        def cut(rows: Int[np.ndarray, " k"], out: Float32[np.ndarray, "k s s 3"]) -> None:
+            for row, pixels in zip(rows, out, strict=True):
+                pixels[:] = views[row]
+
+        groups = [np.arange(len(views))]
+        outputs = self._batching.run(self._views, groups, len(views), cut, orientation.SIDE, _VIEW_BUCKETS)
+        return np.asarray(outputs[0].max(axis=1))
+
+    def _run(self, shape: Shape, pictures: Pictures) -> Any:
+        pixels = self._batching.put(canvases.place(pictures, shape, self._batching.devices))
+        if shape not in self._places:
+            self._places[shape] = single_pass.anchors(*shape)
+        return self._program(pixels, self._places[shape])
+
+    def _above(self, arrays: Sequence[np.ndarray]) -> Detections:
+        """Return the places that score enough, of all scores, boxes and landmarks of a picture."""
+        above = np.flatnonzero(arrays[0] >= self._least)
+        return Detections(arrays[1][above], arrays[0][above], arrays[2][above])
+
+
+def _decoded(net: single_pass.SinglePass, pixels: jax.Array, places: jax.Array) -> tuple[jax.Array, ...]:
+    """Return the scores, boxes and landmarks of all places."""
+    outputs = banded.outputs(net, pixels, _BAND // pixels.shape[2]) if layers.on_cpu() else net(pixels)
+    return (
+        single_pass.scores(outputs),
+        single_pass.decode_boxes(outputs, places),
+        single_pass.decode_landmarks(outputs, places),
+    )
+
+
+def _of_squares(side: int) -> Callable[..., Any]:
+    """Return `_decoded` for squares of this side."""
+    return partial(_decoded, places=jnp.asarray(single_pass.anchors(side, side)))
+
+
+def _of_window(found: Detections, window: Window) -> Detections:
+    """Return the faces of a window in pixels of its picture, without those that it does not answer for."""
+    corner = np.array(window, np.float32)
+    boxes = found.boxes + np.tile(corner, 2)
+    kept = window.answers_for((boxes[:, :2] + boxes[:, 2:]) / 2)
+    return Detections(boxes[kept], found.scores[kept], found.landmarks[kept] + corner)
