@@ -17,6 +17,7 @@ from fastapi import APIRouter, FastAPI
 from pydantic import BaseModel
 
 from blobs import draw
+from filmed import blobs, film
 from web.openapi import Document
 
 HEADERS = {
@@ -155,6 +156,8 @@ class Driver:
         #: Valid values of everything that a route takes, by name.
         self.valid: dict[str, Any] = {
             "photo_id": served.photo("family.png"),
+            "video_id": served.photo("clip.mov"),
+            "video_time": 0.5,
             "face_id": face,
             "face": face,
             "faces": face,
@@ -278,6 +281,7 @@ def driver(serve_shared: Callable[..., Any]) -> Driver:
         draw(folder / "family.png", (40, 255), (42, 0), (12, 255), seed=1)
         draw(folder / "maybe.png", (12, 30), seed=2)
         draw(folder / "nobody.png", seed=3)
+        film(folder / "clip.mov", [blobs((20, 5, 0))] * 8)
         (folder / "broken.jpg").write_bytes(b"\xff\xd8 this is none")
 
     return Driver(serve_shared(library))

@@ -111,14 +111,15 @@ class SinglePassDetector:
         for bucket in REFINER_BUCKETS:
             self._batching.warm_up(self._refiner, bucket * self._batching.devices, self._crop_side, self._crop_side)
 
-    def detect(self, images: Sequence[UInt8[np.ndarray, "h w 3"]]) -> list[Detections]:
+    def detect(self, images: Sequence[UInt8[np.ndarray, "h w 3"]], *, upright: bool = False) -> list[Detections]:
         """Return the faces of each RGB image, the highest-scoring first, in pixels of that image.
 
-        Images may be of any size; one smaller than 8 pixels, or empty, has no faces.
+        Images may be of any size; one smaller than 8 pixels, or empty, has no faces. With `upright` none is looked at
+        turned.
         """
-        return self.refine(images, self.find(images))
+        return self.refine(images, self.find(images, upright=upright))
 
-    def find(self, images: Sequence[UInt8[np.ndarray, "h w 3"]]) -> list[Detections]:
+    def find(self, images: Sequence[UInt8[np.ndarray, "h w 3"]], *, upright: bool = False) -> list[Detections]:
         """Return the faces with the single pass's own landmarks, which are less exact."""
         pieces = [
             (index, part)
@@ -131,15 +132,15 @@ class SinglePassDetector:
             for index, part in pieces
         ]
         results: list[list[Detections]] = [[] for _ in images]
-        for (index, part), found in zip(pieces, self._search(cut), strict=True):
+        for (index, part), found in zip(pieces, self._search(cut, upright), strict=True):
             results[index].append(_moved(found, part, images[index].shape[0], images[index].shape[1]))
         return [_joined(found) for found in results]
 
-    def _search(self, images: Sequence[UInt8[np.ndarray, "h w 3"]]) -> list[Detections]:
+    def _search(self, images: Sequence[UInt8[np.ndarray, "h w 3"]], are_upright: bool) -> list[Detections]:
         """Return the faces of images, each reduced as a whole; those of pictures that lie on their side, too."""
         first = self._overviews(images)
         upright = [self._suppressed(overview.seen, []) for overview in first]
-        quarters = self._quarters(first, upright)
+        quarters = [0] * len(first) if are_upright else self._quarters(first, upright)
         overviews = list(first)
         turned = [index for index, quarter in enumerate(quarters) if quarter]
         again = self._overviews([turning.turned(images[index], quarters[index]) for index in turned])

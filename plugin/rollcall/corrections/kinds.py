@@ -158,6 +158,7 @@ class BoxCorrection(CorrectionBase):
     face_id: RowId | None = None
     photo_id: RowId | None = None
     box: BoxFields
+    video_time: Annotated[float, Field(ge=0, le=1e7)] | None = None  # of a new face in a video, in seconds
 
     @model_validator(mode="after")
     def _one_target(self) -> Self:
@@ -180,7 +181,8 @@ class BoxCorrection(CorrectionBase):
         """Return the value that is stored."""
         box = self.box
         stored: dict[str, Any] = {"box": [box.x, box.y, box.width, box.height]}
-        return {**stored, "drawn": True} if self.drawn else stored
+        drawn = {"drawn": True} if self.drawn else {}
+        return stored | drawn | ({} if self.video_time is None else {"video_time": self.video_time})
 
 
 class TagCorrection(CorrectionBase):
@@ -279,7 +281,8 @@ def from_stored(kind: str, value: Mapping[str, Any], face_id: int | None, photo_
         elif kind == "box":
             box = inside(Box(*(float(part) for part in value["box"])))
             fields |= {"box": box._asdict()}
-            fields |= {"face_id": None} if value.get("drawn") else {"photo_id": None}
+            drawn = {"face_id": None, "video_time": value.get("video_time")}
+            fields |= drawn if value.get("drawn") else {"photo_id": None}
         elif kind == "age":
             fields |= {"low": value["low"], "high": value["high"], "photo_id": None}
         elif kind == "gender":
@@ -356,15 +359,17 @@ def move(face_id: int, box: Box) -> BoxCorrection:
     return make(BoxCorrection, face_id=face_id, box=inside(box)._asdict())
 
 
-def draw(photo_id: int, box: Box) -> BoxCorrection:
+def draw(photo_id: int, box: Box, video_time: float | None = None) -> BoxCorrection:
     """Add a face that the detector missed; `box` as in `move`.
+
+    `video_time`: when in a video, in seconds; None: in the frame that stands for it.
 
     Raises
     ------
     InvalidCorrectionError
         If the box does not lie in the picture.
     """
-    return make(BoxCorrection, photo_id=photo_id, box=inside(box)._asdict())
+    return make(BoxCorrection, photo_id=photo_id, box=inside(box)._asdict(), video_time=video_time)
 
 
 def tag(photo_id: int, name: str, accepted: bool) -> TagCorrection:

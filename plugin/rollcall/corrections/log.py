@@ -111,7 +111,8 @@ def record(
             about_people = about_people or stored_kind(correction) in PERSON_KINDS
         elif isinstance(correction, BoxCorrection) and correction.drawn:
             box = correction.box
-            face = draw_face(session, photo.id, Box(box.x, box.y, box.width, box.height))
+            when = _moment(photo, correction.video_time)
+            face = draw_face(session, photo.id, Box(box.x, box.y, box.width, box.height), video_time=when)
             result.undescribed.add(face.id)
         else:
             before = _value_before(session, correction, face, photo)
@@ -135,6 +136,13 @@ def record(
     for photo_id in result.photo_ids:
         project_photo(session, photo_id, settings)
     return result
+
+
+def _moment(photo: PhotoRow, given: float | None) -> float | None:
+    """Return when a new face is seen in a video: as given, else in the frame that stands for it; None in a photo."""
+    if photo.duration is None:
+        return None
+    return photo.poster_time if given is None else min(given, photo.duration)
 
 
 def _target(session: Session, correction: Correction) -> tuple[FaceRow | None, PhotoRow | None]:
@@ -183,6 +191,7 @@ def _line(
         content_hash=None if photo is None else photo.content_hash,
         path=None if photo is None else photo.path,
         box=None if face is None else [face.x, face.y, face.width, face.height],
+        video_time=None if face is None else face.video_time,
         embedding=None if embedding is None else embedding.vector,
         embedding_version=None if embedding is None else embedding.model_version,
         perceptual_hash=None if photo is None else photo.perceptual_hash,
@@ -204,8 +213,13 @@ def next_moment(session: Session) -> str:
     return max(now(), session.scalar(select(func.max(CorrectionRow.made_at))) or "")
 
 
-def draw_face(session: Session, photo_id: int, box: Box, *, by_host: bool = False) -> FaceRow:
-    """Add a face that a person drew, or another program marked; `box` is in fractions of the upright picture."""
+def draw_face(
+    session: Session, photo_id: int, box: Box, *, by_host: bool = False, video_time: float | None = None
+) -> FaceRow:
+    """Add a face that a person drew, or another program marked; `box` is in fractions of the upright picture.
+
+    `video_time` is where in a video that picture is, in seconds.
+    """
     face = FaceRow(
         photo_id=photo_id,
         x=box.x,
@@ -219,6 +233,7 @@ def draw_face(session: Session, photo_id: int, box: Box, *, by_host: bool = Fals
         present=True,
         drawn=not by_host,
         given_by_host=by_host,
+        video_time=video_time,
     )
     session.add(face)
     session.flush()

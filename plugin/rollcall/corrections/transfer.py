@@ -77,6 +77,7 @@ def export_log(session: Session, *, after: int | None = None) -> Iterator[dict[s
             # The format's name of the perceptual hash.
             "look": _to_base64(line.perceptual_hash),
             "face_uid": line.face_uid,
+            **({} if line.video_time is None else {"video_time": line.video_time}),
         }
 
 
@@ -235,4 +236,5 @@ def _row(line: Mapping[str, Any]) -> dict[str, Any]:
         "embedding_version": line.get("embedding_version"),
         "perceptual_hash": _from_base64(line.get("look")),
         "face_uid": line.get("face_uid"),
+        "video_time": None if line.get("video_time") is None else float(line["video_time"]),
     }

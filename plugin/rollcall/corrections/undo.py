@@ -143,6 +143,7 @@ def _flip(session: Session, rows: Sequence[CorrectionRow], kind: str, settings: 
                 content_hash=row.content_hash,
                 path=row.path,
                 box=row.box,
+                video_time=row.video_time,
                 perceptual_hash=row.perceptual_hash,
                 face_uid=row.face_uid,
                 value={"of": row.uid},

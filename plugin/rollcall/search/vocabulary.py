@@ -196,6 +196,8 @@ INSTEAD: Final[dict[str, tuple[str, str]]] = {
     "crowds": ("crowd", "a crowd is read as ten faces or more"),
     "twins": ("two children", "twins are read as two children: faces are not compared"),
     "triplets": ("three children", "triplets are read as three children: faces are not compared"),
+    "videos": ("videos", ""),
+    "video": ("videos", ""),
     "empty": ("nobody", "read as photos without people"),
     "landscapes": ("nobody", "read as photos without people"),
     "landscape": ("nobody", "read as photos without people"),

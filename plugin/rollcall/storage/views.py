@@ -94,7 +94,12 @@ V1_PHOTOS: Final = View(
         Column(
             "taken_source",
             "text",
-            "Where the capture time comes from: exif, xmp, iptc, takeout, or file name, which is a guess.",
+            "Where the capture time comes from: exif, xmp, iptc, text, takeout, video (its container), or file name or"
+            " file time, which are guesses.",
+        ),
+        Column("duration", "real", "Length of a video in seconds; null for a photo."),
+        Column(
+            "poster_time", "real", "Where in a video the frame is that stands for it, in seconds; null for a photo."
         ),
     ),
     f"""SELECT p.id, r.path, p.path,
@@ -102,7 +107,7 @@ V1_PHOTOS: Final = View(
         p.width, p.height, p.orientation, p.taken_local, p.taken_utc, p.taken_offset_minutes, p.state, p.error,
         p.face_count, p.reviewed, p.indexed_at, p.model_version, p.content_hash,
         {", ".join(_group(name) for name in _PHOTO_GROUPS)},
-        p.warning, p.taken_source
+        p.warning, p.taken_source, p.duration, p.poster_time
     FROM photos p JOIN roots r ON r.id = p.root_id""",
 )
 
@@ -169,6 +174,7 @@ V1_FACES: Final = View(
         Column("person_probability", "real", "How likely it is that person; 1 where it is confirmed."),
         Column("person_source", "text", "user, host or auto: who said so."),
         Column("source", "text", "auto (detected), user (drawn or moved) or host (only another program marked it)."),
+        Column("video_time", "real", "Where in a video the box is, in seconds; null in a photo."),
     ),
     f"""SELECT f.id, f.photo_id, f.x, f.y, f.width, f.height, f.landmarks, f.score, f.sharpness,
         CASE WHEN v.age_low IS NULL THEN m.age ELSE (v.age_low + v.age_high) / 2.0 END,
@@ -188,7 +194,8 @@ V1_FACES: Final = View(
         e.vector, e.dimension, m.model_version,
         w.person_id, (SELECT n.name FROM person_names n WHERE n.person_id = w.person_id AND n.position = 0),
         w.state, w.probability, w.source,
-        CASE WHEN f.drawn THEN 'user' WHEN f.given_by_host AND NOT f.detected THEN 'host' ELSE 'auto' END
+        CASE WHEN f.drawn THEN 'user' WHEN f.given_by_host AND NOT f.detected THEN 'host' ELSE 'auto' END,
+        f.video_time
     FROM faces f
     LEFT JOIN predictions m ON m.face_id = f.id
     LEFT JOIN verdicts v ON v.face_id = f.id

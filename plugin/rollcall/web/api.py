@@ -267,9 +267,11 @@ def _pictures(request: Request) -> Pictures:
 
 
 @pictures_router.get("/photo/{photo_id}/{kind}.webp", response_class=Response)
-async def photo_picture(request: Request, photo_id: RowId, kind: Kind) -> Response:
-    """Return a photo, upright, as WebP."""
-    return await _webp(request, partial(_pictures(request).photo, photo_id, kind))
+async def photo_picture(
+    request: Request, photo_id: RowId, kind: Kind, at: Annotated[float | None, Query(ge=0, le=1e7)] = None
+) -> Response:
+    """Return a photo, upright, as WebP; of a video a frame, with `at` the one at a time in seconds."""
+    return await _webp(request, partial(_pictures(request).photo, photo_id, kind, at))
 
 
 @pictures_router.get("/face/{face_id}.webp", response_class=Response)

@@ -12,7 +12,7 @@ from fastapi.security import APIKeyCookie, HTTPBearer
 from fastapi.staticfiles import StaticFiles
 
 from rollcall.host import Plugin
-from rollcall.web import albums_api, api, failures, login, management, pages, people_api, problems, security
+from rollcall.web import albums_api, api, failures, login, management, pages, people_api, problems, security, videos
 from rollcall.web.activity import Activity
 from rollcall.web.history import Earlier
 from rollcall.web.lan import LanGuests
@@ -61,7 +61,14 @@ def create(plugin: Plugin, token: str, port: int, *, lan: str = "") -> FastAPI:
         Security(HTTPBearer(auto_error=False)),
         Security(APIKeyCookie(name=security.cookie_name(port), auto_error=False)),
     ]
-    for router in (api.router, people_api.router, albums_api.router, management.router, api.pictures_router):
+    for router in (
+        api.router,
+        people_api.router,
+        albums_api.router,
+        management.router,
+        api.pictures_router,
+        videos.router,
+    ):
         app.include_router(router, dependencies=schemes, responses=problems.COMMON)
     for router in pages.routers:
         app.include_router(router, include_in_schema=False)

@@ -11,7 +11,7 @@ from fastapi.responses import HTMLResponse, Response
 from rollcall.corrections.kind_base import RowId
 from rollcall.errors import NotFoundError, PictureError
 from rollcall.host import Plugin
-from rollcall.search.details import FaceDetails
+from rollcall.search.details import FaceDetails, PhotoDetails
 from rollcall.web import history
 from rollcall.web.forms import PhotoForm
 from rollcall.web.inputs import history_of, plugin_of
@@ -39,6 +39,7 @@ def shown(request: Request, photo_id: int, face_id: int | None, toast: Toast | N
     values: dict[str, Any] = {
         "photo": details,
         "face": chosen,
+        "shown_at": _shown_at(details, chosen),
         "identities": plugin.face_identities(photo_id),
         "names": [] if chosen is None else [name for _, name in plugin.person_names()],
         "curve": None if chosen is None else curve(chosen.age_distribution),
@@ -48,6 +49,11 @@ def shown(request: Request, photo_id: int, face_id: int | None, toast: Toast | N
         "hidden_because": _why_hidden(request, photo_id),
     }
     return page(request, "_photo.html" if is_part(request) else "photo.html", **values)
+
+
+def _shown_at(photo: PhotoDetails, face: FaceDetails | None) -> float | None:
+    """Return where in a video the frame is that is shown, in seconds: the open face's, or the video's own."""
+    return photo.poster_time if face is None or face.video_time is None else face.video_time
 
 
 def _why_hidden(request: Request, photo_id: int) -> str:
