@@ -25,7 +25,7 @@ from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from rollcall import ages
 from rollcall.corrections.album_kinds import ALBUM_KINDS, ALBUM_PHOTO, AlbumCorrection, AlbumKind, album_from_stored
-from rollcall.corrections.kind_base import CorrectionBase, RowId, inside, make, sentence
+from rollcall.corrections.kind_base import BoxFields, CorrectionBase, RowId, inside, make, sentence
 from rollcall.corrections.person_kinds import (
     FACE_PERSON_KINDS,
     PERSON_KINDS,
@@ -54,21 +54,6 @@ StoredKind = Kind | FacePersonKind | PersonKind | AlbumKind | Literal["album_pho
 FACE_KINDS: Final[tuple[StoredKind, ...]] = ("age", "gender", "not_a_face", "ignore", "box", *FACE_PERSON_KINDS)
 #: The highest age that a correction may give, in years.
 OLDEST: Final = 130
-Fraction = Annotated[float, Field(ge=0, le=1)]
-
-
-class BoxFields(CorrectionBase):
-    """A rectangle as fractions of the upright picture, origin top left."""
-
-    x: Fraction
-    y: Fraction
-    width: Annotated[float, Field(gt=0, le=1)]
-    height: Annotated[float, Field(gt=0, le=1)]
-
-    @classmethod
-    def of(cls, box: Box) -> BoxFields:
-        """Return a stored box without validating it: it may reach a little beyond the picture."""
-        return cls.model_construct(x=box.x, y=box.y, width=box.width, height=box.height)
 
 
 class AgeCorrection(CorrectionBase):

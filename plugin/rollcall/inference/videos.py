@@ -111,7 +111,7 @@ class _Search:
         frames = video.frames(self.picture.path, wanted.resolution, self.settings.decode, moments, self.abandoned)
         try:
             while part := list(islice(frames, self.settings.detector.batch)):
-                self._look_at(part)
+                self._seen_at(part)
                 if time.monotonic() > until:
                     return f"the search took longer than {wanted.max_seconds:g} seconds and ended at {self.last:.0f} s"
         except PictureError as error:
@@ -130,7 +130,7 @@ class _Search:
             return f"the video breaks off after {self.last:.0f} of {expected:.0f} seconds"
         return ""
 
-    def _look_at(self, frames: Sequence[Frame]) -> None:
+    def _seen_at(self, frames: Sequence[Frame]) -> None:
         self.last = max(self.last, frames[-1].seconds)
         wanted = [frame for frame in frames if self.scenes.wants(frame.pixels)]
         pictures = [replace(self.picture, pixels=frame.pixels) for frame in wanted]

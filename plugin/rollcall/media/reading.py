@@ -44,7 +44,7 @@ def check(path: Path) -> os.stat_result:
     UnreadableError
         If it is missing, or is not an ordinary file.
     """
-    with _told(path):
+    with _as_picture_errors(path):
         info = path.stat()
         _check(path, info, MOST_OF_A_VIDEO)
         return info
@@ -59,7 +59,7 @@ def digest(path: Path, max_seconds: float, most: int = MAX_BYTES, abandoned: thr
         As `read` does, with `most` bytes; `worker.Interrupted` is not raised: a hash that is given up is "".
     """
     found = hashlib.blake2b(digest_size=16)
-    with _told(path):
+    with _as_picture_errors(path):
         _check(path, path.stat(), most)
         with os.fdopen(os.open(path, _FLAGS), "rb", buffering=0) as file:
             size = _check(path, os.fstat(file.fileno()), most)
@@ -83,7 +83,7 @@ def read(path: Path, max_seconds: float = 30.0) -> bytes:
     TooLargeError
         If it has more than `MAX_BYTES`.
     """
-    with _told(path):
+    with _as_picture_errors(path):
         # Before it is opened: opening a device can set it going.
         _check(path, path.stat())
         with os.fdopen(os.open(path, _FLAGS), "rb", buffering=0) as file:
@@ -93,7 +93,7 @@ def read(path: Path, max_seconds: float = 30.0) -> bytes:
 
 
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
+def _as_picture_errors(path: Path) -> Iterator[None]:
     """Make errors of the system those of a file."""
     try:
         yield

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict
 
 from rollcall import search
-from rollcall.corrections.kinds import BoxFields
+from rollcall.corrections.kind_base import BoxFields
 from rollcall.corrections.log import CorrectionResult, LogEntry
 from rollcall.corrections.review_queue import Question
 from rollcall.media import paths
