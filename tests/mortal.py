@@ -1,9 +1,10 @@
-"""An analyzer whose process dies of some photos, for tests of processes that die."""
+"""Analyzers that die or take long in another process, for tests of processes that analyse."""
 
 from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -31,4 +32,18 @@ class MortalAnalyzer(BlobAnalyzer):
                 os.kill(os.getpid(), signal.SIGKILL)
             if "deadly" in names:
                 os.kill(os.getpid(), signal.SIGSEGV)
+        return super().analyze(pictures)
+
+
+class SlowAnalyzer(BlobAnalyzer):
+    """Makes the file `begun` and then takes a minute."""
+
+    def __init__(self, begun: Path) -> None:
+        super().__init__()
+        self.begun = begun
+
+    def analyze(self, pictures: Sequence[Picture]) -> list[tuple[Face, ...]]:
+        """Return the squares of each picture, in a minute."""
+        self.begun.touch()
+        time.sleep(60)
         return super().analyze(pictures)

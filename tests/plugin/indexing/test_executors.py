@@ -8,9 +8,11 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
 import pytest
 from sqlalchemy import text
@@ -19,6 +21,7 @@ from blobs import BlobAnalyzer, draw
 from mortal import MortalAnalyzer
 from rollcall import events
 from rollcall.indexing.executors import choosing, processes
+from rollcall.indexing.executors.analysis import Task
 from rollcall.indexing.executors.base import Executor
 from rollcall.indexing.executors.processes import ProcessExecutor
 from rollcall.indexing.executors.threads import ThreadExecutor
@@ -27,7 +30,7 @@ from rollcall.indexing.profile import Profile
 from rollcall.inference.analyzer import Analyzer
 from rollcall.media import memory_budget
 from rollcall.records import Picture
-from rollcall.settings import DetectorSettings, PowerSettings, Settings
+from rollcall.settings import DetectorSettings, PowerSettings, Settings, load
 from rollcall.storage.database import Database, open_database
 
 EXECUTORS = ("threads", "processes", "ray")
@@ -186,6 +189,30 @@ def test_an_analyzer_that_cannot_be_sent_analyses_here_with_a_warning(
     assert Indexer(database, analyzer, settings("processes"), events_seen.append).run([library]).indexed == 1
     warned = [event.message for event in events_seen if isinstance(event, events.Warned)]
     assert len(warned) == 1 and "power.executor" in warned[0]
+
+
+def test_the_networks_see_the_same_in_a_process_as_here(tmp_path: Path, compiled: Path) -> None:
+    pytest.importorskip("skimage")
+    from rollcall.commands.demo_library import portraits
+
+    photo = tmp_path / "a.png"
+    portraits()[1].convert("RGB").resize((256, 256)).save(photo)
+    task = Task(0, photo, photo.stat().st_size)
+    found = []
+    for executor in ("threads", "processes"):
+        values = {"detector.resolution": 256, "cache.folder": str(compiled)}
+        wanted = load(None, {**values, "power.executor": executor, "power.workers": 1})
+        made = choosing.executor_for(choosing.Work(Analyzer(wanted), wanted, Profile(), 1))
+        with closing(made):
+            (outcome,) = made.outcomes(iter([task]), lambda: False)
+        assert outcome.picture is not None
+        assert bool(outcome.picture.pixels.size) == (executor == "threads")
+        found.append(outcome)
+    (here,), (there,) = found[0].faces, found[1].faces
+    assert there.box.iou(here.box) > 0.99
+    assert here.embedding is not None and there.embedding is not None
+    assert np.dot(here.embedding, there.embedding) > 0.999
+    assert found[0].perceptual_hash == found[1].perceptual_hash
 
 
 PARENT = """

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 from rollcall.errors import SettingsError
 from rollcall.indexing.executors.analysis import FaceFinder, Options, options_here
 from rollcall.indexing.executors.base import Executor
-from rollcall.indexing.executors.processes import ProcessExecutor
+from rollcall.indexing.executors.processes import CHUNK, ProcessExecutor
 from rollcall.indexing.executors.threads import ThreadExecutor
 from rollcall.indexing.executors.worker import Setup
 from rollcall.indexing.profile import Profile
@@ -21,7 +21,7 @@ from rollcall.media import memory_budget
 from rollcall.settings import Settings
 
 #: With fewer photos for each process, starting it takes longer than it saves.
-_ENOUGH: Final = 48
+_ENOUGH: Final = 24
 #: What a process takes, in bytes, pictures not counted.
 _PROCESS: Final = 450 << 20
 #: The share of the free memory that the processes may take.
@@ -51,21 +51,20 @@ def executor_for(work: Work) -> Executor:
     kind = work.settings.power.executor
     if kind == "ray":
         return _cluster(work)
-    count = _processes(work)
-    if kind == "processes" or (kind == "auto" and _pays(work, count)):
-        return _process_executor(work, max(count, 1))
+    if kind == "processes":
+        return _process_executor(work, _processes(work, CHUNK))
+    count = _processes(work, _ENOUGH)
+    if kind == "auto" and count >= 2 and isinstance(work.analyzer, Analyzer) and not _accelerator():
+        return _process_executor(work, count)
+    # An analyzer of a host's own may live in this process only.
     long = work.pending > work.settings.detector.batch
     return ThreadExecutor(work.analyzer, work.settings, work.profile, long)
 
 
-def _processes(work: Work) -> int:
-    """Return how many processes there may be, by processors and memory."""
-    return min(work.settings.workers, int(memory_budget.free_bytes() * _SHARE / _PROCESS))
-
-
-def _pays(work: Work, count: int) -> bool:
-    """Return whether processes are quicker than threads. An analyzer of a host's own may live in this process only."""
-    return count >= 2 and work.pending >= _ENOUGH * count and isinstance(work.analyzer, Analyzer) and not _accelerator()
+def _processes(work: Work, photos: int) -> int:
+    """Return how many processes there may be: by processors, by memory, and with so many photos for each."""
+    by_memory = int(memory_budget.free_bytes() * _SHARE / _PROCESS)
+    return max(min(work.settings.workers, by_memory, work.pending // photos), 1)
 
 
 def _accelerator() -> bool:
