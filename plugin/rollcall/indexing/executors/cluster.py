@@ -10,10 +10,12 @@ import logging
 import os
 import pickle
 import signal
+import sys
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any, Final
 
 import ray
@@ -42,15 +44,19 @@ _GONE: Final = (
 
 
 @cache
-def _loaded(setup: bytes) -> Setup:
-    """Return the setup of a process of the cluster, unpickled once; the networks are loaded by their first use."""
+def _loaded(setup: bytes, path: tuple[str, ...]) -> Setup:
+    """Return the setup of a process of the cluster, unpickled once; the networks are loaded by their first use.
+
+    `path` is where the run finds modules. What is installed on the node goes before it.
+    """
+    sys.path.extend(entry for entry in path if entry not in sys.path)
     found: Setup = pickle.loads(setup)
     return found
 
 
-def _analyse(setup: bytes, tasks: list[Task]) -> list[Outcome]:
+def _analyse(setup: bytes, path: tuple[str, ...], tasks: list[Task]) -> list[Outcome]:
     """Analyse on a node, in one of the cluster's processes, which Ray uses again for the next photos."""
-    ready = _loaded(setup)
+    ready = _loaded(setup, path)
     return analyse(tasks, ready.analyzer, ready.options)
 
 
@@ -78,6 +84,8 @@ class RayExecutor:
         # No file of this machine is locked by another one, and each node's decoders have a budget of their own.
         self._setup = pickle.dumps(setup._replace(budget=0, lock=None, warm=None), pickle.HIGHEST_PROTOCOL)
         self._profile, self._address, self._workers = profile, address, workers
+        # An empty entry is the current folder.
+        self._path = tuple(str(Path(entry).absolute()) for entry in sys.path)
         self._waiting: deque[_Chunk] = deque()
         self._mine = False  # whether this executor connected to the cluster
         self._remote: Any = None
@@ -129,7 +137,7 @@ class RayExecutor:
                         signal.signal(number, handler)
             self._mine = True
         self._stored = ray.put(self._setup)
-        self._remote = ray.remote(_analyse).options(num_cpus=1, runtime_env={"env_vars": dict(ENVIRONMENT)})
+        self._remote = ray.remote(num_cpus=1, runtime_env={"env_vars": dict(ENVIRONMENT)})(_analyse)
 
     def _join(self) -> None:
         # Nothing about a library, not even that there is one, goes to anyone.
@@ -144,7 +152,7 @@ class RayExecutor:
 
     def _given(self, tasks: list[Task], *, alone: bool = False) -> _Chunk:
         retries = 1 if alone else _RETRIES
-        return _Chunk(tasks, self._remote.options(max_retries=retries).remote(self._stored, tasks), alone)
+        return _Chunk(tasks, self._remote.options(max_retries=retries).remote(self._stored, self._path, tasks), alone)
 
     def _result(self, chunk: _Chunk, stopping: Stopping) -> list[Outcome]:
         """Return the outcomes of a chunk, wherever they were made in the end."""
