@@ -201,6 +201,16 @@ class PowerSettings(SettingsGroup):
         le=256,
         description="How many processors are used; 0 means all that this process may use.",
     )
+    executor: Literal["auto", "threads", "processes", "ray"] = Field(
+        default="auto",
+        description="What analyses photos: threads of this process, processes on this computer, or ray, a cluster of "
+        "computers (rollcall[cluster]); auto: processes for many photos, where the memory suffices, else threads.",
+    )
+    ray_address: str = Field(
+        default="",
+        description="The address of the Ray cluster; empty: that of the environment (RAY_ADDRESS), else one is started "
+        "on this computer for the run.",
+    )
     nice: int = Field(
         default=0,
         ge=0,

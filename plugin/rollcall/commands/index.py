@@ -32,11 +32,26 @@ def powered(command: F) -> F:
 
     @click.option("--workers", type=click.IntRange(min=0), help="Use so many processors; 0: all.")
     @click.option(
+        "--executor",
+        type=click.Choice(["auto", "threads", "processes", "ray"]),
+        help="What analyses photos: threads, processes, or a Ray cluster; auto: what is quickest here.",
+    )
+    @click.option("--address", metavar="HOST:PORT", help="The Ray cluster; default: one on this computer.")
+    @click.option(
         "--nice", type=click.IntRange(0, 19), help="Let other programs go first; 19: take only what is left over."
     )
     @functools.wraps(command)
-    def wrapped(context: Context, *args: Any, workers: int | None, nice: int | None, **kwargs: Any) -> Any:
-        given = {name: value for name, value in (("workers", workers), ("nice", nice)) if value is not None}
+    def wrapped(
+        context: Context,
+        *args: Any,
+        workers: int | None,
+        executor: str | None,
+        address: str | None,
+        nice: int | None,
+        **kwargs: Any,
+    ) -> Any:
+        options = {"workers": workers, "executor": executor, "ray_address": address, "nice": nice}
+        given = {name: value for name, value in options.items() if value is not None}
         power = context.settings.power.model_copy(update=given)
         lower_process_priority(power.nice)
         # Photos are decoded on threads of their own, with which OpenCV's threads would compete.

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from rollcall.corrections import reattach
 from rollcall.corrections.projection import project_photo
+from rollcall.errors import PictureError
 from rollcall.indexing import moves, persist, reanalysis
 from rollcall.indexing.run import Tools
 from rollcall.inference import adaptation_store
@@ -25,15 +26,15 @@ from rollcall.storage.tables import PhotoRow
 from rollcall.xmp import store as host_metadata
 
 
-class DecodedPhoto(NamedTuple):
-    """A pending photo after decoding: its picture, or why there is none."""
+class AnalysedPhoto(NamedTuple):
+    """A pending photo after its analysis: its picture with its faces, or why there is none."""
 
     photo: PendingPhoto
     stat: FileStat  # as the file was before it was read
-    picture: Picture | None = None
+    picture: Picture | None = None  # without pixels if another process decoded it
+    faces: tuple[Face, ...] = ()
     reason: str = ""  # why there is no picture
     failure_key: str | None = None  # see indexing/failures.py
-    moved_from: moves.MovedCandidate | None = None
     perceptual_hash: bytes | None = None
     unchanged: bool = False  # only the file's times changed
 
@@ -55,21 +56,20 @@ class BatchStore:
     def __init__(self, tools: Tools) -> None:
         self.tools = tools
 
-    def store(self, batch: Sequence[DecodedPhoto], found: Sequence[tuple[Face, ...]]) -> list[tuple[int, int]]:
+    def store(self, batch: Sequence[AnalysedPhoto]) -> list[tuple[int, int]]:
         """Store an analysed batch in one transaction; return each photo's number and how many faces it has."""
         version = self.tools.model_version
         stored = []
         with self.tools.profile("write", parallel=True), self.tools.database.write() as session:
             learnt = adaptation_store.current(session, version)
-            if learnt is not None:
-                found = [tuple(map(learnt.applied, faces)) for faces in found]
             state = self._state(session, batch)
-            for photo, faces in zip(batch, found, strict=True):
+            for photo in batch:
+                faces = photo.faces if learnt is None else tuple(map(learnt.applied, photo.faces))
                 stored.append(self._store_one(session, photo, faces, version, state))
         return stored
 
     @staticmethod
-    def _state(session: Session, batch: Sequence[DecodedPhoto]) -> _BatchState:
+    def _state(session: Session, batch: Sequence[AnalysedPhoto]) -> _BatchState:
         hashes = [photo.picture.content_hash for photo in batch if photo.picture is not None]
         unmoved = moves.unmoved(session, [photo.photo for photo in batch])
         return _BatchState(
@@ -81,7 +81,7 @@ class BatchStore:
         )
 
     def _store_one(
-        self, session: Session, photo: DecodedPhoto, faces: tuple[Face, ...], version: str, state: _BatchState
+        self, session: Session, photo: AnalysedPhoto, faces: tuple[Face, ...], version: str, state: _BatchState
     ) -> tuple[int, int]:
         """Store one analysis and reattach its corrections; return the photo's number and how many faces it has."""
         picture, settings = photo.picture, self.tools.settings.tags
@@ -135,33 +135,46 @@ class BatchStore:
     def _describe(self, session: Session, photo_id: int, picture: Picture, version: str) -> bool:
         """Analyse the faces whose boxes a person gave; return whether there were any."""
         rows = persist.undescribed_faces(session, photo_id, version)
-        if rows:
+        whole = self._with_pixels(picture) if rows else None
+        if whole is not None:
             learnt = adaptation_store.current(session, version) or Adaptation()
-            for row, face in reanalysis.described(self.tools, picture, rows):
+            for row, face in reanalysis.described(self.tools, whole, rows):
                 persist.store_description(session, row, learnt.applied(face), version)
         return bool(rows)
 
+    def _with_pixels(self, picture: Picture) -> Picture | None:
+        """Return a picture with enough pixels, which another process may have left out; None if its file changed."""
+        settings = self.tools.settings
+        wanted = min(settings.detector.resolution, max(picture.width, picture.height))
+        if max(picture.pixels.shape[:2]) >= wanted:
+            return picture
+        try:
+            whole = decode.decode(picture.path, target=settings.detector.resolution, limits=settings.decode)
+        except PictureError:
+            return None
+        return whole if whole.content_hash == picture.content_hash else None
+
     # ---- Photos that are not analysed
 
-    def store_missing(self, photo: DecodedPhoto) -> None:
+    def store_missing(self, photo: AnalysedPhoto) -> None:
         """Mark a photo as missing whose file was deleted while it waited."""
         with self.tools.database.write() as session:
             photo_id = photo_at(session, photo.photo)
             mark_photo_missing(session, photo_id)
             change_feed.record(session, ChangeKind.PHOTO_MISSING, photo_id)
 
-    def store_unchanged(self, photo: DecodedPhoto) -> None:
+    def store_unchanged(self, photo: AnalysedPhoto) -> None:
         """Store the times of a photo whose content is as it was."""
         with self.tools.database.write() as session:
             persist.store_unchanged(session, photo_at(session, photo.photo), photo.stat)
 
-    def store_failure(self, photo: DecodedPhoto) -> None:
+    def store_failure(self, photo: AnalysedPhoto) -> None:
         """Record why a photo cannot be used."""
         with self.tools.database.write() as session:
             photo_id = photo_at(session, photo.photo)
             persist.store_failure(session, photo_id, photo.stat, photo.reason, photo.failure_key)
 
-    def relocate(self, photo: DecodedPhoto, candidate: moves.MovedCandidate) -> tuple[bool, bool]:
+    def relocate(self, photo: PendingPhoto, candidate: moves.MovedCandidate) -> tuple[bool, bool]:
         """Give a known photo its new path.
 
         Returns whether it was moved (of two copies of a missing file only the first one takes its place), and whether
@@ -170,7 +183,7 @@ class BatchStore:
         with self.tools.database.write() as session:
             if not moves.is_still_at(session, candidate):
                 return False, True
-            pending = moves.relocate(session, candidate.photo_id, photo.photo.photo_id, self.tools.model_version)
+            pending = moves.relocate(session, candidate.photo_id, photo.photo_id, self.tools.model_version)
             change_feed.record(session, ChangeKind.PHOTO_MOVED, candidate.photo_id)
         return True, pending
 

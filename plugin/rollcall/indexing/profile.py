@@ -24,8 +24,11 @@ class Profile:
         try:
             yield
         finally:
-            spent = time.perf_counter() - began
-            with self._lock:
-                self.seconds[name] = self.seconds.get(name, 0.0) + spent
-                if parallel:
-                    self.parallel.add(name)
+            self.add(name, time.perf_counter() - began, parallel)
+
+    def add(self, name: str, seconds: float, parallel: bool = False) -> None:
+        """Add seconds to a name; `parallel` for work on other threads, in other processes or on other machines."""
+        with self._lock:
+            self.seconds[name] = self.seconds.get(name, 0.0) + seconds
+            if parallel:
+                self.parallel.add(name)

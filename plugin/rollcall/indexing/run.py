@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from rollcall import events
+from rollcall.indexing.executors.base import StoppedError
 from rollcall.indexing.profile import Profile
 from rollcall.model_version import ModelVersion
 from rollcall.privacy.exclusions import Exclusions
 from rollcall.records import Box, Face, Picture, RunSummary
 from rollcall.settings import Settings
 from rollcall.storage.database import Database
+
+__all__ = ["LeaveAlone", "PictureAnalyzer", "PictureListener", "Run", "StoppedError", "Tools", "no_listener"]
 
 #: Returns whether a scan skips a file, given its path and time of change in nanoseconds.
 LeaveAlone = Callable[[Path, int], bool]
@@ -73,10 +76,6 @@ class Tools:
     def exclusions(self) -> Exclusions:
         """The files and folders that are not indexed."""
         return Exclusions(self.database, self.settings)
-
-
-class StoppedError(Exception):
-    """The run was asked to stop."""
 
 
 @dataclass

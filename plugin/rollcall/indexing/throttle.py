@@ -68,6 +68,10 @@ class Throttle:
         self._checked = -CHECK_SECONDS
         self._unplugged = False
 
+    def resting(self) -> bool:
+        """Return whether processes that analyse shall rest as long as they work: on battery, with "slow"."""
+        return self.settings.on_battery == "slow" and self._on_battery()
+
     def wait_after(self, worked: float, stop: threading.Event | None) -> None:
         """Wait after `worked` seconds of work: as long again with "slow", until the power is back with "pause"."""
         if self.settings.on_battery == "full" or not self._on_battery():

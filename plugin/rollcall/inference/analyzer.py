@@ -103,6 +103,10 @@ class Analyzer:
         self.settings = settings
         self._lock = threading.RLock()
 
+    def __reduce__(self) -> tuple[type[Analyzer], tuple[Settings]]:
+        # In another process the networks are loaded from their files.
+        return Analyzer, (self.settings,)
+
     @cached_property
     def model_version(self) -> ModelVersion:
         """The versions of both networks and their settings: when it changes, photos are analysed again.

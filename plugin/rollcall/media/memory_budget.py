@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+import filelock
 import psutil
 
 from rollcall.errors import NotEnoughMemoryError
@@ -47,6 +48,17 @@ class MemoryBudget:
         self._waiting: deque[object] = deque()
         self._reserved = 0
         self._default = 0
+        self._share = 0
+        self._alone: filelock.BaseFileLock | None = None
+
+    def share(self, total: int, lock: Path | None) -> None:
+        """Hand out `total` bytes from now on, whatever the settings say: the part of one of several processes.
+
+        What needs more waits until no other process holds the file `lock`, so that the processes do not all decode a
+        large picture at once.
+        """
+        self._share = total
+        self._alone = None if lock is None else filelock.FileLock(lock)
 
     @property
     def reserved(self) -> int:
@@ -65,6 +77,20 @@ class MemoryBudget:
         NotEnoughMemoryError
             If `needed` is more than the machine has free.
         """
+        with self._among_processes(needed), self._reserved_here(needed, path, total_megabytes):
+            yield
+
+    @contextmanager
+    def _among_processes(self, needed: int) -> Iterator[None]:
+        """Wait for the other processes if so many bytes are more than the part of this one."""
+        if self._alone is None or needed <= self._share:
+            yield
+            return
+        with self._alone:
+            yield
+
+    @contextmanager
+    def _reserved_here(self, needed: int, path: Path, total_megabytes: int) -> Iterator[None]:
         ticket = object()
         with self._turn:
             self._waiting.append(ticket)
@@ -87,9 +113,9 @@ class MemoryBudget:
     def _fits(self, needed: int, total_megabytes: int) -> bool:
         if not self._reserved:
             # What is free is asked for while no decoder holds some of it.
-            self._default = min(max(self._free() // 2, _LEAST), _MOST)
+            self._default = total_of(0, self._free())
             return True
-        return self._reserved + needed <= (total_megabytes * _MB or self._default)
+        return self._reserved + needed <= (self._share or total_megabytes * _MB or self._default)
 
     def _check(self, needed: int, path: Path) -> None:
         if needed <= _LEAST // 4:
@@ -101,6 +127,11 @@ class MemoryBudget:
                 f"decoding it takes about {needed / 2**30:.1f} GiB of memory, and {free / 2**30:.1f} GiB are free",
                 "close other programs and retry, or save a smaller copy of the picture",
             )
+
+
+def total_of(total_megabytes: int, free: int) -> int:
+    """Return how many bytes all decoders may hold: `decode.memory_megabytes`, or its default of what is free."""
+    return total_megabytes * _MB or min(max(free // 2, _LEAST), _MOST)
 
 
 def free_bytes() -> int:

@@ -19,7 +19,7 @@ _SPARE_EACH_THREAD: Final = 192 << 20
 
 def main() -> None:
     """Serve until the standard input ends."""
-    requests, answers = _pipes()
+    requests, answers = parent_pipes()
     # Ctrl-C in a terminal reaches this process, too; what it means is for the parent to decide.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # Where memory runs out, Linux shall end this process and not the library that waits for it.
@@ -52,7 +52,7 @@ def _decoded(job: Job, lenient: bool) -> Decoded | BaseException:
         return Refused(f"{type(error).__name__}: {error}")
 
 
-def _pipes() -> tuple[IO[bytes], IO[bytes]]:
+def parent_pipes() -> tuple[IO[bytes], IO[bytes]]:
     """Return the pipes of the requests and the answers, out of reach of libraries that print."""
     requests, answers = os.dup(0), os.dup(1)
     nothing = os.open(os.devnull, os.O_RDWR)

@@ -105,6 +105,26 @@ def test_the_first_one_ends_a_run_within_two_seconds(start: Start, patch: str) -
     assert seconds < 2.5
 
 
+#: Analyses in another process, and says here when that has begun.
+ELSEWHERE = """
+import mortal, pathlib
+begun = pathlib.Path("begun").absolute()
+base.Analyzer = lambda settings: mortal.SlowAnalyzer(begun)
+def report():
+    while not begun.exists():
+        time.sleep(0.02)
+    os.write(1, b"begun\\n")
+threading.Thread(target=report, daemon=True).start()
+"""
+
+
+def test_processes_that_analyse_are_not_waited_for(start: Start, tmp_path: Path) -> None:
+    child = start(*INDEX, "--executor", "processes", "--workers", "1", patch=ELSEWHERE)
+    seconds, _ = interrupted(child)
+    assert child.returncode == 130
+    assert seconds < 2.5
+
+
 def test_a_main_thread_that_is_deaf_is_not_waited_for(start: Start) -> None:
     child = start(*INDEX, slow=DEAF, patch="blobs.BlobAnalyzer.analyze = begin")
     seconds, _ = interrupted(child)

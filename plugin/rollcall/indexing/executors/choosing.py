@@ -1,0 +1,120 @@
+"""Which executor analyses the photos of a run: as the settings say, or whichever is quickest here."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from collections.abc import Callable
+from importlib.metadata import entry_points, version
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from rollcall.errors import SettingsError
+from rollcall.indexing.executors.analysis import FaceFinder, Options, options_here
+from rollcall.indexing.executors.base import Executor
+from rollcall.indexing.executors.processes import CHUNK, ProcessExecutor
+from rollcall.indexing.executors.threads import ThreadExecutor
+from rollcall.indexing.executors.worker import Setup
+from rollcall.indexing.profile import Profile
+from rollcall.inference.analyzer import Analyzer
+from rollcall.media import memory_budget
+from rollcall.settings import Settings
+
+#: With fewer photos for each process, starting it takes longer than it saves.
+_ENOUGH: Final = 24
+#: What a process takes, in bytes, pictures not counted.
+_PROCESS: Final = 450 << 20
+#: The share of the free memory that the processes may take.
+_SHARE: Final = 0.75
+
+
+class Work(NamedTuple):
+    """What a run needs of its executor."""
+
+    analyzer: FaceFinder
+    settings: Settings
+    profile: Profile
+    pending: int  # photos
+    previews: bool = False  # whether someone wants to see the pictures
+    resting: Callable[[], bool] = lambda: False
+    warn: Callable[[str], None] = lambda message: None
+    stop: threading.Event | None = None
+
+
+def executor_for(work: Work) -> Executor:
+    """Return the executor of a run; it is not started before it is given tasks.
+
+    Raises
+    ------
+    SettingsError
+        If a cluster is asked for, and Ray is not installed.
+    """
+    kind = work.settings.power.executor
+    if kind == "ray":
+        return _cluster(work)
+    if kind == "processes":
+        return _process_executor(work, _processes(work, CHUNK))
+    count = _processes(work, _ENOUGH)
+    if kind == "auto" and count >= 2 and isinstance(work.analyzer, Analyzer) and not _accelerator():
+        return _process_executor(work, count)
+    # An analyzer of a host's own may live in this process only.
+    long = work.pending > work.settings.detector.batch
+    return ThreadExecutor(work.analyzer, work.settings, work.profile, long, work.stop)
+
+
+def _processes(work: Work, photos: int) -> int:
+    """Return how many processes there may be: by processors, by memory, and with so many photos for each."""
+    by_memory = int(memory_budget.free_bytes() * _SHARE / _PROCESS)
+    return max(min(work.settings.workers, by_memory, work.pending // photos), 1)
+
+
+def _accelerator() -> bool:
+    """Return whether the networks may run on a GPU, which one process has to itself."""
+    wanted = os.environ.get("JAX_PLATFORMS", "")
+    return wanted != "cpu" and (bool(wanted) or bool(entry_points(group="jax_plugins")))
+
+
+def setup_of(work: Work, count: int) -> Setup:
+    """Return what each of `count` processes is given."""
+    settings = work.settings
+    analyzer: Any = work.analyzer
+    if isinstance(analyzer, Analyzer):
+        power = analyzer.settings.power.model_copy(update={"workers": 1})
+        analyzer = Analyzer(analyzer.settings.model_copy(update={"power": power}))
+    budget = memory_budget.total_of(settings.decode.memory_megabytes, memory_budget.free_bytes()) // count
+    options = Options(settings, settings.decode, previews=work.previews, strip=True)
+    folder = _usable(settings.cache_folder / "compiled")
+    if folder is None:
+        return Setup(analyzer, options, budget)
+    return Setup(analyzer, options, budget, folder / "large.lock", folder / f"processes-{_version(analyzer)}.warm")
+
+
+def _process_executor(work: Work, count: int) -> Executor:
+    return ProcessExecutor(
+        setup_of(work, count), options_here(work.settings, work.stop), count, work.profile, work.resting, work.warn
+    )
+
+
+def _cluster(work: Work) -> Executor:
+    try:
+        from rollcall.indexing.executors.cluster import RayExecutor
+    except ImportError as error:
+        raise SettingsError(
+            f"power.executor is ray, which is not installed ({error}); run `pip install 'rollcall[cluster]'`"
+        ) from error
+    return RayExecutor(setup_of(work, 1), work.profile, work.settings.power.ray_address, work.settings.power.workers)
+
+
+def _usable(folder: Path) -> Path | None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return None
+    return folder if os.access(folder, os.W_OK) else None
+
+
+def _version(analyzer: Any) -> str:
+    """Return what the compiled programs depend on, as a part of a file name."""
+    known = (str(getattr(analyzer, "model_version", "")), version("jax"), version("jaxlib"))
+    return hashlib.blake2b(repr(known).encode(), digest_size=8).hexdigest()

@@ -1,0 +1,93 @@
+"""Analyse in this process: threads decode ahead, the calling thread takes pictures through the networks in batches."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from rollcall.indexing import throttle
+from rollcall.indexing.executors.analysis import FaceFinder, Outcome, Task, decoded, estimated, options_here
+from rollcall.indexing.executors.base import StoppedError, Stopping, result_of
+from rollcall.indexing.profile import Profile
+from rollcall.media.worker import Interrupted
+from rollcall.settings import Settings
+
+
+class ThreadExecutor:
+    """Quickest for a few photos, since nothing has to be started; and the one that uses a GPU.
+
+    Parameters
+    ----------
+    long
+        Whether there are more photos than one batch has. With few photos the analysis waits for decoding; with many,
+        decoding threads must not slow the analysis down, and get a lower priority.
+    stop
+        Set where the run is stopped, also while a long video is searched.
+    """
+
+    def __init__(
+        self,
+        analyzer: FaceFinder,
+        settings: Settings,
+        profile: Profile,
+        long: bool,
+        stop: threading.Event | None = None,
+    ) -> None:
+        self._analyzer, self._profile = analyzer, profile
+        self._options = options_here(settings, stop)
+        self._size = settings.detector.batch
+        self._ahead = settings.decode_threads + self._size
+        self._pool = ThreadPoolExecutor(
+            settings.decode_threads,
+            thread_name_prefix="decode",
+            initializer=throttle.lower_thread_priority if long else None,
+        )
+
+    def outcomes(self, tasks: Iterator[Task], stopping: Stopping) -> Iterator[Outcome]:
+        """See `Executor`; what could not be decoded comes before the batch that is being collected."""
+        batch: list[Outcome] = []
+        for outcome in self._decoded(tasks, stopping):
+            if outcome.picture is None:
+                yield outcome
+                continue
+            batch.append(outcome)
+            if len(batch) >= self._size:
+                yield from self._estimated(batch)
+                batch = []
+        yield from self._estimated(batch)
+
+    def close(self) -> None:
+        """Drop what is decoded ahead.
+
+        A run that was stopped does not wait for a file that takes long to decode; what its thread still decodes
+        nobody stores.
+        """
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _decoded(self, tasks: Iterator[Task], stopping: Stopping) -> Iterator[Outcome]:
+        """Yield tasks decoded, in their order, with at most `_ahead` of them decoded in advance."""
+        waiting: deque[Future[Outcome]] = deque()
+        while True:
+            while len(waiting) < self._ahead:
+                task = next(tasks, None)
+                if task is None:
+                    break
+                waiting.append(self._pool.submit(self._decode, task))
+            if not waiting:
+                return
+            with self._profile("waiting for decoding"):
+                outcome = result_of(waiting.popleft(), stopping)
+            yield outcome
+
+    def _decode(self, task: Task) -> Outcome:
+        with self._profile("decode", parallel=True):
+            return decoded(task, self._options)
+
+    def _estimated(self, batch: list[Outcome]) -> list[Outcome]:
+        try:
+            with self._profile("detect and estimate"):
+                return estimated(batch, self._analyzer, self._options)
+        except Interrupted as error:
+            raise StoppedError from error

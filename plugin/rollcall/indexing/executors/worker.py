@@ -1,0 +1,189 @@
+"""One process that analyses photos: its start, and the pipes to and from it.
+
+It ends with the process that started it, whatever ended that: its standard input closes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from rollcall.errors import ModelError
+from rollcall.indexing.executors.analysis import FaceFinder, Options, Outcome, Task
+from rollcall.media import worker as pipes
+
+#: How long a process may take to start, in seconds: the first one ever compiles the networks.
+_START_SECONDS: Final = 900.0
+_PROGRAM: Final = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[1]);"
+    " from rollcall.indexing.executors.worker_main import main; main()"
+)
+#: One thread for each process: the processes share the processors, and threads of one would compete with the others.
+ENVIRONMENT: Final = {
+    "JAX_PLATFORMS": "cpu",
+    "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false",
+    # By this XLA sizes its pool of threads.
+    "NPROC": "1",
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    # Each arena keeps what was freed in it to itself.
+    "MALLOC_ARENA_MAX": "1",
+}
+
+
+class Setup(NamedTuple):
+    """What a process is given at its start."""
+
+    analyzer: FaceFinder
+    options: Options
+    budget: int = 0  # bytes that its decoders may hold together
+    lock: Path | None = None  # a file that is locked while one picture takes more than the budget
+    warm: Path | None = None  # a file that says that the networks are compiled
+
+
+class Request(NamedTuple):
+    """Photos to analyse."""
+
+    tasks: Sequence[Task]
+    resting: bool = False  # whether the process shall rest afterwards for as long as they took
+
+
+class Failed(NamedTuple):
+    """The answer of a process whose installation or machine fails."""
+
+    memory: bool  # whether it is memory that is missing
+    message: str
+
+
+class Unavailable(Exception):
+    """No process can be started here."""
+
+
+class Died(Exception):
+    """The process ended while it analysed; the number of the signal that ended it, or None."""
+
+    def __init__(self, signal_number: int | None) -> None:
+        self.signal_number = signal_number
+        super().__init__(signal_number)
+
+    @property
+    def cause(self) -> str:
+        """What ended the process, in words."""
+        if self.signal_number is None:
+            return "ended by itself"
+        with contextlib.suppress(ValueError):
+            return f"ended by signal {self.signal_number}, {signal.Signals(self.signal_number).name}"
+        return f"ended by signal {self.signal_number}"
+
+    @property
+    def photo_to_blame(self) -> bool:
+        """Whether the program broke down, rather than that someone ended it: a person, or a system short of memory."""
+        outside = {getattr(signal, name, None) for name in ("SIGKILL", "SIGTERM", "SIGINT", "SIGHUP")}
+        return self.signal_number not in outside
+
+
+class Worker:
+    """One process. Use from one thread at a time; `kill` from any."""
+
+    def __init__(self, setup: Setup) -> None:
+        """Begin to start a process; `ready` waits for it.
+
+        Raises
+        ------
+        Unavailable
+            If there is no interpreter to start, or the analyzer cannot be sent to another process.
+        """
+        if not sys.executable or getattr(sys, "frozen", False):
+            raise Unavailable("an application that is one frozen file has no interpreter to start")
+        try:
+            self._setup = pickle.dumps(setup, pickle.HIGHEST_PROTOCOL)
+        except Exception as error:  # a host's analyzer may hold anything
+            raise Unavailable(f"the analyzer cannot be sent to another process ({error})") from error
+        # An empty entry is the current folder.
+        path = [str(Path(entry).absolute()) for entry in sys.path]
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", _PROGRAM, json.dumps(path)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env={**os.environ, **ENVIRONMENT},
+            )
+        except OSError as error:
+            raise Unavailable(str(error)) from error
+
+    @property
+    def pid(self) -> int:
+        """The number of the process."""
+        return self._process.pid
+
+    def ready(self) -> None:
+        """Wait until the networks are loaded.
+
+        Raises
+        ------
+        ModelError, MemoryError
+            If they cannot be loaded.
+        Unavailable
+            If the process does not start.
+        """
+        timer = threading.Timer(_START_SECONDS, self._process.kill)
+        timer.daemon = True
+        timer.start()
+        try:
+            self._answer(self._setup)
+        except Died as error:
+            raise Unavailable(f"the process does not start ({error.cause})") from error
+        finally:
+            timer.cancel()
+            self._setup = b""
+
+    def analyse(self, request: Request) -> list[Outcome]:
+        """Return the outcomes of a request.
+
+        Raises
+        ------
+        ModelError, MemoryError
+            As `analysis.analyse` does.
+        Died
+            If the process ended meanwhile.
+        """
+        found: list[Outcome] = self._answer(pickle.dumps(request, pickle.HIGHEST_PROTOCOL))
+        return found
+
+    def kill(self) -> None:
+        """End the process at once; whoever waits for an answer gets `Died`."""
+        with contextlib.suppress(OSError):
+            self._process.kill()
+
+    def close(self) -> None:
+        """End the process at once and forget it."""
+        self.kill()
+        for pipe in (self._process.stdin, self._process.stdout):
+            with contextlib.suppress(OSError, ValueError):
+                if pipe is not None:
+                    pipe.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(5)
+
+    def _answer(self, message: bytes) -> Any:
+        assert self._process.stdin is not None and self._process.stdout is not None
+        try:
+            pipes.send(self._process.stdin, message)
+            answer = pipes.receive(self._process.stdout)
+        except (OSError, EOFError, ValueError, pickle.UnpicklingError) as error:
+            self.close()
+            code = self._process.returncode
+            raise Died(-code if code is not None and code < 0 else None) from error
+        if isinstance(answer, Failed):
+            raise MemoryError(answer.message) if answer.memory else ModelError(answer.message)
+        return answer

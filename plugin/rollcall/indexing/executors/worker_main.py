@@ -1,0 +1,103 @@
+"""What a process that analyses photos does: answer requests from its standard input until there are no more."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import queue
+import signal
+import threading
+import time
+from pathlib import Path
+from typing import IO, Any
+
+import cv2
+import filelock
+
+from rollcall.errors import RollcallError
+from rollcall.indexing.executors import analysis
+from rollcall.indexing.executors.worker import Failed, Request, Setup
+from rollcall.media import memory_budget
+from rollcall.media import worker as pipes
+from rollcall.media.worker_main import parent_pipes
+
+
+def main() -> None:
+    """Serve until the standard input ends."""
+    # Ctrl-C in a terminal reaches this process, too; what it means is for the parent to decide.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    requests, answers = parent_pipes()
+    # Where memory runs out, Linux shall end this process and not the one that holds the database.
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("500", encoding="ascii")
+    cv2.setNumThreads(1)
+    waiting: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    threading.Thread(target=_read, args=(requests, waiting), name="requests", daemon=True).start()
+    setup: Setup = waiting.get()
+    try:
+        _prepare(setup)
+    except (RollcallError, MemoryError) as error:
+        _answer(answers, _failed(error))
+        return
+    _answer(answers, "ready")
+    while True:
+        request: Request = waiting.get()
+        began = time.monotonic()
+        try:
+            answer: Any = analysis.analyse(request.tasks, setup.analyzer, setup.options)
+        except (RollcallError, MemoryError) as error:
+            answer = _failed(error)
+        _answer(answers, answer)
+        if request.resting:
+            time.sleep(time.monotonic() - began)
+
+
+def _read(requests: IO[bytes], waiting: queue.SimpleQueue[Any]) -> None:
+    """Read requests; end this process when there are no more, in whatever it is doing: its parent has ended."""
+    while True:
+        try:
+            request = pipes.receive(requests)
+        except (EOFError, OSError):
+            os._exit(0)
+        if isinstance(request, Request):
+            for task in request.tasks:
+                _read_ahead(task.path)
+        waiting.put(request)
+
+
+def _read_ahead(path: Path) -> None:
+    """Ask the system to fetch a file that will be read soon, so that slow disks and shares are not waited for."""
+    if not hasattr(os, "posix_fadvise"):
+        return
+    with contextlib.suppress(OSError):
+        file = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        try:
+            os.posix_fadvise(file, 0, 0, os.POSIX_FADV_WILLNEED)
+        finally:
+            os.close(file)
+
+
+def _prepare(setup: Setup) -> None:
+    """Limit the decoders' memory, and load the networks; where they are not compiled yet, one process compiles them."""
+    if setup.budget:
+        memory_budget.SHARED.share(setup.budget, setup.lock)
+    warm_up = getattr(setup.analyzer, "warm_up", None)
+    if warm_up is None or setup.warm is None:
+        return
+    if not setup.warm.exists():
+        with contextlib.suppress(OSError), filelock.FileLock(setup.warm.with_suffix(".lock")):
+            if not setup.warm.exists():
+                warm_up()
+                setup.warm.touch()
+
+
+def _failed(error: BaseException) -> Failed:
+    return Failed(isinstance(error, MemoryError), str(error))
+
+
+def _answer(answers: IO[bytes], answer: Any) -> None:
+    try:
+        pipes.send(answers, pickle.dumps(answer, pickle.HIGHEST_PROTOCOL))
+    except OSError:
+        os._exit(0)
