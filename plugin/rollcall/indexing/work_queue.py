@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from rollcall.errors import BusyError
+from rollcall.sentences import Sentence
 
 
 class RunningWork(NamedTuple):
@@ -88,8 +89,17 @@ class WorkQueue:
     def _busy(self, advice: str) -> BusyError:
         running = self._running
         if running is None:
-            return BusyError(self.url, f"other work is waiting for its turn; {advice}", "waiting")
+            return BusyError(
+                self.url, Sentence("other work is waiting for its turn; %(advice)s", advice=advice), "waiting"
+            )
         seconds = time.monotonic() - running.since
         return BusyError(
-            self.url, f"this plugin has been busy with {running.name!r} for {seconds:.0f} s; {advice}", running.name
+            self.url,
+            Sentence(
+                "this plugin has been busy with %(work)s for %(seconds)s s; %(advice)s",
+                work=repr(running.name),
+                seconds=f"{seconds:.0f}",
+                advice=advice,
+            ),
+            running.name,
         )

@@ -17,6 +17,7 @@ from rollcall.web.activity import Activity
 from rollcall.web.history import Earlier
 from rollcall.web.pages.review import Queue
 from rollcall.web.pictures import Pictures
+from rollcall.web.translation import RequestLanguage
 
 
 def create(plugin: Plugin, token: str, port: int) -> FastAPI:
@@ -61,9 +62,10 @@ def create(plugin: Plugin, token: str, port: int) -> FastAPI:
         app.include_router(router, include_in_schema=False)
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"))
     failures.install(app)
-    # Added last, so that it comes first.
+    # Added last, so that they come first.
     app.add_middleware(security.Guard, token=token, port=port, embedders=plugin.settings.serve.embed_from)
     app.add_middleware(login.ProxyLogin, access=login.access_of(plugin.settings.serve), token=token, port=port)
+    app.add_middleware(RequestLanguage, setting=plugin.settings.serve.language)
     return app
 
 

@@ -7,6 +7,7 @@ from rollcall.web.pages import (
     folders,
     indexing,
     insight,
+    language,
     library,
     people,
     person,
@@ -30,4 +31,5 @@ routers: tuple[APIRouter, ...] = (
     chips.router,
     selection.router,
     folders.router,
+    language.router,
 )

@@ -14,10 +14,12 @@ from rollcall import corrections
 from rollcall.corrections.kind_base import RowId
 from rollcall.errors import InvalidCorrectionError, PictureError
 from rollcall.media.reading import MAX_BYTES
+from rollcall.sentences import Sentence
 from rollcall.web.inputs import TagName, history_of, plugin_of
 from rollcall.web.messages import Toast
 from rollcall.web.pages.rendering import page
 from rollcall.web.pages.undoing import CHANGED
+from rollcall.web.translation import ngettext
 
 router = APIRouter()
 #: Photos that something is done with at once.
@@ -32,17 +34,17 @@ def change(
 ) -> Response:
     """Set or reject a tag of several photos, as one batch."""
     if not tag.strip():
-        raise InvalidCorrectionError("the tag has no name; type one")
+        raise InvalidCorrectionError(Sentence("the tag has no name; type one"))
     history_of(request).correct(*(corrections.tag(one, tag, what == "tag") for one in photos))
-    count = f"{len(photos):,} {'photo' if len(photos) == 1 else 'photos'}"
-    text = (
-        f"{count} tagged \u201c{tag.strip()}\u201d"
-        if what == "tag"
-        else f"\u201c{tag.strip()}\u201d is no tag of {count}"
-    )
-    answer = page(request, "_toast.html", toast=Toast(text, "undo"))
+    answer = page(request, "_toast.html", toast=Toast(_done(what, tag.strip(), len(photos)), "undo"))
     answer.headers.update(CHANGED)
     return answer
+
+
+def _done(what: str, tag: str, count: int) -> str:
+    if what == "tag":
+        return ngettext("%(num)s photo tagged “%(tag)s”", "%(num)s photos tagged “%(tag)s”", count, tag=tag)
+    return ngettext("“%(tag)s” is no tag of %(num)s photo", "“%(tag)s” is no tag of %(num)s photos", count, tag=tag)
 
 
 @router.get("/selection/zip", response_class=Response)
