@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+from rollcall.sentences import Sentence
 from rollcall.web.translation import gettext, pgettext
+
+#: The languages of searches, as their files name them: notes on how a query was read say which it was in.
+SEARCH_LANGUAGES: Final = (
+    *(Sentence("Dutch"), Sentence("French"), Sentence("German")),
+    *(Sentence("Italian"), Sentence("Portuguese"), Sentence("Spanish")),
+)
 
 
 def group(name: str) -> str:

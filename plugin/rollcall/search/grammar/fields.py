@@ -17,6 +17,7 @@ from rollcall.search.requirements import MOST_FACES
 from rollcall.search.terms import Term
 from rollcall.search.terms.photo import FIRST_DAY, LAST_DAY
 from rollcall.search.vocabulary import NOUNS
+from rollcall.sentences import Sentence
 
 #: The fields, and what each takes in words.
 FIELDS: Final = {
@@ -57,17 +58,31 @@ def field(cursor: Cursor) -> Term | None:
         near = nearest(token.text, list(FIELDS))
         value = cursor.peek()
         instead = [cursor.replaced(token, value, f"{near}:{value.raw}")] if near and value.kind is Kind.VALUE else []
-        raise cursor.error(token, f"{token.text!r} is no field", [f"{near}:" if near else "a field"], instead)
+        raise cursor.error(
+            token,
+            Sentence("%(word)s is no field", word=repr(token.text)),
+            [f"{near}:" if near else Sentence("a field")],
+            instead,
+        )
     value = cursor.peek()
     if value.kind is not Kind.VALUE:
         instead = [cursor.replaced(token, token.end + 1, example) for example in _examples(token.text)]
-        raise cursor.error(token.end + 1, f"{token.text}: has no value", ["a value"], instead)
+        raise cursor.error(
+            token.end + 1, Sentence("%(word)s: has no value", word=token.text), [Sentence("a value")], instead
+        )
     cursor.take()
     term = _READERS[token.text](value.text, token.start)
     if term is None:
         instead = [cursor.replaced(token, value, example) for example in _examples(token.text)]
         takes = FIELDS[token.text].partition(": ")[0]
-        raise cursor.error(value, f"{token.text}: takes {takes}, not {_shown(value.text)!r}", [takes], instead)
+        raise cursor.error(
+            value,
+            Sentence(
+                "%(word)s: takes %(takes)s, not %(shown)s", word=token.text, takes=takes, shown=repr(_shown(value.text))
+            ),
+            [takes],
+            instead,
+        )
     return term
 
 
