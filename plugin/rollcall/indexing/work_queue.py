@@ -70,7 +70,7 @@ class WorkQueue:
                 while self._running is not None or self._waiting[0] is not ticket:
                     left = until - time.monotonic()
                     if left <= 0 or (stop is not None and stop.is_set()):
-                        raise self._busy("wait for it, stop it, or give a longer timeout")
+                        raise self._busy(Sentence("wait for it, stop it, or give a longer timeout"))
                     # In short waits, because `stop` does not notify the condition.
                     self._condition.wait(min(left, 0.2))
             finally:
