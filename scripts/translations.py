@@ -43,7 +43,9 @@ def texts() -> Iterator[Text]:
         if path.name.endswith(".min.js"):
             continue
         with path.open("rb") as file:
-            for _, function, message, _ in extract_javascript(file, list(FUNCTIONS), (), {"encoding": "utf-8"}):
+            for _, function, message, _ in extract_javascript(
+                file, list(FUNCTIONS), (), {"encoding": "utf-8", "parse_template_string": True}
+            ):
                 yield _text(_name(path), function, [message] if isinstance(message, str) else list(message))
     for path in sorted(PACKAGE.rglob("*.py")):
         yield from _of_module(path)
