@@ -10,6 +10,7 @@ import ast
 import re
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,6 +24,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "plugin" / "rollcall"
 LOCALES = PACKAGE / "web" / "locales"
 #: The functions that take a text of the page, and how many texts each of them takes.
 FUNCTIONS = {"gettext": 1, "_": 1, "Sentence": 1, "ngettext": 2, "pgettext": 2}
+_JAVASCRIPT = {"encoding": "utf-8", "parse_template_string": True}
 PLACE = re.compile(r"%\((\w+)\)s")
 
 
@@ -43,9 +45,7 @@ def texts() -> Iterator[Text]:
         if path.name.endswith(".min.js"):
             continue
         with path.open("rb") as file:
-            for _, function, message, _ in extract_javascript(
-                file, list(FUNCTIONS), (), {"encoding": "utf-8", "parse_template_string": True}
-            ):
+            for _, function, message, _ in extract_javascript(file, list(FUNCTIONS), (), _JAVASCRIPT):
                 yield _text(_name(path), function, [message] if isinstance(message, str) else list(message))
     for path in sorted(PACKAGE.rglob("*.py")):
         yield from _of_module(path)
@@ -74,6 +74,7 @@ def _text(file: str, function: str, given: list[str | None]) -> Text:
     return Text(file, tuple(strings[: FUNCTIONS[function]]))
 
 
+@cache
 def template() -> Catalog:
     """Return all texts as a catalog without translations."""
     result = Catalog(domain="page")

@@ -1,4 +1,4 @@
-"""Finds texts of the page that are not marked for translation: in templates, in scripts and in modules.
+"""Finds texts of the page that are not marked for translation: in templates and in modules.
 
 A template is laid out as the HTML that all its branches together would give, with every text that an expression can
 put there in its place. What then stands as a text or in an attribute that is read out is one that nobody translates.
@@ -11,14 +11,16 @@ import re
 from collections.abc import Iterable, Iterator
 from html.parser import HTMLParser
 
-from babel.messages.jslexer import Token, tokenize
 from jinja2 import Environment, nodes
 
 MARKED = {"_", "gettext", "ngettext", "pgettext"}
 #: Filters whose results are translated, or no text.
 FILTERS = {"group", "gender", "relation", "coverage", "translated", "urlencode", "tojson"}
 #: Attributes that people read or hear.
-READ = {"alt", "aria-description", "aria-label", "aria-roledescription", "aria-valuetext", "hx-confirm", "hx-prompt", "label", "placeholder", "title"}  # fmt: skip
+READ = {
+    *("alt", "aria-description", "aria-label", "aria-roledescription", "aria-valuetext", "hx-confirm", "hx-prompt"),
+    *("label", "placeholder", "title"),
+}
 #: What is the same in every language.
 SAME = {"Rollcall", "×", "tags.precision"}
 LETTER = re.compile(r"[^\W\d_]")
@@ -40,9 +42,9 @@ class _Layout(HTMLParser):
         if tag in ("script", "style", "kbd", "code", "pre"):
             self._inside.append(tag)
         for name, value in attributes:
-            if value and (
-                name in READ or (name.startswith("data-") and len(set(value.split())) > 1 and WORDS.search(value))
-            ):
+            # A word of a script may stand there, a sentence may not.
+            sentence = name.startswith("data-") and len(set((value or "").split())) > 1 and WORDS.search(value or "")
+            if value and (name in READ or sentence):
                 self._add(value)
 
     def handle_endtag(self, tag: str) -> None:
@@ -111,92 +113,41 @@ def _texts(node: nodes.Node, names: dict[str, str]) -> str:
     match node:
         case nodes.Const():
             return node.value if isinstance(node.value, str) else ""
-        case nodes.TemplateData():
-            return node.data
         case nodes.Name():
             return names.get(node.name, "")
-        case nodes.CondExpr():
-            return " ".join(_texts(one, names) for one in (node.expr1, node.expr2) if one is not None)
         case nodes.Mod():
             return re.sub(r"%[.\d]*[a-z]", "", _texts(node.left, names))
-        case nodes.BinExpr():
-            return f"{_texts(node.left, names)} {_texts(node.right, names)}"
-        case nodes.Concat() | nodes.Tuple() | nodes.List():
-            parts = node.nodes if isinstance(node, nodes.Concat) else node.items
-            return " ".join(_texts(one, names) for one in parts)
         case nodes.Filter():
             return "" if node.name in FILTERS or node.node is None else _texts(node.node, names)
-        case nodes.Getitem(node=nodes.Dict() as choice):
-            return " ".join(_texts(pair.value, names) for pair in choice.items)
         case nodes.Call():
-            if isinstance(node.node, nodes.Name) and node.node.name in MARKED:
-                return " ".join(_texts(one.value, names) for one in node.kwargs)
-            if isinstance(node.node, nodes.Getattr):
-                return re.sub(r"{[^}]*}", "", _texts(node.node.node, names))
+            return _of_call(node, names)
+    return " ".join(_texts(one, names) for one in _parts(node))
+
+
+def _parts(node: nodes.Node) -> list[nodes.Expr]:
+    """Return the parts of an expression of which one, or all, are its text."""
+    match node:
+        case nodes.CondExpr():
+            return [one for one in (node.expr1, node.expr2) if one is not None]
+        case nodes.BinExpr():
+            return [node.left, node.right]
+        case nodes.Concat():
+            return node.nodes
+        case nodes.Tuple() | nodes.List():
+            return node.items
+        case nodes.Getitem(node=nodes.Dict() as choice):
+            return [pair.value for pair in choice.items]
         case nodes.MarkSafe():
-            return _texts(node.expr, names)
+            return [node.expr]
+    return []
+
+
+def _of_call(node: nodes.Call, names: dict[str, str]) -> str:
+    if isinstance(node.node, nodes.Name) and node.node.name in MARKED:
+        return " ".join(_texts(one.value, names) for one in node.kwargs)
+    if isinstance(node.node, nodes.Getattr):
+        return re.sub(r"{[^}]*}", "", _texts(node.node.node, names))
     return ""
-
-
-# ---- Scripts
-
-#: What takes a text that is shown.
-SINKS = {"textContent", "innerText", "innerHTML", "title", "alt", "placeholder", "ariaLabel"}
-#: What takes a selector.
-SELECTORS = {"querySelector", "querySelectorAll", "closest", "matches", "each"}
-#: Texts that nobody sees.
-UNSEEN = {"use strict", "what is known?", "text/plain"}
-
-
-def in_script(source: str) -> list[str]:
-    """Return the texts of a script that are not marked."""
-    tokens = [
-        one for one in tokenize(source, jsx=False, dotted=False) if one.type not in ("linecomment", "multilinecomment")
-    ]
-    marked, selectors = _arguments(tokens, MARKED), _arguments(tokens, SELECTORS)
-    found = []
-    for place, token in enumerate(tokens):
-        if token.type not in ("string", "template_string") or place in marked or place in selectors:
-            continue
-        if tokens[place - 1].value in ("===", "!=="):
-            continue
-        text = re.sub(r"\$\{[^}]*\}", " ", token.value[1:-1])
-        shown = _is_shown(tokens, place) and LETTER.search(text)
-        if text not in UNSEEN and (shown or (WORDS.search(text) and not re.search(r"[\[\]=:#]", text))):
-            found.append(token.value)
-    return found
-
-
-def _arguments(tokens: list[Token], functions: set[str]) -> set[int]:
-    """Return the places of what is given directly to some functions."""
-    found: set[int] = set()
-    for place, token in enumerate(tokens):
-        if token.type != "name" or token.value not in functions or tokens[place + 1].value != "(":
-            continue
-        depth, at = 0, place + 1
-        while at < len(tokens):
-            depth += {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}.get(tokens[at].value, 0)
-            if depth == 0:
-                break
-            if depth == 1:
-                found.add(at)
-            at += 1
-    return found
-
-
-def _is_shown(tokens: list[Token], place: int) -> bool:
-    """Return whether a string is in a statement that shows it, after what it shows it by."""
-    for at in range(place - 1, -1, -1):
-        value = tokens[at].value
-        if value == ";":
-            return False
-        if value in SINKS and tokens[at + 1].value == "=":
-            return True
-        if tokens[at].type == "string" and value[1:-1] in READ and tokens[at - 2].value == "setAttribute":
-            return True
-        if value == "Error" and tokens[at - 1].value == "new":
-            return True
-    return False
 
 
 # ---- Modules
@@ -212,6 +163,6 @@ def in_module(source: str) -> Iterator[str]:
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
             inside.add(node.value)
     for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in inside:
-            if WORDS.search(node.value):
-                yield node.value
+        is_text = isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in inside
+        if is_text and WORDS.search(node.value):
+            yield node.value
