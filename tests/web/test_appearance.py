@@ -1,6 +1,6 @@
 """Each page is laid out as it was when somebody looked at it last.
 
-A page is compared with a small picture in `appearance/`: grey, a tenth of its size, so that a line of text is a bar and
+A page is compared with a small picture in `appearance/`: grey, a fifth of its size, so that a line of text is a bar and
 a letter is nothing. Fonts differ from machine to machine and would move everything below a line that breaks elsewhere,
 so the page is shown in one font that a package brings along. After a change that is meant, and looked at:
 `ROLLCALL_APPEARANCE=write pytest -n0 tests/web/test_appearance.py`.
@@ -37,9 +37,9 @@ PAGES = {
     "not-there": "/nothing",
 }
 SIZES = {"wide": (1200, 800), "phone": (390, 800)}
-SCALE = 10
+SCALE = 5
 #: How much a picture may differ on the average, of 255, and how much in any square of `SQUARE` points a side.
-MEAN, WORST, SQUARE = 4.0, 40.0, 8
+MEAN, WORST, SQUARE = 4.0, 40.0, 12
 FONT = """(data) => document.fonts.add(new FontFace("Kept", Uint8Array.from(atob(data), (one) => one.charCodeAt(0))))"""
 STYLE = "* { font-family: Kept !important; caret-color: transparent !important; transition: none !important; } #scrubber, .toasts { display: none; }"  # noqa: E501
 
@@ -65,7 +65,7 @@ def page(chromium: Any, shared: Any) -> Iterator[Any]:
 
 
 def seen(page: Any, size: tuple[int, int]) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Return a page as it is shown, grey from 0 to 255, a tenth of its size."""
+    """Return a page as it is shown, grey from 0 to 255, a fifth of its size."""
     page.set_viewport_size({"width": size[0], "height": size[1]})
     page.evaluate("document.fonts.ready.then(() => new Promise(requestAnimationFrame))")
     with Image.open(io.BytesIO(page.screenshot())) as image:
