@@ -96,7 +96,7 @@ def test_each_page_looks_as_it_did(page: Any, shared: Any) -> None:
             now, file = seen(page, size), KEPT / f"{name}-{kind}.png"
             if writing:
                 KEPT.mkdir(exist_ok=True)
-                Image.fromarray(np.round(now / 17).astype(np.uint8) * 17).quantize(16).save(file, optimize=True)
+                Image.fromarray(np.round(now).astype(np.uint8)).quantize(24).save(file, optimize=True)
                 continue
             with Image.open(file) as image:
                 before = np.asarray(image.convert("L"), np.float64)
