@@ -94,21 +94,14 @@ class AgeCorrection(CorrectionBase):
             raise ValueError("a correction of the kind age needs low (and high), or group")
         high = low if high is None else high
         if not (math.isfinite(low) and math.isfinite(high) and 0 <= low <= high <= OLDEST):
+            given = {"low": f"{low:g}", "high": f"{high:g}", "most": OLDEST}
             raise ValueError(
-                Sentence(
-                    "an age from %(low)s to %(high)s cannot be; give years from 0 to %(most)s",
-                    low=f"{low:g}",
-                    high=f"{high:g}",
-                    most=OLDEST,
-                )
+                Sentence("an age from %(low)s to %(high)s cannot be; give years from 0 to %(most)s", **given)
             )
         if low != int(low) or high != int(high):
+            given = {"whole": math.floor(low), "given": f"{low:g}"}
             raise ValueError(
-                Sentence(
-                    "an age is a number of completed years; give %(whole)s in place of %(given)s",
-                    whole=math.floor(low),
-                    given=f"{low:g}",
-                )
+                Sentence("an age is a number of completed years; give %(whole)s in place of %(given)s", **given)
             )
         for name, value in (("low", int(low)), ("high", int(high)), ("group", None)):
             object.__setattr__(self, name, value)

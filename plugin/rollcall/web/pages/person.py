@@ -118,7 +118,7 @@ def _question(request: Request, person_id: int, message: str = "", code: int = 2
 def forget(request: Request, person_id: RowId, form: Annotated[ForgetForm, Form()]) -> Response:
     """Delete a person with all their faces for good, and show the people who are left."""
     if form.sure != "yes":
-        return _question(request, person_id, "Nothing was deleted: tick that it is meant.")
+        return _question(request, person_id, gettext("Nothing was deleted: tick that it is meant."))
     try:
         plugin_of(request).forget(people=[person_id])
     except RequestError as error:
