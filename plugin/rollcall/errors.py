@@ -235,6 +235,10 @@ def _missing(kind: str, key: int | str | Path) -> Sentence | str:
             return Sentence("there is no person %(number)s", number=key)
         case "line":
             return Sentence("the log has no line %(number)s", number=key)
+        case "album":
+            return Sentence("there is no album %(number)s", number=key)
+        case "device":
+            return Sentence("there is no device %(number)s", number=key)
         case "path":
             return str(key)
     return Sentence("there is no %(kind)s %(number)s", kind=kind, number=key)

@@ -92,6 +92,11 @@ class PeopleChanged(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class AlbumsChanged(Event):
+    """Albums, or the photos that were chosen for them, changed: read them again."""
+
+
+@dataclass(frozen=True, slots=True)
 class Forgotten(Event):
     """Photos and faces were erased, on request or because of a file `.rollcall-ignore`."""
 

@@ -64,11 +64,14 @@ class Box(NamedTuple):
 
 #: Two boxes in the same picture with at least this IoU are the same face.
 SAME_FACE_IOU: Final = 0.5
+#: Boxes of a video are compared if they are no further apart in time than this, in seconds.
+SAME_MOMENT: Final = 0.6
 
 
 #: Where a capture time was read: in the EXIF, XMP or IPTC block or the text chunks of the file, in a file of Google
-#: Takeout beside it, or in its name. The last one is a guess.
-TimeSource = Literal["exif", "xmp", "iptc", "text", "takeout", "file name"]
+#: Takeout beside it, in the container of a video, in its name, or as the time of its last change. The last two are
+#: guesses.
+TimeSource = Literal["exif", "xmp", "iptc", "text", "takeout", "video", "file name", "file time"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +84,8 @@ class CaptureTime:
 
     @property
     def is_guess(self) -> bool:
-        """Whether the time was concluded from the file's name, which anybody may have chosen."""
-        return self.source == "file name"
+        """Whether the time was concluded from what anybody may have changed: the file's name, or its own time."""
+        return self.source in ("file name", "file time")
 
     def utc(self) -> datetime | None:
         """Return the naive time in UTC; None where the offset is not known or the result is no date."""
@@ -94,9 +97,24 @@ class CaptureTime:
             return None
 
 
+class Video(NamedTuple):
+    """What is known of a video beside one picture of it."""
+
+    seconds: float  # its length
+    at: float = 0.0  # where the picture is, in seconds from the beginning
+    not_searched: str | None = None  # why no faces were looked for, as a key that is stored; None: they were
+
+
+class Sighting(NamedTuple):
+    """Where a face of a video was at one moment."""
+
+    seconds: float
+    box: Box
+
+
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """An upright picture, decoded once.
+    """An upright picture, decoded once; of a video, one of its frames.
 
     `pixels` is uint8 RGB of shape (h, w, 3), possibly reduced; `width` and `height` are those of the
     full upright picture in pixels. `content_hash` is the hexadecimal BLAKE2b-128 of the file's bytes.
@@ -113,11 +131,12 @@ class Picture:
     warnings: tuple[str, ...] = ()
     xmp: tuple[bytes, ...] = ()  # the file's blocks of XMP, the main one first
     keywords: tuple[str, ...] = ()  # of its IPTC record
+    video: Video | None = None  # None: a photo
 
 
 @dataclass(frozen=True, slots=True)
 class Face:
-    """One detected face with its predictions."""
+    """One detected face with its predictions; of a video, one person's face through all of it."""
 
     box: Box
     landmarks: tuple[tuple[float, float], ...]  # left eye, right eye, nose, mouth left, mouth right (viewer's side)
@@ -130,6 +149,16 @@ class Face:
     # The predictions before an adaptation to the person's corrections changed the two above; else None.
     network_age_distribution: NDArray[np.float32] | None = None
     network_p_female: float | None = None
+    # Of a video: all sightings in their order, of which the box above is one, and when that is.
+    video_time: float | None = None  # seconds
+    track: tuple[Sighting, ...] = ()
+
+    def is_at(self, box: Box, video_time: float | None = None) -> bool:
+        """Return whether the face is where another was, in a video at the time of that."""
+        if video_time is None or not self.track:
+            return self.box.iou(box) >= SAME_FACE_IOU
+        nearest = min(self.track, key=lambda one: abs(one.seconds - video_time))
+        return abs(nearest.seconds - video_time) <= SAME_MOMENT and nearest.box.iou(box) >= SAME_FACE_IOU
 
     @property
     def age(self) -> float | None:
@@ -162,6 +191,7 @@ class Analysis:
     model_version: str
     perceptual_hash: bytes | None = None  # 32 bytes, see media/perceptual_hash.py
     warnings: tuple[str, ...] = ()  # of the picture
+    video: Video | None = None
 
 
 #: Sources of an age that give a range of completed years instead of a distribution.

@@ -22,6 +22,7 @@ from rollcall.errors import SettingsError
 from rollcall.host_settings import XmpSettings
 from rollcall.server_settings import BridgeSettings, ServeSettings
 from rollcall.settings_group import SettingsGroup
+from rollcall.video_settings import VideoSettings
 
 
 class DatabaseSettings(SettingsGroup):
@@ -228,6 +229,7 @@ class Settings(BaseSettings):
     database: DatabaseSettings = DatabaseSettings()
     library: LibrarySettings = LibrarySettings()
     decode: DecodeSettings = DecodeSettings()
+    videos: VideoSettings = VideoSettings()
     detector: DetectorSettings = DetectorSettings()
     attributes: AttributeSettings = AttributeSettings()
     watch: WatchSettings = WatchSettings()

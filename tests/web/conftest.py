@@ -103,21 +103,28 @@ def serving(
     port = listening.getsockname()[1]
     token = security.new_token()
     app = create(plugin, token, port)
+    with running(app, listening):
+        url = f"http://127.0.0.1:{port}{security.start_path(token)}"
+        with httpx.Client(
+            base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=30, trust_env=False
+        ) as client:
+            yield Served(url, token, port, plugin, library, file, client, app)
+    plugin.stop()
+
+
+@contextmanager
+def running(app: FastAPI, *listening: socket.socket) -> Iterator[None]:
+    """Answer requests at some addresses, on a thread."""
     server = uvicorn.Server(uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=1))
-    thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
+    thread = threading.Thread(target=server.run, args=(list(listening),), daemon=True)
     thread.start()
     while not server.started:
         assert thread.is_alive()
         time.sleep(0.01)
-    url = f"http://127.0.0.1:{port}{security.start_path(token)}"
-    with httpx.Client(
-        base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=30, trust_env=False
-    ) as client:
-        yield Served(url, token, port, plugin, library, file, client, app)
+    yield
     end(app)
     server.should_exit = True
     thread.join(20)
-    plugin.stop()
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from web.marked import LETTER, MARKED, READ, WORDS
 #: What takes a text that is shown.
 SINKS = {"textContent", "innerText", "innerHTML", "title", "alt", "placeholder", "ariaLabel"}
 #: What takes a selector.
-SELECTORS = {"querySelector", "querySelectorAll", "closest", "matches", "each"}
+SELECTORS = {"getElementById", "querySelector", "querySelectorAll", "closest", "matches", "each"}
 #: Texts that nobody sees.
 UNSEEN = {"use strict", "what is known?", "text/plain"}
 

@@ -34,6 +34,9 @@ PAGES = {
     "tags": "/tags",
     "tag": "/tag?name=People/Children&above=0.3",
     "statistics": "/insight",
+    "albums": "/albums",
+    "album": "/album/{album}",
+    "sharing": "/sharing",
     "not-there": "/nothing",
 }
 SIZES = {"wide": (1200, 800), "phone": (390, 800)}
@@ -85,10 +88,11 @@ def difference(now: Any, before: Any) -> tuple[float, float]:
 
 def test_each_page_looks_as_it_did(page: Any, shared: Any) -> None:
     (face, *_), photo, data = shared.faces("family.png"), shared.photo("family.png"), font()
+    album = shared.plugin.save_album("Summer", "kids", photos=[photo]).album_id
     writing, wrong = os.environ.get("ROLLCALL_APPEARANCE") == "write", []
     for name, path in PAGES.items():
         page.set_viewport_size({"width": 1200, "height": 800})
-        page.goto(shared.url + path.format(photo=photo, face=face))
+        page.goto(shared.url + path.format(photo=photo, face=face, album=album))
         page.evaluate(FONT, data)
         page.add_style_tag(content=STYLE)
         page.wait_for_load_state("networkidle")

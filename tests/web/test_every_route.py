@@ -17,6 +17,7 @@ from fastapi import APIRouter, FastAPI
 from pydantic import BaseModel
 
 from blobs import draw
+from filmed import blobs, film
 from web.openapi import Document
 
 HEADERS = {
@@ -40,7 +41,9 @@ ACTIONS: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "/tag": {"accept": ("what", "name", "above", "photo_id"), "reject": ("name",), "undo": ()},
     "/review": {"yes": ("what", "face", "group"), "skip": ("face",), "undo": ()},
-    "/selection": {"tag": ("photos", "tag")},
+    "/selection": {"tag": ("photos", "tag"), "album": ("photos", "album"), "leave": ("photos", "from_album")},
+    "/album/{album_id}": {"rename": ("what", "name"), "share": (), "unshare": (), "remove": ()},
+    "/sharing": {"code": ("what",), "end": ("device",), "end_all": ()},
     "/review/alike": {"yes": ("what", "faces", "group"), "no": ("group",)},
     "/people": {
         "name": ("what", "people", "name"),
@@ -68,6 +71,8 @@ PARTICULAR: dict[str, dict[str, Any]] = {
 }
 #: Routes that change who is who: what one of them does, another may find done, or nobody there.
 CHANGING_PEOPLE = ("/api/people", "/people", "/person", "/photo/{photo_id}/who")
+#: The same of albums, one of which removes the album, and of paired devices; no home network is served here.
+CHANGING_ALBUMS = ("/api/albums", "/album/", "/selection", "/sharing")
 SURROGATE = "%ED%A0%80"  # U+D800, percent-encoded as if it were a character
 #: Sent as the text of a path, a query or a form; numbers too large for a row, for 64 bits and for a float among them.
 TEXTS = (
@@ -146,9 +151,13 @@ class Driver:
         served.plugin.index([second])
         anna = served.plugin.name_face(face, "Anna").person_id
         ben = served.plugin.name_face(served.faces("family.png")[1], "Ben").person_id
+        album = served.plugin.save_album("Kids", "children").album_id
+        served.plugin.pair_guest("a phone")
         #: Valid values of everything that a route takes, by name.
         self.valid: dict[str, Any] = {
             "photo_id": served.photo("family.png"),
+            "video_id": served.photo("clip.mov"),
+            "video_time": 0.5,
             "face_id": face,
             "face": face,
             "faces": face,
@@ -206,6 +215,15 @@ class Driver:
             "me": True,
             "relation": "child_of",
             "holds": True,
+            "album_id": album,
+            "album": album,
+            "from_album": album,
+            "query": "children",
+            "photo_ids": [served.photo("child.png")],
+            "language": "en",
+            "shared": True,
+            "inside": True,
+            "device": served.plugin.guests()[0].guest_id,
         }
 
     def values(self, operation: Operation) -> dict[str, Any]:
@@ -263,6 +281,7 @@ def driver(serve_shared: Callable[..., Any]) -> Driver:
         draw(folder / "family.png", (40, 255), (42, 0), (12, 255), seed=1)
         draw(folder / "maybe.png", (12, 30), seed=2)
         draw(folder / "nobody.png", seed=3)
+        film(folder / "clip.mov", [blobs((20, 5, 0))] * 8)
         (folder / "broken.jpg").write_bytes(b"\xff\xd8 this is none")
 
     return Driver(serve_shared(library))
@@ -283,7 +302,7 @@ def test_every_route_serves_what_is_valid(driver: Driver) -> None:
                 driver.send(Operation("POST", "/photo/{photo_id}/say", ("what", "tag")), {"what": "tag", "tag": "Undo"})
             answer = driver.send(operation, values)
             expected = (200, 202, 204, 303, 307)
-            if operation.path.startswith(CHANGING_PEOPLE):
+            if operation.path.startswith((*CHANGING_PEOPLE, *CHANGING_ALBUMS)):
                 expected += (404, 409)
             assert answer.status_code in expected, (operation, values, answer.text)
 

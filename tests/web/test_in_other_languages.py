@@ -16,6 +16,7 @@ PAGES = (
     *("/", "/?q=kids", "/?q=two+dogs", "/photo/{photo}", "/photo/{photo}?face={face}", "/review", "/tags", "/people"),
     *("/tag?name=People/Children&above=0.3", "/insight", "/indexing", "/review/alike/{face}?group=children"),
     *("/people?hidden=true", "/people/review", "/person/{person}", "/nothing"),
+    *("/albums", "/album/{album}", "/photo/{photo}?album={album}", "/sharing"),
 )
 #: Small words that are no German ones.
 ENGLISH = re.compile(r"\b(the|of|and|with|from|are|is|yet|for|your|photos|faces|people|every|nothing|nobody)\b")
@@ -61,9 +62,10 @@ def german(chromium: Any, shared: Any) -> Iterator[Any]:
 def test_no_page_has_english_left_in_german_and_none_is_wider_than_a_phone(german: Any, shared: Any) -> None:
     (face, *_), photo = shared.faces("family.png"), shared.photo("family.png")
     person = shared.plugin.face_identities(photo)[face].person_id if shared.plugin.face_identities(photo) else 1
+    album = shared.plugin.save_album("Sommer", "kids", photos=[photo]).album_id
     known = originals()
     for path in PAGES:
-        german.goto(shared.url + path.format(photo=photo, face=face, person=person))
+        german.goto(shared.url + path.format(photo=photo, face=face, person=person, album=album))
         german.wait_for_load_state("networkidle")
         texts = [" ".join(text.split()) for text in german.evaluate(VISIBLE)]
         # Names of files and of tags are as people gave them.

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import socket
+from pathlib import Path
 from typing import Any
 
+from blobs import BlobAnalyzer, draw
+from rollcall.host import Plugin
+from rollcall.web import security
+from rollcall.web.app import create
+from web.conftest import running
 from web.test_page import until
 
 
@@ -37,4 +44,33 @@ def test_a_server_that_stopped_is_named_and_one_that_comes_back_is_noticed(chrom
     note.get_by_text("has stopped").wait_for()
     context.set_offline(False)
     until(lambda: not note.is_visible())
+    context.close()
+
+
+def test_a_server_that_was_started_anew_is_told_apart_from_one_that_stopped(chromium: Any, tmp_path: Path) -> None:
+    draw(tmp_path / "photos" / "child.png", (5, 0))
+    values = {"database.url": f"sqlite:///{tmp_path / 'a.db'}", "cache.folder": str(tmp_path / "cache")}
+    context = chromium.new_context()
+    page = context.new_page()
+    page.set_default_timeout(60_000)
+    note = page.locator("#server")
+
+    def begin(port: int) -> tuple[Any, str, socket.socket]:
+        token, listening = security.new_token(), socket.create_server(("127.0.0.1", port))
+        return create(plugin, token, listening.getsockname()[1]), token, listening
+
+    with Plugin(values, analyzer=BlobAnalyzer()) as plugin:
+        plugin.index(tmp_path / "photos")
+        app, token, listening = begin(0)
+        port = listening.getsockname()[1]
+        with running(app, listening):
+            page.goto(f"http://127.0.0.1:{port}/?token={token}")
+            until(lambda: page.evaluate("Boolean(window.rollcallProgress?.())"), 60)
+        note.get_by_text("Start it again, and open the page from there").wait_for()
+        app, token, listening = begin(port)
+        with running(app, listening):
+            note.get_by_text("open the page at its new address").wait_for()
+            page.goto(f"http://127.0.0.1:{port}/?token={token}")
+            page.locator(".tile").first.wait_for()
+            assert not note.is_visible()
     context.close()

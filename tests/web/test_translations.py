@@ -23,7 +23,7 @@ WEB = ROOT / "plugin" / "rollcall" / "web"
 TEMPLATES = sorted((WEB / "templates").glob("*.html"))
 SCRIPTS = [path for path in sorted((WEB / "static").glob("*.js")) if not path.name.endswith(".min.js")]
 #: Modules whose texts people see; others answer programs and administrators.
-SEEN = ("activity", "failures", "forms", "history", "people_forms", "pictures", "results")
+SEEN = ("activity", "failures", "forms", "history", "lan", "people_forms", "pictures", "results")
 MODULES = [*sorted((WEB / "pages").glob("*.py")), *(WEB / f"{name}.py" for name in SEEN)]
 FOREIGN = [code for code in translation.LANGUAGES if code != "en"]
 

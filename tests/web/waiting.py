@@ -14,3 +14,8 @@ def until(done: Callable[[], Any], seconds: float = 20) -> Any:
         assert time.monotonic() < end
         time.sleep(0.03)
     return result
+
+
+def ready(page: Any) -> None:
+    """Wait until the scripts of a page were run: what is clicked before that is not what they make of it."""
+    page.wait_for_function("() => document.readyState === 'complete' && window.rollcallProgress")

@@ -12,7 +12,8 @@ from rollcall_model.detection.single_pass import MULTIPLE
 
 #: Longest sides of canvases, in pixels; larger ones are multiples of the last. Every shape is a program to compile.
 _LONGEST: Final = (320, 640, 1024, 1280)
-#: Shorter sides as shares of the longest: of small pictures, and of large ones: wide, and 9:16, 2:3, 3:4, 1:1.
+#: Shorter sides as shares of the longest: of small pictures, and of large ones: wide, and 9:16, 2:3, 3:4, 1:1. Half of
+#: a photo of 1280 pixels is a large one: all photos are searched so on a CPU.
 _SMALL: Final = 320
 _SHARES_SMALL: Final = (0.75, 1.0)
 _SHARES: Final = (0.4, 0.5625, 0.6667, 0.75, 1.0)

@@ -80,10 +80,11 @@ class CascadeDetector:
             for bucket in buckets:
                 self._batching.warm_up(network, bucket * self._batching.devices, side, side)
 
-    def detect(self, images: Sequence[UInt8[np.ndarray, "h w 3"]]) -> list[Detections]:
+    def detect(self, images: Sequence[UInt8[np.ndarray, "h w 3"]], *, upright: bool = False) -> list[Detections]:
         """Return the faces of each RGB image, the highest-scoring first, in pixels of that image.
 
-        Images may be of any size; one smaller than 12 pixels, or empty, has no faces.
+        Images may be of any size; one smaller than 12 pixels, or empty, has no faces. None is searched turned, whatever
+        `upright` is.
         """
         prepared = list(self._threads.map(self.reduce, images))
         reduced, min_faces = [small for small, _ in prepared], [min_face for _, min_face in prepared]

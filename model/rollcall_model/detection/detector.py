@@ -18,8 +18,11 @@ class Detector(Protocol):
     def warm_up(self) -> None:
         """Compile the usual programs (or load them from the cache on disk), so that the first image is fast."""
 
-    def detect(self, images: Sequence[UInt8[np.ndarray, "h w 3"]]) -> list[Detections]:
-        """Return the faces of each RGB image, the highest-scoring first, in pixels of that image."""
+    def detect(self, images: Sequence[UInt8[np.ndarray, "h w 3"]], *, upright: bool = False) -> list[Detections]:
+        """Return the faces of each RGB image, the highest-scoring first, in pixels of that image.
+
+        With `upright` the images are known to be the right way up: they are not searched turned.
+        """
 
 
 def build(config: DetectorConfig) -> Detector:

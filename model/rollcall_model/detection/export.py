@@ -12,6 +12,7 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -58,14 +59,18 @@ def largest_difference(path: Path, shape: tuple[int, int] = SHAPE, weights: Path
     session = onnx_graph.session(path)
     net, _ = single_pass.load(weights)
     pixels = np.random.default_rng(0).integers(0, 256, (2, *shape, 3), dtype=np.uint8)
-    outputs, places = net(jnp.asarray(pixels)), jnp.asarray(single_pass.anchors(*shape))
-    expected = (
+    expected = jax.jit(lambda x: _decoded_by_jax(net, x, shape))(pixels)
+    found = session.run(["scores", "boxes", "landmarks"], {"pixels": pixels})
+    return max(float(np.abs(ours - np.asarray(theirs)).max()) for ours, theirs in zip(found, expected, strict=True))
+
+
+def _decoded_by_jax(net: SinglePass, pixels: jax.Array, shape: tuple[int, int]) -> tuple[jax.Array, ...]:
+    outputs, places = net(pixels), jnp.asarray(single_pass.anchors(*shape))
+    return (
         single_pass.scores(outputs),
         single_pass.decode_boxes(outputs, places),
         single_pass.decode_landmarks(outputs, places),
     )
-    found = session.run(["scores", "boxes", "landmarks"], {"pixels": pixels})
-    return max(float(np.abs(ours - np.asarray(theirs)).max()) for ours, theirs in zip(found, expected, strict=True))
 
 
 def _unit(graph: Graph, unit: Unit, x: str) -> str:

@@ -53,7 +53,7 @@ _MOST: Final = 0.8
 _SAME_SMALL_FACE: Final = 0.2
 
 
-class _Look(NamedTuple):
+class _Overview(NamedTuple):
     """A picture, and what is seen of it at first, in pixels of the reduced picture; scores are the network's."""
 
     image: UInt8[np.ndarray, "h w 3"]
@@ -111,14 +111,15 @@ class SinglePassDetector:
         for bucket in REFINER_BUCKETS:
             self._batching.warm_up(self._refiner, bucket * self._batching.devices, self._crop_side, self._crop_side)
 
-    def detect(self, images: Sequence[UInt8[np.ndarray, "h w 3"]]) -> list[Detections]:
+    def detect(self, images: Sequence[UInt8[np.ndarray, "h w 3"]], *, upright: bool = False) -> list[Detections]:
         """Return the faces of each RGB image, the highest-scoring first, in pixels of that image.
 
-        Images may be of any size; one smaller than 8 pixels, or empty, has no faces.
+        Images may be of any size; one smaller than 8 pixels, or empty, has no faces. With `upright` none is looked at
+        turned.
         """
-        return self.refine(images, self.find(images))
+        return self.refine(images, self.find(images, upright=upright))
 
-    def find(self, images: Sequence[UInt8[np.ndarray, "h w 3"]]) -> list[Detections]:
+    def find(self, images: Sequence[UInt8[np.ndarray, "h w 3"]], *, upright: bool = False) -> list[Detections]:
         """Return the faces with the single pass's own landmarks, which are less exact."""
         pieces = [
             (index, part)
@@ -131,42 +132,42 @@ class SinglePassDetector:
             for index, part in pieces
         ]
         results: list[list[Detections]] = [[] for _ in images]
-        for (index, part), found in zip(pieces, self._search(cut), strict=True):
+        for (index, part), found in zip(pieces, self._search(cut, upright), strict=True):
             results[index].append(_moved(found, part, images[index].shape[0], images[index].shape[1]))
         return [_joined(found) for found in results]
 
-    def _search(self, images: Sequence[UInt8[np.ndarray, "h w 3"]]) -> list[Detections]:
+    def _search(self, images: Sequence[UInt8[np.ndarray, "h w 3"]], are_upright: bool) -> list[Detections]:
         """Return the faces of images, each reduced as a whole; those of pictures that lie on their side, too."""
-        first = self._look(images)
-        upright = [self._suppressed(look.seen, []) for look in first]
-        quarters = self._quarters(first, upright)
-        looks = list(first)
+        first = self._overviews(images)
+        upright = [self._suppressed(overview.seen, []) for overview in first]
+        quarters = [0] * len(first) if are_upright else self._quarters(first, upright)
+        overviews = list(first)
         turned = [index for index, quarter in enumerate(quarters) if quarter]
-        again = self._look([turning.turned(images[index], quarters[index]) for index in turned])
-        for index, look in zip(turned, again, strict=True):
-            looks[index] = look
+        again = self._overviews([turning.turned(images[index], quarters[index]) for index in turned])
+        for index, overview in zip(turned, again, strict=True):
+            overviews[index] = overview
         result = [
-            _enlarged(self._suppressed(look.seen, parts), look.reduced, look.image)
-            for look, parts in zip(looks, self._closer(looks), strict=True)
+            _enlarged(self._suppressed(overview.seen, parts), overview.reduced, overview.image)
+            for overview, parts in zip(overviews, self._closer(overviews), strict=True)
         ]
         for index in turned:
             back = turning.turned_back(result[index], quarters[index], *images[index].shape[:2])
             result[index] = _joined([back, _enlarged(upright[index], first[index].reduced, images[index])])
         return result
 
-    def _look(self, images: Sequence[UInt8[np.ndarray, "h w 3"]]) -> list[_Look]:
+    def _overviews(self, images: Sequence[UInt8[np.ndarray, "h w 3"]]) -> list[_Overview]:
         """Return what is seen in images at first: on a CPU in half their size."""
         reduced = list(self._threads.map(self.reduce, images))
         in_two = [self._in_two(*image.shape[:2]) for image in reduced]
         first = list(self._threads.map(_halved, reduced, in_two))
         return [
-            _Look(image, large, _enlarged(found, small, large), two)
+            _Overview(image, large, _enlarged(found, small, large), two)
             for image, large, small, found, two in zip(
                 images, reduced, first, self._runner.whole(first), in_two, strict=True
             )
         ]
 
-    def _quarters(self, looks: Sequence[_Look], upright: Sequence[Detections]) -> list[int]:
+    def _quarters(self, overviews: Sequence[_Overview], upright: Sequence[Detections]) -> list[int]:
         """Return by how many quarters each picture is to be turned counter-clockwise.
 
         Pictures with a sure face are upright. Of others the places that look most like a face are seen turned: that
@@ -174,32 +175,32 @@ class SinglePassDetector:
         """
         rows: list[int] = []
         views: list[UInt8[np.ndarray, "s s 3"]] = []
-        for index, (look, found) in enumerate(zip(looks, upright, strict=True)):
-            if found.scores.max(initial=0) < _SURE and min(look.image.shape[:2]) >= _LEAST_TURNED:
-                for hint in orientation.hints(look.seen, _TOLERANCE * self._least_side):
+        for index, (overview, found) in enumerate(zip(overviews, upright, strict=True)):
+            if found.scores.max(initial=0) < _SURE and min(overview.image.shape[:2]) >= _LEAST_TURNED:
+                for hint in orientation.hints(overview.seen, _TOLERANCE * self._least_side):
                     rows.append(index)
-                    views += orientation.views(look.reduced, look.seen.boxes[hint])
+                    views += orientation.views(overview.reduced, overview.seen.boxes[hint])
         scores = self.calibration.probability(self._runner.best(views)).reshape(-1, len(orientation.QUARTERS))
-        result = [0] * len(looks)
+        result = [0] * len(overviews)
         for index in sorted(set(rows)):
             best = scores[np.array(rows) == index].max(axis=0)
             if best.max() > max(upright[index].scores.max(initial=0), _TURNED_SURE):
                 result[index] = orientation.QUARTERS[int(best.argmax())]
         return result
 
-    def _closer(self, looks: Sequence[_Look]) -> list[list[Detections]]:
+    def _closer(self, overviews: Sequence[_Overview]) -> list[list[Detections]]:
         """Return what is seen at full size where small faces are likely, of each picture in parts.
 
         Where they are likely everywhere, as in a crowd, the whole picture is looked at.
         """
-        result: list[list[Detections]] = [[] for _ in looks]
-        pictures = [look.reduced for look in looks]
+        result: list[list[Detections]] = [[] for _ in overviews]
+        pictures = [overview.reduced for overview in overviews]
         everywhere: list[int] = []
         chosen: list[tuple[int, Window]] = []
-        for index, look in enumerate(looks):
-            likely = (look.seen.scores >= _LIKELY) & (_sides(look.seen.boxes) < _SMALL) & look.in_two
-            wanted = windows.cover((look.seen.boxes[likely, :2] + look.seen.boxes[likely, 2:]) / 2)
-            if len(wanted) * windows.SIDE**2 > _MOST * look.reduced.shape[0] * look.reduced.shape[1]:
+        for index, overview in enumerate(overviews):
+            likely = (overview.seen.scores >= _LIKELY) & (_sides(overview.seen.boxes) < _SMALL) & overview.in_two
+            wanted = windows.cover((overview.seen.boxes[likely, :2] + overview.seen.boxes[likely, 2:]) / 2)
+            if len(wanted) * windows.SIDE**2 > _MOST * overview.reduced.shape[0] * overview.reduced.shape[1]:
                 everywhere.append(index)
             else:
                 chosen += [(index, window) for window in wanted]

@@ -141,7 +141,9 @@ def _faces(session: Session) -> Any:
     return _rows(
         session,
         "SELECT f.face_id, f.photo_id, f.x, f.y, f.width, f.height, p.uid FROM v1_faces f"
-        " JOIN v1_people p ON p.person_id = f.person_id WHERE f.person_state = 'confirmed' ORDER BY f.face_id",
+        " JOIN v1_people p ON p.person_id = f.person_id WHERE f.person_state = 'confirmed'"
+        # Other programs' boxes have no time.
+        " AND f.video_time IS NULL ORDER BY f.face_id",
     )
 
 

@@ -39,21 +39,40 @@ _MEMORY_MEGABYTES: Final = 512
 @click.argument("folders", nargs=-1, type=click.Path(path_type=Path), metavar="[FOLDER]...")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port; 0 takes any that is free.  [default: serve.port]")
 @click.option("--open", "opened", is_flag=True, help="Open the page in the browser.")
+@click.option("--lan", is_flag=True, help="Let devices of the home network that you pair look at shared albums.")
+@click.option("--lan-address", metavar="ADDRESS", help="This machine's address for --lan.  [default: found out]")
 @click.option("--watch", is_flag=True, help="Keep the database in step with FOLDER, or all known folders, meanwhile.")
 @common
-def serve_command(context: Context, folders: tuple[Path, ...], port: int | None, opened: bool, watch: bool) -> None:
-    """Open the review page and the HTTP API, on this machine alone unless serve.login is set.
+def serve_command(
+    context: Context,
+    folders: tuple[Path, ...],
+    port: int | None,
+    opened: bool,
+    lan: bool,
+    lan_address: str | None,
+    watch: bool,
+) -> None:
+    """Open the review page and the HTTP API, on this machine alone unless serve.login is set or --lan is given.
 
     The address that is printed holds a token made for this start; without it nothing is answered.
     FOLDER is indexed once the page is open.
     """
-    serve(context.settings, list(folders), port=port, opened=opened, watch=watch)
+    if lan_address and not lan:
+        raise click.UsageError("--lan-address is for --lan: give both")
+    home = (lan_address or own_address()) if lan else ""
+    serve(context.settings, list(folders), port=port, opened=opened, watch=watch, lan=home)
 
 
 def serve(
-    settings: Settings, folders: list[Path], *, port: int | None = None, opened: bool = False, watch: bool = False
+    settings: Settings,
+    folders: list[Path],
+    *,
+    port: int | None = None,
+    opened: bool = False,
+    watch: bool = False,
+    lan: str = "",
 ) -> None:
-    """Serve until Ctrl-C.
+    """Serve until Ctrl-C; with `lan` also at that address of the home network, for devices that are paired.
 
     Raises
     ------
@@ -62,24 +81,21 @@ def serve(
     """
     from rollcall.web import login, security
     from rollcall.web.app import create
+    from rollcall.web.lan import is_of_home
 
     access = login.access_of(settings.serve)
-    wanted = settings.serve.port if port is None else port
-    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind((settings.serve.listen, wanted))
-    except OSError as error:
-        raise RollcallError(
-            f"port {wanted} cannot be used ({error.strerror}); choose another with --port, or 0 for any that is free"
-        ) from error
-    # From now on a browser that is quicker than the server waits for it.
-    listening.listen(128)
-    port = int(listening.getsockname()[1])
+    if lan and not is_of_home(lan):
+        raise RollcallError(f"{lan} is no address of a home network, such as 192.168.1.20; give that by --lan-address")
+    if lan and access is not None:
+        raise RollcallError("--lan is for the page without a login; set serve.login to start, or leave --lan out")
+    listening = [_listening(settings.serve.listen, settings.serve.port if port is None else port)]
+    port = int(listening[0].getsockname()[1])
+    if lan:
+        listening.append(_listening(lan, port))
     token = security.new_token()
     plugin = Plugin(settings=_sparing(settings))
     plugin.start()
-    app = create(plugin, token, port)
+    app = create(plugin, token, port, lan=lan)
     if watch:
         plugin.start(watch=folders or plugin.folders())
     elif folders:
@@ -89,20 +105,82 @@ def serve(
     try:
         with ExitStack() as stack:
             file = stack.enter_context(doorway(address)) if opened else None
-            _run(app, listening, lambda: _announce(address, file, access))
+            _run(app, listening, lambda: _announce(address, file, access, app))
     finally:
         plugin.stop()
 
 
-def _announce(address: str, opened: Path | None, access: Access | None) -> None:
+def own_address() -> str:
+    """Return the address of this machine in its network.
+
+    Raises
+    ------
+    RollcallError
+        If it is in none.
+    """
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            # Nothing is sent: the system only tells which address it would send from. The network is for examples.
+            probe.connect(("192.0.2.1", 9))
+        except OSError as error:
+            raise RollcallError(
+                "this machine is in no network; connect it, or give its address by --lan-address"
+            ) from error
+        return str(probe.getsockname()[0])
+
+
+def _listening(address: str, port: int) -> socket.socket:
+    """Return a socket that listens: from now on a browser that is quicker than the server waits for it.
+
+    Raises
+    ------
+    RollcallError
+        If the port is taken, or the address is not one of this machine.
+    """
+    made = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        made.bind((address, port))
+    except OSError as error:
+        made.close()
+        raise RollcallError(
+            f"port {port} of {address} cannot be used ({error.strerror}); choose another with --port, or 0 for any that"
+            " is free"
+        ) from error
+    made.listen(128)
+    return made
+
+
+def _announce(address: str, opened: Path | None, access: Access | None, app: FastAPI) -> None:
     """Print where the page is, and where it is for those who log in; open it by a file that leads there."""
     click.echo(address)
     console.print("Open this address in a browser on this machine. Ctrl-C ends it.")
     if access is not None:
         console.print(f"With a login also: {access.origin}")
+    if app.state.lan:
+        _invite(app)
     sys.stdout.flush()
     if opened is not None:
         webbrowser.open(opened.as_uri())
+
+
+def _invite(app: FastAPI) -> None:
+    """Print where a device of the home network is paired, with a code for one."""
+    from rollcall.web.lan import host_of
+    from rollcall.web.pairing import LIFETIME
+
+    code, origin = app.state.pairing.make(), f"http://{host_of(*app.state.lan)}"
+    console.print(f"For a device in your home network: {origin} with the code {code.shown}")
+    console.print(
+        f"It opens the shared albums to one device, within {LIFETIME // 60} minutes; more codes are on the page, under"
+        " Albums. Nothing is encrypted: use it in a network that you trust."
+    )
+    try:
+        import segno
+    except ImportError:
+        console.print("For a QR code install the extra lan: pip install 'rollcall[lan]'")
+        return
+    segno.make(f"{origin}/?code={code.digits}", error="m").terminal(out=sys.stderr, compact=True)
 
 
 def _sparing(settings: Settings) -> Settings:
@@ -113,7 +191,7 @@ def _sparing(settings: Settings) -> Settings:
     return settings.model_copy(update={"decode": decode})
 
 
-def _run(app: FastAPI, listening: socket.socket, started: Callable[[], None]) -> None:
+def _run(app: FastAPI, listening: list[socket.socket], started: Callable[[], None]) -> None:
     """Answer requests until Ctrl-C, which ends the process within a second whatever is under way.
 
     `started` is called when the first request would be answered.
@@ -146,7 +224,7 @@ def _run(app: FastAPI, listening: socket.socket, started: Callable[[], None]) ->
         # The address of whoever connects has to be the proxy's own, not what a header says.
         proxy_headers=False,
     )
-    Server(config).run(sockets=[listening])
+    Server(config).run(sockets=listening)
 
 
 @contextmanager

@@ -3,6 +3,14 @@
 The functions that make corrections are re-exported here: ``rollcall.corrections.age(face_id, 5, 9)``.
 """
 
+from rollcall.corrections.album_kinds import (
+    album_name,
+    album_photo,
+    album_query,
+    album_removed,
+    album_shared,
+    new_album_uid,
+)
 from rollcall.corrections.kinds import (
     KINDS,
     Correction,
@@ -36,11 +44,17 @@ __all__ = [
     "Kind",
     "age",
     "age_group",
+    "album_name",
+    "album_photo",
+    "album_query",
+    "album_removed",
+    "album_shared",
     "draw",
     "gender",
     "ignore",
     "member",
     "move",
+    "new_album_uid",
     "new_uid",
     "not_a_face",
     "not_person",

@@ -15,12 +15,27 @@ from rollcall.sentences import Sentence
 LARGEST_ROW_ID: Final = 2**63 - 1
 
 RowId = Annotated[int, Field(ge=0, le=LARGEST_ROW_ID)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
 class CorrectionBase(BaseModel):
     """The base of all kinds of corrections."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class BoxFields(CorrectionBase):
+    """A rectangle as fractions of the upright picture, origin top left."""
+
+    x: Fraction
+    y: Fraction
+    width: Annotated[float, Field(gt=0, le=1)]
+    height: Annotated[float, Field(gt=0, le=1)]
+
+    @classmethod
+    def of(cls, box: Box) -> BoxFields:
+        """Return a stored box without validating it: it may reach a little beyond the picture."""
+        return cls.model_construct(x=box.x, y=box.y, width=box.width, height=box.height)
 
 
 C = TypeVar("C", bound=CorrectionBase)

@@ -12,7 +12,7 @@ box            ``{"box": [x, y, width, height]}``, moved; with ``"drawn": True``
 tag            ``{"tag": "People/Children", "state": "applied" or "rejected"}``
 =============  ==========================================================================
 
-The kinds about people are in `corrections.person_kinds`.
+The kinds about people are in `corrections.person_kinds`, those about albums in `corrections.album_kinds`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from typing import Annotated, Any, Final, Literal, Self, get_args
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from rollcall import ages
-from rollcall.corrections.kind_base import CorrectionBase, RowId, inside, make, sentence
+from rollcall.corrections.album_kinds import ALBUM_KINDS, ALBUM_PHOTO, AlbumCorrection, AlbumKind, album_from_stored
+from rollcall.corrections.kind_base import BoxFields, CorrectionBase, RowId, inside, make, sentence
 from rollcall.corrections.person_kinds import (
     FACE_PERSON_KINDS,
     PERSON_KINDS,
@@ -49,26 +50,11 @@ from rollcall.tags.rules import normalized_name
 #: Kinds that can be withdrawn by `take_back`; those of `corrections.person_kinds` are undone, or stated anew.
 Kind = Literal["age", "gender", "not_a_face", "ignore", "box", "tag", "person"]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
-StoredKind = Kind | FacePersonKind | PersonKind
+StoredKind = Kind | FacePersonKind | PersonKind | AlbumKind | Literal["album_photo"]
 #: Kinds of corrections of a face; a tag is one of a photo.
 FACE_KINDS: Final[tuple[StoredKind, ...]] = ("age", "gender", "not_a_face", "ignore", "box", *FACE_PERSON_KINDS)
 #: The highest age that a correction may give, in years.
 OLDEST: Final = 130
-Fraction = Annotated[float, Field(ge=0, le=1)]
-
-
-class BoxFields(CorrectionBase):
-    """A rectangle as fractions of the upright picture, origin top left."""
-
-    x: Fraction
-    y: Fraction
-    width: Annotated[float, Field(gt=0, le=1)]
-    height: Annotated[float, Field(gt=0, le=1)]
-
-    @classmethod
-    def of(cls, box: Box) -> BoxFields:
-        """Return a stored box without validating it: it may reach a little beyond the picture."""
-        return cls.model_construct(x=box.x, y=box.y, width=box.width, height=box.height)
 
 
 class AgeCorrection(CorrectionBase):
@@ -164,6 +150,7 @@ class BoxCorrection(CorrectionBase):
     face_id: RowId | None = None
     photo_id: RowId | None = None
     box: BoxFields
+    video_time: Annotated[float, Field(ge=0, le=1e7)] | None = None  # of a new face in a video, in seconds
 
     @model_validator(mode="after")
     def _one_target(self) -> Self:
@@ -186,7 +173,8 @@ class BoxCorrection(CorrectionBase):
         """Return the value that is stored."""
         box = self.box
         stored: dict[str, Any] = {"box": [box.x, box.y, box.width, box.height]}
-        return {**stored, "drawn": True} if self.drawn else stored
+        drawn = {"drawn": True} if self.drawn else {}
+        return stored | drawn | ({} if self.video_time is None else {"video_time": self.video_time})
 
 
 class TagCorrection(CorrectionBase):
@@ -247,6 +235,7 @@ Correction = Annotated[
     | PersonMe
     | PersonRelation
     | PersonMerge
+    | AlbumCorrection
     | Withdrawal,
     Field(discriminator="kind"),
 ]
@@ -269,6 +258,9 @@ def from_stored(kind: str, value: Mapping[str, Any], face_id: int | None, photo_
     if kind in PERSON_KINDS or (kind in FACE_PERSON_KINDS and value):
         found: Correction = person_from_stored(kind, value, face_id)
         return found
+    if kind in (*ALBUM_KINDS, ALBUM_PHOTO):
+        of_album: Correction = album_from_stored(kind, value, photo_id)
+        return of_album
     if kind not in KINDS:
         raise InvalidCorrectionError(f"there is no correction of kind {kind!r}; choose one of {', '.join(KINDS)}")
     fields: dict[str, Any] = {"kind": kind, "face_id": face_id, "photo_id": photo_id}
@@ -281,7 +273,8 @@ def from_stored(kind: str, value: Mapping[str, Any], face_id: int | None, photo_
         elif kind == "box":
             box = inside(Box(*(float(part) for part in value["box"])))
             fields |= {"box": box._asdict()}
-            fields |= {"face_id": None} if value.get("drawn") else {"photo_id": None}
+            drawn = {"face_id": None, "video_time": value.get("video_time")}
+            fields |= drawn if value.get("drawn") else {"photo_id": None}
         elif kind == "age":
             fields |= {"low": value["low"], "high": value["high"], "photo_id": None}
         elif kind == "gender":
@@ -358,15 +351,17 @@ def move(face_id: int, box: Box) -> BoxCorrection:
     return make(BoxCorrection, face_id=face_id, box=inside(box)._asdict())
 
 
-def draw(photo_id: int, box: Box) -> BoxCorrection:
+def draw(photo_id: int, box: Box, video_time: float | None = None) -> BoxCorrection:
     """Add a face that the detector missed; `box` as in `move`.
+
+    `video_time`: when in a video, in seconds; None: in the frame that stands for it.
 
     Raises
     ------
     InvalidCorrectionError
         If the box does not lie in the picture.
     """
-    return make(BoxCorrection, photo_id=photo_id, box=inside(box)._asdict())
+    return make(BoxCorrection, photo_id=photo_id, box=inside(box)._asdict(), video_time=video_time)
 
 
 def tag(photo_id: int, name: str, accepted: bool) -> TagCorrection:

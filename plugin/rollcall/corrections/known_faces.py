@@ -27,6 +27,7 @@ def known_faces(session: Session, photo_id: int) -> list[tuple[FaceRow, KnownFac
                 Box(face.x, face.y, face.width, face.height),
                 None if vector is None or stale else unpack(vector),
                 weights_of(version),
+                face.video_time,
             ),
         )
         for face, vector, version, stale in rows

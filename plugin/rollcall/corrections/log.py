@@ -14,6 +14,8 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 from sqlalchemy.orm import Session
 
+from rollcall.corrections.album_kinds import ALBUM_KINDS, AlbumPhoto
+from rollcall.corrections.albums import project_albums
 from rollcall.corrections.kinds import FACE_KINDS, BoxCorrection, Correction, TagCorrection, Withdrawal, stored_kind
 from rollcall.corrections.log_lines import UNDO_KINDS, log_lines, of_a_photo, undone_uids
 from rollcall.corrections.people import project_people
@@ -100,15 +102,17 @@ def record(
     result = CorrectionResult(batch=uuid.uuid4().hex)
     moment = next_moment(session)
     groups = {name: group for group, name in tag_rules(settings).names.items()}
-    about_people = False
+    about_people = about_albums = False
     for correction in given:
         face, photo = _target(session, correction)
         before = None
         if photo is None:
-            about_people = True
+            about_albums = about_albums or stored_kind(correction) in ALBUM_KINDS
+            about_people = about_people or stored_kind(correction) in PERSON_KINDS
         elif isinstance(correction, BoxCorrection) and correction.drawn:
             box = correction.box
-            face = draw_face(session, photo.id, Box(box.x, box.y, box.width, box.height))
+            when = _moment(photo, correction.video_time)
+            face = draw_face(session, photo.id, Box(box.x, box.y, box.width, box.height), video_time=when)
             result.undescribed.add(face.id)
         else:
             before = _value_before(session, correction, face, photo)
@@ -126,14 +130,24 @@ def record(
             change_feed.record(session, ChangeKind.CORRECTED, photo.id, None if face is None else face.id)
     if about_people:
         project_people(session)
+    if about_albums or about_people:
+        # An album's query names people, who may be called otherwise now.
+        project_albums(session)
     for photo_id in result.photo_ids:
         project_photo(session, photo_id, settings)
     return result
 
 
+def _moment(photo: PhotoRow, given: float | None) -> float | None:
+    """Return when a new face is seen in a video: as given, else in the frame that stands for it; None in a photo."""
+    if photo.duration is None:
+        return None
+    return photo.poster_time if given is None else min(given, photo.duration)
+
+
 def _target(session: Session, correction: Correction) -> tuple[FaceRow | None, PhotoRow | None]:
-    """Return the face, if any, and the photo that a correction is of; a correction of a person is of neither."""
-    if stored_kind(correction) in PERSON_KINDS:
+    """Return the face, if any, and the photo that a correction is of; one of a person or an album is of neither."""
+    if stored_kind(correction) in (*PERSON_KINDS, *ALBUM_KINDS):
         return None, None
     if correction.face_id is not None:
         face = session.get(FaceRow, correction.face_id)
@@ -177,6 +191,7 @@ def _line(
         content_hash=None if photo is None else photo.content_hash,
         path=None if photo is None else photo.path,
         box=None if face is None else [face.x, face.y, face.width, face.height],
+        video_time=None if face is None else face.video_time,
         embedding=None if embedding is None else embedding.vector,
         embedding_version=None if embedding is None else embedding.model_version,
         perceptual_hash=None if photo is None else photo.perceptual_hash,
@@ -198,8 +213,13 @@ def next_moment(session: Session) -> str:
     return max(now(), session.scalar(select(func.max(CorrectionRow.made_at))) or "")
 
 
-def draw_face(session: Session, photo_id: int, box: Box, *, by_host: bool = False) -> FaceRow:
-    """Add a face that a person drew, or another program marked; `box` is in fractions of the upright picture."""
+def draw_face(
+    session: Session, photo_id: int, box: Box, *, by_host: bool = False, video_time: float | None = None
+) -> FaceRow:
+    """Add a face that a person drew, or another program marked; `box` is in fractions of the upright picture.
+
+    `video_time` is where in a video that picture is, in seconds.
+    """
     face = FaceRow(
         photo_id=photo_id,
         x=box.x,
@@ -213,6 +233,7 @@ def draw_face(session: Session, photo_id: int, box: Box, *, by_host: bool = Fals
         present=True,
         drawn=not by_host,
         given_by_host=by_host,
+        video_time=video_time,
     )
     session.add(face)
     session.flush()
@@ -225,6 +246,8 @@ def _value_before(
     """Return the value that the views showed before the correction."""
     if face is not None:
         return _face_value_before(session, face, stored_kind(correction))
+    if isinstance(correction, AlbumPhoto):
+        return None
     assert isinstance(correction, TagCorrection | Withdrawal)
     row = session.scalar(select(TagRow).where(TagRow.photo_id == photo.id, TagRow.name == correction.name))
     return None if row is None else {"state": row.state, "source": row.source, "probability": row.probability}

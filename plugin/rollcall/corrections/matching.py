@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rollcall.records import SAME_FACE_IOU, Box
+from rollcall.records import SAME_FACE_IOU, SAME_MOMENT, Box, Sighting
 from rollcall.search.calibration import calibration
 
 
@@ -18,6 +18,16 @@ class KnownFace(NamedTuple):
     box: Box
     embedding: NDArray[np.float32] | None = None  # (128,), unit length
     weights: str = ""  # of the network that made the embedding, see `ModelVersion.weights`
+    video_time: float | None = None  # of the box, in seconds; None: of a photo
+    track: tuple[Sighting, ...] = ()  # where else the face of a video was
+
+    def at(self, video_time: float | None) -> Box | None:
+        """Return the box at a time of the video; None if the face was not seen then. Of a photo, the box."""
+        if video_time is None or self.video_time is None:
+            return self.box
+        seen = self.track or (Sighting(self.video_time, self.box),)
+        nearest = min(seen, key=lambda one: abs(one.seconds - video_time))
+        return nearest.box if abs(nearest.seconds - video_time) <= SAME_MOMENT else None
 
 
 def cosine_similarity(a: KnownFace, b: KnownFace) -> float | None:
@@ -45,7 +55,7 @@ def match(old: Sequence[KnownFace], new: Sequence[KnownFace], same_picture: bool
     `Calibration.other_person`.
     """
     pairs = [(i, j) for i in range(len(old)) for j in range(len(new))]
-    ious = {(i, j): old[i].box.iou(new[j].box) for i, j in pairs}
+    ious = {(i, j): _iou(old[i], new[j]) for i, j in pairs}
     near = {pair for pair in pairs if ious[pair] >= SAME_FACE_IOU}
     result: dict[int, int] = {}
     if not same_picture:
@@ -55,6 +65,11 @@ def match(old: Sequence[KnownFace], new: Sequence[KnownFace], same_picture: bool
         near -= {(i, j) for (i, j), found in comparable.items() if other_person(found, new[j].weights)}
     _assign([(ious[pair], *pair) for pair in near], result)
     return result
+
+
+def _iou(old: KnownFace, new: KnownFace) -> float:
+    box = new.at(old.video_time)
+    return 0.0 if box is None else old.box.iou(box)
 
 
 def _assign(pairs: list[tuple[float, int, int]], result: dict[int, int]) -> None:

@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.orm import Session
 
+from rollcall.corrections.album_kinds import ALBUM_PHOTO
+from rollcall.corrections.albums import project_album_photo
 from rollcall.corrections.log_lines import LogLine, effective, log_lines
 from rollcall.corrections.people import project_face_person
 from rollcall.corrections.people_log import stated_person
@@ -167,10 +169,12 @@ def _effective_box(session: Session, face: FaceRow, state: FaceState, before: Bo
 
 
 def project_photo(session: Session, photo_id: int, settings: TagSettings) -> None:
-    """Project the corrections of a photo: its tags, its groups, and whether it is reviewed."""
+    """Project the corrections of a photo: its tags, its groups, its albums, and whether it is reviewed."""
     session.flush()
     log = log_lines(session, CorrectionRow.photo_id == photo_id)
-    reviewed = bool(effective(log))
+    # Who puts a photo into an album has not looked whether its faces are right.
+    reviewed = any(line.kind != ALBUM_PHOTO for line in effective(log))
+    project_album_photo(session, photo_id, log)
     session.execute(update(PhotoRow).where(PhotoRow.id == photo_id).values(reviewed=reviewed))
     before = _manual_tags(session, photo_id)
     for name, state in tag_states(log, tag_rules(settings).names).items():

@@ -20,7 +20,7 @@ from rollcall.corrections.matching import KnownFace, cosine_similarity, other_pe
 from rollcall.corrections.projection import project_faces
 from rollcall.media import perceptual_hash
 from rollcall.model_version import weights_of
-from rollcall.records import SAME_FACE_IOU, Box, PhotoState
+from rollcall.records import SAME_FACE_IOU, SAME_MOMENT, Box, PhotoState
 from rollcall.storage.estimates import unpack
 from rollcall.storage.tables import CorrectionRow, EmbeddingRow, FaceRow, PhotoRow
 
@@ -41,14 +41,15 @@ def reattach(session: Session, photo_id: int, stored: StoredAnalysis) -> Correct
     """Reattach the corrections of a photo that was just analysed, and those that wait for its content."""
     result = CorrectionResult()
     photo = session.get_one(PhotoRow, photo_id)
-    if photo.reviewed and _is_another_picture(stored):
+    has_lines = session.scalar(select(CorrectionRow.id).where(CorrectionRow.photo_id == photo_id).limit(1)) is not None
+    if has_lines and _is_another_picture(stored):
         # Another picture lies at this path now: the corrections wait for the first one.
         session.execute(
             update(CorrectionRow).where(CorrectionRow.photo_id == photo_id).values(photo_id=None, face_id=None)
         )
         session.expire_all()
         result.photo_ids.add(photo_id)
-    elif photo.reviewed:
+    elif has_lines:
         _update_lines(session, photo, stored)
         corrected = session.scalars(
             select(CorrectionRow.face_id).where(CorrectionRow.photo_id == photo_id, CorrectionRow.face_id.is_not(None))
@@ -89,7 +90,7 @@ def _update_lines(session: Session, photo: PhotoRow, stored: StoredAnalysis) -> 
             continue
         values: dict[str, Any] = dict(here)
         if not face.drawn:
-            values["box"] = [face.x, face.y, face.width, face.height]
+            values |= {"box": [face.x, face.y, face.width, face.height], "video_time": face.video_time}
         if embedding is not None and not embedding.stale:
             values |= {"embedding": embedding.vector, "embedding_version": embedding.model_version}
         session.execute(of_face.values(**values))
@@ -159,7 +160,7 @@ def attach(session: Session, lines: Sequence[CorrectionRow], photo: PhotoRow, sa
             _point_to(line, photo)
             line.face_id = face.id
             if not same_picture and not face.drawn:
-                line.box = [face.x, face.y, face.width, face.height]
+                line.box, line.video_time = [face.x, face.y, face.width, face.height], face.video_time
             result.count += 1
         session.flush()
         result.undescribed |= project_faces(session, [face.id])
@@ -226,6 +227,9 @@ def _score(lines: Sequence[CorrectionRow], known: KnownFace, boxes: Sequence[Box
     of_lines = [Box(*line.box) for line in lines if line.box is not None]
     of_lines += [Box(*line.value["box"]) for line in lines if line.kind == "box" and line.value.get("box")]
     iou = max((one.iou(box) for one in of_lines for box in boxes), default=0.0)
+    if _at_other_time(lines, known):
+        # A box says nothing of another frame of a video.
+        same_picture, iou = False, 0.0
     if same_picture:
         return iou if iou >= SAME_FACE_IOU else None
     similarity = _highest_similarity(lines, known)
@@ -234,6 +238,12 @@ def _score(lines: Sequence[CorrectionRow], known: KnownFace, boxes: Sequence[Box
     if iou >= SAME_FACE_IOU and (similarity is None or not other_person(similarity, known.weights)):
         return iou
     return None
+
+
+def _at_other_time(lines: Sequence[CorrectionRow], known: KnownFace) -> bool:
+    times = [line.video_time for line in lines if line.video_time is not None]
+    when = known.video_time
+    return when is not None and bool(times) and all(abs(one - when) > SAME_MOMENT for one in times)
 
 
 def _highest_similarity(lines: Sequence[CorrectionRow], known: KnownFace) -> float | None:
@@ -252,10 +262,10 @@ def _undetected_face(
     """Add the face of lines that the detector did not find; None unless it was drawn or the picture is the same."""
     drawn = next((line for line in lines if line.kind == "box" and line.value.get("drawn")), None)
     if drawn is not None:
-        return draw_face(session, photo.id, Box(*drawn.value["box"]))
-    box = next((line.box for line in lines if line.box is not None), None)
-    if box is None or not same_picture:
+        return draw_face(session, photo.id, Box(*drawn.value["box"]), video_time=drawn.video_time)
+    seen = next((line for line in lines if line.box is not None), None)
+    if seen is None or seen.box is None or not same_picture:
         return None
-    face = draw_face(session, photo.id, Box(*box))
+    face = draw_face(session, photo.id, Box(*seen.box), video_time=seen.video_time)
     face.drawn = False
     return face

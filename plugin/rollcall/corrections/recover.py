@@ -100,7 +100,7 @@ def _waited_for(session: Session) -> Sequence[int]:
 
 def _unattached() -> ColumnElement[bool]:
     """Return the condition of lines that wait, and of lines of missing photos."""
-    missing = select(PhotoRow.id).where(PhotoRow.state == PhotoState.MISSING, PhotoRow.reviewed)
+    missing = select(PhotoRow.id).where(PhotoRow.state == PhotoState.MISSING)
     return or_(and_(CorrectionRow.photo_id.is_(None), of_a_photo()), CorrectionRow.photo_id.in_(missing))
 
 

@@ -13,6 +13,8 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import and_, func, insert, or_, select
 from sqlalchemy.orm import Session
 
+from rollcall.corrections.album_kinds import ALBUM_PHOTO
+from rollcall.corrections.albums import project_albums
 from rollcall.corrections.kinds import from_stored
 from rollcall.corrections.log import without_face
 from rollcall.corrections.log_lines import UNDO_KINDS, of_a_photo
@@ -75,6 +77,7 @@ def export_log(session: Session, *, after: int | None = None) -> Iterator[dict[s
             # The format's name of the perceptual hash.
             "look": _to_base64(line.perceptual_hash),
             "face_uid": line.face_uid,
+            **({} if line.video_time is None else {"video_time": line.video_time}),
         }
 
 
@@ -112,10 +115,12 @@ def import_log(
     if any(row["kind"] in PERSON_KINDS or row["content_hash"] is None for row in rows):
         with database.write() as session:
             project_people(session)
+            project_albums(session)
     touched = recover_in_portions(database, settings).photo_ids
     if any(row["kind"] == "person_merge" for row in rows):
         with database.write() as session:
             project_people(session, merges_undone=True)
+            project_albums(session)
     left = 0
     with database.read() as session:
         for uids in chunks(added):
@@ -213,7 +218,7 @@ def _row(line: Mapping[str, Any]) -> dict[str, Any]:
         str(value["of"])
     else:
         # The numbers of the other database mean nothing here: 0 stands for the face or photo.
-        of_photo = kind == "tag" or bool(value.get("drawn"))
+        of_photo = kind in ("tag", ALBUM_PHOTO) or bool(value.get("drawn"))
         from_stored(kind, value, None if of_photo else 0, 0 if of_photo else None)
     box = line.get("box")
     return {
@@ -231,4 +236,5 @@ def _row(line: Mapping[str, Any]) -> dict[str, Any]:
         "embedding_version": line.get("embedding_version"),
         "perceptual_hash": _from_base64(line.get("look")),
         "face_uid": line.get("face_uid"),
+        "video_time": None if line.get("video_time") is None else float(line["video_time"]),
     }

@@ -8,6 +8,8 @@ from collections.abc import Collection, Sequence
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from rollcall.corrections.album_kinds import ALBUM_KINDS
+from rollcall.corrections.albums import project_albums
 from rollcall.corrections.log import CorrectionResult, entry_of, next_moment
 from rollcall.corrections.log_lines import UNDO_KINDS, LogLine, effective, undone_uids
 from rollcall.corrections.people import mark_parted, project_people
@@ -144,6 +146,7 @@ def _flip(session: Session, rows: Sequence[CorrectionRow], kind: str, settings: 
                 content_hash=row.content_hash,
                 path=row.path,
                 box=row.box,
+                video_time=row.video_time,
                 perceptual_hash=row.perceptual_hash,
                 face_uid=row.face_uid,
                 value={"of": row.uid},
@@ -158,6 +161,8 @@ def _flip(session: Session, rows: Sequence[CorrectionRow], kind: str, settings: 
         project_people(session, merges_undone=bool(merges))
         for row in merges if kind == "undo" else ():
             mark_parted(session, str(row.value["person"]))
+    if any(row.kind in (*PERSON_KINDS, *ALBUM_KINDS) for row in rows):
+        project_albums(session)
     result.undescribed |= project_faces(session, {row.face_id for row in rows if row.face_id is not None})
     for photo_id in result.photo_ids:
         if session.get(PhotoRow, photo_id) is not None:

@@ -187,6 +187,8 @@ class PluginBase:
         for kind, photo_id, face_id in changes:
             if kind == ChangeKind.PEOPLE_CHANGED:
                 self._bus.publish(events.PeopleChanged())
+            elif kind == ChangeKind.ALBUMS_CHANGED:
+                self._bus.publish(events.AlbumsChanged())
             if photo_id is None:
                 continue
             if kind == ChangeKind.TAGS_CHANGED:

@@ -7,8 +7,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from rollcall.errors import ModelError
+from rollcall.host.albums import AlbumsMixin
 from rollcall.host.bridging import BridgingMixin
 from rollcall.host.correcting import CorrectingMixin
+from rollcall.host.guests import GuestsMixin
 from rollcall.host.people import PeopleMixin
 from rollcall.host.people_reading import PeopleReadingMixin
 from rollcall.host.reading import ReadingMixin
@@ -22,7 +24,16 @@ from rollcall.inference.files import FileAnalysis, FileAnalyzer
 from rollcall.records import RunSummary
 
 
-class Plugin(ReadingMixin, PeopleReadingMixin, CorrectingMixin, PeopleMixin, SidecarMixin, BridgingMixin):
+class Plugin(
+    ReadingMixin,
+    PeopleReadingMixin,
+    CorrectingMixin,
+    PeopleMixin,
+    AlbumsMixin,
+    GuestsMixin,
+    SidecarMixin,
+    BridgingMixin,
+):
     """Rollcall inside a host: index, search, correct, review, erase.
 
     All methods may be called from any thread. Work that writes analyses (index, erase, warm up) is done one piece at a

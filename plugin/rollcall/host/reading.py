@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date, datetime
 from pathlib import Path
 from typing import Final
 
@@ -18,11 +19,13 @@ from rollcall.search import (
     details,
     engine,
     library,
+    memories,
     similarity,
 )
 from rollcall.search.browsing import Month
 from rollcall.search.details import FaceDetails, PhotoDetails
 from rollcall.search.library import FaceCrop, LibraryStatistics, PhotoFile, TagSuggestions
+from rollcall.search.memories import Memory
 from rollcall.storage.library import roots
 
 #: How many failures an overview lists.
@@ -43,6 +46,7 @@ class ReadingMixin(PluginBase):
         faces: bool = True,
         after: int | None = None,
         language: str | None = None,
+        album: int | None = None,
     ) -> list[Hit]:
         """Return the photos that match a query.
 
@@ -65,11 +69,15 @@ class ReadingMixin(PluginBase):
             it is as fast at the end of a large library as at its beginning.
         language
             The language to prefer, such as "de"; None finds it out. English is always understood.
+        album
+            Only photos of the album of this number.
 
         Raises
         ------
         InvalidQueryError
             If the query cannot be understood.
+        NotFoundError
+            If there is no such album.
         """
         for notice in self.notices(words, readings=False, language=language):
             self._bus.publish(events.Warned(notice))
@@ -83,22 +91,34 @@ class ReadingMixin(PluginBase):
             faces=faces,
             after=after,
             language=language,
+            album=album,
         )
 
-    def count(self, words: str, *, min_probability: float = MIN_PROBABILITY, language: str | None = None) -> int:
+    def count(
+        self,
+        words: str,
+        *,
+        min_probability: float = MIN_PROBABILITY,
+        language: str | None = None,
+        album: int | None = None,
+    ) -> int:
         """Return how many photos match the query `words` with at least the probability `min_probability`.
 
         Parameters
         ----------
         language
             The language to prefer, such as "de"; None finds it out. English is always understood.
+        album
+            Only photos of the album of this number.
 
         Raises
         ------
         InvalidQueryError
             If the query cannot be understood.
+        NotFoundError
+            If there is no such album.
         """
-        return engine.count(self.database, words, min_probability=min_probability, language=language)
+        return engine.count(self.database, words, min_probability=min_probability, language=language, album=album)
 
     def interpret(self, words: str, *, language: str | None = None) -> Interpretation:
         """Return how a query is understood: its tree, and notes with the query of another reading where there is one.
@@ -213,6 +233,21 @@ class ReadingMixin(PluginBase):
         """Return the months that have photos with their numbers of photos, the newest first."""
         with self.database.read() as session:
             return browsing.months(session)
+
+    def on_this_day(self, day: date | None = None, *, limit: int = 24) -> list[Memory]:
+        """Return photos of a day and month in earlier years, the best of each year first.
+
+        Photos with people are better than those without, then sharper faces; pictures saved twice come once.
+
+        Parameters
+        ----------
+        day
+            Which day; None: today, on this machine's clock.
+        limit
+            How many photos at most.
+        """
+        with self.database.read() as session:
+            return memories.on_this_day(session, day or datetime.now().astimezone().date(), limit)
 
     def subfolders(self, *, limit: int = 200) -> list[str]:
         """Return the names of the folders just below the library's, at most `limit`."""

@@ -11,13 +11,13 @@ from sqlalchemy.orm import Session
 
 from rollcall.corrections import reattach
 from rollcall.corrections.projection import project_photo
-from rollcall.indexing import moves, persist
+from rollcall.indexing import moves, persist, reanalysis
 from rollcall.indexing.run import Tools
 from rollcall.inference import adaptation_store
 from rollcall.inference.adaptation import Adaptation
 from rollcall.media import decode
 from rollcall.privacy import tombstones
-from rollcall.records import Analysis, Box, Face, FileStat, PhotoState, Picture
+from rollcall.records import Analysis, Face, FileStat, PhotoState, Picture
 from rollcall.storage import change_feed
 from rollcall.storage.change_feed import ChangeKind
 from rollcall.storage.library import PendingPhoto, mark_photo_missing, photo_at
@@ -100,6 +100,7 @@ class BatchStore:
             version,
             photo.perceptual_hash,
             picture.warnings,
+            picture.video,
         )
         stored = persist.store_analysis(session, photo_id, photo.stat, analysis, settings, new=new)
         if self.tools.settings.xmp.read:
@@ -135,9 +136,8 @@ class BatchStore:
         """Analyse the faces whose boxes a person gave; return whether there were any."""
         rows = persist.undescribed_faces(session, photo_id, version)
         if rows:
-            boxes = [Box(face.x, face.y, face.width, face.height) for face in rows]
             learnt = adaptation_store.current(session, version) or Adaptation()
-            for row, face in zip(rows, self.tools.analyzer.describe(picture, boxes), strict=True):
+            for row, face in reanalysis.described(self.tools, picture, rows):
                 persist.store_description(session, row, learnt.applied(face), version)
         return bool(rows)
 

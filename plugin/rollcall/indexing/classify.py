@@ -134,7 +134,8 @@ def _next_state(
     if row.state == PhotoState.FAILED:
         return None if row.failure_key in lasting else PhotoState.PENDING
     if row.state == PhotoState.INDEXED and current:
-        return None
+        # A video that was not searched is, once the setting allows it.
+        return None if row.failure_key is None or row.failure_key in lasting else PhotoState.PENDING
     # A file that was missing and is back needs no second analysis if even the time of its last change is the same.
     returned = (
         row.state == PhotoState.MISSING and current and row.ctime_ns is not None and row.ctime_ns == file.ctime_ns
@@ -207,6 +208,7 @@ def pending(
             PhotoRow.content_hash,
             PhotoRow.model_version,
             PhotoRow.indexed_at,
+            PhotoRow.failure_key,
         )
         .where(PhotoRow.state == PhotoState.PENDING, PhotoRow.id > after, _in_places(places))
         .order_by(PhotoRow.id)
@@ -223,10 +225,15 @@ def pending(
             folders[row.root_id] / paths.from_text(row.path),
             row.size,
             row.content_hash is None and row.size in known,
-            row.content_hash if row.indexed_at is not None and row.model_version in sufficient else None,
+            row.content_hash if _is_done(row, sufficient) else None,
         )
         for row in rows
     ]
+
+
+def _is_done(row: Any, sufficient: frozenset[str]) -> bool:
+    """Return whether a photo needs no analysis as long as its content is the same."""
+    return row.indexed_at is not None and row.model_version in sufficient and row.failure_key is None
 
 
 def count_pending(session: Session, places: Sequence[Place]) -> int:

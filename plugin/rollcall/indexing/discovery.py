@@ -11,12 +11,13 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Final, NamedTuple
 
-from rollcall.media import placeholders
-from rollcall.media.decode import SUFFIXES
+from rollcall.media import live_photos, placeholders
+from rollcall.media.formats import EXTRAS, SUFFIXES, VIDEO_SUFFIXES, Format, installed
 from rollcall.media.paths import to_text
 from rollcall.records import FileStat
 from rollcall.settings import EXCLUSION_MARKERS, OPT_OUT_MARKER, LibrarySettings
 from rollcall.storage import mounts
+from rollcall.video_settings import VideoSettings
 
 #: Gets a path relative to the root, "" for the root itself, and why it could not be read.
 OnUnreadable = Callable[[str, str], None]
@@ -31,6 +32,13 @@ _Key = tuple[int, int]
 SIDECAR_SUFFIX: Final = ".xmp"
 #: The path of a root relative to itself.
 _WHOLE: Final = PurePosixPath()
+
+
+def suffixes(videos: VideoSettings | None) -> frozenset[str]:
+    """Return the suffixes of the files that belong to the library: pictures, and videos if the settings say so."""
+    if videos is None or videos.index == "off" or (videos.index == "auto" and not installed(EXTRAS[Format.VIDEO][1])):
+        return SUFFIXES
+    return SUFFIXES | VIDEO_SUFFIXES
 
 
 def is_available(root: Path) -> bool:
@@ -51,8 +59,9 @@ def discover(
     on_opted_out: OnOptedOut = lambda path: None,
     on_sidecar: OnSidecar | None = None,
     on_cloud: OnCloud = lambda path: None,
+    videos: VideoSettings | None = None,
 ) -> Iterator[FileStat]:
-    """Yield the pictures of `root`, folder by folder, in the order of names; with `below` only those in that folder.
+    """Yield the pictures and videos of `root`, folder by folder, by name; with `below` only those in that folder.
 
     All paths are relative to `root`, and patterns match them, whatever `below` is. Whether `below` itself belongs to
     the library is not checked, see `is_included`.
@@ -68,9 +77,12 @@ def discover(
         Called with each file of the suffix `.xmp`.
     on_cloud
         Called with each file that would have to be downloaded to be read; these are not yielded.
+    videos
+        Whether videos are yielded, without the moving parts of live photos; None: they are not.
     """
     above = frozenset(_keys(root.joinpath(*below.parts[:n]) for n in range(len(below.parts))))
-    yield from _Walk(root, settings, on_unreadable, on_opted_out, on_sidecar, on_cloud).files(below, above)
+    walk = _Walk(root, settings, on_unreadable, on_opted_out, on_sidecar, on_cloud, suffixes(videos))
+    yield from walk.files(below, above)
 
 
 class _Level(NamedTuple):
@@ -79,6 +91,7 @@ class _Level(NamedTuple):
     folder: PurePosixPath
     ancestors: frozenset[_Key]  # itself and the folders above it
     entries: Iterator[os.DirEntry[str]]
+    stills: frozenset[str]  # the stems of its pictures; empty where videos are not asked for
 
 
 class _Walk:
@@ -92,8 +105,10 @@ class _Walk:
         on_opted_out: OnOptedOut,
         on_sidecar: OnSidecar | None,
         on_cloud: OnCloud,
+        suffixes: frozenset[str],
     ) -> None:
         self.root, self.settings, self.on_sidecar, self.on_cloud = root, settings, on_sidecar, on_cloud
+        self.suffixes = suffixes
         self.on_unreadable, self.on_opted_out = on_unreadable, on_opted_out
         self.linked: set[_Key] = set()  # the folders that were entered by a link
 
@@ -124,7 +139,8 @@ class _Walk:
             return None
         if self._is_marked(folder, entries):
             return None
-        return _Level(folder, ancestors | {(here.st_dev, here.st_ino)}, iter(entries))
+        stills = _stills(entry.name for entry in entries) if self.suffixes >= VIDEO_SUFFIXES else frozenset()
+        return _Level(folder, ancestors | {(here.st_dev, here.st_ino)}, iter(entries), stills)
 
     def _visit(self, entry: os.DirEntry[str], level: _Level) -> FileStat | _Level | None:
         """Return the picture, or the opened folder, that an entry is; None if it is neither or is excluded."""
@@ -139,9 +155,11 @@ class _Walk:
             if entry.is_dir(follow_symlinks=self.settings.follow_links):
                 return self._open(path, level.ancestors) if self._enters(entry, path, level.ancestors) else None
             suffix = path.suffix.lower()
-            if suffix in SUFFIXES:
+            if suffix in self.suffixes:
                 info = entry.stat()
-                if stat.S_ISREG(info.st_mode) and not self._is_in_cloud(path, info):
+                if stat.S_ISREG(info.st_mode) and not (
+                    self._is_in_cloud(path, info) or self._moves(path, suffix, info.st_size, level.stills)
+                ):
                     return FileStat.of(_text(path), info)
             elif suffix == SIDECAR_SUFFIX and self.on_sidecar is not None:
                 self.on_sidecar(FileStat.of(_text(path), entry.stat()))
@@ -150,6 +168,12 @@ class _Walk:
             if not isinstance(error, FileNotFoundError) and error.errno != errno.ELOOP:
                 self.on_unreadable(_text(path), error.strerror or str(error))
         return None
+
+    def _moves(self, path: PurePosixPath, suffix: str, size: int, stills: frozenset[str]) -> bool:
+        """Return whether a file is the moving part of a live photo."""
+        if suffix not in live_photos.MOVING_SUFFIXES:
+            return False
+        return live_photos.is_moving_part(self.root / path, size, lambda stem: stem.lower() in stills)
 
     def _is_in_cloud(self, path: PurePosixPath, info: os.stat_result) -> bool:
         """Return whether a picture would have to be downloaded, and report it."""
@@ -160,7 +184,7 @@ class _Walk:
 
     def _report_cloud(self, path: PurePosixPath) -> None:
         """Report a file that is not there under its own name."""
-        if path.suffix.lower() in SUFFIXES | {SIDECAR_SUFFIX} and not _is_excluded(path, self.settings):
+        if path.suffix.lower() in self.suffixes | {SIDECAR_SUFFIX} and not _is_excluded(path, self.settings):
             self.on_cloud(_text(path))
 
     def _is_marked(self, folder: PurePosixPath, entries: Iterable[os.DirEntry[str]]) -> bool:
@@ -183,19 +207,31 @@ class _Walk:
         return True
 
 
-def file_stat(root: Path, path: Path, settings: LibrarySettings) -> FileStat | None:
+def _stills(names: Iterable[str]) -> frozenset[str]:
+    """Return the stems, in lower case, of those names that are pictures of."""
+    parts = (os.path.splitext(name) for name in names)  # noqa: PTH122 (a folder may have a million names)
+    return frozenset(stem.lower() for stem, suffix in parts if suffix.lower() in live_photos.STILL_SUFFIXES)
+
+
+def file_stat(
+    root: Path, path: Path, settings: LibrarySettings, videos: VideoSettings | None = None
+) -> FileStat | None:
     """Return path, size and time of one file; None if it does not exist or does not belong to the library."""
     try:
         relative = PurePosixPath(path.relative_to(root).as_posix())
     except ValueError:
         return None
-    if relative.suffix.lower() not in SUFFIXES or not is_included(root, relative, settings):
+    if relative.suffix.lower() not in suffixes(videos) or not is_included(root, relative, settings):
         return None
     try:
         info = path.stat()
     except (OSError, ValueError):
         return None
-    return FileStat.of(_text(relative), info) if stat.S_ISREG(info.st_mode) else None
+    if not stat.S_ISREG(info.st_mode):
+        return None
+    if live_photos.is_moving_part(path, info.st_size, lambda _: live_photos.still_beside(path)):
+        return None
+    return FileStat.of(_text(relative), info)
 
 
 def is_in_cloud(root: Path, path: Path) -> bool:

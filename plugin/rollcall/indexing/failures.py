@@ -17,11 +17,12 @@ from rollcall.errors import (
     UnreadableError,
     UnsupportedFormatError,
 )
-from rollcall.settings import DecodeSettings
+from rollcall.inference.videos import not_searched_key
+from rollcall.settings import DecodeSettings, Settings
 
 #: The packages whose versions decide what can be decoded.
-_DECODERS = ("rollcall", "pillow", "opencv-python-headless", "pillow-heif", "pillow-jxl-plugin", "rawpy")
-_EXTRAS = ("pillow_heif", "pillow_jxl", "rawpy")
+_DECODERS = ("rollcall", "pillow", "opencv-python-headless", "pillow-heif", "pillow-jxl-plugin", "rawpy", "av")
+_EXTRAS = ("pillow_heif", "pillow_jxl", "rawpy", "av")
 
 
 def failure_key(error: BaseException, settings: DecodeSettings) -> str | None:
@@ -40,9 +41,9 @@ def analysis_key() -> str:
     return f"versions {_versions()}"
 
 
-def current_keys(settings: DecodeSettings) -> frozenset[str]:
-    """Return the keys of the failures that would happen again."""
-    return frozenset((_limits(settings), _extras(), analysis_key()))
+def current_keys(settings: Settings) -> frozenset[str]:
+    """Return the keys of the failures that would happen again, and of the videos that would not be searched again."""
+    return frozenset((_limits(settings.decode), _extras(), analysis_key(), not_searched_key(settings)))
 
 
 def _limits(settings: DecodeSettings) -> str:

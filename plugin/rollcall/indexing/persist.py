@@ -13,7 +13,7 @@ from rollcall.corrections.matching import KnownFace, match
 from rollcall.corrections.reattach import StoredAnalysis
 from rollcall.media import perceptual_hash
 from rollcall.model_version import weights_of
-from rollcall.records import SAME_FACE_IOU, Analysis, Box, Face, FileStat, PhotoState
+from rollcall.records import Analysis, Box, Face, FileStat, PhotoState
 from rollcall.settings import TagSettings
 from rollcall.storage import change_feed
 from rollcall.storage.change_feed import ChangeKind
@@ -114,6 +114,9 @@ def _fill_photo(photo: PhotoRow, stat: FileStat, analysis: Analysis) -> None:
     photo.warning = "; ".join(analysis.warnings) or None
     photo.model_version, photo.indexed_at = analysis.model_version, now()
     photo.perceptual_hash = analysis.perceptual_hash
+    video = analysis.video
+    photo.duration, photo.poster_time = (None, None) if video is None else (video.seconds, video.at)
+    photo.failure_key = None if video is None else video.not_searched
 
 
 class _OldFaces(NamedTuple):
@@ -136,7 +139,7 @@ def _store_faces(
     for index, face in enumerate(analysis.faces):
         row = old.matched.get(index)
         if row is None:
-            moved = next((one for one, box in old.moved if face.box.iou(box) >= SAME_FACE_IOU), None)
+            moved = next((one for one, box in old.moved if face.is_at(box, one.video_time)), None)
             if moved is not None:
                 moved.detected = True
                 continue
@@ -156,7 +159,7 @@ def _match(
     """Match the known faces with the new ones; hide or delete those that are not found again."""
     rows = [row for row, _ in known]
     weights = weights_of(analysis.model_version)
-    new = [KnownFace(face.box, face.embedding, weights) for face in analysis.faces]
+    new = [KnownFace(face.box, face.embedding, weights, face.video_time, face.track) for face in analysis.faces]
     pairs = match([one for _, one in known], new, same_picture)
     corrected = _corrected(session, [row.id for row in rows]) if rows else set()
     moved = _moved_by_hand(session, [row for row in rows if row.drawn and row.id in corrected])
@@ -178,7 +181,7 @@ def _match(
 def _fill_face(row: FaceRow, face: Face) -> None:
     row.x, row.y, row.width, row.height = face.box
     row.landmarks = [list(point) for point in face.landmarks]
-    row.score, row.sharpness = face.score, face.sharpness
+    row.score, row.sharpness, row.video_time = face.score, face.sharpness, face.video_time
 
 
 def _corrected(session: Session, face_ids: Collection[int]) -> set[int]:

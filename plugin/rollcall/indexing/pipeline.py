@@ -22,7 +22,8 @@ from rollcall.indexing.failures import analysis_key, failure_key
 from rollcall.indexing.run import Run, StoppedError, Tools
 from rollcall.indexing.throttle import Throttle
 from rollcall.indexing.writer import Writer
-from rollcall.media import decode, perceptual_hash
+from rollcall.inference import videos
+from rollcall.media import decode, perceptual_hash, worker
 from rollcall.privacy.exclusions import FileIdentity
 from rollcall.records import FileStat, PhotoState
 from rollcall.storage.library import CHUNK, PendingPhoto, Place
@@ -63,6 +64,10 @@ class Pipeline:
                 for photo in self._decoded(pool, threads + size, places, run):
                     if photo.picture is None:
                         self._store_unanalysed(photo, run)
+                        continue
+                    if photo.picture.video is not None:
+                        self._analyze_video(photo, run)
+                        run.between_batches()
                         continue
                     batch.append(photo)
                     if len(batch) >= size:
@@ -142,12 +147,18 @@ class Pipeline:
                     target=self.settings.detector.resolution,
                     limits=self.settings.decode,
                 )
-            return DecodedPhoto(photo, stat, picture, perceptual_hash=perceptual_hash.compute(picture.pixels))
+            # Videos begin alike, in black: none is found again by its first picture.
+            seen = None if picture.video is not None else perceptual_hash.compute(picture.pixels)
+            return DecodedPhoto(photo, stat, picture, perceptual_hash=seen)
         except OSError as error:
             return DecodedPhoto(photo, stat, reason=f"the file cannot be read ({error.strerror or error})")
         except PictureError as error:
-            reason = error.reason + (f"; {error.hint}" if error.hint else "")
-            return DecodedPhoto(photo, stat, reason=reason, failure_key=failure_key(error, self.settings.decode))
+            return self._failed(DecodedPhoto(photo, stat), error)
+
+    def _failed(self, photo: DecodedPhoto, error: PictureError) -> DecodedPhoto:
+        reason = error.reason + (f"; {error.hint}" if error.hint else "")
+        key = failure_key(error, self.settings.decode)
+        return photo._replace(picture=None, reason=reason, failure_key=key)
 
     def _moved_from(self, photo: PendingPhoto, size: int) -> moves.MovedCandidate | None:
         """Return the known photo of this content whose file is gone; None if there is none."""
@@ -185,6 +196,35 @@ class Pipeline:
             return
         with self.tools.profile("waiting for writing"):
             self.writer.submit(partial(self.store.store, batch, found), partial(self._report, batch, run))
+
+    def _analyze_video(self, photo: DecodedPhoto, run: Run) -> None:
+        """Analyse a video, whose frames are decoded as they are needed, and store it.
+
+        Raises
+        ------
+        StoppedError
+            If the run was stopped meanwhile; the video stays pending.
+        """
+        if not self._without_erased([photo], run) or photo.picture is None:
+            return
+        try:
+            with self.tools.profile("detect and estimate"):
+                found = videos.analyze(
+                    self.tools.analyzer, photo.picture, self.settings, self.tools.model_version, run.stop
+                )
+        except worker.Interrupted as error:
+            raise StoppedError from error
+        except PictureError as error:
+            self._store_unanalysed(self._failed(photo, error), run)
+            return
+        except (RollcallError, MemoryError):
+            raise
+        except Exception as error:  # one bad video never stops a run
+            reason = f"the analysis failed ({type(error).__name__}: {error}); please report this video"
+            self._store_unanalysed(photo._replace(picture=None, reason=reason, failure_key=analysis_key()), run)
+            return
+        photo = photo._replace(picture=found.picture)
+        self.writer.submit(partial(self.store.store, [photo], [found.faces]), partial(self._report, [photo], run))
 
     def _without_erased(self, batch: list[DecodedPhoto], run: Run) -> list[DecodedPhoto]:
         """Return a batch without the photos whose content was erased, whatever their path is now."""
@@ -253,7 +293,9 @@ class Pipeline:
         if not pending:
             return
         again = self._decode(photo.photo._replace(photo_id=moved_from.photo_id) if moved else photo.photo)
-        if again.picture is not None:
+        if again.picture is not None and again.picture.video is not None:
+            self._analyze_video(again, run)
+        elif again.picture is not None:
             self._analyze([again], run)
         else:
             self._store_unanalysed(again, run)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
 
 from rollcall import events
 from rollcall.corrections import recover
@@ -48,15 +48,17 @@ def _describe_photo(tools: Tools, photo_id: int) -> None:
     with tools.database.read() as session:
         rows = persist.undescribed_faces(session, photo_id, version)
         boxes = {face.id: Box(face.x, face.y, face.width, face.height) for face in rows}
+        session.expunge_all()
         # Back where the detector found them, after a move by hand was undone.
         returned = {face.id for face in rows if face.detected and not face.drawn}
         path = path_of(session, photo_id) if rows else None
     if path is None:
         return
     settings = tools.settings
-    picture = decode.decode(path, target=settings.detector.resolution, limits=settings.decode)
-    found = dict(zip(boxes, tools.analyzer.describe(picture, list(boxes.values())), strict=True))
-    if returned:
+    # A video is not read whole for one of its frames.
+    picture = decode.decode(path, target=settings.detector.resolution, limits=settings.decode, at=rows[0].video_time)
+    found = {row.id: face for row, face in described(tools, picture, rows)}
+    if returned and picture.video is None:
         found |= _detected_again(tools, picture, {face_id: boxes[face_id] for face_id in returned})
     with tools.database.write() as session:
         learnt = adaptation_store.current(session, version) or Adaptation()
@@ -65,6 +67,26 @@ def _describe_photo(tools: Tools, photo_id: int) -> None:
             if row is not None:
                 persist.store_description(session, row, learnt.applied(face), version)
         project_photo(session, photo_id, settings.tags)
+
+
+def described(tools: Tools, picture: Picture, rows: Sequence[FaceRow]) -> Iterator[tuple[FaceRow, Face]]:
+    """Yield some faces of a picture with their estimates, in the boxes that they have; of a video, each in its frame.
+
+    Raises
+    ------
+    PictureError
+        If a frame of the video cannot be read.
+    """
+    settings = tools.settings
+    by_time: dict[float | None, list[FaceRow]] = {}
+    for row in rows:
+        by_time.setdefault(row.video_time if picture.video is not None else None, []).append(row)
+    for seconds, together in by_time.items():
+        shown = picture
+        if seconds is not None:
+            shown = decode.decode(picture.path, target=settings.detector.resolution, limits=settings.decode, at=seconds)
+        boxes = [Box(face.x, face.y, face.width, face.height) for face in together]
+        yield from zip(together, tools.analyzer.describe(shown, boxes), strict=True)
 
 
 def _detected_again(tools: Tools, picture: Picture, boxes: dict[int, Box]) -> dict[int, Face]:

@@ -16,7 +16,7 @@ from rollcall.indexing import discovery
 from rollcall.indexing.classify import SeenPhotos, add_unknown, classify, mark_missing
 from rollcall.indexing.failures import current_keys
 from rollcall.indexing.run import LeaveAlone, Run, Tools
-from rollcall.media import paths
+from rollcall.media import live_photos, paths
 from rollcall.privacy.exclusions import opted_out_above
 from rollcall.records import FileStat
 from rollcall.sentences import Sentence
@@ -34,7 +34,7 @@ class Scanner:
         self.tools = tools
         self.database, self.settings, self.publish = tools.database, tools.settings, tools.publish
         self.exclusions = tools.exclusions
-        self.lasting = current_keys(tools.settings.decode)
+        self.lasting = current_keys(tools.settings)
 
     # ---- Places of folders
 
@@ -231,6 +231,7 @@ class Scanner:
                 on_opted_out=opted_out.append,
                 on_sidecar=on_sidecar,
                 on_cloud=on_cloud,
+                videos=self.settings.videos,
             )
         run.warn(f"{place.folder}: the folder is left out of the library, by its name or a file in it", self.publish)
         return iter(())
@@ -277,7 +278,9 @@ class Scanner:
             run.warn(f"{root.root}: the folder is gone or empty; nothing was marked as missing", self.publish)
             return
         files = []
-        for path in changed:
+        # The moving part of a live photo may have come before its still.
+        moving = (part for path in changed for part in live_photos.moving_parts_beside(path) if part not in changed)
+        for path in (*changed, *moving):
             run.check()
             if path.suffix.lower() == discovery.SIDECAR_SUFFIX and not path.is_dir():
                 run.sidecars.append(path)
@@ -308,7 +311,7 @@ class Scanner:
             return None
         if discovery.is_in_cloud(root.root, path):
             return None
-        file = discovery.file_stat(root.root, path, self.settings.library)
+        file = discovery.file_stat(root.root, path, self.settings.library, self.settings.videos)
         if file is None:
             with self.database.write() as session:
                 gone = self._mark_missing(session, place, SeenPhotos(), ())

@@ -21,7 +21,6 @@ from rollcall.indexing.hints import INCOMPLETE_SECONDS, HintQueue
 from rollcall.indexing.observers import Observers
 from rollcall.indexing.run import LeaveAlone, Meanwhile, Noticed
 from rollcall.media import completeness
-from rollcall.media.decode import SUFFIXES
 from rollcall.records import RunSummary
 from rollcall.settings import EXCLUSION_MARKERS, Settings
 
@@ -75,6 +74,7 @@ class Watcher:
         self.publish = publish
         self.hints = HintQueue(settings.watch.settle_seconds)
         self.observers = Observers(settings.watch, self._on_change, publish, self.hints.overflow)
+        self.suffixes = discovery.suffixes(settings.videos)
         self._next_scan = 0.0
         self._last_failure = ""
         self._noticed_at = self._losses_noticed_at = 0.0
@@ -94,7 +94,7 @@ class Watcher:
         if path.name in EXCLUSION_MARKERS:
             return True
         suffix = relative.suffix.lower()
-        if not folder and suffix not in SUFFIXES and (suffix != discovery.SIDECAR_SUFFIX or not self.settings.xmp.read):
+        if not (folder or suffix in self.suffixes or (suffix == discovery.SIDECAR_SUFFIX and self.settings.xmp.read)):
             return False
         return discovery.is_included(root, relative, self.settings.library)
 

@@ -177,7 +177,9 @@ class Analyzer:
         detector, attributes = self._networks
         if one_face:
             detector = self._portrait_detector
-        found = detector.detect([picture.pixels for picture in pictures])
+        # Players turn a video as its file says, so that its frames are the right way up.
+        upright = bool(pictures) and all(picture.video is not None for picture in pictures)
+        found = detector.detect([picture.pixels for picture in pictures], upright=upright)
         detected = [len(faces.scores) > 0 for faces in found]
         if one_face:
             for index, (picture, faces) in enumerate(zip(pictures, found, strict=True)):
@@ -261,6 +263,7 @@ class Analyzer:
         pixels = picture.pixels
         if (
             self.settings.attributes.small_faces == "sharp"
+            and picture.video is None
             and picture.width > pixels.shape[1]
             and any(align.magnification(one, self._size) > 1 for one in landmarks)
         ):

@@ -32,6 +32,7 @@ from rollcall.media import (
     memory_budget,
     metadata,
     reading,
+    video,
     worker,
     xmp,
 )
@@ -54,6 +55,8 @@ _MOST_MEGABYTES: Final = 2048
 _ABSURD: Final = 100_000
 _RARE: Final = frozenset({Format.AVIF, Format.HEIF, Format.JXL, Format.JPEG2000, Format.RAW})
 _DEFAULTS: Final = DecodeSettings()
+#: Seconds that hashing a file may take: whoever asks for it alone has a large video, or a slow share.
+_LONGEST_HASH: Final = 3600.0
 
 
 def content_hash(path: Path) -> str:
@@ -62,9 +65,11 @@ def content_hash(path: Path) -> str:
     Raises
     ------
     UnreadableError, TooLargeError
-        If the file cannot be read, or has more than `MAX_BYTES`.
+        If the file cannot be read, or has more than `MAX_BYTES` and is no video.
     """
-    return _hash(reading.read(path))
+    if video.is_video(path):
+        return reading.digest(path, _LONGEST_HASH, reading.MOST_OF_A_VIDEO)
+    return reading.digest(path, _LONGEST_HASH)
 
 
 def decode(
@@ -75,8 +80,9 @@ def decode(
     limits: DecodeSettings = _DEFAULTS,
     before: Callable[[int], None] | None = None,
     abandoned: threading.Event | None = None,
+    at: float | None = None,
 ) -> Picture:
-    """Return the picture of a file, upright.
+    """Return the picture of a file, upright; of a video one frame, with `at` the one at a time in seconds.
 
     With `target` the pixels may be reduced, as long as their longest side keeps at least `target`
     pixels; the picture's `width` and `height` are those of the file all the same. `max_megapixels` goes before that of
@@ -90,6 +96,8 @@ def decode(
         And nothing else, whatever the bytes; except `worker.Interrupted` after `interrupt` and of abandoned work.
     """
     _check(abandoned)
+    if video.is_video(path):
+        return _of_video(path, target, max_megapixels, limits, abandoned, at)
     data = reading.read(path, limits.max_seconds)
     digest = _hash(data)
     if not data:
@@ -136,6 +144,27 @@ def decode(
     except Exception as error:
         _LOG.debug("%s", path, exc_info=True)
         raise _damaged(path, data) from error
+
+
+def _of_video(
+    path: Path,
+    target: int | None,
+    max_megapixels: float | None,
+    limits: DecodeSettings,
+    abandoned: threading.Event | None,
+    at: float | None,
+) -> Picture:
+    if max_megapixels:
+        limits = limits.model_copy(update={"max_megapixels": max_megapixels})
+    try:
+        return video.decode(path, target, limits, abandoned, at=at)
+    except (PictureError, worker.Interrupted):
+        raise
+    except Exception as error:  # as above
+        _LOG.debug("%s", path, exc_info=True)
+        raise NotAPictureError(
+            path, Sentence("the video is damaged and cannot be shown"), Sentence("copy it again")
+        ) from error
 
 
 def interrupt(abandoned: threading.Event | None = None) -> None:

@@ -9,10 +9,10 @@ from typing import Final
 import cv2
 import numpy as np
 
-from rollcall.media import bmp, heif, jpeg, jpeg2000, jxl, pillow_formats, png, pnm, raw, tiff, webp
+from rollcall.media import bmp, heif, jpeg, jpeg2000, jxl, pillow_formats, png, pnm, raw, tiff, video_file, webp
 from rollcall.media.conversion import from_array
 from rollcall.media.formats import Format
-from rollcall.media.job import Decoded, Job, Refused, check_size
+from rollcall.media.job import Decoded, Job, NoVideo, Refused, check_size
 from rollcall.media.pillow_formats import DAMAGED, unless_blank
 
 Decoder = Callable[[Job], Decoded]
@@ -57,7 +57,7 @@ _STRICT: Final[dict[Format, tuple[Decoder, ...]]] = {
     Format.PNG: (png.decode,),
     Format.WEBP: (webp.by_opencv, webp.by_pillow),
     Format.GIF: (_pillow("GIF"),),
-    Format.BMP: (bmp.by_fields, _pillow("BMP")),
+    Format.BMP: (bmp.by_fields, _pillow("BMP"), bmp.by_palette),
     Format.TIFF: (tiff.decode, _pillow("TIFF", turned=True)),
     Format.PPM: (pnm.decode, _pillow("PPM")),
     Format.JPEG2000: (jpeg2000.decode,),
@@ -65,6 +65,7 @@ _STRICT: Final[dict[Format, tuple[Decoder, ...]]] = {
     Format.HEIF: (heif.decode,),
     Format.JXL: (jxl.decode,),
     Format.RAW: (raw.decode, raw.as_tiff),
+    Format.VIDEO: (video_file.decode,),
 }
 #: For damaged ones, in a process of its own: these may print, change globals and crash.
 _LENIENT: Final[dict[Format, tuple[Decoder, ...]]] = {
@@ -80,6 +81,7 @@ _LENIENT: Final[dict[Format, tuple[Decoder, ...]]] = {
     Format.HEIF: (heif.padded,),
     Format.JXL: (_damaged("JXL"),),
     Format.RAW: (_damaged("TIFF", turned=True),),
+    Format.VIDEO: (),
 }
 
 
@@ -97,6 +99,8 @@ def decode(job: Job, *, lenient: bool) -> Decoded:
     for decoder in (_LENIENT if lenient else _STRICT)[job.kind]:
         try:
             return decoder(job)
+        except NoVideo:
+            raise
         except Refused as error:
             refusals.append(str(error))
     raise Refused("; ".join(refusals))

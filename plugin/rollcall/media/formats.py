@@ -27,6 +27,7 @@ class Format(StrEnum):
     HEIF = "HEIC"
     JXL = "JPEG XL"
     RAW = "raw"
+    VIDEO = "video"
 
 
 _JPEG: Final = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"})
@@ -39,11 +40,23 @@ RAW_SUFFIXES: Final = frozenset(
 )
 #: Lower-case suffixes of the files that are taken for pictures.
 SUFFIXES: Final = _JPEG | _PLAIN | _NETPBM | _HEIC | _JXL | RAW_SUFFIXES
+#: Lower-case suffixes of the files that are taken for videos, and their media types.
+VIDEO_TYPES: Final = {
+    ".mp4": "video/mp4",
+    ".m4v": "video/mp4",
+    ".mov": "video/quicktime",
+    ".3gp": "video/3gpp",
+    ".mkv": "video/x-matroska",
+    ".webm": "video/webm",
+    ".avi": "video/x-msvideo",
+}
+VIDEO_SUFFIXES: Final = frozenset(VIDEO_TYPES)
 #: The extra of the package that a format needs, and the module that the extra installs.
 EXTRAS: Final = {
     Format.HEIF: ("heic", "pillow_heif"),
     Format.JXL: ("jxl", "pillow_jxl"),
     Format.RAW: ("raw", "rawpy"),
+    Format.VIDEO: ("video", "av"),
 }
 _FIRST_BYTES: Final = (
     (b"\xff\xd8", Format.JPEG),

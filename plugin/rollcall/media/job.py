@@ -8,6 +8,26 @@ from rollcall.media.conversion import Pixels
 from rollcall.media.formats import Format
 
 
+class Moments(NamedTuple):
+    """Which frames of a video are wanted, in seconds from its beginning."""
+
+    start: float = 0.0
+    every: float = 1.0
+    most: int = 1
+    exact: bool = False  # the first frame at `start`, whatever it takes; else key frames where they are close enough
+    end: float = float("inf")
+
+
+class Frames(NamedTuple):
+    """What was read of a video."""
+
+    seconds: float | None  # its length; None where nothing tells it
+    times: tuple[float, ...] = ()  # of the frames, in seconds from the beginning
+    more: bool = False  # the last frame was not reached
+    tags: tuple[tuple[str, str], ...] = ()  # of the container
+    deep: bool = False  # more than 8 bits a sample
+
+
 class Job(NamedTuple):
     """A file to decode."""
 
@@ -16,6 +36,8 @@ class Job(NamedTuple):
     target: int | None = None  # pixels that the longest side keeps when the picture is reduced
     max_megapixels: float = 300.0
     needed: int = 0  # bytes of memory that were estimated
+    path: str = ""  # of a video, which is not read whole
+    moments: Moments | None = None  # None: only what the header of a video says
 
 
 class Decoded(NamedTuple):
@@ -27,10 +49,15 @@ class Decoded(NamedTuple):
     turned: bool = False
     exif: bytes = b""  # a block that only the decoder can unpack
     warnings: tuple[str, ...] = ()
+    frames: Frames | None = None  # of a video, whose pixels are (n, h, w, 3)
 
 
 class Refused(Exception):
     """No decoder can show anything of the file; holds their messages, for the log."""
+
+
+class NoVideo(Refused):
+    """A video that cannot be shown; holds why, as the end of a sentence."""
 
 
 class TooManyPixels(Exception):

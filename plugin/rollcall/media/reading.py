@@ -5,9 +5,13 @@ What a device, a pipe or a file of /proc holds may never end, and a file may gro
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -29,6 +33,44 @@ _FLAGS: Final = (
 )
 
 
+#: The same of a video, which is never in memory.
+MOST_OF_A_VIDEO: Final = 1 << 50
+
+
+def check(path: Path) -> os.stat_result:
+    """Return size and times of an ordinary file of any size.
+
+    Raises
+    ------
+    UnreadableError
+        If it is missing, or is not an ordinary file.
+    """
+    with _as_picture_errors(path):
+        info = path.stat()
+        _check(path, info, MOST_OF_A_VIDEO)
+        return info
+
+
+def digest(path: Path, max_seconds: float, most: int = MAX_BYTES, abandoned: threading.Event | None = None) -> str:
+    """Return the hexadecimal BLAKE2b-128 of a file's bytes, without holding them.
+
+    Raises
+    ------
+    UnreadableError, TooLargeError
+        As `read` does, with `most` bytes; `worker.Interrupted` is not raised: a hash that is given up is "".
+    """
+    found = hashlib.blake2b(digest_size=16)
+    with _as_picture_errors(path):
+        _check(path, path.stat(), most)
+        with os.fdopen(os.open(path, _FLAGS), "rb", buffering=0) as file:
+            size = _check(path, os.fstat(file.fileno()), most)
+            for part in _parts(path, file, size, time.monotonic() + max_seconds, max_seconds):
+                found.update(part)
+                if abandoned is not None and abandoned.is_set():
+                    return ""
+    return found.hexdigest()
+
+
 def read(path: Path, max_seconds: float = 30.0) -> bytes:
     """Return the bytes of a file, as many as it had when it was opened.
 
@@ -42,12 +84,20 @@ def read(path: Path, max_seconds: float = 30.0) -> bytes:
     TooLargeError
         If it has more than `MAX_BYTES`.
     """
-    try:
+    with _as_picture_errors(path):
         # Before it is opened: opening a device can set it going.
         _check(path, path.stat())
         with os.fdopen(os.open(path, _FLAGS), "rb", buffering=0) as file:
             size = _check(path, os.fstat(file.fileno()))
-            return _read(path, file, size, time.monotonic() + max_seconds, max_seconds)
+            parts = list(_parts(path, file, size, time.monotonic() + max_seconds, max_seconds))
+            return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+@contextmanager
+def _as_picture_errors(path: Path) -> Iterator[None]:
+    """Make errors of the system those of a file."""
+    try:
+        yield
     # A name that no file can have (with a zero byte, say) is a ValueError.
     except (OSError, ValueError) as error:
         raise UnreadableError(
@@ -57,13 +107,13 @@ def read(path: Path, max_seconds: float = 30.0) -> bytes:
         ) from error
 
 
-def _check(path: Path, info: os.stat_result) -> int:
+def _check(path: Path, info: os.stat_result, most: int = MAX_BYTES) -> int:
     """Return the size of an ordinary file of a size that is read; raise a PictureError for any other."""
     if stat.S_ISDIR(info.st_mode):
         raise UnreadableError(path, Sentence("this is a folder"), Sentence("name a picture in it"))
     if not stat.S_ISREG(info.st_mode):
         raise UnreadableError(path, Sentence("this is not an ordinary file"), Sentence("copy the picture into one"))
-    if info.st_size > MAX_BYTES:
+    if info.st_size > most:
         raise TooLargeError(
             path,
             Sentence("the file has %(size)s GiB", size=f"{info.st_size / 2**30:.1f}"),
@@ -74,17 +124,15 @@ def _check(path: Path, info: os.stat_result) -> int:
     return info.st_size
 
 
-def _read(path: Path, file: object, size: int, deadline: float, max_seconds: float) -> bytes:
-    parts: list[bytes] = []
+def _parts(path: Path, file: object, size: int, deadline: float, max_seconds: float) -> Iterator[bytes]:
     while size > 0:
         part = file.read(min(size, _PORTION))  # type: ignore[attr-defined]
         if not part:
             break  # it became shorter
-        parts.append(part)
+        yield part
         size -= len(part)
         if size and time.monotonic() > deadline:
             raise too_slow(path, "reading", max_seconds)
-    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def too_slow(path: Path, what: str, max_seconds: float) -> PictureError:

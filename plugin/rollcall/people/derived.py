@@ -49,6 +49,8 @@ def compute_ages(
             .join(PersonRow, PersonRow.id == FacePersonRow.person_id)
             .join(FaceRow, FaceRow.id == FacePersonRow.face_id)
             .join(PhotoRow, PhotoRow.id == FaceRow.photo_id)
+            # The time of a file is that of its last copy.
+            .where(func.coalesce(PhotoRow.taken_source, "") != "file time")
             .where(PersonRow.id.in_(part), _has_birth(), FacePersonRow.probability >= LIKELY)
         )
         for face_id, taken, birth_date, estimate, deviation, photo_id in rows:

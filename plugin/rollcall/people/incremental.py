@@ -27,7 +27,7 @@ _MEMBERS: Final = 24
 #: Neighbours that are looked up: more than are used, as some are of the same photo or do not count.
 _WANTED: Final = 48
 #: Of somebody's faces that are no less similar than this to a new one, if there are enough, it is compared with these.
-_SAME_LOOK: Final = 0.2
+_SIMILAR: Final = 0.2
 _ENOUGH: Final = 3
 #: The least similarity to a rejected face that speaks against a proposal.
 _LIKE_REJECTED: Final = 0.45
@@ -95,7 +95,7 @@ def _decide(session: Session, around: LibraryFaces, me: int, people: int) -> tup
     for members in _members(session, around, candidates):
         them = int(members.person[0])
         near = np.asarray(members.faces.vectors, np.float32)
-        similar = near @ mine >= _SAME_LOOK
+        similar = near @ mine >= _SIMILAR
         # The mean of a child and an adult is like neither.
         centre = (near[similar] if similar.sum() >= _ENOUGH else near).mean(axis=0)
         centre /= max(float(np.linalg.norm(centre)), 1e-9)

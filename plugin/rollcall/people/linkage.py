@@ -22,7 +22,7 @@ EVICTED_SHARE: Final = 0.05
 #: One face may always be taken out of a group of at least so many.
 ONE_EVICTED: Final = 5
 #: The mean similarity from which confirmed faces of one person are one group from the beginning.
-SAME_LOOK: Final = 0.3
+SIMILAR: Final = 0.3
 _PORTION: Final = 1 << 15
 #: Rows that the sums of groups grow by, at most.
 _GROWN: Final = 1 << 16
@@ -74,7 +74,7 @@ class Groups:
                 means = np.stack([self._sum(group) / self.sizes[group] for group in groups])
                 similar = means @ np.asarray(self.vectors[face], np.float32)
                 best = int(similar.argmax())
-                if similar[best] >= SAME_LOOK:
+                if similar[best] >= SIMILAR:
                     groups[best] = self._join(groups[best], face)
                     continue
             groups.append(face)

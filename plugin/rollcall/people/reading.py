@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Select, and_, bindparam, case, func, or_, select
+from sqlalchemy import Integer, Select, and_, bindparam, case, cast, func, or_, select
 from sqlalchemy.orm import Session
 
 from rollcall.model_version import weights_of
@@ -34,6 +34,8 @@ from rollcall.storage.tables import (
 #: Standard deviations in the central interval of a prediction (80 %).
 _DEVIATIONS: Final = 2.56
 _ROWS: Final = 20_000
+#: Frames of a video have so many numbers.
+_A_VIDEO: Final = 10_000_000
 
 
 @dataclass
@@ -80,11 +82,13 @@ class LibraryFaces:
 @cache
 def comparable() -> Select[Any]:
     """Return a statement for the faces that are shown and have an embedding."""
+    moment = cast(FaceRow.video_time * 100, Integer) % _A_VIDEO
     # What follows from the estimate of a birth date is no evidence for it.
     estimated = and_(VerdictRow.age_derived, PersonRow.birth_date.is_(None))
     columns: tuple[Any, ...] = (
         FaceRow.id,
-        FaceRow.photo_id,
+        # Two faces of one photo are two people. Those of a video are only if one frame shows them.
+        case((FaceRow.video_time.is_(None), FaceRow.photo_id), else_=-(FaceRow.photo_id * _A_VIDEO + moment)),
         EmbeddingRow.model_version,
         EmbeddingRow.vector,
         FaceRow.score,
@@ -96,7 +100,7 @@ def comparable() -> Select[Any]:
         PredictionRow.age_high,
         case((estimated, None), else_=VerdictRow.age_low),
         case((estimated, None), else_=VerdictRow.age_high),
-        PhotoRow.taken_local,
+        case((PhotoRow.taken_source == "file time", None), else_=PhotoRow.taken_local),
         FacePersonRow.person_id,
         FacePersonRow.state,
         FacePersonRow.source,

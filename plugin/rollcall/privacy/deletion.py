@@ -13,7 +13,7 @@ from rollcall.corrections.log_lines import UNDO_KINDS
 from rollcall.corrections.projection import project_photo
 from rollcall.media import paths
 from rollcall.privacy import tombstones
-from rollcall.records import SAME_FACE_IOU, Box
+from rollcall.records import SAME_FACE_IOU, SAME_MOMENT, Box
 from rollcall.settings import TagSettings
 from rollcall.storage import change_feed
 from rollcall.storage.change_feed import ChangeKind
@@ -157,7 +157,7 @@ def delete_faces(session: Session, face_ids: Iterable[int], settings: TagSetting
 
 def _delete_face(session: Session, face: FaceRow, settings: TagSettings) -> None:
     face_id, photo = face.id, session.get_one(PhotoRow, face.photo_id)
-    boxes = _boxes(session, face)
+    boxes, face_time = _boxes(session, face), face.video_time
     copies = [photo.id]
     if photo.content_hash is not None:
         copies = list(session.scalars(select(PhotoRow.id).where(PhotoRow.content_hash == photo.content_hash)))
@@ -165,12 +165,13 @@ def _delete_face(session: Session, face: FaceRow, settings: TagSettings) -> None
     for row in session.scalars(select(FaceRow).where(FaceRow.photo_id.in_(copies), FaceRow.id != face_id)):
         box = Box(row.x, row.y, row.width, row.height)
         # Another face of the same photo stays, however near; one of a copy is the same face.
-        if row.photo_id != photo.id and any(box.iou(one) >= SAME_FACE_IOU for one in boxes):
+        same_time = face_time is None or row.video_time is None or abs(row.video_time - face_time) <= SAME_MOMENT
+        if row.photo_id != photo.id and same_time and any(box.iou(one) >= SAME_FACE_IOU for one in boxes):
             gone.append(row.id)
     _delete_lines(session, gone, copies, photo.content_hash, boxes)
     session.execute(delete(FaceRow).where(FaceRow.id.in_(gone)))
     for box in boxes:
-        tombstones.add_face(session, photo.id, photo.content_hash, box)
+        tombstones.add_face(session, photo.id, photo.content_hash, box, face_time)
     session.flush()
     session.expire_all()
     for photo_id in copies:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
+from rollcall.corrections.albums import project_albums
 from rollcall.corrections.people import project_people
 from rollcall.corrections.people_log import forget_stated, stated_people
 from rollcall.corrections.person_kinds import FACE_PERSON_KINDS, PERSON_KINDS
@@ -46,6 +47,9 @@ def delete_people(session: Session, person_ids: Sequence[int], settings: TagSett
     gone = [number for number, value in lines if {value.get("person"), value.get("other")} & uids]
     for numbers in chunks(gone):
         session.execute(delete(CorrectionRow).where(CorrectionRow.id.in_(numbers)))
+    for line in session.scalars(select(CorrectionRow).where(CorrectionRow.kind == "album_query")):
+        if any(set(named) & uids for _, _, named in line.value.get("names") or ()):
+            session.delete(line)  # the album stays, with the photos that were put into it
     # What the views showed before a correction names people, too.
     for line in session.scalars(select(CorrectionRow).where(CorrectionRow.kind.in_(FACE_PERSON_KINDS))):
         if (line.value_before or {}).get("person") in uids:
@@ -57,6 +61,7 @@ def delete_people(session: Session, person_ids: Sequence[int], settings: TagSett
     session.expire_all()
     forget_stated(session)
     project_people(session)
+    project_albums(session)
     change_feed.record(session, ChangeKind.PEOPLE_CHANGED, None)
 
 

@@ -60,14 +60,14 @@ def any_face_erased(session: Session) -> bool:
 
 def without_erased(session: Session, photo_id: int, content_hash: str, faces: Sequence[Face]) -> tuple[Face, ...]:
     """Return the faces of a photo without those at the box of an erased one."""
-    rows = session.scalars(
-        select(TombstoneRow.box).where(
+    rows = session.execute(
+        select(TombstoneRow.box, TombstoneRow.video_time).where(
             TombstoneRow.kind == "face",
             or_(TombstoneRow.photo_id == photo_id, TombstoneRow.content_hash == content_hash),
         )
     )
-    boxes = [Box(*box) for box in rows if box is not None]
-    return tuple(face for face in faces if not any(face.box.iou(box) >= SAME_FACE_IOU for box in boxes))
+    places = [(Box(*box), video_time) for box, video_time in rows if box is not None]
+    return tuple(face for face in faces if not any(face.is_at(*place) for place in places))
 
 
 class ErasedContents:
@@ -119,9 +119,12 @@ def add_folder(session: Session, path: str) -> None:
     session.add(TombstoneRow(made_at=now(), kind="folder", path=path))
 
 
-def add_face(session: Session, photo_id: int, content_hash: str | None, box: Box) -> None:
-    """Set the tombstone of a face at a box of a photo, and of copies of the photo."""
-    session.add(TombstoneRow(made_at=now(), kind="face", content_hash=content_hash, photo_id=photo_id, box=list(box)))
+def add_face(
+    session: Session, photo_id: int, content_hash: str | None, box: Box, video_time: float | None = None
+) -> None:
+    """Set the tombstone of a face at a box of a photo, in a video at a time, and of copies of the photo."""
+    place = {"content_hash": content_hash, "photo_id": photo_id, "box": list(box), "video_time": video_time}
+    session.add(TombstoneRow(made_at=now(), kind="face", **place))
 
 
 def lift_folder(session: Session, path: str) -> None:

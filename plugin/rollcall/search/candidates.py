@@ -90,6 +90,7 @@ class CandidatePhoto(NamedTuple):
     tags: frozenset[str]  # applied ones
     reviewed: bool
     similar: dict[int, float] = {}  # noqa: RUF012 (never written to): by face, the probability that this photo shows it
+    video: bool = False
 
     def at_least(self, person: PersonFilter, count: int) -> float:
         """Return the probability, 0..1, that at least `count` faces are of such people."""
@@ -119,7 +120,7 @@ def load_photos(
     """
     for part in chunks(photo_ids):
         ids: BindParameter[list[int]] = bindparam("ids", list(part), expanding=True)
-        select = text("SELECT photo_id, path, taken_local, reviewed FROM v1_photos WHERE photo_id IN :ids")
+        select = text("SELECT photo_id, path, taken_local, reviewed, duration FROM v1_photos WHERE photo_id IN :ids")
         photos = session.execute(select.bindparams(ids)).all()
         faces: dict[int, list[CandidateFace]] = {}
         for row in session.execute(
@@ -131,7 +132,7 @@ def load_photos(
             text("SELECT photo_id, tag FROM v1_tags WHERE state = 'applied' AND photo_id IN :ids").bindparams(ids)
         ):
             tags.setdefault(photo_id, set()).add(tag)
-        for photo_id, path, taken_local, reviewed in photos:
+        for photo_id, path, taken_local, reviewed, duration in photos:
             yield CandidatePhoto(
                 photo_id,
                 path,
@@ -140,6 +141,7 @@ def load_photos(
                 frozenset(tags.get(photo_id, ())),
                 bool(reviewed),
                 {face: found[photo_id] for face, found in (similar or {}).items() if photo_id in found},
+                duration is not None,
             )
 
 

@@ -24,7 +24,7 @@ VERSION_LENGTH: Final = 16
 _GROUPS: Final = tuple(ages.AGE_GROUPS)
 _FACE_COLUMNS: Final = (
     "photo_id, face_id, x, y, width, height, landmarks, score, sharpness, age, age_low, age_high, age_source,"
-    " gender, p_female, gender_source, age_distribution, " + ", ".join(f"p_{name}" for name in _GROUPS)
+    " gender, p_female, gender_source, age_distribution, " + ", ".join(f"p_{name}" for name in _GROUPS) + ", video_time"
 )
 
 
@@ -46,6 +46,7 @@ class FaceDetails:
     p_female: float | None
     gender_source: str | None
     groups: dict[str, float | None]  # probability of each age group of `rollcall.ages`
+    video_time: float | None = None  # where in a video the box is, in seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,8 @@ class PhotoDetails:
     faces: tuple[FaceDetails, ...]
     tags: tuple[TagDetails, ...]
     version: str = ""  # changes when the file's content does; "" before it was analysed
+    duration: float | None = None  # of a video, in seconds
+    poster_time: float | None = None  # where in a video the frame is that stands for it, in seconds
 
 
 def photos(session: Session, photo_ids: Sequence[int]) -> list[PhotoDetails]:
@@ -95,7 +98,8 @@ def photos(session: Session, photo_ids: Sequence[int]) -> list[PhotoDetails]:
             tags.setdefault(photo_id, []).append(TagDetails(*tag))
         for row in session.execute(
             text(
-                "SELECT photo_id, full_path, root, state, error, width, height, taken_local, reviewed, content_hash"
+                "SELECT photo_id, full_path, root, state, error, width, height, taken_local, reviewed, content_hash,"
+                " duration, poster_time"
                 " FROM v1_photos WHERE photo_id IN :ids"
             ).bindparams(ids)
         ):
@@ -108,6 +112,7 @@ def photos(session: Session, photo_ids: Sequence[int]) -> list[PhotoDetails]:
                 tuple(people.get(row[0], ())),
                 tuple(tags.get(row[0], ())),
                 (row[9] or "")[:VERSION_LENGTH],
+                *row[10:12],
             )
     return [found[photo_id] for photo_id in photo_ids if photo_id in found]
 
@@ -159,5 +164,6 @@ def _face(row: Any) -> FaceDetails:
         gender=row[13],
         p_female=row[14],
         gender_source=row[15],
-        groups=dict(zip(_GROUPS, row[17:], strict=True)),
+        groups=dict(zip(_GROUPS, row[17:-1], strict=True)),
+        video_time=row[-1],
     )

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from rollcall.errors import ConflictError, InvalidQueryError, NotFoundError
 from rollcall.media import paths
 from rollcall.search import execution
+from rollcall.search.albums import album_term
 from rollcall.search.execution import Page
 from rollcall.search.grammar import Interpretation, Note, interpret, parse
 from rollcall.search.hits import Hit, faces_of_hits
@@ -19,7 +20,7 @@ from rollcall.search.identifiers import LARGEST
 from rollcall.search.planning import statement
 from rollcall.search.roster import roster_of
 from rollcall.search.similarity import embedding_of
-from rollcall.search.terms import Everything, Similar, Term
+from rollcall.search.terms import And, Everything, Similar, Term
 from rollcall.sentences import Sentence
 from rollcall.storage.database import Database
 
@@ -50,6 +51,7 @@ def search(
     order: Order = "probability",
     after: int | None = None,
     language: str | None = None,
+    album: int | None = None,
 ) -> list[Hit]:
     """Return the photos that a query means.
 
@@ -68,18 +70,21 @@ def search(
         library as at its beginning.
     language
         The language to prefer, such as "de"; None finds it out. English is always understood.
+    album
+        Only photos of the album of this number.
 
     Raises
     ------
     InvalidQueryError
         If the query cannot be understood, or names a face that is unknown or has no embedding.
+    NotFoundError
+        If there is no such album.
     StoreError
         If the database cannot be read.
     """
     page = Page(min_probability, None if limit is None else min(limit, LARGEST // 2), min(offset, LARGEST // 2))
     with database.read() as session:
-        term = parse(query, language, roster_of(session))
-        _check_faces(session, query, term)
+        term = _term(session, query, language, album)
         if order == "date" and isinstance(term, Everything) and after is not None:
             matches = execution.older_than(session, min(after, LARGEST), page.limit)
         elif order == "date":
@@ -94,21 +99,39 @@ def search(
 
 
 def count(
-    database: Database, query: str, *, min_probability: float = MIN_PROBABILITY, language: str | None = None
+    database: Database,
+    query: str,
+    *,
+    min_probability: float = MIN_PROBABILITY,
+    language: str | None = None,
+    album: int | None = None,
 ) -> int:
-    """Return how many photos a query means.
+    """Return how many photos a query means, with `album` only those of the album of this number.
 
     Raises
     ------
     InvalidQueryError
         If the query cannot be understood, or names a face that is unknown or has no embedding.
+    NotFoundError
+        If there is no such album.
     StoreError
         If the database cannot be read.
     """
     with database.read() as session:
-        term = parse(query, language, roster_of(session))
-        _check_faces(session, query, term)
+        term = _term(session, query, language, album)
         return execution.count(database, session, term, min_probability)
+
+
+def _term(session: Session, query: str, language: str | None, album: int | None) -> Term:
+    """Return the term of a query, with an album of the photos that are in that, too."""
+    roster = roster_of(session)
+    term = parse(query, language, roster)
+    _check_faces(session, query, term)
+    if album is None:
+        return term
+    inside = album_term(session, album, roster)
+    _check_faces(session, query, inside)
+    return inside if isinstance(term, Everything) else And((inside, term))
 
 
 def read(database: Database, query: str, language: str | None = None) -> Interpretation:

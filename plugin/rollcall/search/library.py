@@ -192,6 +192,7 @@ class FaceCrop(NamedTuple):
 
     photo_id: int
     box: tuple[float, float, float, float]  # left, top, width, height, as fractions of the upright picture
+    video_time: float | None = None  # where in a video, in seconds
 
 
 def face_crop(session: Session, face_id: int) -> FaceCrop | None:
@@ -199,9 +200,9 @@ def face_crop(session: Session, face_id: int) -> FaceCrop | None:
     if not storable(face_id):
         return None
     row = session.execute(
-        text("SELECT photo_id, x, y, width, height FROM v1_faces WHERE face_id = :id"), {"id": face_id}
+        text("SELECT photo_id, x, y, width, height, video_time FROM v1_faces WHERE face_id = :id"), {"id": face_id}
     ).first()
-    return None if row is None else FaceCrop(int(row[0]), (row[1], row[2], row[3], row[4]))
+    return None if row is None else FaceCrop(int(row[0]), (row[1], row[2], row[3], row[4]), row[5])
 
 
 class PhotoFile(NamedTuple):
@@ -210,6 +211,7 @@ class PhotoFile(NamedTuple):
     path: Path
     root: Path
     version: str  # changes when the file's content does; "" before it was analysed
+    poster_time: float | None = None  # where in a video the frame is that stands for it, in seconds
 
 
 def photo_file(session: Session, photo_id: int) -> PhotoFile | None:
@@ -217,9 +219,9 @@ def photo_file(session: Session, photo_id: int) -> PhotoFile | None:
     if not storable(photo_id):
         return None
     row = session.execute(
-        text("SELECT full_path, root, content_hash FROM v1_photos WHERE photo_id = :id"), {"id": photo_id}
+        text("SELECT full_path, root, content_hash, poster_time FROM v1_photos WHERE photo_id = :id"), {"id": photo_id}
     ).first()
     if row is None:
         return None
     version = (row[2] or "")[:VERSION_LENGTH]
-    return PhotoFile(Path(paths.from_text(row[0])), Path(paths.from_text(row[1])), version)
+    return PhotoFile(Path(paths.from_text(row[0])), Path(paths.from_text(row[1])), version, row[3])

@@ -197,6 +197,8 @@ INSTEAD: Final[dict[str, tuple[str, str]]] = {
     "crowds": ("crowd", Sentence("a crowd is read as ten faces or more")),
     "twins": ("two children", Sentence("twins are read as two children: faces are not compared")),
     "triplets": ("three children", Sentence("triplets are read as three children: faces are not compared")),
+    "videos": ("videos", ""),
+    "video": ("videos", ""),
     "empty": ("nobody", Sentence("read as photos without people")),
     "landscapes": ("nobody", Sentence("read as photos without people")),
     "landscape": ("nobody", Sentence("read as photos without people")),

@@ -27,6 +27,7 @@ class ChangeKind(StrEnum):
     REVIEW_NEEDED = "review_needed"
     CORRECTED = "corrected"
     PEOPLE_CHANGED = "people_changed"
+    ALBUMS_CHANGED = "albums_changed"
 
 
 _PENDING: Final = "rollcall changes"

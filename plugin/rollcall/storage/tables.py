@@ -68,13 +68,15 @@ class PhotoRow(Base):
     state: Mapped[str]  # pending, indexed, failed, missing
     error: Mapped[str | None]
     warning: Mapped[str | None]  # what is wrong with a file that is indexed all the same
-    failure_key: Mapped[str | None]  # see indexing/failures.py
+    failure_key: Mapped[str | None]  # see indexing/failures.py; of a video that was not searched, why
     model_version: Mapped[str | None]
     indexed_at: Mapped[str | None]
     face_count: Mapped[int | None]
     # Projected from the log of corrections: a person corrected one of its faces or tags.
     reviewed: Mapped[bool] = mapped_column(default=False)
     revision: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")  # see storage/revisions.py
+    duration: Mapped[float | None]  # of a video, in seconds; null: a photo
+    poster_time: Mapped[float | None]  # of the frame that stands for a video, in seconds
     __table_args__ = (
         UniqueConstraint("root_id", "path"),
         Index(None, "content_hash"),
@@ -109,6 +111,7 @@ class FaceRow(Base):
     drawn: Mapped[bool] = mapped_column(default=False)
     # Another program marked it, where the detector finds nothing; it stays for as long as that program says so.
     given_by_host: Mapped[bool] = mapped_column(default=False)
+    video_time: Mapped[float | None]  # of the box in a video, in seconds; null in a photo
     __table_args__ = ({"sqlite_autoincrement": True},)
 
 
@@ -165,6 +168,7 @@ class CorrectionRow(Base):
     content_hash: Mapped[str | None] = mapped_column(index=True)
     path: Mapped[str | None] = mapped_column(index=True)  # relative to the root
     box: Mapped[list[Any] | None]
+    video_time: Mapped[float | None]  # of the box in a video, in seconds
     embedding: Mapped[bytes | None]
     embedding_version: Mapped[str | None]  # the model version that made it
     perceptual_hash: Mapped[bytes | None] = mapped_column("look")
@@ -248,6 +252,7 @@ class TombstoneRow(Base):
     content_hash: Mapped[str | None] = mapped_column(index=True)  # of a photo, or of the one that a face was in
     photo_id: Mapped[int | None] = mapped_column(index=True)  # that a face was in, even if its file changes
     box: Mapped[list[Any] | None]  # where a face was
+    video_time: Mapped[float | None]  # and when, in a video, in seconds
 
 
 class AdaptationRow(Base):

@@ -94,7 +94,12 @@ V1_PHOTOS: Final = View(
         Column(
             "taken_source",
             "text",
-            "Where the capture time comes from: exif, xmp, iptc, takeout, or file name, which is a guess.",
+            "Where the capture time comes from: exif, xmp, iptc, text, takeout, video (its container), or file name or"
+            " file time, which are guesses.",
+        ),
+        Column("duration", "real", "Length of a video in seconds; null for a photo."),
+        Column(
+            "poster_time", "real", "Where in a video the frame is that stands for it, in seconds; null for a photo."
         ),
     ),
     f"""SELECT p.id, r.path, p.path,
@@ -102,7 +107,7 @@ V1_PHOTOS: Final = View(
         p.width, p.height, p.orientation, p.taken_local, p.taken_utc, p.taken_offset_minutes, p.state, p.error,
         p.face_count, p.reviewed, p.indexed_at, p.model_version, p.content_hash,
         {", ".join(_group(name) for name in _PHOTO_GROUPS)},
-        p.warning, p.taken_source
+        p.warning, p.taken_source, p.duration, p.poster_time
     FROM photos p JOIN roots r ON r.id = p.root_id""",
 )
 
@@ -169,6 +174,7 @@ V1_FACES: Final = View(
         Column("person_probability", "real", "How likely it is that person; 1 where it is confirmed."),
         Column("person_source", "text", "user, host or auto: who said so."),
         Column("source", "text", "auto (detected), user (drawn or moved) or host (only another program marked it)."),
+        Column("video_time", "real", "Where in a video the box is, in seconds; null in a photo."),
     ),
     f"""SELECT f.id, f.photo_id, f.x, f.y, f.width, f.height, f.landmarks, f.score, f.sharpness,
         CASE WHEN v.age_low IS NULL THEN m.age ELSE (v.age_low + v.age_high) / 2.0 END,
@@ -188,7 +194,8 @@ V1_FACES: Final = View(
         e.vector, e.dimension, m.model_version,
         w.person_id, (SELECT n.name FROM person_names n WHERE n.person_id = w.person_id AND n.position = 0),
         w.state, w.probability, w.source,
-        CASE WHEN f.drawn THEN 'user' WHEN f.given_by_host AND NOT f.detected THEN 'host' ELSE 'auto' END
+        CASE WHEN f.drawn THEN 'user' WHEN f.given_by_host AND NOT f.detected THEN 'host' ELSE 'auto' END,
+        f.video_time
     FROM faces f
     LEFT JOIN predictions m ON m.face_id = f.id
     LEFT JOIN verdicts v ON v.face_id = f.id
@@ -234,8 +241,8 @@ V1_EVENTS: Final = View(
             "kind",
             "text",
             "photo_indexed, photo_failed, photo_moved, photo_missing, photo_forgotten, face_forgotten,"
-            " embeddings_forgotten, tags_changed, review_needed, corrected or people_changed (read v1_people again);"
-            " others may come.",
+            " embeddings_forgotten, tags_changed, review_needed, corrected, people_changed (read v1_people again)"
+            " or albums_changed (read v1_albums again); others may come.",
         ),
         Column("photo_id", "integer", "The photo it is about; null where it is about all of them."),
         Column("face_id", "integer", "The face it is about; null where it is about the whole photo."),
@@ -289,7 +296,42 @@ V1_PEOPLE: Final = View(
     FROM people q""",
 )
 
-VIEWS: Final = (V1_PHOTOS, V1_FACES, V1_TAGS, V1_GROUPS, V1_EVENTS, V1_PEOPLE)
+V1_ALBUMS: Final = View(
+    "v1_albums",
+    "One row for each album: a saved search, photos chosen by hand, or both. Its photos are those that its query means"
+    " and those added in v1_album_photos, without those left out there; `Plugin.search(album=...)` returns them.",
+    (
+        Column("album_id", "integer", "The album's number in this database."),
+        Column("uid", "text", "Names the album in the log of corrections, the same wherever that is imported."),
+        Column("name", "text", "Its name; several albums may have the same."),
+        Column("query", "text", "The search that it is, with people's present names; null: chosen photos alone."),
+        Column("language", "text", "The language of the query by preference; null: found out."),
+        Column("min_probability", "real", "Photos that the query means with a lower probability are not in it."),
+        Column("shared", "boolean", "Whether guests of the home network may see it."),
+        Column("added", "integer", "How many photos were put into it by hand."),
+        Column("left_out", "integer", "How many were taken out of it by hand."),
+        Column("created_at", "text", "When this database first had it, UTC, ISO 8601."),
+    ),
+    """SELECT a.id, a.uid, a.name, a.query, a.language, a.min_probability, a.shared,
+        (SELECT COUNT(*) FROM album_photos c WHERE c.album_uid = a.uid AND c.inside),
+        (SELECT COUNT(*) FROM album_photos c WHERE c.album_uid = a.uid AND NOT c.inside),
+        a.created_at
+    FROM albums a WHERE NOT a.removed""",
+)
+
+V1_ALBUM_PHOTOS: Final = View(
+    "v1_album_photos",
+    "One row for each photo that a person put into an album or took out of it; those of its query are not here.",
+    (
+        Column("album_id", "integer", "The album."),
+        Column("photo_id", "integer", "The photo."),
+        Column("state", "text", "added or left_out."),
+    ),
+    """SELECT a.id, c.photo_id, CASE WHEN c.inside THEN 'added' ELSE 'left_out' END
+    FROM album_photos c JOIN albums a ON a.uid = c.album_uid WHERE NOT a.removed""",
+)
+
+VIEWS: Final = (V1_PHOTOS, V1_FACES, V1_TAGS, V1_GROUPS, V1_EVENTS, V1_PEOPLE, V1_ALBUMS, V1_ALBUM_PHOTOS)
 
 
 def statements(dialect: str = "sqlite") -> list[str]:

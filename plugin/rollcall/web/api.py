@@ -60,16 +60,26 @@ def search(
     offset: Annotated[RowId, Query()] = 0,
     min_probability: Annotated[Probability, Query()] = MIN_PROBABILITY,
     order: Order = "probability",
+    album: Annotated[RowId | None, Query()] = None,
 ) -> SearchModel:
     """Return the photos that match a query, the most probable or the newest first.
 
-    A query that several languages understand is taken in that of `Accept-Language`.
+    A query that several languages understand is taken in that of `Accept-Language`; `album` is the number of an album
+    that they are in, too.
     """
     plugin = plugin_of(request)
     language = language_of(request)
-    hits = plugin.search(q, limit=limit, offset=offset, min_probability=min_probability, order=order, language=language)
+    hits = plugin.search(
+        q,
+        limit=limit,
+        offset=offset,
+        min_probability=min_probability,
+        order=order,
+        language=language,
+        album=album,
+    )
     return SearchModel(
-        total=plugin.count(q, min_probability=min_probability, language=language),
+        total=plugin.count(q, min_probability=min_probability, language=language, album=album),
         hits=[HitModel.of(hit) for hit in hits],
         notices=plugin.notices(q, language=language),
     )
@@ -258,9 +268,11 @@ def _pictures(request: Request) -> Pictures:
 
 
 @pictures_router.get("/photo/{photo_id}/{kind}.webp", response_class=Response)
-async def photo_picture(request: Request, photo_id: RowId, kind: Kind) -> Response:
-    """Return a photo, upright, as WebP."""
-    return await _webp(request, partial(_pictures(request).photo, photo_id, kind))
+async def photo_picture(
+    request: Request, photo_id: RowId, kind: Kind, at: Annotated[float | None, Query(ge=0, le=1e7)] = None
+) -> Response:
+    """Return a photo, upright, as WebP; of a video a frame, with `at` the one at a time in seconds."""
+    return await _webp(request, partial(_pictures(request).photo, photo_id, kind, at))
 
 
 @pictures_router.get("/face/{face_id}.webp", response_class=Response)

@@ -12,15 +12,17 @@ from fastapi.security import APIKeyCookie, HTTPBearer
 from fastapi.staticfiles import StaticFiles
 
 from rollcall.host import Plugin
-from rollcall.web import api, failures, login, management, pages, people_api, problems, security
+from rollcall.web import albums_api, api, failures, login, management, pages, people_api, problems, security, videos
 from rollcall.web.activity import Activity
 from rollcall.web.history import Earlier
+from rollcall.web.lan import LanGuests
 from rollcall.web.pages.review import Queue
+from rollcall.web.pairing import Pairing
 from rollcall.web.pictures import Pictures
 from rollcall.web.translation import RequestLanguage
 
 
-def create(plugin: Plugin, token: str, port: int) -> FastAPI:
+def create(plugin: Plugin, token: str, port: int, *, lan: str = "") -> FastAPI:
     """Return the application that serves a started plugin to whoever has the token.
 
     Parameters
@@ -31,6 +33,8 @@ def create(plugin: Plugin, token: str, port: int) -> FastAPI:
         See `security.Guard`.
     port
         Where the application will be reached.
+    lan
+        The address in the home network that paired devices reach it at, on the same port; "" for none.
     """
 
     @asynccontextmanager
@@ -50,13 +54,22 @@ def create(plugin: Plugin, token: str, port: int) -> FastAPI:
     app.state.queue = Queue(plugin)
     app.state.earlier = Earlier(plugin)
     app.state.pictures = Pictures(plugin)
+    app.state.lan = (lan, port) if lan else None
+    app.state.pairing = Pairing()
     plugin.service.show_pictures(app.state.pictures.keep)
     # They only document the two ways to authenticate; `security.Guard` is what refuses.
     schemes = [
         Security(HTTPBearer(auto_error=False)),
         Security(APIKeyCookie(name=security.cookie_name(port), auto_error=False)),
     ]
-    for router in (api.router, people_api.router, management.router, api.pictures_router):
+    for router in (
+        api.router,
+        people_api.router,
+        albums_api.router,
+        management.router,
+        api.pictures_router,
+        videos.router,
+    ):
         app.include_router(router, dependencies=schemes, responses=problems.COMMON)
     for router in pages.routers:
         app.include_router(router, include_in_schema=False)
@@ -65,6 +78,7 @@ def create(plugin: Plugin, token: str, port: int) -> FastAPI:
     # Added last, so that they come first.
     app.add_middleware(security.Guard, token=token, port=port, embedders=plugin.settings.serve.embed_from)
     app.add_middleware(login.ProxyLogin, access=login.access_of(plugin.settings.serve), token=token, port=port)
+    app.add_middleware(LanGuests, plugin=plugin, pairing=app.state.pairing, address=lan, port=port, token=token)
     app.add_middleware(RequestLanguage, setting=plugin.settings.serve.language)
     return app
 

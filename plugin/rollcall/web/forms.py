@@ -32,6 +32,7 @@ class PhotoForm(BaseModel):
     unknown: bool = False  # the gender is not to be estimated
     tag: Annotated[str, Field(max_length=500)] = ""
     box: Annotated[str, Field(max_length=200)] = ""
+    video_time: float | None = None  # of the frame that a new face was drawn on, in seconds
 
     def correction(self, photo_id: int) -> Correction:
         """Return the correction of a photo or of one of its faces.
@@ -44,7 +45,7 @@ class PhotoForm(BaseModel):
         if self.what in ("tag", "no_tag"):
             return corrections.tag(photo_id, self.tag, self.what == "tag")
         if self.what == "draw":
-            return corrections.draw(photo_id, parse_box(self.box))
+            return corrections.draw(photo_id, parse_box(self.box), self.video_time)
         if self.face is None:
             raise InvalidCorrectionError(NOT_UNDERSTOOD)
         return self._face_correction(self.face)

@@ -129,6 +129,17 @@ def describe(entry: LogEntry) -> str:
             return gettext("face drawn") if value.get("drawn") else gettext("face moved")
         case "tag":
             return _tag(str(value.get("state")), str(value.get("tag")))
+        case "album_name":
+            return gettext("album “%(name)s”", name=str(value.get("name")))
+        case "album_query":
+            return gettext("the search of an album")
+        case "album_shared":
+            return gettext("album shared") if value.get("shared") else gettext("album no longer shared")
+        case "album_removed":
+            return gettext("album removed")
+        case "album_photo":
+            inside = value.get("inside")
+            return gettext("photo added to an album") if inside else gettext("photo taken out of an album")
     # What is added of people.
     return gettext("something said of a person")
 

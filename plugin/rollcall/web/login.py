@@ -236,7 +236,8 @@ def _login_page(request: Request, status: int, note: str = "") -> Response:
 def _protect(answer: Response) -> None:
     for name, value in (
         ("X-Content-Type-Options", "nosniff"),
-        ("Referrer-Policy", "no-referrer"),
+        # Without a referrer browsers send "null" as the origin of the form, which is refused.
+        ("Referrer-Policy", "same-origin"),
         ("Cache-Control", "no-store"),
     ):
         answer.headers[name] = value

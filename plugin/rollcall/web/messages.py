@@ -11,3 +11,4 @@ class Toast(NamedTuple):
     text: str
     offer: str = ""  # "undo" or "redo"
     photo_id: int | None = None  # a photo to go to
+    to: str = ""  # an address of the page to go to

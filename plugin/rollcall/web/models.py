@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict
 
 from rollcall import search
-from rollcall.corrections.kinds import BoxFields
+from rollcall.corrections.kind_base import BoxFields
 from rollcall.corrections.log import CorrectionResult, LogEntry
 from rollcall.corrections.review_queue import Question
 from rollcall.media import paths
@@ -32,6 +32,7 @@ class FaceModel(_Model):
     gender_source: str | None
     groups: dict[str, float | None]
     age_distribution: list[float] | None = None
+    video_time: float | None = None  # where in a video the box is, in seconds
 
     @classmethod
     def of(cls, face: FaceDetails, *, distribution: bool = False) -> FaceModel:
@@ -50,6 +51,7 @@ class FaceModel(_Model):
             gender_source=face.gender_source,
             groups=face.groups,
             age_distribution=list(face.age_distribution) if distribution and face.age_distribution else None,
+            video_time=face.video_time,
         )
 
 
@@ -75,6 +77,8 @@ class PhotoModel(_Model):
     reviewed: bool
     faces: list[FaceModel]
     tags: list[TagModel]
+    duration: float | None = None  # of a video, in seconds
+    poster_time: float | None = None
 
     @classmethod
     def of(cls, photo: PhotoDetails) -> PhotoModel:
@@ -90,6 +94,8 @@ class PhotoModel(_Model):
             reviewed=photo.reviewed,
             faces=[FaceModel.of(face, distribution=True) for face in photo.faces],
             tags=[TagModel(**{k: getattr(tag, k) for k in TagModel.model_fields}) for tag in photo.tags],
+            duration=photo.duration,
+            poster_time=photo.poster_time,
         )
 
 

@@ -19,7 +19,7 @@ from PIL import Image
 
 from rollcall.errors import UnreadableError
 from rollcall.host import Plugin
-from rollcall.media import decode
+from rollcall.media import decode, video
 from rollcall.records import Box, Picture
 from rollcall.search.details import VERSION_LENGTH, FaceDetails
 from rollcall.sentences import Sentence
@@ -74,8 +74,8 @@ class Pictures:
         self._written = 0
         self._lock = threading.Lock()
 
-    def photo(self, photo_id: int, kind: Kind) -> Wanted:
-        """Return a photo as WebP, to be made.
+    def photo(self, photo_id: int, kind: Kind, at: float | None = None) -> Wanted:
+        """Return a photo as WebP, to be made; of a video the frame at a time in seconds, or the one that stands for it.
 
         Raises
         ------
@@ -83,19 +83,22 @@ class Pictures:
             If it is not known, does not lie in its library's folder, or its file is gone; making it, if it cannot be
             decoded.
         """
-        path, version = self.file(photo_id)
-        cached = self._place(f"{version}-{kind}")
+        path, version, poster = self._found(photo_id)
+        at = None if not video.is_video(path) else poster if at is None else at
+        name = _photo_name(version, kind, at)
+        cached = self._place(name)
 
         def make(abandoned: threading.Event) -> bytes:
             side = {"thumb": THUMB * 2, "screen": SCREEN, "large": LARGE}[kind]
-            picture = decode.decode(path, target=side, limits=self.limits, abandoned=abandoned)
+            picture = decode.decode(path, target=side, limits=self.limits, abandoned=abandoned, at=at)
             return self._store(cached, _reduced(picture, kind))
 
-        return Wanted((photo_id, version, kind), f'"{version}-{kind}"', cached, make)
+        return Wanted((photo_id, name), f'"{name}"', cached, make)
 
     def keep(self, picture: Picture) -> None:
         """Make the thumbnail of a picture that an index run has decoded."""
-        cached = self._place(f"{picture.content_hash[:VERSION_LENGTH]}-thumb")
+        at = None if picture.video is None else picture.video.at
+        cached = self._place(_photo_name(picture.content_hash[:VERSION_LENGTH], "thumb", at))
         if not cached.exists():
             self._store(cached, _reduced(picture, "thumb"))
 
@@ -111,16 +114,19 @@ class Pictures:
         if crop is None:
             raise UnreadableError(Path(f"face {face_id}"), Sentence("there is no such face, or it was dismissed"))
         path, version = self.file(crop.photo_id)
-        mine = self._place(_face_name(version, Box(*crop.box)))
+        at = crop.video_time
+        mine = self._place(_face_name(version, Box(*crop.box), at))
 
         def make(abandoned: threading.Event) -> bytes:
-            faces = {self._place(_face_name(version, face.box)): face.box for face in self._faces(crop.photo_id)}
+            # In a video, those of the same frame.
+            together = (face for face in self._faces(crop.photo_id) if face.video_time == at)
+            faces = {self._place(_face_name(version, face.box, at)): face.box for face in together}
             faces[mine] = Box(*crop.box)
             missing = {place: box for place, box in faces.items() if place == mine or not place.exists()}
             # A face that is a small part of the photo needs more of its pixels.
             smallest = min(min(box.width, box.height) for box in missing.values())
             target = int(min(FACE / max(smallest, 0.02), _MOST_FOR_FACES))
-            picture = decode.decode(path, target=target, limits=self.limits, abandoned=abandoned)
+            picture = decode.decode(path, target=target, limits=self.limits, abandoned=abandoned, at=at)
             image = Image.fromarray(picture.pixels)
             made = {place: self._store(place, cut_out(image, box)) for place, box in missing.items()}
             return made[mine]
@@ -139,6 +145,9 @@ class Pictures:
             If there is no such photo, its file is gone, or it does not lie in its library's folder; the reason is for
             people.
         """
+        return self._found(photo_id)[:2]
+
+    def _found(self, photo_id: int) -> tuple[Path, str, float | None]:
         found = self.plugin.photo_file(photo_id)
         if found is None:
             raise UnreadableError(Path(f"photo {photo_id}"), Sentence("there is no such photo"))
@@ -153,10 +162,10 @@ class Pictures:
                 path, Sentence("the file is a link that leads out of the library, so it is not shown")
             )
         if found.version:
-            return real, found.version
+            return real, found.version, found.poster_time
         # Not analysed yet: the file's own state tells one content from another.
         info = real.stat()
-        return real, f"{photo_id}-{info.st_mtime_ns:x}-{info.st_size:x}"
+        return real, f"{photo_id}-{info.st_mtime_ns:x}-{info.st_size:x}", found.poster_time
 
     def _place(self, name: str) -> Path:
         return self.folder / name[:2] / f"{name}.webp"
@@ -220,8 +229,12 @@ def _reduced(picture: Picture, kind: Kind) -> Image.Image:
     return image
 
 
-def _face_name(version: str, box: Box) -> str:
-    return f"{version}-face-" + "-".join(f"{value:.4f}" for value in box)
+def _photo_name(version: str, kind: Kind, at: float | None) -> str:
+    return f"{version}-{kind}" + ("" if at is None else f"-{at:.3f}")
+
+
+def _face_name(version: str, box: Box, at: float | None) -> str:
+    return f"{version}-face-" + "-".join(f"{value:.4f}" for value in box) + ("" if at is None else f"-{at:.3f}")
 
 
 def cut_out(image: Image.Image, box: Box) -> Image.Image:

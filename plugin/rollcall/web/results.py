@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 from fastapi import Request
 
-from rollcall.errors import InvalidQueryError
+from rollcall.errors import InvalidQueryError, NotFoundError
 from rollcall.host import Plugin
 from rollcall.search import Order
 from rollcall.web.inputs import language_of
@@ -24,9 +24,12 @@ class Results(NamedTuple):
     sure: float = LIKELY
     at: int = 0  # of the photo, from 0 on
     language: str | None = None  # that the query is in by preference
+    album: int = 0  # the album whose photos they are; 0: none
 
     def parameters(self, at: int) -> str:
         """Return the query of the address of a photo at some place; "" for the library without a search."""
+        if self.album:
+            return "?" + urlencode({"album": self.album, "at": at})
         if not self.q:
             return ""
         return "?" + urlencode({"q": self.q, "order": self.order, "sure": self.sure, "at": at})
@@ -50,6 +53,9 @@ def results_of(request: Request) -> Results:
     order: Order = "date" if given.get("order") == "date" else "probability"
     q = given.get("q", "")[:2000]
     sure, at = _number(given.get("sure"), LIKELY, 1.0), int(_number(given.get("at"), 0, 2**40))
+    album = int(_number(given.get("album"), 0, 2**53))
+    if album:
+        return Results(order="date", at=at, album=album)
     return Results(q, order, sure, at, language_of(request))
 
 
@@ -63,11 +69,13 @@ def _number(text: Any, default: float, most: float) -> float:
 
 def around(plugin: Plugin, photo_id: int, results: Results) -> Around:
     """Return what lies around a photo: in the results it was opened from, or by time without any."""
-    if results.q:
+    if results.q or results.album:
         try:
+            if results.album:
+                results = results._replace(sure=plugin.album(results.album).min_probability)
             return _in_results(plugin, photo_id, results)
-        except InvalidQueryError:
-            pass  # an address that was typed: the photo is shown all the same
+        except (InvalidQueryError, NotFoundError):
+            pass  # an address that was typed, or an album that was removed: the photo is shown all the same
     newer, older = plugin.neighbours(photo_id)
     before, after = (f"/photo/{one}" if one else "" for one in (newer, older))
     return Around(before, after, f"/?near={photo_id}#photo-{photo_id}", Results())
@@ -83,6 +91,7 @@ def _in_results(plugin: Plugin, photo_id: int, results: Results) -> Around:
         order=results.order,
         faces=False,
         language=results.language,
+        album=results.album or None,
     )
     found = [hit.photo_id for hit in hits]
     if photo_id in found:
@@ -102,9 +111,10 @@ def _in_results(plugin: Plugin, photo_id: int, results: Results) -> Around:
 def _addresses(
     photo_id: int, before: int | None, after: int | None, before_at: int, after_at: int, results: Results
 ) -> Around:
+    back = f"/album/{results.album}?at={results.at}" if results.album else f"/{results.parameters(results.at)}"
     return Around(
         f"/photo/{before}{results.parameters(before_at)}" if before else "",
         f"/photo/{after}{results.parameters(after_at)}" if after else "",
-        f"/{results.parameters(results.at)}#photo-{photo_id}",
+        f"{back}#photo-{photo_id}",
         results,
     )

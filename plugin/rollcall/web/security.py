@@ -16,7 +16,7 @@ import hmac
 import html
 import secrets
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import urlencode
 
 from starlette.datastructures import MutableHeaders
@@ -29,6 +29,8 @@ from rollcall.web.translation import gettext
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 #: The key of a request's scope that holds what goes before the paths of the page's links.
 BASE: Final = "rollcall.base"
+#: The key of a request's scope that holds the guest of the home network who sent it.
+GUEST: Final = "rollcall.guest"
 _EMBED: Final = "/embed"
 
 
@@ -50,6 +52,19 @@ def start_path(token: str) -> str:
 def base_of(scope: Any) -> str:
     """Return what goes before the path of a link in the answer to a request: "" for programs with a bearer token."""
     return str(scope.get(BASE, ""))
+
+
+class Guest(NamedTuple):
+    """A paired device of the home network, which may only look."""
+
+    session_id: int
+    everything: bool  # it sees all photos, not those of shared albums alone
+
+
+def guest_of(scope: Any) -> Guest | None:
+    """Return the guest who sent a request; None for the owner."""
+    found: Guest | None = scope.get(GUEST)
+    return found
 
 
 def is_embedded(scope: Any) -> bool:
@@ -98,7 +113,8 @@ class Guard:
 
     def _below_start(self, scope: Scope) -> Scope:
         """Return the scope with the path that the routes know; what it lay below is the base of the links."""
-        path, base = scope["path"], ""
+        # A guest's pages lie below a path of their own, which is left behind by now.
+        path, base = scope["path"], base_of(scope)
         if path == self.start or path.startswith(f"{self.start}/"):
             path, base = path[len(self.start) :] or "/", self.start
         if base and (path == _EMBED or path.startswith(f"{_EMBED}/")):
@@ -160,8 +176,9 @@ class Guard:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers["Content-Security-Policy"] = (
-                    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self';"
-                    f" form-action 'self'; base-uri 'none'; frame-ancestors {frames}"
+                    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; media-src 'self';"
+                    " connect-src 'self'; manifest-src 'self'; form-action 'self'; base-uri 'none';"
+                    f" frame-ancestors {frames}"
                 )
                 headers["X-Content-Type-Options"] = "nosniff"
                 headers["Referrer-Policy"] = "no-referrer"

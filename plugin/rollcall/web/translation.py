@@ -68,7 +68,7 @@ def texts(language: str) -> Texts:
     result, samples = Texts(of_page, {}, {}, []), _samples(language)
     for message in catalog:
         files = [file for file, _ in message.locations]
-        if isinstance(message.id, str) and any(file.startswith("media/") for file in files):
+        if isinstance(message.id, str) and any(file.startswith(("media/", "inference/")) for file in files):
             result.stored.append((_pattern(message.id), message.id))
         if not any(file.endswith(".js") for file in files):
             continue
@@ -153,7 +153,8 @@ def _known(clause: str) -> str:
     for pattern, template in texts(language()).stored:
         match = pattern.fullmatch(clause)
         if match is not None:
-            return Sentence(template, **match.groupdict())
+            # A reason within brackets may be a sentence, too.
+            return Sentence(template, **{name: _known(value) for name, value in match.groupdict().items()})
     return clause
 
 

@@ -31,7 +31,7 @@ from rollcall.xmp.memory import Memory
 from rollcall.xmp.regions_applying import AUTHOR
 
 #: Where a time of capture comes from that a sidecar's goes before.
-_WEAKER_TIMES: Final = (None, "text", "takeout", "file name")
+_WEAKER_TIMES: Final = (None, "text", "takeout", "file name", "file time")
 
 
 @dataclass

@@ -11,7 +11,7 @@ from typing import Final, Literal, NamedTuple
 
 from rollcall.errors import PictureError
 from rollcall.media import reading
-from rollcall.media.formats import RAW_SUFFIXES, SUFFIXES
+from rollcall.media.formats import RAW_SUFFIXES, SUFFIXES, VIDEO_SUFFIXES
 from rollcall.xmp import content, packets
 from rollcall.xmp.packets import BadPacketError
 
@@ -91,7 +91,7 @@ def new(photo: Path, setting: NewName) -> Path:
     that another picture has a claim to is not used.
     """
     short = setting == "photo.xmp" or (setting == "auto" and photo.suffix.lower() in RAW_SUFFIXES)
-    if short and not _others(photo):
+    if short and not _others(photo) and photo.suffix.lower() not in VIDEO_SUFFIXES:
         return photo.with_name(photo.stem + SUFFIX)
     return photo.with_name(photo.name + SUFFIX)
 
@@ -99,7 +99,7 @@ def new(photo: Path, setting: NewName) -> Path:
 def photos_of(sidecar: Path) -> list[Path]:
     """Return the pictures that a sidecar may belong to, by its name and those of the files beside it."""
     base = sidecar.with_name(sidecar.stem)
-    if base.suffix.lower() in SUFFIXES and base.is_file():
+    if base.suffix.lower() in SUFFIXES | VIDEO_SUFFIXES and base.is_file():
         return [base]
     return [one for one in _of_stem(sidecar) if belongs(sidecar, one)]
 

@@ -100,7 +100,7 @@ def host_regions(stated: Mapping[str, Content], memory: Memory) -> list[Region]:
 def _upright(found: Iterable[Region], stated: Mapping[str, Content], photo: PhotoRow) -> dict[int, Region]:
     """Return regions in the frame of the upright picture, by their place in the list; none if they do not fit it."""
     frame = frame_of(stated, photo)
-    if frame is None:
+    if frame is None or photo.duration is not None:
         return {}
     return {
         index: one._replace(box=geometry.to_upright(one.box, frame))

@@ -52,7 +52,9 @@ def of_photo(session: Session, photo: PhotoRow, settings: Settings, scope: Scope
     if scope == "tags":
         tags = [tag for tag in tags if any(fnmatch.fnmatch(tag, pattern) for pattern in settings.xmp.write_tags)]
     size = geometry.stored_size(photo.width or 0, photo.height or 0, photo.orientation or 1)
-    faces = _faces(session, photo, settings) if scope == "all" and settings.xmp.regions != "off" else []
+    # A region has no time, so that in a video it would be nowhere.
+    with_faces = scope == "all" and settings.xmp.regions != "off" and photo.duration is None
+    faces = _faces(session, photo, settings) if with_faces else []
     return Wanted(tags, faces, size)
 
 

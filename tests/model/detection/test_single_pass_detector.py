@@ -54,6 +54,15 @@ def furthest(found: Detections, points: np.ndarray) -> float:
     return float(errors.max() / np.linalg.norm(points[0] - points[1]))
 
 
+def test_a_picture_that_is_known_to_be_upright_is_not_searched_turned(
+    single_pass: SinglePassDetector, portraits: Portraits
+) -> None:
+    upside_down, points = turned(*portraits["hopper"], 2)
+    (thorough,), (upright,) = single_pass.detect([upside_down]), single_pass.detect([upside_down], upright=True)
+    assert furthest(thorough, points) < 0.3
+    assert len(upright.scores) == 0 or upright.scores.max() < thorough.scores.max()
+
+
 @pytest.mark.parametrize("name", ["astronaut", "hopper"])
 @pytest.mark.parametrize("quarters", [0, 1, 2, 3])
 def test_landmarks_are_near_those_annotated_by_hand_however_the_picture_is_turned(

@@ -177,3 +177,29 @@ def test_what_was_sent_by_bridges_gets_a_table_in_0010(tmp_path: Path) -> None:
     with database.read() as session:
         assert session.execute(text("SELECT path FROM roots")).scalar() == "/photos"
     database.close()
+
+
+def test_albums_have_a_place_after_0014_and_what_was_there_stays(tmp_path: Path) -> None:
+    file = tmp_path / "old.db"
+    with old_database(file, "0010") as connection:
+        add_photo(connection, 7)
+    database = open_database(str(file))
+    with database.read() as session:
+        assert session.execute(text("SELECT COUNT(*) FROM v1_photos")).scalar() == 1
+        assert session.execute(text("SELECT * FROM v1_albums")).all() == []
+        assert session.execute(text("SELECT * FROM v1_album_photos")).all() == []
+    database.close()
+
+
+def test_a_library_from_before_videos_has_photos_only_in_0015(tmp_path: Path) -> None:
+    file = tmp_path / "old.db"
+    with old_database(file, "0010") as connection:
+        add_photo(connection, face_id=7)
+        # What failed once, and was read at last.
+        connection.execute(text("UPDATE photos SET failure_key = 'limits of then'"))
+    database = open_database(str(file))
+    with database.read() as session:
+        assert session.execute(text("SELECT duration, poster_time FROM v1_photos")).all() == [(None, None)]
+        assert session.execute(text("SELECT face_id, video_time FROM v1_faces")).all() == [(7, None)]
+        assert session.execute(text("SELECT state, failure_key FROM photos")).all() == [("indexed", None)]
+    database.close()

@@ -29,6 +29,7 @@ FIELDS: Final = {
     "tag": "a tag, in quotes if it has blanks",
     "score": "a number from 0 to 1 or a range: >0.9",
     "reviewed": "yes or no",
+    "type": "video or photo",
     "similar": "a face by its number: face:123",
     "person": 'somebody by a name, in quotes if it has blanks, or by number: "Anna B", 12',
     "word": "a word in its own meaning, where it is a name as well: rose",
@@ -37,7 +38,16 @@ _GENDERS: Final = {
     **dict.fromkeys(("female", "f", "woman"), "female"),
     **dict.fromkeys(("male", "m", "man"), "male"),
 }
-_EXAMPLES: Final = {"gender": ("female", "male"), "reviewed": ("yes", "no"), "tag": ("children",)}
+_EXAMPLES: Final = {
+    "gender": ("female", "male"),
+    "reviewed": ("yes", "no"),
+    "type": ("video", "photo"),
+    "tag": ("children",),
+}
+_TYPES: Final = {
+    **dict.fromkeys(("video", "videos"), "video"),
+    **dict.fromkeys(("photo", "photos", "picture", "pictures"), "photo"),
+}
 #: How much of a value an error repeats.
 _SHOWN: Final = 40
 _YES_OR_NO: Final = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
@@ -141,6 +151,11 @@ def _reviewed(text: str, _: int) -> Term | None:
     return None if wanted is None else terms.Reviewed(wanted)
 
 
+def _type(text: str, _: int) -> Term | None:
+    wanted = _TYPES.get(text.lower())
+    return None if wanted is None else terms.OfType(wanted == "video")
+
+
 def _similar(text: str, position: int) -> Term | None:
     # Numbers of up to 15 digits fit a database's 64 bits.
     match = re.fullmatch(r"(?:face:)?(\d{1,15})", text.lower())
@@ -157,6 +172,7 @@ _READERS: Final[dict[str, Callable[[str, int], Term | None]]] = {
     "tag": _tag,
     "score": _score,
     "reviewed": _reviewed,
+    "type": _type,
     "similar": _similar,
     # These are read before: see `naming`.
     "person": lambda _text, _position: None,

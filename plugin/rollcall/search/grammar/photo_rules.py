@@ -30,6 +30,7 @@ _KINDS: Final[dict[str, Term]] = {
     "crowd": terms.FaceCount(CROWD_FACES, MOST_FACES),
     "two children": terms.People(NOUNS["children"], 2),
     "three children": terms.People(NOUNS["children"], 3),
+    "videos": terms.OfType(True),
     "nobody": terms.Not(terms.People(PersonFilter())),
 }
 _OF_COUPLES: Final = ("young", "old", "elderly", "senior", "middle-aged", "adult")

@@ -17,12 +17,13 @@ from rollcall.search.terms.base import (
 )
 from rollcall.search.terms.boolean import And, Not, Or
 from rollcall.search.terms.born import Born
-from rollcall.search.terms.names import HasTag, PathLike, Tagged, TextMatch
+from rollcall.search.terms.names import HasTag, InAlbum, PathLike, Tagged, TextMatch
 from rollcall.search.terms.people import DistinctPeople, Only, OnlyAnyOf, People, PeopleCount
 from rollcall.search.terms.photo import (
     CertainTerm,
     Everything,
     FaceCount,
+    OfType,
     Reviewed,
     Score,
     Similar,
@@ -40,8 +41,10 @@ __all__ = [
     "Everything",
     "FaceCount",
     "HasTag",
+    "InAlbum",
     "InGroup",
     "Not",
+    "OfType",
     "Only",
     "OnlyAnyOf",
     "Or",

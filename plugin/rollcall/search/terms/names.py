@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from rollcall.search.candidates import CandidatePhoto
+from rollcall.search.columns import Columns
 from rollcall.search.folding import fold
 from rollcall.search.terms.base import SqlParameters
 from rollcall.search.terms.photo import CertainTerm
@@ -93,6 +97,31 @@ class TextMatch(CertainTerm):
 
     def __str__(self) -> str:
         return f"{self.text!r} in its folder, file or tag"
+
+
+@dataclass(frozen=True)
+class InAlbum(CertainTerm):
+    """A person put the photo into an album (state "added"), or took it out of it ("left_out")."""
+
+    album_id: int
+    state: str
+    name: str
+    photos: frozenset[int] = field(repr=False)
+
+    def condition(self, parameters: SqlParameters) -> str:
+        album, state = parameters.bind(self.album_id), parameters.bind(self.state)
+        chosen = f"SELECT a.photo_id FROM v1_album_photos a WHERE a.album_id = {album} AND a.state = {state}"
+        return f"p.photo_id IN ({chosen})"
+
+    def holds(self, photo: CandidatePhoto) -> bool:
+        return photo.photo_id in self.photos
+
+    def probabilities(self, columns: Columns) -> NDArray[np.float64]:
+        known = np.fromiter(self.photos, np.int64, len(self.photos))
+        return np.isin(columns.photo_ids, known).astype(np.float64)
+
+    def __str__(self) -> str:
+        return f"{'in' if self.state == 'added' else 'left out of'} the album {self.name!r} by hand"
 
 
 def _has_tag(condition: str) -> str:

@@ -174,6 +174,22 @@ class Reviewed(CertainTerm):
 
 
 @dataclass(frozen=True)
+class OfType(CertainTerm):
+    """Is a video, or a photo."""
+
+    video: bool
+
+    def condition(self, parameters: SqlParameters) -> str:
+        return f"p.duration IS {'NOT ' if self.video else ''}NULL"
+
+    def holds(self, photo: CandidatePhoto) -> bool:
+        return photo.video == self.video
+
+    def __str__(self) -> str:
+        return "a video" if self.video else "a photo"
+
+
+@dataclass(frozen=True)
 class Similar(Term):
     """Shows the person of a known face, by the similarity of embeddings.
 

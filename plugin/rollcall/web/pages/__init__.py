@@ -3,6 +3,7 @@
 from fastapi import APIRouter
 
 from rollcall.web.pages import (
+    albums,
     chips,
     folders,
     indexing,
@@ -14,12 +15,14 @@ from rollcall.web.pages import (
     photo,
     review,
     selection,
+    sharing,
     tags,
     undoing,
 )
 
 routers: tuple[APIRouter, ...] = (
     library.router,
+    albums.router,
     photo.router,
     tags.router,
     review.router,
@@ -30,6 +33,7 @@ routers: tuple[APIRouter, ...] = (
     undoing.router,
     chips.router,
     selection.router,
+    sharing.router,
     folders.router,
     language.router,
 )

@@ -70,13 +70,15 @@ def library(
         "ranked": bool(q.strip()),
         "order": "date",
         "further": further,
+        "results": Results(),
     }
     try:
         uncertain = values["uncertain"] = bool(q.strip()) and _is_uncertain(plugin, q, language)
         # Of photos that all match for certain none is better than another: then the newest come first.
         values["order"] = "probability" if uncertain and order != "date" else "date"
         if q.strip():
-            part = _found(plugin, Results(q, values["order"], sure, at, language), offset or at // PAGE * PAGE)
+            values["results"] = Results(q, values["order"], sure, at, language)
+            part = _found(plugin, values["results"], offset or at // PAGE * PAGE)
         else:
             part = _by_time(plugin, after=after, near=near, newer=newer, until=until)
         values |= _shown(plugin, part)
@@ -92,7 +94,7 @@ def library(
         values["error"] = error
     if further or request.headers.get("hx-target") == "results":
         return page(request, "_grid.html" if further else "_results.html", **values)
-    return page(request, "library.html", completions=_completions(plugin), **values)
+    return page(request, "library.html", completions=_completions(plugin), album_names=album_names(plugin), **values)
 
 
 def _is_uncertain(plugin: Plugin, q: str, language: str | None) -> bool:
@@ -145,10 +147,10 @@ def _by_time(plugin: Plugin, *, after: int | None, near: int | None, newer: int 
 
 def _shown(plugin: Plugin, part: Part) -> dict[str, Any]:
     photos = plugin.photos(part.photos)
-    return {"part": part, "photos": photos, "chances": part.chances, "months": _month_names(photos)}
+    return {"part": part, "photos": photos, "chances": part.chances, "months": months_of(photos)}
 
 
-def _month_names(photos: list[PhotoDetails]) -> list[str]:
+def months_of(photos: list[PhotoDetails]) -> list[str]:
     """Return for each photo its month, such as "2019-06"; "" without a capture time."""
     return [(photo.taken_local or "")[:7] for photo in photos]
 
@@ -158,6 +160,11 @@ def _total(plugin: Plugin, q: str, part: Part) -> int | None:
     if not part.next and not part.newer and not part.first:
         return len(part.photos)
     return None if q.strip() else plugin.count(q)
+
+
+def album_names(plugin: Plugin) -> list[str]:
+    """Return the names of the albums that photos can be put into, for completion."""
+    return list(dict.fromkeys(album.name for album in plugin.albums()))[:COMPLETIONS]
 
 
 def _completions(plugin: Plugin) -> list[str]:

@@ -11,13 +11,14 @@ from fastapi.responses import HTMLResponse, Response
 from rollcall.corrections.kind_base import RowId
 from rollcall.errors import NotFoundError, PictureError
 from rollcall.host import Plugin
-from rollcall.search.details import FaceDetails
+from rollcall.search.details import FaceDetails, PhotoDetails
 from rollcall.web import history
 from rollcall.web.forms import PhotoForm
 from rollcall.web.inputs import history_of, plugin_of
 from rollcall.web.messages import Toast
 from rollcall.web.pages.rendering import curve, is_part, page
 from rollcall.web.results import around, results_of
+from rollcall.web.security import guest_of
 
 router = APIRouter()
 
@@ -33,9 +34,12 @@ def shown(request: Request, photo_id: int, face_id: int | None, toast: Toast | N
     plugin = plugin_of(request)
     details = plugin.photo(photo_id)
     chosen = next((face for face in details.faces if face.face_id == face_id), None)
+    if guest_of(request.scope) is not None:
+        return page(request, "photo_guest.html", photo=details, around=around(plugin, photo_id, results_of(request)))
     values: dict[str, Any] = {
         "photo": details,
         "face": chosen,
+        "shown_at": _shown_at(details, chosen),
         "identities": plugin.face_identities(photo_id),
         "names": [] if chosen is None else [name for _, name in plugin.person_names()],
         "curve": None if chosen is None else curve(chosen.age_distribution),
@@ -45,6 +49,11 @@ def shown(request: Request, photo_id: int, face_id: int | None, toast: Toast | N
         "hidden_because": _why_hidden(request, photo_id),
     }
     return page(request, "_photo.html" if is_part(request) else "photo.html", **values)
+
+
+def _shown_at(photo: PhotoDetails, face: FaceDetails | None) -> float | None:
+    """Return where in a video the frame is that is shown, in seconds: the open face's, or the video's own."""
+    return photo.poster_time if face is None or face.video_time is None else face.video_time
 
 
 def _why_hidden(request: Request, photo_id: int) -> str:

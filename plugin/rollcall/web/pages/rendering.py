@@ -19,7 +19,7 @@ from rollcall.errors import InvalidQueryError
 from rollcall.records import GIVEN_AGES
 from rollcall.search.details import FaceDetails, PhotoDetails
 from rollcall.web import formats, names
-from rollcall.web.security import base_of, is_embedded
+from rollcall.web.security import base_of, guest_of, is_embedded
 from rollcall.web.translation import (
     LANGUAGES,
     chosen_language,
@@ -36,6 +36,8 @@ from rollcall.web.translation import (
 #: Characters that change the direction of the text around them.
 _DIRECTIONS: Final = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u061c")
 
+#: Faces of a video are on one frame if their times differ by less, in seconds.
+_ONE_FRAME: Final = 0.02
 #: A command in backticks, or the name of a setting, such as decode.max_megapixels.
 _TECHNICAL: Final = re.compile(r"`|\b[a-z]+\.[a-z]+_[a-z_]+\b")
 
@@ -114,14 +116,33 @@ def foreign(text: str | InvalidQueryError) -> Markup:
 
 def photo_version(photo: PhotoDetails) -> str:
     """Return what makes the address of a photo's picture its own: a browser may keep what it got from there."""
-    return f"?v={photo.version}" if photo.version else ""
+    poster = "" if photo.poster_time is None else f"-{photo.poster_time:.3f}"
+    return f"?v={photo.version}{poster}" if photo.version else ""
+
+
+def clock(seconds: float | None) -> str:
+    """Return a time in a video, such as "0:07" or "1:02:03"; "" for a photo."""
+    if seconds is None:
+        return ""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def faces_at(photo: PhotoDetails, seconds: float | None) -> list[FaceDetails]:
+    """Return the faces that a frame of a video shows, or all of a photo."""
+    if photo.duration is None or seconds is None:
+        return list(photo.faces)
+    return [face for face in photo.faces if face.video_time is None or abs(face.video_time - seconds) < _ONE_FRAME]
 
 
 def face_version(face: FaceDetails, photo: PhotoDetails) -> str:
     """Return the same for a face, whose picture changes with its photo and its box."""
     if not photo.version:
         return ""
-    return "?v=" + hashlib.blake2b(f"{photo.version}{face.box}".encode(), digest_size=6).hexdigest()
+    return (
+        "?v=" + hashlib.blake2b(f"{photo.version}{face.box}{face.video_time or ''}".encode(), digest_size=6).hexdigest()
+    )
 
 
 class BasePath(Extension):
@@ -188,6 +209,8 @@ templates.env.filters |= {
     "foreign": foreign,
     "about": about,
     "for_people": for_people,
+    "clock": clock,
+    "faces_at": faces_at,
     "in_answer": in_answer,
     "photo_version": photo_version,
     "face_version": face_version,
@@ -204,6 +227,7 @@ def page(request: Request, template: str, /, code: int = 200, **values: Any) -> 
     """Render a template with the values that every page needs."""
     embedded = is_embedded(request.scope) or request.query_params.get("embed") == "1"
     values |= {"here": request.url.path, "embedded": embedded, "base": base_of(request.scope)}
+    values["guest"] = guest_of(request.scope)
     answer = templates.TemplateResponse(request, template, values, status_code=code)
     answer.headers["Content-Language"] = language()
     return answer

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Final, Literal
+from urllib.parse import quote
 
 from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, Response, StreamingResponse
@@ -13,9 +13,11 @@ from fastapi.responses import HTMLResponse, Response, StreamingResponse
 from rollcall import corrections
 from rollcall.corrections.kind_base import RowId
 from rollcall.errors import InvalidCorrectionError, PictureError
-from rollcall.media.reading import MAX_BYTES
+from rollcall.media.zipping import named, zipped
+from rollcall.search.folding import fold
 from rollcall.sentences import Sentence
-from rollcall.web.inputs import TagName, history_of, plugin_of
+from rollcall.web.history import PERSON
+from rollcall.web.inputs import TagName, history_of, plugin_of, tab_of
 from rollcall.web.messages import Toast
 from rollcall.web.pages.rendering import page
 from rollcall.web.pages.undoing import CHANGED
@@ -24,15 +26,21 @@ from rollcall.web.translation import ngettext
 router = APIRouter()
 #: Photos that something is done with at once.
 MOST: Final = 5000
-_PART: Final = 1 << 20
 Photos = Annotated[list[RowId], Form(max_length=MOST)]
 
 
 @router.post("/selection", response_class=HTMLResponse)
 def change(
-    request: Request, photos: Photos, what: Annotated[Literal["tag", "no_tag"], Form()], tag: Annotated[TagName, Form()]
+    request: Request,
+    photos: Photos,
+    what: Annotated[Literal["tag", "no_tag", "album", "leave"], Form()],
+    tag: Annotated[TagName, Form()] = "",
+    album: Annotated[str, Form(max_length=200)] = "",
+    from_album: Annotated[RowId | None, Form()] = None,
 ) -> Response:
-    """Set or reject a tag of several photos, as one batch."""
+    """Set or reject a tag of several photos, or put them into an album or take them out of it, as one batch."""
+    if what in ("album", "leave"):
+        return _albums(request, photos, album if what == "album" else "", from_album)
     if not tag.strip():
         raise InvalidCorrectionError(Sentence("the tag has no name; type one"))
     history_of(request).correct(*(corrections.tag(one, tag, what == "tag") for one in photos))
@@ -47,74 +55,55 @@ def _done(what: str, tag: str, count: int) -> str:
     return ngettext("“%(tag)s” is no tag of %(num)s photo", "“%(tag)s” is no tag of %(num)s photos", count, tag=tag)
 
 
+def _albums(request: Request, photos: list[int], name: str, from_album: int | None) -> Response:
+    """Put photos into the album of a name, which is made if there is none, or without a name take them out of one."""
+    plugin, tab = plugin_of(request), tab_of(request)
+    count = len(photos)
+    if not name.strip():
+        if from_album is None:
+            raise InvalidCorrectionError(Sentence("the album has no name; type one"))
+        album = plugin.add_to_album(from_album, *photos, inside=False, by=PERSON, origin=tab)
+        out = ngettext(
+            "%(num)s photo taken out of “%(album)s”", "%(num)s photos taken out of “%(album)s”", count, album=album.name
+        )
+        toast = Toast(out, "undo")
+    else:
+        known = [one for one in plugin.albums() if fold(one.name) == fold(name.strip())]
+        if known:
+            album = plugin.add_to_album(known[0].album_id, *photos, by=PERSON, origin=tab)
+        else:
+            album = plugin.save_album(name, photos=photos, by=PERSON, origin=tab)
+        added = ngettext(
+            "%(num)s photo added to “%(album)s”", "%(num)s photos added to “%(album)s”", count, album=album.name
+        )
+        toast = Toast(added, "undo", to=f"/album/{album.album_id}")
+    answer = page(request, "_toast.html", toast=toast)
+    answer.headers.update(CHANGED)
+    return answer
+
+
 @router.get("/selection/zip", response_class=Response)
 def download(
     request: Request, numbers: Annotated[str, Query(pattern=r"^[0-9]+(,[0-9]+)*$", max_length=50_000)]
 ) -> Response:
     """Return the originals of several photos, by their numbers, as one ZIP file."""
-    files = list(_files(request, [int(number) for number in numbers.split(",")][:MOST]))
-    headers = {"Content-Disposition": 'attachment; filename="photos.zip"'}
-    return StreamingResponse(_zipped(files), media_type="application/zip", headers=headers)
+    return zip_of(request, [int(number) for number in numbers.split(",")][:MOST], "photos")
 
 
-def _files(request: Request, photos: list[int]) -> Iterator[tuple[Path, str]]:
-    """Yield the files that can be read, each with a name that no other one has."""
-    taken: set[str] = set()
-    plugin = plugin_of(request)
-    for photo in plugin.photos(photos):
+def zip_of(request: Request, photos: list[int], name: str) -> Response:
+    """Return the originals of photos as one ZIP file, whose name is made of what a person typed."""
+    files = list(named(_files(request, photos)))
+    plain = "".join(c if c.isascii() and (c.isalnum() or c in " -_") else "_" for c in name).strip() or "photos"
+    exact = quote(f"{name.replace('/', '_')}.zip", safe="")
+    headers = {"Content-Disposition": f"attachment; filename=\"{plain}.zip\"; filename*=UTF-8''{exact}"}
+    return StreamingResponse(zipped(files), media_type="application/zip", headers=headers)
+
+
+def _files(request: Request, photos: list[int]) -> Iterator[tuple[int, Path]]:
+    """Yield the files that can be read, with the numbers of their photos."""
+    for photo in plugin_of(request).photos(photos):
         try:
             file, _ = request.app.state.pictures.file(photo.photo_id)
         except PictureError:
             continue  # its tile says why
-        name = _safe(photo.path.name)
-        if name in taken:
-            name = f"{Path(name).stem}-{photo.photo_id}{Path(name).suffix}"
-        taken.add(name)
-        yield file, name
-
-
-def _safe(name: str) -> str:
-    # Names of files may be bytes that are no text; in a ZIP they have to be.
-    return name.encode("utf-8", "replace").decode()
-
-
-class _Pipe:
-    """A file that is written and never read back: what was written is taken out in between."""
-
-    def __init__(self) -> None:
-        self.parts: list[bytes] = []
-        self.position = 0
-
-    def write(self, data: bytes) -> int:
-        self.parts.append(bytes(data))
-        self.position += len(data)
-        return len(data)
-
-    def tell(self) -> int:
-        return self.position
-
-    def flush(self) -> None:
-        pass
-
-    def taken(self) -> bytes:
-        data, self.parts = b"".join(self.parts), []
-        return data
-
-
-def _zipped(files: list[tuple[Path, str]]) -> Iterator[bytes]:
-    pipe = _Pipe()
-    with zipfile.ZipFile(pipe, "w", zipfile.ZIP_STORED) as archive:  # type: ignore[call-overload]
-        for file, name in files:
-            try:
-                # A time before 1980 has no form in a ZIP.
-                info = zipfile.ZipInfo.from_file(file, name, strict_timestamps=False)
-                with (
-                    file.open("rb") as source,
-                    archive.open(info, "w", force_zip64=info.file_size > MAX_BYTES) as entry,
-                ):
-                    while part := source.read(_PART):
-                        entry.write(part)
-                        yield pipe.taken()
-            except OSError:
-                continue  # it vanished meanwhile
-    yield pipe.taken()
+        yield photo.photo_id, file

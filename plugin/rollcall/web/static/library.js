@@ -47,6 +47,7 @@
   const words = (text) => ` ${text.trim().replace(/\s+/g, " ")} `;
   function mark() {
     const text = words($("q")?.value || "");
+    if ($("memories")) $("memories").hidden = Boolean(text.trim()) || /[?&](until|near|at)=/.test(location.search);
     chipsOf().forEach((chip) => chip.setAttribute("aria-pressed", String(text.includes(` ${chip.dataset.chip} `))));
   }
   function toggle(part, others) {
@@ -87,7 +88,7 @@
     const tile = event.target.closest?.(".tile");
     if (!tile || event.defaultPrevented) return;
     const address = new URL(location.href);
-    if (address.searchParams.get("q")) address.searchParams.set("at", tile.dataset.at);
+    if (address.searchParams.get("q") || address.pathname.includes("/album/")) address.searchParams.set("at", tile.dataset.at);
     else { address.searchParams.delete("until"); address.searchParams.set("near", tile.dataset.id); }
     address.hash = tile.id;
     history.replaceState(history.state, "", address);

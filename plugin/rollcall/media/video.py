@@ -1,0 +1,204 @@
+"""Videos: their size, length and time, single frames, and the frames that faces are looked for in.
+
+FFmpeg works in a process that can be ended, see `media/video_file.py`, on few frames at a time: neither the file nor
+all its frames are ever in memory.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from rollcall.errors import NotAPictureError, NotEnoughMemoryError, TooLargeError, UnsupportedFormatError
+from rollcall.media import formats, memory_budget, reading, video_time, worker
+from rollcall.media.conversion import Pixels
+from rollcall.media.formats import VIDEO_SUFFIXES, Format
+from rollcall.media.job import Decoded, Job, Moments, NoVideo, Refused, TooManyPixels
+from rollcall.records import Picture, Video
+from rollcall.sentences import Sentence
+from rollcall.settings import DecodeSettings
+
+#: What FFmpeg takes whatever the video.
+_FIXED: Final = 48 << 20
+#: Frames that a decoder holds at once: those that others refer to, and those whose turn has not come.
+_HELD: Final = 20
+#: Frames of one request.
+_AT_ONCE: Final = 16
+#: Where the picture of a video is taken before it was searched, in seconds: many begin dark or shaken.
+_POSTER: Final = 1.0
+#: Bytes a second that a file is read with at least, when its hash is computed.
+_SLOWEST: Final = 4 << 20
+
+
+class Frame(NamedTuple):
+    """A frame of a video: upright pixels (h, w, 3), uint8 RGB, and its time in seconds."""
+
+    seconds: float
+    pixels: Pixels
+
+
+def is_video(path: Path) -> bool:
+    """Return whether a file is taken for a video, by its suffix."""
+    return path.suffix.lower() in VIDEO_SUFFIXES
+
+
+def decode(
+    path: Path,
+    target: int | None,
+    limits: DecodeSettings,
+    abandoned: threading.Event | None = None,
+    *,
+    at: float | None = None,
+) -> Picture:
+    """Return one frame of a video, and what is known of the whole.
+
+    With `at`, a time in seconds, the frame is the first from there on, and the content is not hashed.
+
+    Raises
+    ------
+    UnreadableError, NotAPictureError, TooLargeError, UnsupportedFormatError
+        If it cannot be shown.
+    """
+    info = reading.check(path)
+    if not info.st_size:
+        raise NotAPictureError(path, Sentence("the file is empty"))
+    extra = formats.missing_extra(Format.VIDEO)
+    if extra:
+        raise UnsupportedFormatError(
+            path,
+            Sentence("videos need an extra"),
+            Sentence("install it with `pip install 'rollcall[%(extra)s]'`", extra=extra),
+        )
+    digest = ""
+    if at is None:
+        digest = reading.digest(path, limits.max_seconds + info.st_size / _SLOWEST, reading.MOST_OF_A_VIDEO, abandoned)
+    reader = _Reader(path, target, limits, abandoned)
+    header = reader.read(None)
+    assert header.frames is not None
+    seconds = header.frames.seconds
+    place = min(_POSTER, (seconds or 0.0) / 3) if at is None else at
+    shown = reader.read(Moments(max(place, 0.0), exact=at is not None))
+    if not len(shown.pixels) and place > 0:
+        shown = reader.read(Moments(0.0))
+    if not len(shown.pixels):
+        raise NotAPictureError(
+            path,
+            Sentence("the video has no frame that can be shown"),
+            Sentence("copy it again from where it came from"),
+        )
+    assert shown.frames is not None
+    taken = video_time.find(path, dict(reversed(header.frames.tags)), info.st_mtime_ns)
+    video = Video(seconds or 0.0, shown.frames.times[0])
+    return Picture(path, shown.pixels[0], shown.width, shown.height, 1, digest, taken, video=video)
+
+
+def frames(
+    path: Path,
+    target: int,
+    limits: DecodeSettings,
+    moments: Moments,
+    abandoned: threading.Event | None = None,
+) -> Iterator[Frame]:
+    """Yield frames of a video in their order, from `moments.start` to `moments.end`; the next ones are read ahead.
+
+    Raises
+    ------
+    PictureError
+        If nothing more can be read. `worker.Interrupted` once `abandoned` is set.
+    """
+    reader = _Reader(path, target, limits, abandoned)
+    reader.prepare()
+    with ThreadPoolExecutor(1, thread_name_prefix="decode") as pool:
+        ahead: Future[Decoded] = pool.submit(reader.read, moments._replace(most=_AT_ONCE))
+        while True:
+            found = ahead.result()
+            assert found.frames is not None
+            more = found.frames.more and bool(found.frames.times)
+            if more:
+                start = found.frames.times[-1] + moments.every
+                ahead = pool.submit(reader.read, moments._replace(most=_AT_ONCE, start=start))
+            yield from map(Frame, found.frames.times, found.pixels)
+            if not more:
+                return
+
+
+class _Reader:
+    """Asks the process for parts of one video, with the memory reserved that they take."""
+
+    def __init__(
+        self, path: Path, target: int | None, limits: DecodeSettings, abandoned: threading.Event | None
+    ) -> None:
+        self.path, self.limits, self.abandoned = path, limits, abandoned
+        self.job = Job(Format.VIDEO, b"", target, limits.max_megapixels, path=str(path.absolute()))
+        self.needed = _FIXED
+
+    def prepare(self) -> None:
+        """Read the header, for what it says of the memory that frames take."""
+        self.read(None)
+
+    def read(self, moments: Moments | None) -> Decoded:
+        """Return the header, or some frames.
+
+        Raises
+        ------
+        PictureError
+            If they cannot be read.
+        """
+        with memory_budget.SHARED.reserve(self.needed, self.path, self.limits.memory_megabytes):
+            found = self._asked(self.job._replace(moments=moments, needed=self.needed))
+        if moments is None:
+            assert found.frames is not None
+            pixels = found.width * found.height
+            made = min(pixels, (self.job.target or 1 << 20) ** 2) * 3
+            self.needed = _FIXED + pixels * 3 // 2 * (2 if found.frames.deep else 1) * _HELD + made * (_AT_ONCE + 2)
+        return found
+
+    def _asked(self, job: Job) -> Decoded:
+        ask: Callable[..., Decoded] = worker.SHARED.decode
+        try:
+            return ask(job, lenient=False, max_seconds=self.limits.max_seconds, abandoned=self.abandoned)
+        except worker.Unavailable:
+            from rollcall.media import decoders
+
+            return self._here(lambda: decoders.decode(job, lenient=False))
+        except worker.TimedOut as error:
+            raise reading.too_slow(self.path, "decoding", self.limits.max_seconds) from error
+        except worker.Died as error:
+            raise NotAPictureError(
+                self.path,
+                Sentence("the decoder broke down on this video"),
+                Sentence("the file is probably damaged; copy it again"),
+            ) from error
+        except (Refused, TooManyPixels, MemoryError) as error:
+            raise self._translated(error) from error
+
+    def _here(self, ask: Callable[[], Decoded]) -> Decoded:
+        """Decode in this process, where no other can be started."""
+        try:
+            return ask()
+        except (Refused, TooManyPixels, MemoryError) as error:
+            raise self._translated(error) from error
+
+    def _translated(self, error: BaseException) -> NotAPictureError | TooLargeError:
+        if isinstance(error, TooManyPixels):
+            return TooLargeError(
+                self.path,
+                Sentence(
+                    "a frame has %(megapixels)s megapixels, more than the limit of %(limit)s",
+                    megapixels=f"{error.megapixels:.0f}",
+                    limit=f"{self.limits.max_megapixels:g}",
+                ),
+                Sentence("raise the setting decode.max_megapixels if it is wanted"),
+            )
+        if isinstance(error, MemoryError):
+            return NotEnoughMemoryError(
+                self.path,
+                Sentence("there is not enough memory to decode it"),
+                Sentence("close other programs and retry"),
+            )
+        damaged = Sentence("the video is damaged and cannot be shown")
+        reason = error.args[0] if isinstance(error, NoVideo) and error.args else damaged
+        return NotAPictureError(self.path, reason, Sentence("copy it again from where it came from"))

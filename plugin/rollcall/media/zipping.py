@@ -1,0 +1,67 @@
+"""Files as one ZIP, made while it is read: nothing of it lies on the disk or whole in memory."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Final
+
+from rollcall.media.reading import MAX_BYTES
+
+_PART: Final = 1 << 20
+
+
+def named(files: Iterable[tuple[int, Path]]) -> Iterator[tuple[Path, str]]:
+    """Yield numbered files, each with a name in the ZIP that no other one has."""
+    taken: set[str] = set()
+    for number, file in files:
+        # Names of files may be bytes that are no text; in a ZIP they have to be.
+        name = file.name.encode("utf-8", "replace").decode()
+        if name in taken:
+            name = f"{Path(name).stem}-{number}{Path(name).suffix}"
+        taken.add(name)
+        yield file, name
+
+
+class _Pipe:
+    """A file that is written and never read back: what was written is taken out in between."""
+
+    def __init__(self) -> None:
+        self.parts: list[bytes] = []
+        self.position = 0
+
+    def write(self, data: bytes) -> int:
+        self.parts.append(bytes(data))
+        self.position += len(data)
+        return len(data)
+
+    def tell(self) -> int:
+        return self.position
+
+    def flush(self) -> None:
+        pass
+
+    def taken(self) -> bytes:
+        data, self.parts = b"".join(self.parts), []
+        return data
+
+
+def zipped(files: Iterable[tuple[Path, str]]) -> Iterator[bytes]:
+    """Yield the parts of a ZIP of files with their names in it; one that has vanished is left out."""
+    pipe = _Pipe()
+    with zipfile.ZipFile(pipe, "w", zipfile.ZIP_STORED) as archive:  # type: ignore[call-overload]
+        for file, name in files:
+            try:
+                # A time before 1980 has no form in a ZIP.
+                info = zipfile.ZipInfo.from_file(file, name, strict_timestamps=False)
+                with (
+                    file.open("rb") as source,
+                    archive.open(info, "w", force_zip64=info.file_size > MAX_BYTES) as entry,
+                ):
+                    while part := source.read(_PART):
+                        entry.write(part)
+                        yield pipe.taken()
+            except OSError:
+                continue  # it vanished meanwhile
+    yield pipe.taken()

@@ -1,0 +1,72 @@
+"""Who may look at photos from the home network: codes to pair devices, and the devices that are paired."""
+
+from __future__ import annotations
+
+import io
+from typing import Annotated, Any, Final, Literal
+
+from fastapi import APIRouter, Form, Request
+from fastapi.responses import HTMLResponse, Response
+
+from rollcall.corrections.kind_base import RowId
+from rollcall.errors import ConflictError
+from rollcall.sentences import Sentence
+from rollcall.web.inputs import plugin_of
+from rollcall.web.lan import host_of
+from rollcall.web.pages.rendering import is_part, page
+from rollcall.web.pairing import LIFETIME, Code
+
+router = APIRouter()
+_MINUTES: Final = LIFETIME // 60
+
+
+@router.get("/sharing", response_class=HTMLResponse)
+def sharing(request: Request) -> Response:
+    """Show how devices are paired, and which are."""
+    return _shown(request)
+
+
+@router.post("/sharing", response_class=HTMLResponse)
+def change(
+    request: Request,
+    what: Annotated[Literal["code", "code_everything", "end", "end_all"], Form()],
+    device: Annotated[RowId | None, Form()] = None,
+) -> Response:
+    """Make a code, or end the session of one device or of all."""
+    plugin = plugin_of(request)
+    if what in ("code", "code_everything"):
+        if not request.app.state.lan:
+            raise ConflictError(Sentence("the home network is not let in; start Rollcall with `rollcall serve --lan`"))
+        return _shown(request, request.app.state.pairing.make(what == "code_everything"))
+    if what == "end_all":
+        plugin.end_guest()
+    elif device is not None:
+        plugin.end_guest(device)
+    return _shown(request)
+
+
+def _shown(request: Request, code: Code | None = None) -> Response:
+    plugin, lan = plugin_of(request), request.app.state.lan
+    address = f"http://{host_of(*lan)}" if lan else ""
+    values: dict[str, Any] = {
+        "address": address,
+        "invitation": code,
+        "minutes": _MINUTES,
+        "picture": picture(f"{address}/?code={code.digits}") if code is not None else "",
+        "devices": plugin.guests(),
+        "shared": [one for one in plugin.albums() if one.shared],
+    }
+    return page(request, "_sharing.html" if is_part(request) else "sharing.html", **values)
+
+
+def picture(text: str) -> str:
+    """Return a QR code as SVG without styles; "" where the package for it is not installed."""
+    try:
+        import segno
+    except ImportError:
+        return ""
+    out = io.BytesIO()
+    segno.make(text, error="m").save(
+        out, kind="svg", xmldecl=False, svgns=False, omitsize=True, svgclass="qr", lineclass=None, border=2
+    )
+    return out.getvalue().decode()

@@ -1,0 +1,106 @@
+"""Albums on the page and over HTTP: saved searches, chosen photos, their order, and their download."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+from zipfile import ZipFile
+
+import pytest
+
+from web.waiting import ready
+
+
+def albums(served: Any) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = served.client.get(f"{served.origin}/api/albums").json()
+    return found
+
+
+def test_a_search_is_saved_as_an_album_opened_renamed_removed_and_brought_back(page: Any, served: Any) -> None:
+    page.fill("#q", "photos of children")
+    page.click("#search button")
+    page.click("summary:has-text('Save as album')")
+    page.fill("#save-name", "The little ones")
+    page.click(".menu button:has-text('Save')")
+    page.click(".toast a")
+    ready(page)
+    assert page.text_content("h1") == "The little ones"
+    assert (
+        page.text_content(".found .count") == f"{served.plugin.count('photos of children', min_probability=0.5)} photos"
+    )
+    page.click("summary:has-text('Change')")
+    page.fill("#album-name", "<b>Kids</b>")
+    page.click("button:has-text('Rename')")
+    page.wait_for_selector("h1:text-is('<b>Kids</b>')")
+    page.click("summary:has-text('Change')")
+    page.click("button:has-text('Remove the album')")
+    page.wait_for_selector("text=The album is removed")
+    assert albums(served) == []
+    page.click("button:has-text('Undo')")
+    page.wait_for_selector("button:has-text('Shared')")
+    page.click("a:has-text('All albums')")
+    assert page.text_content(".albums .name") == "<b>Kids</b>"
+
+
+def test_photos_of_an_album_follow_each_other_and_lead_back_to_their_place(page: Any, served: Any) -> None:
+    three = ("child.png", "family.png", "group.png")
+    served.plugin.save_album("Three", photos=[served.photo(name) for name in three])
+    page.goto(f"{served.url}/album/1")
+    names = page.eval_on_selector_all(
+        ".tile a", "all => all.map((one) => one.getAttribute('aria-label').split(',')[0])"
+    )
+    page.click(f".tile a[aria-label^='{names[0]}']")
+    for name in names[1:]:
+        ready(page)
+        page.keyboard.press("ArrowRight")
+        page.wait_for_selector(f"aside h1:text-is('{name}')")
+    ready(page)
+    assert page.query_selector("a[rel=next]") is None
+    page.keyboard.press("Escape")
+    page.wait_for_selector("h1:text-is('Three')")
+    assert page.url.endswith(f"#photo-{served.photo(names[2])}")
+
+
+def test_selected_photos_are_put_into_an_album_and_taken_out_of_it(page: Any, served: Any) -> None:
+    page.click("#select")
+    for name in ("child.png", "nobody.png"):
+        page.click(f".tile a[aria-label^='{name}']")
+    page.fill("#selected-album", "Picked")
+    page.click("#selected button:has-text('Add to album')")
+    page.click(".toast a")
+    page.wait_for_selector("h1:text-is('Picked')")
+    ready(page)
+    page.click("#select")
+    page.click(".tile a[aria-label^='nobody.png']")
+    page.click("#selected button:has-text('Take out')")
+    page.wait_for_selector(".found .count:text-is('1 photo')")
+    page.click(".toast button:has-text('Undo')")
+    page.wait_for_selector(".found .count:text-is('2 photos')")
+
+
+def test_an_album_is_made_changed_read_and_downloaded_over_http(served: Any) -> None:
+    api = f"{served.origin}/api/albums"
+    made = served.client.post(api, json={"name": "Kids", "query": "children", "min_probability": 0.5})
+    assert made.status_code == 200
+    number, photos = made.json()["album_id"], made.json()["photos"]
+    assert photos == served.client.get(f"{served.origin}/api/search?q=children&min_probability=0.5").json()["total"]
+    added = served.client.post(f"{api}/{number}/photos", json={"photo_ids": [served.photo("nobody.png")]})
+    assert added.json()["photos"] == photos + 1
+    changed = served.client.put(f"{api}/{number}", json={"name": "All", "shared": True}).json()
+    assert (changed["name"], changed["shared"], changed["added"]) == ("All", True, 1)
+    listed = served.client.get(f"{api}/{number}/photos?limit=1000").json()
+    assert len(listed) == photos + 1
+    answer = served.client.get(f"{api}/{number}/zip")
+    assert answer.headers["content-disposition"].startswith('attachment; filename="All.zip"')
+    with ZipFile(io.BytesIO(answer.content)) as archive:
+        assert len(archive.namelist()) == photos + 1
+    assert served.client.delete(f"{api}/{number}").status_code == 200
+    assert served.client.get(f"{api}/{number}").status_code == 404
+    assert served.rows("SELECT name, added FROM v1_albums") == []
+
+
+@pytest.mark.parametrize("body", [{"name": ""}, {"name": "x", "query": "taken:when"}, {"name": "x", "by": 1}])
+def test_what_is_no_album_is_refused_with_a_reason(served: Any, body: dict[str, Any]) -> None:
+    answer = served.client.post(f"{served.origin}/api/albums", json=body)
+    assert answer.status_code == 422
+    assert answer.json()["detail"]

@@ -1,0 +1,244 @@
+"""Devices of the home network look at what is shared once they are paired, and can do nothing else."""
+
+from __future__ import annotations
+
+import re
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from blobs import BlobAnalyzer, draw
+from rollcall.commands import serve as commands_serve
+from rollcall.commands.serve import serve
+from rollcall.errors import RollcallError
+from rollcall.host import Plugin
+from rollcall.settings import load
+from rollcall.web import lan, security
+from rollcall.web.app import create
+from rollcall.web.pairing import LIFETIME, MOST_WRONG, Pairing
+from web.conftest import running
+
+#: A second address of this machine, which stands for the one in the home network.
+HOME = "127.0.0.2"
+
+
+@dataclass
+class Shared:
+    """A server with an address in the home network, and what a device does there."""
+
+    plugin: Plugin
+    origin: str
+    owner: httpx.Client
+    app: Any
+    photos: dict[str, int]
+
+    def code(self, everything: bool = False) -> str:
+        return str(self.app.state.pairing.make(everything).digits)
+
+    def device(self) -> httpx.Client:
+        return httpx.Client(
+            base_url=self.origin, headers={"Origin": self.origin, "Accept": "text/html"}, trust_env=False, timeout=30
+        )
+
+    def paired(self, everything: bool = False) -> tuple[httpx.Client, str]:
+        """Return a device that is paired, and the path its pages lie below."""
+        device = self.device()
+        answer = device.post("/pair", data={"code": self.code(everything), "name": "Grandma's phone"})
+        assert answer.status_code == 303
+        return device, answer.headers["location"].rstrip("/")
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
+    folder = tmp_path_factory.mktemp("lan")
+    for number, name in enumerate(("child", "two", "secret")):
+        draw(folder / "photos" / "private" / f"{name}.png", (5, 255), seed=number)
+    values = {"database.url": f"sqlite:///{folder / 'lan.db'}", "cache.folder": str(folder / "cache")}
+    plugin = Plugin(values, analyzer=BlobAnalyzer())
+    plugin.start()
+    plugin.index([folder / "photos"])
+    photos = {hit.path.stem: hit.photo_id for hit in plugin.search("")}
+    plugin.share_album(plugin.save_album("Shared", photos=[photos["child"], photos["two"]]).album_id)
+    plugin.save_album("Own", photos=[photos["secret"]])
+    first = socket.create_server(("127.0.0.1", 0))
+    port = first.getsockname()[1]
+    token = security.new_token()
+    app = create(plugin, token, port, lan=HOME)
+    with running(app, first, socket.create_server((HOME, port))):
+        headers = {"Authorization": f"Bearer {token}"}
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=headers, trust_env=False, timeout=30) as owner:
+            yield Shared(plugin, f"http://{HOME}:{port}", owner, app, photos)
+    plugin.stop()
+
+
+def test_a_code_lets_one_device_see_what_is_shared(shared: Shared) -> None:
+    code = shared.code()
+    device = shared.device()
+    assert f'value="{code}"' in device.get(f"/?code={code}").text
+    answer = device.post("/pair", data={"code": f"{code[:4]} {code[4:]}", "name": " A\n<b>phone</b> "})
+    base = answer.headers["location"].rstrip("/")
+    assert shared.plugin.guests()[0].name == "A <b>phone</b>"
+    albums = device.get(f"{base}/albums").text
+    assert "Shared" in albums and "Own" not in albums
+    page = device.get(f"{base}/album/1").text
+    assert f"{base}/photo/{shared.photos['child']}?album=1" in page
+    assert not re.search('hx-post|method="post"|photos/private|Select', page)
+    assert (
+        device.get(f"{base}/pictures/photo/{shared.photos['child']}/thumb.webp").headers["content-type"] == "image/webp"
+    )
+    shown = device.get(f"{base}/photo/{shared.photos['child']}?album=1").text
+    assert "child.png" in shown and "private" not in shown and "female" not in shown
+    assert device.get(f"{base}/album/1/zip").headers["content-type"] == "application/zip"
+    again = shared.device().post("/pair", data={"code": code})
+    assert again.status_code == 403 and "does not hold" in again.text
+
+
+def test_a_device_is_answered_in_its_own_language(shared: Shared) -> None:
+    device, base = shared.paired()
+    german = {"Accept-Language": "de", "Accept": "text/html"}
+    form = shared.device().get("/", headers=german).text
+    assert '<html lang="de">' in form and "Geteilte Fotos ansehen" in form
+    assert "Dieser Code gilt nicht" in shared.device().post("/pair", data={"code": "1"}, headers=german).text
+    page = device.get(f"{base}/album/1", headers=german).text
+    assert '<html lang="de"' in page and "Alle Alben" in page and "/language" not in page
+    assert device.get(f"{base}/people", headers=german).text == "Gäste können das nicht öffnen."
+
+
+def test_what_is_not_shared_and_what_changes_is_refused(shared: Shared) -> None:
+    device, base = shared.paired()
+    secret = shared.photos["secret"]
+    for path in (
+        *(
+            "/album/2",
+            "/album/2/zip",
+            f"/photo/{secret}",
+            f"/pictures/photo/{secret}/screen.webp",
+            "/pictures/face/1.webp",
+        ),
+        *("/people", "/indexing", "/sharing", "/count", "/api/status", "/api/albums", "/api/openapi.json", "/choose"),
+        *("/selection/zip?numbers=1", "/chips", "/undo", "/album/1/../2", "/album/%32/zip", "//album/2"),
+    ):
+        answer = device.get(base + path)
+        assert answer.status_code in (403, 404), path
+        assert "private" not in answer.text
+    assert device.get(base).headers["location"].endswith("/albums"), "the library is not theirs"
+    for method in ("POST", "PUT", "DELETE", "PATCH"):
+        for path in ("/undo", "/album/1", "/api/corrections", "/sharing", "/albums"):
+            assert device.request(method, base + path, data={"what": "remove"}).status_code == 403
+    assert len(shared.plugin.albums()) == 2
+
+
+def test_a_device_of_ones_own_sees_all_photos_and_changes_nothing(shared: Shared) -> None:
+    device, base = shared.paired(everything=True)
+    found = device.get(f"{base}/?q=photos+of+children").text
+    assert found.count('class="tile"') == 3 and "Save as album" not in found
+    assert device.get(f"{base}/photo/{shared.photos['secret']}").status_code == 200
+    assert device.post(f"{base}/albums", data={"q": "x", "name": "y"}).status_code == 403
+    assert device.get(f"{base}/people").status_code == 403
+
+
+def test_reasons_of_errors_name_no_files_to_guests(shared: Shared) -> None:
+    device, base = shared.paired(everything=True)
+    answer = device.get(f"{base}/pictures/photo/99/thumb.webp")
+    assert (answer.status_code, answer.json()) == (404, {"detail": "This is not there at present."})
+
+
+def test_other_hosts_and_pages_are_refused_on_both_addresses(shared: Shared) -> None:
+    device, base = shared.paired()
+    for headers in ({"Host": "evil.example"}, {"Host": "127.0.0.1:1"}, {"Origin": "http://evil.example"}):
+        assert device.get(f"{base}/albums", headers=headers).status_code == 403
+        assert device.post("/pair", headers=headers, data={"code": shared.code()}).status_code == 403
+    port = shared.origin.rpartition(":")[2]
+    owner = dict(shared.owner.headers)
+    assert httpx.get(f"{shared.origin}/api/status", headers=owner, trust_env=False).status_code == 403
+    local = {**owner, "Host": f"127.0.0.1:{port}"}
+    assert httpx.get(f"{shared.origin}/api/status", headers=local, trust_env=False).status_code == 403
+    assert (
+        httpx.get(f"http://127.0.0.1:{port}{base}/albums", cookies=device.cookies, trust_env=False).status_code == 403
+    )
+
+
+def test_the_cookie_is_bound_to_the_devices_own_path(shared: Shared) -> None:
+    device, base = shared.paired()
+    other = shared.paired()[1]
+    (cookie,) = [one for one in device.cookies.jar if one.name == "rollcall-guest"]
+    assert cookie.path == base and cookie.has_nonstandard_attr("HttpOnly")
+    forged = httpx.get(
+        f"{shared.origin}{other}/albums", cookies={"rollcall-guest": cookie.value or ""}, trust_env=False
+    )
+    assert forged.status_code == 403
+
+
+def test_sessions_are_listed_and_ended_by_the_owner(shared: Shared) -> None:
+    device, base = shared.paired()
+    guest = shared.plugin.guests()[0]
+    listed = shared.owner.get("/sharing").text
+    assert "Grandma&#39;s phone" in listed
+    assert shared.owner.post("/sharing", data={"what": "end", "device": guest.guest_id}).status_code == 200
+    assert device.get(f"{base}/albums").headers["location"] == "/pair"
+    assert shared.owner.post("/sharing", data={"what": "end", "device": guest.guest_id}).status_code == 404
+    shared.paired()
+    assert shared.plugin.end_guest() >= 1
+    assert shared.plugin.guests() == []
+
+
+def test_the_owner_gets_a_code_with_a_picture_of_it(shared: Shared) -> None:
+    text = shared.owner.post("/sharing", data={"what": "code"}).text
+    assert re.search(r'class="pairing" role="status">\d{4} \d{4}<', text)
+    assert "<svg" in text and "style=" not in text
+    assert "nothing is encrypted" in text
+
+
+def test_a_device_installs_the_page_without_another_host(shared: Shared) -> None:
+    device, base = shared.paired()
+    manifest = device.get(f"{base}/manifest.webmanifest").json()
+    assert manifest["start_url"] == f"{base}/albums"
+    assert device.get(manifest["icons"][0]["src"]).status_code == 200
+
+
+def test_codes_expire_and_are_void_after_a_few_wrong_ones() -> None:
+    now = [0.0]
+    pairing = Pairing(lambda: now[0])
+    code = pairing.make()
+    now[0] = LIFETIME + 1.0
+    assert pairing.redeem(code.digits) is None
+    code = pairing.make(everything=True)
+    wrong = "00000000" if code.digits != "00000000" else "11111111"
+    for _ in range(MOST_WRONG - 1):
+        assert pairing.redeem(wrong) is None
+    assert pairing.redeem(code.shown) == code
+    code = pairing.make()
+    for _ in range(MOST_WRONG):
+        pairing.redeem(wrong)
+    assert pairing.redeem(code.digits) is None
+
+
+@pytest.mark.parametrize("address", ["8.8.8.8", "example.org", "0.0.0.0.0"])
+def test_only_an_address_of_a_home_network_is_served(tmp_path: Path, address: str) -> None:
+    settings = load(None, {"database.url": f"sqlite:///{tmp_path / 'x.db'}"})
+    with pytest.raises(RollcallError, match="home network"):
+        serve(settings, [], port=0, lan=address)
+    assert lan.is_of_home("192.168.1.20") and not lan.is_of_home(address)
+
+
+def test_the_terminal_shows_where_a_device_is_let_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run(app: Any, listening: list[socket.socket], announce: Callable[[], None]) -> None:
+        assert [one.getsockname()[0] for one in listening] == ["127.0.0.1", HOME]
+        announce()
+        shown = capsys.readouterr().err
+        code = re.search(rf"http://{re.escape(HOME)}:\d+ with the code (\d{{4}} \d{{4}})", shown)
+        assert code and app.state.pairing.redeem(code[1]) is not None
+        assert "Nothing is encrypted" in shown
+        for one in listening:
+            one.close()
+
+    monkeypatch.setattr(commands_serve, "_run", run)
+    settings = load(None, {"database.url": f"sqlite:///{tmp_path / 'x.db'}", "cache.folder": str(tmp_path / "cache")})
+    serve(settings, [], port=0, lan=HOME)
