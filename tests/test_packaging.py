@@ -96,6 +96,7 @@ def test_the_wheel_contains_all_data_files(tmp_path: Path) -> None:
         "rollcall/plugin.toml",
         "rollcall/migrations/env.py",
         "rollcall/search/languages/de.toml",
+        *(f"rollcall/web/locales/{code}/LC_MESSAGES/page.po" for code in ("de", "es", "fr")),
         "rollcall/migrations/versions/0001_the_first_tables.py",
         "rollcall_model/weights/attributes.safetensors",
     } <= names

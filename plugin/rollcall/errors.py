@@ -35,6 +35,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar, Final
 
+from rollcall.sentences import Sentence
+
 
 class RollcallError(Exception):
     """The root of all errors that Rollcall raises on purpose."""
@@ -64,7 +66,11 @@ class PictureError(RollcallError):
         self.path = Path(path)
         self.reason = reason
         self.hint = hint
-        super().__init__(f"{self.path}: {reason}" + (f"; {hint}" if hint else ""))
+        super().__init__(
+            Sentence("%(path)s: %(reason)s; %(hint)s", path=str(self.path), reason=reason, hint=hint)
+            if hint
+            else Sentence("%(path)s: %(reason)s", path=str(self.path), reason=reason)
+        )
 
 
 class UnreadableError(PictureError):
@@ -96,7 +102,7 @@ class LibraryError(RollcallError):
     def __init__(self, path: str | Path, reason: str) -> None:
         self.path = Path(path)
         self.reason = reason
-        super().__init__(f"{self.path}: {reason}")
+        super().__init__(Sentence("%(path)s: %(reason)s", path=str(self.path), reason=reason))
 
 
 class StoreError(RollcallError):
@@ -111,7 +117,7 @@ class StoreError(RollcallError):
     def __init__(self, url: str, reason: str) -> None:
         self.url = url
         self.reason = reason
-        super().__init__(f"{url}: {reason}")
+        super().__init__(Sentence("%(path)s: %(reason)s", path=url, reason=reason))
 
 
 class NewerDatabaseError(StoreError):
@@ -212,11 +218,30 @@ class InvalidTargetError(RequestError):
 
 
 _HINTS: Final = {
-    "photo": "`rollcall search --json` shows the photos' numbers",
-    "face": "it may have been dismissed; `rollcall search --json` shows the faces' numbers",
-    "person": "`rollcall people list` shows the people's numbers",
-    "line": "`rollcall corrections list` shows the log",
+    "photo": Sentence("`rollcall search --json` shows the photos' numbers"),
+    "face": Sentence("it may have been dismissed; `rollcall search --json` shows the faces' numbers"),
+    "person": Sentence("`rollcall people list` shows the people's numbers"),
+    "line": Sentence("`rollcall corrections list` shows the log"),
 }
+
+
+def _missing(kind: str, key: int | str | Path) -> Sentence | str:
+    match kind:
+        case "photo":
+            return Sentence("there is no photo %(number)s", number=key)
+        case "face":
+            return Sentence("there is no face %(number)s", number=key)
+        case "person":
+            return Sentence("there is no person %(number)s", number=key)
+        case "line":
+            return Sentence("the log has no line %(number)s", number=key)
+        case "album":
+            return Sentence("there is no album %(number)s", number=key)
+        case "device":
+            return Sentence("there is no device %(number)s", number=key)
+        case "path":
+            return str(key)
+    return Sentence("there is no %(kind)s %(number)s", kind=kind, number=key)
 
 
 class NotFoundError(RequestError):
@@ -231,8 +256,12 @@ class NotFoundError(RequestError):
         self.kind = kind
         self.key = key
         hint = hint or _HINTS.get(kind, "")
-        missing = {"line": f"the log has no line {key}", "path": str(key)}.get(kind, f"there is no {kind} {key}")
-        super().__init__(missing + ({"path": ": "}.get(kind, "; ") + hint if hint else ""))
+        missing = _missing(kind, key)
+        if hint and kind == "path":
+            missing = Sentence("%(path)s: %(reason)s", path=missing, reason=hint)
+        elif hint:
+            missing = Sentence("%(problem)s; %(hint)s", problem=missing, hint=hint)
+        super().__init__(missing)
 
 
 class ConflictError(RequestError):

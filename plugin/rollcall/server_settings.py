@@ -9,6 +9,9 @@ from pydantic import AfterValidator, Field
 
 from rollcall.settings_group import SettingsGroup
 
+#: The languages that the page has, each but English with a catalog in `web/locales`; or whichever the browser asks for.
+PageLanguage = Literal["browser", "en", "de", "fr", "es"]
+
 
 def _origin(text: str) -> str:
     # It goes into a header, where it would open the page to others or to nobody.
@@ -21,6 +24,9 @@ class ServeSettings(SettingsGroup):
     """The review page and the HTTP API."""
 
     port: int = Field(default=8724, ge=0, le=65535, description="Port of `rollcall serve`; 0 takes any that is free.")
+    language: PageLanguage = Field(
+        default="browser", description="Language of the page for whoever chooses none there; browser: what it asks for."
+    )
     thumbnails_megabytes: int = Field(
         default=500, ge=10, description="How much the page's small pictures may take in the cache folder."
     )

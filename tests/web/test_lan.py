@@ -98,6 +98,17 @@ def test_a_code_lets_one_device_see_what_is_shared(shared: Shared) -> None:
     assert again.status_code == 403 and "does not hold" in again.text
 
 
+def test_a_device_is_answered_in_its_own_language(shared: Shared) -> None:
+    device, base = shared.paired()
+    german = {"Accept-Language": "de", "Accept": "text/html"}
+    form = shared.device().get("/", headers=german).text
+    assert '<html lang="de">' in form and "Geteilte Fotos ansehen" in form
+    assert "Dieser Code gilt nicht" in shared.device().post("/pair", data={"code": "1"}, headers=german).text
+    page = device.get(f"{base}/album/1", headers=german).text
+    assert '<html lang="de"' in page and "Alle Alben" in page and "/language" not in page
+    assert device.get(f"{base}/people", headers=german).text == "Gäste können das nicht öffnen."
+
+
 def test_what_is_not_shared_and_what_changes_is_refused(shared: Shared) -> None:
     device, base = shared.paired()
     secret = shared.photos["secret"]

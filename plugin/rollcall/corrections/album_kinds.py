@@ -26,6 +26,7 @@ from pydantic import Field, ValidationError, model_validator
 from rollcall.corrections.kind_base import CorrectionBase, RowId, make
 from rollcall.corrections.person_kinds import PersonUid, clean_name
 from rollcall.errors import InvalidCorrectionError
+from rollcall.sentences import Sentence
 
 #: Kinds whose lines belong to no photo.
 AlbumKind = Literal["album_name", "album_query", "album_shared", "album_removed"]
@@ -77,7 +78,7 @@ class AlbumQuery(_OfAlbum):
         length, before = len(self.query or ""), 0
         for start, end, _ in self.names:
             if not before <= start < end <= length:
-                raise ValueError("the names of an album's query lie outside of it; give them in their order")
+                raise ValueError(Sentence("the names of an album's query lie outside of it; give them in their order"))
             before = end
         return self
 

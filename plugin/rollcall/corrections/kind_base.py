@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from rollcall.errors import InvalidCorrectionError
 from rollcall.records import Box
+from rollcall.sentences import Sentence
 
 #: The largest number that a row can have: SQLite's integers have 64 bits, with a sign.
 LARGEST_ROW_ID: Final = 2**63 - 1
@@ -58,7 +59,8 @@ def sentence(error: ValidationError) -> str:
     """Return the first of pydantic's messages; one that a validator of ours raised is used as it is."""
     first = error.errors()[0]
     if "error" in first.get("ctx", {}):
-        return str(first["ctx"]["error"])
+        cause = first["ctx"]["error"]
+        return cause.args[0] if isinstance(cause, Exception) and cause.args else str(cause)
     name = ".".join(str(part) for part in first["loc"])
     return f"a correction cannot have {name} = {first['input']!r}: {first['msg'].lower()}"
 
@@ -72,11 +74,13 @@ def inside(box: Box) -> Box:
         If there is none, or the box has numbers that are not finite.
     """
     if not all(map(math.isfinite, box)):
-        raise InvalidCorrectionError("a box needs four numbers: left, top, width, height, as fractions of the picture")
+        raise InvalidCorrectionError(
+            Sentence("a box needs four numbers: left, top, width, height, as fractions of the picture")
+        )
     x0, y0 = max(box.x, 0.0), max(box.y, 0.0)
     x1, y1 = min(box.x + box.width, 1.0), min(box.y + box.height, 1.0)
     if x1 - x0 < 1e-4 or y1 - y0 < 1e-4:
         raise InvalidCorrectionError(
-            "the box does not lie in the picture, or is empty; give fractions of the upright picture"
+            Sentence("the box does not lie in the picture, or is empty; give fractions of the upright picture")
         )
     return Box(x0, y0, min(x1 - x0, 1.0), min(y1 - y0, 1.0))

@@ -44,6 +44,7 @@ from rollcall.corrections.person_kinds import (
 )
 from rollcall.errors import InvalidCorrectionError
 from rollcall.records import Box, TagState
+from rollcall.sentences import Sentence
 from rollcall.tags.rules import normalized_name
 
 #: Kinds that can be withdrawn by `take_back`; those of `corrections.person_kinds` are undone, or stated anew.
@@ -79,9 +80,15 @@ class AgeCorrection(CorrectionBase):
             raise ValueError("a correction of the kind age needs low (and high), or group")
         high = low if high is None else high
         if not (math.isfinite(low) and math.isfinite(high) and 0 <= low <= high <= OLDEST):
-            raise ValueError(f"an age from {low:g} to {high:g} cannot be; give years from 0 to {OLDEST}")
+            given = {"low": f"{low:g}", "high": f"{high:g}", "most": OLDEST}
+            raise ValueError(
+                Sentence("an age from %(low)s to %(high)s cannot be; give years from 0 to %(most)s", **given)
+            )
         if low != int(low) or high != int(high):
-            raise ValueError(f"an age is a number of completed years; give {math.floor(low)} in place of {low:g}")
+            given = {"whole": math.floor(low), "given": f"{low:g}"}
+            raise ValueError(
+                Sentence("an age is a number of completed years; give %(whole)s in place of %(given)s", **given)
+            )
         for name, value in (("low", int(low)), ("high", int(high)), ("group", None)):
             object.__setattr__(self, name, value)
         return self
@@ -103,7 +110,7 @@ class GenderCorrection(CorrectionBase):
     def _strip(self) -> Self:
         if self.label is not None:
             if not self.label.strip():
-                raise ValueError("a gender needs a label; null keeps it from being estimated")
+                raise ValueError(Sentence("a gender needs a label; null keeps it from being estimated"))
             object.__setattr__(self, "label", self.label.strip())
         return self
 
@@ -153,7 +160,7 @@ class BoxCorrection(CorrectionBase):
         try:
             within = inside(Box(box.x, box.y, box.width, box.height))
         except InvalidCorrectionError as error:
-            raise ValueError(str(error)) from error
+            raise ValueError(error.args[0]) from error
         object.__setattr__(self, "box", BoxFields.of(within))
         return self
 
@@ -384,4 +391,4 @@ def _tag_name(name: str) -> str:
     try:
         return normalized_name(name)
     except InvalidCorrectionError as error:
-        raise ValueError(str(error)) from error
+        raise ValueError(error.args[0]) from error

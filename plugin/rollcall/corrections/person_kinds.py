@@ -36,6 +36,7 @@ from pydantic import Field, ValidationError, model_validator
 from rollcall.corrections.kind_base import CorrectionBase, RowId, make
 from rollcall.errors import InvalidCorrectionError
 from rollcall.search.folding import fold
+from rollcall.sentences import Sentence
 
 FacePersonKind = Literal["person", "member", "not_person"]
 PersonKind = Literal["person_name", "person_hidden", "person_birth", "person_me", "person_relation", "person_merge"]
@@ -173,7 +174,7 @@ class PersonRelation(_OfPerson):
     @model_validator(mode="after")
     def _two_people(self) -> Self:
         if self.person == self.other:
-            raise ValueError("nobody is related to themselves; give two people")
+            raise ValueError(Sentence("nobody is related to themselves; give two people"))
         return self
 
     def value(self) -> dict[str, Any]:
@@ -190,7 +191,7 @@ class PersonMerge(_OfPerson):
     @model_validator(mode="after")
     def _two_people(self) -> Self:
         if self.person == self.other:
-            raise ValueError("somebody cannot be merged with themselves; give two people")
+            raise ValueError(Sentence("somebody cannot be merged with themselves; give two people"))
         return self
 
     def value(self) -> dict[str, Any]:
@@ -239,9 +240,15 @@ def clean_name(name: str) -> str:
     text = unicodedata.normalize("NFC", "".join(" " if unicodedata.category(c) == "Cc" else c for c in name))
     text = " ".join(text.split())
     if not text:
-        raise ValueError("a name cannot be empty; type one")
+        raise ValueError(Sentence("a name cannot be empty; type one"))
     if len(text) > _LONGEST_NAME:
-        raise ValueError(f"the name {text[:20]!r}... has more than {_LONGEST_NAME} letters; shorten it")
+        raise ValueError(
+            Sentence(
+                "the name %(name)s... has more than %(most)s letters; shorten it",
+                name=repr(text[:20]),
+                most=_LONGEST_NAME,
+            )
+        )
     return text
 
 
@@ -254,12 +261,20 @@ def checked_date(text: str) -> str:
         If it is none, or nobody who is photographed was born then.
     """
     match = _DATE.fullmatch(text.strip())
-    wrong = f"{text!r} is no birth date; give a year, a month such as 2015-03, or a day such as 2015-03-21"
+    wrong = Sentence(
+        "%(text)s is no birth date; give a year, a month such as 2015-03, or a day such as 2015-03-21", text=repr(text)
+    )
     if match is None:
         raise ValueError(wrong)
     year, month, day = (None if part is None else int(part) for part in match.groups())
     if year is None or not _FIRST_YEAR <= year <= date.today().year:
-        raise ValueError(f"{text!r} is no birth date of somebody in a photo; give a year from {_FIRST_YEAR} to today")
+        raise ValueError(
+            Sentence(
+                "%(text)s is no birth date of somebody in a photo; give a year from %(first)s to today",
+                text=repr(text),
+                first=_FIRST_YEAR,
+            )
+        )
     if month is not None and not 1 <= month <= 12:
         raise ValueError(wrong)
     if month is not None and day is not None and not 1 <= day <= calendar.monthrange(year, month)[1]:

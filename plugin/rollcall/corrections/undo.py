@@ -16,6 +16,7 @@ from rollcall.corrections.people import mark_parted, project_people
 from rollcall.corrections.person_kinds import PERSON_KINDS
 from rollcall.corrections.projection import project_faces, project_photo
 from rollcall.errors import ConflictError, NotFoundError
+from rollcall.sentences import Sentence
 from rollcall.settings import TagSettings
 from rollcall.storage import change_feed
 from rollcall.storage.change_feed import ChangeKind
@@ -51,11 +52,13 @@ def undo(
         if by in (None, row.made_by) and origin in (None, row.origin) and (batches is None or row.batch in batches)
     ]
     if not left:
-        raise ConflictError("there is nothing left to undo; `rollcall corrections list` shows the log")
+        raise ConflictError(Sentence("there is nothing left to undo; `rollcall corrections list` shows the log"))
     if not own:
         raise ConflictError(
-            "nothing of your own is left to undo here; `rollcall corrections list` shows the log, and `rollcall"
-            " corrections undo --any` undoes the last correction, whoever made it"
+            Sentence(
+                "nothing of your own is left to undo here; `rollcall corrections list` shows the log, and `rollcall"
+                " corrections undo --any` undoes the last correction, whoever made it"
+            )
         )
     last = own[-1]
     return _flip(session, [row for row in log if row.batch == last.batch and row.uid not in undone], "undo", settings)
@@ -83,7 +86,7 @@ def redo(session: Session, settings: TagSettings) -> CorrectionResult:
         elif row.kind not in UNDO_KINDS:
             stack.clear()
     if not stack:
-        raise ConflictError("there is nothing to redo: nothing was undone, or a correction was made since")
+        raise ConflictError(Sentence("there is nothing to redo: nothing was undone, or a correction was made since"))
     undone = undone_uids(map(_log_line, log))
     return _flip(session, [row for row in log if row.batch == stack[-1] and row.uid in undone], "redo", settings)
 

@@ -17,6 +17,7 @@ from rollcall.people import grouping, persons, stating
 from rollcall.people.grouping import GroupingReport
 from rollcall.people.persons import FaceState, Person, PersonFace
 from rollcall.people.stating import uid_of
+from rollcall.sentences import Sentence
 from rollcall.storage.tables import PersonRow
 
 #: Who states something, and from where.
@@ -379,7 +380,7 @@ class PeopleMixin(PluginBase):
             person_id = session.scalar(select(PersonRow.id).where(PersonRow.uid == uid))
             if person_id is None:
                 # Nothing is said of a group without faces any more.
-                raise InvalidCorrectionError("the person has no name and no faces left, and is gone")
+                raise InvalidCorrectionError(Sentence("the person has no name and no faces left, and is gone"))
             return persons.person(session, person_id)
 
     def _record(self, source: _Source, given: Callable[[Session], list[Correction]]) -> None:

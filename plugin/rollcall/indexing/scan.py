@@ -19,6 +19,7 @@ from rollcall.indexing.run import LeaveAlone, Run, Tools
 from rollcall.media import live_photos, paths
 from rollcall.privacy.exclusions import opted_out_above
 from rollcall.records import FileStat
+from rollcall.sentences import Sentence
 from rollcall.settings import OPT_OUT_MARKER
 from rollcall.storage import change_feed
 from rollcall.storage.change_feed import ChangeKind
@@ -58,7 +59,7 @@ class Scanner:
         if problems and not result:
             raise problems[0]
         for problem in problems:
-            run.warn(str(problem), self.publish)
+            run.warn(problem.args[0], self.publish)
         # A folder inside another of the same run would be scanned twice.
         return [one for one in result if not any(one != outer and _contains(outer, one) for outer in result)]
 
@@ -81,10 +82,15 @@ class Scanner:
         erased = self.exclusions.erased_paths().folder_above(paths.to_text(str(folder)))
         if erased is not None:
             name = paths.from_text(erased)
-            raise LibraryError(root, f"the folder {name} was forgotten; index that one by its name to have it again")
+            raise LibraryError(
+                root,
+                Sentence("the folder %(name)s was forgotten; index that one by its name to have it again", name=name),
+            )
         if folder.is_file():
             if known is None:
-                raise LibraryError(root, "this is a file outside of all folders of the library; index its folder")
+                raise LibraryError(
+                    root, Sentence("this is a file outside of all folders of the library; index its folder")
+                )
             return known
         if not discovery.is_available(folder):
             raise self._unavailable(root, folder, known, watched)
@@ -116,15 +122,16 @@ class Scanner:
 
     def _unavailable(self, root: Path, folder: Path, known: Place | None, watched: bool) -> LibraryError:
         """Return the error of a folder that is missing or empty; add it as a root if it is watched and empty."""
-        reason = "is empty or cannot be read" if folder.is_dir() else "is not there"
-        hint = "check the path"
+        there = folder.is_dir()
+        reason = Sentence("the folder is empty or cannot be read") if there else Sentence("the folder is not there")
+        hint = Sentence("check the path")
         if known:
-            hint = "nothing was marked as missing; plug the disk in or mount the share, and run again"
+            hint = Sentence("nothing was marked as missing; plug the disk in or mount the share, and run again")
         elif watched and folder.is_dir():
             with self.database.write() as session:
                 add_root(session, folder, self._is_excluded)
-            hint = "its photos are indexed when they arrive"
-        return LibraryError(root, f"the folder {reason}; {hint}")
+            hint = Sentence("its photos are indexed when they arrive")
+        return LibraryError(root, Sentence("%(problem)s; %(hint)s", problem=reason, hint=hint))
 
     # ---- Whole folders
 

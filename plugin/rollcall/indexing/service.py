@@ -21,6 +21,7 @@ from rollcall.indexing.work_queue import WorkQueue
 from rollcall.privacy import deletion, erasure
 from rollcall.privacy.erasure import ErasureReport, ErasureRequest
 from rollcall.records import RunSummary
+from rollcall.sentences import Sentence
 from rollcall.settings import Settings
 from rollcall.storage.database import Database
 from rollcall.storage.library import roots
@@ -117,7 +118,7 @@ class IndexingService:
         with self.queue.turn("remove", wait), self.database.indexing(wait), self.database.write() as session:
             place = next((one for one in roots(session) if one.root == folder), None)
             if place is None:
-                raise NotFoundError("path", folder, "it is none of the library's folders")
+                raise NotFoundError("path", folder, Sentence("it is none of the library's folders"))
             return deletion.remove_root(session, place)
 
     def describe(self, photo_ids: Collection[int], timeout: float) -> bool:

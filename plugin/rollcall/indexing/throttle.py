@@ -13,6 +13,7 @@ from typing import Final
 import psutil
 
 from rollcall import events
+from rollcall.sentences import Sentence
 from rollcall.settings import PowerSettings
 
 #: How often the power supply is checked, in seconds.
@@ -80,7 +81,7 @@ class Throttle:
         if self.settings.on_battery == "slow":
             stop.wait(worked)
             return
-        self.publish(events.Warned("running on battery: paused until the power is back (power.on_battery)"))
+        self.publish(events.Warned(Sentence("running on battery: paused until the power is back (power.on_battery)")))
         while not stop.wait(CHECK_SECONDS) and self._on_battery():
             pass
 

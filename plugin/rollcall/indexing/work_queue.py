@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from rollcall.errors import BusyError
+from rollcall.sentences import Sentence
 
 
 class RunningWork(NamedTuple):
@@ -69,7 +70,7 @@ class WorkQueue:
                 while self._running is not None or self._waiting[0] is not ticket:
                     left = until - time.monotonic()
                     if left <= 0 or (stop is not None and stop.is_set()):
-                        raise self._busy("wait for it, stop it, or give a longer timeout")
+                        raise self._busy(Sentence("wait for it, stop it, or give a longer timeout"))
                     # In short waits, because `stop` does not notify the condition.
                     self._condition.wait(min(left, 0.2))
             finally:
@@ -88,8 +89,17 @@ class WorkQueue:
     def _busy(self, advice: str) -> BusyError:
         running = self._running
         if running is None:
-            return BusyError(self.url, f"other work is waiting for its turn; {advice}", "waiting")
+            return BusyError(
+                self.url, Sentence("other work is waiting for its turn; %(advice)s", advice=advice), "waiting"
+            )
         seconds = time.monotonic() - running.since
         return BusyError(
-            self.url, f"this plugin has been busy with {running.name!r} for {seconds:.0f} s; {advice}", running.name
+            self.url,
+            Sentence(
+                "this plugin has been busy with %(work)s for %(seconds)s s; %(advice)s",
+                work=repr(running.name),
+                seconds=f"{seconds:.0f}",
+                advice=advice,
+            ),
+            running.name,
         )

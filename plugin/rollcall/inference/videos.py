@@ -18,6 +18,7 @@ from rollcall.media.video import Frame
 from rollcall.model_version import weights_of
 from rollcall.records import Face, Picture
 from rollcall.search.calibration import calibration
+from rollcall.sentences import Sentence
 from rollcall.settings import Settings
 
 #: The beginning of the stored key of a video that was not searched, see `Video.not_searched`.
@@ -65,7 +66,10 @@ def analyze(
     assert picture.video is not None
     longest = settings.videos.longest_minutes
     if picture.video.seconds > longest * 60:
-        warning = f"longer than {longest:g} minutes (videos.longest_minutes), so no faces were looked for"
+        warning = Sentence(
+            "longer than %(minutes)s minutes (videos.longest_minutes), so no faces were looked for",
+            minutes=f"{longest:g}",
+        )
         known = picture.video._replace(not_searched=not_searched_key(settings))
         return VideoFaces(replace(picture, video=known, warnings=(*picture.warnings, warning)), ())
     return _Search(analyzer, picture, settings, model_version, abandoned).result()
@@ -113,11 +117,17 @@ class _Search:
             while part := list(islice(frames, self.settings.detector.batch)):
                 self._seen_at(part)
                 if time.monotonic() > until:
-                    return f"the search took longer than {wanted.max_seconds:g} seconds and ended at {self.last:.0f} s"
+                    return Sentence(
+                        "the search took longer than %(limit)s seconds and ended at %(end)s s",
+                        limit=f"{wanted.max_seconds:g}",
+                        end=f"{self.last:.0f}",
+                    )
         except PictureError as error:
             if not self.last:
                 raise
-            return f"the video breaks off after {self.last:.0f} seconds ({error.reason})"
+            return Sentence(
+                "the video breaks off after %(end)s seconds (%(reason)s)", end=f"{self.last:.0f}", reason=error.reason
+            )
         finally:
             frames.close()  # type: ignore[attr-defined]
         return self._missing_end()
@@ -127,7 +137,11 @@ class _Search:
         expected = self.picture.video.seconds
         # The sound may go on a little, and a still picture of a slide show for long.
         if expected - self.last > max(4 * self.settings.videos.every_seconds, 5.0) and self.last < 0.95 * expected:
-            return f"the video breaks off after {self.last:.0f} of {expected:.0f} seconds"
+            return Sentence(
+                "the video breaks off after %(end)s of %(length)s seconds",
+                end=f"{self.last:.0f}",
+                length=f"{expected:.0f}",
+            )
         return ""
 
     def _seen_at(self, frames: Sequence[Frame]) -> None:

@@ -41,6 +41,7 @@ from rollcall.media.job import Decoded, Job, Refused, TooManyPixels
 from rollcall.media.orientation import swaps_sides, upright
 from rollcall.media.reading import MAX_BYTES
 from rollcall.records import Picture
+from rollcall.sentences import Sentence
 from rollcall.settings import DecodeSettings
 
 __all__ = ["MAX_BYTES", "SUFFIXES", "content_hash", "decode", "interrupt"]
@@ -100,14 +101,16 @@ def decode(
     data = reading.read(path, limits.max_seconds)
     digest = _hash(data)
     if not data:
-        raise NotAPictureError(path, "the file is empty")
+        raise NotAPictureError(path, Sentence("the file is empty"))
     kind = formats.sniff(data, path.suffix.lower())
     if kind is None:
-        raise NotAPictureError(path, "the file is not a picture, or is damaged beyond recognition")
+        raise NotAPictureError(path, Sentence("the file is not a picture, or is damaged beyond recognition"))
     extra = formats.missing_extra(kind)
     if extra:
         raise UnsupportedFormatError(
-            path, f"{_name(path, kind)} files need an extra", f"install it with `pip install 'rollcall[{extra}]'`"
+            path,
+            Sentence("%(kind)s files need an extra", kind=_name(path, kind)),
+            Sentence("install it with `pip install 'rollcall[%(extra)s]'`", extra=extra),
         )
     try:
         job = Job(kind, data, target, max_megapixels or limits.max_megapixels)
@@ -126,12 +129,16 @@ def decode(
             raise _damaged(path, data) from error
         raise TooLargeError(
             path,
-            f"the picture has {error.megapixels:.0f} megapixels, more than the limit of {job.max_megapixels:g}",
-            "raise the setting decode.max_megapixels if it is wanted",
+            Sentence(
+                "the picture has %(megapixels)s megapixels, more than the limit of %(limit)s",
+                megapixels=f"{error.megapixels:.0f}",
+                limit=f"{job.max_megapixels:g}",
+            ),
+            Sentence("raise the setting decode.max_megapixels if it is wanted"),
         ) from error
     except MemoryError as error:
         raise NotEnoughMemoryError(
-            path, "there is not enough memory to decode it", "close other programs and retry"
+            path, Sentence("there is not enough memory to decode it"), Sentence("close other programs and retry")
         ) from error
     # One file must never stop a run, whatever our own code did not think of.
     except Exception as error:
@@ -155,7 +162,9 @@ def _of_video(
         raise
     except Exception as error:  # as above
         _LOG.debug("%s", path, exc_info=True)
-        raise NotAPictureError(path, "the video is damaged and cannot be shown", "copy it again") from error
+        raise NotAPictureError(
+            path, Sentence("the video is damaged and cannot be shown"), Sentence("copy it again")
+        ) from error
 
 
 def interrupt(abandoned: threading.Event | None = None) -> None:
@@ -232,7 +241,9 @@ def _elsewhere(path: Path, job: Job, lenient: bool, max_seconds: float, abandone
         raise reading.too_slow(path, "decoding", max_seconds) from error
     except worker.Died as error:
         raise NotAPictureError(
-            path, "the decoder broke down on this file", "the file is probably damaged; copy it again"
+            path,
+            Sentence("the decoder broke down on this file"),
+            Sentence("the file is probably damaged; copy it again"),
         ) from error
 
 
@@ -277,5 +288,9 @@ def _name(path: Path, kind: Format) -> str:
 
 def _damaged(path: Path, data: bytes) -> NotAPictureError:
     jpeg_without_a_scan = data.startswith(b"\xff\xd8\xff") and b"\xff\xda" not in data
-    damage = "truncated before the picture begins" if jpeg_without_a_scan else "damaged and cannot be shown"
-    return NotAPictureError(path, f"the file is {damage}", "copy it again from where it came from")
+    damage = (
+        Sentence("the file is truncated before the picture begins")
+        if jpeg_without_a_scan
+        else Sentence("the file is damaged and cannot be shown")
+    )
+    return NotAPictureError(path, damage, Sentence("copy it again from where it came from"))

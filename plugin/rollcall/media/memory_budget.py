@@ -19,6 +19,7 @@ import filelock
 import psutil
 
 from rollcall.errors import NotEnoughMemoryError
+from rollcall.sentences import Sentence
 
 _MB: Final = 1 << 20
 #: Limits of the default: the smallest lets any photo of a phone through, the largest leaves room for other programs.
@@ -124,8 +125,12 @@ class MemoryBudget:
         if needed > free * _ALONE:
             raise NotEnoughMemoryError(
                 path,
-                f"decoding it takes about {needed / 2**30:.1f} GiB of memory, and {free / 2**30:.1f} GiB are free",
-                "close other programs and retry, or save a smaller copy of the picture",
+                Sentence(
+                    "decoding it takes about %(needed)s GiB of memory, and %(free)s GiB are free",
+                    needed=f"{needed / 2**30:.1f}",
+                    free=f"{free / 2**30:.1f}",
+                ),
+                Sentence("close other programs and retry, or save a smaller copy of the picture"),
             )
 
 

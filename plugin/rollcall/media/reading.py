@@ -17,6 +17,7 @@ from typing import Final
 
 from rollcall.errors import PictureError, TooLargeError, UnreadableError
 from rollcall.media import placeholders
+from rollcall.sentences import Sentence
 
 #: A file of more bytes than this is no photograph, and reading it whole would fill the memory.
 MAX_BYTES: Final = 2 << 30
@@ -101,21 +102,25 @@ def _as_picture_errors(path: Path) -> Iterator[None]:
     except (OSError, ValueError) as error:
         raise UnreadableError(
             path,
-            f"the file cannot be read ({getattr(error, 'strerror', None) or error})",
-            "check that it exists and may be read",
+            Sentence("the file cannot be read (%(reason)s)", reason=str(getattr(error, "strerror", None) or error)),
+            Sentence("check that it exists and may be read"),
         ) from error
 
 
 def _check(path: Path, info: os.stat_result, most: int = MAX_BYTES) -> int:
     """Return the size of an ordinary file of a size that is read; raise a PictureError for any other."""
     if stat.S_ISDIR(info.st_mode):
-        raise UnreadableError(path, "this is a folder", "name a picture in it")
+        raise UnreadableError(path, Sentence("this is a folder"), Sentence("name a picture in it"))
     if not stat.S_ISREG(info.st_mode):
-        raise UnreadableError(path, "this is not an ordinary file", "copy the picture into one")
+        raise UnreadableError(path, Sentence("this is not an ordinary file"), Sentence("copy the picture into one"))
     if info.st_size > most:
-        raise TooLargeError(path, f"the file has {info.st_size / 2**30:.1f} GiB", "no picture above 2 GiB is read")
+        raise TooLargeError(
+            path,
+            Sentence("the file has %(size)s GiB", size=f"{info.st_size / 2**30:.1f}"),
+            Sentence("no picture above 2 GiB is read"),
+        )
     if placeholders.is_marked(path, info):
-        raise UnreadableError(path, "the file is only in the cloud", "download it, then it is read")
+        raise UnreadableError(path, Sentence("the file is only in the cloud"), Sentence("download it, then it is read"))
     return info.st_size
 
 

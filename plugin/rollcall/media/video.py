@@ -18,6 +18,7 @@ from rollcall.media.conversion import Pixels
 from rollcall.media.formats import VIDEO_SUFFIXES, Format
 from rollcall.media.job import Decoded, Job, Moments, NoVideo, Refused, TooManyPixels
 from rollcall.records import Picture, Video
+from rollcall.sentences import Sentence
 from rollcall.settings import DecodeSettings
 
 #: What FFmpeg takes whatever the video.
@@ -63,10 +64,14 @@ def decode(
     """
     info = reading.check(path)
     if not info.st_size:
-        raise NotAPictureError(path, "the file is empty")
+        raise NotAPictureError(path, Sentence("the file is empty"))
     extra = formats.missing_extra(Format.VIDEO)
     if extra:
-        raise UnsupportedFormatError(path, "videos need an extra", f"install it with `pip install 'rollcall[{extra}]'`")
+        raise UnsupportedFormatError(
+            path,
+            Sentence("videos need an extra"),
+            Sentence("install it with `pip install 'rollcall[%(extra)s]'`", extra=extra),
+        )
     digest = ""
     if at is None:
         digest = reading.digest(path, limits.max_seconds + info.st_size / _SLOWEST, reading.MOST_OF_A_VIDEO, abandoned)
@@ -80,7 +85,9 @@ def decode(
         shown = reader.read(Moments(0.0))
     if not len(shown.pixels):
         raise NotAPictureError(
-            path, "the video has no frame that can be shown", "copy it again from where it came from"
+            path,
+            Sentence("the video has no frame that can be shown"),
+            Sentence("copy it again from where it came from"),
         )
     assert shown.frames is not None
     taken = video_time.find(path, dict(reversed(header.frames.tags)), info.st_mtime_ns)
@@ -161,7 +168,9 @@ class _Reader:
             raise reading.too_slow(self.path, "decoding", self.limits.max_seconds) from error
         except worker.Died as error:
             raise NotAPictureError(
-                self.path, "the decoder broke down on this video", "the file is probably damaged; copy it again"
+                self.path,
+                Sentence("the decoder broke down on this video"),
+                Sentence("the file is probably damaged; copy it again"),
             ) from error
         except (Refused, TooManyPixels, MemoryError) as error:
             raise self._translated(error) from error
@@ -177,12 +186,19 @@ class _Reader:
         if isinstance(error, TooManyPixels):
             return TooLargeError(
                 self.path,
-                f"a frame has {error.megapixels:.0f} megapixels, more than the limit of {self.limits.max_megapixels:g}",
-                "raise the setting decode.max_megapixels if it is wanted",
+                Sentence(
+                    "a frame has %(megapixels)s megapixels, more than the limit of %(limit)s",
+                    megapixels=f"{error.megapixels:.0f}",
+                    limit=f"{self.limits.max_megapixels:g}",
+                ),
+                Sentence("raise the setting decode.max_megapixels if it is wanted"),
             )
         if isinstance(error, MemoryError):
             return NotEnoughMemoryError(
-                self.path, "there is not enough memory to decode it", "close other programs and retry"
+                self.path,
+                Sentence("there is not enough memory to decode it"),
+                Sentence("close other programs and retry"),
             )
-        reason = str(error) if isinstance(error, NoVideo) else "the video is damaged and cannot be shown"
-        return NotAPictureError(self.path, reason, "copy it again from where it came from")
+        damaged = Sentence("the video is damaged and cannot be shown")
+        reason = error.args[0] if isinstance(error, NoVideo) and error.args else damaged
+        return NotAPictureError(self.path, reason, Sentence("copy it again from where it came from"))

@@ -18,8 +18,9 @@ import numpy as np
 from rollcall.media.conversion import Pixels
 from rollcall.media.job import Decoded, Frames, Job, Moments, NoVideo, check_size
 from rollcall.media.orientation import swaps_sides, upright
+from rollcall.sentences import Sentence
 
-_NO_INDEX: Final = "the video is damaged or truncated: its index cannot be read"
+_NO_INDEX: Final = Sentence("the video is damaged or truncated: its index cannot be read")
 _DEMUXERS: Final = "mov,mp4,matroska,webm,avi"
 _BUFFER: Final = 1 << 20
 #: A key frame is taken that is up to so much of the interval before its time: phones do not count evenly.
@@ -53,11 +54,15 @@ def decode(job: Job) -> Decoded:
         if not len(container.streams):
             raise NoVideo(_NO_INDEX)
         if stream is None:
-            raise NoVideo("the file holds only sound" if container.streams.audio else "the file holds no video")
+            raise NoVideo(
+                Sentence("the file holds only sound")
+                if container.streams.audio
+                else Sentence("the file holds no video")
+            )
         context = stream.codec_context
         width, height = context.width, context.height
         if not (0 < width <= _MOST_PIXELS_A_SIDE and 0 < height <= _MOST_PIXELS_A_SIDE):
-            raise NoVideo("the video is damaged: its header gives no size")
+            raise NoVideo(Sentence("the video is damaged: its header gives no size"))
         check_size(job, width, height)
         width = _square(width, stream)
         found = Frames(_length(container, stream), tags=tuple(_tags(container, stream)), deep=_is_deep(context))
@@ -80,7 +85,8 @@ def _opened(path: str) -> Iterator[Any]:
     except av.error.InvalidDataError as error:
         raise NoVideo(_NO_INDEX) from error
     except (av.error.FFmpegError, OSError, ValueError) as error:
-        raise NoVideo(f"the video cannot be read ({getattr(error, 'strerror', None) or error})") from error
+        reason = str(getattr(error, "strerror", None) or error)
+        raise NoVideo(Sentence("the video cannot be read (%(reason)s)", reason=reason)) from error
 
 
 def _is_cover(stream: Any) -> bool:

@@ -13,6 +13,7 @@ from rollcall.corrections.kinds import Correction
 from rollcall.corrections.person_kinds import clean_name
 from rollcall.errors import ConflictError, InvalidCorrectionError, NotFoundError
 from rollcall.people import persons
+from rollcall.sentences import Sentence
 from rollcall.storage.tables import FacePersonRow, FaceRow, PersonRow, PhotoRow
 
 #: Faces of a group that a line of the log each remembers when it is named: by them it is found again.
@@ -54,7 +55,12 @@ def name_face(session: Session, face_id: int, text: str) -> list[Correction]:
     found = persons.with_name(session, cleaned)
     if len(found) > 1:
         raise ConflictError(
-            f"{len(found)} people are called {cleaned!r} (numbers {', '.join(map(str, found))}); say which by number"
+            Sentence(
+                "%(count)s people are called %(name)s (numbers %(numbers)s); say which by number",
+                count=len(found),
+                name=repr(cleaned),
+                numbers=", ".join(map(str, found)),
+            )
         )
     if found:
         return [corrections.person(face_id, uid_of(session, found[0]))]
@@ -95,12 +101,18 @@ def split(session: Session, face_ids: Sequence[int], text: str | None) -> tuple[
         If there are no faces.
     """
     if not face_ids:
-        raise InvalidCorrectionError("no faces are given; choose those that are somebody else")
+        raise InvalidCorrectionError(Sentence("no faces are given; choose those that are somebody else"))
     uid, given = corrections.new_uid(), list[Correction]()
     if text is not None:
         found = persons.with_name(session, _clean(text))
         if len(found) > 1:
-            raise ConflictError(f"{len(found)} people are called {text!r}; confirm the faces for one of them by number")
+            raise ConflictError(
+                Sentence(
+                    "%(count)s people are called %(name)s; confirm the faces for one of them by number",
+                    count=len(found),
+                    name=repr(text),
+                )
+            )
         if found:
             uid = uid_of(session, found[0])
         else:
@@ -121,7 +133,7 @@ def _clean(text: str) -> str:
     try:
         return clean_name(text)
     except ValueError as error:
-        raise InvalidCorrectionError(str(error)) from error
+        raise InvalidCorrectionError(error.args[0]) from error
 
 
 def _remembered(session: Session, person_id: int, uid: str) -> list[Correction]:

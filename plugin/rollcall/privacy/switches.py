@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from rollcall import ages
 from rollcall.search.terms import Similar, Term
+from rollcall.sentences import Sentence
 from rollcall.settings import AttributeSettings, Switch
 from rollcall.storage.tables import EmbeddingRow, PredictionRow
 
@@ -60,15 +61,32 @@ def needed_switches(term: Term) -> set[Switch]:
 
 
 def _sentence(switch: Switch, stored: bool) -> str:
-    if switch == "embeddings":
-        known = "only faces of photos indexed before can be compared" if stored else "no faces can be compared"
-    else:
-        known = f"only people whose {switch} you gave are found"
-        known += ", and those of photos indexed before" if stored else ""
-    return (
-        f"{_PLURALS[switch]} are not estimated (attributes.{switch} = off), so {known};"
-        f" set it to on and run `rollcall index` for the others"
+    return Sentence(
+        "%(estimates)s (attributes.%(switch)s = off), so %(known)s;"
+        " set it to on and run `rollcall index` for the others",
+        estimates={
+            "age": Sentence("ages are not estimated"),
+            "gender": Sentence("genders are not estimated"),
+            "embeddings": Sentence("embeddings are not estimated"),
+        }[switch],
+        switch=switch,
+        known=_known(switch, stored),
     )
+
+
+def _known(switch: Switch, stored: bool) -> Sentence:
+    match switch, stored:
+        case "age", False:
+            return Sentence("only people whose age you gave are found")
+        case "age", True:
+            return Sentence("only people whose age you gave are found, and those of photos indexed before")
+        case "gender", False:
+            return Sentence("only people whose gender you gave are found")
+        case "gender", True:
+            return Sentence("only people whose gender you gave are found, and those of photos indexed before")
+        case _, True:
+            return Sentence("only faces of photos indexed before can be compared")
+    return Sentence("no faces can be compared")
 
 
 def _subterms(term: Term) -> Iterator[Term]:

@@ -21,6 +21,7 @@ from rollcall.search.planning import statement
 from rollcall.search.roster import roster_of
 from rollcall.search.similarity import embedding_of
 from rollcall.search.terms import And, Everything, Similar, Term
+from rollcall.sentences import Sentence
 from rollcall.storage.database import Database
 
 #: What the photos that were found are sorted by.
@@ -184,13 +185,13 @@ def _check_faces(session: Session, query: str, term: Term) -> None:
             raise InvalidQueryError(
                 query,
                 similar.position,
-                f"there is no face {similar.face_id}",
-                ["the number of a face, as `rollcall search --json` shows it"],
+                Sentence("there is no face %(face_id)s", face_id=similar.face_id),
+                [Sentence("the number of a face, as `rollcall search --json` shows it")],
             ) from error
         except ConflictError as error:
             raise InvalidQueryError(
                 query,
                 similar.position,
-                f"face {similar.face_id} has no embedding, so there is nothing to compare",
-                ["a face with an embedding: set attributes.embeddings to on and index the photo again"],
+                Sentence("face %(face_id)s has no embedding, so there is nothing to compare", face_id=similar.face_id),
+                [Sentence("a face with an embedding: set attributes.embeddings to on and index the photo again")],
             ) from error

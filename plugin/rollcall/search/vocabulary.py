@@ -6,6 +6,7 @@ from typing import Final
 
 from rollcall.ages import AGE_GROUPS, GROUP_PHOTO_FACES, OLDEST
 from rollcall.search.person_filter import PersonFilter, people_of
+from rollcall.sentences import Sentence
 
 
 def _ages(group: str) -> tuple[int, int]:
@@ -188,20 +189,20 @@ INSTEAD: Final[dict[str, tuple[str, str]]] = {
     "portrait": ("portraits", ""),
     "headshots": ("portraits", ""),
     "headshot": ("portraits", ""),
-    "selfies": ("portraits", "selfies are read as portraits: exactly one face"),
-    "selfie": ("portraits", "selfies are read as portraits: exactly one face"),
+    "selfies": ("portraits", Sentence("selfies are read as portraits: exactly one face")),
+    "selfie": ("portraits", Sentence("selfies are read as portraits: exactly one face")),
     "group-photo": ("group", ""),
-    "large-group": ("crowd", "a large group is read as ten faces or more"),
-    "crowd": ("crowd", "a crowd is read as ten faces or more"),
-    "crowds": ("crowd", "a crowd is read as ten faces or more"),
-    "twins": ("two children", "twins are read as two children: faces are not compared"),
-    "triplets": ("three children", "triplets are read as three children: faces are not compared"),
+    "large-group": ("crowd", Sentence("a large group is read as ten faces or more")),
+    "crowd": ("crowd", Sentence("a crowd is read as ten faces or more")),
+    "crowds": ("crowd", Sentence("a crowd is read as ten faces or more")),
+    "twins": ("two children", Sentence("twins are read as two children: faces are not compared")),
+    "triplets": ("three children", Sentence("triplets are read as three children: faces are not compared")),
     "videos": ("videos", ""),
     "video": ("videos", ""),
-    "empty": ("nobody", "read as photos without people"),
-    "landscapes": ("nobody", "read as photos without people"),
-    "landscape": ("nobody", "read as photos without people"),
-    "scenery": ("nobody", "read as photos without people"),
+    "empty": ("nobody", Sentence("read as photos without people")),
+    "landscapes": ("nobody", Sentence("read as photos without people")),
+    "landscape": ("nobody", Sentence("read as photos without people")),
+    "scenery": ("nobody", Sentence("read as photos without people")),
 }
 #: Words before "photos" that ask for an order, which is chosen beside the search.
 ORDERS: Final = ("newest", "latest", "oldest", "earliest", "best", "random", "first")

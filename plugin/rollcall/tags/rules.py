@@ -14,6 +14,7 @@ from rollcall import resources
 from rollcall.ages import AGE_GROUPS, GROUP_PHOTO_FACES, any_of, at_least, range_share
 from rollcall.errors import InvalidCorrectionError
 from rollcall.records import AttributeLabels, TagState
+from rollcall.sentences import Sentence
 from rollcall.settings import TagSettings
 
 
@@ -153,5 +154,7 @@ def normalized_name(name: str) -> str:
     """
     levels = [level.strip() for level in name.split("/")]
     if not all(levels) or any(ord(character) < 32 for character in name):
-        raise InvalidCorrectionError(f"{name!r} cannot be a tag; give a name for each level, with '/' between them")
+        raise InvalidCorrectionError(
+            Sentence("%(name)s cannot be a tag; give a name for each level, with '/' between them", name=repr(name))
+        )
     return "/".join(levels)

@@ -13,6 +13,8 @@ from typing import Any
 from rollcall import events
 from rollcall.errors import RollcallError
 from rollcall.host import Plugin
+from rollcall.sentences import Sentence, joined
+from rollcall.web.translation import translated
 
 
 @dataclass
@@ -59,7 +61,7 @@ class Activity:
                 return bool(folders)
             self._folders = list(folders) or self.plugin.folders()
             if not self._folders:
-                self.progress = Progress(message="No folder is known yet: add one.")
+                self.progress = Progress(message=Sentence("No folder is known yet: add one."))
                 self.changed += 1
                 return False
             self._running = True
@@ -105,7 +107,7 @@ class Activity:
             if self.progress.state in ("running", "pausing"):
                 self.progress.seconds = round(time.monotonic() - self._began, 1)
             self.progress.waiting = len(self._waiting)
-            return asdict(self.progress)
+            return {**asdict(self.progress), "message": translated(self.progress.message)}
 
     def _run(self) -> None:
         while True:
@@ -129,10 +131,12 @@ class Activity:
         try:
             summary = self.plugin.index(self._folders, stop=self._stop, timeout=math.inf)
         except RollcallError as error:
-            return str(error)
+            return error.args[0] if error.args else ""
         except Exception as error:  # shown on the page, which goes on
-            return f"indexing ended ({type(error).__name__}: {error}); please report this"
-        return " ".join(summary.warnings)
+            return Sentence(
+                "indexing ended (%(kind)s: %(error)s); please report this", kind=type(error).__name__, error=str(error)
+            )
+        return joined(summary.warnings)
 
     def _listen(self, event: events.Event) -> None:
         with self._lock:

@@ -19,6 +19,7 @@ from rollcall.corrections.kind_base import RowId
 from rollcall.errors import LibraryError, RollcallError
 from rollcall.media import paths
 from rollcall.search import MIN_PROBABILITY, Order
+from rollcall.sentences import Sentence
 from rollcall.web.inputs import (
     CorrectionsIn,
     FolderIn,
@@ -199,12 +200,12 @@ def _existing(text: str) -> Path:
     try:
         path = Path(paths.from_text(os.path.expanduser(text)))  # noqa: PTH111 (a text, not yet a path)
         if not path.is_absolute():
-            raise LibraryError(text, "give the whole path of the folder, from the root on")
+            raise LibraryError(text, Sentence("give the whole path of the folder, from the root on"))
         found = path.is_dir()
     except (OSError, ValueError):  # too long, not permitted, or with characters that no file system has
         found = False
     if not found:
-        raise LibraryError(text, "the folder is not there; check the path")
+        raise LibraryError(text, Sentence("the folder is not there; check the path"))
     return path
 
 

@@ -19,6 +19,7 @@ from rollcall.web.lan import LanGuests
 from rollcall.web.pages.review import Queue
 from rollcall.web.pairing import Pairing
 from rollcall.web.pictures import Pictures
+from rollcall.web.translation import RequestLanguage
 
 
 def create(plugin: Plugin, token: str, port: int, *, lan: str = "") -> FastAPI:
@@ -74,10 +75,11 @@ def create(plugin: Plugin, token: str, port: int, *, lan: str = "") -> FastAPI:
         app.include_router(router, include_in_schema=False)
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"))
     failures.install(app)
-    # Added last, so that it comes first.
+    # Added last, so that they come first.
     app.add_middleware(security.Guard, token=token, port=port, embedders=plugin.settings.serve.embed_from)
     app.add_middleware(login.ProxyLogin, access=login.access_of(plugin.settings.serve), token=token, port=port)
     app.add_middleware(LanGuests, plugin=plugin, pairing=app.state.pairing, address=lan, port=port, token=token)
+    app.add_middleware(RequestLanguage, setting=plugin.settings.serve.language)
     return app
 
 

@@ -14,12 +14,14 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rollcall.errors import InvalidQueryError, PictureError, RollcallError
-from rollcall.web.pages.rendering import for_people, is_part, problem
+from rollcall.sentences import Sentence
+from rollcall.web.pages.rendering import explained, for_people, is_part, problem
 from rollcall.web.problems import FieldProblem, FieldProblems, Problem, QueryProblem
+from rollcall.web.translation import gettext, language, sentence_of, translated
 
 log = logging.getLogger(__name__)
-UNEXPECTED: Final = "Rollcall failed at this; its log has the details. Please report it."
-NOT_UNICODE: Final = "The address has bytes that are not UTF-8."
+UNEXPECTED: Final = Sentence("Rollcall failed at this; its log has the details. Please report it.")
+NOT_UNICODE: Final = Sentence("The address has bytes that are not UTF-8.")
 #: Below these, programs are answered; everywhere else, people.
 _JSON_PATHS: Final = ("/api/", "/pictures/", "/static/")
 
@@ -48,7 +50,7 @@ class UnexpectedErrors:
             return
         request = Request(scope)
         if not _is_utf8(scope):
-            await _answer(request, 422, Problem(detail=NOT_UNICODE))(scope, receive, send)
+            await _answer(request, 422, Problem(detail=translated(NOT_UNICODE)))(scope, receive, send)
             return
         started = False
 
@@ -63,7 +65,7 @@ class UnexpectedErrors:
             if started:
                 raise  # too late for another answer: the server logs it and ends the connection
             log.exception("%s %r failed", scope["method"], scope["path"])
-            await _answer(request, 500, Problem(detail=UNEXPECTED))(scope, receive, send)
+            await _answer(request, 500, Problem(detail=translated(UNEXPECTED)))(scope, receive, send)
 
 
 def _is_utf8(scope: Scope) -> bool:
@@ -78,7 +80,7 @@ def _rollcall_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RollcallError)
     if isinstance(error, InvalidQueryError):
         answer: Problem = QueryProblem(
-            detail=str(error),
+            detail=str(error) if language() == "en" else explained(error),
             position=error.position,
             expected=list(error.expected),
             suggestion=error.suggestion,
@@ -86,9 +88,9 @@ def _rollcall_error(request: Request, error: Exception) -> Response:
         )
     elif isinstance(error, PictureError):
         # A client asked for a number, not for the path.
-        answer = Problem(detail=error.reason)
+        answer = Problem(detail=translated(error.reason))
     else:
-        answer = Problem(detail=str(error))
+        answer = Problem(detail=sentence_of(error))
     return _answer(request, error.status, answer)
 
 
@@ -101,7 +103,12 @@ def _invalid_fields(request: Request, error: Exception) -> Response:
 
 def _http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return _answer(request, error.status_code, Problem(detail=str(error.detail)), error.headers)
+    return _answer(request, error.status_code, Problem(detail=_refused(error)), error.headers)
+
+
+def _refused(error: HTTPException) -> str:
+    """Return what HTTP's own refusals say; nobody sees most of them."""
+    return gettext("There is no such page.") if error.status_code == 404 and language() != "en" else str(error.detail)
 
 
 def _answer(
@@ -121,4 +128,5 @@ def _answer(
 def _sentence(fields: Iterable[FieldProblem]) -> str:
     """Return what is wrong with the fields of a form or an address, for people."""
     wrong: dict[str, Any] = {str(field.loc[-1]): field.msg for field in fields if field.loc}
-    return "This cannot be read: " + "; ".join(f"{name}: {message}" for name, message in wrong.items())
+    fields_wrong = "; ".join(f"{name}: {message}" for name, message in wrong.items())
+    return gettext("This cannot be read: %(fields)s", fields=fields_wrong)

@@ -13,8 +13,9 @@ from rollcall.corrections.kind_base import RowId
 from rollcall.corrections.kinds import OLDEST, Correction
 from rollcall.errors import InvalidCorrectionError
 from rollcall.records import Box
+from rollcall.sentences import Sentence
 
-NOT_UNDERSTOOD = "the page sent something that is not understood; load it again"
+NOT_UNDERSTOOD = Sentence("the page sent something that is not understood; load it again")
 
 
 class PhotoForm(BaseModel):
@@ -82,7 +83,9 @@ def parse_box(text: str) -> Box:
     try:
         x, y, width, height = (float(value) for value in text.split(","))
     except ValueError as error:
-        raise InvalidCorrectionError(f"{text!r} is no box; load the page again and draw it anew") from error
+        raise InvalidCorrectionError(
+            Sentence("%(text)s is no box; load the page again and draw it anew", text=repr(text))
+        ) from error
     return Box(x, y, width, height)
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 from rollcall.ages import OLDEST
 from rollcall.corrections.kinds import OLDEST as OLDEST_GIVEN
@@ -13,7 +13,10 @@ from rollcall.corrections.log import CorrectionResult, LogEntry
 from rollcall.corrections.review_queue import ANSWERS
 from rollcall.errors import ConflictError
 from rollcall.host import Plugin
+from rollcall.web import names
+from rollcall.web.formats import number
 from rollcall.web.messages import Toast
+from rollcall.web.translation import gettext
 
 #: The name under which the page records corrections.
 PERSON: Final = "user"
@@ -83,12 +86,12 @@ class History:
 
 def undone(result: CorrectionResult, photo_id: int | None = None) -> Toast:
     """Return the message on what was undone, with a way back; `photo_id` is the photo that is shown."""
-    return Toast(f"Undone: {_what(result.entries)}", "redo", _elsewhere(result, photo_id))
+    return Toast(gettext("Undone: %(what)s", what=_what(result.entries)), "redo", _elsewhere(result, photo_id))
 
 
 def redone(result: CorrectionResult, photo_id: int | None = None) -> Toast:
     """Return the message on what was done again."""
-    return Toast(f"Done again: {_what(result.entries)}", "undo", _elsewhere(result, photo_id))
+    return Toast(gettext("Done again: %(what)s", what=_what(result.entries)), "undo", _elsewhere(result, photo_id))
 
 
 def _elsewhere(result: CorrectionResult, photo_id: int | None) -> int | None:
@@ -98,12 +101,16 @@ def _elsewhere(result: CorrectionResult, photo_id: int | None) -> int | None:
 
 def _what(entries: Sequence[LogEntry]) -> str:
     if not entries:
-        return "nothing"
+        return gettext("nothing")
     first = describe(entries[0])
     name = (entries[0].path or "").rpartition("/")[2]
     if len({entry.path for entry in entries}) == 1 and name:
         first = f"{first}, {name}"
-    return first if len(entries) == 1 else f"{first}, and {len(entries) - 1} more"
+    return (
+        first
+        if len(entries) == 1
+        else gettext("%(first)s, and %(count)s more", first=first, count=number(len(entries) - 1))
+    )
 
 
 def describe(entry: LogEntry) -> str:
@@ -113,35 +120,53 @@ def describe(entry: LogEntry) -> str:
         case "age":
             return _age(value.get("low"), value.get("high"))
         case "gender":
-            label = value.get("label")
-            return f"gender {label}" if label else "no gender" if "label" in value else "gender as estimated"
+            return _gender(value)
         case "not_a_face":
-            return "not a face"
+            return gettext("not a face")
         case "ignore":
-            return "face ignored"
+            return gettext("face ignored")
         case "box":
-            return "face drawn" if value.get("drawn") else "face moved"
+            return gettext("face drawn") if value.get("drawn") else gettext("face moved")
         case "tag":
-            states = {"applied": "tag", "rejected": "no tag"}
-            return f"{states.get(str(value.get('state')), 'tag as before')} \u201c{value.get('tag')}\u201d"
+            return _tag(str(value.get("state")), str(value.get("tag")))
         case "album_name":
-            return f"album \u201c{value.get('name')}\u201d"
+            return gettext("album “%(name)s”", name=str(value.get("name")))
         case "album_query":
-            return "the search of an album"
+            return gettext("the search of an album")
         case "album_shared":
-            return "album shared" if value.get("shared") else "album no longer shared"
+            return gettext("album shared") if value.get("shared") else gettext("album no longer shared")
         case "album_removed":
-            return "album removed"
+            return gettext("album removed")
         case "album_photo":
-            return "photo added to an album" if value.get("inside") else "photo taken out of an album"
-    return entry.kind.replace("_", " ")
+            inside = value.get("inside")
+            return gettext("photo added to an album") if inside else gettext("photo taken out of an album")
+    # What is added of people.
+    return gettext("something said of a person")
+
+
+def _gender(value: Mapping[str, Any]) -> str:
+    if label := value.get("label"):
+        return gettext("gender %(label)s", label=names.gender(label))
+    return gettext("no gender") if "label" in value else gettext("gender as estimated")
+
+
+def _tag(state: str, name: str) -> str:
+    if state == "applied":
+        return gettext("tag “%(name)s”", name=name)
+    return (
+        gettext("no tag “%(name)s”", name=name)
+        if state == "rejected"
+        else gettext("tag “%(name)s” as before", name=name)
+    )
 
 
 def _age(low: int | None, high: int | None) -> str:
     if low is None or high is None:
-        return "age as estimated"
+        return gettext("age as estimated")
     if (low, high) in _GROUPS:
-        return {"senior": "60 or older"}.get(_GROUPS[low, high], _GROUPS[low, high])
+        return names.answer(_GROUPS[low, high])
     if low == high:
-        return f"age {low}"
-    return f"age {low} or more" if high >= min(OLDEST, OLDEST_GIVEN) else f"age {low} to {high}"
+        return gettext("age %(age)s", age=low)
+    if high >= min(OLDEST, OLDEST_GIVEN):
+        return gettext("age %(age)s or more", age=low)
+    return gettext("age %(low)s to %(high)s", low=low, high=high)

@@ -14,6 +14,7 @@ from rollcall.host import Plugin
 from rollcall.search.grammar import LANGUAGES
 from rollcall.web.activity import Activity
 from rollcall.web.history import History
+from rollcall.web.translation import accepted, chosen_language
 
 
 def _known_group(name: str) -> str:
@@ -91,18 +92,14 @@ def tab_of(request: Request) -> str:
 
 
 def language_of(request: Request) -> str | None:
-    """Return the language that queries are in by preference, as the browser says; None finds it out from the query.
+    """Return the language that queries are in by preference: the page's, if it was chosen, or what the browser says.
+
+    None finds it out from the query.
 
     English needs no preference: whoever types German into an English browser means German.
     """
-    wanted: list[tuple[float, str]] = []
-    for part in request.headers.get("accept-language", "")[:1000].split(","):
-        name, _, quality = part.partition(";q=")
-        try:
-            wanted.append((float(quality or 1), name.strip()[:2].lower()))
-        except ValueError:
-            continue
-    known = [name for _, name in sorted(wanted, key=lambda one: -one[0]) if name in ("en", *LANGUAGES)]
+    known = [chosen_language() or name for name in accepted(request.headers) or [""]]
+    known = [name for name in known if name in ("en", *LANGUAGES)]
     return known[0] if known and known[0] != "en" else None
 
 

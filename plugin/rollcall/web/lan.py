@@ -10,8 +10,8 @@ What it may ask for is listed here; everything else is refused, whatever the rou
 from __future__ import annotations
 
 import asyncio
-import html
 import ipaddress
+import json
 import re
 import threading
 import time
@@ -22,20 +22,20 @@ from urllib.parse import parse_qs, urlencode
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rollcall.errors import RollcallError
 from rollcall.host import Plugin
 from rollcall.web.pairing import DIGITS, Pairing
 from rollcall.web.security import BASE, GUEST, Guest
+from rollcall.web.translation import gettext
 
 _COOKIE: Final = "rollcall-guest"
 _YEAR: Final = 365 * 24 * 3600
 _WAIT: Final = 1.0  # seconds after a wrong code
 _LONGEST_FORM: Final = 4096  # bytes
 _SHARED_SECONDS: Final = 15  # for how long the photos of shared albums are taken as they were
-_PAGE: Final = (Path(__file__).parent / "templates" / "pair.html").read_text(encoding="utf-8")
 _HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
     # Without a referrer browsers send no origin with a form either, by which it is told from those of other pages.
@@ -127,7 +127,9 @@ class LanGuests:
         device = await run_in_threadpool(self.plugin.guest_of_token, token, path) if token else None
         if device is None:
             answer = (
-                RedirectResponse("/pair", 303) if _wants_page(request) else _plain("This device is not paired.", 403)
+                RedirectResponse("/pair", 303)
+                if _wants_page(request)
+                else _plain(gettext("This device is not paired."), 403)
             )
             await _protected(answer, scope, receive, send)
             return
@@ -139,21 +141,22 @@ class LanGuests:
             await _protected(_manifest(path), scope, receive, send)
             return
         if not await run_in_threadpool(self._may, inner, guest):
-            await _protected(_plain("Guests cannot open this.", 403), scope, receive, send)
+            await _protected(_plain(gettext("Guests cannot open this."), 403), scope, receive, send)
             return
         await self.app(self._admitted(scope, path, inner, guest), receive, _without_reasons(send))
 
     def _refusal(self, request: Request) -> Response | None:
         if request.headers.get("host", "").lower() != self.host:
-            return _plain(f"This server answers to its address alone: open http://{self.host}.", 403)
+            address = f"http://{self.host}"
+            return _plain(gettext("This server answers to its address alone: open %(address)s.", address=address), 403)
         origin = request.headers.get("origin")
         if origin is not None and origin.lower() != f"http://{self.host}":
-            return _plain("Requests of other pages are not answered.", 403)
+            return _plain(gettext("Requests of other pages are not answered."), 403)
         pairs = request.url.path == "/pair" and request.method == "POST"
         if request.method not in ("GET", "HEAD") and not pairs:
-            return _plain("Guests may look, and change nothing.", 403)
+            return _plain(gettext("Guests may look, and change nothing."), 403)
         if pairs and origin is None and request.headers.get("sec-fetch-site") != "same-origin":
-            return _plain("The code is taken from this page alone.", 403)
+            return _plain(gettext("The code is taken from this page alone."), 403)
         return None
 
     async def _pairing(self, request: Request) -> Response | None:
@@ -162,7 +165,7 @@ class LanGuests:
         if path in ("/", "/pair"):
             if request.method == "POST":
                 return await self._pair(request)
-            return _form(request.query_params.get("code", ""))
+            return _form(request, request.query_params.get("code", ""))
         if re.fullmatch(r"/static/(app\.css|icon[\w.-]*)", path):
             # The page of pairing is dressed like the others; what lies there is no secret.
             return await _static(request)
@@ -173,12 +176,13 @@ class LanGuests:
         async for part in request.stream():
             body += part
             if len(body) > _LONGEST_FORM:
-                return _plain("The form is too long.", 413)
+                return _plain(gettext("The form is too long."), 413)
         given = parse_qs(body.decode("utf-8", "replace"))
         code = self.pairing.redeem(given.get("code", [""])[0][:100])
         if code is None:
             await asyncio.sleep(_WAIT)
-            return _form("", "This code does not hold: it is wrong, too old, or was used. Ask for a new one.", 403)
+            note = gettext("This code does not hold: it is wrong, too old, or was used. Ask for a new one.")
+            return _form(request, "", note, 403)
         token, path = await run_in_threadpool(
             lambda: self.plugin.pair_guest(given.get("name", [""])[0], everything=code.everything)
         )
@@ -233,10 +237,12 @@ def _plain(text: str, status: int) -> Response:
     return PlainTextResponse(text, status)
 
 
-def _form(code: str, note: str = "", status: int = 200) -> Response:
+def _form(request: Request, code: str, note: str = "", status: int = 200) -> Response:
+    # The pages need what is above.
+    from rollcall.web.pages.rendering import page
+
     digits = "".join(c for c in code if c in "0123456789")[:DIGITS]
-    message = f'<p class="note" role="alert">{html.escape(note)}</p>' if note else ""
-    return HTMLResponse(_PAGE.replace("[code]", digits).replace("[note]", message), status)
+    return page(request, "pair.html", status, digits=digits, note=note)
 
 
 def _manifest(base: str) -> Response:
@@ -282,7 +288,8 @@ def _without_reasons(send: Send) -> Send:
             await send({**message, "headers": headers.raw})
         elif failed and message["type"] == "http.response.body":
             if not message.get("more_body", False):
-                await send({"type": "http.response.body", "body": b'{"detail": "This is not there at present."}'})
+                body = json.dumps({"detail": gettext("This is not there at present.")}, ensure_ascii=False)
+                await send({"type": "http.response.body", "body": body.encode()})
         else:
             await send(message)
 

@@ -22,6 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rollcall.errors import SettingsError
 from rollcall.server_settings import ServeSettings
+from rollcall.web.translation import gettext, language, pgettext
 
 #: Answers checks of health, without a login: it says only that the server runs.
 HEALTH: Final = "/healthz"
@@ -34,11 +35,11 @@ _WAIT: Final = 1.0  # seconds after a wrong token
 _YEAR: Final = 365 * 24 * 3600
 
 _PAGE: Final = (
-    '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+    '<!doctype html><html lang="{language}"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
     "<title>Rollcall</title><main><h1>Rollcall</h1>{note}"
-    '<form method="post" action="/login"><p><label for="token">Token</label> '
+    '<form method="post" action="/login"><p><label for="token">{token}</label> '
     '<input id="token" name="token" type="password" autocomplete="current-password" required autofocus></p>'
-    "<p><button>Open</button></p></form></main></html>"
+    "<p><button>{open}</button></p></form></main></html>"
 )
 _POLICY: Final = "default-src 'none'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
@@ -157,7 +158,7 @@ class ProxyLogin:
         """Return what is answered in place of the page; None lets the request through."""
         origin = request.headers.get("origin")
         if origin is not None and origin.lower() != access.origin:
-            return PlainTextResponse("Requests of other pages are not answered.", 403)
+            return PlainTextResponse(gettext("Requests of other pages are not answered."), 403)
         by_bearer = False
         if access.token:
             if request.url.path == _LOGIN and request.method == "POST":
@@ -171,7 +172,7 @@ class ProxyLogin:
         # A page of the internet in the same browser brings the cookie, or the proxy's login, with its requests.
         own = origin is not None or request.headers.get("sec-fetch-site") == "same-origin"
         if request.method not in _SAFE and not by_bearer and not own:
-            return PlainTextResponse("Changes are taken from this page alone.", 403)
+            return PlainTextResponse(gettext("Changes are taken from this page alone."), 403)
         return None
 
     async def _log_in(self, request: Request, access: Access) -> Response:
@@ -179,11 +180,11 @@ class ProxyLogin:
         async for part in request.stream():
             body += part
             if len(body) > _LONGEST_FORM:
-                return PlainTextResponse("The form is too long.", 413)
+                return PlainTextResponse(gettext("The form is too long."), 413)
         given = parse_qs(body.decode("utf-8", "replace")).get("token", [""])[0]
         if not _equal(given.strip(), access.token):
             await asyncio.sleep(_WAIT)
-            return _login_page(request, 401, "<p>This is not the token.</p>")
+            return _login_page(request, 401, gettext("This is not the token."))
         answer = RedirectResponse("/", 303)
         answer.set_cookie(
             _COOKIE, _cookie(access.token), max_age=_YEAR, httponly=True, samesite="strict", secure=access.secure
@@ -216,13 +217,19 @@ def _refusal_of_user(request: Request, access: Access) -> Response | None:
     if len(named) != 1 or not named[0].strip():
         return PlainTextResponse("The reverse proxy names no user (serve.user_header): log in there.", 401)
     if access.users and named[0].strip() not in access.users:
-        return PlainTextResponse("This user may not open this library (serve.users).", 403)
+        return PlainTextResponse(gettext("This user may not open this library (serve.users)."), 403)
     return None
 
 
 def _login_page(request: Request, status: int, note: str = "") -> Response:
     if request.method in ("GET", "HEAD", "POST") and "text/html" in request.headers.get("accept", ""):
-        return HTMLResponse(_PAGE.format(note=note), status, headers={"Content-Security-Policy": _POLICY})
+        page = _PAGE.format(
+            language=language(),
+            note=f"<p>{note}</p>" if note else "",
+            token=gettext("Token"),
+            open=pgettext("login", "Open"),
+        )
+        return HTMLResponse(page, status, headers={"Content-Security-Policy": _POLICY})
     return PlainTextResponse("The token is missing: log in, or send it as Authorization: Bearer.", status)
 
 

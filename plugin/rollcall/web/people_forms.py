@@ -13,6 +13,7 @@ from rollcall.errors import InvalidCorrectionError
 from rollcall.host import Plugin
 from rollcall.people.persons import Person
 from rollcall.people.portrait import FaceIdentity
+from rollcall.sentences import Sentence
 from rollcall.web.forms import NOT_UNDERSTOOD
 from rollcall.web.history import History
 
@@ -76,7 +77,7 @@ def name_group(past: History, person: Person, name: str) -> Person:
         If the name is empty.
     """
     if not name.strip():
-        raise InvalidCorrectionError("a name is needed; type one")
+        raise InvalidCorrectionError(Sentence("a name is needed; type one"))
     other = named(past.plugin, name)
     if other is not None and other.person_id != person.person_id:
         return past.plugin.merge_people(other.person_id, person.person_id, origin=past.tab)
@@ -92,7 +93,7 @@ def merge(past: History, people: Sequence[Person]) -> Person:
         If there are not two.
     """
     if len({one.person_id for one in people}) < 2:
-        raise InvalidCorrectionError("one person is nobody else; tick two or more")
+        raise InvalidCorrectionError(Sentence("one person is nobody else; tick two or more"))
     into = next((one for one in people if one.name is not None), people[0])
     return past.plugin.merge_people(
         into.person_id, *(one.person_id for one in people if one is not into), origin=past.tab
@@ -109,7 +110,7 @@ def answer_face(past: History, form: FaceForm, known: FaceIdentity | None) -> No
     """
     if form.what == "name":
         if not form.name.strip():
-            raise InvalidCorrectionError("a name is needed; type one")
+            raise InvalidCorrectionError(Sentence("a name is needed; type one"))
         past.plugin.name_face(form.face, form.name, origin=past.tab)
     elif known is None:
         raise InvalidCorrectionError(NOT_UNDERSTOOD)
@@ -149,7 +150,7 @@ def change_person(past: History, person: Person, form: PersonForm) -> None:
 
 def _change_faces(past: History, number: int, form: PersonForm) -> None:
     if not form.faces:
-        raise InvalidCorrectionError("no face is ticked; tick those that are meant")
+        raise InvalidCorrectionError(Sentence("no face is ticked; tick those that are meant"))
     if form.what == "split":
         past.plugin.split_faces(form.faces, form.name.strip() or None, origin=past.tab)
     elif form.what == "not_them":
@@ -161,7 +162,9 @@ def _change_faces(past: History, number: int, form: PersonForm) -> None:
 def _change_two(past: History, person: Person, form: PersonForm) -> None:
     other = named(past.plugin, form.name) if form.other is None else past.plugin.person(form.other)
     if other is None:
-        raise InvalidCorrectionError(f"nobody is named {form.name.strip()!r}; name them first")
+        raise InvalidCorrectionError(
+            Sentence("nobody is named %(name)s; name them first", name=repr(form.name.strip()))
+        )
     if form.what == "merge":
         merge(past, [other, person])
     elif form.what == "unrelated":

@@ -22,6 +22,7 @@ from rollcall.host import Plugin
 from rollcall.media import decode, video
 from rollcall.records import Box, Picture
 from rollcall.search.details import VERSION_LENGTH, FaceDetails
+from rollcall.sentences import Sentence
 from rollcall.storage.private import private_folder
 from rollcall.web.picture_jobs import Make, PictureJobs
 
@@ -111,7 +112,7 @@ class Pictures:
         """
         crop = self.plugin.face_crop(face_id)
         if crop is None:
-            raise UnreadableError(Path(f"face {face_id}"), "there is no such face, or it was dismissed")
+            raise UnreadableError(Path(f"face {face_id}"), Sentence("there is no such face, or it was dismissed"))
         path, version = self.file(crop.photo_id)
         at = crop.video_time
         mine = self._place(_face_name(version, Box(*crop.box), at))
@@ -149,7 +150,7 @@ class Pictures:
     def _found(self, photo_id: int) -> tuple[Path, str, float | None]:
         found = self.plugin.photo_file(photo_id)
         if found is None:
-            raise UnreadableError(Path(f"photo {photo_id}"), "there is no such photo")
+            raise UnreadableError(Path(f"photo {photo_id}"), Sentence("there is no such photo"))
         path, root = found.path, found.root
         try:
             inside = Path(os.path.realpath(root, strict=True))
@@ -157,7 +158,9 @@ class Pictures:
         except OSError as error:
             raise UnreadableError(path, why_not(path, root, error)) from error
         if not real.is_relative_to(inside):
-            raise UnreadableError(path, "the file is a link that leads out of the library, so it is not shown")
+            raise UnreadableError(
+                path, Sentence("the file is a link that leads out of the library, so it is not shown")
+            )
         if found.version:
             return real, found.version, found.poster_time
         # Not analysed yet: the file's own state tells one content from another.
@@ -205,16 +208,18 @@ class Pictures:
 def why_not(path: Path, root: Path, error: OSError) -> str:
     """Return why a file of the library is not there, for people."""
     if isinstance(error, PermissionError):
-        return "the file may not be read: its permissions forbid it"
+        return Sentence("the file may not be read: its permissions forbid it")
     try:
         away = not root.is_dir() or not any(root.iterdir())
     except OSError:
         away = True
     if away:
-        return f"the folder {root.name} is not there at present: plug in its disk, or connect its share"
+        return Sentence(
+            "the folder %(name)s is not there at present: plug in its disk, or connect its share", name=root.name
+        )
     if path.is_symlink():
-        return "the file is a link, and what it leads to is gone"
-    return "the file was deleted or moved since it was found"
+        return Sentence("the file is a link, and what it leads to is gone")
+    return Sentence("the file was deleted or moved since it was found")
 
 
 def _reduced(picture: Picture, kind: Kind) -> Image.Image:

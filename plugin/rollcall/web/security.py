@@ -24,6 +24,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from rollcall.web.translation import gettext
+
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 #: The key of a request's scope that holds what goes before the paths of the page's links.
 BASE: Final = "rollcall.base"
@@ -122,10 +124,12 @@ class Guard:
     def _refusal(self, request: Request) -> Response | None:
         """Return a refusal, or the redirect that sets the cookie; None lets the request through."""
         if request.headers.get("host", "").lower() not in self.hosts:
-            return PlainTextResponse("This server answers to the name of this machine alone: open 127.0.0.1.", 403)
+            return PlainTextResponse(
+                gettext("This server answers to the name of this machine alone: open 127.0.0.1."), 403
+            )
         origin = request.headers.get("origin")
         if origin is not None and origin.lower() not in {f"http://{host}" for host in self.hosts}:
-            return PlainTextResponse("Requests of other pages are not answered.", 403)
+            return PlainTextResponse(gettext("Requests of other pages are not answered."), 403)
         authorization = request.headers.get("authorization", "")
         by_header = authorization[:7].lower() == "bearer " and self._is_token(authorization[7:].strip())
         given = request.query_params.get("token")
@@ -134,10 +138,11 @@ class Guard:
         by_cookie = bool(base_of(request.scope)) and self._is_token(request.cookies.get(self.cookie, ""))
         if not (by_header or by_cookie):
             return PlainTextResponse(
-                "The address lacks the token of this start: open the address that `rollcall serve` printed.", 403
+                gettext("The address lacks the token of this start: open the address that `rollcall serve` printed."),
+                403,
             )
         if request.method not in _SAFE and not by_header and not self._is_own(request, origin):
-            return PlainTextResponse("Changes are taken from this page alone.", 403)
+            return PlainTextResponse(gettext("Changes are taken from this page alone."), 403)
         return None
 
     def _welcome(self, request: Request) -> Response:

@@ -12,6 +12,7 @@ from rollcall.search.grammar.numbers import Number, NumberRange, is_number, numb
 from rollcall.search.grammar.spelling import known_words
 from rollcall.search.grammar.tokens import Kind, Token
 from rollcall.search.vocabulary import ADJECTIVES, DECADES, NOUNS
+from rollcall.sentences import Sentence
 
 #: The oldest age that a query may name; the last year of a distribution stands for all from 100 on.
 OLDEST_NAMED: Final = 130
@@ -76,7 +77,10 @@ def _of_years(cursor: Cursor) -> NumberRange | None:
     if word.text not in _ABOUT:
         return _exactly(cursor, age)
     low, high = max(age.years - _NEARLY, 0), age.years + _NEARLY
-    cursor.note(f"read as from {low} to {high}", cursor.replaced(word, age.end, f"aged {age.years}"))
+    cursor.note(
+        Sentence("read as from %(low)s to %(high)s", low=low, high=high),
+        cursor.replaced(word, age.end, f"aged {age.years}"),
+    )
     return NumberRange(low, high, age.number.start, age.end)
 
 
@@ -128,7 +132,7 @@ def age_alone(cursor: Cursor) -> NumberRange | None:
         whole = cursor.query[token.start : cursor.last_end]
         raise cursor.error(
             token,
-            f"{whole!r} may be an age or a number of people",
+            Sentence("%(whole)s may be an age or a number of people", whole=repr(whole)),
             suggestions=[
                 cursor.replaced(token, cursor.last_end, f"{whole} people"),
                 cursor.replaced(token, cursor.last_end, f"people {_as_age(whole)}"),
@@ -205,7 +209,10 @@ def _note_decade(cursor: Cursor, token: Token, decade: int) -> None:
     if decade >= _FIRST_DECADE and not re.search(
         r"\b(their|her|his|my)\s+((early|mid|late)\W+)?$", _before(cursor, token)
     ):
-        cursor.note(f"read as ages from {decade} to {decade + 9}", cursor.replaced(token, token, f"19{decade}s"))
+        cursor.note(
+            Sentence("read as ages from %(decade)s to %(decade2)s", decade=decade, decade2=decade + 9),
+            cursor.replaced(token, token, f"19{decade}s"),
+        )
 
 
 def _before(cursor: Cursor, token: Token) -> str:
@@ -247,7 +254,7 @@ def _compared(cursor: Cursor, aged: bool) -> NumberRange | None:
         return None
     word = comparator.text
     if word in (">", ">=", "<", "<=") and not (age.unit or aged):
-        cursor.note(f"{cursor.query[comparator.start : age.end]!r} is read as an age")
+        cursor.note(Sentence("%(part)s is read as an age", part=repr(cursor.query[comparator.start : age.end])))
     if word == "from":
         return None if age.number.is_year else _from(cursor, age)
     position, end = age.number.start, age.end
@@ -272,7 +279,7 @@ def _from(cursor: Cursor, age: Age) -> NumberRange:
     if cursor.accept("to", "-", "until", "up-to"):
         last = _age(cursor)
         if last is None:
-            raise cursor.error(cursor.peek(), "the last age is missing", ["a number"])
+            raise cursor.error(cursor.peek(), Sentence("the last age is missing"), [Sentence("a number")])
         return NumberRange(age.years, last.years, age.number.start, last.end)
     cursor.accept("on", "onwards", "up", "upwards")
     return NumberRange(age.years, None, age.number.start, cursor.last_end)
@@ -338,9 +345,9 @@ def _with_bound(cursor: Cursor, age: Age) -> NumberRange | None:
 
 def _exactly(cursor: Cursor, age: Age) -> NumberRange:
     if age.years == 0 and age.number.value > 0:
-        cursor.note("ages are known in whole years: read as under one year")
+        cursor.note(Sentence("ages are known in whole years: read as under one year"))
     elif age.number.value != age.years:
-        cursor.note(f"ages are known in whole years: read as {age.years}")
+        cursor.note(Sentence("ages are known in whole years: read as %(years)s", years=age.years))
     return NumberRange(age.years, age.years, age.number.start, age.end)
 
 

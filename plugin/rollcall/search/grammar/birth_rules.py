@@ -8,6 +8,7 @@ from rollcall.search.grammar.age_rules import is_decade_of_years
 from rollcall.search.grammar.cursor import Cursor
 from rollcall.search.grammar.numbers import number
 from rollcall.search.grammar.tokens import Kind
+from rollcall.sentences import Sentence
 
 _FIRST: Final = 1800
 _LAST: Final = 2200
@@ -35,7 +36,7 @@ def birth_years(cursor: Cursor) -> BirthYears | None:
     cursor.accept("in", "from", "between")
     first = _years(cursor)
     if first is None:
-        raise cursor.error(cursor.peek(), "'born' needs a year", ["born in 2010"])
+        raise cursor.error(cursor.peek(), Sentence("'born' needs a year"), ["born in 2010"])
     if bound is not None:
         return {
             "before": BirthYears(_FIRST, first.first - 1),
@@ -49,7 +50,9 @@ def birth_years(cursor: Cursor) -> BirthYears | None:
         cursor.go_back(mark)
         return first
     if last.last < first.first:
-        raise cursor.error(start, "the years of birth end before they begin", ["the earlier year first"])
+        raise cursor.error(
+            start, Sentence("the years of birth end before they begin"), [Sentence("the earlier year first")]
+        )
     return BirthYears(first.first, last.last)
 
 

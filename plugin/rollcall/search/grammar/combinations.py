@@ -13,6 +13,7 @@ from rollcall.search.grammar.period_rules import time
 from rollcall.search.grammar.photo_rules import kind_of_photo, text_in_names
 from rollcall.search.grammar.tokens import Kind, Token
 from rollcall.search.terms import Term
+from rollcall.sentences import Sentence
 
 _AND = ("and", "with", "but", "&", "+", ",")
 _OR = ("or", "|", "/")
@@ -53,7 +54,7 @@ def _listed(cursor: Cursor, first: list[Operand], last: list[Operand]) -> list[l
         return [first, last]
     both = cursor.query[first[0].start : last[0].end]
     other = cursor.replaced(first[0].start, first[-1].end, f"({cursor.query[first[0].start : first[-1].end]})")
-    cursor.note(f"read as: any of {both}", other)
+    cursor.note(Sentence("read as: any of %(both)s", both=both), other)
     return [*([one] for one in first), last]
 
 
@@ -76,7 +77,9 @@ def _shared_times(cursor: Cursor, groups: list[list[Operand]]) -> tuple[list[Ope
     shared = last[len(last) - count :]
     kept = cursor.query[last[0].start : last[-1].end]
     cursor.note(
-        f"read as: {cursor.query[shared[0].start : shared[-1].end]!r} holds for all alternatives",
+        Sentence(
+            "read as: %(part)s holds for all alternatives", part=repr(cursor.query[shared[0].start : shared[-1].end])
+        ),
         cursor.replaced(last[0].start, last[-1].end, f"({kept})"),
     )
     return shared, [*groups[:-1], last[: len(last) - count]]
@@ -91,7 +94,9 @@ def _note_count(cursor: Cursor, first: Operand, second: Operand) -> None:
         one, other = (cursor.query[operand.start : operand.end] for operand in (first, second))
         number = one.removesuffix(first.noun.name).strip()
         instead = cursor.replaced(second.start, second.end, f"{number} {other}")
-        cursor.note(f"read as: ({one}) or {other}", instead if number != one else None)
+        cursor.note(
+            Sentence("read as: (%(one)s) or %(other)s", one=one, other=other), instead if number != one else None
+        )
 
 
 def _note_precedence(cursor: Cursor, groups: list[list[Operand]]) -> None:
@@ -103,8 +108,11 @@ def _note_precedence(cursor: Cursor, groups: list[list[Operand]]) -> None:
         first, last = (before[-1], after[0])
         inner = cursor.query[first.start : last.end]
         both = cursor.query[joined[0].start : joined[-1].end]
-        cursor.note(f"read as: ({both}) or {cursor.query[alone[0].start : alone[0].end]}",
-                    cursor.replaced(first.start, last.end, f"({inner})"))  # fmt: skip
+        other = cursor.query[alone[0].start : alone[0].end]
+        cursor.note(
+            Sentence("read as: (%(both)s) or %(other)s", both=both, other=other),
+            cursor.replaced(first.start, last.end, f"({inner})"),
+        )
         return
 
 
@@ -140,7 +148,7 @@ def _note_other_times(cursor: Cursor, found: list[Operand]) -> None:
         if one.end <= other.start or other.end <= one.start:
             behind = cursor.query[first.end :].lstrip(" ,").removeprefix("and ")
             either = " ".join(f"{cursor.query[: first.end]} or {behind}".split())
-            cursor.note("read as one photo of both times, and there is none", either)
+            cursor.note(Sentence("read as one photo of both times, and there is none"), either)
 
 
 def with_shared_groups(cursor: Cursor, found: list[Operand]) -> list[Operand]:
@@ -173,7 +181,9 @@ def _one(cursor: Cursor) -> Operand:
         inner = alternatives(cursor)
         cursor.leave()
         if not cursor.accept(")"):
-            raise cursor.error(cursor.peek(), "a parenthesis is not closed", [")"], [f"{cursor.query.rstrip()})"])
+            raise cursor.error(
+                cursor.peek(), Sentence("a parenthesis is not closed"), [")"], [f"{cursor.query.rstrip()})"]
+            )
         return Operand(inner.term, start.start, cursor.last_end)
     if cursor.accept("-"):
         cursor.enter()
@@ -191,7 +201,7 @@ def _neither(cursor: Cursor) -> Operand | None:
     while cursor.accept("nor", "or", "neither"):
         parts.append(_one(cursor))
     if len(parts) == 1:
-        raise cursor.error(cursor.peek(), "'neither' needs 'nor'", ["nor"])
+        raise cursor.error(cursor.peek(), Sentence("'neither' needs 'nor'"), ["nor"])
     return Operand(terms.And(tuple(terms.Not(part.term) for part in parts)), start.start, cursor.last_end)
 
 
@@ -210,12 +220,12 @@ def _negation(cursor: Cursor) -> Operand | None:
         if first.noun is not None and (begins_people(cursor) or (joined and begins_people(cursor, 1))):
             whole, rest = cursor.query[start.start : first.end], cursor.query[first.start :]
             other = cursor.replaced(start, len(cursor.query), f"not ({rest.strip()})") if joined else None
-            cursor.note(f"read as: ({whole}), and what follows is asked for", other)
+            cursor.note(Sentence("read as: (%(whole)s), and what follows is asked for", whole=whole), other)
         return Operand(terms.Not(first.term), start.start, first.end)
     parts = with_shared_words(cursor, [first, *others])
     whole = cursor.query[start.start : first.end]
     names = " nor ".join(cursor.query[part.start : part.end] for part in parts)
-    cursor.note(f"read as: neither {names}", cursor.replaced(start, first.end, f"({whole})"))
+    cursor.note(Sentence("read as: neither %(names)s", names=names), cursor.replaced(start, first.end, f"({whole})"))
     return Operand(terms.And(tuple(terms.Not(part.term) for part in parts)), start.start, parts[-1].end)
 
 
@@ -266,8 +276,10 @@ def _atom(cursor: Cursor) -> Operand:
     bare_number(cursor)
     token = cursor.peek()
     if cursor.next_is("me", "us", "myself"):
-        message = f"nobody is known to be {token.raw!r}: name a person under People and say that this is you"
-        raise cursor.error(token, message, ["a name"])
+        message = Sentence(
+            "nobody is known to be %(word)s: name a person under People and say that this is you", word=repr(token.raw)
+        )
+        raise cursor.error(token, message, [Sentence("a name")])
     if token.kind is Kind.END:
-        raise cursor.error(token, "the query ends too early", ["more words"])
-    raise cursor.error(token, f"{token.raw!r} was not expected")
+        raise cursor.error(token, Sentence("the query ends too early"), [Sentence("more words")])
+    raise cursor.error(token, Sentence("%(word)s was not expected", word=repr(token.raw)))

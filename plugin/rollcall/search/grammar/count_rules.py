@@ -9,6 +9,7 @@ from rollcall.search.grammar.numbers import Number, is_number, number
 from rollcall.search.grammar.tokens import Kind
 from rollcall.search.requirements import MOST_FACES
 from rollcall.search.vocabulary import COUNTS
+from rollcall.sentences import Sentence
 
 #: The most people that can be asked for by a number.
 MOST_PEOPLE: Final = 1000
@@ -51,9 +52,13 @@ def check(cursor: Cursor, found: Count) -> None:
     """Raise InvalidQueryError if so many people cannot be counted."""
     values = [found.low] if found.high in (None, MOST_FACES) else [found.low, found.high or 0]
     if max(values) > MOST_PEOPLE or (found.low == 0 and found.high is None):
-        raise cursor.error(found.position, "so many people cannot be counted", [f"1 to {MOST_PEOPLE}"])
+        raise cursor.error(
+            found.position,
+            Sentence("so many people cannot be counted"),
+            [Sentence("1 to %(most_people)s", most_people=MOST_PEOPLE)],
+        )
     if found.high is not None and found.high < found.low:
-        raise cursor.error(found.position, "the range of numbers ends before it begins")
+        raise cursor.error(found.position, Sentence("the range of numbers ends before it begins"))
 
 
 def _word(cursor: Cursor) -> Count | None:
@@ -89,7 +94,7 @@ def _compared(cursor: Cursor) -> Count | None:
             high = MOST_FACES if last is None else last.value
     elif word == "exactly":
         if comparator.raw.lower() == "single":
-            cursor.note("'single' is read as exactly one")
+            cursor.note(Sentence("'single' is read as exactly one"))
         low, high = found.value, found.value
     else:
         low, high = 0, found.value - (word in ("under", "fewer-than", "<"))
@@ -136,7 +141,12 @@ def _numbers(cursor: Cursor) -> Count | None:
     if high - low > 1:
         both = cursor.query[first.start : last.end]
         instead = [cursor.replaced(first.start, last.end, f"{low}-{high}")]
-        raise cursor.error(first.start, f"{both!r} is no range of numbers", ["a range such as 2-4"], instead)
+        raise cursor.error(
+            first.start,
+            Sentence("%(both)s is no range of numbers", both=repr(both)),
+            [Sentence("a range such as 2-4")],
+            instead,
+        )
     return Count(low, high, first.start)
 
 

@@ -11,6 +11,7 @@ from rollcall.search.grammar.notes import Note
 from rollcall.search.grammar.tokens import Kind, Token
 from rollcall.search.identity import Identity
 from rollcall.search.roster import NOBODY, Roster
+from rollcall.sentences import Sentence
 
 #: Parentheses and negations within each other; more are refused.
 MOST_DEPTH: Final = 40
@@ -112,7 +113,9 @@ class Cursor:
         """
         self._depth += 1
         if self._depth > MOST_DEPTH:
-            raise self.error(self.peek(), f"parentheses and negations nest at most {MOST_DEPTH} deep")
+            raise self.error(
+                self.peek(), Sentence("parentheses and negations nest at most %(most)s deep", most=MOST_DEPTH)
+            )
 
     def leave(self) -> None:
         """End a parenthesis or a negation."""

@@ -17,31 +17,46 @@ from rollcall.search.requirements import MOST_FACES
 from rollcall.search.terms import Term
 from rollcall.search.terms.photo import FIRST_DAY, LAST_DAY
 from rollcall.search.vocabulary import NOUNS
+from rollcall.sentences import Sentence
 
+#: What each field takes.
+_TAKES: Final = {
+    "age": Sentence("a number of years, a range or a group"),
+    "gender": Sentence("female or male"),
+    "faces": Sentence("a number or a range"),
+    "taken": Sentence("a year, month or day, or a range of them"),
+    "path": Sentence("part of the path, with * and ?"),
+    "tag": Sentence("a tag, in quotes if it has blanks"),
+    "score": Sentence("a number from 0 to 1 or a range"),
+    "reviewed": Sentence("yes or no"),
+    "type": Sentence("video or photo"),
+    "similar": Sentence("a face by its number"),
+    "person": Sentence("somebody by a name, in quotes if it has blanks, or by number"),
+    "word": Sentence("a word in its own meaning, where it is a name as well"),
+}
+_EXAMPLES: Final = {
+    "age": ("7", "5-9", ">60", "child"),
+    "gender": ("female", "male"),
+    "faces": ("2", ">=3", "1-4"),
+    "taken": ("2019", "2019-06", "2019-06..2019-08"),
+    "path": ("holiday/*",),
+    "tag": ("children",),
+    "score": (">0.9",),
+    "reviewed": ("yes", "no"),
+    "type": ("video", "photo"),
+    "similar": ("face:123",),
+    "person": ('"Anna B"', "12"),
+    "word": ("rose",),
+}
+#: Fields whose values need no example beside what they take.
+_CLEAR: Final = ("gender", "tag", "reviewed", "type")
 #: The fields, and what each takes in words.
 FIELDS: Final = {
-    "age": "a number of years, a range or a group: 7, 5-9, >60, child",
-    "gender": "female or male",
-    "faces": "a number or a range: 2, >=3, 1-4",
-    "taken": "a year, month or day, or a range of them: 2019, 2019-06, 2019-06..2019-08",
-    "path": "part of the path, with * and ?: holiday/*",
-    "tag": "a tag, in quotes if it has blanks",
-    "score": "a number from 0 to 1 or a range: >0.9",
-    "reviewed": "yes or no",
-    "type": "video or photo",
-    "similar": "a face by its number: face:123",
-    "person": 'somebody by a name, in quotes if it has blanks, or by number: "Anna B", 12',
-    "word": "a word in its own meaning, where it is a name as well: rose",
+    name: str(takes) if name in _CLEAR else f"{takes}: {', '.join(_EXAMPLES[name])}" for name, takes in _TAKES.items()
 }
 _GENDERS: Final = {
     **dict.fromkeys(("female", "f", "woman"), "female"),
     **dict.fromkeys(("male", "m", "man"), "male"),
-}
-_EXAMPLES: Final = {
-    "gender": ("female", "male"),
-    "reviewed": ("yes", "no"),
-    "type": ("video", "photo"),
-    "tag": ("children",),
 }
 _TYPES: Final = {
     **dict.fromkeys(("video", "videos"), "video"),
@@ -67,24 +82,37 @@ def field(cursor: Cursor) -> Term | None:
         near = nearest(token.text, list(FIELDS))
         value = cursor.peek()
         instead = [cursor.replaced(token, value, f"{near}:{value.raw}")] if near and value.kind is Kind.VALUE else []
-        raise cursor.error(token, f"{token.text!r} is no field", [f"{near}:" if near else "a field"], instead)
+        raise cursor.error(
+            token,
+            Sentence("%(word)s is no field", word=repr(token.text)),
+            [f"{near}:" if near else Sentence("a field")],
+            instead,
+        )
     value = cursor.peek()
     if value.kind is not Kind.VALUE:
         instead = [cursor.replaced(token, token.end + 1, example) for example in _examples(token.text)]
-        raise cursor.error(token.end + 1, f"{token.text}: has no value", ["a value"], instead)
+        raise cursor.error(
+            token.end + 1, Sentence("%(word)s: has no value", word=token.text), [Sentence("a value")], instead
+        )
     cursor.take()
     term = _READERS[token.text](value.text, token.start)
     if term is None:
         instead = [cursor.replaced(token, value, example) for example in _examples(token.text)]
-        takes = FIELDS[token.text].partition(": ")[0]
-        raise cursor.error(value, f"{token.text}: takes {takes}, not {_shown(value.text)!r}", [takes], instead)
+        takes = _TAKES[token.text]
+        raise cursor.error(
+            value,
+            Sentence(
+                "%(word)s: takes %(takes)s, not %(shown)s", word=token.text, takes=takes, shown=repr(_shown(value.text))
+            ),
+            [takes],
+            instead,
+        )
     return term
 
 
 def _examples(name: str) -> list[str]:
-    """Return uses of a field, from its description."""
-    examples = FIELDS[name].rpartition(": ")[2].split(", ") if ":" in FIELDS[name] else []
-    return [f"{name}:{example}" for example in examples or _EXAMPLES.get(name, ())]
+    """Return uses of a field."""
+    return [f"{name}:{example}" for example in _EXAMPLES[name]]
 
 
 def _shown(text: str) -> str:

@@ -11,6 +11,7 @@ from rollcall.search.grammar.operands import Noun, Operand, narrowed
 from rollcall.search.person_filter import PersonFilter
 from rollcall.search.terms import Term
 from rollcall.search.vocabulary import NOUNS
+from rollcall.sentences import Sentence
 
 
 def all_of(parts: Sequence[Term]) -> Term:
@@ -91,7 +92,9 @@ def with_implied(cursor: Cursor, operands: list[Operand], separator: str) -> lis
         return operands
     if at == len(operands) - 2 and separator:
         ages = cursor.query[last.start : last.end]
-        cursor.note(f"read as: {ages} is somebody else", cursor.replaced(whom.end, last.end, ages))
+        cursor.note(
+            Sentence("read as: %(ages)s is somebody else", ages=ages), cursor.replaced(whom.end, last.end, ages)
+        )
         return operands
     return [*operands[:at], merged, *operands[at + 1 : -1]]
 
@@ -124,10 +127,12 @@ def with_shared_words(cursor: Cursor, operands: Sequence[Operand]) -> list[Opera
     texts = [cursor.query[operand.start : operand.end] for operand in operands]
     if last.ranges and not last.adjectives and all(noun.bare for noun in nouns[:-1] if noun is not None):
         alternative = " and ".join([texts[-1], *texts[:-1]])
-        return _shared(cursor, operands, last, alternative, "the ages hold for all of them")
+        return _shared(cursor, operands, last, alternative, Sentence("the ages hold for all of them"))
     if first.adjectives and not first.ranges and all(noun.bare for noun in nouns[1:] if noun is not None):
         alternative = " and ".join([*texts[1:], texts[0]])
-        return _shared(cursor, operands, first, alternative, "the words before the first hold for all of them")
+        return _shared(
+            cursor, operands, first, alternative, Sentence("the words before the first hold for all of them")
+        )
     return list(operands)
 
 
@@ -144,5 +149,5 @@ def _shared(cursor: Cursor, operands: Sequence[Operand], pattern: Noun, alternat
         instead = cursor.replaced(operands[0].start, operands[-1].end, alternative)
     else:
         instead = cursor.replaced(operands[0].start, operands[-1].end, alternative.replace(" and ", " or "))
-    cursor.note(f"read as: {note}", instead)
+    cursor.note(Sentence("read as: %(note)s", note=note), instead)
     return result

@@ -21,6 +21,7 @@ from rollcall.search.kinship import ASKED_FOR, BEFORE_TIMES, HOMONYMS, ME, MY, R
 from rollcall.search.phrases import FRAMES, PHOTOS, PHRASES, PREPOSITIONS, SHOWING
 from rollcall.search.roster import Roster, name_words
 from rollcall.search.vocabulary import COUNTS, MONTHS, NUMBERS
+from rollcall.sentences import Sentence
 
 
 class Named(NamedTuple):
@@ -114,8 +115,10 @@ class _Naming:
         names = {fold(name): name for names in self.roster.names.values() for name in names}
         near = nearest(fold(value.text), list(names))
         instead = [f'{self.query[: value.start]}"{names[near]}"{self.query[value.end :]}'] if near else []
-        message = f"nobody is named {value.text[:_SHOWN]!r}"
-        raise InvalidQueryError(self.query, value.start, message, ["a name that you gave"], suggestions=instead)
+        message = Sentence("nobody is named %(word)s", word=repr(value.text[:_SHOWN]))
+        raise InvalidQueryError(
+            self.query, value.start, message, [Sentence("a name that you gave")], suggestions=instead
+        )
 
     # ---- Relatives
 
@@ -140,7 +143,13 @@ class _Naming:
             numbers = self.roster.related((me,), *related)
             if not numbers:
                 name = self.tokens[self.at + ahead].raw
-                self.notes.append(Note(f"nobody is known to be your {name}: read as anybody of that age and gender"))
+                self.notes.append(
+                    Note(
+                        Sentence(
+                            "nobody is known to be your %(name)s: read as anybody of that age and gender", name=name
+                        )
+                    )
+                )
                 return None
             if ahead == 2:
                 self.result.append(self.tokens[self.at + 1])
@@ -181,12 +190,19 @@ class _Naming:
                 # "Annas Geburtstag" is German, and not to be had in English.
                 if not exact or length > 1 or last.text in known_words() or len(words[0]) < _SHORTEST_GENITIVE:
                     return False
-                note = f"{last.raw!r} was read as {self.roster.identity(exact).name}"
+                note = Sentence(
+                    "%(word)s was read as %(name)s", word=repr(last.raw), name=self.roster.identity(exact).name
+                )
                 self.notes.append(Note(note, self._replaced(length, f"word:{last.text}")))
                 return bool(self._take(_Found(exact, length)))
         if ordinary and self._is_time(length):
             other = self._replaced(length, self._quoted(exact[0]))
-            self.notes.append(Note(f"{last.raw!r} was read as a time, and not as the person of that name", other))
+            self.notes.append(
+                Note(
+                    Sentence("%(word)s was read as a time, and not as the person of that name", word=repr(last.raw)),
+                    other,
+                )
+            )
             return False
         self._say(exact, partly, words, length, ordinary)
         return bool(self._take(_Found(numbers, length)))
@@ -237,17 +253,23 @@ class _Naming:
         """Note how a name is read that others have too, or that is a word."""
         raw = self.query[self.tokens[self.at].start : self.tokens[self.at + length - 1].end]
         if len(exact) > 1:
-            note = f"{len(exact)} people are named {raw}: read as any of them"
+            note = Sentence("%(count)s people are named %(word)s: read as any of them", count=len(exact), word=raw)
             self.notes.append(Note(note, self._replaced(length, f"person:{exact[0]}")))
         elif not exact and len(partly) > 1:
-            note = f"{raw!r} was read as {self.roster.identity(partly).name}"
+            note = Sentence("%(word)s was read as %(name)s", word=repr(raw), name=self.roster.identity(partly).name)
             self.notes.append(Note(note, self._replaced(length, self._quoted(partly[0]))))
         elif exact and partly:
-            note = f"read as {self.roster.shown(exact[0])}; {self.roster.identity(partly).name} has a longer name"
+            note = Sentence(
+                "read as %(shown)s; %(name)s has a longer name",
+                shown=self.roster.shown(exact[0]),
+                name=self.roster.identity(partly).name,
+            )
             self.notes.append(Note(note, self._replaced(length, self._quoted(partly[0]))))
         if ordinary:
             other = self._replaced(length, f"word:{words[0]}")
-            self.notes.append(Note(f"read as the person named {self.roster.shown(exact[0])}", other))
+            self.notes.append(
+                Note(Sentence("read as the person named %(shown)s", shown=self.roster.shown(exact[0])), other)
+            )
 
     # ---- What is written
 

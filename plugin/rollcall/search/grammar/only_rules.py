@@ -11,6 +11,7 @@ from rollcall.search.grammar.operands import Noun, Operand
 from rollcall.search.grammar.people_rules import begins_people, people
 from rollcall.search.requirements import MOST_FACES
 from rollcall.search.terms import Term
+from rollcall.sentences import Sentence
 
 
 def only(cursor: Cursor) -> Operand | None:
@@ -41,7 +42,9 @@ def only(cursor: Cursor) -> Operand | None:
         texts = [cursor.query[operand.start : operand.end] for operand in found]
         rest = cursor.query[cursor.last_end :].strip()
         instead = cursor.replaced(start, len(cursor.query), f"only {' and '.join([*texts, rest])}")
-        raise cursor.error(start, "only one kind of people can be asked for alone", ["only children"], [instead])
+        raise cursor.error(
+            start, Sentence("only one kind of people can be asked for alone"), ["only children"], [instead]
+        )
     if len(found) == 1:
         return _only_one(cursor, start.start, first)
     if all(operand.noun is not None and operand.noun.somebody for operand in found):
@@ -49,7 +52,9 @@ def only(cursor: Cursor) -> Operand | None:
         return Operand(everyone_of(found), start.start, cursor.last_end)
     names = " or ".join(cursor.query[operand.start : operand.end] for operand in found)
     both = " and ".join(cursor.query[operand.start : operand.end] for operand in found)
-    cursor.note(f"read as: everyone is one of {names}", cursor.replaced(start, cursor.last_end, both))
+    cursor.note(
+        Sentence("read as: everyone is one of %(names)s", names=names), cursor.replaced(start, cursor.last_end, both)
+    )
     return Operand(everyone_of(with_shared_words(cursor, found)), start.start, cursor.last_end)
 
 
@@ -79,7 +84,10 @@ def _only_one(cursor: Cursor, start: int, operand: Operand) -> Operand:
     if noun.count is None or noun.count.article:
         if noun.count is not None:
             words = text.split(maxsplit=1)[-1]
-            cursor.note(f"read as: {text} alone", cursor.replaced(start, operand.end, f"exactly one {words}"))
+            cursor.note(
+                Sentence("read as: %(word)s alone", word=text),
+                cursor.replaced(start, operand.end, f"exactly one {words}"),
+            )
         return Operand(terms.And((terms.FaceCount(1, 1), operand.term)), start, operand.end)
     if noun.count.high is not None:
         return Operand(everyone_of([operand]), start, operand.end)
@@ -87,7 +95,7 @@ def _only_one(cursor: Cursor, start: int, operand: Operand) -> Operand:
     if noun.person.anyone:
         return Operand(terms.FaceCount(count, count), start, operand.end)
     cursor.note(
-        f"read as: exactly {text}, and others may be there too",
+        Sentence("read as: exactly %(word)s, and others may be there too", word=text),
         cursor.replaced(start, operand.end, f"faces:{count} {text}"),
     )
     return Operand(terms.PeopleCount(noun.person, count, count), start, operand.end)

@@ -17,6 +17,7 @@ from rollcall.search.grammar.tokens import Kind, Token, tokens_of
 from rollcall.search.grammar.translation import translated
 from rollcall.search.roster import NOBODY, Roster
 from rollcall.search.terms import Term
+from rollcall.sentences import Sentence
 
 #: Conditions of one query; more are refused, for each costs time on every photo.
 MOST_CONDITIONS: Final = 40
@@ -76,17 +77,27 @@ def _read(text: str, reading: _Reading) -> Interpretation:
     tokens, notes = rewritten(text, typed.tokens if foreign is None else foreign.tokens)
     notes += typed.notes
     if foreign is not None:
-        notes[:0] = [Note(f"read as {foreign.language}: {foreign.text()}"), *foreign.notes]
+        notes[:0] = [
+            Note(Sentence("read as %(language)s: %(word)s", language=Sentence(foreign.language), word=foreign.text())),
+            *foreign.notes,
+        ]
     cursor = Cursor(text, tokens, notes, reading.today, typed.people, reading.roster)
     if cursor.peek().kind is Kind.END:
         return Interpretation(terms.Everything(), tuple(notes))
     found = alternatives(cursor)
     if cursor.peek().kind is not Kind.END:
         token = cursor.peek()
-        raise cursor.error(token, f"{token.raw!r} was not expected")
+        raise cursor.error(token, Sentence("%(word)s was not expected", word=repr(token.raw)))
     conditions = sum(1 for one in found.term.walk() if not one.children())
     if conditions > MOST_CONDITIONS:
-        raise cursor.error(0, f"a query has at most {MOST_CONDITIONS} conditions, and this one {conditions}")
+        raise cursor.error(
+            0,
+            Sentence(
+                "a query has at most %(most)s conditions, and this one %(conditions)s",
+                most=MOST_CONDITIONS,
+                conditions=conditions,
+            ),
+        )
     return Interpretation(found.term, tuple(cursor.notes))
 
 

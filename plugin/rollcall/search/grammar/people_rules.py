@@ -20,6 +20,7 @@ from rollcall.search.person_filter import PersonFilter
 from rollcall.search.requirements import MOST_FACES
 from rollcall.search.terms import Term
 from rollcall.search.vocabulary import ADJECTIVES, EVERYONE, NOUNS
+from rollcall.sentences import Sentence
 
 #: Ranges of numbers before a noun that begin with this are ages: "18-25 women".
 _FEWEST_AS_AGES: Final = 13
@@ -95,7 +96,7 @@ def _with_ages_before(cursor: Cursor, noun: Noun, counted: Count | None) -> tupl
     text = cursor.query[counted.position : cursor.last_end]
     other = f"faces:{counted.low}-{counted.high} {noun.name}"
     cursor.note(
-        f"read as {noun.name} from {counted.low} to {counted.high} years",
+        Sentence("read as %(name)s from %(low)s to %(high)s years", name=noun.name, low=counted.low, high=counted.high),
         text and cursor.replaced(counted.position, cursor.last_end, other),
     )
     return replace(noun, person=person, ranges=(*noun.ranges, ages)), None
@@ -116,7 +117,10 @@ def nobody(cursor: Cursor) -> Operand | None:
         one_sided = person.low == 0 or person.high == OLDEST
         words = f"everyone from {opposite.low} to {opposite.high}" if opposite.low <= opposite.high else ""
         cursor.note(
-            f"read as photos that do not show any {person.describe()}, those without people included",
+            Sentence(
+                "read as photos that do not show any %(describe)s, those without people included",
+                describe=person.describe(),
+            ),
             cursor.replaced(start, cursor.last_end, words) if one_sided and words else None,
         )
     return operand
@@ -153,10 +157,10 @@ def _operand(cursor: Cursor, noun: Noun, start: Token) -> Operand:
 def _born(cursor: Cursor, noun: Noun, years: BirthYears, start: Token) -> Operand:
     if noun.own.identity is not None and noun.own.identity.kind == "people":
         shorter = cursor.query[: start.end] if start.kind is Kind.NAME else ""
-        message = f"{noun.name!r} is somebody, and was born when it says in People"
+        message = Sentence("%(name)s is somebody, and was born when it says in People", name=repr(noun.name))
         raise cursor.error(start, message, suggestions=[shorter])
     count = 1 if noun.count is None else max(noun.count.low, 1)
-    cursor.note("read by the age on the photo and the year when it was taken, before or after the birthday")
+    cursor.note(Sentence("read by the age on the photo and the year when it was taken, before or after the birthday"))
     return Operand(terms.Born(noun.person, *years, count), start.start, cursor.last_end)
 
 
@@ -178,7 +182,9 @@ def _everyone(cursor: Cursor, noun: Noun, start: Token, is_all: bool) -> Operand
     operand = _operand(cursor, noun, start)
     if is_all and not noun.own.anyone:
         text = cursor.query[start.end : cursor.last_end].strip()
-        cursor.note("read as every photo with such people", cursor.replaced(start, cursor.last_end, f"only {text}"))
+        cursor.note(
+            Sentence("read as every photo with such people"), cursor.replaced(start, cursor.last_end, f"only {text}")
+        )
     return operand
 
 
@@ -240,7 +246,12 @@ def _described(cursor: Cursor) -> Noun | None:
         return _noun(cursor, "people", PersonFilter(), adjectives)
     if token.kind is Kind.WORD and token.text in ADJECTIVES and cursor.peek(1).text not in ("couple", "family"):
         instead = cursor.replaced(token, token, f"{token.raw} people")
-        raise cursor.error(token, f"{token.raw!r} says nothing of whom", ["people such as women"], [instead])
+        raise cursor.error(
+            token,
+            Sentence("%(word)s says nothing of whom", word=repr(token.raw)),
+            [Sentence("people such as women")],
+            [instead],
+        )
     cursor.go_back(mark)
     return None
 
@@ -284,7 +295,9 @@ def _limited(
     for ages in [*ranges, *(one for one in adjectives if isinstance(one, NumberRange))]:
         low, high = ages.low or 0, OLDEST if ages.high is None else ages.high
         if max(low, 0 if ages.high is None else high) > OLDEST_NAMED or high < low:
-            raise cursor.error(ages.position, "nobody is of that age", [f"ages from 0 to {OLDEST}"])
+            raise cursor.error(
+                ages.position, Sentence("nobody is of that age"), [Sentence("ages from 0 to %(most)s", most=OLDEST)]
+            )
     person = narrowed(own, adjectives, [_known(ages) for ages in ranges])
     if person is not None:
         return person
@@ -292,14 +305,26 @@ def _limited(
         end = ranges[-1].end or cursor.last_end
         between = cursor.query[ranges[0].end : end]
         instead = [cursor.replaced(ranges[0].end, end, between.replace(" and ", f" and {name} ", 1))]
-        raise cursor.error(ranges[-1].position, "no one person is of both ages", ["one range of ages"], instead)
+        raise cursor.error(
+            ranges[-1].position, Sentence("no one person is of both ages"), [Sentence("one range of ages")], instead
+        )
     if ranges and narrowed(own, adjectives, ()) is not None:
         start, end = ranges[0].position, cursor.last_end
         instead = [cursor.replaced(_start_of(cursor, name, start), end, f"people {_typed(cursor, name, start, end)}")]
-        raise cursor.error(ranges[0].position, f"{name!r} are never of that age", ["an age that fits"], instead)
+        raise cursor.error(
+            ranges[0].position,
+            Sentence("%(name)s are never of that age", name=repr(name)),
+            [Sentence("an age that fits")],
+            instead,
+        )
     odd = adjectives[0]
     at, text = (odd.position, "such") if isinstance(odd, NumberRange) else (odd.start, repr(odd.raw))
-    raise cursor.error(at, f"there are no {text} {name}", ["words that fit together"], [cursor.query[:at] + name])
+    raise cursor.error(
+        at,
+        Sentence("there are no %(word)s %(name)s", word=text, name=name),
+        [Sentence("words that fit together")],
+        [cursor.query[:at] + name],
+    )
 
 
 def _known(ages: NumberRange) -> NumberRange:
@@ -323,8 +348,10 @@ def _typed(cursor: Cursor, name: str, start: int, end: int) -> str:
 def _check_countable(cursor: Cursor, counted: Count) -> None:
     token = cursor.peek()
     if token.kind is Kind.WORD and token.text not in known_words():
-        message = f"only people can be counted, and {token.raw!r} is no word for people"
-        raise cursor.error(token, message, ["people"], [cursor.replaced(counted.position, token, f'"{token.raw}"')])
+        message = Sentence("only people can be counted, and %(word)s is no word for people", word=repr(token.raw))
+        raise cursor.error(
+            token, message, [Sentence("people")], [cursor.replaced(counted.position, token, f'"{token.raw}"')]
+        )
 
 
 def bare_number(cursor: Cursor) -> None:
@@ -335,8 +362,8 @@ def bare_number(cursor: Cursor) -> None:
         return
     raise cursor.error(
         token,
-        f"{cursor.query[found.start : found.end]!r} may be an age or a number of people",
-        ["an age such as aged 5"],
+        Sentence("%(part)s may be an age or a number of people", part=repr(cursor.query[found.start : found.end])),
+        [Sentence("an age such as aged 5")],
         [
             cursor.replaced(found.start, found.end, f"aged {found.value}"),
             *([] if found.start else [cursor.replaced(found.start, found.end, f"{found.value} people")]),

@@ -15,6 +15,7 @@ from rollcall.search.grammar.tokens import Kind, Token
 from rollcall.search.terms import Term
 from rollcall.search.terms.photo import FIRST_DAY, LAST_DAY
 from rollcall.search.vocabulary import DECADES, FEASTS, MONTHS
+from rollcall.sentences import Sentence
 
 #: Days of a week, a month and a year ago are counted by these lengths.
 _UNITS: Final = {"days": 1, "day": 1, "weeks": 7, "week": 7}
@@ -102,7 +103,9 @@ def _spanned(cursor: Cursor) -> Term | None:
             first = Days(f"{int(first.start[:4]) - 1:04}{first.start[4:]}", first.end)
     if first.start >= end.end:
         other = cursor.query[start.start : cursor.last_end]
-        raise cursor.error(start, f"{other!r} ends before it begins", ["the earlier day first"])
+        raise cursor.error(
+            start, Sentence("%(other)s ends before it begins", other=repr(other)), [Sentence("the earlier day first")]
+        )
     return terms.Taken(first.start, end.end)
 
 
@@ -135,7 +138,7 @@ def _listed(cursor: Cursor) -> Term | None:
     if len(found) == 1:
         return _term(cursor, first)
     if joined not in ("or", "/"):
-        cursor.note("read as any of these times: no photo is of several")
+        cursor.note(Sentence("read as any of these times: no photo is of several"))
     known = next((int(one.start[:4]) for one in reversed(found) if isinstance(one, Days)), None)
     parts = [one.of(known) if isinstance(one, Yearly) and known is not None else one for one in found]
     return terms.Or(tuple(_term(cursor, part) for part in parts))
@@ -155,7 +158,7 @@ def _term(cursor: Cursor, found: Period) -> Term:
     first, end = f"{found.month:02}-{found.day:02}", last.strftime("%m-%d")
     year = _latest_year(cursor, found)
     cursor.note(
-        f"read as {found.name.raw} of any year: {first} to {end}",
+        Sentence("read as %(word)s of any year: %(first)s to %(end)s", word=found.name.raw, first=first, end=end),
         cursor.replaced(found.name, found.name, f"{found.name.raw} {year}"),
     )
     return terms.TakenYearly(first, end)
@@ -165,7 +168,15 @@ def _of_any_year(cursor: Cursor, first: Yearly, last: Yearly) -> Term:
     """Return the term of "between Christmas and New Year", in each year."""
     begin = f"{first.month:02}-{first.day:02}"
     end = (date.fromisoformat(last.of(2019).end) - timedelta(days=1)).strftime("%m-%d")
-    cursor.note(f"read as from {first.name.raw} to {last.name.raw} of any year: {begin} to {end}")
+    cursor.note(
+        Sentence(
+            "read as from %(word)s to %(word2)s of any year: %(begin)s to %(end)s",
+            word=first.name.raw,
+            word2=last.name.raw,
+            begin=begin,
+            end=end,
+        )
+    )
     return terms.TakenYearly(begin, end)
 
 
@@ -179,7 +190,9 @@ def _year_missing(cursor: Cursor, found: Yearly) -> Exception:
     year = _latest_year(cursor, found)
     named = cursor.query[found.name.start : max(cursor.last_end, found.name.end)]
     suggestions = [cursor.replaced(found.name, found.name.start + len(named), f"{named} {year - n}") for n in (0, 1)]
-    return cursor.error(found.name, f"{named!r} needs a year", ["a year"], suggestions)
+    return cursor.error(
+        found.name, Sentence("%(named)s needs a year", named=repr(named)), [Sentence("a year")], suggestions
+    )
 
 
 def _latest_year(cursor: Cursor, found: Yearly) -> int:
@@ -205,7 +218,7 @@ def _numeric(cursor: Cursor) -> Period | None:
         cursor.take()
         days = days_of(token.text)
         if days is None:
-            raise cursor.error(token, "there is no such day", ["2019", "2019-06", "June 2019"])
+            raise cursor.error(token, Sentence("there is no such day"), ["2019", "2019-06", "June 2019"])
         return days
     part = cursor.accept("early", "mid", "late")
     if part is not None:
@@ -278,7 +291,7 @@ def _of_year(cursor: Cursor, found: Yearly) -> Period:
         return found.of(int(year.text[:4]))
     cursor.go_back(mark)
     if year.kind is Kind.DATE:
-        raise cursor.error(year, "there is no such day", ["2019"])
+        raise cursor.error(year, Sentence("there is no such day"), ["2019"])
     return found
 
 
@@ -293,11 +306,11 @@ def _day(cursor: Cursor, day: int, month: Token) -> Period:
     found = _of_year(cursor, Yearly(month, MONTHS[month.text][0], 1, 1, 0))
     if isinstance(found, Yearly):
         if not 1 <= day <= calendar.monthrange(2020, found.month)[1]:
-            raise cursor.error(month, "there is no such day", ["June 12, 2019"])
+            raise cursor.error(month, Sentence("there is no such day"), ["June 12, 2019"])
         return Yearly(month, found.month, day, 0, 1)
     days = days_of(f"{found.start[:7]}-{day:02}")
     if days is None:
-        raise cursor.error(month, "there is no such day", ["June 12, 2019"])
+        raise cursor.error(month, Sentence("there is no such day"), ["June 12, 2019"])
     return days
 
 

@@ -10,6 +10,7 @@ from rollcall.search.grammar.tokens import Kind, Token
 from rollcall.search.identity import Identity
 from rollcall.search.person_filter import PersonFilter
 from rollcall.search.vocabulary import ADJECTIVES, NOUNS
+from rollcall.sentences import Sentence
 
 
 def named(cursor: Cursor, token: Token) -> PersonFilter | None:
@@ -77,8 +78,13 @@ def note_birth(cursor: Cursor, identity: Identity) -> None:
         name = cursor.roster.shown(number)
         birth = births.get(number)
         if birth is None:
-            cursor.note(f"when {name} was born is not known: read by the age of each face")
+            cursor.note(Sentence("when %(name)s was born is not known: read by the age of each face", name=name))
         elif birth.deviation is not None:
             first, last = birth.years()
-            when = f"in {first}" if first == last else f"between {first} and {last}"
-            cursor.note(f"{name} was probably born {when}, by an estimate from ages and capture times")
+            if first == last:
+                when = Sentence("%(name)s was probably born in %(first)s", name=name, first=first)
+            else:
+                when = Sentence(
+                    "%(name)s was probably born between %(first)s and %(last)s", name=name, first=first, last=last
+                )
+            cursor.note(Sentence("%(when)s, by an estimate from ages and capture times", when=when))

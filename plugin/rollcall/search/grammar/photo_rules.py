@@ -17,6 +17,7 @@ from rollcall.search.phrases import PREPOSITIONS
 from rollcall.search.requirements import MOST_FACES
 from rollcall.search.terms import Term
 from rollcall.search.vocabulary import INSTEAD, NOUNS, YOUNG_CHILDREN
+from rollcall.sentences import Sentence
 
 #: A big family has so many faces or more, as a crowd has.
 BIG_FAMILY_FACES: Final = 5
@@ -66,7 +67,9 @@ def text_in_names(cursor: Cursor) -> Operand | None:
         cursor.go_back(mark)
         return None
     cursor.take()
-    cursor.note(f"{token.raw!r} is no word of this search: photos whose folder, file or tag has it")
+    cursor.note(
+        Sentence("%(word)s is no word of this search: photos whose folder, file or tag has it", word=repr(token.raw))
+    )
     return Operand(terms.TextMatch(token.raw), token.start, token.end, timed=True)
 
 
@@ -105,7 +108,7 @@ def _family(cursor: Cursor) -> Term | None:
     if word == "young":
         adults = adults._replace(low=_YOUNG_PARENTS[0], high=_YOUNG_PARENTS[1])
         children = children._replace(low=YOUNG_CHILDREN[0], high=YOUNG_CHILDREN[1])
-        cursor.note("a young family is read as an adult from 20 to 39 and a child up to 5")
+        cursor.note(Sentence("a young family is read as an adult from 20 to 39 and a child up to 5"))
     family = terms.DistinctPeople((terms.People(adults), terms.People(children)))
     mark = cursor.mark()
     size = number(cursor) if cursor.accept("of") else None
@@ -115,10 +118,20 @@ def _family(cursor: Cursor) -> Term | None:
     if cursor.accept("of"):
         return family
     if word in ("big", "large", "huge"):
-        cursor.note(f"a big family is read as a family of {BIG_FAMILY_FACES} faces or more")
+        cursor.note(
+            Sentence(
+                "a big family is read as a family of %(big_family_faces)s faces or more",
+                big_family_faces=BIG_FAMILY_FACES,
+            )
+        )
         return terms.And((terms.FaceCount(BIG_FAMILY_FACES, MOST_FACES), family))
     if word in ("small", "little"):
-        cursor.note(f"a small family is read as a family of up to {BIG_FAMILY_FACES - 1} faces")
+        cursor.note(
+            Sentence(
+                "a small family is read as a family of up to %(big_family_faces)s faces",
+                big_family_faces=BIG_FAMILY_FACES - 1,
+            )
+        )
         return terms.And((terms.FaceCount(2, BIG_FAMILY_FACES - 1), family))
     return family
 
@@ -153,7 +166,7 @@ def _with_tag(cursor: Cursor, *, named: bool) -> Term:
     cursor.take()
     name = token.text if token.kind is Kind.QUOTED else token.raw
     if not name.strip():
-        raise cursor.error(token, "a tag has a name", ["a tag"])
+        raise cursor.error(token, Sentence("a tag has a name"), [Sentence("a tag")])
     return terms.Tagged(name)
 
 

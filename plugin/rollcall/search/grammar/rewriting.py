@@ -12,6 +12,7 @@ from rollcall.search.grammar.spelling import corrected, known_words
 from rollcall.search.grammar.tokens import Kind, Token
 from rollcall.search.phrases import FRAMES, PHOTOS, PHRASES, SHOWING
 from rollcall.search.vocabulary import COUNTS, INSTEAD, MONTHS, NOUNS, NUMBERS, ORDERS
+from rollcall.sentences import Sentence
 
 #: Words that change nothing at the beginning of a query.
 _BEFORE_IDLE_OF: Final = ("and", "or", "with", "only", "no", "not", "without", "but", "nor", "neither", ",")
@@ -125,7 +126,7 @@ def _spelt(query: str, token: Token, notes: list[Note]) -> Token:
     if word is None:
         return token
     quoted = f'{query[: token.start]}"{token.raw}"{query[token.end :]}'
-    notes.append(Note(f"{token.raw!r} was read as {word!r}", quoted))
+    notes.append(Note(Sentence("%(word)s was read as %(word2)s", word=repr(token.raw), word2=repr(word)), quoted))
     return token._replace(text=word)
 
 
@@ -159,7 +160,14 @@ def _without_photos(query: str, tokens: Sequence[Token], notes: list[Note]) -> I
         if _is_photo(token):
             at += 2 if following is not None and following.text in SHOWING and following.kind is Kind.WORD else 1
         elif token.kind is Kind.WORD and token.text in ORDERS and (len(tokens) == 1 or _is_photo(following)):
-            notes.append(Note(f"{token.raw!r} is an order, which is chosen beside the search: it leaves no photo out"))
+            notes.append(
+                Note(
+                    Sentence(
+                        "%(word)s is an order, which is chosen beside the search: it leaves no photo out",
+                        word=repr(token.raw),
+                    )
+                )
+            )
             at += 1
         elif (
             following is not None
@@ -169,7 +177,7 @@ def _without_photos(query: str, tokens: Sequence[Token], notes: list[Note]) -> I
         ):
             at += 1
         elif following is not None and _is_photo(following) and _is_number(token):
-            message = "a number of photos is nothing to search by: it is set by --limit"
+            message = Sentence("a number of photos is nothing to search by: it is set by --limit")
             shorter = " ".join((query[: token.start] + query[token.end :]).split())
             raise InvalidQueryError(query, token.start, message, suggestions=[shorter])
         elif token.text in INSTEAD and following is not None and _is_photo(following):

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 
 from rollcall.errors import InvalidQueryError
+from rollcall.sentences import Sentence
 
 #: A query with more characters or tokens is refused: nobody types it, and its SQL would be too long.
 MOST_CHARACTERS: Final = 20_000
@@ -76,15 +77,21 @@ def tokens_of(query: str) -> list[Token]:
         If the query is too long or has a character without a meaning.
     """
     if len(query) > MOST_CHARACTERS:
-        message = f"a query has at most {MOST_CHARACTERS:,} characters, and this one {len(query):,}"
+        message = Sentence(
+            "a query has at most %(most)s characters, and this one %(count)s",
+            most=f"{MOST_CHARACTERS:,}",
+            count=f"{len(query):,}",
+        )
         raise InvalidQueryError(query, MOST_CHARACTERS, message)
     surrogate = re.search("[\ud800-\udfff]", query)
     if surrogate is not None:
-        raise InvalidQueryError(query, surrogate.start(), "half a character has no meaning")
+        raise InvalidQueryError(query, surrogate.start(), Sentence("half a character has no meaning"))
     result: list[Token] = []
     for token in _scan(query):
         if len(result) >= MOST_TOKENS:
-            raise InvalidQueryError(query, token.start, f"a query has at most {MOST_TOKENS} words")
+            raise InvalidQueryError(
+                query, token.start, Sentence("a query has at most %(most)s words", most=MOST_TOKENS)
+            )
         result.append(token)
     return result
 
@@ -98,7 +105,7 @@ def _scan(query: str) -> Iterator[Token]:
             continue
         match = _TOKEN.match(text, at)
         if match is None:
-            raise InvalidQueryError(query, at, f"{query[at]!r} means nothing here")
+            raise InvalidQueryError(query, at, Sentence("%(query)s means nothing here", query=repr(query[at])))
         yield from _tokens(query, match)
         at = max(match.end(), at + 1)
 
@@ -149,7 +156,7 @@ def _day_of(query: str, match: re.Match[str]) -> str:
     if int(first) > 12 or int(second) > 12 or first == second:
         return either[int(first) > 12]
     suggestions = [f"{query[: match.start()]}{day}{query[match.end() :]}" for day in either]
-    message = f"{match['slashed']!r} may be two days"
+    message = Sentence("%(match)s may be two days", match=repr(match["slashed"]))
     raise InvalidQueryError(query, match.start(), message, ["2019-06-12"], suggestions=suggestions)
 
 

@@ -18,6 +18,7 @@ from rollcall.search.kinship import RELATIVES
 from rollcall.search.phrases import words
 from rollcall.search.roster import Relation
 from rollcall.search.vocabulary import MONTHS, NOUNS, NUMBERS
+from rollcall.sentences import Sentence
 
 #: The languages besides English, the one asked for most first.
 LANGUAGES: Final = ("de", "fr", "es", "it", "nl", "pt")
@@ -137,7 +138,9 @@ def _spelt(query: str, token: Token, language: _Language, notes: list[Note], alo
     if word is None or (alone and (edit_distance(typed, word) > 1 or _is_substituted(typed, word))):
         return token
     quoted = f'{query[: token.start]}"{token.raw}"{query[token.end :]}'
-    notes.append(Note(f"{token.raw!r} was read as {language.words[word]!r}", quoted))
+    notes.append(
+        Note(Sentence("%(word)s was read as %(words)s", word=repr(token.raw), words=repr(language.words[word])), quoted)
+    )
     return token._replace(text=word)
 
 

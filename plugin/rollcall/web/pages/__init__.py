@@ -8,6 +8,7 @@ from rollcall.web.pages import (
     folders,
     indexing,
     insight,
+    language,
     library,
     people,
     person,
@@ -34,4 +35,5 @@ routers: tuple[APIRouter, ...] = (
     selection.router,
     sharing.router,
     folders.router,
+    language.router,
 )

@@ -12,6 +12,7 @@ from rollcall.errors import InvalidCorrectionError, InvalidQueryError
 from rollcall.host import Plugin
 from rollcall.search.albums import Album
 from rollcall.search.details import PhotoDetails
+from rollcall.sentences import Sentence
 from rollcall.web.history import PERSON
 from rollcall.web.inputs import Probability, language_of, plugin_of, tab_of
 from rollcall.web.messages import Toast
@@ -21,6 +22,7 @@ from rollcall.web.pages.selection import zip_of
 from rollcall.web.pages.undoing import CHANGED
 from rollcall.web.results import LIKELY, Results
 from rollcall.web.security import guest_of
+from rollcall.web.translation import gettext
 
 router = APIRouter()
 #: Photos of the strip of this day in earlier years.
@@ -34,7 +36,7 @@ class Card(NamedTuple):
     album: Album
     photos: int
     cover: PhotoDetails | None
-    problem: str  # why its photos cannot be told
+    problem: InvalidQueryError | None  # why its photos cannot be told
 
 
 @router.get("/albums", response_class=HTMLResponse)
@@ -51,8 +53,8 @@ def _card(plugin: Plugin, album: Album) -> Card:
         # The likeliest is what the album is about.
         best = plugin.search("", album=album.album_id, limit=1, faces=False, min_probability=album.min_probability)
     except InvalidQueryError as error:
-        return Card(album, 0, None, str(error))
-    return Card(album, count, next(iter(plugin.photos([hit.photo_id for hit in best])), None), "")
+        return Card(album, 0, None, error)
+    return Card(album, count, next(iter(plugin.photos([hit.photo_id for hit in best])), None), None)
 
 
 @router.post("/albums", response_class=HTMLResponse)
@@ -64,11 +66,13 @@ def save(
 ) -> Response:
     """Save a search as an album."""
     if not q.strip():
-        raise InvalidCorrectionError("there is no search to save; type one, or choose photos")
+        raise InvalidCorrectionError(Sentence("there is no search to save; type one, or choose photos"))
     album = plugin_of(request).save_album(
         name, q, min_probability=sure, language=language_of(request), by=PERSON, origin=tab_of(request)
     )
-    return _answer(request, Toast(f"Saved as \u201c{album.name}\u201d", "undo", to=f"/album/{album.album_id}"))
+    return _answer(
+        request, Toast(gettext("Saved as “%(name)s”", name=album.name), "undo", to=f"/album/{album.album_id}")
+    )
 
 
 @router.get("/album/{album_id}", response_class=HTMLResponse)
@@ -84,12 +88,12 @@ def shown(request: Request, album_id: int, offset: int = 0, at: int = 0, toast: 
     plugin = plugin_of(request)
     one, further = plugin.album(album_id), offset > 0
     first = offset or at // PAGE * PAGE
-    values: dict[str, Any] = {"album": one, "toast": toast, "problem": "", "total": 0}
+    values: dict[str, Any] = {"album": one, "toast": toast, "problem": None, "total": 0}
     try:
         hits = plugin.album_photos(album_id, limit=PAGE + 1, offset=first)
         values["total"] = 0 if further else plugin.album_count(album_id)
     except InvalidQueryError as error:
-        hits, values["problem"] = [], str(error)
+        hits, values["problem"] = [], error
     part = Part([hit.photo_id for hit in hits[:PAGE]], first=first)
     part.next = f"/album/{album_id}?offset={first + PAGE}" if len(hits) > PAGE else ""
     part.newer = f"/album/{album_id}?at={first - PAGE}" if first and not further else ""

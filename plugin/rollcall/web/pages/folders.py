@@ -12,6 +12,7 @@ from fastapi.responses import HTMLResponse, Response
 
 from rollcall.media import paths
 from rollcall.web.pages.rendering import page
+from rollcall.web.translation import gettext
 
 router = APIRouter()
 #: Folders of one level that are listed.
@@ -35,7 +36,7 @@ def choose(request: Request, path: Annotated[str, Query(max_length=4096)] = "") 
     try:
         folders = _below(here)
     except OSError as error:
-        problem = f"This folder cannot be opened: {error.strerror or error}."
+        problem = gettext("This folder cannot be opened: %(reason)s.", reason=error.strerror or error)
     places = [Entry(paths.to_text(str(one)), name) for one, name in _usual()]
     above = [Entry(paths.to_text(str(one)), one.name or str(one)) for one in reversed([here, *here.parents])]
     return page(request, "_choose.html", chosen=above[-1], above=above, folders=folders, places=places, problem=problem)
@@ -52,7 +53,7 @@ def _here(path: str) -> tuple[Path, str]:
             return wanted, ""
     except (OSError, ValueError):  # too long, or with characters that no file system has
         pass
-    return start, "That folder is not there any more."
+    return start, gettext("That folder is not there any more.")
 
 
 def _below(folder: Path) -> list[Entry]:
@@ -66,7 +67,7 @@ def _below(folder: Path) -> list[Entry]:
 def _usual() -> list[tuple[Path, str]]:
     """Return the folders that people keep photos in, as far as they are there."""
     home = Path.home()
-    usual = [(Path(platformdirs.user_pictures_dir()), "Pictures"), (home, "Home")]
+    usual = [(Path(platformdirs.user_pictures_dir()), gettext("Pictures")), (home, gettext("Home"))]
     for parent in _DISKS:
         # Linux mounts disks below the user's name there.
         for one in (Path(parent), Path(parent, home.name)):

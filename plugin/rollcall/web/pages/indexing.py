@@ -12,6 +12,7 @@ from rollcall.media import paths
 from rollcall.web.inputs import activity_of, plugin_of
 from rollcall.web.messages import Toast
 from rollcall.web.pages.rendering import page
+from rollcall.web.translation import gettext, ngettext
 
 router = APIRouter()
 
@@ -45,8 +46,13 @@ def folders(request: Request) -> Response:
 def remove(request: Request, path: Annotated[str, Form(max_length=4096)]) -> Response:
     """Remove a folder from the library; the files stay, and what a person entered waits for them."""
     count = plugin_of(request).remove_folder(Path(paths.from_text(path)))
-    photos = f"{count:,} {'photo' if count == 1 else 'photos'}"
-    toast = Toast(f"Removed from the library: {photos}. Add the folder again to have them back.")
+    toast = Toast(
+        ngettext(
+            "Removed from the library: %(num)s photo. Add the folder again to have it back.",
+            "Removed from the library: %(num)s photos. Add the folder again to have them back.",
+            count,
+        )
+    )
     return page(request, "_folders.html", folders=_folders(request), toast=toast)
 
 
@@ -55,8 +61,10 @@ def _folders(request: Request) -> list[Folder]:
     known = plugin_of(request).folders()
     found = []
     for folder in [*known, *(one for one in waiting if one.resolve() not in known)]:
-        note = "waits for its turn" if folder in waiting or folder in [one.resolve() for one in waiting] else ""
+        note = (
+            gettext("waits for its turn") if folder in waiting or folder in [one.resolve() for one in waiting] else ""
+        )
         if not note and not folder.is_dir():
-            note = "is not there at present: plug in its disk, or connect its share"
+            note = gettext("is not there at present: plug in its disk, or connect its share")
         found.append(Folder(paths.to_text(str(folder)), note, folder in known))
     return found

@@ -7,6 +7,7 @@ from fastapi.responses import HTMLResponse, Response
 
 from rollcall.web.inputs import activity_of, plugin_of
 from rollcall.web.pages.rendering import page
+from rollcall.web.translation import gettext
 
 router = APIRouter()
 
@@ -31,4 +32,4 @@ def retry(request: Request) -> Response:
     """Analyse the photos that failed again."""
     plugin_of(request).retry()
     activity_of(request).start()
-    return page(request, "_problem.html", message="They are being tried again; see Folders.")
+    return page(request, "_problem.html", message=gettext("They are being tried again; see Folders."))

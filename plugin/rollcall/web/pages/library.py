@@ -21,13 +21,13 @@ from rollcall.web.inputs import Probability, QueryText, language_of, plugin_of
 from rollcall.web.pages.rendering import page
 from rollcall.web.results import LIKELY, Results
 from rollcall.web.security import base_of
+from rollcall.web.translation import pgettext
 
 router = APIRouter()
 #: Photos that come with one scroll.
 PAGE: Final = 60
 #: Completions that the search box offers at most.
 COMPLETIONS: Final = 400
-_EVERYDAY: Final = ("photos of children", "two children", "a woman and a baby", "only adults", "women over 60")
 Month = Annotated[str | None, Query(pattern=r"^(\d{4}(-\d{2})?)?$", max_length=7)]
 
 
@@ -172,7 +172,20 @@ def _completions(plugin: Plugin) -> list[str]:
     tags = [f'tag:"{tag.name}"' for tag in plugin.tags() if '"' not in tag.name]
     fields = [f"{field}:" for field in FIELDS]
     names = list(dict.fromkeys(name for _, name in plugin.person_names()))[: COMPLETIONS // 2]
-    return [*names, *_EVERYDAY, "group photos", "no people", *sorted(set(NOUNS)), *fields, *tags][:COMPLETIONS]
+    return [*names, *_everyday(), *sorted(set(NOUNS)), *fields, *tags][:COMPLETIONS]
+
+
+def _everyday() -> tuple[str, ...]:
+    """Return queries that anybody may type, in words of the page's language."""
+    return (
+        pgettext("query", "photos of children"),
+        pgettext("query", "two children"),
+        pgettext("query", "a woman and a baby"),
+        pgettext("query", "only adults"),
+        pgettext("query", "women over 60"),
+        pgettext("query", "group photos"),
+        pgettext("query", "no people"),
+    )
 
 
 @router.get("/count", response_class=HTMLResponse)

@@ -12,11 +12,13 @@ from rollcall.errors import InvalidCorrectionError, NotFoundError, RequestError
 from rollcall.host import Plugin
 from rollcall.people.persons import Person
 from rollcall.people.portrait import Kind
+from rollcall.sentences import Sentence
 from rollcall.web.history import History
 from rollcall.web.inputs import history_of, plugin_of
 from rollcall.web.pages import photo
 from rollcall.web.pages.rendering import is_part, page
 from rollcall.web.people_forms import FaceForm, PeopleForm, ProposalForm, answer_face, merge, name_group, named
+from rollcall.web.translation import gettext, ngettext, sentence_of
 
 router = APIRouter()
 #: People that come with one scroll.
@@ -81,7 +83,7 @@ def change(request: Request, form: Annotated[PeopleForm, Form()], hidden: bool =
         return _people(request, hidden=hidden, message=_change(history_of(request), form))
     except RequestError as error:
         # Shown above the lists, which are whole.
-        return _people(request, hidden=hidden, message=str(error), code=error.status)
+        return _people(request, hidden=hidden, message=sentence_of(error), code=error.status)
 
 
 def _change(past: History, form: PeopleForm) -> str:
@@ -89,24 +91,37 @@ def _change(past: History, form: PeopleForm) -> str:
     plugin = past.plugin
     if form.what in ("undo", "redo"):
         past.undo() if form.what == "undo" else past.redo()
-        return "Undone." if form.what == "undo" else "Done again."
+        return gettext("Undone.") if form.what == "undo" else gettext("Done again.")
     if form.what == "hide_once":
         numbers = plugin.people_seen_on_one_day()[:MOST_HIDDEN]
         plugin.hide_people(*numbers, origin=past.tab)
-        return f"{len(numbers):,} hidden; u shows them again."
+        return ngettext(
+            "%(num)s person hidden; u shows them again.", "%(num)s people hidden; u shows them again.", len(numbers)
+        )
     people = [plugin.person(number) for number in form.people]
     if not people:
-        raise InvalidCorrectionError("nobody is ticked; tick who is meant")
+        raise InvalidCorrectionError(Sentence("nobody is ticked; tick who is meant"))
     if form.what == "name":
         other = named(plugin, form.name)
         person = name_group(past, people[0], form.name)
         if other is not None and other.person_id != people[0].person_id:
-            return f"{person.name} is one person with this group now; u takes it back."
-        return f"{person.name} has a name now; u takes it back."
+            return gettext("%(name)s is one person with this group now; u takes it back.", name=person.name)
+        return gettext("%(name)s has a name now; u takes it back.", name=person.name)
     if form.what == "merge":
-        return f"{merge(past, people).name or 'A group'} is one person now; u takes it back."
+        name = merge(past, people).name
+        return (
+            gettext("%(name)s is one person now; u takes it back.", name=name)
+            if name
+            else gettext("The groups are one person now; u takes it back.")
+        )
     plugin.hide_people(*form.people, hidden=form.what == "hide", origin=past.tab)
-    return f"{len(people)} {'hidden' if form.what == 'hide' else 'shown again'}; u takes it back."
+    if form.what == "hide":
+        return ngettext(
+            "%(num)s person hidden; u takes it back.", "%(num)s people hidden; u takes it back.", len(people)
+        )
+    return ngettext(
+        "%(num)s person shown again; u takes it back.", "%(num)s people shown again; u takes it back.", len(people)
+    )
 
 
 # ---- Proposals
@@ -147,7 +162,7 @@ def answer(request: Request, form: Annotated[ProposalForm, Form()], after: Annot
     try:
         message = _answer(history_of(request), form)
     except RequestError as error:
-        return _row(request, form.person, str(error), error.status)
+        return _row(request, form.person, sentence_of(error), error.status)
     return _row(request, form.person, message, after=after + ROW if form.what == "skip" else 0)
 
 
@@ -155,16 +170,25 @@ def _answer(past: History, form: ProposalForm) -> str:
     plugin = past.plugin
     if form.what == "undo":
         past.undo()
-        return "The last answer is undone."
+        return gettext("The last answer is undone.")
     if form.what == "skip" or form.person is None or not form.faces:
-        return "" if form.what == "skip" else "No face was ticked."
+        return "" if form.what == "skip" else gettext("No face was ticked.")
     person = plugin.person(form.person)
     if form.what == "yes":
         plugin.confirm_faces(form.person, form.faces, origin=past.tab)
-    else:
-        plugin.reject_faces(form.person, form.faces, origin=past.tab)
-    count = f"{len(form.faces)} {'face is' if len(form.faces) == 1 else 'faces are'}"
-    return f"{count} {'' if form.what == 'yes' else 'not '}{person.name}; u takes it back."
+        return ngettext(
+            "%(num)s face is %(name)s; u takes it back.",
+            "%(num)s faces are %(name)s; u takes it back.",
+            len(form.faces),
+            name=person.name,
+        )
+    plugin.reject_faces(form.person, form.faces, origin=past.tab)
+    return ngettext(
+        "%(num)s face is not %(name)s; u takes it back.",
+        "%(num)s faces are not %(name)s; u takes it back.",
+        len(form.faces),
+        name=person.name,
+    )
 
 
 # ---- On a photo

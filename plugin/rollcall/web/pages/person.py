@@ -19,6 +19,7 @@ from rollcall.web.inputs import history_of, plugin_of
 from rollcall.web.pages.people import completions
 from rollcall.web.pages.rendering import is_part, page
 from rollcall.web.people_forms import ForgetForm, PersonForm, change_person, named
+from rollcall.web.translation import gettext, ngettext, sentence_of
 
 router = APIRouter()
 #: Faces that come with one scroll.
@@ -67,7 +68,7 @@ def _faces(plugin: Plugin, person_id: int, order: FaceOrder, offset: int) -> dic
 
 def _by_year(faces: list[PortraitFace]) -> Iterator[tuple[str, list[PortraitFace]]]:
     for year, found in groupby(faces, key=lambda face: (face.taken_local or "")[:4]):
-        yield year or "without a date", list(found)
+        yield year or gettext("without a date"), list(found)
 
 
 @router.get("/person/{person_id}/faces", response_class=HTMLResponse)
@@ -88,7 +89,7 @@ def change(request: Request, person_id: RowId, form: Annotated[PersonForm, Form(
         _change(history_of(request), person_id, form)
     except RequestError as error:
         # Shown above the person, who is whole.
-        return _person(request, person_id, message=str(error), code=error.status)
+        return _person(request, person_id, message=sentence_of(error), code=error.status)
     try:
         return _person(request, person_id, message=_done(form))
     except NotFoundError:
@@ -117,7 +118,7 @@ def _question(request: Request, person_id: int, message: str = "", code: int = 2
 def forget(request: Request, person_id: RowId, form: Annotated[ForgetForm, Form()]) -> Response:
     """Delete a person with all their faces for good, and show the people who are left."""
     if form.sure != "yes":
-        return _question(request, person_id, "Nothing was deleted: tick that it is meant.")
+        return _question(request, person_id, gettext("Nothing was deleted: tick that it is meant."))
     try:
         plugin_of(request).forget(people=[person_id])
     except RequestError as error:
@@ -136,11 +137,26 @@ def _change(past: History, person_id: int, form: PersonForm) -> None:
 
 def _done(form: PersonForm) -> str:
     count = len(form.faces)
-    faces = f"{count} {'face' if count == 1 else 'faces'}"
-    done = {"split": f"{faces} of somebody else", "not_them": f"{faces} taken out", "confirm": f"{faces} confirmed"}
-    if form.what in ("undo", "redo"):
-        return "Undone." if form.what == "undo" else "Done again."
-    return f"{done.get(form.what, 'Saved')}; u takes it back."
+    match form.what:
+        case "undo":
+            return gettext("Undone.")
+        case "redo":
+            return gettext("Done again.")
+        case "split":
+            return ngettext(
+                "%(num)s face of somebody else; u takes it back.",
+                "%(num)s faces of somebody else; u takes it back.",
+                count,
+            )
+        case "not_them":
+            return ngettext(
+                "%(num)s face taken out; u takes it back.", "%(num)s faces taken out; u takes it back.", count
+            )
+        case "confirm":
+            return ngettext(
+                "%(num)s face confirmed; u takes it back.", "%(num)s faces confirmed; u takes it back.", count
+            )
+    return gettext("Saved; u takes it back.")
 
 
 def _elsewhere(request: Request, path: str) -> Response:

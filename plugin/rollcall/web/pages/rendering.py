@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,24 +12,38 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 from fastapi.templating import Jinja2Templates
 from jinja2.ext import Extension
+from markupsafe import Markup, escape
 
 from rollcall.corrections.review_queue import ANSWERS
+from rollcall.errors import InvalidQueryError
 from rollcall.records import GIVEN_AGES
 from rollcall.search.details import FaceDetails, PhotoDetails
+from rollcall.web import formats, names
 from rollcall.web.security import base_of, guest_of, is_embedded
+from rollcall.web.translation import (
+    LANGUAGES,
+    chosen_language,
+    gettext,
+    is_translated,
+    known,
+    language,
+    ngettext,
+    pgettext,
+    texts,
+    translated,
+)
 
 #: Characters that change the direction of the text around them.
 _DIRECTIONS: Final = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u061c")
 
-
-_MONTHS: Final = (
-    *("January", "February", "March", "April", "May", "June"),
-    *("July", "August", "September", "October", "November", "December"),
-)
 #: Faces of a video are on one frame if their times differ by less, in seconds.
 _ONE_FRAME: Final = 0.02
 #: A command in backticks, or the name of a setting, such as decode.max_megapixels.
 _TECHNICAL: Final = re.compile(r"`|\b[a-z]+\.[a-z]+_[a-z_]+\b")
+
+
+#: How much of a query an error repeats, in characters.
+QUERY_SHOWN: Final = 80
 
 
 def plain(value: object) -> str:
@@ -36,16 +51,9 @@ def plain(value: object) -> str:
     return "".join(c if c.isprintable() and c not in _DIRECTIONS else f"\\u{ord(c):04x}" for c in str(value))
 
 
-def percent(value: float | None) -> str:
-    """Return a probability for people."""
-    if value is None:
-        return "–"
-    return "100%" if value >= 0.9995 else f"{value:.1%}" if value >= 0.995 or value < 0.1 else f"{value:.0%}"
-
-
 def about(face: FaceDetails) -> str:
     """Return age and gender of a face in one line."""
-    return ", ".join(part for part in (_age(face), _gender(face)) if part) or "nothing is known"
+    return ", ".join(part for part in (_age(face), _gender(face)) if part) or gettext("nothing is known")
 
 
 def _age(face: FaceDetails) -> str:
@@ -59,9 +67,9 @@ def _age(face: FaceDetails) -> str:
 
 def _gender(face: FaceDetails) -> str:
     if face.gender_source == "user":
-        return plain(face.gender) if face.gender else ""
+        return plain(names.gender(face.gender)) if face.gender else ""
     p = face.p_female
-    return "" if p is None else f"{'female' if p >= 0.5 else 'male'} {percent(max(p, 1 - p))}"
+    return "" if p is None else f"{names.gender('female' if p >= 0.5 else 'male')} {formats.percent(max(p, 1 - p))}"
 
 
 def in_answer(face: FaceDetails, name: str) -> bool:
@@ -80,17 +88,30 @@ def curve(distribution: tuple[float, ...] | None) -> str | None:
 
 
 def for_people(message: str) -> str:
-    """Return a sentence without its clauses for administrators: commands, and names of settings."""
-    clauses = re.split(r"; ", message)
+    """Return a sentence, translated, without its clauses for administrators: commands, and names of settings."""
+    clauses = re.split(r"; ", translated(known(message)))
     return "; ".join(clause for clause in clauses if not _TECHNICAL.search(clause)) or clauses[0]
 
 
-def month_name(month: str) -> str:
-    """Return a month such as "2019-06" for people."""
-    year, _, number = month.partition("-")
-    if not year:
-        return "Without a date"
-    return f"{_MONTHS[int(number) - 1]} {year}" if number.isdigit() and 1 <= int(number) <= 12 else year
+def explained(error: InvalidQueryError) -> str:
+    """Return why a query is not understood; what was meant is offered beside it."""
+    found = gettext(
+        "%(message)s at position %(position)s of “%(query)s”",
+        message=translated(error.message),
+        position=error.position + 1,
+        query=error.query if len(error.query) <= QUERY_SHOWN else f"{error.query[:QUERY_SHOWN]}…",
+    )
+    if error.suggestions or not error.expected:
+        return found
+    return gettext(
+        "%(found)s; expected: %(expected)s", found=found, expected=", ".join(map(translated, error.expected))
+    )
+
+
+def foreign(text: str | InvalidQueryError) -> Markup:
+    """Return the attribute that says that a text is English where the page is not."""
+    message = text.message if isinstance(text, InvalidQueryError) else known(text)
+    return Markup("") if is_translated(message) else Markup(' lang="en"')
 
 
 def photo_version(photo: PhotoDetails) -> str:
@@ -134,14 +155,60 @@ class BasePath(Extension):
         return self._LINK.sub(r"\1{{ base }}/", source)
 
 
+def _marked(text: Callable[..., str]) -> Callable[..., Markup]:
+    """Return a function that gives the same text as HTML, with its values escaped."""
+
+    def marked(*given: Any, **values: Any) -> Markup:
+        # Escaped before they are put in; what is HTML already stays.
+        return Markup(text(*given, **{name: _escaped(value) for name, value in values.items()}))
+
+    return marked
+
+
+def _escaped(value: Any) -> Any:
+    return escape(value) if isinstance(value, str) else value
+
+
+def script_texts() -> dict[str, Any]:
+    """Return the texts that the page's scripts show, in the language of the answer."""
+    found = texts(language())
+    return {"messages": found.messages, "plurals": found.plurals}
+
+
 templates = Jinja2Templates(directory=Path(__file__).parent.parent / "templates")
 templates.env.add_extension(BasePath)
+templates.env.add_extension("jinja2.ext.i18n")
+templates.env.policies["ext.i18n.trimmed"] = True
+# With the values as arguments, which are escaped; the texts themselves are ours.
+templates.env.newstyle_gettext = True  # type: ignore[attr-defined]
+templates.env.globals |= {
+    "_": _marked(gettext),
+    "gettext": _marked(gettext),
+    "ngettext": _marked(ngettext),
+    "pgettext": _marked(pgettext),
+    "language": language,
+    "languages": LANGUAGES,
+    "chosen_language": chosen_language,
+    "script_texts": script_texts,
+}
 templates.env.filters |= {
     "plain": plain,
-    "percent": percent,
+    "number": formats.number,
+    "percent": formats.percent,
+    "day": formats.day,
+    "day_of_year": formats.day_of_year,
+    "moment": formats.moment,
+    "month_name": formats.month_name,
+    "group": names.group,
+    "gender": names.gender,
+    "relation": names.relation,
+    "coverage": names.coverage,
+    "whole_percent": formats.whole_percent,
+    "translated": translated,
+    "explained": explained,
+    "foreign": foreign,
     "about": about,
     "for_people": for_people,
-    "month_name": month_name,
     "clock": clock,
     "faces_at": faces_at,
     "in_answer": in_answer,
@@ -161,7 +228,9 @@ def page(request: Request, template: str, /, code: int = 200, **values: Any) -> 
     embedded = is_embedded(request.scope) or request.query_params.get("embed") == "1"
     values |= {"here": request.url.path, "embedded": embedded, "base": base_of(request.scope)}
     values["guest"] = guest_of(request.scope)
-    return templates.TemplateResponse(request, template, values, status_code=code)
+    answer = templates.TemplateResponse(request, template, values, status_code=code)
+    answer.headers["Content-Language"] = language()
+    return answer
 
 
 def problem(request: Request, message: str, code: int = 200) -> HTMLResponse:

@@ -15,12 +15,13 @@ from rollcall.corrections.review_queue import Question, none_of
 from rollcall.errors import RequestError
 from rollcall.host import Plugin
 from rollcall.search.details import FaceDetails
-from rollcall.web import history
+from rollcall.web import history, names
 from rollcall.web.forms import review_correction
 from rollcall.web.inputs import GroupName, history_of, plugin_of
 from rollcall.web.messages import Toast
 from rollcall.web.pages.photo import with_details
 from rollcall.web.pages.rendering import is_part, page
+from rollcall.web.translation import gettext, ngettext, sentence_of
 
 router = APIRouter()
 #: Questions that are ranked in one go: ranking takes longer than answering.
@@ -131,7 +132,7 @@ def answer(
         return _question(request, answered=_record(request, face, group, what))
     except RequestError as error:
         # Shown with the next question: the review goes on.
-        return _question(request, str(error), error.status)
+        return _question(request, sentence_of(error), error.status)
 
 
 class Answered(NamedTuple):
@@ -223,6 +224,14 @@ def answer_similar(
         history_of(request).correct(*chosen)
         _queue(request).answered += len(chosen)
     elif any(what == "no" for _ in given):
-        return _question(request, f"Nothing is recorded: being none of {group}, they are younger or older. Say which.")
-    count = f"{len(chosen)} {'face' if len(chosen) == 1 else 'faces'}"
-    return _question(request, f"{count} answered in one go; u undoes all of it.")
+        message = gettext(
+            "Nothing is recorded: being none of %(group)s, they are younger or older. Say which.",
+            group=names.group(group),
+        )
+        return _question(request, message)
+    message = ngettext(
+        "%(num)s face answered in one go; u undoes all of it.",
+        "%(num)s faces answered in one go; u undoes all of it.",
+        len(chosen),
+    )
+    return _question(request, message)

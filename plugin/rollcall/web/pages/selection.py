@@ -15,11 +15,13 @@ from rollcall.corrections.kind_base import RowId
 from rollcall.errors import InvalidCorrectionError, PictureError
 from rollcall.media.zipping import named, zipped
 from rollcall.search.folding import fold
+from rollcall.sentences import Sentence
 from rollcall.web.history import PERSON
 from rollcall.web.inputs import TagName, history_of, plugin_of, tab_of
 from rollcall.web.messages import Toast
 from rollcall.web.pages.rendering import page
 from rollcall.web.pages.undoing import CHANGED
+from rollcall.web.translation import ngettext
 
 router = APIRouter()
 #: Photos that something is done with at once.
@@ -40,35 +42,41 @@ def change(
     if what in ("album", "leave"):
         return _albums(request, photos, album if what == "album" else "", from_album)
     if not tag.strip():
-        raise InvalidCorrectionError("the tag has no name; type one")
+        raise InvalidCorrectionError(Sentence("the tag has no name; type one"))
     history_of(request).correct(*(corrections.tag(one, tag, what == "tag") for one in photos))
-    count = f"{len(photos):,} {'photo' if len(photos) == 1 else 'photos'}"
-    text = (
-        f"{count} tagged \u201c{tag.strip()}\u201d"
-        if what == "tag"
-        else f"\u201c{tag.strip()}\u201d is no tag of {count}"
-    )
-    answer = page(request, "_toast.html", toast=Toast(text, "undo"))
+    answer = page(request, "_toast.html", toast=Toast(_done(what, tag.strip(), len(photos)), "undo"))
     answer.headers.update(CHANGED)
     return answer
+
+
+def _done(what: str, tag: str, count: int) -> str:
+    if what == "tag":
+        return ngettext("%(num)s photo tagged “%(tag)s”", "%(num)s photos tagged “%(tag)s”", count, tag=tag)
+    return ngettext("“%(tag)s” is no tag of %(num)s photo", "“%(tag)s” is no tag of %(num)s photos", count, tag=tag)
 
 
 def _albums(request: Request, photos: list[int], name: str, from_album: int | None) -> Response:
     """Put photos into the album of a name, which is made if there is none, or without a name take them out of one."""
     plugin, tab = plugin_of(request), tab_of(request)
-    count = f"{len(photos):,} {'photo' if len(photos) == 1 else 'photos'}"
+    count = len(photos)
     if not name.strip():
         if from_album is None:
-            raise InvalidCorrectionError("the album has no name; type one")
+            raise InvalidCorrectionError(Sentence("the album has no name; type one"))
         album = plugin.add_to_album(from_album, *photos, inside=False, by=PERSON, origin=tab)
-        toast = Toast(f"{count} taken out of \u201c{album.name}\u201d", "undo")
+        out = ngettext(
+            "%(num)s photo taken out of “%(album)s”", "%(num)s photos taken out of “%(album)s”", count, album=album.name
+        )
+        toast = Toast(out, "undo")
     else:
         known = [one for one in plugin.albums() if fold(one.name) == fold(name.strip())]
         if known:
             album = plugin.add_to_album(known[0].album_id, *photos, by=PERSON, origin=tab)
         else:
             album = plugin.save_album(name, photos=photos, by=PERSON, origin=tab)
-        toast = Toast(f"{count} added to \u201c{album.name}\u201d", "undo", to=f"/album/{album.album_id}")
+        added = ngettext(
+            "%(num)s photo added to “%(album)s”", "%(num)s photos added to “%(album)s”", count, album=album.name
+        )
+        toast = Toast(added, "undo", to=f"/album/{album.album_id}")
     answer = page(request, "_toast.html", toast=toast)
     answer.headers.update(CHANGED)
     return answer

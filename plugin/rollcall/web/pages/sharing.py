@@ -10,6 +10,7 @@ from fastapi.responses import HTMLResponse, Response
 
 from rollcall.corrections.kind_base import RowId
 from rollcall.errors import ConflictError
+from rollcall.sentences import Sentence
 from rollcall.web.inputs import plugin_of
 from rollcall.web.lan import host_of
 from rollcall.web.pages.rendering import is_part, page
@@ -35,7 +36,7 @@ def change(
     plugin = plugin_of(request)
     if what in ("code", "code_everything"):
         if not request.app.state.lan:
-            raise ConflictError("the home network is not let in; start Rollcall with `rollcall serve --lan`")
+            raise ConflictError(Sentence("the home network is not let in; start Rollcall with `rollcall serve --lan`"))
         return _shown(request, request.app.state.pairing.make(what == "code_everything"))
     if what == "end_all":
         plugin.end_guest()

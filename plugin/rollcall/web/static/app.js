@@ -34,7 +34,7 @@ new MutationObserver((changes) => changes.forEach((change) => change.addedNodes.
 
 document.addEventListener("input", (event) => {
   if (event.target.id === "age") document.getElementById("age-shown").textContent = event.target.value;
-  if (event.target.id === "above") document.getElementById("above-shown").textContent = `${Math.round(100 * event.target.value)}%`;
+  if (event.target.id === "above") document.getElementById("above-shown").textContent = percent(Number(event.target.value));
 });
 
 // Each tab undoes its own corrections.
@@ -70,7 +70,7 @@ document.addEventListener("keydown", (event) => {
 async function post(path, body) {
   const answer = await fetch(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: body ? JSON.stringify(body) : undefined });
   const content = await answer.json();
-  if (!answer.ok) throw new Error(typeof content.detail === "string" ? content.detail : "That was not understood; check what you typed.");
+  if (!answer.ok) throw new Error(typeof content.detail === "string" ? content.detail : gettext("That was not understood; check what you typed."));
   return content;
 }
 
@@ -78,10 +78,19 @@ function watchRun(card) {
   if (card.dataset.ready) return;
   card.dataset.ready = "yes";
   const get = (id) => document.getElementById(id);
-  const many = (count, one, more) => `${count.toLocaleString()} ${count === 1 ? one : more}`;
+  const done = (now) => {
+    const photos = ngettext("%(num)s new photo", "%(num)s new photos", now.done), faces = ngettext("%(num)s face", "%(num)s faces", now.faces);
+    return now.failed ? gettext("Done: %(photos)s with %(faces)s; %(failed)s could not be read.", { photos, faces, failed: number(now.failed) })
+      : gettext("Done: %(photos)s with %(faces)s.", { photos, faces });
+  };
   const labels = {
-    idle: (now) => now.seconds ? `Done: ${many(now.done, "new photo", "new photos")} with ${many(now.faces, "face", "faces")}${now.failed ? `; ${now.failed.toLocaleString()} could not be read` : ""}.` : "Everything is up to date.",
-    running: () => "Looking at photos …", pausing: () => "Pausing after the photos in flight …", paused: () => "Paused: the rest is looked at when you go on.",
+    idle: (now) => now.seconds ? done(now) : gettext("Everything is up to date."),
+    running: () => gettext("Looking at photos …"), pausing: () => gettext("Pausing after the photos in flight …"), paused: () => gettext("Paused: the rest is looked at when you go on."),
+  };
+  const detail = (now) => {
+    const values = { done: number(now.done), total: number(now.total), faces: number(now.faces), skipped: number(now.skipped), failed: number(now.failed), seconds: number(Math.round(now.seconds)), last: now.last };
+    const counts = gettext("%(done)s of %(total)s photos, %(faces)s faces, %(skipped)s unchanged, %(failed)s failed, %(seconds)s s", values);
+    return now.last ? gettext("%(counts)s. Last: %(last)s", { counts, last: now.last }) : counts;
   };
   let before = "", known = null;
   const show = (now) => {
@@ -89,11 +98,10 @@ function watchRun(card) {
     if (state !== before) get("run-state").textContent = before = state;
     get("run-bar").hidden = now.state === "idle";
     get("run-bar").max = Math.max(now.total, 1); get("run-bar").value = now.done;
-    get("run-detail").textContent = now.state === "idle" && !now.seconds && !now.total && !now.skipped ? "" :
-      `${now.done.toLocaleString()} of ${now.total.toLocaleString()} photos, ${now.faces.toLocaleString()} faces, ${now.skipped.toLocaleString()} unchanged, ${now.failed.toLocaleString()} failed, ${Math.round(now.seconds)} s` + (now.last ? `. Last: ${now.last}` : "");
+    get("run-detail").textContent = now.state === "idle" && !now.seconds && !now.total && !now.skipped ? "" : detail(now);
     get("run-message").hidden = !now.message; get("run-message").textContent = now.message;
     get("run-start").disabled = now.state === "running" || now.state === "pausing"; get("run-pause").disabled = now.state !== "running";
-    get("run-start").textContent = now.state === "paused" ? "Go on" : "Look for new photos";
+    get("run-start").textContent = now.state === "paused" ? gettext("Go on") : gettext("Look for new photos");
     // The list of folders changes when one is added and when its turn comes.
     const folders = `${now.state} ${now.waiting}`;
     if (known !== null && folders !== known) htmx.trigger(document.body, "rollcall-changed");

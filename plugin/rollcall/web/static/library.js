@@ -18,11 +18,11 @@
     if (!input || input.dataset.ready) return;
     input.dataset.ready = "yes";
     const all = input.dataset.months.split(" "), counts = input.dataset.counts.split(" ").map(Number);
-    const name = (month) => month ? new Date(`${month}-15T12:00`).toLocaleDateString(document.documentElement.lang, { year: "numeric", month: "long" }) : input.dataset.undated || "Without a date";
+    const name = (month) => month ? new Date(`${month}-15T12:00`).toLocaleDateString(lang, { year: "numeric", month: "long" }) : gettext("Without a date");
     let rest = 0, went = null;
     const show = () => {
       const month = all[input.value];
-      shown.hidden = false; shown.textContent = `${name(month)} · ${counts[input.value].toLocaleString()}`;
+      shown.hidden = false; shown.textContent = `${name(month)} · ${number(counts[input.value])}`;
       shown.style.top = `${100 * input.value / Math.max(all.length - 1, 1)}%`;
       input.setAttribute("aria-valuetext", name(month));
     };
@@ -50,27 +50,28 @@
     if ($("memories")) $("memories").hidden = Boolean(text.trim()) || /[?&](until|near|at)=/.test(location.search);
     chipsOf().forEach((chip) => chip.setAttribute("aria-pressed", String(text.includes(` ${chip.dataset.chip} `))));
   }
-  function toggle(part, alone) {
+  function toggle(part, others) {
     const q = $("q");
     let text = words(q.value);
     if (text.includes(` ${part} `)) text = text.replace(` ${part} `, " ");
     else {
       // Of a kind that excludes the others, the new one takes the place of the old one.
-      if (alone) text = words(text.replace(alone, " "));
+      for (const other of others) text = words(text.replace(other, " "));
       text += part;
     }
     q.value = text.trim().replace(/\s+/g, " ");
     mark();
     $("search").requestSubmit();
   }
-  const FACES = / (faces:[^ ]+|no people)(?= )/g, YEAR = / taken:[^ ]+(?= )/g;
+  const FACES = / faces:[^ ]+(?= )/g, YEAR = / taken:[^ ]+(?= )/g;
+  const ofKind = (kind) => kind ? [FACES, ...chipsOf().filter((one) => one.dataset.kind === kind).map((one) => ` ${one.dataset.chip} `)] : [];
   document.addEventListener("click", (event) => {
     const chip = event.target.closest?.("[data-chip]");
-    if (chip) toggle(chip.dataset.chip, /^(faces:|no people)/.test(chip.dataset.chip) ? FACES : null);
+    if (chip) toggle(chip.dataset.chip, ofKind(chip.dataset.kind));
   });
   document.addEventListener("change", (event) => {
     const list = event.target.closest?.("[data-chips]");
-    if (list && list.value) { const part = list.value; list.value = ""; toggle(part, part.startsWith("taken:") ? YEAR : null); }
+    if (list && list.value) { const part = list.value; list.value = ""; toggle(part, part.startsWith("taken:") ? [YEAR] : []); }
     if (event.target.id === "order") localStorage.setItem("rollcall.order", event.target.value);
   });
   document.addEventListener("input", (event) => { if (event.target.id === "q") mark(); });
@@ -107,23 +108,24 @@
     let reason = "";
     try { const answer = await fetch(picture.src); if (!answer.ok) reason = (await answer.json()).detail || ""; } catch { return; }
     const note = document.createElement("span");
-    note.className = "unshown"; note.textContent = reason || "cannot be shown";
+    note.className = "unshown"; note.textContent = reason || gettext("cannot be shown");
     picture.hidden = true;
     picture.after(note);
   }, true);
 
   // ---- While folders are looked at, their photos arrive in the grid; at the end a sentence says what was found.
   let arrived = null, running = false, refreshed = 0;
-  const many = (count, one, more) => `${count.toLocaleString()} ${count === 1 ? one : more}`;
   async function finished(now) {
-    let children = "";
+    const values = { photos: ngettext("%(num)s new photo", "%(num)s new photos", now.done), faces: ngettext("%(num)s face", "%(num)s faces", now.faces) };
+    let text = gettext("Done: %(photos)s, %(faces)s.", values);
     try {
       const found = await (await fetch(`${base}/api/search?q=children&limit=1&min_probability=0.5`)).json();
-      children = `, ${many(found.total, "photo", "photos")} of children`;
+      const children = ngettext("%(num)s photo of children", "%(num)s photos of children", found.total);
+      text = gettext("Done: %(photos)s, %(faces)s, %(children)s.", { ...values, children });
     } catch { /* the sentence is shorter without it */ }
     const toast = document.createElement("div");
     toast.className = "toast"; toast.setAttribute("role", "status");
-    toast.textContent = `Done: ${many(now.done, "new photo", "new photos")}, ${many(now.faces, "face", "faces")}${children}.`;
+    toast.textContent = text;
     $("toasts").append(toast);
   }
   function refresh() {
@@ -137,7 +139,7 @@
     if (!now || !line) return;
     const going = now.state === "running";
     line.hidden = !going;
-    if (going) line.textContent = `Looking at photos: ${now.done.toLocaleString()} of ${now.total.toLocaleString()}`;
+    if (going) line.textContent = gettext("Looking at photos: %(done)s of %(total)s", { done: number(now.done), total: number(now.total) });
     if (arrived !== null && now.done > arrived && (Date.now() - refreshed > 3000 || !going)) refresh();
     if (running && now.state === "idle" && now.done) finished(now);
     running = going; arrived = now.done;

@@ -17,7 +17,7 @@
     const form = $("selected");
     if (!form) return;
     form.hidden = !selecting();
-    $("selected-count").textContent = `${chosen.size.toLocaleString()} selected`;
+    $("selected-count").textContent = ngettext("%(num)s selected", "%(num)s selected", chosen.size);
     $("select")?.setAttribute("aria-pressed", String(selecting()));
     for (const button of form.querySelectorAll("button:not(#selected-none)")) button.disabled = !chosen.size;
   }
@@ -64,7 +64,7 @@
   async function copy() {
     const paths = await Promise.all([...chosen].map(async (id) => (await (await fetch(`${base}/api/photos/${id}`)).json()).path));
     await navigator.clipboard.writeText(paths.join("\n"));
-    $("live").textContent = `${paths.length.toLocaleString()} paths copied`;
+    $("live").textContent = ngettext("%(num)s path copied", "%(num)s paths copied", paths.length);
   }
   document.addEventListener("htmx:afterSettle", () => { if ($("selected")) show(); });
   document.addEventListener("DOMContentLoaded", () => { if ($("selected")) show(); });

@@ -52,7 +52,7 @@
       button.disabled = true;
       const note = document.createElement("p");
       note.className = "note"; note.setAttribute("role", "alert");
-      note.textContent = "This browser cannot play the video; the frames in which faces were found are shown all the same.";
+      note.textContent = gettext("This browser cannot play the video; the frames in which faces were found are shown all the same.");
       frame.after(note);
     });
     video.src = button.dataset.video;

@@ -13,7 +13,7 @@
     const image = new Image();
     image.src = picture.src; image.alt = picture.alt; image.draggable = false;
     const close = document.createElement("button");
-    close.type = "button"; close.className = "close"; close.textContent = "✕"; close.setAttribute("aria-label", "Close");
+    close.type = "button"; close.className = "close"; close.textContent = "✕"; close.setAttribute("aria-label", gettext("Close"));
     close.addEventListener("click", () => dialog.close());
     dialog.append(image, close);
     document.body.append(dialog);

@@ -1,0 +1,71 @@
+"""What groups, genders, relations and the like are called on the page, whose names in the code are English words."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from rollcall.sentences import Sentence
+from rollcall.web.translation import gettext, pgettext
+
+#: The languages of searches, as their files name them: notes on how a query was read say which it was in.
+SEARCH_LANGUAGES: Final = (
+    *(Sentence("Dutch"), Sentence("French"), Sentence("German")),
+    *(Sentence("Italian"), Sentence("Portuguese"), Sentence("Spanish")),
+)
+
+
+def group(name: str) -> str:
+    """Return what a group of people by age and gender is called; of an unknown one its own name."""
+    return {
+        "children": gettext("children"),
+        "babies": gettext("babies"),
+        "toddlers": gettext("toddlers"),
+        "teenagers": gettext("teenagers"),
+        "young_adults": gettext("young adults"),
+        "adults": gettext("adults"),
+        "seniors": gettext("seniors"),
+        "women": gettext("women"),
+        "men": gettext("men"),
+        "girls": gettext("girls"),
+        "boys": gettext("boys"),
+    }.get(name, name)
+
+
+def answer(name: str) -> str:
+    """Return what an answer of one key is called."""
+    return {
+        "baby": gettext("baby"),
+        "child": gettext("child"),
+        "teenager": gettext("teenager"),
+        "adult": gettext("adult"),
+        "senior": gettext("60 or older"),
+    }[name]
+
+
+def gender(label: str) -> str:
+    """Return what a gender is called; words of a person's own stay as they are."""
+    return {"female": pgettext("gender", "female"), "male": pgettext("gender", "male")}.get(label, label)
+
+
+def coverage(name: str) -> str:
+    """Return what a number of photos is called in the statistics."""
+    return {
+        "indexed": gettext("indexed"),
+        "with people": gettext("with people"),
+        "with a capture time": gettext("with a capture time"),
+        "reviewed": gettext("reviewed"),
+        "with a tag": gettext("with a tag"),
+        "with a suggested tag": gettext("with a suggested tag"),
+        "pending": gettext("waiting"),
+        "failed": gettext("failed"),
+        "missing": gettext("missing"),
+    }.get(name, name)
+
+
+def relation(name: str) -> str:
+    """Return what somebody is to another person, whose name follows."""
+    return {
+        "child_of": gettext("a child of"),
+        "parent_of": gettext("a parent of"),
+        "partner_of": gettext("the partner of"),
+    }[name]
