@@ -22,7 +22,7 @@ def upgrade() -> None:
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("query", sa.Text(), nullable=True),
         sa.Column("language", sa.Text(), nullable=True),
-        sa.Column("min_probability", sa.Float(), nullable=False),
+        sa.Column("min_probability", sa.Double(), nullable=False),
         sa.Column("shared", sa.Boolean(), nullable=False),
         sa.Column("removed", sa.Boolean(), nullable=False),
         sa.Column("created_at", sa.Text(), nullable=False),

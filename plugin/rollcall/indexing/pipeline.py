@@ -10,7 +10,7 @@ import itertools
 import logging
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from functools import partial
@@ -44,6 +44,13 @@ class _Moved(NamedTuple):
     candidate: moves.MovedCandidate
 
 
+class _Erased(NamedTuple):
+    """A photo whose content was erased: the networks do not see it."""
+
+    photo: PendingPhoto
+    file: FileIdentity
+
+
 class Pipeline:
     """Has pending photos analysed, and stores them. Use from one thread at a time."""
 
@@ -52,6 +59,7 @@ class Pipeline:
         self.database, self.settings, self.publish = tools.database, tools.settings, tools.publish
         self.store = BatchStore(tools)
         self.exclusions = tools.exclusions
+        self._any_erased = False
         # A database in memory has one connection, which two threads cannot share.
         self.writer = Writer(threaded=tools.database.threads)
 
@@ -64,6 +72,7 @@ class Pipeline:
         self.publish(events.Discovered(pending, finished=True))
         if not pending:
             return
+        self._any_erased = self.exclusions.any_erased()
         size = self.settings.detector.batch
         power = Throttle(self.settings.power, self.publish)
         batch: list[AnalysedPhoto] = []
@@ -122,6 +131,9 @@ class Pipeline:
         def tasks() -> Iterator[Task]:
             numbers = itertools.count()
             for found in self._compared(pool, threads + size, places, run):
+                if isinstance(found, _Erased):
+                    self._drop({found.photo: found.file}, run)
+                    continue
                 photo = self._relocated(found, run) if isinstance(found, _Moved) else found
                 if photo is not None:
                     number = next(numbers)
@@ -135,9 +147,9 @@ class Pipeline:
 
     def _compared(
         self, pool: ThreadPoolExecutor, ahead: int, places: Sequence[Place], run: Run
-    ) -> Iterator[PendingPhoto | _Moved]:
+    ) -> Iterator[PendingPhoto | _Moved | _Erased]:
         """Yield pending photos in their order, compared with known photos whose files are gone."""
-        waiting: deque[Future[PendingPhoto | _Moved]] = deque()
+        waiting: deque[Future[PendingPhoto | _Moved | _Erased]] = deque()
         source = self._pending(places, run)
         while True:
             waiting.extend(
@@ -158,10 +170,13 @@ class Pipeline:
             yield from part
             after = part[-1].photo_id
 
-    def _compare(self, photo: PendingPhoto) -> PendingPhoto | _Moved:
+    def _compare(self, photo: PendingPhoto) -> PendingPhoto | _Moved | _Erased:
         """Find out whether a photo is a known one under another path; runs on a thread of the pool."""
         try:
             stat = FileStat.of("", photo.path.stat())
+            erased = self.exclusions.erased_file(photo.path, stat) if self._any_erased else None
+            if erased is not None:
+                return _Erased(photo, erased)
             if photo.may_have_moved or stat.size != photo.size:
                 candidate = self._moved_from(photo, stat.size)
                 if candidate is not None:
@@ -203,11 +218,15 @@ class Pipeline:
             for photo in batch
             if hashes[photo.photo] in erased
         }
+        self._drop(gone, run)
+        return [photo for photo in batch if photo.photo not in gone]
+
+    def _drop(self, gone: Mapping[PendingPhoto, FileIdentity], run: Run) -> None:
+        """Forget photos whose content was erased, under the paths that they have now."""
         self.writer.finish()
         self.exclusions.drop(gone)
         run.summary.skipped += len(gone)
         self.publish(events.PhotosSkipped(len(gone)))
-        return [photo for photo in batch if photo.photo not in gone]
 
     def _report(self, batch: Sequence[AnalysedPhoto], run: Run, stored: Sequence[tuple[int, int]]) -> None:
         """Count the photos of a stored batch, and publish them."""

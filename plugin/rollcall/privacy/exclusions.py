@@ -71,6 +71,24 @@ class Exclusions:
         with self.database.read() as session:
             return tombstones.erased_contents(session, hashes)
 
+    def any_erased(self) -> bool:
+        """Return whether any photo was erased."""
+        with self.database.read() as session:
+            return tombstones.any_photo_erased(session)
+
+    def erased_file(self, path: Path, stat: FileStat) -> FileIdentity | None:
+        """Return what identifies a file whose content was erased; None of any other.
+
+        Raises
+        ------
+        OSError
+            If it cannot be read.
+        """
+        with self.database.read() as session:
+            erased = tombstones.contents_of_size(session, stat.size)
+        digest = decode.content_hash(path) if erased else None
+        return FileIdentity(stat.size, stat.mtime_ns, digest) if digest is not None and digest in erased else None
+
     def drop(self, photos: Mapping[PendingPhoto, FileIdentity]) -> None:
         """Delete the rows of files that turned out to be erased photos, and set tombstones for their paths."""
         with self.database.erase() as session:

@@ -53,6 +53,21 @@ def erased_contents(session: Session, hashes: Sequence[str]) -> set[str]:
     return {one for one in found if one is not None}
 
 
+def contents_of_size(session: Session, size: int) -> set[str]:
+    """Return the content hashes of erased photos that may be of a file of so many bytes."""
+    found = session.scalars(
+        select(TombstoneRow.content_hash).where(
+            TombstoneRow.kind == "photo", or_(TombstoneRow.size == size, TombstoneRow.size.is_(None))
+        )
+    )
+    return {one for one in found if one is not None}
+
+
+def any_photo_erased(session: Session) -> bool:
+    """Return whether any photo was erased."""
+    return session.scalar(select(TombstoneRow.id).where(TombstoneRow.kind == "photo").limit(1)) is not None
+
+
 def any_face_erased(session: Session) -> bool:
     """Return whether any single face was erased."""
     return session.scalar(select(TombstoneRow.id).where(TombstoneRow.kind == "face").limit(1)) is not None

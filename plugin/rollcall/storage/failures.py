@@ -18,7 +18,8 @@ def store_errors(url: str) -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
-        raise StoreError(url, postgresql.sentence(error) or _sentence(str(error.orig))) from error
+        sentence = None if url.startswith("sqlite") else postgresql.sentence(error)
+        raise StoreError(url, sentence or _sentence(str(error.orig))) from error
 
 
 #: What SQLite says, and what that means for a person.

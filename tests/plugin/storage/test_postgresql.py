@@ -32,7 +32,7 @@ from rollcall.storage.database import open_database
 #: Names whose order and letters a server's language takes for others than code points do.
 FOLDERS = ("Übung/Straße", "a b", "a-b", "Ab", "École", "a")
 #: What differs from database to database by itself.
-OWN = {"event_id", "happened_at", "indexed_at", "uid"}
+OWN = {"created_at", "event_id", "happened_at", "indexed_at", "uid"}
 
 
 class Both(NamedTuple):
@@ -57,6 +57,7 @@ def make_both(server: Server, folder: Path) -> Iterator[Both]:
         plugin = Plugin(values, analyzer=SharpAnalyzer())
         plugin.start()
         plugin.index([library])
+        plugin.save_album("Children", "photos of children", photos=[1])
         made.append(plugin)
     yield Both(*made)
     for plugin in made:
