@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from peopled import ANNA, BEN, GROUP, OTHER, STRANGER, SharpAnalyzer, add_people, draw_people
-from web.waiting import until
+from web.waiting import ready, until
 
 AXE = Path(__file__).with_name("axe.min.js")
 NAMES = "SELECT names FROM v1_people WHERE person_id = ?"
@@ -41,6 +41,7 @@ def test_groups_are_named_one_after_another_with_the_keyboard_alone(page: Any, s
     assert served.rows(NAMES, served.people[OTHER]) == []
     assert served.rows(FACES, served.people[BEN]) == [(7,)]
     page.evaluate("document.activeElement.blur()")
+    ready(page)
     page.keyboard.press("u")
     page.get_by_text("Undone.").first.wait_for()
     assert served.rows(f"{FACES} AND person_state = 'confirmed'", served.people[BEN]) == [(4,)]
@@ -81,7 +82,7 @@ def test_a_row_of_proposals_is_answered_by_one_key_and_what_is_rejected_never_co
     page.keyboard.press("y")
     page.get_by_text("2 faces are Anna").first.wait_for()
     assert served.rows(f"{FACES} AND person_state = 'confirmed'", anna) == [(5,)]
-    page.wait_for_function("document.querySelectorAll('input[name=faces]').length == 1")
+    page.wait_for_function("() => document.querySelectorAll('input[name=faces]').length == 1")
     page.keyboard.press("n")
     page.get_by_role("heading", name="Nobody waits").wait_for()
     assert served.rows("SELECT COUNT(*) FROM person_rejections WHERE face_id = ?", shown[2]) == [(1,)]

@@ -271,3 +271,12 @@ def test_what_cannot_be_served_is_said_in_the_readers_language(shared: Any) -> N
     assert "die Datei ist" in failures and "the file" not in failures
     refused = shared.client.get(f"{shared.origin}/", headers={**german, "Authorization": ""})
     assert refused.status_code == 403 and "Zugangscode" in refused.text
+
+
+def test_a_constant_of_a_template_is_translated_for_each_reader(speak: Any) -> None:
+    template = templates.env.from_string("{{ 'female' | gender }}")
+    found = []
+    for code in ("en", "de", "fr"):
+        speak(code)
+        found.append(template.render())
+    assert len(set(found)) == 3

@@ -99,9 +99,9 @@ def test_the_player_begins_at_the_frame_and_a_face_is_drawn_where_it_is_paused(s
     page.locator("#play").click()
     video = page.locator("#video")
     video.wait_for()
-    page.wait_for_function("document.getElementById('video').readyState >= 2")
+    page.wait_for_function("() => document.getElementById('video').readyState >= 2")
     page.evaluate("() => { const one = document.getElementById('video'); one.pause(); one.currentTime = 5; }")
-    page.wait_for_function("(() => { const one = document.getElementById('video'); return !one.seeking; })()")
+    page.wait_for_function("() => !document.getElementById('video').seeking")
     page.locator("#draw").click()
     assert video.count() == 0
     assert abs(float(page.locator("#drawn-time").input_value()) - 5) < 0.3

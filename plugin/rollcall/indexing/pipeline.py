@@ -27,6 +27,7 @@ from rollcall.indexing.run import Run, Tools, no_listener
 from rollcall.indexing.throttle import Throttle
 from rollcall.indexing.writer import Writer
 from rollcall.media import decode
+from rollcall.privacy import tombstones
 from rollcall.privacy.exclusions import FileIdentity
 from rollcall.records import FileStat, PhotoState
 from rollcall.storage.library import CHUNK, PendingPhoto, Place
@@ -69,10 +70,10 @@ class Pipeline:
             return
         with self.database.read() as session:
             pending = classify.count_pending(session, places)
+            self._any_erased = tombstones.any_photo_erased(session)
         self.publish(events.Discovered(pending, finished=True))
         if not pending:
             return
-        self._any_erased = self.exclusions.any_erased()
         size = self.settings.detector.batch
         power = Throttle(self.settings.power, self.publish)
         batch: list[AnalysedPhoto] = []

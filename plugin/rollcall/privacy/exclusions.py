@@ -71,11 +71,6 @@ class Exclusions:
         with self.database.read() as session:
             return tombstones.erased_contents(session, hashes)
 
-    def any_erased(self) -> bool:
-        """Return whether any photo was erased."""
-        with self.database.read() as session:
-            return tombstones.any_photo_erased(session)
-
     def erased_file(self, path: Path, stat: FileStat) -> FileIdentity | None:
         """Return what identifies a file whose content was erased; None of any other.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -18,7 +19,7 @@ def store_errors(url: str) -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
-        sentence = None if url.startswith("sqlite") else postgresql.sentence(error)
+        sentence = None if isinstance(error.orig, sqlite3.Error) else postgresql.sentence(error)
         raise StoreError(url, sentence or _sentence(str(error.orig))) from error
 
 

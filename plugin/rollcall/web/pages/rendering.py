@@ -176,6 +176,8 @@ def script_texts() -> dict[str, Any]:
 
 
 templates = Jinja2Templates(directory=Path(__file__).parent.parent / "templates")
+# Or "{{ 'female' | gender }}" would be computed once, in the language of whoever is first to see the page.
+templates.env.optimized = False
 templates.env.add_extension(BasePath)
 templates.env.add_extension("jinja2.ext.i18n")
 templates.env.policies["ext.i18n.trimmed"] = True
