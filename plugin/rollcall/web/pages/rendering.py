@@ -11,7 +11,9 @@ from typing import Any, Final
 from fastapi import Request
 from fastapi.responses import HTMLResponse
 from fastapi.templating import Jinja2Templates
+from jinja2 import pass_context
 from jinja2.ext import Extension
+from jinja2.runtime import Context
 from markupsafe import Markup, escape
 
 from rollcall.corrections.review_queue import ANSWERS
@@ -176,8 +178,6 @@ def script_texts() -> dict[str, Any]:
 
 
 templates = Jinja2Templates(directory=Path(__file__).parent.parent / "templates")
-# Or "{{ 'female' | gender }}" would be computed once, in the language of whoever is first to see the page.
-templates.env.optimized = False
 templates.env.add_extension(BasePath)
 templates.env.add_extension("jinja2.ext.i18n")
 templates.env.policies["ext.i18n.trimmed"] = True
@@ -193,7 +193,24 @@ templates.env.globals |= {
     "chosen_language": chosen_language,
     "script_texts": script_texts,
 }
-templates.env.filters |= {
+
+
+def _each_time(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a filter that is computed whenever a page is made.
+
+    "{{ 'female' | gender }}" would be computed once otherwise, in the language of whoever is first to see the page.
+    """
+    if hasattr(function, "jinja_pass_arg"):
+        return function
+
+    @pass_context
+    def filtered(_: Context, *arguments: Any, **options: Any) -> Any:
+        return function(*arguments, **options)
+
+    return filtered
+
+
+_FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "plain": plain,
     "number": formats.number,
     "percent": formats.percent,
@@ -217,6 +234,7 @@ templates.env.filters |= {
     "photo_version": photo_version,
     "face_version": face_version,
 }
+templates.env.filters |= {name: _each_time(function) for name, function in _FILTERS.items()}
 templates.env.trim_blocks = templates.env.lstrip_blocks = True
 
 
