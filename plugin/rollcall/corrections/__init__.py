@@ -9,7 +9,6 @@ from rollcall.corrections.album_kinds import (
     album_query,
     album_removed,
     album_shared,
-    new_album_uid,
 )
 from rollcall.corrections.kinds import (
     KINDS,
@@ -54,7 +53,6 @@ __all__ = [
     "ignore",
     "member",
     "move",
-    "new_album_uid",
     "new_uid",
     "not_a_face",
     "not_person",

@@ -17,15 +17,13 @@ written anew when one of them is called otherwise.
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final, Literal, Self, get_args
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from rollcall.corrections.kind_base import CorrectionBase, RowId, make
+from rollcall.corrections.kind_base import CorrectionBase, RowId, from_value, make
 from rollcall.corrections.person_kinds import PersonUid, clean_name
-from rollcall.errors import InvalidCorrectionError
 from rollcall.sentences import Sentence
 
 #: Kinds whose lines belong to no photo.
@@ -35,11 +33,6 @@ ALBUM_KINDS: Final[tuple[AlbumKind, ...]] = get_args(AlbumKind)
 ALBUM_PHOTO: Final = "album_photo"
 AlbumUid = PersonUid
 _LONGEST_QUERY: Final = 2000
-
-
-def new_album_uid() -> str:
-    """Return the uid of an album that is not known yet."""
-    return uuid.uuid4().hex
 
 
 class _OfAlbum(CorrectionBase):
@@ -148,13 +141,8 @@ def album_from_stored(kind: str, value: Mapping[str, Any], photo_id: int | None)
     InvalidCorrectionError
         If the line is not a correction.
     """
-    fields: dict[str, Any] = dict(value)
-    if kind == ALBUM_PHOTO:
-        fields["photo_id"] = photo_id
-    try:
-        return _MODELS[kind](**fields)
-    except (ValidationError, TypeError) as error:
-        raise InvalidCorrectionError(f"a {kind} correction cannot have the value {dict(value)!r}") from error
+    target = {"photo_id": photo_id} if kind == ALBUM_PHOTO else {}
+    return from_value(_MODELS, kind, value, **target)
 
 
 # ---- The functions that make corrections

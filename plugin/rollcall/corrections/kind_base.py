@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Annotated, Any, Final, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -53,6 +54,22 @@ def make(cls: type[C], **fields: Any) -> C:
         return cls(**fields)
     except ValidationError as error:
         raise InvalidCorrectionError(sentence(error)) from error
+
+
+def from_value(
+    models: Mapping[str, type[CorrectionBase]], kind: str, value: Mapping[str, Any], **target: int | None
+) -> Any:
+    """Return the correction of a line of the log; `target` is the face or the photo that the line names, if any.
+
+    Raises
+    ------
+    InvalidCorrectionError
+        If the line is not a correction.
+    """
+    try:
+        return models[kind](**{**value, **target})
+    except (ValidationError, TypeError) as error:
+        raise InvalidCorrectionError(f"a {kind} correction cannot have the value {dict(value)!r}") from error
 
 
 def sentence(error: ValidationError) -> str:

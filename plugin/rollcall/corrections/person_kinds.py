@@ -31,10 +31,9 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Annotated, Any, Final, Literal, Self, get_args
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from rollcall.corrections.kind_base import CorrectionBase, RowId, make
-from rollcall.errors import InvalidCorrectionError
+from rollcall.corrections.kind_base import CorrectionBase, RowId, from_value, make
 from rollcall.search.folding import fold
 from rollcall.sentences import Sentence
 
@@ -54,7 +53,7 @@ _LONGEST_NAME: Final = 200
 
 
 def new_uid() -> str:
-    """Return the uid of a person who is not known yet."""
+    """Return the uid of a person, or of an album, that is not known yet."""
     return uuid.uuid4().hex
 
 
@@ -220,13 +219,8 @@ def person_from_stored(kind: str, value: Mapping[str, Any], face_id: int | None)
     InvalidCorrectionError
         If the line is not a correction.
     """
-    fields: dict[str, Any] = dict(value)
-    if kind in FACE_PERSON_KINDS:
-        fields["face_id"] = face_id
-    try:
-        return _MODELS[kind](**fields)
-    except (ValidationError, TypeError) as error:
-        raise InvalidCorrectionError(f"a {kind} correction cannot have the value {dict(value)!r}") from error
+    target = {"face_id": face_id} if kind in FACE_PERSON_KINDS else {}
+    return from_value(_MODELS, kind, value, **target)
 
 
 def clean_name(name: str) -> str:

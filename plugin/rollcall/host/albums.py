@@ -138,7 +138,7 @@ class AlbumsMixin(PluginBase):
         NotFoundError
             If one of the photos is not there.
         """
-        uid = corrections.new_album_uid()
+        uid = corrections.new_uid()
 
         def given(session: Session) -> list[Correction]:
             lines: list[Correction] = [corrections.album_name(uid, name)]

@@ -16,6 +16,7 @@ import struct
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -30,9 +31,9 @@ _START_SECONDS: Final = 120.0
 _LENGTH: Final = struct.Struct("<Q")
 #: What is written at once.
 _PORTION: Final = 1 << 20
-_PROGRAM: Final = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from rollcall.media.worker_main import main; main()"
-)
+#: What an interpreter runs whose module paths are those of this one.
+_PROGRAM: Final = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from {} import main; main()"
+_MAIN: Final = "rollcall.media.worker_main"
 
 
 class TimedOut(Exception):
@@ -49,6 +50,53 @@ class Interrupted(Exception):
 
 class Unavailable(Exception):
     """No process can be started here."""
+
+
+def started(module: str, environment: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
+    """Start an interpreter that runs `main` of a module, with pipes to and from it.
+
+    Parameters
+    ----------
+    environment
+        Variables that are set for it beside those of this process.
+
+    Raises
+    ------
+    Unavailable
+        If there is no interpreter, or it cannot be started.
+    """
+    import json
+
+    if not sys.executable or getattr(sys, "frozen", False):
+        raise Unavailable("an application that is one frozen file has no interpreter to start")
+    # An empty entry is the current folder.
+    path = [str(Path(entry).absolute()) for entry in sys.path]
+    try:
+        return subprocess.Popen(
+            [sys.executable, "-c", _PROGRAM.format(module), json.dumps(path)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, **(environment or {})},
+        )
+    except OSError as error:
+        raise Unavailable(str(error)) from error
+
+
+def kill(process: subprocess.Popen[bytes]) -> None:
+    """End a process at once."""
+    with contextlib.suppress(OSError):
+        process.kill()
+
+
+def close(process: subprocess.Popen[bytes]) -> None:
+    """Close the pipes of a process that was ended, and wait for it a little."""
+    for pipe in (process.stdin, process.stdout):
+        with contextlib.suppress(OSError, ValueError):
+            if pipe is not None:
+                pipe.close()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(5)
 
 
 class Workers:
@@ -141,22 +189,7 @@ class _Process:
     """One process, with pipes to and from it."""
 
     def __init__(self) -> None:
-        import json
-
-        # An empty entry is the current folder.
-        path = [str(Path(entry).absolute()) for entry in sys.path]
-        # An application that is one frozen file has no interpreter to start.
-        if not sys.executable or getattr(sys, "frozen", False):
-            raise Unavailable("no interpreter")
-        try:
-            self._process = subprocess.Popen(
-                [sys.executable, "-c", _PROGRAM, json.dumps(path)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-            )
-        except OSError as error:
-            raise Unavailable(str(error)) from error
+        self._process = started(_MAIN)
         self._interrupted = False
         try:
             self._receive(_START_SECONDS)
@@ -177,16 +210,9 @@ class _Process:
     def end(self, *, interrupted: bool = False) -> None:
         """End the process at once."""
         self._interrupted = self._interrupted or interrupted
-        with contextlib.suppress(OSError):
-            self._process.kill()
-        if interrupted:
-            return  # the thread that waits for the answer reads the end of the pipe, and closes both
-        for pipe in (self._process.stdin, self._process.stdout):
-            with contextlib.suppress(OSError, ValueError):
-                if pipe is not None:
-                    pipe.close()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(5)
+        kill(self._process)
+        if not interrupted:  # then the thread that waits for the answer reads the end of the pipe, and closes both
+            close(self._process)
 
     def _receive(self, max_seconds: float, request: bytes = b"", data: bytes = b"") -> Any:
         late = threading.Event()

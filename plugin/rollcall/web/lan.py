@@ -28,7 +28,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from rollcall.errors import RollcallError
 from rollcall.host import Plugin
 from rollcall.web.pairing import DIGITS, Pairing
-from rollcall.web.security import BASE, GUEST, Guest
+from rollcall.web.security import BASE, GUEST, Guest, of_this_machine
 from rollcall.web.translation import gettext
 
 _COOKIE: Final = "rollcall-guest"
@@ -201,18 +201,13 @@ class LanGuests:
         return False
 
     def _admitted(self, scope: Scope, base: str, path: str, guest: Guest) -> Scope:
-        """Return the scope as the guard takes it: of this machine, with the token of this start."""
-        headers = MutableHeaders(raw=list(scope["headers"]))
-        here = f"127.0.0.1:{self.port}"
-        headers["host"] = here
-        headers["authorization"] = f"Bearer {self.token}"
-        if "origin" in headers:
-            headers["origin"] = f"http://{here}"
+        """Return the scope as the guard takes it, without a token in the address."""
         # A token in the address is the owner's way in, and no guest's.
         query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
         query.pop("token", None)
         kept = urlencode(query, doseq=True).encode()
-        return {**scope, "headers": headers.raw, "path": path, "query_string": kept, BASE: base, GUEST: guest}
+        here = of_this_machine(scope, self.port, self.token)
+        return {**here, "path": path, "query_string": kept, BASE: base, GUEST: guest}
 
 
 def host_of(address: str, port: int) -> str:

@@ -22,6 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rollcall.errors import SettingsError
 from rollcall.server_settings import ServeSettings
+from rollcall.web.security import of_this_machine
 from rollcall.web.translation import gettext, language, pgettext
 
 #: Answers checks of health, without a login: it says only that the server runs.
@@ -152,7 +153,7 @@ class ProxyLogin:
             _protect(answer)
             await answer(scope, receive, send)
             return
-        await self.app(self._admitted(scope), receive, _outward(send, self.access))
+        await self.app(of_this_machine(scope, self.port, self.token), receive, _outward(send, self.access))
 
     async def _answer(self, request: Request, access: Access) -> Response | None:
         """Return what is answered in place of the page; None lets the request through."""
@@ -190,16 +191,6 @@ class ProxyLogin:
             _COOKIE, _cookie(access.token), max_age=_YEAR, httponly=True, samesite="strict", secure=access.secure
         )
         return answer
-
-    def _admitted(self, scope: Scope) -> Scope:
-        """Return the scope as the guard takes it: of this machine, with the token of this start."""
-        headers = MutableHeaders(raw=list(scope["headers"]))
-        here = f"127.0.0.1:{self.port}"
-        headers["host"] = here
-        headers["authorization"] = f"Bearer {self.token}"
-        if "origin" in headers:
-            headers["origin"] = f"http://{here}"
-        return {**scope, "headers": headers.raw}
 
 
 def _refusal_of_user(request: Request, access: Access) -> Response | None:

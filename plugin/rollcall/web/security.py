@@ -54,6 +54,17 @@ def base_of(scope: Any) -> str:
     return str(scope.get(BASE, ""))
 
 
+def of_this_machine(scope: Scope, port: int, token: str) -> Scope:
+    """Return the scope of a request that was let in as the guard takes it: of this machine, with its token."""
+    headers = MutableHeaders(raw=list(scope["headers"]))
+    here = f"127.0.0.1:{port}"
+    headers["host"] = here
+    headers["authorization"] = f"Bearer {token}"
+    if "origin" in headers:
+        headers["origin"] = f"http://{here}"
+    return {**scope, "headers": headers.raw}
+
+
 class Guest(NamedTuple):
     """A paired device of the home network, which may only look."""
 

@@ -17,9 +17,10 @@ from rollcall.errors import ModelError
 from rollcall.indexing.executors.analysis import Options, Outcome, Task, analyse
 from rollcall.indexing.executors.base import Stopping, chunks, result_of
 from rollcall.indexing.executors.failed import lost
-from rollcall.indexing.executors.worker import Died, Request, Setup, Unavailable, Worker
+from rollcall.indexing.executors.worker import Died, Request, Setup, Worker
 from rollcall.indexing.failures import analysis_key
 from rollcall.indexing.profile import Profile
+from rollcall.media.worker import Unavailable
 
 #: Photos that a process takes at once, at most: more make no difference to the networks, and take memory.
 CHUNK: Final = 4

@@ -6,12 +6,8 @@ It ends with the process that started it, whatever ended that: its standard inpu
 from __future__ import annotations
 
 import contextlib
-import json
-import os
 import pickle
 import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,13 +16,11 @@ from typing import Any, Final, NamedTuple
 from rollcall.errors import ModelError
 from rollcall.indexing.executors.analysis import FaceFinder, Options, Outcome, Task
 from rollcall.media import worker as pipes
+from rollcall.media.worker import Unavailable
 
 #: How long a process may take to start, in seconds: the first one ever compiles the networks.
 _START_SECONDS: Final = 900.0
-_PROGRAM: Final = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[1]);"
-    " from rollcall.indexing.executors.worker_main import main; main()"
-)
+_MAIN: Final = "rollcall.indexing.executors.worker_main"
 #: One thread for each process: the processes share the processors, and threads of one would compete with the others.
 ENVIRONMENT: Final = {
     "JAX_PLATFORMS": "cpu",
@@ -64,10 +58,6 @@ class Failed(NamedTuple):
     message: str
 
 
-class Unavailable(Exception):
-    """No process can be started here."""
-
-
 class Died(Exception):
     """The process ended while it analysed; the number of the signal that ended it, or None."""
 
@@ -102,24 +92,11 @@ class Worker:
         Unavailable
             If there is no interpreter to start, or the analyzer cannot be sent to another process.
         """
-        if not sys.executable or getattr(sys, "frozen", False):
-            raise Unavailable("an application that is one frozen file has no interpreter to start")
         try:
             self._setup = pickle.dumps(setup, pickle.HIGHEST_PROTOCOL)
         except Exception as error:  # a host's analyzer may hold anything
             raise Unavailable(f"the analyzer cannot be sent to another process ({error})") from error
-        # An empty entry is the current folder.
-        path = [str(Path(entry).absolute()) for entry in sys.path]
-        try:
-            self._process = subprocess.Popen(
-                [sys.executable, "-c", _PROGRAM, json.dumps(path)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                env={**os.environ, **ENVIRONMENT},
-            )
-        except OSError as error:
-            raise Unavailable(str(error)) from error
+        self._process = pipes.started(_MAIN, ENVIRONMENT)
 
     @property
     def pid(self) -> int:
@@ -162,18 +139,12 @@ class Worker:
 
     def kill(self) -> None:
         """End the process at once; whoever waits for an answer gets `Died`."""
-        with contextlib.suppress(OSError):
-            self._process.kill()
+        pipes.kill(self._process)
 
     def close(self) -> None:
         """End the process at once and forget it."""
         self.kill()
-        for pipe in (self._process.stdin, self._process.stdout):
-            with contextlib.suppress(OSError, ValueError):
-                if pipe is not None:
-                    pipe.close()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(5)
+        pipes.close(self._process)
 
     def _answer(self, message: bytes) -> Any:
         assert self._process.stdin is not None and self._process.stdout is not None
