@@ -21,8 +21,8 @@ from rollcall.inference.analyzer import Analyzer
 from rollcall.media import memory_budget
 from rollcall.settings import Settings
 
-#: Two processes take about 11 seconds to start, and threads keep two processors as busy: 768 photos took 49 s by threads
-#: and 53 s by two processes. Where there are more processors threads fall behind: so many photos make up for the start.
+#: Two processes take about 11 seconds to start, and threads keep two processors as busy: 768 photos took 49 s by
+#: threads and 53 s by two processes. With more processors threads fall behind: so many photos make up for the start.
 _ENOUGH: Final = 500
 _FEWEST_PROCESSORS: Final = 3
 #: What a process takes, in bytes, pictures not counted.
