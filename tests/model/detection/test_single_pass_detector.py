@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from rollcall_model import runtime
-from rollcall_model.detection import canvases, detector
+from rollcall_model.detection import canvases, detector, refiner
 from rollcall_model.detection.config import DetectorConfig
 from rollcall_model.detection.single_pass_detector import SinglePassDetector
 from rollcall_model.types import Detections
