@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import cv2
 import numpy as np
-from jaxtyping import Float32, Int, UInt8
+from jaxtyping import Float32, Float64, Int, UInt8
 
 from rollcall_model import geometry, runtime
 from rollcall_model.detection import boxes as bx
@@ -248,30 +248,45 @@ class SinglePassDetector:
         return Detections(found.boxes[kept], self.calibration.probability(found.scores[kept]), found.landmarks[kept])
 
     def refine(self, images: Sequence[UInt8[np.ndarray, "h w 3"]], found: list[Detections]) -> list[Detections]:
-        """Return the faces with the refiner's landmarks: each is looked at twice, the second time along the first."""
+        """Return the faces with the refiner's landmarks: each is looked at twice, the second time along the first.
+
+        The second time it is seen in a mirror, too.
+        """
         counts = [len(one.scores) for one in found]
         if not sum(counts):
             return found
         places = np.repeat(np.arange(len(found)), counts)
         landmarks = np.concatenate([one.landmarks for one in found])
-        for _ in range(_ROUNDS):
+        for number in range(_ROUNDS):
             matrices = [refiner.crop_matrix(one, self._crop_side) for one in landmarks]
-
-            def cut(rows: Int[np.ndarray, " k"], out: Float32[np.ndarray, "k s s 3"], matrices: Any = matrices) -> None:
-                for row, crop in zip(rows, out, strict=True):
-                    crop[:] = geometry.cut(images[places[row]], matrices[row], self._crop_side)
-
-            outputs = self._batching.run(
-                self._refiner, runs(places), len(places), cut, self._crop_side, REFINER_BUCKETS
-            )
+            points = self._looked_at(images, places, matrices, mirrored=False)
+            if number == _ROUNDS - 1:
+                # The errors of the two looks are partly independent.
+                points = (points + self._looked_at(images, places, matrices, mirrored=True)) / 2
             landmarks = np.stack(
-                [
-                    geometry.moved_back(points * self._crop_side, matrix)
-                    for points, matrix in zip(outputs[0], matrices, strict=True)
-                ]
+                [geometry.moved_back(one, matrix) for one, matrix in zip(points, matrices, strict=True)]
             ).astype(np.float32)
         ends = np.cumsum(counts)[:-1]
         return [one._replace(landmarks=part) for one, part in zip(found, np.split(landmarks, ends), strict=True)]
+
+    def _looked_at(
+        self,
+        images: Sequence[UInt8[np.ndarray, "h w 3"]],
+        places: Int[np.ndarray, " n"],
+        matrices: Sequence[Float64[np.ndarray, "2 3"]],
+        mirrored: bool,
+    ) -> Float32[np.ndarray, "n 5 2"]:
+        """Return the landmarks in the crops, in their pixels; `mirrored`, the refiner sees each crop in a mirror."""
+        side = self._crop_side
+
+        def cut(rows: Int[np.ndarray, " k"], out: Float32[np.ndarray, "k s s 3"]) -> None:
+            for row, crop in zip(rows, out, strict=True):
+                pixels = geometry.cut(images[places[row]], matrices[row], side)
+                crop[:] = pixels[:, ::-1] if mirrored else pixels
+
+        outputs = self._batching.run(self._refiner, runs(places), len(places), cut, side, REFINER_BUCKETS)
+        points = np.asarray(outputs[0], np.float32)
+        return (refiner.unmirrored(points) if mirrored else points) * side
 
 
 def _enlarged(found: Detections, image: UInt8[np.ndarray, "h w 3"], larger: UInt8[np.ndarray, "h2 w2 3"]) -> Detections:
