@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 import cv2
 import numpy as np
-from jaxtyping import Float32, Float64, Int, UInt8
+from jaxtyping import Float32, Int, UInt8
 
 from rollcall_model import geometry, runtime
 from rollcall_model.detection import boxes as bx
@@ -40,8 +40,9 @@ _TURNED_SURE: Final = 0.85
 _BORDER: Final = 3
 #: Pictures with a shorter side have no faces.
 _LEAST_SIDE: Final = 8
-#: How often the refiner looks at a face.
-_ROUNDS: Final = 2
+#: A face with a side of so many pixels is looked at again by the refiner; of smaller ones, as in crowds, the first look
+#: is as exact as their pixels are.
+_LOOKED_AT_AGAIN: Final = 32
 #: On a CPU, a picture with a longer side is looked at in half its size first.
 _DIRECT: Final = 640
 #: Where the network's score for a face smaller than this, in pixels, reaches this, it is looked at in full size; in the
@@ -248,24 +249,18 @@ class SinglePassDetector:
         return Detections(found.boxes[kept], self.calibration.probability(found.scores[kept]), found.landmarks[kept])
 
     def refine(self, images: Sequence[UInt8[np.ndarray, "h w 3"]], found: list[Detections]) -> list[Detections]:
-        """Return the faces with the refiner's landmarks: each is looked at twice, the second time along the first.
+        """Return the faces with the refiner's landmarks.
 
-        The second time it is seen in a mirror, too.
+        Each is looked at once; one that is not small again along the landmarks of the first time, as it is and in a
+        mirror, whose errors are partly independent.
         """
         counts = [len(one.scores) for one in found]
         if not sum(counts):
             return found
         places = np.repeat(np.arange(len(found)), counts)
-        landmarks = np.concatenate([one.landmarks for one in found])
-        for number in range(_ROUNDS):
-            matrices = [refiner.crop_matrix(one, self._crop_side) for one in landmarks]
-            points = self._looked_at(images, places, matrices, mirrored=False)
-            if number == _ROUNDS - 1:
-                # The errors of the two looks are partly independent.
-                points = (points + self._looked_at(images, places, matrices, mirrored=True)) / 2
-            landmarks = np.stack(
-                [geometry.moved_back(one, matrix) for one, matrix in zip(points, matrices, strict=True)]
-            ).astype(np.float32)
+        landmarks = self._looked_at(images, places, np.concatenate([one.landmarks for one in found]), looks=1)
+        large = np.flatnonzero(_sides(np.concatenate([one.boxes for one in found])) >= _LOOKED_AT_AGAIN)
+        landmarks[large] = self._looked_at(images, places[large], landmarks[large], looks=2)
         ends = np.cumsum(counts)[:-1]
         return [one._replace(landmarks=part) for one, part in zip(found, np.split(landmarks, ends), strict=True)]
 
@@ -273,20 +268,32 @@ class SinglePassDetector:
         self,
         images: Sequence[UInt8[np.ndarray, "h w 3"]],
         places: Int[np.ndarray, " n"],
-        matrices: Sequence[Float64[np.ndarray, "2 3"]],
-        mirrored: bool,
+        landmarks: Float32[np.ndarray, "n 5 2"],
+        looks: int,
     ) -> Float32[np.ndarray, "n 5 2"]:
-        """Return the landmarks in the crops, in their pixels; `mirrored`, the refiner sees each crop in a mirror."""
+        """Return the refiner's landmarks of faces, each in the image with the index `places`, cut out along landmarks.
+
+        Of two `looks` the second is in a mirror; the mean counts.
+        """
+        if not len(places):
+            return landmarks
         side = self._crop_side
+        matrices = [refiner.crop_matrix(one, side) for one in landmarks]
 
         def cut(rows: Int[np.ndarray, " k"], out: Float32[np.ndarray, "k s s 3"]) -> None:
             for row, crop in zip(rows, out, strict=True):
-                pixels = geometry.cut(images[places[row]], matrices[row], side)
-                crop[:] = pixels[:, ::-1] if mirrored else pixels
+                face, look = divmod(row, looks)
+                pixels = geometry.cut(images[places[face]], matrices[face], side)
+                crop[:] = pixels[:, ::-1] if look else pixels
 
-        outputs = self._batching.run(self._refiner, runs(places), len(places), cut, side, REFINER_BUCKETS)
+        groups = runs(np.repeat(places, looks))
+        outputs = self._batching.run(self._refiner, groups, len(places) * looks, cut, side, REFINER_BUCKETS)
         points = np.asarray(outputs[0], np.float32)
-        return (refiner.unmirrored(points) if mirrored else points) * side
+        if looks > 1:
+            points = (points[::2] + refiner.unmirrored(points[1::2])) / 2
+        return np.stack(
+            [geometry.moved_back(one * side, matrix) for one, matrix in zip(points, matrices, strict=True)]
+        ).astype(np.float32)
 
 
 def _enlarged(found: Detections, image: UInt8[np.ndarray, "h w 3"], larger: UInt8[np.ndarray, "h2 w2 3"]) -> Detections:
