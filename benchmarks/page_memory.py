@@ -150,7 +150,8 @@ def main() -> None:
             most, held = one_picture(Path(name) / "one", given.side)
             print(f"one picture: most {most:.0f} MB, later {held:.0f} MB", flush=True)
         if given.only != "one":
-            during, own, after, seconds, loads = first_index(Path(name) / "first", given.photos, given.large, given.side)
+            folder = Path(name) / "first"
+            during, own, after, seconds, loads = first_index(folder, given.photos, given.large, given.side)
             print(f"first index: most {during:.0f} MB, of it the server {own:.0f}, later {after:.0f} MB", flush=True)
     if given.only:
         return

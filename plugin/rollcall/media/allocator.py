@@ -33,4 +33,5 @@ def return_freed_memory() -> bool:
         return False
     mallopt.argtypes, mallopt.restype = [ctypes.c_int, ctypes.c_int], ctypes.c_int
     wanted = ((_MMAP_THRESHOLD, _MAPPED_BYTES), (_TRIM_THRESHOLD, _FREE_BYTES), (_ARENA_MAX, _ARENAS))
-    return all([bool(mallopt(name, value)) for name, value in wanted])
+    answers = [bool(mallopt(name, value)) for name, value in wanted]  # each is tried, whatever became of the others
+    return all(answers)
