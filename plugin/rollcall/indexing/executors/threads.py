@@ -6,7 +6,6 @@ import threading
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Final
 
 from rollcall.indexing import throttle
 from rollcall.indexing.executors.analysis import FaceFinder, Outcome, Task, decoded, estimated, options_here
@@ -14,9 +13,6 @@ from rollcall.indexing.executors.base import StoppedError, Stopping, result_of
 from rollcall.indexing.profile import Profile
 from rollcall.media.worker import Interrupted
 from rollcall.settings import Settings
-
-#: The part of `decode.memory_megabytes`, where it is set, that pictures may take which wait for the networks.
-_OF_PICTURES: Final = 4
 
 
 class ThreadExecutor:
@@ -43,7 +39,6 @@ class ThreadExecutor:
         self._options = options_here(settings, stop)
         self._size = settings.detector.batch
         self._ahead = settings.decode_threads + self._size
-        self._most = (settings.decode.memory_megabytes << 20) // _OF_PICTURES
         self._pool = ThreadPoolExecutor(
             settings.decode_threads,
             thread_name_prefix="decode",
@@ -72,10 +67,10 @@ class ThreadExecutor:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _decoded(self, tasks: Iterator[Task], stopping: Stopping) -> Iterator[Outcome]:
-        """Yield tasks decoded, in their order, with at most `_ahead` of them, and about `_most` bytes, in advance."""
+        """Yield tasks decoded, in their order, with at most `_ahead` of them decoded in advance."""
         waiting: deque[Future[Outcome]] = deque()
         while True:
-            while len(waiting) < self._ahead and not self._is_full(waiting):
+            while len(waiting) < self._ahead:
                 task = next(tasks, None)
                 if task is None:
                     break
@@ -85,13 +80,6 @@ class ThreadExecutor:
             with self._profile("waiting for decoding"):
                 outcome = result_of(waiting.popleft(), stopping)
             yield outcome
-
-    def _is_full(self, waiting: deque[Future[Outcome]]) -> bool:
-        """Return whether the decoded pictures that wait take as much memory as they may."""
-        if not self._most:
-            return False
-        done = (one.result() for one in waiting if one.done() and not one.cancelled() and one.exception() is None)
-        return sum(one.picture.pixels.nbytes for one in done if one.picture is not None) >= self._most
 
     def _decode(self, task: Task) -> Outcome:
         with self._profile("decode", parallel=True):
