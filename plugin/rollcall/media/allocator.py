@@ -10,8 +10,9 @@ from typing import Final
 _TRIM_THRESHOLD: Final = -1
 _MMAP_THRESHOLD: Final = -3
 _ARENA_MAX: Final = -8
-#: Blocks from this size on are mapped one by one. Pillow stores a picture in blocks of 16 MB.
-_MAPPED_BYTES: Final = 4 << 20
+#: Blocks from this size on are mapped one by one, as those of 16 MB in which Pillow stores a picture. The arrays of the
+#: networks are smaller: mapped anew for each picture, they would cost more time than memory.
+_MAPPED_BYTES: Final = 16 << 20
 #: What may stay free at the end of the heap.
 _FREE_BYTES: Final = 8 << 20
 #: Threads share so many heaps: what was freed in one is not used for another.
