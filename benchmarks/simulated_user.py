@@ -79,7 +79,9 @@ class User:
         """
         for start in range(0, count, each):
             names = self.names()
-            person = np.where(names != UNKNOWN, names, np.where(self.found.group >= 0, OF_NOBODY + self.found.group, -1))
+            person = np.where(
+                names != UNKNOWN, names, np.where(self.found.group >= 0, OF_NOBODY + self.found.group, -1)
+            )
             faces = Faces(self.test.vectors, np.arange(len(names)), labels=self.labels, rejected=self.rejected)
             asked = questions(faces, person, self.labels != UNKNOWN, set(self.labels[self.labels != UNKNOWN].tolist()))
             for one in asked[: min(each, count - start)]:
@@ -133,6 +135,10 @@ def main() -> None:
             user.answer(given.answers, likeliest_first=first)
             order = "likeliest" if first else "least likely"
             print(line(f"{given.answers} proposals, the {order} first", user.scores()))
+        user = User(test)
+        user.name_largest(given.names)
+        user.answer_questions(given.answers)
+        print(line(f"{given.answers} questions, the most worth first", user.scores()))
 
 
 if __name__ == "__main__":

@@ -8,14 +8,19 @@ settles times the probability that it changes who they are.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from sqlalchemy import select
+from sqlalchemy.orm import Session
 
+from rollcall.people import assign, reading
 from rollcall.people.clusters import Faces
 from rollcall.people.linkage import UNKNOWN
+from rollcall.storage.tables import PersonNameRow, PersonRow
 
 #: Of faces of nobody: the cosine with the centre of a named person's faces at which half of those are this person,
 #: among few strangers, and how fast that changes. Chosen on training people by `benchmarks/simulated_user.py`.
@@ -27,6 +32,8 @@ FEW: Final = 50
 #: The same of a part of a person's faces: the cosine of its centre with that of the others.
 CHECK_MIDPOINT: Final = 0.3
 CHECK_STEEPNESS: Final = 20.0
+#: The least probability that an answer changes who a face is: what is surer is not asked.
+LEAST: Final = 0.02
 #: Rounds in which a person's faces are divided in two.
 _ROUNDS: Final = 8
 _BLOCK: Final = 4096
@@ -36,8 +43,8 @@ _BLOCK: Final = 4096
 class Question:
     """Whether some faces are a person."""
 
-    person: int  # the label of whom they may be
-    faces: tuple[int, ...]  # the faces that the answer settles, as rows; the one to look at first
+    person: int  # the number of whom they may be
+    faces: tuple[int, ...]  # the faces that the answer settles: rows, or numbers; the most typical first
     probability: float  # that they are
     kind: Literal["join", "check"]  # of nobody so far, or of this person so far
 
@@ -85,6 +92,25 @@ def questions(
     return chosen
 
 
+def of_library(session: Session, limit: int) -> list[Question]:
+    """Return what to ask about the people of a library, what is worth the most first, by numbers of faces.
+
+    Nobody is asked for who is hidden, or was not born yet. All faces of the library are read.
+    """
+    statement = select(PersonNameRow.person_id).join(PersonRow, PersonRow.id == PersonNameRow.person_id)
+    named = set(session.scalars(statement.where(~PersonRow.hidden)))
+    library = reading.read_faces(session) if named else None
+    if library is None or not len(library):
+        return []
+    found = questions(library.faces, library.person, library.stated, named)
+    meant = library.person.copy()
+    for one in found:
+        meant[list(one.faces)] = one.person
+    early = assign.too_early(library, meant)
+    possible = (one for one in found if one.kind == "check" or not early[list(one.faces)].any())
+    return [replace(one, faces=tuple(library.face_ids[list(one.faces)].tolist())) for one in islice(possible, limit)]
+
+
 def _joins(
     faces: Faces,
     person: NDArray[np.int64],
@@ -106,14 +132,14 @@ def _joins(
     for start in range(0, len(parts), _BLOCK):
         some = parts[start : start + _BLOCK]
         similar = np.stack([_centre(faces, rows) for rows in some]) @ centres.T
-        for rows, row in zip(some, similar, strict=True):
-            for at in np.argsort(-row, kind="stable").tolist():
-                them = int(people[at])
-                if _forbidden(faces, rows, them, members[them]):
-                    continue
-                chance = _logistic(JOIN_STEEPNESS * (row[at] - midpoint))
-                yield Question(them, _typical_first(faces, rows), chance, "join")
-                break
+        chances = _logistic(JOIN_STEEPNESS * (similar - midpoint))
+        for rows, chance in zip(some, chances, strict=True):
+            for at in np.argsort(-chance, kind="stable").tolist():
+                if chance[at] < LEAST:
+                    break
+                if not _forbidden(faces, rows, int(people[at]), members[int(people[at])]):
+                    yield Question(int(people[at]), _typical_first(faces, rows), float(chance[at]), "join")
+                    break
 
 
 def _checks(faces: Faces, them: int, rows: NDArray[np.int64], stated: NDArray[np.bool_]) -> Iterator[Question]:
@@ -126,18 +152,19 @@ def _checks(faces: Faces, them: int, rows: NDArray[np.int64], stated: NDArray[np
     rest = total - vectors
     similar = np.einsum("nd,nd->n", vectors, rest / np.maximum(np.linalg.norm(rest, axis=1, keepdims=True), 1e-9))
     free = ~stated[rows]
-    for face, cosine in zip(rows[free].tolist(), similar[free].tolist(), strict=True):
-        yield Question(them, (face,), _logistic(CHECK_STEEPNESS * (cosine - CHECK_MIDPOINT)), "check")
+    chances = _logistic(CHECK_STEEPNESS * (similar[free] - CHECK_MIDPOINT))
+    for face, chance in zip(rows[free].tolist(), chances.tolist(), strict=True):
+        if chance <= 1.0 - LEAST:
+            yield Question(them, (face,), chance, "check")
     part = _divided(vectors, free, similar)
     if 2 <= part.sum() < len(rows):
-        apart = float(_unit(vectors[part].sum(axis=0)) @ _unit(vectors[~part].sum(axis=0)))
-        chance = _logistic(CHECK_STEEPNESS * (apart - CHECK_MIDPOINT))
-        yield Question(them, _typical_first(faces, rows[part]), chance, "check")
+        apart = _unit(vectors[part].sum(axis=0)) @ _unit(vectors[~part].sum(axis=0))
+        chance = float(_logistic(CHECK_STEEPNESS * (apart - CHECK_MIDPOINT)))
+        if chance <= 1.0 - LEAST:
+            yield Question(them, _typical_first(faces, rows[part]), chance, "check")
 
 
-def _divided(
-    vectors: NDArray[np.float32], free: NDArray[np.bool_], similar: NDArray[np.float32]
-) -> NDArray[np.bool_]:
+def _divided(vectors: NDArray[np.float32], free: NDArray[np.bool_], similar: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Return which of a person's faces (n, d) are the part that is unlike the others; never stated ones."""
     far = np.flatnonzero(free)[similar[free].argmin()]
     part = np.zeros(len(vectors), np.bool_)
@@ -171,5 +198,5 @@ def _unit(vector: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(vector / max(float(np.linalg.norm(vector)), 1e-9))
 
 
-def _logistic(value: float) -> float:
-    return float(1.0 / (1.0 + np.exp(-value)))
+def _logistic(value: NDArray[np.floating]) -> NDArray[np.float64]:
+    return np.asarray(1.0 / (1.0 + np.exp(-np.asarray(value, np.float64))))

@@ -13,6 +13,7 @@ from rollcall.corrections.kinds import Correction
 from rollcall.corrections.person_kinds import clean_name
 from rollcall.errors import ConflictError, InvalidCorrectionError, NotFoundError
 from rollcall.people import persons
+from rollcall.people.questions import Question
 from rollcall.sentences import Sentence
 from rollcall.storage.tables import FacePersonRow, FaceRow, PersonRow, PhotoRow
 
@@ -88,6 +89,18 @@ def merge(session: Session, person_id: int, others: Sequence[int]) -> list[Corre
         given += _remembered(session, other, uid)
         given.append(corrections.person_merge(uid, uid_of(session, other)))
     return given
+
+
+def answer(session: Session, question: Question, yes: bool) -> list[Correction]:
+    """Return the corrections that answer a question: a group of nobody is the person, or one face is or is not."""
+    first = question.faces[0]
+    if not yes:
+        return reject(session, question.person, [first])
+    group = session.scalar(select(FacePersonRow.person_id).where(FacePersonRow.face_id == first))
+    if question.kind == "join" and group not in (None, question.person):
+        assert group is not None
+        return merge(session, question.person, [group])
+    return confirm(session, question.person, [first])
 
 
 def split(session: Session, face_ids: Sequence[int], text: str | None) -> tuple[str, list[Correction]]:
