@@ -16,7 +16,6 @@ from rollcall.host.base import PluginBase
 from rollcall.people import grouping, persons, stating
 from rollcall.people.grouping import GroupingReport
 from rollcall.people.persons import FaceState, Person, PersonFace
-from rollcall.people.questions import Question
 from rollcall.people.stating import uid_of
 from rollcall.sentences import Sentence
 from rollcall.storage.tables import PersonRow
@@ -345,32 +344,6 @@ class PeopleMixin(PluginBase):
             (by, origin),
             lambda session, uid: [corrections.person_relation(uid, relation, uid_of(session, other_id), holds)],
         )
-
-    def answer_question(self, question: Question, yes: bool, *, by: str = "user", origin: str | None = None) -> Person:
-        """Record the answer to a question of `people_questions`; return whom it asked for.
-
-        A group of nobody that is the person becomes one with them: its cover is confirmed, the others are proposals.
-        Else the answer is about the first face, and the others like it follow at the next grouping.
-
-        Parameters
-        ----------
-        question
-            What was asked.
-        yes
-            Whether the faces are the person.
-        by, origin
-            Who states it, and from where, as of `correct`.
-
-        Raises
-        ------
-        NotFoundError
-            If the person or a face is gone.
-        """
-
-        def given(session: Session, _: str) -> list[Correction]:
-            return stating.answer(session, question, yes)
-
-        return self._state_of(question.person, (by, origin), given)
 
     # ---- Grouping
 

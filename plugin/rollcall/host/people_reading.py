@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from rollcall.host.base import PluginBase
-from rollcall.people import persons, portrait, questions
+from rollcall.people import persons, portrait
 from rollcall.people.persons import FaceState, Person
 from rollcall.people.portrait import FaceIdentity, FaceOrder, Kind, PortraitFace
-from rollcall.people.questions import Question
 
 #: Faces of the strip from the youngest to the oldest, best shots, and people of the company.
 STRIP: Final = 14
@@ -97,17 +96,3 @@ class PeopleReadingMixin(PluginBase):
         """Return the people whose proposals wait for an answer, and how many wait, the most first."""
         with self.database.read() as session:
             return portrait.waiting(session)
-
-    def people_questions(self, limit: int = 20) -> list[Question]:
-        """Return what to ask about people with names, first what settles the most faces, as far as one can tell.
-
-        A question of kind "join" is about a face or group of nobody, one of kind "check" about faces of the person.
-        All faces of the library are compared, which takes seconds in a large one.
-
-        Parameters
-        ----------
-        limit
-            How many questions at most.
-        """
-        with self.database.read() as session:
-            return questions.of_library(session, limit)
