@@ -56,10 +56,32 @@ def test_an_answer_is_a_correction_that_undo_takes_back(family: Plugin) -> None:
     assert family.answer_question(question, yes=True).faces == 7
     assert who(family, stranger) == ("Anna", "confirmed", "user")
     family.undo()
-    assert who(family, stranger)[1] != "confirmed"
+    assert who(family, stranger) == (None, None, None)
     family.answer_question(question, yes=False)
     assert rows(family, "SELECT face_id, person_id FROM person_rejections") == [(stranger, anna)]
     assert all(stranger not in one.faces for one in family.people_questions())
+
+
+def test_an_answer_that_is_undone_leaves_the_faces_where_they_were(family: Plugin) -> None:
+    anna, ben = (one.person_id for one in family.people())
+    family.name_person(anna, "Anna")
+    proposed = next(face.face_id for face in family.person_faces(anna, state="proposed"))
+    # A face of a group draws the group along.
+    of_ben = family.person_faces(ben)[0].face_id
+    stranger = faces_of(family, 50, 50)[0]
+    state = "SELECT person, person_state FROM v1_faces ORDER BY face_id"
+    before = rows(family, state)
+    for say in (
+        lambda: family.reject_faces(anna, [proposed]),
+        lambda: family.confirm_faces(anna, [proposed]),
+        lambda: family.confirm_faces(anna, [of_ben]),
+        lambda: family.name_face(stranger, "Carl"),
+    ):
+        say()
+        assert rows(family, state) != before
+        family.undo()
+        assert rows(family, state) == before
+    assert [one.faces for one in family.people()] == [6, 5]
 
 
 def test_a_group_that_is_the_person_becomes_one_with_them(family: Plugin) -> None:
