@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sqlalchemy.orm import Session
 
 from rollcall.corrections.kinds import Correction
@@ -28,11 +30,19 @@ class PeopleQuestionsMixin(PeopleMixin):
         with self.database.read() as session:
             return questions.of_library(session, limit)
 
-    def answer_question(self, question: Question, yes: bool, *, by: str = "user", origin: str | None = None) -> Person:
+    def answer_question(
+        self,
+        question: Question,
+        yes: bool,
+        *,
+        seen: Sequence[int] | None = None,
+        by: str = "user",
+        origin: str | None = None,
+    ) -> Person:
         """Record the answer to a question of `people_questions`; return whom it asked for.
 
-        A group of nobody that is the person becomes one with them: its cover is confirmed, the others are proposals.
-        Else the answer is about the first face, and the others like it follow at the next grouping.
+        A group of nobody that is the person becomes one with them: what was seen and its cover are confirmed, the
+        others are proposals. Else the answer is about what was seen, and others like it follow at the next grouping.
 
         Parameters
         ----------
@@ -40,6 +50,8 @@ class PeopleQuestionsMixin(PeopleMixin):
             What was asked.
         yes
             Whether the faces are the person.
+        seen
+            The faces that the answer is about, of the question's; None: the first.
         by, origin
             Who states it, and from where, as of `correct`.
 
@@ -50,6 +62,6 @@ class PeopleQuestionsMixin(PeopleMixin):
         """
 
         def given(session: Session, _: str) -> list[Correction]:
-            return stating.answer(session, question, yes)
+            return stating.answer(session, question, yes, seen)
 
         return self._state_of(question.person, (by, origin), given)
