@@ -251,7 +251,7 @@ def project_face_person(session: Session, face_id: int) -> None:
 
 
 def put_back(session: Session, undone: Iterable[CorrectionRow]) -> None:
-    """Put faces whose lines were undone, the oldest first, where those lines found them; call it after they are written.
+    """Put faces whose lines were undone, the oldest first, where those lines found them, after those are written.
 
     What is stated of a face by other lines stays. Other faces of its group may have gone along: whom it was given to
     is looked through again, and what does not fit them is a group once more.
