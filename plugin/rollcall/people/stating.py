@@ -106,8 +106,8 @@ def answer(session: Session, question: Question, yes: bool, seen: Sequence[int] 
     if question.kind == "join" and whole and len(question.faces) > 1 and group not in (None, question.person):
         assert group is not None
         given = merge(session, question.person, [group])
-    said = {one.face_id for one in given if one.kind == "person"}
-    return [*given, *confirm(session, question.person, [face for face in faces if face not in said])]
+    already = {one.face_id for one in given if one.kind == "person"}
+    return [*given, *confirm(session, question.person, [face for face in faces if face not in already])]
 
 
 def split(session: Session, face_ids: Sequence[int], text: str | None) -> tuple[str, list[Correction]]:
