@@ -18,9 +18,13 @@ import numpy as np
 
 from rollcall.people.clusters import Clustered, Faces, cluster
 from rollcall.people.linkage import UNKNOWN
+from rollcall.people.questions import questions
 from rollcall_model import weights
 from rollcall_model.evaluation.grouping import GroupingScores, grouping_scores
 from rollcall_model.evaluation.people import PEOPLE, Labelled, read, tests
+
+#: Groups without a name have numbers from here on.
+OF_NOBODY = 1_000_000
 
 
 class User:
@@ -68,6 +72,26 @@ class User:
                 self.rejected[face] = self.rejected[face] | {int(names[face])}
         self.group()
 
+    def answer_questions(self, count: int, each: int = 5) -> None:
+        """Answer so many questions of `rollcall people questions`, by the face that is shown first.
+
+        The library is grouped anew, and asked anew, after each `each` answers.
+        """
+        for start in range(0, count, each):
+            names = self.names()
+            person = np.where(
+                names != UNKNOWN, names, np.where(self.found.group >= 0, OF_NOBODY + self.found.group, -1)
+            )
+            faces = Faces(self.test.vectors, np.arange(len(names)), labels=self.labels, rejected=self.rejected)
+            asked = questions(faces, person, self.labels != UNKNOWN, set(self.labels[self.labels != UNKNOWN].tolist()))
+            for one in asked[: min(each, count - start)]:
+                face = one.faces[0]
+                if self.truth[face] == one.person:
+                    self.labels[face] = one.person
+                else:
+                    self.rejected[face] = self.rejected[face] | {one.person}
+            self.group()
+
     def names(self) -> np.ndarray:
         """Return the name of the group that each face is in, or UNKNOWN, (n,)."""
         of_group = np.full(int(self.found.group.max(initial=-1)) + 2, UNKNOWN, np.int64)
@@ -111,6 +135,10 @@ def main() -> None:
             user.answer(given.answers, likeliest_first=first)
             order = "likeliest" if first else "least likely"
             print(line(f"{given.answers} proposals, the {order} first", user.scores()))
+        user = User(test)
+        user.name_largest(given.names)
+        user.answer_questions(given.answers)
+        print(line(f"{given.answers} questions, the most worth first", user.scores()))
 
 
 if __name__ == "__main__":

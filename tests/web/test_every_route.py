@@ -53,6 +53,7 @@ ACTIONS: dict[str, dict[str, tuple[str, ...]]] = {
         "undo": (),
     },
     "/people/review": {"yes": ("what", "person", "faces"), "no": ("faces",), "skip": ("after",), "undo": ()},
+    "/people/questions": {"yes": ("what", "person", "faces"), "no": ("faces",), "skip": (), "undo": ()},
     "/photo/{photo_id}/who": {"name": ("what", "face", "name"), "yes": ("face",), "no": ("face",)},
     "/person/{person_id}": {
         "names": ("what", "name"),

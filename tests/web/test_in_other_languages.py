@@ -15,7 +15,7 @@ from web.waiting import until
 PAGES = (
     *("/", "/?q=kids", "/?q=two+dogs", "/photo/{photo}", "/photo/{photo}?face={face}", "/review", "/tags", "/people"),
     *("/tag?name=People/Children&above=0.3", "/insight", "/indexing", "/review/alike/{face}?group=children"),
-    *("/people?hidden=true", "/people/review", "/person/{person}", "/nothing"),
+    *("/people?hidden=true", "/people/review", "/people/questions", "/person/{person}", "/nothing"),
     *("/albums", "/album/{album}", "/photo/{photo}?album={album}", "/sharing"),
 )
 #: Small words that are no German ones.

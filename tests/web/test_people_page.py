@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from peopled import ANNA, BEN, GROUP, OTHER, STRANGER, SharpAnalyzer, add_people, draw_people
+from rollcall.storage.tables import FacePersonRow, PersonRow
 from web.waiting import ready, until
 
 AXE = Path(__file__).with_name("axe.min.js")
@@ -87,6 +88,44 @@ def test_a_row_of_proposals_is_answered_by_one_key_and_what_is_rejected_never_co
     page.get_by_role("heading", name="Nobody waits").wait_for()
     assert served.rows("SELECT COUNT(*) FROM person_rejections WHERE face_id = ?", shown[2]) == [(1,)]
     assert served.rows("SELECT person_id FROM v1_faces WHERE face_id = ?", shown[2]) == [(None,)]
+
+
+def test_a_question_about_a_whole_group_is_answered_by_one_key_and_undone_by_another(page: Any, served: Any) -> None:
+    anna, plugin = served.people[ANNA], served.plugin
+    # Two of hers stand in a group of their own.
+    theirs = [face.face_id for face in plugin.person_faces(anna, state="proposed")][:2]
+    with plugin.database.write() as session:
+        other = PersonRow(uid="other", created_at="2020-01-01T00:00:00", size=2)
+        session.add(other)
+        session.flush()
+        for face in theirs:
+            row = session.get_one(FacePersonRow, face)
+            row.person_id, row.state = other.id, "automatic"
+    page.goto(f"{served.url}/people")
+    page.keyboard.press("q")
+    page.get_by_role("heading", name="Are these Anna?").wait_for()
+    shown = page.eval_on_selector_all("input[name=faces]", "all => all.map(one => Number(one.value))")
+    assert sorted(shown) == sorted(theirs)
+    confirmed = f"{FACES} AND person_state = 'confirmed'"
+    page.keyboard.press("y")
+    page.get_by_text("This is Anna; u takes it back.").first.wait_for()
+    assert served.rows(confirmed, anna) == [(5,)]
+    page.keyboard.press("u")
+    page.get_by_text("The last answer is undone.").first.wait_for()
+    assert served.rows(confirmed, anna) == [(3,)]
+
+
+def test_a_no_to_a_question_never_comes_back(served: Any) -> None:
+    anna, plugin = served.people[ANNA], served.plugin
+    face = plugin.person_faces(anna, state="proposed")[0].face_id
+    with plugin.database.write() as session:
+        row = session.get_one(FacePersonRow, face)
+        row.person_id, row.state, row.probability = None, "automatic", 0.0
+    assert f'value="{face}" checked' in served.client.get("/people/questions").text
+    answer = served.client.post("/people/questions", data={"what": "no", "person": anna, "faces": face})
+    assert "This is not Anna" in answer.text
+    assert served.rows("SELECT COUNT(*) FROM person_rejections WHERE face_id = ?", face) == [(1,)]
+    assert f'value="{face}" checked' not in served.client.get("/people/questions").text
 
 
 def test_a_person_has_a_birth_date_relatives_and_is_me(page: Any, served: Any) -> None:
@@ -185,6 +224,7 @@ def test_axe_finds_nothing_serious_and_nothing_is_wider_than_a_phone(chromium: A
         "/people",
         "/people?hidden=true",
         "/people/review",
+        "/people/questions",
         f"/person/{served.people[ANNA]}",
         f"/person/{served.people[GROUP]}?order=likeliest",
         f"/photo/{served.photo('04.png')}?face={face}",

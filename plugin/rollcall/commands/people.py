@@ -96,6 +96,25 @@ def confirm_command(context: Context, person: str, faces: tuple[str, ...], rejec
         console.print(f"{plural(len(numbers), 'face')} {'rejected' if reject else 'confirmed'}")
 
 
+@people_group.command("questions")
+@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="How many at most.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a question.")
+@common
+def questions_command(context: Context, limit: int, as_json: bool) -> None:
+    """List what to ask about people with names, first what settles the most faces.
+
+    `rollcall people confirm NAME face:N` answers yes, with `--not` no; `merge` joins a group of nobody to a person.
+    """
+    with context.opened(read_only=True) as plugin:
+        for one in plugin.people_questions(limit):
+            if as_json:
+                click.echo(json.dumps({**asdict(one), "worth": round(one.worth, 3)}))
+            else:
+                faces = " ".join(f"face:{face}" for face in one.faces)
+                name = plugin.person(one.person).name
+                click.echo(f"{one.kind}  {name}?  {one.probability:.0%}  {faces}")
+
+
 @people_group.command("merge")
 @click.argument("person", metavar=_PERSON)
 @click.argument("others", nargs=-1, required=True, metavar=f"{_PERSON}...")

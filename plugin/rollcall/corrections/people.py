@@ -7,7 +7,7 @@ are marked as unsettled, until grouping has looked at them again.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
@@ -248,6 +248,45 @@ def project_face_person(session: Session, face_id: int) -> None:
     if before != after or not_them != ours:
         people = {one[0] for one in (before, after) if one is not None and one[0] is not None}
         unsettle(session, people | (not_them ^ ours))
+
+
+def put_back(session: Session, undone: Iterable[CorrectionRow]) -> None:
+    """Put faces whose lines were undone, the oldest first, where those lines found them, after those are written.
+
+    What is stated of a face by other lines stays. Other faces of its group may have gone along: whom it was given to
+    is looked through again, and what does not fit them is a group once more.
+    """
+    before: dict[int, dict[str, Any]] = {}
+    for line in undone:
+        if line.kind in FACE_PERSON_KINDS and line.face_id is not None and line.value_before is not None:
+            before.setdefault(line.face_id, line.value_before)
+    stated = stated_people(session) if before else None
+    for face_id, value in before.items():
+        row = session.get(FacePersonRow, face_id, populate_existing=True)
+        if (row is not None and row.source != "auto") or value.get("state") == "confirmed":
+            continue
+        assert stated is not None
+        uid = None if "person" not in value else stated.uid(str(value["person"]))
+        them = session.scalar(select(PersonRow.id).where(PersonRow.uid == uid))
+        was = None if row is None else row.person_id
+        if row is not None and was == them:
+            continue
+        rejection = session.get(PersonRejectionRow, (them, face_id)) if them is not None else None
+        if rejection is not None:
+            continue
+        if uid is not None and was is not None:
+            mark_parted(session, session.get_one(PersonRow, was).uid)
+        if uid is None or them is not None:
+            if row is None:
+                row = FacePersonRow(face_id=face_id, source="auto")
+                session.add(row)
+            row.person_id, row.probability = them, 0.0 if them is None else _UNDONE_PROBABILITY
+            row.state = "proposed" if them is not None and is_named(session, them) else "automatic"
+        session.flush()
+        for left in {was} - {None}:
+            person = session.get_one(PersonRow, left)
+            person.corrected = person.uid in stated.people or _has_stated_faces(session, person.id)
+        unsettle(session, {one for one in (was, them) if one is not None})
 
 
 def _write_face(

@@ -12,7 +12,7 @@ from rollcall.corrections.album_kinds import ALBUM_KINDS
 from rollcall.corrections.albums import project_albums
 from rollcall.corrections.log import CorrectionResult, entry_of, next_moment
 from rollcall.corrections.log_lines import UNDO_KINDS, LogLine, effective, undone_uids
-from rollcall.corrections.people import mark_parted, project_people
+from rollcall.corrections.people import mark_parted, project_people, put_back
 from rollcall.corrections.person_kinds import PERSON_KINDS
 from rollcall.corrections.projection import project_faces, project_photo
 from rollcall.errors import ConflictError, NotFoundError
@@ -164,6 +164,9 @@ def _flip(session: Session, rows: Sequence[CorrectionRow], kind: str, settings: 
     if any(row.kind in (*PERSON_KINDS, *ALBUM_KINDS) for row in rows):
         project_albums(session)
     result.undescribed |= project_faces(session, {row.face_id for row in rows if row.face_id is not None})
+    if kind == "undo" and not any(row.kind == "person_merge" for row in rows):
+        # The faces of people who were merged go to whom they fit.
+        put_back(session, rows)
     for photo_id in result.photo_ids:
         if session.get(PhotoRow, photo_id) is not None:
             project_photo(session, photo_id, settings)

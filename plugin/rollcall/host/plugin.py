@@ -11,7 +11,7 @@ from rollcall.host.albums import AlbumsMixin
 from rollcall.host.bridging import BridgingMixin
 from rollcall.host.correcting import CorrectingMixin
 from rollcall.host.guests import GuestsMixin
-from rollcall.host.people import PeopleMixin
+from rollcall.host.people_questions import PeopleQuestionsMixin
 from rollcall.host.people_reading import PeopleReadingMixin
 from rollcall.host.reading import ReadingMixin
 from rollcall.host.sidecars import SidecarMixin
@@ -28,7 +28,7 @@ class Plugin(
     ReadingMixin,
     PeopleReadingMixin,
     CorrectingMixin,
-    PeopleMixin,
+    PeopleQuestionsMixin,
     AlbumsMixin,
     GuestsMixin,
     SidecarMixin,

@@ -44,7 +44,8 @@ def people_of_groups(library: LibraryFaces, found: Clustered, sticky: bool = Fal
 def fitting(library: LibraryFaces, found: Clustered, of_groups: NDArray[np.int64], least: float) -> NDArray[np.int64]:
     """Return whose groups are, where those without a confirmed face go to whom they are most similar to.
 
-    Below a cosine similarity of `least` such a group is nobody's: NEW.
+    Below a cosine similarity of `least` such a group is whose most of its faces were, of people without a confirmed
+    face; NEW if there are none.
     """
     labels, vectors = library.faces.labels, np.asarray(library.faces.vectors, np.float32)
     people = np.unique(labels[labels != UNKNOWN])
@@ -54,6 +55,11 @@ def fitting(library: LibraryFaces, found: Clustered, of_groups: NDArray[np.int64
     np.add.at(sums, found.group[inside], vectors[inside])
     similar = _unit(sums) @ _unit(centres).T
     nearest = np.where(similar.max(axis=1) >= least, people[similar.argmax(axis=1)], NEW)
+    others = inside & (library.person != UNKNOWN) & ~np.isin(library.person, people)
+    votes = Counter(zip(found.group[others].tolist(), library.person[others].tolist(), strict=True))
+    for (group, person), _ in sorted(votes.items(), key=lambda one: (-one[1], one[0])):
+        if nearest[group] == NEW:
+            nearest[group] = person
     certain = np.zeros(len(of_groups), np.bool_)
     certain[found.group[inside & (labels != UNKNOWN)]] = True
     return np.where(certain, of_groups, nearest)

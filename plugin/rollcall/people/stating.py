@@ -13,6 +13,7 @@ from rollcall.corrections.kinds import Correction
 from rollcall.corrections.person_kinds import clean_name
 from rollcall.errors import ConflictError, InvalidCorrectionError, NotFoundError
 from rollcall.people import persons
+from rollcall.people.questions import Question
 from rollcall.sentences import Sentence
 from rollcall.storage.tables import FacePersonRow, FaceRow, PersonRow, PhotoRow
 
@@ -88,6 +89,25 @@ def merge(session: Session, person_id: int, others: Sequence[int]) -> list[Corre
         given += _remembered(session, other, uid)
         given.append(corrections.person_merge(uid, uid_of(session, other)))
     return given
+
+
+def answer(session: Session, question: Question, yes: bool, seen: Sequence[int] | None = None) -> list[Correction]:
+    """Return the corrections that answer a question: a group of nobody is the person, or faces are or are not.
+
+    The faces that were `seen` are answered each, None for the first alone. A group is the person if all that the
+    question begins with were.
+    """
+    faces = list(dict.fromkeys(seen or question.faces[:1]))
+    if not yes:
+        return reject(session, question.person, faces)
+    group = session.scalar(select(FacePersonRow.person_id).where(FacePersonRow.face_id == faces[0]))
+    whole = set(faces) == set(question.faces[: len(faces)])
+    given: list[Correction] = []
+    if question.kind == "join" and whole and len(question.faces) > 1 and group not in (None, question.person):
+        assert group is not None
+        given = merge(session, question.person, [group])
+    already = {one.face_id for one in given if one.kind == "person"}
+    return [*given, *confirm(session, question.person, [face for face in faces if face not in already])]
 
 
 def split(session: Session, face_ids: Sequence[int], text: str | None) -> tuple[str, list[Correction]]:

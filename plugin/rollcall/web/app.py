@@ -16,6 +16,7 @@ from rollcall.web import albums_api, api, failures, login, management, pages, pe
 from rollcall.web.activity import Activity
 from rollcall.web.history import Earlier
 from rollcall.web.lan import LanGuests
+from rollcall.web.pages.people_questions import PeopleQueue
 from rollcall.web.pages.review import Queue
 from rollcall.web.pairing import Pairing
 from rollcall.web.pictures import Pictures
@@ -52,6 +53,7 @@ def create(plugin: Plugin, token: str, port: int, *, lan: str = "") -> FastAPI:
     app.state.closing = threading.Event()
     app.state.warm = threading.Event()
     app.state.queue = Queue(plugin)
+    app.state.people_queue = PeopleQueue(plugin)
     app.state.earlier = Earlier(plugin)
     app.state.pictures = Pictures(plugin)
     app.state.lan = (lan, port) if lan else None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from dataclasses import asdict
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
@@ -10,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from rollcall.corrections.kind_base import RowId
 from rollcall.corrections.person_kinds import Relation
 from rollcall.people.persons import FaceState, Person, PersonFace
+from rollcall.people.questions import Question
 from rollcall.web.inputs import plugin_of
 from rollcall.web.problems import CONFLICT, NOT_FOUND, UNREADABLE_BODY
 
@@ -134,6 +136,21 @@ class PersonFaceModel(BaseModel):
         return cls(**{name: getattr(face, name) for name in cls.model_fields})
 
 
+class QuestionModel(BaseModel):
+    """Whether some faces are a person: confirm or reject the first of them, or merge their group."""
+
+    person: int
+    faces: list[int]  # the most typical first
+    probability: float
+    kind: Literal["join", "check"]  # of nobody so far, or of this person so far
+    worth: float  # how many faces the answer is expected to give to somebody else
+
+    @classmethod
+    def of(cls, question: Question) -> QuestionModel:
+        """Return the model of a question."""
+        return cls(**asdict(question), worth=question.worth)
+
+
 @router.get("")
 def people(
     request: Request,
@@ -145,6 +162,12 @@ def people(
     """Return people, those with a name first, then by the number of their faces."""
     found = plugin_of(request).people(named=named, hidden=hidden, limit=limit, offset=offset)
     return [PersonModel.of(one) for one in found]
+
+
+@router.get("/questions")
+def people_questions(request: Request, limit: Annotated[int, Query(ge=1, le=1000)] = 20) -> list[QuestionModel]:
+    """Return what to ask about people with names, first what settles the most faces."""
+    return [QuestionModel.of(one) for one in plugin_of(request).people_questions(limit)]
 
 
 @router.get("/{person_id}", responses=NOT_FOUND)

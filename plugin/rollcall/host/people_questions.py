@@ -1,0 +1,67 @@
+"""The methods of a plugin that ask about people with names, and take the answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy.orm import Session
+
+from rollcall.corrections.kinds import Correction
+from rollcall.host.people import PeopleMixin
+from rollcall.people import questions, stating
+from rollcall.people.persons import Person
+from rollcall.people.questions import Question
+
+
+class PeopleQuestionsMixin(PeopleMixin):
+    """Questions about people, first what settles the most faces."""
+
+    def people_questions(self, limit: int = 20) -> list[Question]:
+        """Return what to ask about people with names, first what settles the most faces, as far as one can tell.
+
+        A question of kind "join" is about a face or group of nobody, one of kind "check" about faces of the person.
+        All faces of the library are compared, which takes seconds in a large one.
+
+        Parameters
+        ----------
+        limit
+            How many questions at most.
+        """
+        with self.database.read() as session:
+            return questions.of_library(session, limit)
+
+    def answer_question(
+        self,
+        question: Question,
+        yes: bool,
+        *,
+        seen: Sequence[int] | None = None,
+        by: str = "user",
+        origin: str | None = None,
+    ) -> Person:
+        """Record the answer to a question of `people_questions`; return whom it asked for.
+
+        A group of nobody that is the person becomes one with them: what was seen and its cover are confirmed, the
+        others are proposals. Else the answer is about what was seen, and others like it follow at the next grouping.
+
+        Parameters
+        ----------
+        question
+            What was asked.
+        yes
+            Whether the faces are the person.
+        seen
+            The faces that the answer is about, of the question's; None: the first.
+        by, origin
+            Who states it, and from where, as of `correct`.
+
+        Raises
+        ------
+        NotFoundError
+            If the person or a face is gone.
+        """
+
+        def given(session: Session, _: str) -> list[Correction]:
+            return stating.answer(session, question, yes, seen)
+
+        return self._state_of(question.person, (by, origin), given)

@@ -1,0 +1,129 @@
+"""Questions about people with names, one at a time: what settles the most faces comes first."""
+
+from __future__ import annotations
+
+import threading
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Form, Request
+from fastapi.responses import HTMLResponse, Response
+
+from rollcall.errors import RequestError
+from rollcall.host import Plugin
+from rollcall.people.questions import Question
+from rollcall.web.history import History
+from rollcall.web.inputs import history_of, plugin_of
+from rollcall.web.pages.rendering import is_part, page
+from rollcall.web.people_forms import ProposalForm
+from rollcall.web.translation import gettext, sentence_of
+
+router = APIRouter()
+#: Faces that are shown of a question.
+ROW: Final = 12
+#: Answers after which the library is asked anew: each tells something about other faces.
+ANSWERS: Final = 5
+
+
+class PeopleQueue:
+    """What is asked next. All faces are compared for it, so some questions are kept. May be used from any thread."""
+
+    def __init__(self, plugin: Plugin) -> None:
+        self.plugin = plugin
+        self._waiting: list[Question] = []
+        self._skipped: set[tuple[int, int]] = set()  # person and first face
+        self._lock = threading.Lock()
+
+    def next(self) -> Question | None:
+        """Return the question that is worth the most; None if there is none left."""
+        with self._lock:
+            if not self._waiting:
+                found = self.plugin.people_questions(ANSWERS + len(self._skipped))
+                self._waiting = [one for one in found if self._key(one) not in self._skipped][:ANSWERS]
+            return self._waiting[0] if self._waiting else None
+
+    def find(self, person: int | None, face: int) -> Question | None:
+        """Return the question that a form shows, by its person and one of its faces."""
+        with self._lock:
+            return next((one for one in self._waiting if one.person == person and face in one.faces), None)
+
+    def answered(self, question: Question) -> None:
+        """Leave a question out, and others about its faces."""
+        with self._lock:
+            self._waiting = [one for one in self._waiting if not set(one.faces) & set(question.faces)]
+
+    def skip(self, question: Question) -> None:
+        """Leave a question out until the next start."""
+        with self._lock:
+            self._skipped.add(self._key(question))
+            self._waiting = [one for one in self._waiting if one is not question]
+
+    def reset(self) -> None:
+        """Ask anew: something changed."""
+        with self._lock:
+            self._waiting = []
+
+    @staticmethod
+    def _key(question: Question) -> tuple[int, int]:
+        return question.person, question.faces[0]
+
+
+def _queue(request: Request) -> PeopleQueue:
+    queue: PeopleQueue = request.app.state.people_queue
+    return queue
+
+
+@router.get("/people/questions", response_class=HTMLResponse)
+def show(request: Request) -> Response:
+    """Show what is worth asking the most."""
+    _queue(request).reset()
+    return _asked(request)
+
+
+def _asked(request: Request, message: str = "", code: int = 200) -> Response:
+    question = _queue(request).next()
+    values: dict[str, Any] = {
+        "person": None if question is None else plugin_of(request).person(question.person),
+        "faces": [] if question is None else question.faces[:ROW],
+        "more": 0 if question is None else max(len(question.faces) - ROW, 0),
+        "chance": 0.0 if question is None else question.probability,
+        "message": message,
+    }
+    return page(request, "_people_question.html" if is_part(request) else "people_question.html", code, **values)
+
+
+@router.post("/people/questions", response_class=HTMLResponse)
+def answer(request: Request, form: Annotated[ProposalForm, Form()]) -> Response:
+    """Record one answer for the faces that are ticked, and show the next question."""
+    queue = _queue(request)
+    try:
+        message = _answer(queue, history_of(request), form)
+    except RequestError as error:
+        queue.reset()
+        return _asked(request, sentence_of(error), error.status)
+    return _asked(request, message)
+
+
+def _answer(queue: PeopleQueue, past: History, form: ProposalForm) -> str:
+    if form.what == "undo":
+        past.undo()
+        queue.reset()
+        return gettext("The last answer is undone.")
+    question = queue.find(form.person, form.faces[0]) if form.faces else None
+    if form.what == "skip":
+        question = question or queue.next()
+        if question is not None:
+            queue.skip(question)
+        return ""
+    if not form.faces:
+        return gettext("No face was ticked.")
+    if question is None:
+        # Another tab answered it, or the server was started anew.
+        queue.reset()
+        return gettext("This was asked too long ago; here is what is asked now.")
+    name = past.plugin.person(question.person).name
+    seen = [face for face in question.faces if face in form.faces]
+    past.plugin.answer_question(question, form.what == "yes", seen=seen, origin=past.tab)
+    queue.answered(question)
+    if form.what == "yes":
+        return gettext("This is %(name)s; u takes it back.", name=name)
+    return gettext("This is not %(name)s; u takes it back.", name=name)

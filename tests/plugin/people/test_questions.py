@@ -1,0 +1,93 @@
+"""Questions about people: what settles the most faces is asked first, and what was answered never again."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from people_blobs import faces_of, rows, who
+from rollcall.host import Plugin
+from rollcall.people.clusters import Faces
+from rollcall.people.linkage import UNKNOWN
+from rollcall.people.questions import Question, questions
+
+ANNA, BEN, GROUP = 1, 2, 7
+
+
+def _faces_like(centre: int, count: int, seed: int, noise: float = 0.5) -> NDArray[np.float32]:
+    base = np.eye(64, dtype=np.float32)[centre]
+    drawn = np.random.default_rng(seed).normal(size=(count, 64))
+    found = base + noise * drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
+    return np.asarray(found / np.linalg.norm(found, axis=1, keepdims=True), np.float32)
+
+
+def _library() -> tuple[Faces, NDArray[np.int64], NDArray[np.bool_]]:
+    """Six faces of Anna, six of Ben, a group of four and one alone that are Anna, a stranger, four wrong of Ben."""
+    vectors = [_faces_like(0, 6, 1), _faces_like(1, 6, 2), _faces_like(0, 4, 3), _faces_like(0, 1, 4, 1.0)]
+    vectors += [_faces_like(5, 1, 5), _faces_like(9, 4, 6)]
+    person = np.array([ANNA] * 6 + [BEN] * 6 + [GROUP] * 4 + [UNKNOWN] * 2 + [BEN] * 4)
+    stated = np.zeros(22, np.bool_)
+    stated[[0, 6]] = True
+    return Faces(np.concatenate(vectors), np.arange(22), labels=np.where(stated, person, UNKNOWN)), person, stated
+
+
+def test_groups_come_before_single_faces_and_strangers_are_not_asked_for() -> None:
+    asked = questions(*_library(), {ANNA, BEN})
+    found = [(one.kind, one.person, sorted(one.faces)) for one in asked]
+    assert sorted(found[:2]) == [("check", BEN, [18, 19, 20, 21]), ("join", ANNA, [12, 13, 14, 15])]
+    assert ("join", ANNA, [16]) in found
+    assert 17 not in {face for one in asked for face in one.faces}
+    assert [one.worth for one in asked] == sorted((one.worth for one in asked), reverse=True)
+
+
+def test_a_photo_with_the_person_or_a_no_forbids_the_question() -> None:
+    faces, person, stated = _library()
+    faces.photos[16] = faces.photos[0]
+    faces.rejected = [frozenset({ANNA}) if row == 12 else frozenset() for row in range(22)]
+    asked = questions(faces, person, stated, {ANNA, BEN})
+    assert not [one for one in asked if one.person == ANNA and one.kind == "join"]
+
+
+def test_an_answer_is_a_correction_that_undo_takes_back(family: Plugin) -> None:
+    anna = family.people()[0].person_id
+    family.name_person(anna, "Anna")
+    stranger = faces_of(family, 50, 50)[0]
+    question = Question(anna, (stranger,), 0.5, "join")
+    assert family.answer_question(question, yes=True).faces == 7
+    assert who(family, stranger) == ("Anna", "confirmed", "user")
+    family.undo()
+    assert who(family, stranger) == (None, None, None)
+    family.answer_question(question, yes=False)
+    assert rows(family, "SELECT face_id, person_id FROM person_rejections") == [(stranger, anna)]
+    assert all(stranger not in one.faces for one in family.people_questions())
+
+
+def test_an_answer_that_is_undone_leaves_the_faces_where_they_were(family: Plugin) -> None:
+    anna, ben = (one.person_id for one in family.people())
+    family.name_person(anna, "Anna")
+    proposed = next(face.face_id for face in family.person_faces(anna, state="proposed"))
+    # A face of a group draws the group along.
+    of_ben = family.person_faces(ben)[0].face_id
+    stranger = faces_of(family, 50, 50)[0]
+    state = "SELECT person, person_state FROM v1_faces ORDER BY face_id"
+    before = rows(family, state)
+    for say in (
+        lambda: family.reject_faces(anna, [proposed]),
+        lambda: family.confirm_faces(anna, [proposed]),
+        lambda: family.confirm_faces(anna, [of_ben]),
+        lambda: family.name_face(stranger, "Carl"),
+    ):
+        say()
+        assert rows(family, state) != before
+        family.undo()
+        assert rows(family, state) == before
+    assert [one.faces for one in family.people()] == [6, 5]
+
+
+def test_a_group_that_is_the_person_becomes_one_with_them(family: Plugin) -> None:
+    anna, ben = (one.person_id for one in family.people())
+    family.name_person(anna, "Anna")
+    cover = family.person(ben).cover_face_id
+    assert cover is not None
+    family.answer_question(Question(anna, (cover,), 0.5, "join"), yes=True)
+    assert who(family, cover) == ("Anna", "confirmed", "user")
