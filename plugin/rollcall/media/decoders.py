@@ -73,7 +73,7 @@ _LENIENT: Final[dict[Format, tuple[Decoder, ...]]] = {
     Format.PNG: (png.refilled, _damaged("PNG"), by_opencv),
     Format.WEBP: (webp.padded, by_opencv),
     Format.GIF: (_damaged("GIF"), by_opencv),
-    Format.BMP: (_damaged("BMP"), by_opencv),
+    Format.BMP: (bmp.by_runs, _damaged("BMP"), by_opencv),
     Format.TIFF: (tiff.decode_damaged, _damaged("TIFF", turned=True), by_opencv),
     Format.PPM: (pnm.padded, _damaged("PPM"), by_opencv),
     Format.JPEG2000: (jpeg2000.padded, jpeg2000.decode_damaged, by_opencv),
