@@ -60,7 +60,7 @@ def of_reconyx(notes: bytes) -> Iterator[Moment]:
     """Yield the time in the maker's notes of a trail camera, an EXIF tag; nothing of other makers' notes."""
     if notes[:2] == b"\x01\xf1" and len(notes) >= 34:
         parts = struct.unpack_from("<6H", notes, 22)
-        if parts[0] & 0xFF00 and not parts[0] & 0xFF or parts[5] > 0x2000:
+        if parts[5] > 0x2000:
             parts = struct.unpack_from(">6H", notes, 22)  # some write these alone the other way round
         second, minute, hour, month, day, year = parts
     elif notes[:10] == b"RECONYXUF\0" and len(notes) >= 66:
