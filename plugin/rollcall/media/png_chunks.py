@@ -113,6 +113,9 @@ def refilled(data: bytes) -> tuple[bytes, float]:
     for part in _with_known_filters(_unpacked(data, total), found):
         done += len(part)
         parts.append(packed.compress(part))
+    if done < next(found.passes(), (0, 1))[1]:
+        # Not one row: a damaged header, perhaps of a huge picture, whose zeros would take long.
+        return data, 1.0
     zeros = bytes(_ROWS_AT_ONCE)
     parts += [packed.compress(zeros[: total - start]) for start in range(done, total, _ROWS_AT_ONCE)]
     parts.append(packed.flush())
