@@ -26,9 +26,10 @@ from rollcall.errors import PictureError
 from rollcall.media import decode
 from rollcall.records import Picture
 
-#: What exiftool is asked for; the first date that there is counts.
-_DATES: Final = ("DateTimeOriginal", "CreateDate", "DateTimeCreated", "DateCreated")
-_ASKED: Final = (*_DATES, "ImageWidth", "ImageHeight", "Orientation", "FileType", "Warning", "Error")
+#: What exiftool is asked for; the first date that there is counts. The last is all that many edited pictures have.
+_DATES: Final = ("DateTimeOriginal", "CreateDate", "DateTimeCreated", "DateCreated", "ModifyDate")
+_ASKED: Final = (*_DATES, "ImageWidth", "ImageHeight", "Orientation", "Rotation", "FileType", "Warning", "Error")
+_CONTAINERS: Final = ("HEIC", "HEIF", "AVIF")
 _AT_ONCE: Final = 200
 
 
@@ -112,8 +113,11 @@ def add_facts(sample: Sample, facts: Mapping[str, Any]) -> None:
     sample.exiftool_complaint = None if complaint is None else str(complaint)
     try:
         width, height = int(facts["ImageWidth"]), int(facts["ImageHeight"])
-        turned = int(facts.get("Orientation", 1)) >= 5
-        sample.exiftool_size = (height, width) if turned else (width, height)
+        # The transforms of a HEIC or AVIF override its EXIF.
+        by_container = sample.exiftool_type in _CONTAINERS and "Rotation" in facts
+        turned = int(facts["Rotation"]) in (90, 270) if by_container else int(facts.get("Orientation", 1)) >= 5
+        if min(width, height) > 0:  # exiftool does not know all headers of BMP
+            sample.exiftool_size = (height, width) if turned else (width, height)
     except (KeyError, TypeError, ValueError):
         pass
     dates = (_date(str(facts[name])) for name in _DATES if facts.get(name))

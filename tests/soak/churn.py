@@ -26,13 +26,14 @@ if __package__ in (None, ""):
 import psutil
 
 from blobs import draw
+from rollcall.indexing.hints import LONGEST_SECONDS
 from soak.common import CHILD, Clock, environment, parser, report
 
 #: At most so many files at once.
 FILES: Final = 300
 FOLDERS: Final = ("", "2019", "2020", "2020/summer", "trash me")
-#: How long the watcher may take to be in step again, in seconds.
-CATCH_UP_SECONDS: Final = 90.0
+#: How long the watcher may take to be in step again, in seconds: a file that was damaged twice may wait for its rest.
+CATCH_UP_SECONDS: Final = LONGEST_SECONDS + 60
 #: By how much memory may grow: a share of it, and megabytes.
 GROWTH: Final = (1.25, 60)
 

@@ -73,7 +73,9 @@ if {networks!r}:
     sys.argv = ["rollcall", *sys.argv[1:]]
     main()
 else:
+    from rollcall.commands.interrupts import interrupts
     from soak import child
+    interrupts.install()  # as the program does: then what libraries write is not for the terminal
     sys.exit(child.run(sys.argv[1:]))
 """
 
@@ -131,6 +133,7 @@ def index(folder: Path, database: Path, home: Path, networks: bool, totals: Tota
     for line in done.stderr.splitlines():
         if line.strip() and not line.startswith(("Skipped: ", "Warning: ")):
             totals.noise[re.sub(r"[0-9]+", "#", line)[:100]] += 1
+            totals.faults.append(f"{folder}: a line that names no file: {line[:200]!r}")
     if out.exists():
         _take_measures(json.loads(out.read_text()), totals)
     _take_rows(folder, database, totals)

@@ -21,8 +21,8 @@ _GATHER_SECONDS: Final = 0.3
 #: changes of it, and at most.
 INCOMPLETE_SECONDS: Final = 5.0
 _PAUSES: Final = 3.0
-_LONGEST_SECONDS: Final = 120.0
-#: So many paths are remembered after they were given out, with the pauses that are known of them.
+LONGEST_SECONDS: Final = 120.0
+#: So many paths of files that were still cut off are remembered after they were given out, with their pauses.
 _REMEMBERED: Final = 1000
 
 
@@ -35,6 +35,7 @@ class _Hint:
     wait: float  # for how many seconds it must keep it
     pause: float = 0.0  # the longest time between two changes, in seconds
     noted: bool = False  # `note_settled` has returned it
+    cut_off: bool = False  # it seemed so when it was last looked at
 
 
 class HintQueue:
@@ -70,7 +71,7 @@ class HintQueue:
                 return
             wait = min(self.settle_seconds, _CLOSED_SECONDS) if closed else self.settle_seconds
             now = time.monotonic()
-            # A file that goes on after it was taken for still has had a pause.
+            # A file that goes on after it was taken for still has had a pause; one that was whole is written anew.
             known = self._hints.get(path) or self._given.pop(path, None)
             pause = 0.0 if known is None else max(known.pause, now - known.since)
             self._hints[path] = _Hint(_stat(path), now, wait, pause)
@@ -129,7 +130,8 @@ class HintQueue:
             for path, hint in settled:
                 if self._hints.get(path) is hint:
                     del self._hints[path]
-                    self._given[path] = hint
+                    if hint.cut_off:
+                        self._given[path] = hint
             while len(self._given) > _REMEMBERED:
                 del self._given[next(iter(self._given))]
         return [path for path, _ in settled], pause
@@ -150,11 +152,11 @@ class HintQueue:
 
     def _left_for_the_rest(self, path: Path, hint: _Hint, now: float) -> float:
         """Return for how many seconds to wait for the rest of an unchanged file; 0 if it seems to be all there."""
-        if hint.stat is None:
+        hint.cut_off = hint.stat is not None and self._ends_early(path)
+        if not hint.cut_off:
             return 0.0
-        longest = min(max(hint.pause * _PAUSES, INCOMPLETE_SECONDS, self.settle_seconds), _LONGEST_SECONDS)
-        left = hint.since + longest - now
-        return left if left > 0 and self._ends_early(path) else 0.0
+        longest = min(max(hint.pause * _PAUSES, INCOMPLETE_SECONDS, self.settle_seconds), LONGEST_SECONDS)
+        return max(hint.since + longest - now, 0.0)
 
     def _restart(self, path: Path, hint: _Hint, now: float) -> float:
         """Start the time again for a file that changed meanwhile; return that time in seconds."""

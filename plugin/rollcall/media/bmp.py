@@ -1,5 +1,5 @@
 """Decode BMP files that Pillow refuses: bit fields of any width, palettes of 2 bits or of a size that is not that of
-their pixels, and the short header of OS/2.
+their pixels, the short header of OS/2, and packed ones that end early.
 """
 
 from __future__ import annotations
@@ -12,9 +12,14 @@ from numpy.typing import NDArray
 
 from rollcall.media.conversion import Pixels, from_array, from_blocks
 from rollcall.media.job import Decoded, Job, Refused, check_size
+from rollcall.media.pillow_formats import DAMAGED, unless_blank
 
 _BITFIELDS: Final = (3, 6)
 _ROWS: Final = 64
+#: Compressions of runs: bits of a pixel by their number.
+_RUNS: Final = {1: 8, 2: 4}
+#: Escapes behind a zero: end of row, end of picture, move; from 3 on that many pixels follow.
+_END_OF_ROW, _END, _MOVE = 0, 1, 2
 #: Sizes of the header: OS/2's first and shortened ones, and Windows' from version 3 to 5.
 _SMALLEST_HEADER: Final = 12
 _HEADERS: Final = frozenset({12, 16, 40, 52, 56, 64, 108, 124})
@@ -95,6 +100,65 @@ def by_palette(job: Job) -> Decoded:
         return np.asarray(colours[numbers], np.uint8)
 
     return Decoded(from_blocks(block, width, abs(height), job.target), width, abs(height))
+
+
+def by_runs(job: Job) -> Decoded:
+    """Decode a BMP of packed runs as far as it goes; what is missing has the first colour of the palette.
+
+    Raises
+    ------
+    Refused
+        If it has no runs, or nothing is there.
+    """
+    data = job.data
+    if len(data) < 54:
+        raise Refused("too short")
+    start, header = struct.unpack_from("<II", data, 10)
+    width, height, _, bits, compression = struct.unpack_from("<iiHHI", data, 18)
+    if header not in _HEADERS or header < 40 or _RUNS.get(compression) != bits or width <= 0 or height == 0:
+        raise Refused("no runs")
+    check_size(job, width, abs(height))
+    count = max(min((start - 14 - header) // 4, 256), 0)
+    colours = np.zeros((256, 3), np.uint8)
+    stored = np.frombuffer(data[14 + header : 14 + header + count * 4], np.uint8)
+    colours[: len(stored) // 4] = stored[: len(stored) // 4 * 4].reshape(-1, 4)[:, 2::-1]
+    numbers = np.zeros((abs(height), width), np.uint8)
+    _unpack_runs(data[start:], bits, numbers)
+    if height > 0:
+        numbers = numbers[::-1]
+
+    def block(left: int, top: int, right: int, bottom: int) -> Pixels:
+        return np.asarray(colours[numbers[top:bottom, left:right]], np.uint8)
+
+    found = from_blocks(block, width, abs(height), job.target)
+    return unless_blank(Decoded(found, width, abs(height), warnings=(DAMAGED,)))
+
+
+def _unpack_runs(data: bytes, bits: int, numbers: NDArray[np.uint8]) -> None:
+    """Write the colours' numbers of packed runs into (height, width), the first row first, up to the end of either."""
+    height, width = numbers.shape
+    place, row, column = 0, 0, 0
+    while place + 1 < len(data) and row < height:
+        count, value = data[place], data[place + 1]
+        place += 2
+        if count == 0 and value == _END:
+            return
+        if count == 0 and value == _END_OF_ROW:
+            row, column = row + 1, 0
+        elif count == 0 and value == _MOVE:
+            across, up = data[place : place + 2] if place + 2 <= len(data) else (0, height)
+            row, column, place = row + up, column + across, place + 2
+        else:
+            length = 1 if count else (value * bits + 7) // 8
+            packed = bytes((value,)) if count else data[place : place + length]
+            place += 0 if count else length + (length & 1)
+            pixels = np.frombuffer(packed, np.uint8)
+            if bits == 4:
+                pixels = np.stack((pixels >> 4, pixels & 15), axis=1).reshape(-1)
+            pixels = np.resize(pixels, count) if count else pixels[:value]
+            room = max(min(len(pixels), width - column), 0)
+            numbers[row, column : column + room] = pixels[:room]
+            column += len(pixels)
 
 
 def _field(values: NDArray[np.unsignedinteger], mask: int) -> Pixels:

@@ -7,18 +7,20 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from rollcall.media import exif, file_names, iptc, times, xmp
+from rollcall.media import exif, file_names, iptc, maker_times, times, xmp
 from rollcall.media.metadata import Metadata
 from rollcall.records import CaptureTime
 
 #: Date, offset and fraction of a second: taken, and digitised.
 _TAKEN: Final = ((0x9003, 0x9011, 0x9291), (0x9004, 0x9012, 0x9292))
 _CHANGED: Final = ((0x0132, 0x9010, 0x9290),)
+_MAKER_NOTE: Final = 0x927C
 _GPS_TIME, _GPS_DATE = 0x0007, 0x001D
 
 
 def find(path: Path, found: Metadata, directories: exif.Exif | None) -> CaptureTime | None:
-    """Return when a picture was taken, by its EXIF, XMP and IPTC, by its texts, by Google Takeout, or by its name.
+    """Return when a picture was taken, by its EXIF, XMP and IPTC, by the blocks of its camera's maker, by its texts, by
+    Google Takeout, or by its name.
 
     None where none of them has a date that a photograph can have.
     """
@@ -36,6 +38,11 @@ def _inside(found: Metadata, directories: exif.Exif | None) -> Iterator[CaptureT
         moment = times.moment(text)
         if moment:
             yield CaptureTime(*moment, "iptc")
+    if directories is not None:
+        for moment in maker_times.of_reconyx(directories.exif.data(_MAKER_NOTE)):
+            yield CaptureTime(*moment)
+    for moment in found.by_maker:
+        yield CaptureTime(*moment, "text")
     if directories is not None:
         yield from _of_exif(directories, _CHANGED)
         yield from _of_gps(directories.gps)

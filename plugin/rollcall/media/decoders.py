@@ -69,11 +69,17 @@ _STRICT: Final[dict[Format, tuple[Decoder, ...]]] = {
 }
 #: For damaged ones, in a process of its own: these may print, change globals and crash.
 _LENIENT: Final[dict[Format, tuple[Decoder, ...]]] = {
-    Format.JPEG: (jpeg.essential, _damaged("JPEG", "MPO"), by_opencv),
+    Format.JPEG: (
+        jpeg.essential,
+        _damaged("JPEG", "MPO"),
+        by_opencv,
+        jpeg.essential_damaged,
+        jpeg.earlier_scans,
+    ),
     Format.PNG: (png.refilled, _damaged("PNG"), by_opencv),
     Format.WEBP: (webp.padded, by_opencv),
     Format.GIF: (_damaged("GIF"), by_opencv),
-    Format.BMP: (_damaged("BMP"), by_opencv),
+    Format.BMP: (bmp.by_runs, _damaged("BMP"), by_opencv),
     Format.TIFF: (tiff.decode_damaged, _damaged("TIFF", turned=True), by_opencv),
     Format.PPM: (pnm.padded, _damaged("PPM"), by_opencv),
     Format.JPEG2000: (jpeg2000.padded, jpeg2000.decode_damaged, by_opencv),

@@ -103,6 +103,49 @@ def essential(job: Job) -> Decoded:
     return pillow_formats.unless_blank(found._replace(warnings=found.warnings or (pillow_formats.DAMAGED,)))
 
 
+def essential_damaged(job: Job) -> Decoded:
+    """Decode as much as there is of a JPEG whose header has damaged parts, and whose scans are damaged, too.
+
+    For a process of its own, as `pillow_formats.decode_damaged`.
+
+    Raises
+    ------
+    Refused
+        If nothing of it can be shown.
+    """
+    data = jpeg_markers.essential(job.data)
+    return pillow_formats.decode_damaged(job._replace(data=data), ("JPEG",))
+
+
+def earlier_scans(job: Job) -> Decoded:
+    """Decode a progressive JPEG without the first scan that decoders give up at, and what comes behind it.
+
+    Raises
+    ------
+    Refused
+        If it is not progressive, or its first scan is damaged.
+    """
+    data = jpeg_markers.essential(job.data)
+    frame = jpeg_markers.frame(data)
+    if frame is None or not frame.in_scans:
+        raise Refused("no picture in scans")
+    data, _ = _with_few_scans(data, frame)
+    ends = jpeg_markers.scans(data, frame.scan, _MOST_SCANS)[1:]
+    best: Decoded | None = None
+    # The scans up to one can be decoded or they cannot, and then neither with more of them.
+    low, high = 0, len(ends)
+    while low < high:
+        middle = (low + high) // 2
+        try:
+            best = pillow_formats.decode(job._replace(data=data[: ends[middle]] + _EOI), ("JPEG",))
+            low = middle + 1
+        except Refused:
+            high = middle
+    if best is None:
+        raise Refused("no scan that can be decoded")
+    return pillow_formats.unless_blank(best._replace(warnings=(pillow_formats.DAMAGED,)))
+
+
 def _is_complete(job: Job, found: Decoded) -> bool:
     """Return whether nothing is missing but the end: what would come next makes no difference."""
     continued = pillow_formats.decode(job._replace(data=job.data + _ANYTHING + _EOI), ("JPEG", "MPO"))

@@ -9,8 +9,9 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
-from rollcall.media import boxes, exif, iptc, jpeg_markers, png_chunks
+from rollcall.media import boxes, exif, iptc, jpeg_markers, maker_times, png_chunks
 from rollcall.media.formats import Format
+from rollcall.media.times import Moment
 
 #: `uuid` boxes of JPEG 2000: EXIF (two forms), XMP and IPTC.
 _UUIDS: Final = {
@@ -36,6 +37,7 @@ class Metadata(NamedTuple):
     texts: tuple[str, ...] = ()  # times of capture written as text
     turned_by_container: int | None = None  # EXIF orientation that the container demands, 1..8
     xmp_extended: bytes = b""  # the second packet of a JPEG, where one segment was too small for all of it
+    by_maker: tuple[Moment, ...] = ()  # times in blocks of the camera's maker
 
 
 def find(kind: Format, data: bytes) -> Metadata:
@@ -51,7 +53,8 @@ def find(kind: Format, data: bytes) -> Metadata:
     record = found.get("iptc", b"") or iptc.from_photoshop(found.get("photoshop", b""))
     turned = found["turned"][0] if "turned" in found else None
     extended = found.get("xmp extended", b"")
-    return Metadata(block, found.get("exif directory", b""), found.get("xmp", b""), record, texts, turned, extended)
+    directory, xmp = found.get("exif directory", b""), found.get("xmp", b"")
+    return Metadata(block, directory, xmp, record, texts, turned, extended, tuple(_by_maker(kind, data)))
 
 
 def directories(found: Metadata) -> exif.Exif | None:
@@ -60,6 +63,13 @@ def directories(found: Metadata) -> exif.Exif | None:
     if parsed is not None and alone is not None:
         return parsed._replace(exif=alone.main)
     return parsed
+
+
+def _by_maker(kind: Format, data: bytes) -> Iterator[Moment]:
+    if kind is Format.JPEG:
+        yield from maker_times.in_jpeg(data)
+    elif kind is Format.RAW:
+        yield from maker_times.in_heap(data)
 
 
 def _none(_data: bytes) -> Iterator[tuple[str, bytes]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
 SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
@@ -16,6 +16,7 @@ _ESSENTIAL: Final = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT"})
 _MOST_CHUNKS: Final = 200_000
 _LONGEST_TEXT: Final = 8 << 20
 _PORTION: Final = 16 << 10
+_HIGHEST_FILTER: Final = 4
 _ROWS_AT_ONCE: Final = 1 << 20
 #: A byte for each colour of a palette.
 _LONGEST_TRANSPARENCY: Final = 256
@@ -54,15 +55,15 @@ class Header(NamedTuple):
 
     def stream_bytes(self) -> int:
         """Return how many bytes the pixels have before they are packed: rows, each behind a byte for its filter."""
+        return sum(rows * length for rows, length in self.passes())
+
+    def passes(self) -> Iterator[tuple[int, int]]:
+        """Yield how many rows each pass over the picture has, and the bytes of a row with that for its filter."""
         bits = self.bits * self.channels
-        if not self.interlaced:
-            return self.height * (1 + (self.width * bits + 7) // 8)
-        total = 0
-        for left, across, top, down in _ADAM7:
+        for left, across, top, down in _ADAM7 if self.interlaced else ((0, 1, 0, 1),):
             columns, rows = -(-(self.width - left) // across), -(-(self.height - top) // down)
             if columns > 0 and rows > 0:
-                total += rows * (1 + (columns * bits + 7) // 8)
-        return total
+                yield rows, 1 + (columns * bits + 7) // 8
 
 
 def chunks(data: bytes) -> Iterator[Chunk]:
@@ -109,15 +110,39 @@ def refilled(data: bytes) -> tuple[bytes, float]:
     total, done = found.stream_bytes(), 0
     packed = zlib.compressobj(1)
     parts: list[bytes] = []
-    for part in _unpacked(data, total):
+    for part in _with_known_filters(_unpacked(data, total), found):
         done += len(part)
         parts.append(packed.compress(part))
+    if done < next(found.passes(), (0, 1))[1]:
+        # Not one row: a damaged header, perhaps of a huge picture, whose zeros would take long.
+        return data, 1.0
     zeros = bytes(_ROWS_AT_ONCE)
     parts += [packed.compress(zeros[: total - start]) for start in range(done, total, _ROWS_AT_ONCE)]
     parts.append(packed.flush())
     others = [written(kind, data[start:end]) for kind, start, end in chunks(data) if kind in _ESSENTIAL - {b"IDAT"}]
     stream = written(b"IDAT", b"".join(parts))
     return b"".join([SIGNATURE, *others, stream, written(b"IEND", b"")]), 1 - done / total if total else 1.0
+
+
+def _with_known_filters(parts: Iterable[bytes], found: Header) -> Iterator[bytes]:
+    """Yield the bytes of the pixels up to the first row whose filter does not exist, at which decoders give up."""
+    passes = found.passes()
+    rows, length = next(passes, (0, 0))
+    behind = 0  # where the next row begins, from the beginning of the part
+    for part in parts:
+        while behind < len(part) and rows:
+            # Rows that begin in this part, at most those that are left of the pass.
+            count = min(rows, -(-(len(part) - behind) // length))
+            filters = part[behind : behind + (count - 1) * length + 1 : length]
+            wrong = next((row for row, one in enumerate(filters) if one > _HIGHEST_FILTER), None)
+            if wrong is not None:
+                yield part[: behind + wrong * length]
+                return
+            rows, behind = rows - count, behind + count * length
+            if not rows:
+                rows, length = next(passes, (0, 0))
+        behind -= len(part)
+        yield part
 
 
 def _unpacked(data: bytes, total: int) -> Iterator[bytes]:

@@ -54,7 +54,7 @@ def moment(text: str) -> Moment | None:
         match = form.match(text)
         # Digits behind it mean that another form fits better.
         if match and match.end() > length and not text[match.end() : match.end() + 1].isdigit():
-            found = _from_parts(match.groupdict())
+            found = None if _is_damaged(match, text) else _from_parts(match.groupdict())
             if found is not None:
                 best, length = found, match.end()
     return best or _with_names(text)
@@ -86,6 +86,14 @@ def plausible(year: int, month: int, day: int, hour: int, minute: int, second: i
         return datetime(year, month or 1, day or 1, hour, minute, min(second, 59) if second == 60 else second)
     except ValueError:
         return None
+
+
+def _is_damaged(match: re.Match[str], text: str) -> bool:
+    """Return whether a year or a month is all that is left of more: "2005:0?:03" is not the first of January."""
+    if match["day"]:
+        return False
+    rest = text[match.end() :].split(maxsplit=1) if not text[match.end() : match.end() + 1].isspace() else []
+    return bool(rest) and any(letter in "123456789" for letter in rest[0])
 
 
 def _from_parts(parts: dict[str, str | None]) -> Moment | None:

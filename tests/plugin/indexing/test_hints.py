@@ -79,6 +79,19 @@ def test_the_longer_the_pauses_of_a_file_the_longer_it_waits(tmp_path: Path, clo
     assert given_after(queue, clock, 20) is not None
 
 
+def test_a_whole_file_that_is_cut_off_much_later_waits_no_longer_than_a_new_one(tmp_path: Path, clock: Clock) -> None:
+    path = tmp_path / "a.jpg"
+    data = encoded(quarters(), "JPEG")
+    path.write_bytes(data)
+    queue = HintQueue(0.5)
+    queue.add(path)
+    assert given_after(queue, clock, 60) == 0.5
+    clock.now += 3600  # no pause in writing it: it was all there
+    path.write_bytes(data[:300])
+    queue.add(path, closed=True)
+    assert given_after(queue, clock, 60) == hints.INCOMPLETE_SECONDS
+
+
 @pytest.mark.parametrize(
     "format_name", ["JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "JPEG2000", "AVIF", "HEIF", "JXL"]
 )

@@ -55,3 +55,24 @@ def test_a_bit_field_may_be_empty(tmp_path: Path) -> None:
     path = tmp_path / "a.bmp"
     path.write_bytes(data)
     assert decode.decode(path).pixels.tolist() == [[[255, 0, 0], [128, 255, 0]]]
+
+
+@pytest.mark.parametrize(
+    ("bits", "row"),
+    [
+        # A run, then pixels one by one, which are filled up to two bytes.
+        (8, b"\x04\x01\x00\x03\x02\x03\x02\x00\x00\x00"),
+        (4, b"\x04\x11\x00\x03\x23\x20\x00\x00"),
+    ],
+)
+def test_packed_rows_are_shown_up_to_where_they_end(bits: int, row: bytes, tmp_path: Path) -> None:
+    palette = np.array([[0, 0, 0, 0], [9, 8, 7, 0], [60, 50, 40, 0], [255, 255, 255, 0]], np.uint8)
+    info = struct.pack("<IiiHHIIiiII", 40, 7, 4, 1, bits, 1 if bits == 8 else 2, 0, 0, 0, 4, 0)
+    data = b"BM" + struct.pack("<IHHI", 0, 0, 0, 54 + palette.nbytes) + info + palette.tobytes() + row * 2
+    path = tmp_path / "a.bmp"
+    path.write_bytes(data)
+    picture = decode.decode(path)
+    assert picture.warnings
+    expected = np.zeros((4, 7), np.uint8)
+    expected[2:] = (1, 1, 1, 1, 2, 3, 2)
+    assert np.array_equal(picture.pixels, palette[expected][..., 2::-1])
