@@ -110,7 +110,8 @@ class FakePhotoPrism(StrictServer):
 
     def _list_photos(self, query: dict[str, str], content: bytes | None) -> Reply:
         no_body(content)
-        if "count" not in query or query.keys() - {"count", "offset", "merged", "order", "label"}:
+        known = {"count", "quality", "offset", "merged", "order", "label"}
+        if {"count", "quality"} - query.keys() or query.keys() - known or query["quality"] not in set("01234567"):
             raise BadRequest(f"query {query}")
         photos = list(self.photos)
         if "label" in query:
