@@ -110,6 +110,7 @@ class PhotoPrism(Bridge):
             body = {"Uncertainty": item.value["uncertainty"]}
             self._tolerate("PUT", f"/api/v1/photos/{photo}/label/{label}", body)
             return remembered.remote
+        _check_name(item)
         if remembered.before is None and remembered.value.get("box") != item.value["box"]:
             # Markers cannot be moved there.
             self._hide(str(remembered.remote["marker"]))
@@ -185,8 +186,7 @@ class PhotoPrism(Bridge):
     # ---- Markers
 
     def _find_marker(self, item: Item, place: Place, details: Mapping[str, Any]) -> Found | None:
-        if len(str(item.value["name"])) > _LONGEST_NAME:
-            raise RefusedItem(f"the server takes names of up to {_LONGEST_NAME} characters")
+        _check_name(item)
         file = next((one for one in details["Files"] or () if one["UID"] == place.file), None)
         markers = [one for one in (file or {}).get("Markers") or () if one["Type"] == "face"]
         trace = self.trace(item).get("marker")
@@ -248,6 +248,12 @@ class PhotoPrism(Bridge):
             if error.status_there == 404:
                 return None
             raise
+
+
+def _check_name(item: Item) -> None:
+    """Refuse a marker whose name the server does not take."""
+    if len(str(item.value["name"])) > _LONGEST_NAME:
+        raise RefusedItem(f"the server takes names of up to {_LONGEST_NAME} characters")
 
 
 def _label(tag: str) -> str:
