@@ -195,12 +195,12 @@ def _may_be_face(item: Value) -> bool:
         return False
     if kinds is None:
         return True
-    said = [
+    labels = [
         word.rpartition("/")[2].strip().lower()
         for kind in (kinds.items if kinds.is_list else (kinds,))
         for word in (kind.text_of(_IPTC_NAME), kind.text_of(_IDENTIFIER))
     ]
-    return "face" in said
+    return "face" in labels
 
 
 def _sides(properties: Mapping[str, Value]) -> Size | None:

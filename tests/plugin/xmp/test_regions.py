@@ -38,10 +38,10 @@ def items(inner: str, kind: str = "Bag", outer: str = APPLIED) -> str:
 def iptc(boundary: str, more: str = "", name: str = "Anna") -> str:
     """Return an image region of IPTC's form; `boundary` are attributes without their prefix."""
     attributes = re.sub(r"(\w+)=", r"Iptc4xmpExt:\1=", boundary)
-    said = f'<Iptc4xmpExt:Name><rdf:Alt><rdf:li xml:lang="x-default">{name}</rdf:li></rdf:Alt></Iptc4xmpExt:Name>'
+    title = f'<Iptc4xmpExt:Name><rdf:Alt><rdf:li xml:lang="x-default">{name}</rdf:li></rdf:Alt></Iptc4xmpExt:Name>'
     return (
         '<Iptc4xmpExt:ImageRegion><rdf:Bag><rdf:li rdf:parseType="Resource">'
-        f"<Iptc4xmpExt:RegionBoundary {attributes}/>{said if name else ''}{more}"
+        f"<Iptc4xmpExt:RegionBoundary {attributes}/>{title if name else ''}{more}"
         "</rdf:li></rdf:Bag></Iptc4xmpExt:ImageRegion>"
     )
 
