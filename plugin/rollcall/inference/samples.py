@@ -91,7 +91,7 @@ class Doubts:
         if len(ends) < 2 or not (before or self._unsure):
             return None
         gap = ends[0][0], ends[1][0]
-        # A longer one shows the same picture all the time, or nothing.
+        # In a longer one there are no frames.
         return gap if gap[1] - gap[0] <= SPARSE * self._every + 1e-6 else None
 
     def _is_unsure_of(self, seconds: float) -> bool:

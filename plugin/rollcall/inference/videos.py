@@ -92,6 +92,7 @@ class _Search:
         self.spread, self.doubts = Spread(every), Doubts(self.calibration, every)
         self.between = video.Between(picture.path, settings.videos.resolution, settings.decode, every, abandoned)
         self.seen: list[tuple[float, tuple[Face, ...]]] = []
+        self.shown: tuple[Face, ...] = ()  # in the frame before
         self.scenes = Scenes(settings.videos.frames_a_scene)
         self.best: tuple[float, Frame] | None = None
         self.last = 0.0
@@ -160,7 +161,12 @@ class _Search:
     def _look(self, frames: Sequence[Frame]) -> None:
         """Look at frames in any case, unless the picture stays the same, and into the gaps that leave doubt."""
         wanted = [frame for frame in frames if self.scenes.wants(frame.pixels)]
-        gaps = [self.doubts.add(frame.seconds, faces) for frame, faces in self._analyzed(wanted)]
+        found = {frame.seconds: faces for frame, faces in self._analyzed(wanted)}
+        gaps = []
+        for frame in frames:
+            # Where the picture stays the same, so do its faces.
+            self.shown = found.get(frame.seconds, self.shown)
+            gaps.append(self.doubts.add(frame.seconds, self.shown))
         self._look_into(gaps)
         self.spread.forget(self.doubts.open_since)
 
