@@ -99,8 +99,8 @@ class _Search:
 
     def result(self) -> VideoFaces:
         warning = self._search()
-        self._look(self.spread.rest())
-        self._look_into([self.doubts.end()])
+        self._search_frames(self.spread.rest())
+        self._search_gaps([self.doubts.end()])
         tracker = Tracker(self.calibration, self.settings.videos.every_seconds)
         for seconds, seen in sorted(self.seen, key=lambda one: one[0]):
             tracker.add(seconds, seen)
@@ -156,9 +156,9 @@ class _Search:
 
     def _seen_at(self, frames: Sequence[Frame]) -> None:
         self.last = max(self.last, frames[-1].seconds)
-        self._look(self.spread.wanted(frames))
+        self._search_frames(self.spread.wanted(frames))
 
-    def _look(self, frames: Sequence[Frame]) -> None:
+    def _search_frames(self, frames: Sequence[Frame]) -> None:
         """Look at frames in any case, unless the picture stays the same, and into the gaps that leave doubt."""
         wanted = [frame for frame in frames if self.scenes.wants(frame.pixels)]
         found = {frame.seconds: faces for frame, faces in self._analyzed(wanted)}
@@ -167,10 +167,10 @@ class _Search:
             # Where the picture stays the same, so do its faces.
             self.shown = found.get(frame.seconds, self.shown)
             gaps.append(self.doubts.add(frame.seconds, self.shown))
-        self._look_into(gaps)
+        self._search_gaps(gaps)
         self.spread.forget(self.doubts.open_since)
 
-    def _look_into(self, gaps: Sequence[tuple[float, float] | None]) -> None:
+    def _search_gaps(self, gaps: Sequence[tuple[float, float] | None]) -> None:
         """Look at the frames between, of the gaps that are some."""
         found = [self._between(*gap) for gap in gaps if gap is not None]
         self._analyzed([frame for frame in found if frame is not None])
