@@ -110,7 +110,8 @@ class FakePhotoPrism(StrictServer):
 
     def _list_photos(self, query: dict[str, str], content: bytes | None) -> Reply:
         no_body(content)
-        if "count" not in query or query.keys() - {"count", "offset", "merged", "order", "label"}:
+        known = {"count", "quality", "offset", "merged", "order", "label"}
+        if {"count", "quality"} - query.keys() or query.keys() - known or query["quality"] not in set("01234567"):
             raise BadRequest(f"query {query}")
         photos = list(self.photos)
         if "label" in query:
@@ -185,6 +186,8 @@ class FakePhotoPrism(StrictServer):
         box = value["X"], value["Y"], value["W"], value["H"]
         if not all(0 <= one <= 1 for one in box) or box[2] <= 0 or box[3] <= 0:
             raise BadRequest("invalid area")
+        if len(value.get("Name", "")) > 160:
+            raise BadRequest("the name is too long")
         uid = self.add_marker(photo, box, value.get("Name", ""))
         self.markers[uid].update(Src="manual", SubjSrc=value.get("SubjSrc", ""))
         return Reply(200, self.markers[uid])
@@ -195,6 +198,8 @@ class FakePhotoPrism(StrictServer):
             return Reply(404, {"error": "Entity not found"})
         if "Name" in value and "SubjSrc" not in value:
             raise BadRequest("a name without its source is not taken")
+        if len(value.get("Name", "")) > 160:
+            raise BadRequest("the name is too long")
         self.markers[uid].update(value)
         return Reply(200, self.markers[uid])
 

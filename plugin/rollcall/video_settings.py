@@ -28,7 +28,8 @@ class VideoSettings(SettingsGroup):
         default=1.0,
         ge=0.1,
         le=60,
-        description="How far apart the frames are that faces are looked for in.",
+        description="How far apart the frames are that faces are looked for in where that is needed; where two frames "
+        "twice as far apart leave no doubt about who is there, the one between is left out.",
     )
     frames_a_scene: int = Field(
         default=4,

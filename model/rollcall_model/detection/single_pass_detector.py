@@ -42,7 +42,7 @@ _BORDER: Final = 3
 _LEAST_SIDE: Final = 8
 #: A face with a side of so many pixels is looked at again by the refiner; of smaller ones, as in crowds, the first look
 #: is as exact as their pixels are.
-_LOOKED_AT_AGAIN: Final = 32
+_REFINED_TWICE: Final = 32
 #: On a CPU, a picture with a longer side is looked at in half its size first.
 _DIRECT: Final = 640
 #: Where the network's score for a face smaller than this, in pixels, reaches this, it is looked at in full size; in the
@@ -258,22 +258,22 @@ class SinglePassDetector:
         if not sum(counts):
             return found
         places = np.repeat(np.arange(len(found)), counts)
-        landmarks = self._looked_at(images, places, np.concatenate([one.landmarks for one in found]), looks=1)
-        large = np.flatnonzero(_sides(np.concatenate([one.boxes for one in found])) >= _LOOKED_AT_AGAIN)
-        landmarks[large] = self._looked_at(images, places[large], landmarks[large], looks=2)
+        landmarks = self._refined(images, places, np.concatenate([one.landmarks for one in found]), views=1)
+        large = np.flatnonzero(_sides(np.concatenate([one.boxes for one in found])) >= _REFINED_TWICE)
+        landmarks[large] = self._refined(images, places[large], landmarks[large], views=2)
         ends = np.cumsum(counts)[:-1]
         return [one._replace(landmarks=part) for one, part in zip(found, np.split(landmarks, ends), strict=True)]
 
-    def _looked_at(
+    def _refined(
         self,
         images: Sequence[UInt8[np.ndarray, "h w 3"]],
         places: Int[np.ndarray, " n"],
         landmarks: Float32[np.ndarray, "n 5 2"],
-        looks: int,
+        views: int,
     ) -> Float32[np.ndarray, "n 5 2"]:
         """Return the refiner's landmarks of faces, each in the image with the index `places`, cut out along landmarks.
 
-        Of two `looks` the second is in a mirror; the mean counts.
+        Of two `views` the second is in a mirror; the mean counts.
         """
         if not len(places):
             return landmarks
@@ -282,14 +282,14 @@ class SinglePassDetector:
 
         def cut(rows: Int[np.ndarray, " k"], out: Float32[np.ndarray, "k s s 3"]) -> None:
             for row, crop in zip(rows, out, strict=True):
-                face, look = divmod(row, looks)
+                face, view = divmod(row, views)
                 pixels = geometry.cut(images[places[face]], matrices[face], side)
-                crop[:] = pixels[:, ::-1] if look else pixels
+                crop[:] = pixels[:, ::-1] if view else pixels
 
-        groups = runs(np.repeat(places, looks))
-        outputs = self._batching.run(self._refiner, groups, len(places) * looks, cut, side, REFINER_BUCKETS)
+        groups = runs(np.repeat(places, views))
+        outputs = self._batching.run(self._refiner, groups, len(places) * views, cut, side, REFINER_BUCKETS)
         points = np.asarray(outputs[0], np.float32)
-        if looks > 1:
+        if views > 1:
             points = (points[::2] + refiner.unmirrored(points[1::2])) / 2
         return np.stack(
             [geometry.moved_back(one * side, matrix) for one, matrix in zip(points, matrices, strict=True)]

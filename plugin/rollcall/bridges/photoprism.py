@@ -19,6 +19,10 @@ from rollcall.errors import BridgeError
 from rollcall.records import Box
 
 _PAGE: Final = 1000
+#: Its description requires a least quality of photos; with 0 those that wait for a review there are listed as well.
+_ANY_QUALITY: Final = {"quality": 0}
+#: Names of markers with more characters are refused there.
+_LONGEST_NAME: Final = 160
 
 
 class Place(NamedTuple):
@@ -106,6 +110,7 @@ class PhotoPrism(Bridge):
             body = {"Uncertainty": item.value["uncertainty"]}
             self._tolerate("PUT", f"/api/v1/photos/{photo}/label/{label}", body)
             return remembered.remote
+        _check_name(item)
         if remembered.before is None and remembered.value.get("box") != item.value["box"]:
             # Markers cannot be moved there.
             self._hide(str(remembered.remote["marker"]))
@@ -130,7 +135,7 @@ class PhotoPrism(Bridge):
         offset = 0
         while True:
             # `merged` gives each photo once, with all of its files.
-            query = {"count": _PAGE, "offset": offset, "merged": True, "order": "added"}
+            query = {"count": _PAGE, "offset": offset, "merged": True, "order": "added", **_ANY_QUALITY}
             photos = self.connection.get("/api/v1/photos", **query)
             for photo in photos:
                 for file in photo["Files"] or ():
@@ -176,11 +181,12 @@ class PhotoPrism(Bridge):
         self.connection.call("POST", "/api/v1/batch/labels/delete", {"labels": [label["UID"]]})
 
     def _photos_with(self, slug: str) -> Iterator[Any]:
-        yield from self.connection.get("/api/v1/photos", count=1, offset=0, merged=True, label=slug)
+        yield from self.connection.get("/api/v1/photos", count=1, offset=0, merged=True, label=slug, **_ANY_QUALITY)
 
     # ---- Markers
 
     def _find_marker(self, item: Item, place: Place, details: Mapping[str, Any]) -> Found | None:
+        _check_name(item)
         file = next((one for one in details["Files"] or () if one["UID"] == place.file), None)
         markers = [one for one in (file or {}).get("Markers") or () if one["Type"] == "face"]
         trace = self.trace(item).get("marker")
@@ -242,6 +248,12 @@ class PhotoPrism(Bridge):
             if error.status_there == 404:
                 return None
             raise
+
+
+def _check_name(item: Item) -> None:
+    """Refuse a marker whose name the server does not take."""
+    if len(str(item.value["name"])) > _LONGEST_NAME:
+        raise RefusedItem(f"the server takes names of up to {_LONGEST_NAME} characters")
 
 
 def _label(tag: str) -> str:

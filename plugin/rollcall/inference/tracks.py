@@ -110,6 +110,17 @@ class Tracker:
             return cosine + (0.3 if near else 0.0)
         return None
 
+    def is_unsure_of(self, seconds: float) -> bool:
+        """Return whether a face of one frame is seen in no other, or surely in none, or may be another track's."""
+        here = [track for track in self._tracks if seconds in track.times]
+        return any(len(track.seen) == 1 or not _is_sure(track) or self._may_be_another(track) for track in here)
+
+    def _may_be_another(self, track: _Track) -> bool:
+        """Return whether a track may be one person with one of other frames, without certainty."""
+        rest = (one for one in self._tracks if not one.times & track.times)
+        scores = (_cosine(track.embedding, one.embedding) for one in rest)
+        return any(score is not None and self._unlikely <= score < self._certain for score in scores)
+
     def faces(self) -> tuple[Face, ...]:
         """Return one face for each person, the highest-scoring first."""
         tracks = _joined(self._tracks, self._certain)

@@ -10,6 +10,7 @@ from itertools import islice
 from typing import Final, NamedTuple, Protocol
 
 from rollcall.errors import PictureError
+from rollcall.inference.samples import Doubts, Spread
 from rollcall.inference.tracks import Tracker, quality
 from rollcall.media import video
 from rollcall.media.job import Moments
@@ -87,14 +88,23 @@ class _Search:
         abandoned: threading.Event | None,
     ) -> None:
         self.analyzer, self.picture, self.settings, self.abandoned = analyzer, picture, settings, abandoned
-        self.tracker = Tracker(calibration(weights_of(model_version)), settings.videos.every_seconds)
+        self.calibration, every = calibration(weights_of(model_version)), settings.videos.every_seconds
+        self.spread, self.doubts = Spread(every), Doubts(self.calibration, every)
+        self.between = video.Between(picture.path, settings.videos.resolution, settings.decode, every, abandoned)
+        self.seen: list[tuple[float, tuple[Face, ...]]] = []
+        self.shown: tuple[Face, ...] = ()  # in the frame before
         self.scenes = Scenes(settings.videos.frames_a_scene)
         self.best: tuple[float, Frame] | None = None
         self.last = 0.0
 
     def result(self) -> VideoFaces:
         warning = self._search()
-        faces = self.tracker.faces()
+        self._search_frames(self.spread.rest())
+        self._search_gaps([self.doubts.end()])
+        tracker = Tracker(self.calibration, self.settings.videos.every_seconds)
+        for seconds, seen in sorted(self.seen, key=lambda one: one[0]):
+            tracker.add(seconds, seen)
+        faces = tracker.faces()
         picture = self.picture
         assert picture.video is not None
         if self.best is not None and faces:
@@ -111,7 +121,7 @@ class _Search:
         """Look at the frames; return what is wrong with the video."""
         wanted = self.settings.videos
         until = time.monotonic() + wanted.max_seconds
-        moments = Moments(every=wanted.every_seconds, end=wanted.longest_minutes * 60)
+        moments = Moments(every=wanted.every_seconds, end=wanted.longest_minutes * 60, sparse=True)
         frames = video.frames(self.picture.path, wanted.resolution, self.settings.decode, moments, self.abandoned)
         try:
             while part := list(islice(frames, self.settings.detector.batch)):
@@ -146,12 +156,43 @@ class _Search:
 
     def _seen_at(self, frames: Sequence[Frame]) -> None:
         self.last = max(self.last, frames[-1].seconds)
+        self._search_frames(self.spread.wanted(frames))
+
+    def _search_frames(self, frames: Sequence[Frame]) -> None:
+        """Look at frames in any case, unless the picture stays the same, and into the gaps that leave doubt."""
         wanted = [frame for frame in frames if self.scenes.wants(frame.pixels)]
-        pictures = [replace(self.picture, pixels=frame.pixels) for frame in wanted]
-        if not pictures:
-            return
-        for frame, faces in zip(wanted, self.analyzer.analyze(pictures), strict=True):
-            self.tracker.add(frame.seconds, faces)
+        found = {frame.seconds: faces for frame, faces in self._analyzed(wanted)}
+        gaps = []
+        for frame in frames:
+            # Where the picture stays the same, so do its faces.
+            self.shown = found.get(frame.seconds, self.shown)
+            gaps.append(self.doubts.add(frame.seconds, self.shown))
+        self._search_gaps(gaps)
+        self.spread.forget(self.doubts.open_since)
+
+    def _search_gaps(self, gaps: Sequence[tuple[float, float] | None]) -> None:
+        """Look at the frames between, of the gaps that are some."""
+        found = [self._between(*gap) for gap in gaps if gap is not None]
+        self._analyzed([frame for frame in found if frame is not None])
+
+    def _between(self, after: float, before: float) -> Frame | None:
+        passed = self.spread.between(after)
+        if passed is not None:
+            return passed
+        try:
+            return self.between.frame(after, before)
+        except PictureError:
+            return None  # what the frames around it show stands
+
+    def _analyzed(self, frames: Sequence[Frame]) -> list[tuple[Frame, tuple[Face, ...]]]:
+        """Return the frames with their faces, and remember them."""
+        if not frames:
+            return []
+        pictures = [replace(self.picture, pixels=frame.pixels) for frame in frames]
+        found = list(zip(frames, self.analyzer.analyze(pictures), strict=True))
+        for frame, faces in found:
+            self.seen.append((frame.seconds, faces))
             worth = sum(map(quality, faces))
             if faces and (self.best is None or worth > self.best[0]):
                 self.best = (worth, frame)
+        return found

@@ -16,6 +16,7 @@ class Moments(NamedTuple):
     most: int = 1
     exact: bool = False  # the first frame at `start`, whatever it takes; else key frames where they are close enough
     end: float = float("inf")
+    sparse: bool = False  # where key frames are close enough, no more of them than keep two intervals apart at most
 
 
 class Frames(NamedTuple):
@@ -23,7 +24,7 @@ class Frames(NamedTuple):
 
     seconds: float | None  # its length; None where nothing tells it
     times: tuple[float, ...] = ()  # of the frames, in seconds from the beginning
-    more: bool = False  # the last frame was not reached
+    following: float | None = None  # where the next frames are asked for; None if there are none
     tags: tuple[tuple[str, str], ...] = ()  # of the container
     deep: bool = False  # more than 8 bits a sample
 

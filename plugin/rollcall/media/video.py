@@ -104,6 +104,8 @@ def frames(
 ) -> Iterator[Frame]:
     """Yield frames of a video in their order, from `moments.start` to `moments.end`; the next ones are read ahead.
 
+    They are `moments.every` apart. With `moments.sparse` up to twice as far, where that saves decoding.
+
     Raises
     ------
     PictureError
@@ -116,13 +118,41 @@ def frames(
         while True:
             found = ahead.result()
             assert found.frames is not None
-            more = found.frames.more and bool(found.frames.times)
-            if more:
-                start = found.frames.times[-1] + moments.every
+            start = found.frames.following if found.frames.times else None
+            if start is not None:
                 ahead = pool.submit(reader.read, moments._replace(most=_AT_ONCE, start=start))
             yield from map(Frame, found.frames.times, found.pixels)
-            if not more:
+            if start is None:
                 return
+
+
+class Between:
+    """Fetches single frames of a video between those that were yielded, by key frames alone."""
+
+    def __init__(
+        self, path: Path, target: int, limits: DecodeSettings, every: float, abandoned: threading.Event | None = None
+    ) -> None:
+        """Prepare to read a video whose frames were asked for at an interval of `every` seconds."""
+        self._reader, self._every = _Reader(path, target, limits, abandoned), every
+
+    def frame(self, after: float, before: float) -> Frame | None:
+        """Return a key frame well inside two times, in seconds; None where there is none.
+
+        Raises
+        ------
+        PictureError
+            If it cannot be read.
+        """
+        margin = 0.25 * self._every
+        if before - after < 1.5 * self._every:
+            return None
+        if self._reader.needed == _FIXED:
+            self._reader.prepare()
+        found = self._reader.read(Moments(after + margin, self._every, end=before - margin, sparse=True))
+        assert found.frames is not None
+        if not found.frames.times or not after < found.frames.times[0] < before:
+            return None
+        return Frame(found.frames.times[0], found.pixels[0])
 
 
 class _Reader:

@@ -8,7 +8,7 @@ the file itself is opened, whatever it refers to.
 from __future__ import annotations
 
 import itertools
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -27,6 +27,8 @@ _BUFFER: Final = 1 << 20
 _EARLY: Final = 0.25
 #: Key frames stand for all frames if they are no further apart than so many intervals.
 _CLOSE: Final = 1.5
+#: Sparse frames are no further apart than so many intervals: two, and what a rate of 29.97 a second adds.
+SPARSE: Final = 2.02
 #: After so many packets that cannot be decoded a video is taken for damaged.
 _MOST_ERRORS: Final = 500
 #: So many packets are looked at for the length of a video that does not tell it.
@@ -140,21 +142,57 @@ def _sampled(container: Any, stream: Any, job: Job, found: Frames) -> Decoded:
     pictures: list[Pixels] = []
     times: list[float] = []
     size = (0, 0)
-    # One more than is wanted tells whether there are more.
+    # One more than is wanted tells whether there are more, unless the index does.
     for seconds, frame in itertools.islice(sampler.frames(), moments.most + 1):
         if len(pictures) == moments.most:
-            return _answer(pictures, size, found._replace(times=tuple(times), more=True))
+            found = found._replace(following=times[-1] + moments.every)
+            break
         pixels, size = _upright(frame, stream, job.target)
         if pictures and pixels.shape != pictures[0].shape:
             continue  # a stream that changes its size: the frames of one answer are of one
         pictures.append(pixels)
         times.append(seconds)
+    if sampler.chosen is not None:
+        found = found._replace(following=sampler.chosen.following)
     return _answer(pictures, size, found._replace(times=tuple(times)))
 
 
 def _answer(pictures: list[Pixels], size: tuple[int, int], frames: Frames) -> Decoded:
     pixels = np.stack(pictures) if pictures else np.zeros((0, 1, 1, 3), np.uint8)
     return Decoded(pixels, *size, turned=True, frames=frames)
+
+
+class _Chosen:
+    """The key frames that a sparse search decodes, by the index of the file."""
+
+    def __init__(self, keys: list[float], moments: Moments) -> None:
+        self._keys, reach = keys, SPARSE * moments.every
+        self._left: set[int] = set()
+        self.following: float | None = None  # the time of the first one that the next request begins with
+        place = bisect_left(keys, moments.start - 1e-3) if moments.start > 0 else 0
+        while place < len(keys) and keys[place] <= moments.end:
+            if len(self._left) == moments.most:
+                self.following = keys[place]
+                break
+            self._left.add(place)
+            place = max(bisect_right(keys, keys[place] + reach) - 1, place + 1)
+
+    def takes(self, seconds: float) -> bool:
+        """Return whether the key frame at a time is wanted; each is once."""
+        place = bisect_left(self._keys, seconds)
+        # Some indices have the order of decoding, a little before that of showing.
+        near = min(
+            range(max(place - 1, 0), min(place + 1, len(self._keys))), key=lambda i: abs(self._keys[i] - seconds)
+        )
+        if near not in self._left:
+            return False
+        self._left.remove(near)
+        return True
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all have been met."""
+        return not self._left
 
 
 class _Sampler:
@@ -168,6 +206,8 @@ class _Sampler:
         self.close = bool(self.keys) and all(
             after - key <= _CLOSE * moments.every for key, after in zip(self.keys, ends, strict=True)
         )
+        sparse = moments.sparse and self.close and not moments.exact
+        self.chosen = _Chosen(self.keys, moments) if sparse else None
 
     def frames(self) -> Iterator[tuple[float, Any]]:
         """Yield the frames that are wanted with their times, and go on behind the last one that was asked for."""
@@ -183,6 +223,8 @@ class _Sampler:
             self.container.seek(place, stream=self.stream, backward=True)
         due, errors = moments.start, 0
         early = _EARLY * moments.every if self.close and not moments.exact else 1e-3
+        if self.chosen is not None:
+            early = float("inf")
         for packet in self._packets():
             if not self._is_wanted(packet, due, early):
                 continue
@@ -197,23 +239,34 @@ class _Sampler:
                 seconds = self._time(frame)
                 if seconds is None or seconds < due - early:
                     continue
-                if seconds > moments.end:
+                if seconds > moments.end and self.chosen is None:
                     return
                 yield seconds, frame
                 # A gap in the time stamps is no reason for several frames at once.
                 due = max(due + moments.every, seconds + (1 - _EARLY) * moments.every)
 
     def _packets(self) -> Iterator[Any]:
+        """Yield the packets that are there; of chosen key frames, those alone."""
         import av
 
         try:
-            yield from self.container.demux(self.stream)
+            packets = self.container.demux(self.stream)
+            yield from packets if self.chosen is None else self._chosen_packets(packets, self.chosen)
         except av.error.FFmpegError:
             return  # cut off: what was there was shown
 
+    def _chosen_packets(self, packets: Iterator[Any], chosen: _Chosen) -> Iterator[Any]:
+        for packet in packets:
+            seconds = self._time(packet)
+            if not packet.size or (packet.is_keyframe and seconds is not None and chosen.takes(seconds)):
+                yield packet
+            if chosen.is_done:
+                yield None  # fetches what the decoder still holds
+                return
+
     def _is_wanted(self, packet: Any, due: float, early: float) -> bool:
         """Return whether a packet has to be decoded; all others are passed over."""
-        if packet.size == 0 or packet.is_keyframe or self.moments.exact:
+        if self.chosen is not None or packet.size == 0 or packet.is_keyframe or self.moments.exact:
             return True  # the empty one at the end fetches what the decoder still holds
         if self.close:
             return False

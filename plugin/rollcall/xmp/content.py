@@ -20,7 +20,7 @@ _LONGEST: Final = 500
 LISTS: Final = {"subject": ns.SUBJECT, "hierarchical": ns.HIERARCHICAL, "tags_list": ns.TAGS_LIST}
 
 #: The forms of regions.
-FORMS: Final = ("mwg", "mp", "acdsee")
+FORMS: Final = ("mwg", "mp", "acdsee", "iptc")
 
 
 class Content(NamedTuple):
@@ -82,7 +82,7 @@ class Content(NamedTuple):
             lists.get("subject"),
             lists.get("hierarchical"),
             lists.get("tags_list"),
-            Regions(forms.get("mwg"), forms.get("mp"), forms.get("acdsee"), applied),
+            Regions(forms.get("mwg"), forms.get("mp"), forms.get("acdsee"), applied, forms.get("iptc")),
             stored.get("taken", ""),
         )
 

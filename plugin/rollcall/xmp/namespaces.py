@@ -22,6 +22,8 @@ MP_REGION: Final = "http://ns.microsoft.com/photo/1.2/t/Region#"
 ACDSEE_REGIONS: Final = "http://ns.acdsee.com/regions/"
 ACDSEE_AREA: Final = "http://ns.acdsee.com/sType/Area#"
 ACDSEE_DIMENSIONS: Final = "http://ns.acdsee.com/sType/Dimensions#"
+IPTC_EXTENSION: Final = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
+TIFF: Final = "http://ns.adobe.com/tiff/1.0/"
 
 #: The usual prefixes of the namespaces that are written.
 PREFIXES: Final = {
@@ -42,7 +44,13 @@ TAGS_LIST: Final = f"{{{DIGIKAM}}}TagsList"
 MWG: Final = f"{{{MWG_REGIONS}}}Regions"
 MP_INFO: Final = f"{{{MP}}}RegionInfo"
 ACDSEE: Final = f"{{{ACDSEE_REGIONS}}}Regions"
+IPTC: Final = f"{{{IPTC_EXTENSION}}}ImageRegion"
 SIDECAR_FOR: Final = f"{{{PHOTOSHOP}}}SidecarForExtension"
+#: The sides of the stored picture in pixels, as the properties of its file give them.
+SIDES: Final = (
+    (f"{{{TIFF}}}ImageWidth", f"{{{TIFF}}}ImageLength"),
+    (f"{{{EXIF}}}PixelXDimension", f"{{{EXIF}}}PixelYDimension"),
+)
 #: The time of capture, the most telling property first.
 TIMES: Final = (
     f"{{{EXIF}}}DateTimeOriginal",

@@ -1,4 +1,4 @@
-"""Read face regions in the forms that programs write: MWG, Microsoft's people tags, ACDSee's."""
+"""Read face regions in the forms that programs write: MWG, Microsoft's people tags, ACDSee's, IPTC's."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from rollcall.xmp.rdf import Value
 MOST_REGIONS: Final = 500
 _LONGEST_NAME: Final = 200
 _RECTANGLE: Final = re.compile(r"\s*" + r"\s*[,;\s]\s*".join([r"([-+0-9.eE]{1,30})"] * 4) + r"\s*")
+#: What Picasa and Windows Live Photo Gallery write in place of the name of a face that a person ignores.
+_IGNORED: Final = "f" * 16
 
 
 class Region(NamedTuple):
@@ -72,6 +74,14 @@ _ACDSEE: Final = _Form(
 )
 
 
+_IPTC_BOUNDARY: Final = f"{{{ns.IPTC_EXTENSION}}}RegionBoundary"
+_IPTC_NAME: Final = f"{{{ns.IPTC_EXTENSION}}}Name"
+_IPTC_PERSON: Final = f"{{{ns.IPTC_EXTENSION}}}PersonInImage"
+_IPTC_TYPE: Final = f"{{{ns.IPTC_EXTENSION}}}rCtype"
+_IPTC_ROLE: Final = f"{{{ns.IPTC_EXTENSION}}}rRole"
+_IDENTIFIER: Final = f"{{{ns.XMP}}}Identifier"
+
+
 class Regions(NamedTuple):
     """The faces that programs marked in a picture, by the form that they are in; None where a form is not there."""
 
@@ -79,17 +89,18 @@ class Regions(NamedTuple):
     mp: tuple[Region, ...] | None = None
     acdsee: tuple[Region, ...] | None = None
     applied: Size | None = None  # the sides of the picture that they were made for, in pixels
+    iptc: tuple[Region, ...] | None = None
 
     @property
     def present(self) -> bool:
         """Whether there is a property of regions at all, even an empty one."""
-        return self.mwg is not None or self.mp is not None or self.acdsee is not None
+        return any(form is not None for form in (self.mwg, self.mp, self.acdsee, self.iptc))
 
     @property
     def faces(self) -> tuple[Region, ...]:
         """The regions of all forms; one face that is given in several forms is one region."""
         result: list[Region] = []
-        for more in (self.mwg, self.mp, self.acdsee):
+        for more in (self.mwg, self.mp, self.acdsee, self.iptc):
             _add(result, more or ())
         return tuple(result[:MOST_REGIONS])
 
@@ -106,6 +117,7 @@ def read(properties: Mapping[str, Value]) -> Regions:
         _listed(mp_items(properties)) if ns.MP_INFO in properties else None,
         _listed(mwg_items(properties, _ACDSEE)) if ns.ACDSEE in properties else None,
         applied,
+        _listed(iptc_items(properties)) if ns.IPTC in properties else None,
     )
 
 
@@ -156,8 +168,100 @@ def mp_items(properties: Mapping[str, Value]) -> Iterator[Found]:
                 yield Found(Region(inside, _name(item.text_of(f"{{{ns.MP_REGION}}}PersonDisplayName"))), item.element)
 
 
+def iptc_items(properties: Mapping[str, Value]) -> Iterator[Found]:
+    """Yield the named faces among the image regions of the IPTC Photo Metadata Standard (2019.1 and later).
+
+    Its regions are of anything: crops, products, whole people. One that has a role, or a type other than a face, is no
+    face, and one without a name could be of anything.
+    """
+    value = properties.get(ns.IPTC)
+    # One region alone may be written without a list.
+    items = value.items if value is not None and value.is_list else (value,) if value is not None else ()
+    sides = _sides(properties)
+    for item in items[:MOST_REGIONS]:
+        people = item.field(_IPTC_PERSON)
+        one_person = people is not None and len(people.items) <= 1
+        name = _name((item.text_of(_IPTC_PERSON) if one_person else "") or item.text_of(_IPTC_NAME))
+        box = _boundary(item.field(_IPTC_BOUNDARY), sides)
+        inside = clipped(box) if box is not None else None
+        if name and inside is not None and _may_be_face(item):
+            yield Found(Region(inside, name), item.element)
+
+
+def _may_be_face(item: Value) -> bool:
+    """Return whether an image region has no role, and no type or that of a face."""
+    kinds = item.field(_IPTC_TYPE)
+    if item.field(_IPTC_ROLE) is not None:
+        return False
+    if kinds is None:
+        return True
+    labels = [
+        word.rpartition("/")[2].strip().lower()
+        for kind in (kinds.items if kinds.is_list else (kinds,))
+        for word in (kind.text_of(_IPTC_NAME), kind.text_of(_IDENTIFIER))
+    ]
+    return "face" in labels
+
+
+def _sides(properties: Mapping[str, Value]) -> Size | None:
+    """Return the sides of the stored picture where properties of the packet give them, in pixels."""
+    picture = Value(None, fields=properties)
+    for names in ns.SIDES:
+        width, height = map(picture.number_of, names)
+        if width is not None and height is not None and 0 < width < 1e7 and 0 < height < 1e7:
+            return Size(width, height)
+    return None
+
+
+def _boundary(value: Value | None, sides: Size | None) -> Box | None:
+    """Return the boundary of an image region as a box: a rectangle, or what is around a circle or a polygon."""
+    if value is None:
+        return None
+    shape = _part(value, "rbShape").lower()
+    if shape == "polygon":
+        corners = value.field(f"{{{ns.IPTC_EXTENSION}}}rbVertices")
+        points = [_numbers(corner, "rbX", "rbY") for corner in (corners.items if corners else ())]
+        known = [point for point in points if point is not None]
+        if len(known) < 3 or len(known) < len(points):
+            return None
+        xs, ys = zip(*known, strict=True)
+        left, top, width, height = min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys)
+    elif shape == "circle":
+        circle = _numbers(value, "rbX", "rbY", "rbRx")
+        if circle is None:
+            return None
+        x, y, across = circle
+        # The radius is a fraction of the width.
+        pixels = _part(value, "rbUnit").lower() == "pixel"
+        down = across if pixels or sides is None else across * sides.width / sides.height
+        left, top, width, height = x - across, y - down, 2 * across, 2 * down
+    else:
+        rectangle = _numbers(value, "rbX", "rbY", "rbW", "rbH")
+        if rectangle is None:
+            return None
+        left, top, width, height = rectangle
+    if _part(value, "rbUnit").lower() == "pixel":
+        if sides is None:
+            return None
+        left, width, top, height = left / sides.width, width / sides.width, top / sides.height, height / sides.height
+    return Box(left, top, width, height) if width > 0 and height > 0 else None
+
+
+def _part(value: Value, name: str) -> str:
+    return value.text_of(f"{{{ns.IPTC_EXTENSION}}}{name}").strip()
+
+
+def _numbers(value: Value, *names: str) -> tuple[float, ...] | None:
+    """Return fields as numbers; None unless all of them are finite ones."""
+    found = [value.number_of(f"{{{ns.IPTC_EXTENSION}}}{name}") for name in names]
+    known = tuple(one for one in found if one is not None and math.isfinite(one))
+    return known if len(known) == len(names) else None
+
+
 def _name(text: str) -> str:
     name = " ".join(text.split())
+    if name.lower() == _IGNORED:
+        return ""
     return name if len(name) <= _LONGEST_NAME and name.isprintable() else ""
 
 

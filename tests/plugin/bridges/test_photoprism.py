@@ -74,6 +74,20 @@ def test_what_a_person_there_decided_stays(
     assert server.markers[marker]["Name"] == name
 
 
+def test_a_name_that_is_too_long_there_is_told_and_changes_nothing(library: Plugin, server: FakePhotoPrism) -> None:
+    from sqlalchemy import update
+
+    from rollcall.storage.tables import PersonNameRow
+
+    library.bridge("photoprism", transport=server)
+    before = server.state()
+    with library.database.write() as session:
+        session.execute(update(PersonNameRow).where(PersonNameRow.name == "Anna").values(name="A" * 161))
+    report = library.bridge("photoprism", transport=server)
+    assert set(report.reasons) == {"the server takes names of up to 160 characters"}
+    assert (server.state(), server.refused) == (before, [])
+
+
 @pytest.mark.parametrize(
     ("name", "slug"), [("Märchen, ä", "marchen-a"), ("Trips & Sea", "trips-sea"), ("日本", "日本")]
 )

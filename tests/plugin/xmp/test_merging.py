@@ -181,6 +181,12 @@ FORMS = {
         "<mwg-rs:Area><rdf:Description stArea:x='0.9' stArea:y='0.9' stArea:w='0.1' stArea:h='0.1'/></mwg-rs:Area>"
         "</rdf:Description></rdf:li></rdf:Seq></mwg-rs:RegionList></rdf:Description></mwg-rs:Regions>"
     ),
+    "image regions of IPTC": (
+        "<Iptc4xmpExt:ImageRegion><rdf:Bag><rdf:li rdf:parseType='Resource'><Iptc4xmpExt:Name>Bo</Iptc4xmpExt:Name>"
+        "<Iptc4xmpExt:RegionBoundary Iptc4xmpExt:rbShape='rectangle' Iptc4xmpExt:rbUnit='relative'"
+        " Iptc4xmpExt:rbX='0.9' Iptc4xmpExt:rbY='0.9' Iptc4xmpExt:rbW='0.1' Iptc4xmpExt:rbH='0.1'/></rdf:li>"
+        "</rdf:Bag></Iptc4xmpExt:ImageRegion>"
+    ),
     "people tags of attributes": (
         "<MP:RegionInfo><rdf:Description><MPRI:Regions><rdf:Bag><rdf:li MPReg:Rectangle='0.9,0.9,0.1,0.1'/></rdf:Bag>"
         "</MPRI:Regions></rdf:Description></MP:RegionInfo>"

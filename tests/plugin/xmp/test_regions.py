@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import pytest
 
@@ -34,7 +35,40 @@ def items(inner: str, kind: str = "Bag", outer: str = APPLIED) -> str:
     )
 
 
+def iptc(boundary: str, more: str = "", name: str = "Anna") -> str:
+    """Return an image region of IPTC's form; `boundary` are attributes without their prefix."""
+    attributes = re.sub(r"(\w+)=", r"Iptc4xmpExt:\1=", boundary)
+    title = f'<Iptc4xmpExt:Name><rdf:Alt><rdf:li xml:lang="x-default">{name}</rdf:li></rdf:Alt></Iptc4xmpExt:Name>'
+    return (
+        '<Iptc4xmpExt:ImageRegion><rdf:Bag><rdf:li rdf:parseType="Resource">'
+        f"<Iptc4xmpExt:RegionBoundary {attributes}/>{title if name else ''}{more}"
+        "</rdf:li></rdf:Bag></Iptc4xmpExt:ImageRegion>"
+    )
+
+
+SIDES = "<tiff:ImageWidth>400</tiff:ImageWidth><tiff:ImageLength>200</tiff:ImageLength>"
+RECTANGLE = 'rbShape="rectangle" rbUnit="relative" rbX="0.4" rbY="0.3" rbW="0.2" rbH="0.1"'
+CORNERS = "".join(
+    f'<rdf:li Iptc4xmpExt:rbX="{x}" Iptc4xmpExt:rbY="{y}"/>' for x, y in ((0.4, 0.35), (0.5, 0.3), (0.6, 0.4))
+)
+
 FORMS = {
+    "IPTC's": iptc(RECTANGLE),
+    "IPTC's in pixels": SIDES + iptc('rbShape="rectangle" rbUnit="pixel" rbX="160" rbY="60" rbW="80" rbH="20"'),
+    "IPTC's as a polygon": (
+        '<Iptc4xmpExt:ImageRegion><rdf:Bag><rdf:li rdf:parseType="Resource"><Iptc4xmpExt:Name>Anna</Iptc4xmpExt:Name>'
+        '<Iptc4xmpExt:RegionBoundary rdf:parseType="Resource"><Iptc4xmpExt:rbShape>polygon</Iptc4xmpExt:rbShape>'
+        "<Iptc4xmpExt:rbUnit>relative</Iptc4xmpExt:rbUnit><Iptc4xmpExt:rbVertices>"
+        f"<rdf:Seq>{CORNERS}</rdf:Seq></Iptc4xmpExt:rbVertices></Iptc4xmpExt:RegionBoundary></rdf:li></rdf:Bag>"
+        "</Iptc4xmpExt:ImageRegion>"
+    ),
+    "IPTC's with a person": iptc(RECTANGLE, bag("Iptc4xmpExt:PersonInImage", "Anna"), name="Speaker"),
+    "Apple's, with an extension": items(
+        f'<rdf:li rdf:parseType="Resource"><mwg-rs:Name>Anna</mwg-rs:Name><mwg-rs:Type>Face</mwg-rs:Type>'
+        f'<mwg-rs:Area {AREA} stArea:unit="normalized"/><mwg-rs:Extensions'
+        ' xmlns:apple-fi="http://ns.apple.com/faceinfo/1.0/" apple-fi:AngleInfoYaw="45"'
+        ' apple-fi:ConfidenceLevel="500"/></rdf:li>'
+    ),
     "attributes of a nested description": items(
         f'<rdf:li><rdf:Description mwg-rs:Name="Anna" mwg-rs:Type="Face"><mwg-rs:Area {AREA} stArea:unit="normalized"/>'
         "</rdf:Description></rdf:li>"
@@ -101,6 +135,36 @@ def test_a_region_without_a_name_gets_that_of_another_form() -> None:
     assert one(unnamed + FORMS["Microsoft's"]).box == pytest.approx(BOX)
 
 
+def test_a_circle_of_iptc_is_round_in_pixels() -> None:
+    assert one(SIDES + iptc('rbShape="circle" rbUnit="relative" rbX="0.5" rbY="0.5" rbRx="0.1"')).box == pytest.approx(
+        (0.4, 0.3, 0.2, 0.4)
+    )
+
+
+def test_image_regions_of_iptc_that_are_not_said_to_be_a_named_face_are_left_out() -> None:
+    kinds = "http://cv.iptc.org/newscodes/imageregiontype/"
+
+    def typed(field: str, uri: str) -> str:
+        identifier = bag("xmp:Identifier", uri)
+        return f'<{field}><rdf:Bag><rdf:li rdf:parseType="Resource">{identifier}</rdf:li></rdf:Bag></{field}>'
+
+    for properties in (
+        iptc(RECTANGLE, typed("Iptc4xmpExt:rCtype", kinds + "human")),  # the whole of a person
+        iptc(RECTANGLE, typed("Iptc4xmpExt:rRole", "http://cv.iptc.org/newscodes/imageregionrole/cropping")),
+        iptc(RECTANGLE, name=""),
+        iptc('rbShape="rectangle" rbUnit="pixel" rbX="160" rbY="60" rbW="80" rbH="20"'),  # of a size nobody gives
+        iptc(RECTANGLE.replace("0.4", "nan")),
+    ):
+        found = regions_of(properties)
+        assert (found.present, found.faces) == (True, ())
+    assert one(iptc(RECTANGLE, typed("Iptc4xmpExt:rCtype", "http://example.org/types/Face"))).name == "Anna"
+
+
+def test_a_face_that_is_ignored_in_picasa_is_nobody() -> None:
+    ignored = FORMS["Microsoft's"].replace("Anna", "f" * 16)
+    assert [name for _, name in regions_of(ignored).faces] == [""]
+
+
 def test_what_is_no_face_or_has_no_area_is_left_out() -> None:
     inner = "".join(
         f'<rdf:li mwg-rs:Name="x" mwg-rs:Type="{kind}"><mwg-rs:Area {area}/></rdf:li>'
@@ -160,7 +224,13 @@ def test_deeply_nested_structures_end() -> None:
 
 def test_what_was_read_is_the_same_after_it_was_stored() -> None:
     found = read(
-        packet(FORMS["a sequence"] + FORMS["Microsoft's"] + bag("dc:subject", "x") + bag("lr:hierarchicalSubject"))
+        packet(
+            FORMS["a sequence"]
+            + FORMS["Microsoft's"]
+            + FORMS["IPTC's"]
+            + bag("dc:subject", "x")
+            + bag("lr:hierarchicalSubject")
+        )
     )
     stored = type(found).from_json(found.to_json())
     assert stored == found
