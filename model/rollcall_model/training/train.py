@@ -17,6 +17,7 @@ import click
 from rollcall_model import memory, runtime
 from rollcall_model.attributes.fusion import fuse_batch_norm
 from rollcall_model.attributes.model import save_net
+from rollcall_model.checkpoint import WeightsError
 from rollcall_model.datasets import faces as stored
 from rollcall_model.datasets.faces import TEACHER_EMBEDDINGS, Faces
 from rollcall_model.datasets.sources import DatasetError
@@ -25,7 +26,10 @@ from rollcall_model.training import composites, initial, soft_labels
 from rollcall_model.training.batches import Batch, composite_batches, mixup_batches, prefetch
 from rollcall_model.training.composites import Composites
 from rollcall_model.training.config import ConfigError, RunConfig, override, read_run_config
+from rollcall_model.training.device_batches import device_batches
+from rollcall_model.training.onnx_teacher import OnnxTeacher
 from rollcall_model.training.prepare import config_option, data_option, dataset_option, prepare_crops, sources_of
+from rollcall_model.training.soft_labels import SoftLabels
 from rollcall_model.training.trainer import STATISTICS_BATCHES, Trainer, load_state, save_state
 
 #: Name of the weights that a training exports; evaluation adds calibration and thresholds.
@@ -42,6 +46,7 @@ class Start(NamedTuple):
     weights: Path | None = None  # weights in the inference form
     teachers: Sequence[Path] = ()  # weights whose predictions are soft labels
     composites: Composites | None = None  # the pictures of all batches; None: mixup
+    identity: OnnxTeacher | None = None  # asked about pictures that are made on the device, in place of both
 
 
 class _Progress:
@@ -101,11 +106,7 @@ def train(
     _initialise(trainer, out / "state.safetensors", faces, start)
     soft = soft_labels.predict(start.teachers, faces) if start.teachers else None
     first, last = int(trainer.state.step), min(until or config.steps, config.steps)
-    source: Iterator[Batch] = (
-        mixup_batches(faces, config, run.network.size, first, soft)
-        if start.composites is None
-        else composite_batches(faces, config, run.network.size, first, start.composites, soft)
-    )
+    source = _batches(faces, run, start, first, soft)
     progress = _Progress(first, config.steps, config.batch)
     for number, batch in zip(range(first + 1, last + 1), prefetch(source), strict=False):
         progress.add(number, trainer.step(batch))
@@ -115,6 +116,16 @@ def train(
                 log.write(json.dumps(progress.line(number, scores)) + "\n")
             click.echo("   ".join(f"{name} {value}" for name, value in scores.items()))
     return trainer
+
+
+def _batches(faces: Faces, run: RunConfig, start: Start, first: int, soft: SoftLabels | None) -> Iterator[Batch]:
+    """Return the batches from step `first` on, of the kind that `start` asks for."""
+    config, size = run.training, run.network.size
+    if start.identity is not None:
+        return device_batches(faces, config, size, first, start.identity, soft)
+    if start.composites is not None:
+        return composite_batches(faces, config, size, first, start.composites, soft)
+    return mixup_batches(faces, config, size, first, soft)
 
 
 def _initialise(trainer: Trainer, state_file: Path, faces: Faces, start: Start) -> None:
@@ -157,6 +168,12 @@ _FILE: Final = click.Path(path_type=Path, exists=True)
 @click.option("--begin", "weights", type=_FILE, help="Weights in the inference form to begin with, as committed.")
 @click.option("--teacher", "teachers", type=_FILE, multiple=True, help="Weights that predict soft labels. Repeatable.")
 @click.option("--composites", "composite_files", type=_FILE, multiple=True, help="From make_composites. Repeatable.")
+@click.option(
+    "--identity-teacher",
+    "identity",
+    type=_FILE,
+    help="Recogniser as ONNX, asked about composites made on the device; in place of --composites.",
+)
 @click.option("--until", type=int, help="Stop after this step; the run can be resumed.")
 def main(
     folder: Path,
@@ -169,20 +186,24 @@ def main(
     weights: Path | None,
     teachers: Sequence[Path],
     composite_files: Sequence[Path],
+    identity: Path | None,
     until: int | None,
 ) -> None:
     """Train the attribute network on labelled faces and a teacher's embeddings."""
     memory.keep()
+    if identity and composite_files:
+        raise click.UsageError("--identity-teacher and --composites are both given; choose one of them")
     runtime.configure(out / "compiled")
     try:
+        asked = OnnxTeacher(identity) if identity else None
         run = override(read_run_config(config_file) if config_file else RunConfig(), assignments)
         crops = crops or out / "crops"
         prepare_crops(sources_of(run, datasets, folder), crops)
-    except (ConfigError, DatasetError) as error:
+    except (ConfigError, DatasetError, WeightsError) as error:
         raise click.ClickException(str(error)) from error
     teacher = folder / TEACHER_EMBEDDINGS
     faces = stored.load(crops, teacher if teacher.exists() else None)
-    start = Start(states, weights, teachers, composites.load(composite_files) if composite_files else None)
+    start = Start(states, weights, teachers, composites.load(composite_files) if composite_files else None, asked)
     train(faces, out, run, start, folder, until)
 
 
