@@ -46,7 +46,10 @@ _YCC: Final = np.array([[0.299, 0.587, 0.114], [-0.1687, -0.3313, 0.5], [0.5, -0
 def composite(
     key: Array, first: Float[Array, "s s 3"], second: Float[Array, "s s 3"], single: float
 ) -> tuple[Float[Array, "s s 3"], Float[Array, ""]]:
-    """Return a picture of two faces, each mirrored or not, and the first one's ratio; `single`: how often it is alone."""
+    """Return a picture of two faces, each mirrored or not, and the first one's ratio.
+
+    `single` is the probability that the first one is shown alone.
+    """
     keys = jax.random.split(key, 4)
     mirrored = jax.random.bernoulli(keys[0], 0.5, (2,))
     first = jnp.where(mirrored[0], first[:, ::-1], first)

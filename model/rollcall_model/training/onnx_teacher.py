@@ -62,9 +62,8 @@ class OnnxTeacher:
             elif node.op_type in _OPERATORS:
                 self._nodes.append(_Node(node.op_type, tuple(node.input), node.output[0], settings))
             else:
-                raise WeightsError(
-                    f"{path}: the operator {node.op_type} is not known; use a network of {', '.join(sorted(_OPERATORS))}"
-                )
+                known = ", ".join(sorted(_OPERATORS))
+                raise WeightsError(f"{path}: the operator {node.op_type} is not known; use a network of {known}")
         self._input = next(one.name for one in graph.input if one.name not in self._constants)
         self._output = graph.output[0].name
         try:
