@@ -26,7 +26,7 @@ from rollcall_model.training import composites, initial, soft_labels
 from rollcall_model.training.batches import Batch, composite_batches, mixup_batches, prefetch
 from rollcall_model.training.composites import Composites
 from rollcall_model.training.config import ConfigError, RunConfig, override, read_run_config
-from rollcall_model.training.device_batches import device_batches
+from rollcall_model.training.device_batches import DeviceBatches
 from rollcall_model.training.onnx_teacher import OnnxTeacher
 from rollcall_model.training.prepare import config_option, data_option, dataset_option, prepare_crops, sources_of
 from rollcall_model.training.soft_labels import SoftLabels
@@ -103,32 +103,56 @@ def train(
     config = run.training
     trainer = Trainer(run.network, config)
     click.echo(f"{trainer.count:,} parameters, {len(faces.samples):,} faces, {config.steps:,} steps of {config.batch}")
-    _initialise(trainer, out / "state.safetensors", faces, start)
     soft = soft_labels.predict(start.teachers, faces) if start.teachers else None
+    sources = _Sources(faces, run, start, soft)
+    _initialise(trainer, out / "state.safetensors", faces, start, sources)
     first, last = int(trainer.state.step), min(until or config.steps, config.steps)
-    source = _batches(faces, run, start, first, soft)
     progress = _Progress(first, config.steps, config.batch)
-    for number, batch in zip(range(first + 1, last + 1), prefetch(source), strict=False):
+    for number, batch in zip(range(first + 1, last + 1), sources.batches(first), strict=False):
         progress.add(number, trainer.step(batch))
         if number % config.every == 0 or number == last:
-            scores = _checkpoint(trainer, faces, out, number, folder)
+            scores = _checkpoint(trainer, faces, sources, out, number, folder)
             with (out / "log.jsonl").open("a", encoding="utf-8") as log:
                 log.write(json.dumps(progress.line(number, scores)) + "\n")
             click.echo("   ".join(f"{name} {value}" for name, value in scores.items()))
     return trainer
 
 
-def _batches(faces: Faces, run: RunConfig, start: Start, first: int, soft: SoftLabels | None) -> Iterator[Batch]:
-    """Return the batches from step `first` on, of the kind that `start` asks for."""
-    config, size = run.training, run.network.size
-    if start.identity is not None:
-        return device_batches(faces, config, size, first, start.identity, soft)
-    if start.composites is not None:
-        return composite_batches(faces, config, size, first, start.composites, soft)
-    return mixup_batches(faces, config, size, first, soft)
+class _Sources:
+    """The batches of a training, of the kind that `start` asks for."""
+
+    def __init__(self, faces: Faces, run: RunConfig, start: Start, soft: SoftLabels | None) -> None:
+        self._faces, self._config, self._size = faces, run.training, run.network.size
+        self._composites, self._soft = start.composites, soft
+        self._device = None
+        if start.identity is not None:
+            self._device = DeviceBatches(faces, self._config, self._size, start.identity, soft)
+
+    def batches(self, first: int) -> Iterator[Batch]:
+        """Return the batches from step `first` on, those of the host made in advance by another thread."""
+        # Devices work on in the meantime, and programs started by two threads would wait for each other.
+        return self._raw(first) if self._device is not None else prefetch(self._raw(first))
+
+    def _raw(self, first: int) -> Iterator[Batch]:
+        if self._device is not None:
+            return self._device.batches(self._config, first)
+        if self._composites is not None:
+            return composite_batches(self._faces, self._config, self._size, first, self._composites, self._soft)
+        return mixup_batches(self._faces, self._config, self._size, first, self._soft)
+
+    def for_identity(self) -> Iterator[Batch] | None:
+        """Return batches with the teacher's embeddings of the very pictures, if there are any."""
+        return None if self._device is None and self._composites is None else self._raw(0)
+
+    def statistics(self, step: int) -> Iterator[Batch]:
+        """Return batches of single faces to measure batch statistics on; training does not see them."""
+        if self._device is not None:
+            return self._device.statistics(self._config, step, STATISTICS_BATCHES)
+        unmixed = self._config._replace(seed=self._config.seed + 1, steps=step + STATISTICS_BATCHES, mixup_ratio=0)
+        return mixup_batches(self._faces, unmixed, self._size, step)
 
 
-def _initialise(trainer: Trainer, state_file: Path, faces: Faces, start: Start) -> None:
+def _initialise(trainer: Trainer, state_file: Path, faces: Faces, start: Start, sources: _Sources) -> None:
     """Set the trainer's state from its own file, from earlier states, or from weights; else leave it random."""
     if state_file.exists():
         trainer.state = load_state(state_file, trainer.state)
@@ -137,16 +161,16 @@ def _initialise(trainer: Trainer, state_file: Path, faces: Faces, start: Start) 
         trainer.begin_with(*initial.mean_of_states(trainer, start.states))
         click.echo(f"begins with the weights of {', '.join(str(path) for path in start.states)}")
     elif start.weights is not None:
-        trainer.begin_with(*initial.of_weights(trainer, start.weights, faces, start.composites))
+        trainer.begin_with(*initial.of_weights(trainer, start.weights, faces, sources.for_identity()))
         click.echo(f"begins with the weights of {start.weights}")
 
 
-def _checkpoint(trainer: Trainer, faces: Faces, out: Path, step: int, folder: Path | None) -> dict[str, float]:
+def _checkpoint(
+    trainer: Trainer, faces: Faces, sources: _Sources, out: Path, step: int, folder: Path | None
+) -> dict[str, float]:
     """Write the averaged weights and the state; return the weights' scores."""
-    config = trainer.config
-    unmixed = config._replace(seed=config.seed + 1, steps=step + STATISTICS_BATCHES, mixup_ratio=0)
-    net = trainer.averaged(mixup_batches(faces, unmixed, trainer.network.size, step))
-    metadata = {"version": VERSION, "training": config._asdict()}
+    net = trainer.averaged(sources.statistics(step))
+    metadata = {"version": VERSION, "training": trainer.config._asdict()}
     save_net(out / "best.safetensors", fuse_batch_norm(net), metadata)
     save_state(out / "state.safetensors", trainer.state, metadata)
     return quick_scores(out / "best.safetensors", faces, folder)

@@ -16,6 +16,7 @@ import numpy as np
 import optax
 from flax import nnx
 from jax import shard_map
+from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from rollcall_model import checkpoint, runtime
@@ -70,11 +71,19 @@ class Trainer:
         # A copy: the step donates its inputs' memory, so no two leaves may share it.
         average = jax.tree.map(jnp.copy, params)
         self.state = State(params, stats, average, self.optimiser.init(params), jnp.zeros((), jnp.int32))
-        sharded = functools.partial(shard_map, mesh=runtime.mesh(), check_vma=False)
+        mesh = runtime.mesh()
+        sharded = functools.partial(shard_map, mesh=mesh, check_vma=False)
+        # Declared, since the first state lies elsewhere than the later ones: the step would be compiled twice.
+        whole, parts = NamedSharding(mesh, P()), NamedSharding(mesh, P("batch"))
         self._jit_step = jax.jit(
-            sharded(self._step, in_specs=(P(), P("batch")), out_specs=(P(), P())), donate_argnums=0
+            sharded(self._step, in_specs=(P(), P("batch")), out_specs=(P(), P())),
+            donate_argnums=0,
+            in_shardings=(whole, parts),
         )
-        self._jit_statistics = jax.jit(sharded(self._statistics, in_specs=(P(), P(), P("batch")), out_specs=P()))
+        self._jit_statistics = jax.jit(
+            sharded(self._statistics, in_specs=(P(), P(), P("batch")), out_specs=P()),
+            in_shardings=(whole, whole, parts),
+        )
 
     def step(self, batch: Batch) -> dict[str, jax.Array]:
         """Do one step on a batch; return the parts of the loss."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import jax
@@ -10,21 +11,23 @@ import numpy as np
 import pytest
 
 from rollcall_model import runtime
+from rollcall_model.attributes.model import AttributeModel
 from rollcall_model.attributes.network import AttributeConfig
 from rollcall_model.checkpoint import WeightsError
 from rollcall_model.datasets import faces as stored
 from rollcall_model.datasets.faces import Faces
 from rollcall_model.datasets.samples import Sample
-from rollcall_model.training import device_pictures
-from rollcall_model.training.config import TrainConfig
-from rollcall_model.training.device_batches import device_batches
+from rollcall_model.training import device_pictures, train
+from rollcall_model.training.config import RunConfig, TrainConfig
+from rollcall_model.training.device_batches import DeviceBatches
 from rollcall_model.training.onnx_teacher import SIDE, OnnxTeacher
-from rollcall_model.training.trainer import Trainer
 
 onnx = pytest.importorskip("onnx")
 
 NETWORK = AttributeConfig(size=16, widths=(8,), depths=(1,), kernels=(3,), features=16, expansion=2)
 CONFIG = TrainConfig(steps=4, batch=8, every=4, learning_rate=1e-2, warm_up=0.25)
+#: Enough for the losses to fall.
+STEPS = 40
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -100,32 +103,65 @@ def test_compression_loses_more_at_a_lower_quality() -> None:
 
 
 def test_a_crop_that_is_not_moved_is_the_central_one(faces: Faces) -> None:
-    matrix = device_pictures.move_matrix(jax.random.key(0), stored.STORED, stored.CROP, 0.0)
-    found = device_pictures.sample(jnp.asarray(faces.crops[5], jnp.float32), matrix, stored.CROP)
+    @jax.jit
+    def central(crop: jax.Array) -> jax.Array:
+        matrix = device_pictures.move_matrix(jnp.ones(4), stored.STORED, stored.CROP, 0.0)
+        return device_pictures.sample(crop, matrix, stored.CROP)
+
+    found = central(jnp.asarray(faces.crops[5], jnp.float32))
     assert np.allclose(found, stored.central_crops(faces, np.array([5]), stored.CROP)[0], atol=1e-2)
 
 
-def test_a_single_face_has_its_own_label_and_is_seen_by_the_teacher(faces: Faces, teacher: OnnxTeacher) -> None:
-    batch = next(device_batches(faces, CONFIG._replace(single_face_ratio=1.0), NETWORK.size, 0, teacher))
+@pytest.fixture(scope="module")
+def source(faces: Faces, teacher: OnnxTeacher) -> DeviceBatches:
+    return DeviceBatches(faces, CONFIG, NETWORK.size, teacher)
+
+
+def test_a_single_face_has_its_own_label_and_is_seen_by_the_teacher(faces: Faces, source: DeviceBatches) -> None:
+    batch = next(source.batches(CONFIG._replace(single_face_ratio=1.0), 0))
     assert np.asarray(batch.ratio).tolist() == [1.0] * 8
     assert np.allclose(np.linalg.norm(batch.teacher, axis=1), 1, atol=1e-4)
     trained = {
         age for age, sample in zip(faces.ages[:, 0].tolist(), faces.samples, strict=True) if sample.split == "train"
     }
     assert set(batch.ages[:, 0, 0].tolist()) <= trained
+    shade = np.asarray(batch.crops, np.float32).mean((1, 2, 3))
+    assert np.corrcoef(shade, batch.ages[:, 0, 0])[0, 1] > 0.7
 
 
-def test_a_batch_depends_on_its_step_alone(faces: Faces, teacher: OnnxTeacher) -> None:
-    source = device_batches(faces, CONFIG, NETWORK.size, 0, teacher)
-    next(source)
-    second, resumed = next(source), next(device_batches(faces, CONFIG, NETWORK.size, 1, teacher))
+def test_a_batch_depends_on_its_step_alone(source: DeviceBatches) -> None:
+    batches = source.batches(CONFIG, 0)
+    first, second, resumed = next(batches), next(batches), next(source.batches(CONFIG, 1))
     assert all(np.array_equal(a, b) for a, b in zip(second, resumed, strict=True))
+    assert not np.array_equal(first.crops, second.crops)
 
 
-def test_steps_on_the_devices_batches_reduce_the_loss(faces: Faces, teacher: OnnxTeacher) -> None:
-    config = CONFIG._replace(steps=12, learning_rate=3e-3)
-    trainer = Trainer(NETWORK, config)
-    batch = next(device_batches(faces, config, NETWORK.size, 0, teacher))
-    parts = [{name: float(value) for name, value in trainer.step(batch).items()} for _ in range(12)]
-    assert parts[-1]["age"] < parts[0]["age"]
-    assert parts[-1]["identity"] < parts[0]["identity"]
+def test_the_last_steps_and_the_statistics_are_of_single_faces(source: DeviceBatches) -> None:
+    config = CONFIG._replace(steps=4, late_start=0.5, single_face_ratio=0.0, late_single_face_ratio=1.0)
+    single = [float((np.asarray(batch.ratio) == 1).mean()) for batch in source.batches(config, 0)]
+    assert single == [0, 0, 1, 1]
+    early = list(source.statistics(config, 0, 2))
+    assert [float((np.asarray(batch.ratio) == 1).mean()) for batch in early] == [1, 1]
+
+
+def test_a_run_learns_and_is_resumed_and_begins_with_weights(
+    faces: Faces, teacher: OnnxTeacher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(train, "STATISTICS_BATCHES", 4)
+    run, start = RunConfig(CONFIG._replace(steps=STEPS, every=STEPS // 2), NETWORK), train.Start(identity=teacher)
+    whole = train.train(faces, tmp_path / "whole", run, start)
+    log = [json.loads(line) for line in (tmp_path / "whole" / "log.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in log] == [STEPS // 2, STEPS]
+    assert log[1]["age"] < log[0]["age"] and log[1]["identity"] < log[0]["identity"]
+
+    train.train(faces, tmp_path / "parts", run, start, until=STEPS // 2)
+    resumed = train.train(faces, tmp_path / "parts", run, start)
+    pairs = zip(jax.tree.leaves(whole.state), jax.tree.leaves(resumed.state), strict=True)
+    assert all(np.array_equal(a, b) for a, b in pairs)
+
+    weights = tmp_path / "whole" / "best.safetensors"
+    gentle = run._replace(training=run.training._replace(steps=1, every=1, learning_rate=1e-5))
+    train.train(faces, tmp_path / "warm", gentle, start._replace(weights=weights))
+    crops = stored.central_crops(faces, faces.where(split="val"), NETWORK.size)
+    before, after = (AttributeModel(path)(crops) for path in (weights, tmp_path / "warm" / "best.safetensors"))
+    assert np.abs(before.age - after.age).sum(1).max() < 0.5
