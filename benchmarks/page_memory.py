@@ -4,7 +4,7 @@ The server runs in a process of its own; measured is the resident memory of that
 together, a few times a second. The first case asks 12 times at once for the thumbnail of one PNG of 81 megapixels
 before it is made, the second reloads the library again and again while it is indexed for the first time.
 
-    python benchmarks/page_memory.py [--side 9000] [--photos 60] [--large 4] [--out FOLDER]
+    python benchmarks/page_memory.py [--side 9000] [--photos 60] [--large 4] [--only CASE] [--out FOLDER]
 """
 
 from __future__ import annotations
@@ -141,13 +141,20 @@ def main() -> None:
     parser.add_argument("--side", type=int, default=9000)
     parser.add_argument("--photos", type=int, default=60)
     parser.add_argument("--large", type=int, default=4)
+    parser.add_argument("--only", choices=("one", "first"), help="Measure one case, and write no report.")
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
     where = measuring.machine()
     with tempfile.TemporaryDirectory() as name:
-        most, held = one_picture(Path(name) / "one", given.side)
-        print(f"most {most:.0f} MB, later {held:.0f} MB", flush=True)
-        during, own, after, seconds, loads = first_index(Path(name) / "first", given.photos, given.large, given.side)
+        if given.only != "first":
+            most, held = one_picture(Path(name) / "one", given.side)
+            print(f"one picture: most {most:.0f} MB, later {held:.0f} MB", flush=True)
+        if given.only != "one":
+            folder = Path(name) / "first"
+            during, own, after, seconds, loads = first_index(folder, given.photos, given.large, given.side)
+            print(f"first index: most {during:.0f} MB, of it the server {own:.0f}, later {after:.0f} MB", flush=True)
+    if given.only:
+        return
     lines = [
         measuring.Line("12 requests for one thumbnail, most memory", (most,), "MB"),
         measuring.Line("five seconds later", (held,), "MB"),

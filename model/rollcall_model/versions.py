@@ -9,7 +9,7 @@ from rollcall_model import checkpoint
 from rollcall_model.weights import PATH
 
 #: Changes with every change of the detector's results.
-DETECTOR: Final = "single-pass-2"
+DETECTOR: Final = "single-pass-3"
 #: The same of the published cascade.
 CASCADE: Final = "mtcnn-4"
 

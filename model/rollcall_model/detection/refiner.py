@@ -93,6 +93,13 @@ def crop_matrix(landmarks: Float[np.ndarray, "5 2"], size: int) -> Float64[np.nd
     return geometry.similarity(landmarks, MEAN * size)
 
 
+def unmirrored(landmarks: Float[np.ndarray, "n 5 2"]) -> Float[np.ndarray, "n 5 2"]:
+    """Return landmarks of mirrored crops, as fractions of the side, where they lie in the crops themselves."""
+    swapped = landmarks[:, [1, 0, 2, 4, 3]]
+    swapped[..., 0] = 1 - swapped[..., 0]
+    return swapped
+
+
 def load(path: Path = REFINER) -> Refiner:
     """Return the network.
 

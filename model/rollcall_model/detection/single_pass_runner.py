@@ -24,7 +24,7 @@ from rollcall_model.nn import layers
 from rollcall_model.types import Detections
 
 #: Pixels of a band on a CPU: with more, arrays leave the cache; with fewer, margins cost more than that.
-_BAND: Final = 240 * 1280
+_BAND: Final = 480 * 1280
 #: Windows in a bucket for each device.
 _WINDOW_BUCKETS: Final = (1, 4)
 #: Views in a bucket for each device: those of one picture, and of several.

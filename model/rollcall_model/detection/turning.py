@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+import cv2
 import numpy as np
 from jaxtyping import Float32, UInt8
 
 from rollcall_model.types import Detections
 
+#: OpenCV's name for so many quarters counter-clockwise.
+_ROTATIONS: Final = {
+    1: cv2.ROTATE_90_COUNTERCLOCKWISE,
+    2: cv2.ROTATE_180,
+    3: cv2.ROTATE_90_CLOCKWISE,
+}
+
 
 def turned(image: UInt8[np.ndarray, "h w 3"], quarters: int) -> UInt8[np.ndarray, "h2 w2 3"]:
     """Return an image turned counter-clockwise by so many quarters."""
-    return np.ascontiguousarray(np.rot90(image, quarters))
+    if not quarters % 4:
+        return image
+    # NumPy's copy of the turned view took five times as long as OpenCV's.
+    return np.asarray(cv2.rotate(image, _ROTATIONS[quarters % 4]), np.uint8)
 
 
 def turned_back(found: Detections, quarters: int, height: int, width: int) -> Detections:

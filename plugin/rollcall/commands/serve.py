@@ -79,6 +79,7 @@ def serve(
     RollcallError
         If the port is taken, or the database cannot be used.
     """
+    from rollcall.media import allocator
     from rollcall.web import login, security
     from rollcall.web.app import create
     from rollcall.web.lan import is_of_home
@@ -93,6 +94,7 @@ def serve(
     if lan:
         listening.append(_listening(lan, port))
     token = security.new_token()
+    allocator.return_freed_memory()
     plugin = Plugin(settings=_sparing(settings))
     plugin.start()
     app = create(plugin, token, port, lan=lan)

@@ -48,12 +48,7 @@ def from_image(image: Image.Image, target: int | None = None) -> Pixels:
     """
     width, height = image.size
     factor = factor_for(width, height, target)
-    if image.mode in _DEEP:
-        convert = _deep_converter(image)
-    elif image.mode in _TRANSPARENT or "transparency" in image.info:
-        convert = _on_white
-    else:
-        convert = _plain
+    convert = _deep_converter(image) if image.mode in _DEEP else plain_or_on_white
     if width * height <= BLOCK:
         return np.array(_reduced(convert(image), factor))
     return from_blocks(lambda *box: np.asarray(convert(image.crop(box))), width, height, target)
@@ -101,6 +96,11 @@ def _reduced(image: Image.Image, factor: int) -> Image.Image:
 
 def _plain(image: Image.Image) -> Image.Image:
     return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def plain_or_on_white(image: Image.Image) -> Image.Image:
+    """Return a picture of 8 bits a sample as RGB, what is transparent on white."""
+    return _on_white(image) if image.mode in _TRANSPARENT or "transparency" in image.info else _plain(image)
 
 
 def _on_white(image: Image.Image) -> Image.Image:

@@ -98,6 +98,22 @@ def decode(
     _check(abandoned)
     if video.is_video(path):
         return _of_video(path, target, max_megapixels, limits, abandoned, at)
+    size = reading.check(path).st_size
+    # A file of more bytes is refused before it is read.
+    held = size if size <= MAX_BYTES else 0
+    with memory_budget.reserve_file(held, path, limits.memory_megabytes):
+        return _of_file(path, target, max_megapixels, limits, before, abandoned)
+
+
+def _of_file(
+    path: Path,
+    target: int | None,
+    max_megapixels: float | None,
+    limits: DecodeSettings,
+    before: Callable[[int], None] | None,
+    abandoned: threading.Event | None,
+) -> Picture:
+    _check(abandoned)  # it may have waited
     data = reading.read(path, limits.max_seconds)
     digest = _hash(data)
     if not data:

@@ -179,3 +179,26 @@ def _detail(file: str, name: str) -> int:
 
 #: The budget of this process.
 SHARED: Final = MemoryBudget(free_bytes)
+#: The budget for the bytes of large files, from before they are read until they are decoded. Whoever waits for `SHARED`
+#: may hold some of it, never the other way round.
+FILES: Final = MemoryBudget(free_bytes)
+#: The part of `decode.memory_megabytes` that bytes of files may take.
+_OF_FILES: Final = 4
+#: Files of fewer bytes are read at once: there are never more of them than threads.
+_SMALL_FILE: Final = 8 * _MB
+
+
+@contextmanager
+def reserve_file(size: int, path: Path, total_megabytes: int) -> Iterator[None]:
+    """Hold memory for the bytes of a file of `size` bytes for as long as the block runs, as `MemoryBudget.reserve`.
+
+    Raises
+    ------
+    NotEnoughMemoryError
+        If it has more bytes than the machine has free.
+    """
+    if size < _SMALL_FILE:
+        yield
+        return
+    with FILES.reserve(size, path, total_megabytes // _OF_FILES):
+        yield

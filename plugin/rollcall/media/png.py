@@ -1,11 +1,11 @@
-"""Decode PNG files, written anew without what the pixels do not need."""
+"""Decode PNG files, written anew without what the pixels do not need; large ones in strips of rows."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from rollcall.media import pillow_formats, png_chunks
-from rollcall.media.job import Decoded, Job, Refused
+from rollcall.media import pillow_formats, png_chunks, png_strips
+from rollcall.media.job import Decoded, Job, Refused, check_size
 
 _CUT_OFF: Final = "the file is damaged or ends early; about {:.0%} of the picture is missing"
 #: Less than this is a row or two.
@@ -20,6 +20,10 @@ def decode(job: Job) -> Decoded:
     Refused
         If Pillow cannot decode all pixels.
     """
+    header = png_chunks.header(job.data)
+    if header is not None and png_strips.pays(header, job.target):
+        check_size(job, header.width, header.height)
+        return Decoded(png_strips.decode(job.data, header, job.target), header.width, header.height)
     return pillow_formats.decode(job._replace(data=png_chunks.essential(job.data)), ("PNG",))._replace(exif=b"")
 
 

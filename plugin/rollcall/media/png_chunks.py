@@ -94,8 +94,8 @@ def essential(data: bytes) -> bytes:
     for kind, start, end in chunks(data):
         if kind in _ESSENTIAL:
             content = data[start:end]
-            parts.append(_written(kind, content[:_LONGEST_TRANSPARENCY] if kind == b"tRNS" else content))
-    return b"".join([*parts, _written(b"IEND", b"")])
+            parts.append(written(kind, content[:_LONGEST_TRANSPARENCY] if kind == b"tRNS" else content))
+    return b"".join([*parts, written(b"IEND", b"")])
 
 
 def refilled(data: bytes) -> tuple[bytes, float]:
@@ -115,9 +115,9 @@ def refilled(data: bytes) -> tuple[bytes, float]:
     zeros = bytes(_ROWS_AT_ONCE)
     parts += [packed.compress(zeros[: total - start]) for start in range(done, total, _ROWS_AT_ONCE)]
     parts.append(packed.flush())
-    others = [_written(kind, data[start:end]) for kind, start, end in chunks(data) if kind in _ESSENTIAL - {b"IDAT"}]
-    stream = _written(b"IDAT", b"".join(parts))
-    return b"".join([SIGNATURE, *others, stream, _written(b"IEND", b"")]), 1 - done / total if total else 1.0
+    others = [written(kind, data[start:end]) for kind, start, end in chunks(data) if kind in _ESSENTIAL - {b"IDAT"}]
+    stream = written(b"IDAT", b"".join(parts))
+    return b"".join([SIGNATURE, *others, stream, written(b"IEND", b"")]), 1 - done / total if total else 1.0
 
 
 def _unpacked(data: bytes, total: int) -> Iterator[bytes]:
@@ -193,5 +193,6 @@ def _text(kind: bytes, rest: bytes) -> bytes:
         return b""
 
 
-def _written(kind: bytes, content: bytes) -> bytes:
+def written(kind: bytes, content: bytes) -> bytes:
+    """Return a chunk: its length, its kind, its content and their checksum."""
     return b"".join([struct.pack(">I", len(content)), kind, content, struct.pack(">I", zlib.crc32(kind + content))])

@@ -6,6 +6,7 @@ What a device, a pipe or a file of /proc holds may never end, and a file may gro
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import stat
 import threading
@@ -89,8 +90,17 @@ def read(path: Path, max_seconds: float = 30.0) -> bytes:
         _check(path, path.stat())
         with os.fdopen(os.open(path, _FLAGS), "rb", buffering=0) as file:
             size = _check(path, os.fstat(file.fileno()))
-            parts = list(_parts(path, file, size, time.monotonic() + max_seconds, max_seconds))
-            return parts[0] if len(parts) == 1 else b"".join(parts)
+            parts = _parts(path, file, size, time.monotonic() + max_seconds, max_seconds)
+            first = next(parts, b"")
+            if len(first) == size:
+                return first
+            # Grown in place: parts that are joined at the end would be held twice.
+            whole = io.BytesIO()
+            whole.write(first)
+            del first
+            for part in parts:
+                whole.write(part)
+            return whole.getvalue()
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import IO, Final
 
-from rollcall.media import decoders, worker
+from rollcall.media import allocator, decoders, worker
 from rollcall.media.job import Decoded, Job, Refused, TooManyPixels
 
 #: What libraries reserve in addresses beside what they use: heaps and stacks of threads.
@@ -20,6 +20,7 @@ _SPARE_EACH_THREAD: Final = 192 << 20
 def main() -> None:
     """Serve until the standard input ends."""
     requests, answers = parent_pipes()
+    allocator.return_freed_memory()
     # Ctrl-C in a terminal reaches this process, too; what it means is for the parent to decide.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # Where memory runs out, Linux shall end this process and not the library that waits for it.

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from rollcall_model import runtime
-from rollcall_model.detection import canvases, detector
+from rollcall_model.detection import canvases, detector, refiner
 from rollcall_model.detection.config import DetectorConfig
 from rollcall_model.detection.single_pass_detector import SinglePassDetector
 from rollcall_model.types import Detections
@@ -197,3 +197,9 @@ def test_a_run_over_photos_of_all_sizes_compiles_few_programs(
     # A program for each shape of canvas, two of the refiner, two of views, and joint canvases.
     assert len(compiled) <= 2 * len(shapes) + 6
     assert found > 35
+
+
+def test_landmarks_of_a_mirrored_crop_come_back_to_their_places() -> None:
+    landmarks = refiner.MEAN[None] + np.random.default_rng(0).normal(0, 0.05, (3, 5, 2))
+    mirrored = (landmarks * (-1, 1) + (1, 0))[:, [1, 0, 2, 4, 3]]
+    np.testing.assert_allclose(refiner.unmirrored(mirrored), landmarks)

@@ -70,7 +70,7 @@ def test_labels_of_the_usual_forms_are_read(tmp_path: Path) -> None:
     lines = "\n".join(f"{x} {y}" for x, y in points)
     (tmp_path / "b.pts").write_text(f"version: 1\nn_points: 68\n{{\n{lines}\n}}\n")
     (pts,) = pictures.read_points(tmp_path)
-    np.testing.assert_allclose(pts.faces.landmarks[0], FIVE + 0.5)
+    np.testing.assert_allclose(pts.faces.landmarks[0], FIVE - 0.5)
     (tmp_path / "b.txt").write_text("\n".join(f"{x} {y}" for x, y in points[17:66]))
     (text,) = pictures.read_text_points(tmp_path, tmp_path)
     np.testing.assert_allclose(text.faces.landmarks[0], FIVE)

@@ -73,7 +73,7 @@ def read_voc(images: Path, annotations: Path) -> Iterator[Source]:
 def read_points(folder: Path) -> Iterator[Source]:
     """Yield the pictures of a folder that have 68 landmarks beside them, in a `.pts` file; other faces have no box.
 
-    With or without the form's header; coordinates count pixel centres as whole numbers.
+    With or without the form's header; coordinates count pixel centres from one, as Matlab does.
     """
     for path in _pictures(folder):
         file = path.with_suffix(".pts")
@@ -82,7 +82,7 @@ def read_points(folder: Path) -> Iterator[Source]:
 
 
 def read_pts(file: Path) -> Float32[np.ndarray, "68 2"]:
-    """Return the landmarks of a file.
+    """Return the landmarks of a file, in pixels whose centres lie at one half.
 
     Raises
     ------
@@ -94,7 +94,8 @@ def read_pts(file: Path) -> Float32[np.ndarray, "68 2"]:
     points = np.array(numbers, np.float32)
     if points.shape != (68, 2):
         raise ValueError(f"{file}: holds {len(points)} landmarks, not 68; leave it out or mend it")
-    return points + np.float32(0.5)
+    # The centre of the first pixel is 1 in such a file.
+    return points - np.float32(0.5)
 
 
 def from_68(points: Float32[np.ndarray, "68 2"]) -> Faces:

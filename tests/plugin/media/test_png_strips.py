@@ -1,0 +1,123 @@
+"""Large PNGs are decoded in strips: the pixels are those of the whole, damage is found, and files wait for memory."""
+
+from __future__ import annotations
+
+import io
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from rollcall.media import conversion, memory_budget, pillow_formats, png, png_chunks, png_strips, reading
+from rollcall.media.formats import Format
+from rollcall.media.job import Job, Refused, TooManyPixels
+
+WIDTH, HEIGHT = 203, 301
+
+
+@pytest.fixture(autouse=True)
+def small_strips(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have small pictures decoded as large ones are, in many strips."""
+    monkeypatch.setattr(png_strips, "_LEAST_PIXELS", 1)
+    monkeypatch.setattr(conversion, "BLOCK", 5_000)
+
+
+def picture(mode: str) -> Image.Image:
+    across, down = np.meshgrid(np.arange(WIDTH), np.arange(HEIGHT))
+    noise = np.random.default_rng(0).integers(0, 12, (HEIGHT, WIDTH, 4))
+    drawn = noise + np.stack([across, down, across + down, across * down // 99], axis=2)
+    image = Image.fromarray(drawn.astype(np.uint8))
+    return image.convert("RGB").quantize(200) if mode == "P" else image.convert(mode)
+
+
+def encoded(mode: str, **options: Any) -> bytes:
+    file = io.BytesIO()
+    picture(mode).save(file, "PNG", **options)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("target", [None, 100])
+@pytest.mark.parametrize(
+    ("mode", "options"),
+    [
+        ("RGB", {}),
+        ("RGBA", {}),
+        ("L", {}),
+        ("LA", {}),
+        ("P", {}),
+        ("P", {"transparency": bytes(range(200))}),
+        ("RGB", {"transparency": (5, 5, 5)}),
+        ("L", {"transparency": 30}),
+    ],
+)
+def test_strips_give_the_pixels_of_the_whole(mode: str, options: dict[str, Any], target: int | None) -> None:
+    data = encoded(mode, **options)
+    header = png_chunks.header(data)
+    assert header is not None and png_strips.pays(header, target)
+    whole = pillow_formats.decode(Job(Format.PNG, png_chunks.essential(data), target), ("PNG",))
+    found = png.decode(Job(Format.PNG, data, target))
+    assert (found.width, found.height) == (WIDTH, HEIGHT)
+    assert np.array_equal(found.pixels, whole.pixels)
+
+
+def test_a_strip_is_all_that_pillow_gets(monkeypatch: pytest.MonkeyPatch) -> None:
+    heights: list[int] = []
+    opened = pillow_formats.opened
+
+    def noted(data: bytes, formats: Any) -> Image.Image:
+        image = opened(data, formats)
+        heights.append(image.height)
+        return image
+
+    monkeypatch.setattr(pillow_formats, "opened", noted)
+    png.decode(Job(Format.PNG, encoded("RGB"), None))
+    assert len(heights) > 5 and max(heights) <= HEIGHT // 5
+
+
+def test_damaged_strips_are_refused() -> None:
+    data = encoded("RGB")
+    middle = len(data) // 2
+    for damaged in (data[:middle], data[:middle] + b"\x55\xaa" * 40 + data[middle + 80 :]):
+        with pytest.raises(Refused):
+            png.decode(Job(Format.PNG, damaged, 100))
+
+
+def test_the_limit_of_megapixels_holds_for_strips() -> None:
+    with pytest.raises(TooManyPixels):
+        png.decode(Job(Format.PNG, encoded("L"), 100, max_megapixels=0.01))
+
+
+def test_other_kinds_are_decoded_whole() -> None:
+    header = png_chunks.Header(WIDTH, HEIGHT, 8, 2, False)
+    assert png_strips.pays(header, 100)
+    assert not png_strips.pays(header._replace(bits=16), 100)
+    assert not png_strips.pays(header._replace(interlaced=True), 100)
+
+
+def test_a_large_file_waits_until_another_is_done_with(tmp_path: Path) -> None:
+    size, megabytes = 20 << 20, 128  # of which a quarter is for files: one of them
+    read = threading.Event()
+
+    def second() -> None:
+        with memory_budget.reserve_file(size, tmp_path, megabytes):
+            read.set()
+
+    with memory_budget.reserve_file(size, tmp_path, megabytes):
+        thread = threading.Thread(target=second)
+        thread.start()
+        with memory_budget.reserve_file(1000, tmp_path, megabytes):  # small ones do not wait
+            assert not read.wait(0.05)
+    thread.join(10)
+    assert read.is_set()
+    assert memory_budget.FILES.reserved == 0
+
+
+def test_a_file_of_several_portions_is_read_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "_PORTION", 1000)
+    content = bytes(range(256)) * 20
+    for length in (0, 1, 999, 1000, 1001, 5120):
+        (tmp_path / "file").write_bytes(content[:length])
+        assert reading.read(tmp_path / "file") == content[:length]
