@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float32, Int, Int32, UInt8
+from jaxtyping import Array, Float32, Int, Int32, UInt8
 
 from rollcall_model import runtime
 from rollcall_model.datasets import faces as stored
@@ -25,14 +25,15 @@ from rollcall_model.training.soft_labels import SoftLabels, no_soft_labels
 class Batch(NamedTuple):
     """The faces of one step. Missing labels are -1; missing embeddings and soft labels are 0.
 
-    A picture may show two faces: `ratio` of the first and the rest of the second, with the labels of both.
+    A picture may show two faces: `ratio` of the first and the rest of the second, with the labels of both. What is made
+    on the devices (see `device_batches`) stays there.
     """
 
-    crops: UInt8[np.ndarray, "n s s 3"]
+    crops: UInt8[np.ndarray | Array, "n s s 3"]
     ages: Int32[np.ndarray, "n 2 2"]  # face, from and to
     female: Float32[np.ndarray, "n 2"]
-    teacher: Float32[np.ndarray, "n 128"]  # unit length; of a mixup, the blend of both
-    ratio: Float32[np.ndarray, " n"]
+    teacher: Float32[np.ndarray | Array, "n 128"]  # unit length; of a mixup, the blend of both
+    ratio: Float32[np.ndarray | Array, " n"]
     soft_age: Float32[np.ndarray, "n 101"]  # of a picture of two faces, blended
     soft_female: Float32[np.ndarray, " n"]
 

@@ -38,6 +38,10 @@ class TrainConfig(NamedTuple):
     mixup_ratio: float = 0.4  # of the faces that are blended with another
     single_face_ratio: float = 0.5  # of the sampled composites that show one face only
     augmentation_strength: float = 0.6  # see `augment.augment`
+    # Batches made on the device change late in the run: the last steps are on faces as they are met later.
+    late_start: float = 0.7  # fraction of the steps after which the next two settings hold
+    late_single_face_ratio: float = 0.9
+    late_augmentation_strength: float = 0.3
     age_std: float = 1.0  # of the age targets, in years, at age 0
     age_std_growth: float = 0.04  # for each year of age
     age_error_weight: float = 0.05  # of a year of error in the age loss
@@ -48,6 +52,14 @@ class TrainConfig(NamedTuple):
     distillation_weight: float = 0.5  # of the soft labels in a target, where there are any
     every: int = 500  # steps between checkpoints
     seed: int = 0
+
+    def at(self, step: int) -> TrainConfig:
+        """Return the settings of a step, counted from 0: the late ones take the place of the others where they hold."""
+        if step < self.late_start * self.steps:
+            return self
+        return self._replace(
+            single_face_ratio=self.late_single_face_ratio, augmentation_strength=self.late_augmentation_strength
+        )
 
 
 class HeadConfig(NamedTuple):

@@ -16,8 +16,7 @@ from rollcall_model.attributes.fusion import unfuse_batch_norm
 from rollcall_model.attributes.model import load_net
 from rollcall_model.attributes.network import AttributeNet
 from rollcall_model.datasets.faces import Faces, central_crops
-from rollcall_model.training.batches import Batch, composite_batches
-from rollcall_model.training.composites import Composites
+from rollcall_model.training.batches import Batch
 from rollcall_model.training.trainer import Trainer, load_state
 
 #: Crops that batch statistics are measured on.
@@ -37,18 +36,18 @@ def _mean(trees: Sequence[Any]) -> Any:
     return jax.tree.map(lambda *leaves: functools.reduce(jnp.add, leaves) / len(leaves), *trees)
 
 
-def of_weights(trainer: Trainer, path: Path, faces: Faces, composites: Composites | None) -> tuple[Any, Any]:
+def of_weights(trainer: Trainer, path: Path, faces: Faces, source: Iterator[Batch] | None) -> tuple[Any, Any]:
     """Return the parameters and batch statistics of weights in the inference form, for the trainer's network.
 
-    With composites the identity head is fitted to their embeddings first.
+    With a source of batches the identity head is fitted to their embeddings first.
     """
     fused, _ = load_net(path)
     size, config = trainer.network.size, trainer.config
     rows = np.random.default_rng(config.seed).choice(faces.where(split="train"), _CROPS)
     crops = central_crops(faces, np.sort(rows), size).astype(np.float32)
     net = unfuse_batch_norm(fused, jnp.asarray(crops), trainer.network)
-    if composites is not None:
-        refit_identity(net, composite_batches(faces, config, size, 0, composites))
+    if source is not None:
+        refit_identity(net, source)
     params, stats = nnx.split(net, nnx.Param, nnx.BatchStat)[1:]  # type: ignore[misc]
     return params, stats
 
@@ -62,7 +61,7 @@ def refit_identity(net: AttributeNet, source: Iterator[Batch], count: int = 40, 
     features = jax.jit(net.features)
     for _, batch in zip(range(count), source, strict=False):
         inputs.append(np.asarray(features(batch.crops.astype(np.float32))))
-        targets.append(batch.teacher)
+        targets.append(np.asarray(batch.teacher))
     x, y = np.concatenate(inputs).astype(np.float64), np.concatenate(targets).astype(np.float64)
     x_mean, y_mean = x.mean(0), y.mean(0)
     x, y = x - x_mean, y - y_mean

@@ -17,6 +17,7 @@ import click
 from rollcall_model import memory, runtime
 from rollcall_model.attributes.fusion import fuse_batch_norm
 from rollcall_model.attributes.model import save_net
+from rollcall_model.checkpoint import WeightsError
 from rollcall_model.datasets import faces as stored
 from rollcall_model.datasets.faces import TEACHER_EMBEDDINGS, Faces
 from rollcall_model.datasets.sources import DatasetError
@@ -25,7 +26,10 @@ from rollcall_model.training import composites, initial, soft_labels
 from rollcall_model.training.batches import Batch, composite_batches, mixup_batches, prefetch
 from rollcall_model.training.composites import Composites
 from rollcall_model.training.config import ConfigError, RunConfig, override, read_run_config
+from rollcall_model.training.device_batches import DeviceBatches
+from rollcall_model.training.onnx_teacher import OnnxTeacher
 from rollcall_model.training.prepare import config_option, data_option, dataset_option, prepare_crops, sources_of
+from rollcall_model.training.soft_labels import SoftLabels
 from rollcall_model.training.trainer import STATISTICS_BATCHES, Trainer, load_state, save_state
 
 #: Name of the weights that a training exports; evaluation adds calibration and thresholds.
@@ -42,6 +46,7 @@ class Start(NamedTuple):
     weights: Path | None = None  # weights in the inference form
     teachers: Sequence[Path] = ()  # weights whose predictions are soft labels
     composites: Composites | None = None  # the pictures of all batches; None: mixup
+    identity: OnnxTeacher | None = None  # asked about pictures that are made on the device, in place of both
 
 
 class _Progress:
@@ -98,26 +103,56 @@ def train(
     config = run.training
     trainer = Trainer(run.network, config)
     click.echo(f"{trainer.count:,} parameters, {len(faces.samples):,} faces, {config.steps:,} steps of {config.batch}")
-    _initialise(trainer, out / "state.safetensors", faces, start)
     soft = soft_labels.predict(start.teachers, faces) if start.teachers else None
+    sources = _Sources(faces, run, start, soft)
+    _initialise(trainer, out / "state.safetensors", faces, start, sources)
     first, last = int(trainer.state.step), min(until or config.steps, config.steps)
-    source: Iterator[Batch] = (
-        mixup_batches(faces, config, run.network.size, first, soft)
-        if start.composites is None
-        else composite_batches(faces, config, run.network.size, first, start.composites, soft)
-    )
     progress = _Progress(first, config.steps, config.batch)
-    for number, batch in zip(range(first + 1, last + 1), prefetch(source), strict=False):
+    for number, batch in zip(range(first + 1, last + 1), sources.batches(first), strict=False):
         progress.add(number, trainer.step(batch))
         if number % config.every == 0 or number == last:
-            scores = _checkpoint(trainer, faces, out, number, folder)
+            scores = _checkpoint(trainer, faces, sources, out, number, folder)
             with (out / "log.jsonl").open("a", encoding="utf-8") as log:
                 log.write(json.dumps(progress.line(number, scores)) + "\n")
             click.echo("   ".join(f"{name} {value}" for name, value in scores.items()))
     return trainer
 
 
-def _initialise(trainer: Trainer, state_file: Path, faces: Faces, start: Start) -> None:
+class _Sources:
+    """The batches of a training, of the kind that `start` asks for."""
+
+    def __init__(self, faces: Faces, run: RunConfig, start: Start, soft: SoftLabels | None) -> None:
+        self._faces, self._config, self._size = faces, run.training, run.network.size
+        self._composites, self._soft = start.composites, soft
+        self._device = None
+        if start.identity is not None:
+            self._device = DeviceBatches(faces, self._config, self._size, start.identity, soft)
+
+    def batches(self, first: int) -> Iterator[Batch]:
+        """Return the batches from step `first` on, those of the host made in advance by another thread."""
+        # Devices work on in the meantime, and programs started by two threads would wait for each other.
+        return self._raw(first) if self._device is not None else prefetch(self._raw(first))
+
+    def _raw(self, first: int) -> Iterator[Batch]:
+        if self._device is not None:
+            return self._device.batches(self._config, first)
+        if self._composites is not None:
+            return composite_batches(self._faces, self._config, self._size, first, self._composites, self._soft)
+        return mixup_batches(self._faces, self._config, self._size, first, self._soft)
+
+    def for_identity(self) -> Iterator[Batch] | None:
+        """Return batches with the teacher's embeddings of the very pictures, if there are any."""
+        return None if self._device is None and self._composites is None else self._raw(0)
+
+    def statistics(self, step: int) -> Iterator[Batch]:
+        """Return batches of single faces to measure batch statistics on; training does not see them."""
+        if self._device is not None:
+            return self._device.statistics(self._config, step, STATISTICS_BATCHES)
+        unmixed = self._config._replace(seed=self._config.seed + 1, steps=step + STATISTICS_BATCHES, mixup_ratio=0)
+        return mixup_batches(self._faces, unmixed, self._size, step)
+
+
+def _initialise(trainer: Trainer, state_file: Path, faces: Faces, start: Start, sources: _Sources) -> None:
     """Set the trainer's state from its own file, from earlier states, or from weights; else leave it random."""
     if state_file.exists():
         trainer.state = load_state(state_file, trainer.state)
@@ -126,16 +161,16 @@ def _initialise(trainer: Trainer, state_file: Path, faces: Faces, start: Start) 
         trainer.begin_with(*initial.mean_of_states(trainer, start.states))
         click.echo(f"begins with the weights of {', '.join(str(path) for path in start.states)}")
     elif start.weights is not None:
-        trainer.begin_with(*initial.of_weights(trainer, start.weights, faces, start.composites))
+        trainer.begin_with(*initial.of_weights(trainer, start.weights, faces, sources.for_identity()))
         click.echo(f"begins with the weights of {start.weights}")
 
 
-def _checkpoint(trainer: Trainer, faces: Faces, out: Path, step: int, folder: Path | None) -> dict[str, float]:
+def _checkpoint(
+    trainer: Trainer, faces: Faces, sources: _Sources, out: Path, step: int, folder: Path | None
+) -> dict[str, float]:
     """Write the averaged weights and the state; return the weights' scores."""
-    config = trainer.config
-    unmixed = config._replace(seed=config.seed + 1, steps=step + STATISTICS_BATCHES, mixup_ratio=0)
-    net = trainer.averaged(mixup_batches(faces, unmixed, trainer.network.size, step))
-    metadata = {"version": VERSION, "training": config._asdict()}
+    net = trainer.averaged(sources.statistics(step))
+    metadata = {"version": VERSION, "training": trainer.config._asdict()}
     save_net(out / "best.safetensors", fuse_batch_norm(net), metadata)
     save_state(out / "state.safetensors", trainer.state, metadata)
     return quick_scores(out / "best.safetensors", faces, folder)
@@ -157,6 +192,12 @@ _FILE: Final = click.Path(path_type=Path, exists=True)
 @click.option("--begin", "weights", type=_FILE, help="Weights in the inference form to begin with, as committed.")
 @click.option("--teacher", "teachers", type=_FILE, multiple=True, help="Weights that predict soft labels. Repeatable.")
 @click.option("--composites", "composite_files", type=_FILE, multiple=True, help="From make_composites. Repeatable.")
+@click.option(
+    "--identity-teacher",
+    "identity",
+    type=_FILE,
+    help="Recogniser as ONNX, asked about composites made on the device; in place of --composites.",
+)
 @click.option("--until", type=int, help="Stop after this step; the run can be resumed.")
 def main(
     folder: Path,
@@ -169,20 +210,24 @@ def main(
     weights: Path | None,
     teachers: Sequence[Path],
     composite_files: Sequence[Path],
+    identity: Path | None,
     until: int | None,
 ) -> None:
     """Train the attribute network on labelled faces and a teacher's embeddings."""
     memory.keep()
+    if identity and composite_files:
+        raise click.UsageError("--identity-teacher and --composites are both given; choose one of them")
     runtime.configure(out / "compiled")
     try:
+        asked = OnnxTeacher(identity) if identity else None
         run = override(read_run_config(config_file) if config_file else RunConfig(), assignments)
         crops = crops or out / "crops"
         prepare_crops(sources_of(run, datasets, folder), crops)
-    except (ConfigError, DatasetError) as error:
+    except (ConfigError, DatasetError, WeightsError) as error:
         raise click.ClickException(str(error)) from error
     teacher = folder / TEACHER_EMBEDDINGS
     faces = stored.load(crops, teacher if teacher.exists() else None)
-    start = Start(states, weights, teachers, composites.load(composite_files) if composite_files else None)
+    start = Start(states, weights, teachers, composites.load(composite_files) if composite_files else None, asked)
     train(faces, out, run, start, folder, until)
 
 

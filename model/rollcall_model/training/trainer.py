@@ -16,6 +16,7 @@ import numpy as np
 import optax
 from flax import nnx
 from jax import shard_map
+from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from rollcall_model import checkpoint, runtime
@@ -67,18 +68,37 @@ class Trainer:
         self.optimiser = optax.chain(
             optax.clip_by_global_norm(_CLIP), optax.adamw(schedule, weight_decay=config.weight_decay, mask=matrices)
         )
+        mesh = runtime.mesh()
+        self._everywhere = NamedSharding(mesh, P())
         # A copy: the step donates its inputs' memory, so no two leaves may share it.
         average = jax.tree.map(jnp.copy, params)
         self.state = State(params, stats, average, self.optimiser.init(params), jnp.zeros((), jnp.int32))
-        sharded = functools.partial(shard_map, mesh=runtime.mesh(), check_vma=False)
+        sharded = functools.partial(shard_map, mesh=mesh, check_vma=False)
+        # Declared, so that batches of the host and of the devices run the same program.
+        whole, parts = self._everywhere, NamedSharding(mesh, P("batch"))
         self._jit_step = jax.jit(
-            sharded(self._step, in_specs=(P(), P("batch")), out_specs=(P(), P())), donate_argnums=0
+            sharded(self._step, in_specs=(P(), P("batch")), out_specs=(P(), P())),
+            donate_argnums=0,
+            in_shardings=(whole, parts),
         )
-        self._jit_statistics = jax.jit(sharded(self._statistics, in_specs=(P(), P(), P("batch")), out_specs=P()))
+        self._jit_statistics = jax.jit(
+            sharded(self._statistics, in_specs=(P(), P(), P("batch")), out_specs=P()),
+            in_shardings=(whole, whole, parts),
+        )
+
+    @property
+    def state(self) -> State:
+        """The state after the last step."""
+        return self._state
+
+    @state.setter
+    def state(self, state: State) -> None:
+        # On all devices and of strong types, as the step returns it: else the step would be compiled twice.
+        self._state = jax.device_put(jax.tree.map(np.array, state), self._everywhere)
 
     def step(self, batch: Batch) -> dict[str, jax.Array]:
         """Do one step on a batch; return the parts of the loss."""
-        self.state, parts = self._jit_step(self.state, batch)
+        self._state, parts = self._jit_step(self._state, batch)
         return parts
 
     def begin_with(self, params: Any, stats: Any) -> None:
