@@ -13,6 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 from PIL import Image
 from playwright.sync_api import sync_playwright
@@ -48,20 +49,21 @@ def main() -> None:
         )
         assert served.stdout is not None
         address = served.stdout.readline().strip()
-        base = address.partition("/?")[0]
         try:
             with sync_playwright() as playwright:
                 browser = playwright.chromium.launch(executable_path=where, args=list(QUIET))
                 page = browser.new_page(viewport={"width": 1200, "height": 760})
                 page.goto(address)
+                # Where the page lives changes with every start.
+                base = page.url.partition("?")[0].rstrip("/")
                 shoot(page, "page-library")
                 page.goto(f"{base}/?q=women")
                 first = page.locator(".tile a").first.get_attribute("href")
-                page.goto(base + str(first))
+                page.goto(urljoin(page.url, str(first)))
                 # The second box where there is one: boxes are in the order of the detector's scores.
                 page.locator("button.face").nth(1 if page.locator("button.face").count() > 1 else 0).click()
-                page.locator(".curve").wait_for()
-                page.get_by_text(re.compile("Similar faces")).first.wait_for()
+                page.locator(".curve").first.wait_for(state="attached")
+                page.get_by_text(re.compile("Similar faces")).first.wait_for(state="attached")
                 page.mouse.move(5, 5)
                 shoot(page, "page-photo")
                 page.goto(f"{base}/review")
