@@ -283,8 +283,8 @@ def put_back(session: Session, undone: Iterable[CorrectionRow]) -> None:
             row.person_id, row.probability = them, 0.0 if them is None else _UNDONE_PROBABILITY
             row.state = "proposed" if them is not None and is_named(session, them) else "automatic"
         session.flush()
-        for left in {was} - {None}:
-            person = session.get_one(PersonRow, left)
+        if was is not None:
+            person = session.get_one(PersonRow, was)
             person.corrected = person.uid in stated.people or _has_stated_faces(session, person.id)
         unsettle(session, {one for one in (was, them) if one is not None})
 
