@@ -187,7 +187,22 @@ def test_several_photos_are_selected_and_tagged_as_one_step(page: Any, served: A
 
 def test_photos_arrive_in_the_grid_while_they_are_looked_at(page: Any, served: Any) -> None:
     ready(page)
+    page.wait_for_function("() => window.rollcallProgress()")
     draw(served.library / "arriving.png", (6, 0), seed=77)
     served.client.post("/api/index")
     page.locator("[aria-label^='arriving.png']").wait_for()
     page.locator("#toasts").get_by_text("Done: 1 new photo, 1 face").wait_for()
+
+
+def test_a_run_that_ends_between_two_reports_ends_with_the_sentence_too(page: Any) -> None:
+    ready(page)
+    page.wait_for_function("() => window.rollcallProgress()")
+    toasts = page.locator("#toasts").get_by_text("Done: 2 new photos, 3 faces")
+    for ended in (1, 2, 2):  # the second run finds as many photos as the first; nothing is new in the third report
+        now = {"state": "idle", "total": 2, "done": 2, "faces": 3, "ended": ended}
+        page.evaluate(
+            "now => document.dispatchEvent(new CustomEvent('rollcall:progress', { detail: now }))",
+            {**page.evaluate("() => window.rollcallProgress()"), **now},
+        )
+        toasts.nth(min(ended, 2) - 1).wait_for()
+    assert toasts.count() == 2

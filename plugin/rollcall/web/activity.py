@@ -31,6 +31,7 @@ class Progress:
     last: str = ""  # the name of the newest photo
     message: str = ""
     waiting: int = 0  # folders that were added meanwhile, and are indexed next
+    ended: int = 0  # runs that have ended: a short one begins and ends between two looks at the progress
 
 
 class Activity:
@@ -61,7 +62,9 @@ class Activity:
                 return bool(folders)
             self._folders = list(folders) or self.plugin.folders()
             if not self._folders:
-                self.progress = Progress(message=Sentence("No folder is known yet: add one."))
+                self.progress = Progress(
+                    message=Sentence("No folder is known yet: add one."), ended=self.progress.ended
+                )
                 self.changed += 1
                 return False
             self._running = True
@@ -73,7 +76,7 @@ class Activity:
     def _begin(self) -> None:
         self._stop.clear()
         self._began = time.monotonic()
-        self.progress = Progress(state="running")
+        self.progress = Progress(state="running", ended=self.progress.ended)
         self.changed += 1
 
     def waiting(self) -> list[Path]:
@@ -116,6 +119,7 @@ class Activity:
                 # However quick it was: 0 seconds stand for no run.
                 self.progress.seconds = max(round(time.monotonic() - self._began, 1), 0.1)
                 self.progress.message = message
+                self.progress.ended += 1
                 self.changed += 1
                 if self._stop.is_set() or not self._waiting:
                     # What waits is known to the library, and goes on with the rest of it.

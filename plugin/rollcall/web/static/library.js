@@ -114,7 +114,8 @@
   }, true);
 
   // ---- While folders are looked at, their photos arrive in the grid; at the end a sentence says what was found.
-  let arrived = null, running = false, refreshed = 0;
+  // A short run begins and ends between two reports, and the next may find as many photos: runs that ended are counted.
+  let before = null, refreshed = 0;
   async function finished(now) {
     const values = { photos: ngettext("%(num)s new photo", "%(num)s new photos", now.done), faces: ngettext("%(num)s face", "%(num)s faces", now.faces) };
     let text = gettext("Done: %(photos)s, %(faces)s.", values);
@@ -140,9 +141,10 @@
     const going = now.state === "running";
     line.hidden = !going;
     if (going) line.textContent = gettext("Looking at photos: %(done)s of %(total)s", { done: number(now.done), total: number(now.total) });
-    if (arrived !== null && now.done > arrived && (Date.now() - refreshed > 3000 || !going)) refresh();
-    if (running && now.state === "idle" && now.done) finished(now);
-    running = going; arrived = now.done;
+    const ended = before && now.ended > before.ended, more = before && now.done > (ended ? 0 : before.done);
+    if (more && (Date.now() - refreshed > 3000 || !going)) refresh();
+    if (ended && now.state === "idle" && now.done) finished(now);
+    before = now;
   });
 
   function dress() { months(document); scrubber(); mark(); }
