@@ -89,6 +89,7 @@ def library(
                 "total": _total(plugin, q, part),
                 "counting": "/count?" + urlencode({"q": q, "sure": sure}),
             }
+            values["arriving"] = values["total"] == 0 and plugin.status().state == "indexing"
     except InvalidQueryError as error:
         # Shown where the query was typed: the page itself is whole.
         values["error"] = error
