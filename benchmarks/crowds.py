@@ -72,9 +72,7 @@ def report(name: str, crowds: list[Crowd], shares: tuple[float, ...], strength: 
     child = np.array([one.child for one in crowds])
     print(f"{name}: {len(crowds)} photos of 4 faces or more, {child.sum()} with a child")
     for how in ("alone", "together"):
-        each = [
-            one.ages if how == "alone" else age_mix.with_mix_of_photo(one.ages, shares, strength) for one in crowds
-        ]
+        each = [one.ages if how == "alone" else age_mix.with_mix_of_photo(one.ages, shares, strength) for one in crowds]
         p = np.array([any_of(mass(ages, *CHILD)) for ages in each])
         likelihood = np.log(np.clip(np.where(child, p, 1 - p), 1e-4, 1))
         without = p[~child]
