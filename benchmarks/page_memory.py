@@ -140,6 +140,10 @@ def hammer(folder: Path, side: int) -> tuple[float, float, float]:
     with serving(folder) as server, ThreadPoolExecutor(64) as pool:
         found = server.client.get("/api/search?q=&limit=500&order=date").json()["hits"]
         numbers = {Path(one["path"]).name: one["photo_id"] for one in found}
+        # On a machine that is very busy a picture may be given up while it is indexed: then it is not asked for.
+        left_out = [path.name for path in wanted if path.name not in numbers]
+        wanted = [path for path in wanted if path.name in numbers]
+        print(f"not indexed: {', '.join(left_out) or 'none'}", flush=True)
         asked = [f"/pictures/photo/{numbers[path.name]}/{kind}.webp" for kind in KINDS for path in wanted]
         asked += [f"/pictures/photo/{numbers['large.jpg']}/{kind}.webp" for kind in KINDS] * 4
         chosen = [number for name, number in numbers.items() if not name.startswith("huge")][:200]
