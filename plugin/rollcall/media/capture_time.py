@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import date, datetime
+from datetime import date, datetime, time
 from pathlib import Path
 from typing import Final
 
@@ -28,7 +28,12 @@ def find(path: Path, found: Metadata, directories: exif.Exif | None) -> CaptureT
     None where none of them has a date that a photograph can have. The clock of a camera that was never set starts on
     the first of January 1970: that is no date, unless it stands where people enter theirs (XMP and IPTC).
     """
-    return next((one for one in _all(path, found, directories) if not _is_unset(one)), None)
+    taken = next((one for one in _all(path, found, directories) if not _is_unset(one)), None)
+    if taken is None or taken.local.time() != time.min or taken.offset_minutes is not None:
+        return taken
+    # A day alone, as PhotoMechanic writes it into XMP, is completed by what else is said of that day.
+    sure = (one for one in _taken(found, directories) if one.local.date() == taken.local.date())
+    return next((one for one in sure if one.local.time() != time.min), taken)
 
 
 def _all(path: Path, found: Metadata, directories: exif.Exif | None) -> Iterator[CaptureTime]:
@@ -44,11 +49,16 @@ def _is_unset(one: CaptureTime) -> bool:
     return one.local.date() == _UNSET and one.source not in ("xmp", "iptc")
 
 
-def _inside(found: Metadata, directories: exif.Exif | None) -> Iterator[CaptureTime]:
+def _taken(found: Metadata, directories: exif.Exif | None) -> Iterator[CaptureTime]:
+    """Yield what is said to be the time of capture."""
     if directories is not None:
         yield from _of_exif(directories, _TAKEN)
     yield from _of_texts(xmp.times(found.xmp) if found.xmp else (), "xmp")
     yield from _of_texts(iptc.times(found.iptc) if found.iptc else (), "iptc")
+
+
+def _inside(found: Metadata, directories: exif.Exif | None) -> Iterator[CaptureTime]:
+    yield from _taken(found, directories)
     if directories is not None:
         for moment in maker_times.of_reconyx(directories.exif.data(_MAKER_NOTE)):
             yield CaptureTime(*moment)

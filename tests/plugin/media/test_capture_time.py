@@ -240,6 +240,14 @@ def test_no_name_raises(name: str) -> None:
     assert found is None or found.local.year >= 1990
 
 
+def test_a_day_alone_is_completed_by_what_else_is_said_of_it(tmp_path: Path) -> None:
+    day = XMP.replace(b"2019-06-12T12:00:30+02:00", b"2019-06-12")
+    found = Metadata(xmp=day, iptc=IPTC)
+    assert capture_time.find(tmp_path / "a.jpg", found, None) == CaptureTime(NOON, 120, "iptc")
+    other = found._replace(iptc=IPTC.replace(b"20190612", b"20190613"))
+    assert capture_time.find(tmp_path / "a.jpg", other, None) == CaptureTime(datetime(2019, 6, 12), None, "xmp")
+
+
 # ---- Clocks that were never set, and what is known when nothing else is
 
 
