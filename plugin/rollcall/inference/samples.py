@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from rollcall.inference.tracks import Tracker
 from rollcall.media.video import Frame
-from rollcall.media.video_file import SPARSE
+from rollcall.media.video_frames import SPARSE
 from rollcall.records import Face
 from rollcall.search.calibration import Calibration
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import replace
 from itertools import islice
 from typing import Final, NamedTuple, Protocol
@@ -73,7 +74,8 @@ def analyze(
         )
         known = picture.video._replace(not_searched=not_searched_key(settings))
         return VideoFaces(replace(picture, video=known, warnings=(*picture.warnings, warning)), ())
-    return _Search(analyzer, picture, settings, model_version, abandoned).result()
+    with closing(_Search(analyzer, picture, settings, model_version, abandoned)) as search:
+        return search.result()
 
 
 class _Search:
@@ -96,6 +98,10 @@ class _Search:
         self.scenes = Scenes(settings.videos.frames_a_scene)
         self.best: tuple[float, Frame] | None = None
         self.last = 0.0
+
+    def close(self) -> None:
+        """Close the video."""
+        self.between.close()
 
     def result(self) -> VideoFaces:
         warning = self._search()
