@@ -38,8 +38,8 @@ def configure(cache_folder: Path | None = None, cpu_devices: int | None = None) 
 
 def cache_folder() -> Path | None:
     """Return the folder in which compiled programs are kept; None: they are not."""
-    folder = jax.config.jax_compilation_cache_dir
-    return Path(folder) if folder and jax.config.jax_enable_compilation_cache else None
+    folder = jax.config.values["jax_compilation_cache_dir"]
+    return Path(folder) if folder and jax.config.values["jax_enable_compilation_cache"] else None
 
 
 def mesh() -> Mesh:

@@ -16,6 +16,7 @@ import platform
 import tempfile
 import time
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
@@ -112,8 +113,6 @@ def _sources() -> str | None:
 @functools.cache
 def _machine() -> tuple[Any, ...]:
     """Return what a program is compiled for: other processors may lack its instructions."""
-    import jaxlib
-
     features = platform.processor()
     with contextlib.suppress(OSError):
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
@@ -121,7 +120,7 @@ def _machine() -> tuple[Any, ...]:
     devices = jax.devices()
     return (
         jax.__version__,
-        jaxlib.__version__,
+        version("jaxlib"),
         platform.python_version(),
         platform.machine(),
         features,
