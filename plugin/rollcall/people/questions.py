@@ -79,7 +79,9 @@ def questions(
     people, first = np.unique(person[order], return_index=True)
     members = dict(zip(people.tolist(), np.split(order, first[1:]), strict=True))
     found = [*_joins(faces, person, theirs, stated, members)]
-    more = strangers(len(np.unique(np.where(person[~theirs] == UNKNOWN, -2 - np.flatnonzero(~theirs), person[~theirs]))))
+    more = strangers(
+        len(np.unique(np.where(person[~theirs] == UNKNOWN, -2 - np.flatnonzero(~theirs), person[~theirs])))
+    )
     for them, rows in members.items():
         found += _checks(faces, them, rows, stated, more)
     # A face is asked about once: by the question that settles the most.
@@ -144,7 +146,9 @@ def _joins(
                     break
 
 
-def _checks(faces: Faces, them: int, rows: NDArray[np.int64], stated: NDArray[np.bool_], more: float) -> Iterator[Question]:
+def _checks(
+    faces: Faces, them: int, rows: NDArray[np.int64], stated: NDArray[np.bool_], more: float
+) -> Iterator[Question]:
     """Yield questions about the faces of a person: the part that is unlike the others, and each unlike one."""
     asked = rows[~stated[rows]]
     if len(rows) < 3 or not len(asked):
@@ -201,9 +205,7 @@ def _unit(vector: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(vector / max(float(np.linalg.norm(vector)), 1e-9))
 
 
-def _centres(
-    faces: Faces, members: Iterable[NDArray[np.int64]]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _centres(faces: Faces, members: Iterable[NDArray[np.int64]]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return the centres of some people, (p, d), and the lengths of the means of their faces, (p,)."""
     means = np.stack([np.asarray(faces.vectors[rows], np.float32).mean(axis=0) for rows in members])
     lengths = np.linalg.norm(means, axis=1)

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Select, func, or_, select
+from sqlalchemy import Select, and_, bindparam, func, or_, select
 from sqlalchemy.orm import Session
 
 from rollcall.search.cells import divide
@@ -162,28 +163,34 @@ def _changed(session: Session, then: State, now: State, most: int) -> list[int] 
     """Return the photos whose faces may have changed; None if that is not known, or they are more than `most`."""
     if then == now:
         return []
-    oldest = session.scalar(select(func.min(EventRow.id))) or 0
     if then.event_id:
         at = session.scalar(select(EventRow.happened_at).where(EventRow.id == then.event_id))
         if at != then.happened_at:
             return None
-    elif oldest > 1:
+    elif (session.scalar(select(func.min(EventRow.id))) or 0) > 1:
         return None
-    everywhere = select(EventRow.id).where(
-        EventRow.id > then.event_id,
-        EventRow.photo_id.is_(None),
-        EventRow.kind.in_(("photo_forgotten", "embeddings_forgotten")),
-    )
-    if session.scalar(everywhere.limit(1)) is not None:
-        return None
-    found = session.scalars(
+    found = session.connection().execute(_since(), {"then": then.event_id, "most": most + 1})
+    changed = list(found.scalars())
+    # None stands for all photos.
+    return None if len(changed) > most or None in changed else changed
+
+
+@cache
+def _since() -> Select[Any]:
+    """Return a statement for the photos that changed after an event, with None where all may have."""
+    everywhere = EventRow.photo_id.is_(None)
+    return (
         select(EventRow.photo_id)
-        .where(EventRow.id > then.event_id, EventRow.kind.in_(_EVENTS), EventRow.photo_id.is_not(None))
+        .where(
+            EventRow.id > bindparam("then"),
+            or_(
+                and_(everywhere, EventRow.kind.in_(("photo_forgotten", "embeddings_forgotten"))),
+                and_(~everywhere, EventRow.kind.in_(_EVENTS)),
+            ),
+        )
         .distinct()
-        .limit(most + 1)
+        .limit(bindparam("most"))
     )
-    changed = [photo_id for photo_id in found if photo_id is not None]
-    return changed if len(changed) <= most else None
 
 
 def _all(session: Session, dimension: int, state: State) -> Embeddings:
