@@ -138,11 +138,14 @@ def _pair(around: LibraryFaces, me: int, likely: NDArray[np.float64], threshold:
 
 def _members(session: Session, around: LibraryFaces, person_ids: Sequence[int]) -> Iterator[LibraryFaces]:
     """Yield for each of some people their faces that stand around a new one, and some others of theirs."""
-    wanted = set(around.face_ids[np.isin(around.person, person_ids)].tolist())
     connection = session.connection()
+    others: set[int] = set()
     for person_id in person_ids:
-        wanted |= set(connection.execute(_some_of(), {"person": person_id}).scalars())
-    found = reading.faces_by_id(session, sorted(wanted), around.faces.known_births) if wanted else around
+        others |= set(connection.execute(_some_of(), {"person": person_id}).scalars())
+    others -= set(around.face_ids.tolist())
+    found = around
+    if others:
+        found = around.joined(reading.faces_by_id(session, sorted(others), around.faces.known_births))
     for person_id in person_ids:
         theirs = np.flatnonzero(found.person == person_id)
         if len(theirs):

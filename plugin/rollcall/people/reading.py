@@ -54,6 +54,29 @@ class LibraryFaces:
     def __len__(self) -> int:
         return len(self.face_ids)
 
+    def joined(self, others: LibraryFaces) -> LibraryFaces:
+        """Return these faces and others, in the order of their numbers."""
+        ours, theirs = self.faces, others.faces
+        assert ours.births is not None and theirs.births is not None
+        both = LibraryFaces(
+            np.concatenate([self.face_ids, others.face_ids]),
+            Faces(
+                np.concatenate([ours.vectors, theirs.vectors]),
+                np.concatenate([ours.photos, theirs.photos]),
+                np.concatenate([ours.ages, theirs.ages]),
+                Births(*(np.concatenate(pair) for pair in zip(ours.births, theirs.births, strict=True))),
+                np.concatenate([ours.weak, theirs.weak]),
+                np.concatenate([ours.labels, theirs.labels]),
+                [*ours.rejected, *theirs.rejected],
+                ours.known_births,
+            ),
+            *(
+                np.concatenate([getattr(self, name), getattr(others, name)])
+                for name in ("taken", "person", "stated", "probability", "quality", "seen")
+            ),
+        )
+        return both.take(np.argsort(both.face_ids))
+
     def take(self, rows: NDArray[np.int64]) -> LibraryFaces:
         """Return some of the faces, by their rows."""
         of = self.faces
@@ -348,9 +371,13 @@ def _rejected(session: Session, face_ids: NDArray[np.int64]) -> list[frozenset[i
     return [frozenset(found[one]) if one in found else nobody for one in face_ids.tolist()]
 
 
+_WITH_BIRTH: Final = select(PersonRow.id, PersonRow.birth_date).where(PersonRow.birth_date.is_not(None))
+
+
 def known_births(session: Session) -> dict[int, Births]:
     """Return the birth dates that persons stated, by person."""
-    rows = session.execute(select(PersonRow.id, PersonRow.birth_date).where(PersonRow.birth_date.is_not(None)))
+    session.flush()
+    rows = session.connection().execute(_WITH_BIRTH)
     result = {}
     for person_id, text in rows:
         first, last = dates.range_of(str(text))

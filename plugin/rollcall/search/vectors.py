@@ -16,7 +16,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Select, and_, bindparam, func, or_, select
+from sqlalchemy import BindParameter, Select, and_, bindparam, func, or_, select
 from sqlalchemy.orm import Session
 
 from rollcall.search.cells import divide
@@ -155,8 +155,13 @@ class EmbeddingMatrix:
 
 def state_of(session: Session) -> State:
     """Return the newest event that a session sees."""
-    row = session.execute(select(EventRow.id, EventRow.happened_at).order_by(EventRow.id.desc()).limit(1)).first()
+    row = session.connection().execute(_newest()).first()
     return State(0, "") if row is None else State(*row)
+
+
+@cache
+def _newest() -> Select[int, str]:
+    return select(EventRow.id, EventRow.happened_at).order_by(EventRow.id.desc()).limit(1)
 
 
 def _changed(session: Session, then: State, now: State, most: int) -> list[int] | None:
@@ -230,15 +235,18 @@ def _joined(some: Embeddings, keep: NDArray[np.bool_], others: Embeddings) -> Em
 
 
 def _of_photos(session: Session, dimension: int, photo_ids: Sequence[int], state: State) -> Embeddings:
-    rows = [
-        row
-        for part in chunks(photo_ids)
-        for row in session.execute(_visible(dimension).where(FaceRow.photo_id.in_(part))).all()
-    ]
+    connection = session.connection()
+    values = [{"dimension": dimension, "photos": part} for part in chunks(photo_ids)]
+    rows = [row for one in values for row in connection.execute(_of_some_photos(), one)]
     return _collected(rows, dimension, state)
 
 
-def _visible(dimension: int) -> Select[int, int, str, bytes]:
+@cache
+def _of_some_photos() -> Select[int, int, str, bytes]:
+    return _visible(bindparam("dimension")).where(FaceRow.photo_id.in_(bindparam("photos", expanding=True)))
+
+
+def _visible(dimension: int | BindParameter[int]) -> Select[int, int, str, bytes]:
     return (
         select(EmbeddingRow.face_id, FaceRow.photo_id, EmbeddingRow.model_version, EmbeddingRow.vector)
         .join(FaceRow, FaceRow.id == EmbeddingRow.face_id)
