@@ -7,7 +7,7 @@ settles times the probability that it changes who they are.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, Final, Literal
@@ -93,6 +93,28 @@ def questions(
             asked.update(one.faces)
             chosen.append(one)
     return chosen
+
+
+def in_rows(asked: Sequence[Question], most: int) -> list[Question]:
+    """Return questions where those about one face each stand in rows: up to `most` of a person, and of one kind.
+
+    A row is answered face by face, so its worth, by which it is ordered, is that of them all. Its probability is that
+    of the first face.
+    """
+    rows: dict[tuple[int, str], list[Question]] = {}
+    found: list[tuple[float, Question]] = []
+    for one in asked:
+        if len(one.faces) > 1:
+            found.append((one.worth, one))
+        else:
+            rows.setdefault((one.person, one.kind), []).append(one)
+    for singles in rows.values():
+        for start in range(0, len(singles), most):
+            some = singles[start : start + most]
+            row = replace(some[0], faces=tuple(one.faces[0] for one in some))
+            found.append((sum(one.worth for one in some), row))
+    found.sort(key=lambda one: (-one[0], one[1].faces[0]))
+    return [row for _, row in found]
 
 
 def of_library(session: Session, limit: int) -> list[Question]:
