@@ -32,7 +32,7 @@ def newest(session: Session) -> int:
 
 
 def _number(session: Session, key: str) -> int | None:
-    session.flush()
+    # Numbers are written by statements alone, so nothing has to be flushed; a flush may be what asks.
     value: str | None = session.connection().execute(_VALUE, {"of": key}).scalar()
     return None if value is None else int(value)
 
@@ -65,7 +65,6 @@ def grouped(session: Session) -> int | None:
 
 def set_grouped(session: Session, revision: int | None) -> None:
     """Remember up to which number grouping has looked at all faces; with None it looks for any that it has not."""
-    session.flush()
     connection = session.connection()
     if revision is None:
         connection.execute(delete(MetaRow).where(MetaRow.key == _GROUPED))
