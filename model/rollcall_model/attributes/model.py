@@ -48,19 +48,21 @@ def load_net(path: Path) -> tuple[AttributeNet, dict[str, Any]]:
     arrays, metadata = checkpoint.load(path)
     try:
         config: AttributeConfig = checkpoint.configured(AttributeConfig, metadata["config"])
+        companion = metadata.get("companion") and checkpoint.configured(AttributeConfig, metadata["companion"])
     except (KeyError, TypeError) as error:
         raise checkpoint.WeightsError(
             f"{path}: the weights name no configuration of the attribute network ({error}); export them again"
         ) from error
     # Random numbers that are replaced at once would take most of the start-up time.
-    net = AttributeNet(config, None, fused=True)
+    net = AttributeNet(config, None, fused=True, companion=companion)
     load_state_dict(net, current_names(arrays), path=path)
     return net, metadata
 
 
 def save_net(path: Path, net: AttributeNet, metadata: dict[str, Any]) -> None:
-    """Write a network in the inference form; its configuration is added to the metadata."""
-    checkpoint.save(path, state_dict(net), {**metadata, "config": net.config._asdict()})
+    """Write a network in the inference form; its configuration, and its companion's, are added to the metadata."""
+    companion = None if net.companion is None else net.companion.config._asdict()
+    checkpoint.save(path, state_dict(net), {**metadata, "config": net.config._asdict(), "companion": companion})
 
 
 def current_names(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
