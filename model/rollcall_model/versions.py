@@ -12,6 +12,8 @@ from rollcall_model.weights import PATH
 DETECTOR: Final = "single-pass-3"
 #: The same of the published cascade.
 CASCADE: Final = "mtcnn-4"
+#: The same of what the faces of a photo tell of each other's ages (`attributes.age_mix`).
+AGE_MIX: Final = "mix1"
 
 
 class AttributesVersion(NamedTuple):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import replace
 from itertools import islice
 from typing import Final, NamedTuple, Protocol
@@ -18,7 +19,6 @@ from rollcall.media.scenes import Scenes
 from rollcall.media.video import Frame
 from rollcall.model_version import weights_of
 from rollcall.records import Face, Picture
-from rollcall.search.calibration import calibration
 from rollcall.sentences import Sentence
 from rollcall.settings import Settings
 
@@ -73,7 +73,8 @@ def analyze(
         )
         known = picture.video._replace(not_searched=not_searched_key(settings))
         return VideoFaces(replace(picture, video=known, warnings=(*picture.warnings, warning)), ())
-    return _Search(analyzer, picture, settings, model_version, abandoned).result()
+    with closing(_Search(analyzer, picture, settings, model_version, abandoned)) as search:
+        return search.result()
 
 
 class _Search:
@@ -88,6 +89,9 @@ class _Search:
         abandoned: threading.Event | None,
     ) -> None:
         self.analyzer, self.picture, self.settings, self.abandoned = analyzer, picture, settings, abandoned
+        # Not at the top: see `tracks`.
+        from rollcall.search.calibration import calibration
+
         self.calibration, every = calibration(weights_of(model_version)), settings.videos.every_seconds
         self.spread, self.doubts = Spread(every), Doubts(self.calibration, every)
         self.between = video.Between(picture.path, settings.videos.resolution, settings.decode, every, abandoned)
@@ -96,6 +100,10 @@ class _Search:
         self.scenes = Scenes(settings.videos.frames_a_scene)
         self.best: tuple[float, Frame] | None = None
         self.last = 0.0
+
+    def close(self) -> None:
+        """Close the video."""
+        self.between.close()
 
     def result(self) -> VideoFaces:
         warning = self._search()

@@ -39,6 +39,9 @@ class Job(NamedTuple):
     needed: int = 0  # bytes of memory that were estimated
     path: str = ""  # of a video, which is not read whole
     moments: Moments | None = None  # None: only what the header of a video says
+    #: Requests of one number go on where the one before left the video, which stays open; 0: it is closed at once.
+    session: int = 0
+    ends_session: bool = False  # nothing is wanted but that the video is closed
 
 
 class Decoded(NamedTuple):

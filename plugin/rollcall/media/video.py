@@ -9,6 +9,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from itertools import count
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -17,20 +19,21 @@ from rollcall.media import formats, memory_budget, reading, video_time, worker
 from rollcall.media.conversion import Pixels
 from rollcall.media.formats import VIDEO_SUFFIXES, Format
 from rollcall.media.job import Decoded, Job, Moments, NoVideo, Refused, TooManyPixels
+from rollcall.media.video_file import HELD
 from rollcall.records import Picture, Video
 from rollcall.sentences import Sentence
 from rollcall.settings import DecodeSettings
 
 #: What FFmpeg takes whatever the video.
 _FIXED: Final = 48 << 20
-#: Frames that a decoder holds at once: those that others refer to, and those whose turn has not come.
-_HELD: Final = 20
 #: Frames of one request.
 _AT_ONCE: Final = 16
 #: Where the picture of a video is taken before it was searched, in seconds: many begin dark or shaken.
 _POSTER: Final = 1.0
 #: Bytes a second that a file is read with at least, when its hash is computed.
 _SLOWEST: Final = 4 << 20
+#: Numbers of the readers of this process, see `Job.session`.
+_SESSIONS: Final = count(1)
 
 
 class Frame(NamedTuple):
@@ -75,14 +78,15 @@ def decode(
     digest = ""
     if at is None:
         digest = reading.digest(path, limits.max_seconds + info.st_size / _SLOWEST, reading.MOST_OF_A_VIDEO, abandoned)
-    reader = _Reader(path, target, limits, abandoned)
-    header = reader.read(None)
-    assert header.frames is not None
-    seconds = header.frames.seconds
-    place = min(_POSTER, (seconds or 0.0) / 3) if at is None else at
-    shown = reader.read(Moments(max(place, 0.0), exact=at is not None))
-    if not len(shown.pixels) and place > 0:
-        shown = reader.read(Moments(0.0))
+    with closing(_Reader(path, target, limits, abandoned)) as reader:
+        header = reader.read(None)
+        assert header.frames is not None
+        seconds = header.frames.seconds
+        place = min(_POSTER, (seconds or 0.0) / 3) if at is None else at
+        # Where key frames are close, the one that is wanted is decoded and no other (`sparse`).
+        shown = reader.read(Moments(max(place, 0.0), exact=at is not None, sparse=True))
+        if not len(shown.pixels) and place > 0:
+            shown = reader.read(Moments(0.0))
     if not len(shown.pixels):
         raise NotAPictureError(
             path,
@@ -111,9 +115,11 @@ def frames(
     PictureError
         If nothing more can be read. `worker.Interrupted` once `abandoned` is set.
     """
-    reader = _Reader(path, target, limits, abandoned)
-    reader.prepare()
-    with ThreadPoolExecutor(1, thread_name_prefix="decode") as pool:
+    with (
+        closing(_Reader(path, target, limits, abandoned)) as reader,
+        ThreadPoolExecutor(1, thread_name_prefix="decode") as pool,
+    ):
+        reader.prepare()
         ahead: Future[Decoded] = pool.submit(reader.read, moments._replace(most=_AT_ONCE))
         while True:
             found = ahead.result()
@@ -134,6 +140,10 @@ class Between:
     ) -> None:
         """Prepare to read a video whose frames were asked for at an interval of `every` seconds."""
         self._reader, self._every = _Reader(path, target, limits, abandoned), every
+
+    def close(self) -> None:
+        """Close the video."""
+        self._reader.close()
 
     def frame(self, after: float, before: float) -> Frame | None:
         """Return a key frame well inside two times, in seconds; None where there is none.
@@ -162,8 +172,13 @@ class _Reader:
         self, path: Path, target: int | None, limits: DecodeSettings, abandoned: threading.Event | None
     ) -> None:
         self.path, self.limits, self.abandoned = path, limits, abandoned
-        self.job = Job(Format.VIDEO, b"", target, limits.max_megapixels, path=str(path.absolute()))
+        session = next(_SESSIONS)
+        self.job = Job(Format.VIDEO, b"", target, limits.max_megapixels, path=str(path.absolute()), session=session)
         self.needed = _FIXED
+
+    def close(self) -> None:
+        """Have the video closed, which stays open between two requests."""
+        worker.SHARED.end_session(self.job)
 
     def prepare(self) -> None:
         """Read the header, for what it says of the memory that frames take."""
@@ -183,7 +198,7 @@ class _Reader:
             assert found.frames is not None
             pixels = found.width * found.height
             made = min(pixels, (self.job.target or 1 << 20) ** 2) * 3
-            self.needed = _FIXED + pixels * 3 // 2 * (2 if found.frames.deep else 1) * _HELD + made * (_AT_ONCE + 2)
+            self.needed = _FIXED + pixels * 3 // 2 * (2 if found.frames.deep else 1) * HELD + made * (_AT_ONCE + 2)
         return found
 
     def _asked(self, job: Job) -> Decoded:
@@ -193,7 +208,7 @@ class _Reader:
         except worker.Unavailable:
             from rollcall.media import decoders
 
-            return self._here(lambda: decoders.decode(job, lenient=False))
+            return self._here(lambda: decoders.decode(job._replace(session=0), lenient=False))
         except worker.TimedOut as error:
             raise reading.too_slow(self.path, "decoding", self.limits.max_seconds) from error
         except worker.Died as error:

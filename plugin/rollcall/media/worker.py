@@ -28,6 +28,7 @@ _LOG: Final = logging.getLogger(__name__)
 #: At most so many processes; each takes about 70 MB while it waits.
 _MOST: Final = max(min(os.cpu_count() or 1, 4), 1)
 _START_SECONDS: Final = 120.0
+_END_SECONDS: Final = 30.0
 _LENGTH: Final = struct.Struct("<Q")
 #: What is written at once.
 _PORTION: Final = 1 << 20
@@ -136,7 +137,7 @@ class Workers:
         if os.getpid() != self._owner:  # after a fork the processes are the parent's
             self._begin()
         with self._slots:
-            process = self._taken(abandoned)
+            process = self._taken(abandoned, job.session)
             if abandoned is not None and abandoned.is_set():
                 self._given_back(process, alive=False)
                 raise Interrupted
@@ -145,8 +146,20 @@ class Workers:
             except BaseException:
                 self._given_back(process, alive=False)
                 raise
+            if job.ends_session:
+                process.sessions.discard(job.session)
+            elif job.session:
+                process.sessions.add(job.session)
             self._given_back(process, alive=True)
         return _result(answer)
+
+    def end_session(self, job: Job) -> None:
+        """Have the video closed that requests with the number of a job left open (`Job.session`)."""
+        with self._lock:
+            if not any(job.session in process.sessions for process in self._idle):
+                return  # the process that had it was ended, and with it the session
+        with contextlib.suppress(TimedOut, Died, Interrupted, Unavailable, Refused):
+            self.decode(job._replace(ends_session=True), lenient=False, max_seconds=_END_SECONDS)
 
     def interrupt(self, abandoned: threading.Event | None = None) -> None:
         """End the processes that decode just now, or those of one piece of work; callers get `Interrupted`."""
@@ -164,8 +177,10 @@ class Workers:
                 process.end(interrupted=True)
             self._idle.clear()
 
-    def _taken(self, work: threading.Event | None) -> _Process:
+    def _taken(self, work: threading.Event | None, session: int) -> _Process:
+        """Return an idle process, or a new one: best the one that has the session, then one that has none."""
         with self._lock:
+            self._idle.sort(key=lambda process: (session in process.sessions, not process.sessions))
             while self._idle:
                 process = self._idle.pop()
                 if process.is_alive:
@@ -190,6 +205,7 @@ class _Process:
 
     def __init__(self) -> None:
         self._process = started(_MAIN)
+        self.sessions: set[int] = set()  # of videos that it may have open, see `Job.session`
         self._interrupted = False
         try:
             self._receive(_START_SECONDS)

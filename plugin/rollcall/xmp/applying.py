@@ -116,6 +116,8 @@ def _without_lists_of(embedded: Content, sidecar: Content) -> Content:
         subject=embedded.subject if sidecar.subject is None else None,
         hierarchical=embedded.hierarchical if sidecar.hierarchical is None else None,
         tags_list=embedded.tags_list if sidecar.tags_list is None else None,
+        # Programs that write sidecars know one of the three lists, and few of them the other forms.
+        others=None if any(sidecar.items_of(name) is not None for name in (*LISTS, "others")) else embedded.others,
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple, Self
 from rollcall.media import times
 from rollcall.records import Box
 from rollcall.xmp import namespaces as ns
-from rollcall.xmp import rdf, regions
+from rollcall.xmp import other_keywords, rdf, regions
 from rollcall.xmp.geometry import Size
 from rollcall.xmp.packets import Packet
 from rollcall.xmp.regions import Region, Regions
@@ -32,14 +32,16 @@ class Content(NamedTuple):
     regions: Regions = Regions()
     taken: str = ""  # the time of capture, as it is written
     sidecar_for: str = ""  # the extension of the file that a sidecar belongs to, in lower case
+    others: tuple[str, ...] | None = None  # paths of keywords in forms that are never written, see `other_keywords`
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing was found that matters here."""
-        return not any(self.items_of(name) for name in LISTS) and not self.regions.present and not self.taken
+        keywords = self.others or any(self.items_of(name) for name in LISTS)
+        return not keywords and not self.regions.present and not self.taken
 
     def items_of(self, name: str) -> tuple[str, ...] | None:
-        """Return one of the three lists by its name in `LISTS`."""
+        """Return one of the lists by its name in `LISTS`, or "others"."""
         found: tuple[str, ...] | None = getattr(self, name)
         return found
 
@@ -52,11 +54,14 @@ class Content(NamedTuple):
             regions=self.regions if self.regions.present else other.regions,
             taken=self.taken or other.taken,
             sidecar_for=self.sidecar_for or other.sidecar_for,
+            others=other.others if self.others is None else self.others,
         )
 
     def to_json(self) -> dict[str, Any]:
         """Return it as values that JSON can hold."""
         stored: dict[str, Any] = {name: list(one) for name in LISTS if (one := self.items_of(name)) is not None}
+        if self.others is not None:
+            stored["others"] = list(self.others)
         for form in FORMS:
             faces = getattr(self.regions, form)
             if faces is not None:
@@ -84,6 +89,7 @@ class Content(NamedTuple):
             lists.get("tags_list"),
             Regions(forms.get("mwg"), forms.get("mp"), forms.get("acdsee"), applied, forms.get("iptc")),
             stored.get("taken", ""),
+            others=tuple(stored["others"]) if "others" in stored else None,
         )
 
 
@@ -91,8 +97,16 @@ def read(packet: Packet) -> Content:
     """Return what a packet says."""
     properties = rdf.properties(packet)
     lists = {name: _texts(properties.get(full)) for name, full in LISTS.items()}
+    if lists["tags_list"] is not None:
+        lists["tags_list"] = tuple(map(other_keywords.unescaped, lists["tags_list"]))
     extension = properties[ns.SIDECAR_FOR].text.lower() if ns.SIDECAR_FOR in properties else ""
-    return Content(**lists, regions=regions.read(properties), taken=_taken(properties), sidecar_for=extension)
+    return Content(
+        **lists,
+        regions=regions.read(properties),
+        taken=_taken(properties),
+        sidecar_for=extension,
+        others=other_keywords.read(properties),
+    )
 
 
 def _taken(properties: Mapping[str, rdf.Value]) -> str:

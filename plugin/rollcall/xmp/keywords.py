@@ -1,7 +1,8 @@
 """Keywords as tags: the three lists of keywords, the tags that they amount to, and what changed between two readings.
 
 A tag such as People/Children stands in a list of keywords by its last level only (Children), in Lightroom's as
-People|Children, in digiKam's as People/Children. Programs know one, two or all three of the lists.
+People|Children, in digiKam's as People/Children. Programs know one, two or all three of the lists. Some have forms of
+their own (`other_keywords`), which are read.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ from typing import Final, NamedTuple
 from rollcall.errors import InvalidCorrectionError
 from rollcall.tags.rules import normalized_name
 from rollcall.xmp.content import LISTS, Content
+from rollcall.xmp.other_keywords import SLASH
 
-#: Stands for a slash within a level, which separates levels in the names of tags.
-_SLASH: Final = "\u2215"
+#: The lists that are looked into for tags: beside the three, the forms that are never written, as one.
+_READ: Final = (*LISTS, "others")
 
 
 def same(text: str) -> str:
@@ -24,10 +26,10 @@ def same(text: str) -> str:
 
 
 def entry(tag: str, name: str) -> str:
-    """Return how a tag stands in one of the three lists, by its name in `LISTS`."""
-    if name == "tags_list":
+    """Return how a tag stands in one of the lists, by its name in `LISTS`, or "others"."""
+    if name in ("tags_list", "others"):
         return tag
-    levels = [level.replace(_SLASH, "/") for level in tag.split("/")]
+    levels = [level.replace(SLASH, "/") for level in tag.split("/")]
     return levels[-1] if name == "subject" else "|".join(levels)
 
 
@@ -37,14 +39,21 @@ def tags_of(content: Content) -> dict[str, None]:
     A plain keyword that is a level of a hierarchical one is no tag of its own.
     """
     found: dict[str, None] = {}
+    others = [keyword.split("/") for keyword in content.others or ()]
     for keyword in content.hierarchical or ():
-        found |= _named([level.replace("/", _SLASH) for level in keyword.split("|")])
+        found |= _named([level.replace("/", SLASH) for level in keyword.split("|")])
     for keyword in content.tags_list or ():
         found |= _named(keyword.split("/"))
-    levels = {same(level.replace(_SLASH, "/")) for tag in found for level in tag.split("/")}
+    for path in others:
+        if len(path) > 1:
+            found |= _named(path)
+    levels = {same(level.replace(SLASH, "/")) for tag in found for level in tag.split("/")}
     for keyword in content.subject or ():
         if same(keyword) not in levels:
             found |= _named(keyword.split("/"))
+    for path in others:
+        if len(path) == 1 and same(path[0].replace(SLASH, "/")) not in levels:
+            found |= _named(path)
     return found
 
 
@@ -87,20 +96,20 @@ def _is_removed(tag: str, before: Content, now: Content) -> bool:
     Programs leave the lists that they do not know as they are: a tag is removed that is missing in one of them. A
     hierarchical list that is gone as a whole was dropped by a program, unless the plain keyword is missing as well.
     """
-    for name in LISTS:
+    for name in _READ:
         if not holds(before, name, tag):
             continue
         if (name == "subject" or now.items_of(name) is not None) and not holds(now, name, tag):
             return True
     # A tag that stood in hierarchical lists only, which are all gone.
-    return not any(holds(now, name, tag) for name in LISTS)
+    return not any(holds(now, name, tag) for name in _READ)
 
 
 def _gains(tag: str, before: Content, now: Content) -> bool:
-    return any(holds(now, name, tag) and not holds(before, name, tag) for name in LISTS)
+    return any(holds(now, name, tag) and not holds(before, name, tag) for name in _READ)
 
 
 def holds(content: Content, name: str, tag: str) -> bool:
-    """Return whether one of the three lists of a packet has a tag."""
+    """Return whether one of the lists of a packet has a tag."""
     wanted = {same(entry(tag, name)), same(tag)} if name == "subject" else {same(entry(tag, name))}
     return any(same(keyword) in wanted for keyword in content.items_of(name) or ())

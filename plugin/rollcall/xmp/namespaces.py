@@ -23,6 +23,10 @@ ACDSEE_REGIONS: Final = "http://ns.acdsee.com/regions/"
 ACDSEE_AREA: Final = "http://ns.acdsee.com/sType/Area#"
 ACDSEE_DIMENSIONS: Final = "http://ns.acdsee.com/sType/Dimensions#"
 IPTC_EXTENSION: Final = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
+MICROSOFT_PHOTO: Final = "http://ns.microsoft.com/photo/1.0/"
+MEDIAPRO: Final = "http://ns.iview-ms.com/mediapro/1.0/"
+ACDSEE_IPTC: Final = "http://ns.acdsee.com/iptc/1.0/"
+MWG_KW: Final = "http://www.metadataworkinggroup.com/schemas/keywords/"
 TIFF: Final = "http://ns.adobe.com/tiff/1.0/"
 
 #: The usual prefixes of the namespaces that are written.
@@ -41,6 +45,11 @@ PREFIXES: Final = {
 SUBJECT: Final = f"{{{DC}}}subject"
 HIERARCHICAL: Final = f"{{{LIGHTROOM}}}hierarchicalSubject"
 TAGS_LIST: Final = f"{{{DIGIKAM}}}TagsList"
+#: Keywords in forms that are read and never written.
+WINDOWS: Final = f"{{{MICROSOFT_PHOTO}}}LastKeywordXMP"
+CATALOG_SETS: Final = f"{{{MEDIAPRO}}}CatalogSets"
+CATEGORIES: Final = f"{{{ACDSEE_IPTC}}}categories"
+MWG_KEYWORDS: Final = f"{{{MWG_KW}}}Keywords"
 MWG: Final = f"{{{MWG_REGIONS}}}Regions"
 MP_INFO: Final = f"{{{MP}}}RegionInfo"
 ACDSEE: Final = f"{{{ACDSEE_REGIONS}}}Regions"

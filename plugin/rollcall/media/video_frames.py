@@ -1,0 +1,234 @@
+"""Choose and decode frames of an open video, and make upright pictures of them.
+
+Key frames alone are decoded where they are close enough. Where they are not, so are the frames between them that
+others refer to, up to the last one that is wanted.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
+from typing import Any, Final
+
+import numpy as np
+
+from rollcall.media.conversion import Pixels
+from rollcall.media.job import Moments
+from rollcall.media.orientation import swaps_sides, upright
+
+#: A key frame is taken that is up to so much of the interval before its time: phones do not count evenly.
+_EARLY: Final = 0.25
+#: Key frames stand for all frames if they are no further apart than so many intervals.
+_CLOSE: Final = 1.5
+#: Sparse frames are no further apart than so many intervals: two, and what a rate of 29.97 a second adds.
+SPARSE: Final = 2.02
+#: Times in seconds that differ by less are one.
+_SAME: Final = 1e-3
+#: After so many packets that cannot be decoded a video is taken for damaged.
+_MOST_ERRORS: Final = 500
+#: The transfer function of HDR10 (ITU-T H.273); HLG's can be shown as it is.
+_PQ: Final = 16
+_SHOWN_NITS: Final = 300.0
+
+
+def _origin(container: Any) -> float:
+    """Return the time stamp that players call zero."""
+    start = container.start_time
+    return max(float(start) / 1e6, 0.0) if start else 0.0
+
+
+def _key_times(stream: Any, origin: float) -> list[float]:
+    """Return the times of the key frames, if the file has an index of them."""
+    entries = getattr(stream, "index_entries", None) or ()
+    base = float(stream.time_base)
+    return sorted(entry.timestamp * base - origin for entry in entries if entry.is_keyframe)
+
+
+def square_width(width: int, stream: Any) -> int:
+    ratio = stream.sample_aspect_ratio
+    if not ratio or not 0.1 < float(ratio) < 10:
+        return width
+    return max(round(width * float(ratio)), 1)
+
+
+class _Chosen:
+    """The key frames that a sparse search decodes, by the index of the file."""
+
+    def __init__(self, keys: list[float], moments: Moments) -> None:
+        self._keys, reach = keys, SPARSE * moments.every
+        self._left: set[int] = set()
+        self.following: float | None = None  # the time of the first one that the next request begins with
+        place = bisect_left(keys, moments.start - _SAME) if moments.start > 0 else 0
+        while place < len(keys) and keys[place] <= moments.end:
+            if len(self._left) == moments.most:
+                self.following = keys[place]
+                break
+            self._left.add(place)
+            place = max(bisect_right(keys, keys[place] + reach) - 1, place + 1)
+
+    def takes(self, *stamps: float | None) -> bool:
+        """Return whether a key frame is wanted, by the times of decoding and of showing it; each is once.
+
+        Most indices have the time of decoding, which may be nearer to the time at which the key frame before is shown.
+        """
+        known = [stamp for stamp in stamps if stamp is not None]
+        if not known:
+            return False
+        exact = (self._nearest(one) for one in known if self._is_at(self._nearest(one), one))
+        place = next(exact, self._nearest(known[-1]))
+        if place not in self._left:
+            return False
+        self._left.remove(place)
+        return True
+
+    def _nearest(self, seconds: float) -> int:
+        place = bisect_left(self._keys, seconds)
+        around = range(max(place - 1, 0), min(place + 1, len(self._keys)))
+        return min(around, key=lambda i: abs(self._keys[i] - seconds))
+
+    def _is_at(self, place: int, seconds: float) -> bool:
+        return abs(self._keys[place] - seconds) < _SAME
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all have been met."""
+        return not self._left
+
+
+class Sampler:
+    """Chooses and decodes the frames of a request, and of those that go on with it."""
+
+    def __init__(
+        self, container: Any, stream: Any, moments: Moments, length: float | None, is_fresh: bool = True
+    ) -> None:
+        """Prepare to read a video of some length, in seconds; `is_fresh`: nothing of it was read so far."""
+        self.container, self.stream, self.moments, self.is_fresh = container, stream, moments, is_fresh
+        self.following: float | None = None  # where a request begins that goes on with this one
+        self.origin = _origin(container)
+        self.keys = _key_times(stream, self.origin)
+        ends = [*self.keys[1:], length or 0.0]
+        self.close = bool(self.keys) and all(
+            after - key <= _CLOSE * moments.every for key, after in zip(self.keys, ends, strict=True)
+        )
+        sparse = moments.sparse and self.close and not moments.exact
+        self.chosen = _Chosen(self.keys, moments) if sparse else None
+
+    def goes_on_with(self, moments: Moments) -> bool:
+        """Return whether another request asks for the frames behind those that were read."""
+        return self.following is not None and moments == self.moments._replace(start=self.following)
+
+    def frames(self) -> Iterator[tuple[float, Any]]:
+        """Yield the frames that are wanted with their times, and go on behind the last one that was asked for."""
+        import av
+
+        context, moments = self.stream.codec_context, self.moments
+        if not context.is_open:
+            context.thread_count = 1
+        context.skip_frame = "DEFAULT"
+        if not moments.exact:
+            context.skip_frame = "NONKEY" if self.close else "NONREF"
+            context.options = {"skip_loop_filter": "all"}
+        if moments.start > 0 or not self.is_fresh:
+            place = int((moments.start + self.origin) / float(self.stream.time_base))
+            self.container.seek(place, stream=self.stream, backward=True)
+        due, errors = moments.start, 0
+        early = _EARLY * moments.every if self.close and not moments.exact else _SAME
+        if self.chosen is not None:
+            early = float("inf")
+        for packet in self._packets():
+            if not self._is_wanted(packet, due, early):
+                continue
+            try:
+                frames = self.stream.decode(packet)
+            except av.error.FFmpegError:
+                errors += 1
+                if errors > _MOST_ERRORS:
+                    return
+                continue
+            for frame in frames:
+                seconds = self._time(frame)
+                if seconds is None or seconds < due - early:
+                    continue
+                if seconds > moments.end and self.chosen is None:
+                    return
+                yield seconds, frame
+                # A gap in the time stamps is no reason for several frames at once.
+                due = max(due + moments.every, seconds + (1 - _EARLY) * moments.every)
+
+    def _packets(self) -> Iterator[Any]:
+        """Yield the packets that are there; of chosen key frames, those alone."""
+        import av
+
+        try:
+            packets = self.container.demux(self.stream)
+            yield from packets if self.chosen is None else self._chosen_packets(packets, self.chosen)
+        except av.error.FFmpegError:
+            return  # cut off: what was there was shown
+
+    def _chosen_packets(self, packets: Iterator[Any], chosen: _Chosen) -> Iterator[Any]:
+        for packet in packets:
+            if not packet.size or (packet.is_keyframe and chosen.takes(*self._stamps(packet))):
+                yield packet
+            if chosen.is_done:
+                yield None  # fetches what the decoder still holds
+                return
+
+    def _stamps(self, packet: Any) -> list[float | None]:
+        """Return when a packet is decoded and when its frame is shown, in seconds; None where it does not say so."""
+        base = float(packet.time_base or self.stream.time_base)
+        return [None if one is None else one * base - self.origin for one in (packet.dts, packet.pts)]
+
+    def _is_wanted(self, packet: Any, due: float, early: float) -> bool:
+        """Return whether a packet has to be decoded; all others are passed over."""
+        if self.chosen is not None or packet.size == 0 or packet.is_keyframe or self.moments.exact:
+            return True  # the empty one at the end fetches what the decoder still holds
+        if self.close:
+            return False
+        stamp = packet.pts if packet.pts is not None else packet.dts
+        if stamp is None or not self.keys:
+            return True
+        here = float(stamp * packet.time_base) - self.origin
+        after = bisect_right(self.keys, here + 1e-6)
+        # Nothing is wanted before the next key frame.
+        return after >= len(self.keys) or due - early < self.keys[after] - early
+
+    def _time(self, frame: Any) -> float | None:
+        stamp = frame.pts if frame.pts is not None else frame.dts
+        if stamp is None:
+            return None
+        seconds = float(stamp * (frame.time_base or self.stream.time_base)) - self.origin
+        return max(seconds, 0.0) if seconds > -1 else None
+
+
+def upright_pixels(frame: Any, stream: Any, target: int | None) -> tuple[Pixels, tuple[int, int]]:
+    """Return a frame's pixels, upright and reduced, and the size of the whole upright picture."""
+    width, height = square_width(frame.width, stream), frame.height
+    scale = min((target or max(width, height)) / max(width, height), 1.0)
+    shown = max(round(width * scale), 1), max(round(height * scale), 1)
+    deep = frame.color_trc == _PQ
+    pixels = frame.reformat(*shown, format="rgb48le" if deep else "rgb24", interpolation="BILINEAR").to_ndarray()
+    if deep:
+        pixels = _tone_curve()[pixels]
+    turn = _orientation(frame)
+    size = (height, width) if swaps_sides(turn) else (width, height)
+    return np.ascontiguousarray(upright(pixels, turn)), size
+
+
+def _tone_curve() -> Pixels:
+    """Return the 8-bit value of each 16-bit one of HDR10 (SMPTE ST 2084): light above the screen's is compressed."""
+    signal = np.linspace(0, 1, 65_536)
+    root = signal ** (1 / 78.84375)
+    light = 10_000 * (np.maximum(root - 0.8359375, 0) / (18.8515625 - 18.6875 * root)) ** (1 / 0.1593017578125)
+    shown = light / _SHOWN_NITS
+    return np.asarray(np.rint(255 * (shown / (1 + shown) * 1.25).clip(0, 1) ** (1 / 2.2)), np.uint8)
+
+
+def _orientation(frame: Any) -> int:
+    """Return the display matrix (ISO/IEC 14496-12, 6.2.2) as an EXIF orientation; other angles become the nearest."""
+    matrix = next((one for one in frame.side_data if "DISPLAYMATRIX" in str(one.type)), None)
+    if matrix is None or matrix.buffer_size < 36:
+        return 1
+    a, b, _, c, d = np.frombuffer(bytes(matrix), np.int32, 5).tolist()
+    if abs(a) + abs(d) >= abs(b) + abs(c):
+        return {(1, 1): 1, (0, 1): 2, (0, 0): 3, (1, 0): 4}[a >= 0, d >= 0]
+    return {(1, 1): 5, (1, 0): 6, (0, 0): 7, (0, 1): 8}[b >= 0, c >= 0]
