@@ -89,6 +89,8 @@ class Killer:
         limit = PATIENCE
         if killed and self.chance.random() >= SPARED:
             limit = self.chance.uniform(0, usual * 1.1)
+        # One that is killed before it opens the file must not be taken to have said what the one before said.
+        output.write_bytes(b"")
         began = time.perf_counter()
         pid = child.forked([*words, "-d", str(database or self.database)], output)
         status: int | None = None
