@@ -1,8 +1,10 @@
-"""The most memory that the page's server takes: asked many times for one huge picture, and reloaded during a first run.
+"""The most memory that the page's server takes: asked for many huge pictures at once, and reloaded in a first run.
 
 The server runs in a process of its own; measured is the resident memory of that process and of all that it started,
 together, a few times a second. The first case asks 12 times at once for the thumbnail of one PNG of 81 megapixels
-before it is made, the second reloads the library again and again while it is indexed for the first time.
+before it is made, the second reloads the library again and again while it is indexed for the first time, the third
+asks at once for thumbnails, screens and enlargements of 12 such PNGs, of 12 HEIC and of a JPEG of 100 megapixels, and
+for a ZIP file of 200 photos.
 
     python benchmarks/page_memory.py [--side 9000] [--photos 60] [--large 4] [--only CASE] [--out FOLDER]
 """
@@ -28,6 +30,8 @@ import measuring
 import numpy as np
 import psutil
 from PIL import Image
+
+KINDS = ("thumb", "screen", "large")
 
 
 class Watched:
@@ -90,7 +94,8 @@ def huge(path: Path, side: int) -> Path:
 
 
 def index(folder: Path, *words: str) -> None:
-    environment = {**os.environ, "ROLLCALL_CACHE__FOLDER": str(folder / "cache")}
+    # Compiled networks may lie elsewhere already: this makes no pictures of the page.
+    environment = {"ROLLCALL_CACHE__FOLDER": str(folder / "cache"), **os.environ}
     command = [sys.executable, "-m", "rollcall", "index", *words, "--database", str(folder / "page.db"), "--quiet"]
     subprocess.run(command, check=True, env=environment)
 
@@ -105,6 +110,49 @@ def one_picture(folder: Path, side: int) -> tuple[float, float]:
         assert codes == [200] * 12, codes
         time.sleep(5)
         return server.most / 1e6, server.now / 1e6
+
+
+def copies(path: Path, number: int) -> list[Path]:
+    """Return a picture and copies of it, no two files equal: what follows a picture's end is not read."""
+    content, made = path.read_bytes(), [path]
+    for one in range(1, number):
+        made.append(path.with_stem(f"{path.stem}{one}"))
+        made[-1].write_bytes(content + f"copy {one}".encode())
+    return made
+
+
+def hammer(folder: Path, side: int) -> tuple[float, float, float]:
+    """Return the most memory in MB while all kinds of pictures are asked for at once, the server's own, and later."""
+    source = library.build(folder / "photos", 200, distinct=10, large=0)
+    wanted = copies(huge(source / "huge.png", side), 12)
+    with Image.open(wanted[0]) as image:
+        small, large = image.resize((4000, 3000)), image.resize((11_600, 8_700))
+    large.save(source / "large.jpg", quality=90)
+    try:
+        import pillow_heif  # of the extra `heif`
+    except ImportError:
+        print("without HEIC: pillow-heif is not installed", flush=True)
+    else:
+        pillow_heif.from_pillow(small).save(source / "phone.heic")
+        wanted += copies(source / "phone.heic", 12)
+    del small, large
+    index(folder, str(source))
+    with serving(folder) as server, ThreadPoolExecutor(64) as pool:
+        found = server.client.get("/api/search?q=&limit=500&order=date").json()["hits"]
+        numbers = {Path(one["path"]).name: one["photo_id"] for one in found}
+        # On a machine that is very busy a picture may be given up while it is indexed: then it is not asked for.
+        left_out = [path.name for path in wanted if path.name not in numbers]
+        wanted = [path for path in wanted if path.name in numbers]
+        print(f"not indexed: {', '.join(left_out) or 'none'}", flush=True)
+        asked = [f"/pictures/photo/{numbers[path.name]}/{kind}.webp" for kind in KINDS for path in wanted]
+        asked += [f"/pictures/photo/{numbers['large.jpg']}/{kind}.webp" for kind in KINDS] * 4
+        chosen = [number for name, number in numbers.items() if not name.startswith("huge")][:200]
+        asked.insert(0, f"/selection/zip?numbers={','.join(map(str, chosen))}")
+        codes = list(pool.map(lambda address: server.client.get(address, timeout=3600).status_code, asked))
+        print(f"{len(asked)} requests, refused: {sum(code != 200 for code in codes)}", flush=True)
+        most, own = server.most / 1e6, server.own / 1e6
+        time.sleep(5)
+        return most, own, server.now / 1e6
 
 
 def first_index(folder: Path, photos: int, large: int, side: int) -> tuple[float, float, float, float, int]:
@@ -141,15 +189,18 @@ def main() -> None:
     parser.add_argument("--side", type=int, default=9000)
     parser.add_argument("--photos", type=int, default=60)
     parser.add_argument("--large", type=int, default=4)
-    parser.add_argument("--only", choices=("one", "first"), help="Measure one case, and write no report.")
+    parser.add_argument("--only", choices=("one", "first", "hammer"), help="Measure one case, and write no report.")
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
     where = measuring.machine()
     with tempfile.TemporaryDirectory() as name:
-        if given.only != "first":
+        if given.only in (None, "hammer"):
+            heavy, of_it, afterwards = hammer(Path(name) / "hammer", given.side)
+            print(f"hammer: most {heavy:.0f} MB, of it the server {of_it:.0f}, later {afterwards:.0f} MB", flush=True)
+        if given.only in (None, "one"):
             most, held = one_picture(Path(name) / "one", given.side)
             print(f"one picture: most {most:.0f} MB, later {held:.0f} MB", flush=True)
-        if given.only != "one":
+        if given.only in (None, "first"):
             folder = Path(name) / "first"
             during, own, after, seconds, loads = first_index(folder, given.photos, given.large, given.side)
             print(f"first index: most {during:.0f} MB, of it the server {own:.0f}, later {after:.0f} MB", flush=True)
@@ -158,6 +209,9 @@ def main() -> None:
     lines = [
         measuring.Line("12 requests for one thumbnail, most memory", (most,), "MB"),
         measuring.Line("five seconds later", (held,), "MB"),
+        measuring.Line("everything at once, most memory", (heavy,), "MB"),
+        measuring.Line("of it in the server's own process", (of_it,), "MB"),
+        measuring.Line("five seconds later", (afterwards,), "MB"),
         measuring.Line("reloading during a first index, most memory", (during,), "MB", f"{loads} loads"),
         measuring.Line("of it in the server's own process", (own,), "MB"),
         measuring.Line("after it", (after,), "MB"),

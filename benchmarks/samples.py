@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -27,7 +28,7 @@ from rollcall.media import decode
 from rollcall.records import Picture
 
 #: What exiftool is asked for; the first date that there is counts. The last is all that many edited pictures have.
-_DATES: Final = ("DateTimeOriginal", "CreateDate", "DateTimeCreated", "DateCreated", "ModifyDate")
+_DATES: Final = ("DateTimeOriginal", "CreateDate", "DateTimeCreated", "DateCreated", "CreationTime", "ModifyDate")
 _ASKED: Final = (*_DATES, "ImageWidth", "ImageHeight", "Orientation", "Rotation", "FileType", "Warning", "Error")
 _CONTAINERS: Final = ("HEIC", "HEIF", "AVIF")
 _AT_ONCE: Final = 200
@@ -125,6 +126,7 @@ def add_facts(sample: Sample, facts: Mapping[str, Any]) -> None:
 
 
 def _date(text: str) -> str | None:
+    text = re.sub(r"(Z|[+-][0-9]{2}:[0-9]{2})$", "", text.strip())
     for form in ("%Y:%m:%d %H:%M:%S", "%Y:%m:%d %H:%M", "%Y:%m:%d"):
         try:
             return datetime.strptime(text.strip()[:19], form).isoformat(" ")

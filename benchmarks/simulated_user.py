@@ -18,7 +18,7 @@ import numpy as np
 
 from rollcall.people.clusters import Clustered, Faces, cluster
 from rollcall.people.linkage import UNKNOWN
-from rollcall.people.questions import questions
+from rollcall.people.questions import in_rows, questions
 from rollcall_model import weights
 from rollcall_model.evaluation.grouping import GroupingScores, grouping_scores
 from rollcall_model.evaluation.people import PEOPLE, Labelled, read, tests
@@ -72,11 +72,14 @@ class User:
                 self.rejected[face] = self.rejected[face] | {int(names[face])}
         self.group()
 
-    def answer_questions(self, count: int, each: int = 5) -> None:
-        """Answer so many questions of `rollcall people questions`, by the face that is shown first.
+    def answer_questions(self, count: int, each: int = 5, row: int = 1) -> int:
+        """Answer so many questions of `rollcall people questions`; return about how many faces.
 
-        The library is grouped anew, and asked anew, after each `each` answers.
+        With a `row` of 1 each is answered by the face that is shown first; else as the page shows them, in rows of up
+        to so many faces of which each is ticked or not. The library is grouped anew, and asked anew, after each `each`
+        answers.
         """
+        answered = 0
         for start in range(0, count, each):
             names = self.names()
             person = np.where(
@@ -84,13 +87,16 @@ class User:
             )
             faces = Faces(self.test.vectors, np.arange(len(names)), labels=self.labels, rejected=self.rejected)
             asked = questions(faces, person, self.labels != UNKNOWN, set(self.labels[self.labels != UNKNOWN].tolist()))
-            for one in asked[: min(each, count - start)]:
-                face = one.faces[0]
-                if self.truth[face] == one.person:
-                    self.labels[face] = one.person
-                else:
-                    self.rejected[face] = self.rejected[face] | {one.person}
+            shown = asked if row == 1 else in_rows(asked, row)
+            for one in shown[: min(each, count - start)]:
+                for face in one.faces[:row]:
+                    answered += 1
+                    if self.truth[face] == one.person:
+                        self.labels[face] = one.person
+                    else:
+                        self.rejected[face] = self.rejected[face] | {one.person}
             self.group()
+        return answered
 
     def names(self) -> np.ndarray:
         """Return the name of the group that each face is in, or UNKNOWN, (n,)."""

@@ -12,12 +12,14 @@ from rollcall_model.weights import PATH
 DETECTOR: Final = "single-pass-3"
 #: The same of the published cascade.
 CASCADE: Final = "mtcnn-4"
+#: The same of what the faces of a photo tell of each other's ages (`attributes.age_mix`).
+AGE_MIX: Final = "mix1"
 
 
 class AttributesVersion(NamedTuple):
     """Identifies trained weights: the name is for people, the digest for comparisons."""
 
-    name: str  # as in the weights' metadata, such as "attributes-5"
+    name: str  # as in the weights' metadata, such as "attributes-6"
     digest: str  # `checkpoint.digest`: 12 hex digits that depend on the arrays alone
 
 

@@ -109,7 +109,25 @@ class LibrarySettings(SettingsGroup):
     """Which files belong to the library."""
 
     ignore: tuple[str, ...] = Field(
-        default=("@eaDir", ".thumbnails", "#recycle", "$RECYCLE.BIN", "lost+found"),
+        default=(
+            "@eaDir",
+            ".thumbnails",
+            "#recycle",
+            "@Recycle",
+            "$RECYCLE.BIN",
+            "System Volume Information",
+            "lost+found",
+            "#snapshot",
+            "@Recently-Snapshot",
+            # What Lightroom, Apple's and Capture One's libraries keep beside the originals.
+            "*.lrdata",
+            "*.photoslibrary/resources",
+            "*.photolibrary/Thumbnails",
+            "*.photolibrary/Previews",
+            "*.aplibrary/Thumbnails",
+            "*.aplibrary/Previews",
+            "*.cocatalog/Cache",
+        ),
         description="Patterns of names, or of paths relative to the root, that are left out (* ? [abc]).",
     )
     hidden: bool = Field(

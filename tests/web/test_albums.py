@@ -37,7 +37,7 @@ def test_a_search_is_saved_as_an_album_opened_renamed_removed_and_brought_back(p
     page.wait_for_selector("text=The album is removed")
     assert albums(served) == []
     page.click("button:has-text('Undo')")
-    page.wait_for_selector("button:has-text('Shared')")
+    page.wait_for_selector("button:has-text('Share')")
     page.click("a:has-text('All albums')")
     assert page.text_content(".albums .name") == "<b>Kids</b>"
 

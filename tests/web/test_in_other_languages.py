@@ -108,3 +108,9 @@ def test_a_language_that_is_chosen_on_the_page_stays_chosen(german: Any, shared:
         german.get_by_role("heading", name=heading, exact=True).wait_for()
         german.goto(f"{shared.url}/tags")
         assert german.locator("html").get_attribute("lang") == (code or "de")
+
+
+def test_that_a_query_is_of_the_pages_language_goes_without_saying(shared: Any) -> None:
+    for query, said in (("Kinder", False), ("photos d'enfants", True)):
+        text = shared.client.get("/", params={"q": query}, headers={"Accept-Language": "de"}).text
+        assert ("gelesen als" in text) == said, query

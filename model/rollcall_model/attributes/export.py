@@ -23,7 +23,7 @@ from rollcall_model.attributes import align
 from rollcall_model.attributes.calibration import Calibration, read_calibration
 from rollcall_model.attributes.model import AttributeModel, load_net
 from rollcall_model.attributes.network import INPUT_MEAN, INPUT_SCALE, AttributeNet
-from rollcall_model.nn import onnx_graph
+from rollcall_model.nn import layers, onnx_graph
 from rollcall_model.nn.modules import ConvBN, DepthwiseSeparableBlock, Linear
 from rollcall_model.types import EMBEDDING
 from rollcall_model.weights import PATH
@@ -34,6 +34,8 @@ TERMS: Final = (
     "Trained on sets with non-commercial research terms: research use. Ages and genders are estimates from "
     "appearance, not facts; not for decisions about people, surveillance or proof of age."
 )
+#: Added to probabilities before their logarithm; the smallest that matter are larger.
+_TINY: Final = 1e-30
 
 
 def export_model(path: Path, weights: Path | None = None, pixels: Literal["uint8", "float32"] = "uint8") -> Path:
@@ -121,10 +123,29 @@ def _trunk(graph: _Graph, net: AttributeNet, x: str) -> str:
     return graph.node("Flatten", graph.depthwise(x, net.pool, 0))
 
 
-def _heads(graph: _Graph, net: AttributeNet, x: str, calibration: Calibration) -> None:
+def _attributes(graph: _Graph, net: AttributeNet, pixels: str, features: str) -> tuple[str, str]:
+    """Add the logits of age and gender, with the companion's as by `AttributeNet`; return their names."""
+    age, female = graph.head(features, net.age), graph.head(features, net.gender)
+    if net.companion is None:
+        return age, female
+    length, size = net.config.size, net.companion.config.size
+    last = np.iinfo(np.int64).min
+    ends = [graph.constant([value], np.int64) for value in (-1, last, 3, -1)]
+    small = graph.node("Slice", pixels, *ends)
+    if size != length:
+        share = layers.area_shares(length, size)
+        small = graph.node("MatMul", graph.node("MatMul", graph.constant(share), small), graph.constant(share.T))
+    other, other_female = _attributes(graph, net.companion, small, _trunk(graph, net.companion, small))
+    total = graph.node("Add", *(graph.node("Softmax", logits, axis=1) for logits in (age, other)))
+    mean = graph.node("Log", graph.node("Add", graph.node("Mul", total, graph.constant(0.5)), graph.constant(_TINY)))
+    return mean, graph.node("Mul", graph.node("Add", female, other_female), graph.constant(0.5))
+
+
+def _heads(graph: _Graph, net: AttributeNet, pixels: str, calibration: Calibration) -> None:
     """Add the three outputs, calibrated as by `calibration.calibrate`."""
     years = np.arange(AGES, dtype=np.float32)
-    logits = graph.head(x, net.age)
+    x = _trunk(graph, net, pixels)
+    logits, female = _attributes(graph, net, pixels, x)
     expected = graph.node("MatMul", graph.node("Softmax", logits, axis=1), graph.constant(years[:, None]))
     growth = graph.node("Mul", expected, graph.constant(calibration.age_temperature_growth / AGE_SCALE))
     temperature = graph.node("Mul", graph.node("Exp", growth), graph.constant(calibration.age_temperature))
@@ -133,10 +154,12 @@ def _heads(graph: _Graph, net: AttributeNet, x: str, calibration: Calibration) -
     tilted = graph.node("Add", graph.node("Div", logits, temperature), graph.constant(tilt))
     graph.node("Softmax", tilted, name="age", axis=1)
 
-    logit = graph.node("Div", graph.head(x, net.gender), graph.constant(calibration.gender_temperature))
+    logit = graph.node("Div", female, graph.constant(calibration.gender_temperature))
     shifted = graph.node("Add", logit, graph.constant(calibration.gender_shift))
     graph.node("Reshape", graph.node("Sigmoid", shifted), graph.constant([-1], np.int64), name="p_female")
 
+    if net.identity is None:
+        raise ExportError("the network has no head for embeddings: export the one that it is a companion of")
     raw = graph.head(x, net.identity)
     square = graph.node("ReduceSumSquare", raw, axes=[1], keepdims=1)
     length = graph.node("Sqrt", graph.node("Add", square, graph.constant(1e-12)))
@@ -150,7 +173,7 @@ def _model(net: AttributeNet, metadata: dict[str, Any], pixels: str) -> Any:
     x = graph.node("Cast", "crops", to=TensorProto.FLOAT) if pixels == "uint8" else "crops"
     x = graph.node("Mul", graph.node("Sub", x, graph.constant(INPUT_MEAN)), graph.constant(INPUT_SCALE))
     x = graph.node("Transpose", x, perm=[0, 3, 1, 2])
-    _heads(graph, net, _trunk(graph, net, x), read_calibration(metadata))
+    _heads(graph, net, x, read_calibration(metadata))
     kind = TensorProto.UINT8 if pixels == "uint8" else TensorProto.FLOAT
     outputs: dict[str, list[str | int]] = {
         "age": ["faces", AGES],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
@@ -20,6 +20,7 @@ from rollcall_model import checkpoint, runtime, weights
 from rollcall_model.ages import AGES
 from rollcall_model.attributes.calibration import calibrate, read_calibration
 from rollcall_model.attributes.network import AttributeConfig, AttributeNet, Outputs
+from rollcall_model.nn import programs
 from rollcall_model.nn.state import load_state_dict, state_dict
 from rollcall_model.types import EMBEDDING, Attributes
 
@@ -47,19 +48,21 @@ def load_net(path: Path) -> tuple[AttributeNet, dict[str, Any]]:
     arrays, metadata = checkpoint.load(path)
     try:
         config: AttributeConfig = checkpoint.configured(AttributeConfig, metadata["config"])
+        companion = metadata.get("companion") and checkpoint.configured(AttributeConfig, metadata["companion"])
     except (KeyError, TypeError) as error:
         raise checkpoint.WeightsError(
             f"{path}: the weights name no configuration of the attribute network ({error}); export them again"
         ) from error
     # Random numbers that are replaced at once would take most of the start-up time.
-    net = AttributeNet(config, None, fused=True)
+    net = AttributeNet(config, None, fused=True, companion=companion)
     load_state_dict(net, current_names(arrays), path=path)
     return net, metadata
 
 
 def save_net(path: Path, net: AttributeNet, metadata: dict[str, Any]) -> None:
-    """Write a network in the inference form; its configuration is added to the metadata."""
-    checkpoint.save(path, state_dict(net), {**metadata, "config": net.config._asdict()})
+    """Write a network in the inference form; its configuration, and its companion's, are added to the metadata."""
+    companion = None if net.companion is None else net.companion.config._asdict()
+    checkpoint.save(path, state_dict(net), {**metadata, "config": net.config._asdict(), "companion": companion})
 
 
 def current_names(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -102,7 +105,10 @@ class AttributeModel:
             return tuple(results[name] for name in self._heads)
 
         sharded = shard_map(forward, mesh=mesh, in_specs=P("batch"), out_specs=P("batch"), check_vma=False)
-        self._run: Callable[[Any], Any] = jax.jit(sharded, in_shardings=NamedSharding(mesh, P("batch")))
+        made_of = programs.digest_of(net, self._heads, calibration)
+        self._run = programs.Program(
+            jax.jit(sharded, in_shardings=NamedSharding(mesh, P("batch"))), "attributes", made_of
+        )
 
     def warm_up(self) -> None:
         """Compile every program, or load it from the cache on disk."""

@@ -44,7 +44,11 @@ class Prefilter(nnx.Module):
         self.blocks = nnx.List(
             [
                 DepthwiseSeparableBlock(
-                    DepthwiseConv(normal_init(rngs, (3, 3, large), 9)), large, config.expansion, rngs, jax.nn.relu
+                    DepthwiseConv(normal_init(rngs, (3, 3, large), 9)),
+                    large,
+                    large * config.expansion,
+                    rngs,
+                    jax.nn.relu,
                 )
                 for _ in range(config.depth)
             ]

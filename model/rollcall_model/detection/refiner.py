@@ -54,7 +54,7 @@ class Refiner(nnx.Module):
                         DepthwiseSeparableBlock(
                             DepthwiseConv(normal_init(rngs, (3, 3, width), 9)),
                             width,
-                            config.expansion,
+                            width * config.expansion,
                             rngs,
                             jax.nn.relu,
                         )

@@ -11,6 +11,7 @@ import functools
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 
@@ -246,6 +247,22 @@ def patchify(x: Float[Array, "n h w c"], size: int) -> Float[Array, "n h2 w2 p"]
     n, height, width, channels = x.shape
     x = x.reshape(n, height // size, size, width // size, size, channels)
     return x.transpose(0, 1, 3, 2, 4, 5).reshape(n, height // size, width // size, size * size * channels)
+
+
+def resize(x: Float[Array, "n h w c"], size: int) -> Float[Array, "n s s c"]:
+    """Return square images resized to `size` pixels, each pixel the mean of the area that it covers."""
+    if x.shape[1] == size:
+        return x
+    share = area_shares(x.shape[1], size)
+    return jnp.einsum("ij,njwc,kw->nikc", share, x, share)
+
+
+def area_shares(length: int, size: int) -> Float[np.ndarray, "s l"]:
+    """Return the share of each of `length` pixels in each of `size` that take their place; the rows sum to 1."""
+    ratio, start = length / size, np.arange(size)[:, None] * length / size
+    pixel = np.arange(length)[None]
+    covered = np.minimum(pixel + 1, start + ratio) - np.maximum(pixel, start)
+    return np.asarray(np.maximum(covered, 0) / ratio, np.float32)
 
 
 def hard_swish(x: Float[Array, "*b"]) -> Float[Array, "*b"]:

@@ -133,26 +133,30 @@ class DepthwiseSeparableBlock(nnx.Module):
     ----------
     depthwise
         A `ConvBN` or `DepthwiseConv` over `channels`.
-    expansion
-        Ratio of the wide arrays' channels to `channels`.
+    hidden
+        Channels of the wide arrays.
     """
 
     def __init__(
         self,
         depthwise: ConvBN | DepthwiseConv,
         channels: int,
-        expansion: int,
+        hidden: int,
         rngs: nnx.Rngs | None,
         activation: Callable[[Array], Array],
     ) -> None:
         self.depthwise = depthwise
-        self.expand = Linear(channels, channels * expansion, rngs, gain=EXPAND_GAIN)
-        self.project = Linear(channels * expansion, channels, rngs, gain=PROJECT_GAIN)
+        self.expand = Linear(channels, hidden, rngs, gain=EXPAND_GAIN)
+        self.project = Linear(hidden, channels, rngs, gain=PROJECT_GAIN)
         self.activation = activation
+
+    def wide(self, x: Float[Array, "n h w c"], train: bool = False) -> Float[Array, "n h w d"]:
+        """Return the activations of the wide arrays."""
+        return self.activation(self.expand(self.depthwise(x, train)))
 
     def residual(self, x: Float[Array, "n h w c"], train: bool = False) -> Float[Array, "n h w c"]:
         """Return what the block adds to its input."""
-        return self.project(self.activation(self.expand(self.depthwise(x, train))))
+        return self.project(self.wide(x, train))
 
     def __call__(self, x: Float[Array, "n h w c"], train: bool = False) -> Float[Array, "n h w c"]:
         """Return x plus the residual branch."""

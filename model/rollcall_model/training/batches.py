@@ -77,7 +77,7 @@ def mixup_batches(
     train = faces.where(split="train")
     labelled = faces.with_age(train)
     others = np.setdiff1d(train, labelled)
-    weight = sampling_weights(faces, labelled, config.resampling_exponent)
+    weight = sampling_weights(faces, labelled, config.resampling_exponent, dict(config.shares))
     labels = _Labels(faces, soft)
     count = config.batch if not len(others) else round(config.batch * config.labelled_ratio)
 

@@ -50,6 +50,8 @@ class TrainConfig(NamedTuple):
     identity_weight: float = 2.0
     relation_weight: float = 4.0
     distillation_weight: float = 0.5  # of the soft labels in a target, where there are any
+    #: The relative frequency of each set among the labelled faces; without any, that of the faces.
+    shares: tuple[tuple[str, float], ...] = ()
     every: int = 500  # steps between checkpoints
     seed: int = 0
 

@@ -43,7 +43,7 @@ class DeviceBatches:
         train = faces.where(split="train")
         self._labelled = faces.with_age(train)
         self._others = np.setdiff1d(train, self._labelled)
-        self._weight = sampling_weights(faces, self._labelled, config.resampling_exponent)
+        self._weight = sampling_weights(faces, self._labelled, config.resampling_exponent, dict(config.shares))
         self._batch = config.batch
         self._count = config.batch if not len(self._others) else round(config.batch * config.labelled_ratio)
         self._ages, self._female = faces.ages.astype(np.int32), faces.female.astype(np.float32)

@@ -28,7 +28,7 @@ from rollcall_model.training.config import ConfigError, HeadConfig, RunConfig, r
 from rollcall_model.training.head_features import MixtureFeatures, mixture_features
 from rollcall_model.training.heads import HEADS
 from rollcall_model.training.nuisance import remove_nuisance
-from rollcall_model.training.sampling import frequency_weights
+from rollcall_model.training.sampling import shared_weights
 from rollcall_model.training.train import VERSION
 
 #: The result is the exponential moving average, with this decay, over the steps after this ratio of them.
@@ -37,17 +37,12 @@ _AVERAGE_FROM: Final = 0.6
 
 
 def mixture_weights(data: MixtureFeatures, config: HeadConfig) -> Float[np.ndarray, " n"]:
-    """Return sampling probabilities: by the share of the set and the frequency of the age in it; 0 without an age.
-
-    Sets that `shares` does not name get the smallest share.
-    """
-    shares = dict(config.shares)
-    weight = np.zeros(len(data.low))
-    for source in np.unique(data.source[data.labelled]):
-        mine = (data.source == source) & data.labelled
-        share = shares.get(source, min(shares.values()))
-        weight[mine] = share * frequency_weights(data.middle[mine], config.resampling_exponent)
-    return weight / weight.sum()
+    """Return sampling probabilities of the faces, see `sampling.shared_weights`; 0 without an age."""
+    known, weight = data.labelled, np.zeros(len(data.low))
+    weight[known] = shared_weights(
+        data.source[known], data.middle[known], config.resampling_exponent, dict(config.shares)
+    )
+    return weight
 
 
 def range_loss(

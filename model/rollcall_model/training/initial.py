@@ -46,7 +46,7 @@ def of_weights(trainer: Trainer, path: Path, faces: Faces, source: Iterator[Batc
     rows = np.random.default_rng(config.seed).choice(faces.where(split="train"), _CROPS)
     crops = central_crops(faces, np.sort(rows), size).astype(np.float32)
     net = unfuse_batch_norm(fused, jnp.asarray(crops), trainer.network)
-    if source is not None:
+    if source is not None and net.identity is not None:
         refit_identity(net, source)
     params, stats = nnx.split(net, nnx.Param, nnx.BatchStat)[1:]  # type: ignore[misc]
     return params, stats
@@ -68,5 +68,6 @@ def refit_identity(net: AttributeNet, source: Iterator[Batch], count: int = 40, 
     covariance = x.T @ x
     penalty = ridge * np.trace(covariance) / len(covariance) * np.eye(len(covariance))
     kernel = np.linalg.solve(covariance + penalty, x.T @ y)
+    assert net.identity is not None
     net.identity.kernel[...] = jnp.asarray(kernel, jnp.float32)
     net.identity.bias[...] = jnp.asarray(y_mean - x_mean @ kernel, jnp.float32)

@@ -25,6 +25,7 @@ MIN_FACES: Final = 40
 
 def remove_nuisance(net: AttributeNet, data: MixtureFeatures, config: HeadConfig) -> None:
     """Change the identity head in place: its outputs are centred and lack the nuisance directions."""
+    assert net.identity is not None
     kernel, bias = (np.asarray(array[...], np.float64) for array in (net.identity.kernel, net.identity.bias))
     centre, projection = nuisance_projection(data.views @ kernel + bias, data, config)
     net.identity.kernel[...] = jnp.asarray(kernel @ projection, jnp.float32)

@@ -36,6 +36,7 @@ class PeopleQuestionsMixin(PeopleMixin):
         yes: bool,
         *,
         seen: Sequence[int] | None = None,
+        others: Sequence[int] = (),
         by: str = "user",
         origin: str | None = None,
     ) -> Person:
@@ -52,6 +53,8 @@ class PeopleQuestionsMixin(PeopleMixin):
             Whether the faces are the person.
         seen
             The faces that the answer is about, of the question's; None: the first.
+        others
+            Faces of the question's that are not the person, whatever the answer about those that were seen.
         by, origin
             Who states it, and from where, as of `correct`.
 
@@ -62,6 +65,6 @@ class PeopleQuestionsMixin(PeopleMixin):
         """
 
         def given(session: Session, _: str) -> list[Correction]:
-            return stating.answer(session, question, yes, seen)
+            return stating.answer(session, question, yes, seen, others)
 
         return self._state_of(question.person, (by, origin), given)

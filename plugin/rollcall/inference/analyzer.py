@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, wraps
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeVar
 
@@ -125,6 +126,8 @@ class Analyzer:
         detector, attributes = self.settings.detector, self.settings.attributes
         found_by, options = detectors.version_of(detector)
         options += "/sharp" if attributes.small_faces == "sharp" else ""
+        # Also where ages are switched off, which is no reason to analyse photos again.
+        options += f"/{versions.AGE_MIX}"
         return ModelVersion(found_by, weights.name, weights.digest, options, attributes.switched_off)
 
     @cached_property
@@ -202,7 +205,7 @@ class Analyzer:
             for picture, faces in zip(pictures, found, strict=True)
             for crop in self._crops(picture, faces.landmarks)
         ]
-        predictions = iter(self._predict(attributes, crops))
+        predictions = iter(self._predict(attributes, crops, [len(faces.scores) for faces in found]))
         return [
             tuple(self._face(picture, faces, row, next(predictions), seen) for row in range(len(faces.scores)))
             for picture, faces, seen in zip(pictures, found, detected, strict=True)
@@ -292,15 +295,24 @@ class Analyzer:
         attributes = self._networks[1]
         return AttributeConfig().size if attributes is None else attributes.size
 
-    def _predict(self, attributes: AttributeModel | None, crops: list[NDArray[np.uint8]]) -> list[_Prediction]:
-        """Return the predictions for crops; `attributes` is None, and not loaded, when all heads are switched off."""
-        from rollcall_model.attributes import align
+    def _predict(
+        self, attributes: AttributeModel | None, crops: list[NDArray[np.uint8]], together: Sequence[int] = ()
+    ) -> list[_Prediction]:
+        """Return the predictions for crops; `attributes` is None, and not loaded, when all heads are switched off.
+
+        `together`: how many crops are faces of one picture, for each picture in turn; others are judged alone.
+        """
+        from rollcall_model.attributes import age_mix, align
 
         wanted = self.settings.attributes
         predictions = [_Prediction(align.sharpness(crop)) for crop in crops]
         if not crops or attributes is None:
             return predictions
         outputs = attributes(np.stack(crops))
+        if wanted.age == "on":
+            ends = np.cumsum([0, *together])
+            for start, end in pairwise(ends):
+                outputs.age[start:end] = age_mix.with_mix_of_photo(outputs.age[start:end])
         for row, prediction in enumerate(predictions):
             prediction.age = outputs.age[row] if wanted.age == "on" else None
             prediction.p_female = float(outputs.p_female[row]) if wanted.gender == "on" else None

@@ -7,12 +7,16 @@ in two, or where it may be that of another track, the frames before and behind a
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from rollcall.inference.tracks import Tracker
 from rollcall.media.video import Frame
 from rollcall.media.video_frames import SPARSE
 from rollcall.records import Face
-from rollcall.search.calibration import Calibration
+
+if TYPE_CHECKING:
+    # Its folder loads the whole search and the database, which a process that analyses photos does without.
+    from rollcall.search.calibration import Calibration
 
 
 class Spread:

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rollcall.records import Box, Face, Sighting
-from rollcall.search.calibration import Calibration
+
+if TYPE_CHECKING:
+    # Its folder loads the whole search and the database, which a process that analyses photos does without.
+    from rollcall.search.calibration import Calibration
 
 #: Tracks are one person from this probability on.
 _CERTAIN: Final = 0.98

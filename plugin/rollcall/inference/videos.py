@@ -19,7 +19,6 @@ from rollcall.media.scenes import Scenes
 from rollcall.media.video import Frame
 from rollcall.model_version import weights_of
 from rollcall.records import Face, Picture
-from rollcall.search.calibration import calibration
 from rollcall.sentences import Sentence
 from rollcall.settings import Settings
 
@@ -90,6 +89,9 @@ class _Search:
         abandoned: threading.Event | None,
     ) -> None:
         self.analyzer, self.picture, self.settings, self.abandoned = analyzer, picture, settings, abandoned
+        # Not at the top: see `tracks`.
+        from rollcall.search.calibration import calibration
+
         self.calibration, every = calibration(weights_of(model_version)), settings.videos.every_seconds
         self.spread, self.doubts = Spread(every), Doubts(self.calibration, every)
         self.between = video.Between(picture.path, settings.videos.resolution, settings.decode, every, abandoned)

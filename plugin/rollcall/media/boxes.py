@@ -13,6 +13,8 @@ _MOST_BOXES: Final = 2000
 _MOST_ITEMS: Final = 4000
 #: No block of EXIF, XMP or IPTC is longer.
 _LONGEST_BLOCK: Final = 16 << 20
+#: Seconds from 1904, which the times of these files count from, to 1970.
+_FROM_1904: Final = 2_082_844_800
 
 
 class Box(NamedTuple):
@@ -50,6 +52,16 @@ def first(data: bytes, *path: bytes) -> Box | None:
         if box is None:
             return None
     return box
+
+
+def movie_time(data: bytes) -> int | None:
+    """Return when a file with moving pictures was made, in seconds since 1970 in UTC; None where it does not say."""
+    box = first(data, b"moov", b"mvhd")
+    if box is None:
+        return None
+    width = 8 if data[box.start : box.start + 1] == b"\1" else 4
+    seconds = int.from_bytes(data[box.start + 4 : min(box.start + 4 + width, box.end)], "big")
+    return seconds - _FROM_1904 if seconds > _FROM_1904 else None
 
 
 class Heif(NamedTuple):

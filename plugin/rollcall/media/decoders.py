@@ -9,7 +9,7 @@ from typing import Final
 import cv2
 import numpy as np
 
-from rollcall.media import bmp, heif, jpeg, jpeg2000, jxl, pillow_formats, png, pnm, raw, tiff, video_file, webp
+from rollcall.media import avif, bmp, heif, jpeg, jpeg2000, jxl, pillow_formats, png, pnm, raw, tiff, video_file, webp
 from rollcall.media.conversion import from_array
 from rollcall.media.formats import Format
 from rollcall.media.job import Decoded, Job, NoVideo, Refused, check_size
@@ -61,7 +61,7 @@ _STRICT: Final[dict[Format, tuple[Decoder, ...]]] = {
     Format.TIFF: (tiff.decode, _pillow("TIFF", turned=True)),
     Format.PPM: (pnm.decode, _pillow("PPM")),
     Format.JPEG2000: (jpeg2000.decode,),
-    Format.AVIF: (_pillow("AVIF"),),
+    Format.AVIF: (_pillow("AVIF"), avif.main_item),
     Format.HEIF: (heif.decode,),
     Format.JXL: (jxl.decode,),
     Format.RAW: (raw.decode, raw.as_tiff),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 from rollcall.media import jpeg_markers, times
@@ -28,7 +28,6 @@ _FLIR: Final = b"FLIR\0\1"
 #: FLIR's record on the camera, and where its time lies: seconds, milliseconds, minutes west of Greenwich.
 _CAMERA_RECORD, _FLIR_TIME = 0x20, 900
 _MOST_OFFSET: Final = 14 * 60
-_EPOCH: Final = datetime(1970, 1, 1)
 
 
 def in_jpeg(data: bytes) -> Iterator[Moment]:
@@ -114,5 +113,6 @@ def _of_flir(block: bytes) -> Iterator[Moment]:
 
 def _since_1970(seconds: int) -> Iterator[Moment]:
     """Yield the wall time so many seconds after the beginning of 1970; nothing for a clock that was not set."""
-    if 0 < seconds < 1 << 32:
-        yield Moment(_EPOCH + timedelta(seconds=seconds), None)
+    found = times.since_1970(seconds, None) if seconds else None
+    if found is not None:
+        yield found

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
-from rollcall.media import boxes, exif, iptc, jpeg_markers, maker_times, png_chunks
+from rollcall.media import boxes, exif, iptc, jpeg_markers, maker_times, png_chunks, times, xmp
 from rollcall.media.formats import Format
 from rollcall.media.times import Moment
 
@@ -38,6 +38,8 @@ class Metadata(NamedTuple):
     turned_by_container: int | None = None  # EXIF orientation that the container demands, 1..8
     xmp_extended: bytes = b""  # the second packet of a JPEG, where one segment was too small for all of it
     by_maker: tuple[Moment, ...] = ()  # times in blocks of the camera's maker
+    by_container: Moment | None = None  # the time of an animation, in UTC
+    changed: tuple[Moment, ...] = ()  # when the picture was last changed, as it says itself
 
 
 def find(kind: Format, data: bytes) -> Metadata:
@@ -53,8 +55,19 @@ def find(kind: Format, data: bytes) -> Metadata:
     record = found.get("iptc", b"") or iptc.from_photoshop(found.get("photoshop", b""))
     turned = found["turned"][0] if "turned" in found else None
     extended = found.get("xmp extended", b"")
-    directory, xmp = found.get("exif directory", b""), found.get("xmp", b"")
-    return Metadata(block, directory, xmp, record, texts, turned, extended, tuple(_by_maker(kind, data)))
+    directory, packet = found.get("exif directory", b""), found.get("xmp", b"")
+    return Metadata(
+        block,
+        directory,
+        packet,
+        record,
+        texts,
+        turned,
+        extended,
+        tuple(_by_maker(kind, data)),
+        _by_container(kind, data),
+        tuple(_changed(kind, data, packet)),
+    )
 
 
 def directories(found: Metadata) -> exif.Exif | None:
@@ -70,6 +83,21 @@ def _by_maker(kind: Format, data: bytes) -> Iterator[Moment]:
         yield from maker_times.in_jpeg(data)
     elif kind is Format.RAW:
         yield from maker_times.in_heap(data)
+
+
+def _by_container(kind: Format, data: bytes) -> Moment | None:
+    seconds = boxes.movie_time(data) if kind in (Format.AVIF, Format.HEIF) else None
+    return None if seconds is None else times.since_1970(seconds, 0)
+
+
+def _changed(kind: Format, data: bytes, packet: bytes) -> Iterator[Moment]:
+    written = times.moment(xmp.changed(packet)) if packet else None
+    if written is not None:
+        yield written
+    parts = png_chunks.changed(data) if kind is Format.PNG else ()
+    local = times.plausible(*parts) if parts and 0 not in parts[1:3] else None
+    if local is not None:
+        yield Moment(local, 0)
 
 
 def _none(_data: bytes) -> Iterator[tuple[str, bytes]]:

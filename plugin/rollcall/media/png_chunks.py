@@ -202,6 +202,12 @@ def exif(data: bytes) -> bytes:
     return next((data[start:end] for kind, start, end in chunks(data) if kind == b"eXIf"), b"")
 
 
+def changed(data: bytes) -> tuple[int, ...]:
+    """Return year, month, day, hour, minute and second of the last change, the chunk `tIME`; nothing without one."""
+    content = next((data[start:end] for kind, start, end in chunks(data) if kind == b"tIME"), b"")
+    return struct.unpack_from(">HBBBBB", content) if len(content) >= 7 else ()
+
+
 def _text(kind: bytes, rest: bytes) -> bytes:
     packed = kind == b"zTXt"
     if kind == b"zTXt":

@@ -52,6 +52,12 @@ class Deep(NamedTuple):
     compression: int
     fill_order: int
     parts: _Parts
+    bits: int = 0  # of a sample, where samples do not begin at bytes; 0 where they do
+
+    def row_bytes(self) -> int:
+        """Return how many bytes a row of a part has, of one plane if the planes are apart."""
+        samples_of_row = self.parts.width * (self.layout.channels if self.planes == 1 else 1)
+        return (samples_of_row * self.bits + 7) // 8 if self.bits else samples_of_row * self.kind.itemsize
 
     @property
     def across(self) -> int:
@@ -72,7 +78,8 @@ def find(data: bytes) -> Deep | None:
     main = parsed.main
     width, height = main.number(_WIDTH) or 0, main.number(_HEIGHT) or 0
     channels, photometric = main.number(_CHANNELS) or 1, main.number(_PHOTOMETRIC)
-    kind = _kind(main)
+    bits = _odd_bits(main, channels)
+    kind = np.dtype(f"{main.order}u{2 if bits <= 16 else 4}") if bits else _kind(main)
     compression = main.number(_COMPRESSION) or 1
     extra = main.number(_EXTRA) or 0
     layout = samples.Layout(
@@ -92,9 +99,9 @@ def find(data: bytes) -> Deep | None:
     if parts is None or len(parts.offsets) != planes * -(-width // parts.width) * -(-height // parts.height):
         return None
     predictor = (main.number(_PREDICTOR) or 1) if compression in _PREDICTED else 1
-    if predictor == _FLOAT_DIFFERENCES and kind.kind != "f":
+    if (predictor == _FLOAT_DIFFERENCES and kind.kind != "f") or (bits and predictor != 1):
         return None
-    return Deep(layout, kind, planes, predictor, compression, main.number(_FILL_ORDER) or 1, parts)
+    return Deep(layout, kind, planes, predictor, compression, main.number(_FILL_ORDER) or 1, parts, bits)
 
 
 def decode(job: Job) -> Decoded:
@@ -125,7 +132,8 @@ def decode(job: Job) -> Decoded:
         planes = [_samples(image, found, top, bottom) for image in images]
         return planes[0] if len(planes) == 1 else np.concatenate(planes, axis=2)
 
-    return Decoded(samples.to_pixels(rows, layout, job.target), layout.width, layout.height)
+    scale = 255 / ((1 << found.bits) - 1) if found.bits else None
+    return Decoded(samples.to_pixels(rows, layout, job.target, scale), layout.width, layout.height)
 
 
 def decode_damaged(job: Job) -> Decoded:
@@ -151,6 +159,16 @@ def _kind(main: exif.Directory) -> np.dtype[Any] | None:
     return np.dtype(f"{main.order}{letter}{depth // 8}") if letter and deep else None
 
 
+def _odd_bits(main: exif.Directory, channels: int) -> int:
+    """Return how many bits a sample has where samples do not begin at bytes, and Pillow does not know them; else 0."""
+    bits, forms = set(main.numbers(_BITS)), set(main.numbers(_FORM)) or {_UNSIGNED}
+    if len(bits) != 1 or not forms <= {_UNSIGNED, _UNDEFINED}:
+        return 0
+    (depth,) = bits
+    known = depth in (1, 8, 16, 32, 64) or (channels == 1 and depth in (2, 4))
+    return depth if 1 < depth < 32 and not known else 0
+
+
 def _parts(main: exif.Directory, width: int, height: int) -> _Parts | None:
     tiled = _TILE_OFFSETS in main.entries
     offsets = main.numbers(_TILE_OFFSETS if tiled else _STRIP_OFFSETS, _MOST_PARTS)
@@ -164,12 +182,12 @@ def _parts(main: exif.Directory, width: int, height: int) -> _Parts | None:
 
 def _disguised(data: bytes, found: Deep) -> Iterator[bytes]:
     """Yield the file once for each plane, with a directory of grey pixels of 8 bits, as many as it has bytes."""
-    each = found.kind.itemsize * (found.layout.channels if found.planes == 1 else 1)
-    parts, count = found.parts, len(found.parts.offsets) // found.planes
+    parts = found.parts
+    width, count = found.row_bytes(), len(parts.offsets) // found.planes
     for plane in range(found.planes):
         mine = slice(plane * count, (plane + 1) * count)
         tags: dict[int, Sequence[int]] = {
-            _WIDTH: [found.across * each],
+            _WIDTH: [found.across // parts.width * width],
             _HEIGHT: [found.layout.height],
             _BITS: [8],
             _COMPRESSION: [found.compression],
@@ -178,7 +196,7 @@ def _disguised(data: bytes, found: Deep) -> Iterator[bytes]:
             _CHANNELS: [1],
         }
         if parts.tiled:
-            tags |= {_TILE_WIDTH: [parts.width * each], _TILE_HEIGHT: [parts.height]}
+            tags |= {_TILE_WIDTH: [width], _TILE_HEIGHT: [parts.height]}
             tags |= {_TILE_OFFSETS: parts.offsets[mine], _TILE_LENGTHS: parts.lengths[mine]}
         else:
             tags |= {_ROWS: [parts.height], _STRIP_OFFSETS: parts.offsets[mine], _STRIP_LENGTHS: parts.lengths[mine]}
@@ -206,8 +224,10 @@ def _samples(image: Image.Image, found: Deep, top: int, bottom: int) -> NDArray[
     packed = np.asarray(image.crop((0, top, image.width, bottom)))
     height = bottom - top
     # A predictor begins anew in each tile.
-    pieces = packed.reshape(height, -1, found.parts.width * channels * found.kind.itemsize)
-    if found.predictor == _FLOAT_DIFFERENCES:
+    pieces = packed.reshape(height, -1, found.row_bytes())
+    if found.bits:
+        values = _unpack_bits(pieces, found.bits, found.parts.width * channels, found.kind)
+    elif found.predictor == _FLOAT_DIFFERENCES:
         values = _undo_float_differences(pieces, channels, found.kind)
     else:
         values = np.ascontiguousarray(pieces).view(found.kind).reshape(height, -1, found.parts.width, channels)
@@ -217,6 +237,19 @@ def _samples(image: Image.Image, found: Deep, top: int, bottom: int) -> NDArray[
             native = values.astype(found.kind.newbyteorder("=")).view(whole)
             values = np.cumsum(native, axis=2, dtype=whole).view(found.kind.newbyteorder("="))
     return values.reshape(height, -1, channels)[:, : found.layout.width]
+
+
+def _unpack_bits(pieces: NDArray[np.uint8], bits: int, count: int, kind: np.dtype[Any]) -> NDArray[Any]:
+    """Return the first `count` numbers of some bits in each row, (height, parts, count), the highest bit first."""
+    height, across, _ = pieces.shape
+    if bits == 24 and kind.byteorder != ">":
+        # Whole bytes are in the order of the file, unlike all other numbers of bits.
+        pieces = pieces.reshape(height, across, -1, 3)[..., ::-1].reshape(height, across, -1)
+    each = np.unpackbits(pieces, axis=2, count=count * bits).reshape(height, across, count, bits)
+    values = np.zeros((height, across, count), kind.newbyteorder("="))
+    for bit in range(bits):
+        values = (values << values.dtype.type(1)) | each[..., bit]
+    return values
 
 
 def _undo_float_differences(pieces: NDArray[np.uint8], channels: int, kind: np.dtype[Any]) -> NDArray[Any]:

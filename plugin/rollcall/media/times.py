@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Final, NamedTuple
 
-#: No photograph is older than 1826, and none is of a year with other than the four digits of this range.
-_YEARS: Final = range(1800, 3000)
+#: No photograph is older than 1826.
+_FIRST_YEAR: Final = 1800
+#: The year of this version: the clock of a machine that has just been switched on may be behind it.
+_THIS_YEAR: Final = 2026
+_EPOCH: Final = datetime(1970, 1, 1)
 _MOST_MINUTES: Final = 14 * 60
 _SEPARATOR: Final = r"[:\-/. ]{1,2}"
 _DATE: Final = (
@@ -79,13 +82,27 @@ def fraction(text: str) -> int | None:
 
 def plausible(year: int, month: int, day: int, hour: int, minute: int, second: int) -> datetime | None:
     """Return a date that a photograph can have; None if there is no such date."""
-    if year not in _YEARS:
+    if not _is_possible(year):
         return None
     try:
         # A leap second, and what careless programs round up to.
         return datetime(year, month or 1, day or 1, hour, minute, min(second, 59) if second == 60 else second)
     except ValueError:
         return None
+
+
+def since_1970(seconds: float, offset_minutes: int | None) -> Moment | None:
+    """Return the moment so many seconds after the beginning of 1970; None if no photograph can be of then."""
+    try:
+        found = _EPOCH + timedelta(seconds=seconds)
+    except (OverflowError, ValueError):
+        return None
+    return Moment(found, offset_minutes) if _is_possible(found.year) else None
+
+
+def _is_possible(year: int) -> bool:
+    """Return whether a photograph can be of a year: clocks that were never set also run far ahead."""
+    return _FIRST_YEAR <= year <= max(datetime.now(UTC).year, _THIS_YEAR) + 1
 
 
 def _is_damaged(match: re.Match[str], text: str) -> bool:
@@ -124,6 +141,6 @@ def _with_names(text: str) -> Moment | None:
         return None
     east = found.utcoffset()
     minutes = None if east is None else round(east.total_seconds() / 60)
-    if found.year not in _YEARS or abs(minutes or 0) > _MOST_MINUTES:
+    if not _is_possible(found.year) or abs(minutes or 0) > _MOST_MINUTES:
         return None
     return Moment(found.replace(tzinfo=None), minutes)

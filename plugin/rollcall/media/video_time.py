@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from rollcall.media import file_names, times
+from rollcall.media import file_names, takeout, times
 from rollcall.records import CaptureTime
 
 #: Tags with the wall time and its offset: Apple's, and the one of QuickTime's user data.
@@ -25,7 +25,7 @@ def find(path: Path, tags: Mapping[str, str], mtime_ns: int | None = None) -> Ca
 
     A container's time in UTC and the wall time in the file's name give the offset together.
     """
-    found = next(_inside(path, tags), None) or file_names.takeout(path) or file_names.guess(path.name)
+    found = next(_inside(path, tags), None) or takeout.find(path) or file_names.guess(path.name)
     return found or _of_file(mtime_ns)
 
 

@@ -12,7 +12,7 @@ from typing import Final
 #: Names of properties that hold the time of capture, the most telling first.
 _TIMES: Final = ("DateTimeOriginal", "DateCreated", "DateTimeDigitized", "CreateDate")
 _PROPERTY: Final = re.compile(
-    r"""[\w.-]{1,40}:(DateTimeOriginal|DateCreated|DateTimeDigitized|CreateDate|Orientation)
+    r"""[\w.-]{1,40}:(DateTimeOriginal|DateCreated|DateTimeDigitized|CreateDate|ModifyDate|Orientation)
         (?: \s{0,9}=\s{0,9}["']([^"'<>]{0,64})["']
           | [^<>]{0,200}>\s{0,99}([^<>]{0,64})< )""",
     re.VERBOSE,
@@ -25,6 +25,11 @@ def times(packet: bytes) -> list[str]:
     """Return the capture times in a packet as they are written, the most telling first."""
     found = _properties(packet)
     return [found[name] for name in _TIMES if name in found]
+
+
+def changed(packet: bytes) -> str:
+    """Return when the picture was last changed, as it is written; "" where that is not said."""
+    return _properties(packet).get("ModifyDate", "")
 
 
 def orientation(packet: bytes) -> int | None:

@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterable
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, and_, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, and_, delete, func, insert, or_, select, true, update
 from sqlalchemy.orm import Session
 
 from rollcall.corrections.kinds import OLDEST
@@ -29,13 +29,20 @@ LEAST_FACES: Final = 5
 
 
 def compute_ages(
-    session: Session, settings: TagSettings, person_ids: Iterable[int], *, withdraw: bool = True
+    session: Session,
+    settings: TagSettings,
+    person_ids: Iterable[int],
+    *,
+    withdraw: bool = True,
+    face_ids: Iterable[int] | None = None,
 ) -> set[int]:
     """Derive the ages of the faces of some people again; return the photos whose ages changed.
 
     Ages that a person gave stay as they are. Without `withdraw` no face is less likely to be somebody than before.
+    With `face_ids`, a few of their faces, nothing is new of the others.
     """
     changed: set[int] = set()
+    some = true() if face_ids is None else FacePersonRow.face_id.in_(sorted(face_ids))
     for part in chunks(sorted(set(person_ids))):
         rows = session.execute(
             select(
@@ -51,7 +58,7 @@ def compute_ages(
             .join(PhotoRow, PhotoRow.id == FaceRow.photo_id)
             # The time of a file is that of its last copy.
             .where(func.coalesce(PhotoRow.taken_source, "") != "file time")
-            .where(PersonRow.id.in_(part), _has_birth(), FacePersonRow.probability >= LIKELY)
+            .where(PersonRow.id.in_(part), some, _has_birth(), FacePersonRow.probability >= LIKELY)
         )
         for face_id, taken, birth_date, estimate, deviation, photo_id in rows:
             year = dates.year_of(taken)

@@ -97,9 +97,11 @@ def group_new(database: Database, settings: TagSettings) -> GroupingReport:
     with database.write() as session:
         changed = incremental.attach(session, database, waiting)
         revisions.set_grouped(session, revision)
-        compute_ages(session, settings, changed, withdraw=False)
-        names.refresh(session, settings, changed)
-    return GroupingReport(len(waiting), 0, len(changed))
+        if changed.faces:
+            # Of somebody with many faces these are the only ones that anything is new of.
+            compute_ages(session, settings, changed.people, withdraw=False, face_ids=changed.faces)
+            names.refresh_photos(session, settings, reading.photos_of(session, changed.faces))
+    return GroupingReport(len(waiting), 0, len(changed.people))
 
 
 def regroup(session: Session, database: Database, settings: TagSettings) -> set[int]:

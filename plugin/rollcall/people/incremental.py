@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Final
+from functools import cache
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import select
+from sqlalchemy import Select, bindparam, select
 from sqlalchemy.orm import Session
 
 from rollcall.people import assign, reading, writing
@@ -33,10 +34,20 @@ _ENOUGH: Final = 3
 _LIKE_REJECTED: Final = 0.45
 
 
-def attach(session: Session, database: Database, face_ids: Sequence[int]) -> set[int]:
-    """Find out who some new faces are; return the people whose faces changed."""
-    changed: set[int] = set()
-    new = reading.faces_by_id(session, face_ids)
+class Attached(NamedTuple):
+    """What became of some new faces."""
+
+    people: set[int]  # whose faces changed
+    faces: set[int]  # that are somebody else now
+
+
+def attach(session: Session, database: Database, face_ids: Sequence[int]) -> Attached:
+    """Find out who some new faces are."""
+    changed = Attached(set(), set())
+    if not face_ids:
+        return changed
+    births = reading.known_births(session)
+    new = reading.faces_by_id(session, face_ids, births)
     people = writing.count_people(session)
     missing = sorted(set(face_ids) - set(new.face_ids.tolist()))
     for row in missing:
@@ -44,14 +55,16 @@ def attach(session: Session, database: Database, face_ids: Sequence[int]) -> set
         session.add(FacePersonRow(face_id=row, person_id=None, state="automatic", probability=0.0, source="auto"))
     session.flush()
     for index in range(len(new)):
-        changed |= _attach_one(session, database, new, index, people)
+        one = _attach_one(session, database, new, index, people)
+        changed.people.update(one.people)
+        changed.faces.update(one.faces)
     return changed
 
 
-def _attach_one(session: Session, database: Database, new: LibraryFaces, index: int, people: int) -> set[int]:
+def _attach_one(session: Session, database: Database, new: LibraryFaces, index: int, people: int) -> Attached:
     face_id = int(new.face_ids[index])
     near = _nearest(session, database, new, index)
-    around = reading.faces_by_id(session, [face_id, *near])
+    around = reading.faces_by_id(session, [face_id, *near], new.faces.known_births)
     me = int(np.flatnonzero(around.face_ids == face_id)[0])
     person, probability = _decide(session, around, me, people)
     wanted, chance = around.person.copy(), around.probability.copy()
@@ -66,7 +79,7 @@ def _attach_one(session: Session, database: Database, new: LibraryFaces, index: 
             # The next grouping of all faces computes the rest again: of a person with many, one changes little.
             row.size += 1
             change_feed.record(session, ChangeKind.PEOPLE_CHANGED, None)
-    return changed
+    return Attached(changed, {int(around.face_ids[face]) for face, them in person.items() if them != UNKNOWN})
 
 
 def _nearest(session: Session, database: Database, new: LibraryFaces, index: int) -> list[int]:
@@ -125,21 +138,28 @@ def _pair(around: LibraryFaces, me: int, likely: NDArray[np.float64], threshold:
 
 def _members(session: Session, around: LibraryFaces, person_ids: Sequence[int]) -> Iterator[LibraryFaces]:
     """Yield for each of some people their faces that stand around a new one, and some others of theirs."""
-    wanted = set(around.face_ids[np.isin(around.person, person_ids)].tolist())
+    connection = session.connection()
+    others: set[int] = set()
     for person_id in person_ids:
-        wanted |= set(
-            session.scalars(
-                select(FacePersonRow.face_id)
-                .where(FacePersonRow.person_id == person_id)
-                .order_by(FacePersonRow.state, FacePersonRow.face_id)
-                .limit(_MEMBERS)
-            )
-        )
-    found = reading.faces_by_id(session, sorted(wanted)) if wanted else around
+        others |= set(connection.execute(_some_of(), {"person": person_id}).scalars())
+    others -= set(around.face_ids.tolist())
+    found = around
+    if others:
+        found = around.joined(reading.faces_by_id(session, sorted(others), around.faces.known_births))
     for person_id in person_ids:
         theirs = np.flatnonzero(found.person == person_id)
         if len(theirs):
             yield found.take(theirs)
+
+
+@cache
+def _some_of() -> Select[int]:
+    return (
+        select(FacePersonRow.face_id)
+        .where(FacePersonRow.person_id == bindparam("person"))
+        .order_by(FacePersonRow.state, FacePersonRow.face_id)
+        .limit(_MEMBERS)
+    )
 
 
 def _against(around: LibraryFaces, me: int, members: LibraryFaces) -> float:

@@ -54,6 +54,29 @@ class LibraryFaces:
     def __len__(self) -> int:
         return len(self.face_ids)
 
+    def joined(self, others: LibraryFaces) -> LibraryFaces:
+        """Return these faces and others, in the order of their numbers."""
+        ours, theirs = self.faces, others.faces
+        assert ours.births is not None and theirs.births is not None
+        both = LibraryFaces(
+            np.concatenate([self.face_ids, others.face_ids]),
+            Faces(
+                np.concatenate([ours.vectors, theirs.vectors]),
+                np.concatenate([ours.photos, theirs.photos]),
+                np.concatenate([ours.ages, theirs.ages]),
+                Births(*(np.concatenate(pair) for pair in zip(ours.births, theirs.births, strict=True))),
+                np.concatenate([ours.weak, theirs.weak]),
+                np.concatenate([ours.labels, theirs.labels]),
+                [*ours.rejected, *theirs.rejected],
+                ours.known_births,
+            ),
+            *(
+                np.concatenate([getattr(self, name), getattr(others, name)])
+                for name in ("taken", "person", "stated", "probability", "quality", "seen")
+            ),
+        )
+        return both.take(np.argsort(both.face_ids))
+
     def take(self, rows: NDArray[np.int64]) -> LibraryFaces:
         """Return some of the faces, by their rows."""
         of = self.faces
@@ -125,12 +148,27 @@ def ungrouped(session: Session, limit: int) -> list[int]:
 
     Only photos that changed since grouping was done with all of them are looked through.
     """
-    statement = comparable().with_only_columns(FaceRow.id).where(FacePersonRow.face_id.is_(None)).limit(limit)
     done = revisions.grouped(session)
-    if done is not None:
-        changed = select(PhotoRow.id).where(PhotoRow.revision > done).scalar_subquery()
+    session.flush()
+    found = session.connection().execute(_ungrouped(done is not None), {"limit": limit, "done": done})
+    return list(found.scalars())
+
+
+@cache
+def _ungrouped(of_changed: bool) -> Select[int]:
+    statement = comparable().with_only_columns(FaceRow.id).where(FacePersonRow.face_id.is_(None))
+    if of_changed:
+        changed = select(PhotoRow.id).where(PhotoRow.revision > bindparam("done")).scalar_subquery()
         statement = statement.where(FaceRow.photo_id.in_(changed))
-    return list(session.scalars(statement))
+    return statement.limit(bindparam("limit"))
+
+
+def photos_of(session: Session, face_ids: Iterable[int]) -> set[int]:
+    """Return the photos of some faces."""
+    found: set[int] = set()
+    for part in chunks(sorted(face_ids)):
+        found |= set(session.scalars(select(FaceRow.photo_id).where(FaceRow.id.in_(part))))
+    return found
 
 
 def unassigned_beside(session: Session, person_ids: Sequence[int]) -> list[int]:
@@ -159,11 +197,18 @@ def read_faces(session: Session, statements: Iterable[Select[Any]] | None = None
     return _read(session, [(statement, {}) for statement in statements])
 
 
-def _read(session: Session, statements: Iterable[tuple[Select[Any], dict[str, Any]]]) -> LibraryFaces:
-    rows = [row for statement, values in statements for row in session.execute(statement, values)]
+def _read(
+    session: Session,
+    statements: Iterable[tuple[Select[Any], dict[str, Any]]],
+    births_of: dict[int, Births] | None = None,
+) -> LibraryFaces:
+    # A connection has less to do than a session, which counts where few rows are read.
+    session.flush()
+    connection = session.connection()
+    rows = [row for statement, values in statements for row in connection.execute(statement, values)]
     wanted = set(_most(Counter(row[2] for row in rows)))
     rows = [row for row in rows if row[2] in wanted]
-    return _built(session, [_columns(rows)], _vectors(rows))
+    return _built(session, [_columns(rows)], _vectors(rows), births_of)
 
 
 def _read_all(session: Session) -> LibraryFaces:
@@ -212,9 +257,9 @@ def faces_of(session: Session, person_ids: Sequence[int]) -> LibraryFaces:
     )
 
 
-def faces_by_id(session: Session, face_ids: Sequence[int]) -> LibraryFaces:
-    """Return some faces by their numbers."""
-    return _read(session, [(_by_id(), {"ids": part}) for part in chunks(list(face_ids))])
+def faces_by_id(session: Session, face_ids: Sequence[int], births_of: dict[int, Births] | None = None) -> LibraryFaces:
+    """Return some faces by their numbers; the birth dates of people are read unless they are given."""
+    return _read(session, [(_by_id(), {"ids": part}) for part in chunks(list(face_ids))], births_of)
 
 
 @cache
@@ -271,7 +316,12 @@ def _columns(rows: Sequence[Any]) -> _Columns:
     )
 
 
-def _built(session: Session, parts: Sequence[_Columns], matrix: NDArray[np.float16]) -> LibraryFaces:
+def _built(
+    session: Session,
+    parts: Sequence[_Columns],
+    matrix: NDArray[np.float16],
+    births_of: dict[int, Births] | None = None,
+) -> LibraryFaces:
     columns = _Columns(*map(np.concatenate, zip(*(parts or [_columns([])]), strict=True)))
     labels = np.where(columns.confirmed, columns.people, UNKNOWN)
     # A person with hints alone, and no confirmed face, is found by these.
@@ -286,7 +336,7 @@ def _built(session: Session, parts: Sequence[_Columns], matrix: NDArray[np.float
             columns.weak,
             np.where(hinted, columns.people, labels),
             _rejected(session, columns.face_ids),
-            known_births(session),
+            known_births(session) if births_of is None else births_of,
         ),
         columns.taken,
         columns.people,
@@ -309,10 +359,11 @@ def _rejections_of() -> Select[int, int]:
 
 def _rejected(session: Session, face_ids: NDArray[np.int64]) -> list[frozenset[int]]:
     found: dict[int, set[int]] = {}
+    connection = session.connection()
     rows = (
-        session.execute(_rejections_of(), {"ids": face_ids.tolist()})
+        connection.execute(_rejections_of(), {"ids": face_ids.tolist()})
         if len(face_ids) <= CHUNK
-        else session.execute(select(PersonRejectionRow.face_id, PersonRejectionRow.person_id))
+        else connection.execute(select(PersonRejectionRow.face_id, PersonRejectionRow.person_id))
     )
     for face_id, person_id in rows:
         found.setdefault(face_id, set()).add(person_id)
@@ -320,9 +371,13 @@ def _rejected(session: Session, face_ids: NDArray[np.int64]) -> list[frozenset[i
     return [frozenset(found[one]) if one in found else nobody for one in face_ids.tolist()]
 
 
+_WITH_BIRTH: Final = select(PersonRow.id, PersonRow.birth_date).where(PersonRow.birth_date.is_not(None))
+
+
 def known_births(session: Session) -> dict[int, Births]:
     """Return the birth dates that persons stated, by person."""
-    rows = session.execute(select(PersonRow.id, PersonRow.birth_date).where(PersonRow.birth_date.is_not(None)))
+    session.flush()
+    rows = session.connection().execute(_WITH_BIRTH)
     result = {}
     for person_id, text in rows:
         first, last = dates.range_of(str(text))

@@ -91,21 +91,27 @@ def merge(session: Session, person_id: int, others: Sequence[int]) -> list[Corre
     return given
 
 
-def answer(session: Session, question: Question, yes: bool, seen: Sequence[int] | None = None) -> list[Correction]:
+def answer(
+    session: Session,
+    question: Question,
+    yes: bool,
+    seen: Sequence[int] | None = None,
+    others: Sequence[int] = (),
+) -> list[Correction]:
     """Return the corrections that answer a question: a group of nobody is the person, or faces are or are not.
 
-    The faces that were `seen` are answered each, None for the first alone. A group is the person if all that the
-    question begins with were.
+    The faces that were `seen` are answered each, None for the first alone; `others` are not the person, whatever these
+    are. A group is the person if all that the question begins with were.
     """
+    given = reject(session, question.person, others)
     faces = list(dict.fromkeys(seen or question.faces[:1]))
     if not yes:
-        return reject(session, question.person, faces)
+        return given + reject(session, question.person, faces)
     group = session.scalar(select(FacePersonRow.person_id).where(FacePersonRow.face_id == faces[0]))
     whole = set(faces) == set(question.faces[: len(faces)])
-    given: list[Correction] = []
     if question.kind == "join" and whole and len(question.faces) > 1 and group not in (None, question.person):
         assert group is not None
-        given = merge(session, question.person, [group])
+        given += merge(session, question.person, [group])
     already = {one.face_id for one in given if one.kind == "person"}
     return [*given, *confirm(session, question.person, [face for face in faces if face not in already])]
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import delete, func, select
+from sqlalchemy import Select, bindparam, delete, exists, func, select
 from sqlalchemy.orm import Session
 
 from rollcall.corrections.person_kinds import new_uid
@@ -44,7 +45,7 @@ def write_people(
     )
     if not len(changed):
         return set()
-    named = set(session.scalars(select(PersonNameRow.person_id).distinct()))
+    named = _named(session, wanted[changed])
     for part in chunks(changed.tolist()):
         _write_rows(
             session,
@@ -63,14 +64,28 @@ def write_people(
     return {int(one) for one in (*wanted[moved], *library.person[moved]) if one != UNKNOWN}
 
 
+def _named(session: Session, person: NDArray[np.int64]) -> set[int]:
+    """Return those of some people who have a name."""
+    people = np.unique(person[person != UNKNOWN]).tolist()
+    found: set[int] = set()
+    for part in chunks(people):
+        found |= set(session.scalars(select(PersonNameRow.person_id).where(PersonNameRow.person_id.in_(part))))
+    return found
+
+
 def _write_rows(session: Session, rows: Sequence[dict[str, Any]]) -> None:
     ids = [row["face_id"] for row in rows]
     # A person may have said who it is since the faces were read.
-    stated = FacePersonRow.source != "auto"
-    kept = set(session.scalars(select(FacePersonRow.face_id).where(FacePersonRow.face_id.in_(ids), stated)))
-    there = set(session.scalars(select(FaceRow.id).where(FaceRow.id.in_(ids)))) - kept
+    session.flush()
+    there = set(session.connection().execute(_not_stated(), {"ids": ids}).scalars())
     session.execute(delete(FacePersonRow).where(FacePersonRow.face_id.in_(there)))
     insert_rows(session, FacePersonRow, [row for row in rows if row["face_id"] in there])
+
+
+@cache
+def _not_stated() -> Select[int]:
+    stated = exists().where(FacePersonRow.face_id == FaceRow.id, FacePersonRow.source != "auto")
+    return select(FaceRow.id).where(FaceRow.id.in_(bindparam("ids", expanding=True)), ~stated)
 
 
 def _with_groups(session: Session, library: LibraryFaces, person: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -184,6 +199,13 @@ def mark_seen(session: Session) -> None:
 
 def count_people(session: Session) -> int:
     """Return about how many people the library shows, groups and faces that are in none; at most `MANY` of each."""
+    session.flush()
+    return int(session.connection().execute(_counted()).scalar_one())
+
+
+@cache
+def _counted() -> Select[int]:
     groups = select(PersonRow.id).limit(MANY).subquery()
     alone = select(FacePersonRow.face_id).where(FacePersonRow.person_id.is_(None)).limit(MANY).subquery()
-    return sum(session.scalar(select(func.count()).select_from(one)) or 0 for one in (groups, alone))
+    counts = [select(func.count()).select_from(one).scalar_subquery() for one in (groups, alone)]
+    return select(counts[0] + counts[1])

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Select, func, or_, select
+from sqlalchemy import BindParameter, Select, and_, bindparam, func, or_, select
 from sqlalchemy.orm import Session
 
 from rollcall.search.cells import divide
@@ -154,36 +155,47 @@ class EmbeddingMatrix:
 
 def state_of(session: Session) -> State:
     """Return the newest event that a session sees."""
-    row = session.execute(select(EventRow.id, EventRow.happened_at).order_by(EventRow.id.desc()).limit(1)).first()
+    row = session.connection().execute(_newest()).first()
     return State(0, "") if row is None else State(*row)
+
+
+@cache
+def _newest() -> Select[int, str]:
+    return select(EventRow.id, EventRow.happened_at).order_by(EventRow.id.desc()).limit(1)
 
 
 def _changed(session: Session, then: State, now: State, most: int) -> list[int] | None:
     """Return the photos whose faces may have changed; None if that is not known, or they are more than `most`."""
     if then == now:
         return []
-    oldest = session.scalar(select(func.min(EventRow.id))) or 0
     if then.event_id:
         at = session.scalar(select(EventRow.happened_at).where(EventRow.id == then.event_id))
         if at != then.happened_at:
             return None
-    elif oldest > 1:
+    elif (session.scalar(select(func.min(EventRow.id))) or 0) > 1:
         return None
-    everywhere = select(EventRow.id).where(
-        EventRow.id > then.event_id,
-        EventRow.photo_id.is_(None),
-        EventRow.kind.in_(("photo_forgotten", "embeddings_forgotten")),
-    )
-    if session.scalar(everywhere.limit(1)) is not None:
-        return None
-    found = session.scalars(
+    found = session.connection().execute(_since(), {"then": then.event_id, "most": most + 1})
+    changed = list(found.scalars())
+    # None stands for all photos.
+    return None if len(changed) > most or None in changed else changed
+
+
+@cache
+def _since() -> Select[Any]:
+    """Return a statement for the photos that changed after an event, with None where all may have."""
+    everywhere = EventRow.photo_id.is_(None)
+    return (
         select(EventRow.photo_id)
-        .where(EventRow.id > then.event_id, EventRow.kind.in_(_EVENTS), EventRow.photo_id.is_not(None))
+        .where(
+            EventRow.id > bindparam("then"),
+            or_(
+                and_(everywhere, EventRow.kind.in_(("photo_forgotten", "embeddings_forgotten"))),
+                and_(~everywhere, EventRow.kind.in_(_EVENTS)),
+            ),
+        )
         .distinct()
-        .limit(most + 1)
+        .limit(bindparam("most"))
     )
-    changed = [photo_id for photo_id in found if photo_id is not None]
-    return changed if len(changed) <= most else None
 
 
 def _all(session: Session, dimension: int, state: State) -> Embeddings:
@@ -223,15 +235,18 @@ def _joined(some: Embeddings, keep: NDArray[np.bool_], others: Embeddings) -> Em
 
 
 def _of_photos(session: Session, dimension: int, photo_ids: Sequence[int], state: State) -> Embeddings:
-    rows = [
-        row
-        for part in chunks(photo_ids)
-        for row in session.execute(_visible(dimension).where(FaceRow.photo_id.in_(part))).all()
-    ]
+    connection = session.connection()
+    values = [{"dimension": dimension, "photos": part} for part in chunks(photo_ids)]
+    rows = [row for one in values for row in connection.execute(_of_some_photos(), one)]
     return _collected(rows, dimension, state)
 
 
-def _visible(dimension: int) -> Select[int, int, str, bytes]:
+@cache
+def _of_some_photos() -> Select[int, int, str, bytes]:
+    return _visible(bindparam("dimension")).where(FaceRow.photo_id.in_(bindparam("photos", expanding=True)))
+
+
+def _visible(dimension: int | BindParameter[int]) -> Select[int, int, str, bytes]:
     return (
         select(EmbeddingRow.face_id, FaceRow.photo_id, EmbeddingRow.model_version, EmbeddingRow.vector)
         .join(FaceRow, FaceRow.id == EmbeddingRow.face_id)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from sqlalchemy import delete, event, insert, inspect, select, update
+from sqlalchemy import bindparam, delete, event, insert, inspect, select, update
 from sqlalchemy.orm import Session
 
 from rollcall.storage.tables import FaceRow, MetaRow, PhotoRow
@@ -21,12 +21,20 @@ _TAKEN: Final = "rollcall revision"
 #: Faces of one statement: SQLite before 3.32 takes no more than 999 values.
 _FACES: Final = 500
 _WATCHED: Final = ("root_id", "path", "taken_local", "face_count")
+# Made once: each of a few new photos needs them, and to put them together takes longer than to run them.
+_VALUE: Final = select(MetaRow.value).where(MetaRow.key == bindparam("of"))
+_SET: Final = update(MetaRow).where(MetaRow.key == bindparam("of")).values(value=bindparam("number"))
 
 
 def newest(session: Session) -> int:
     """Return the newest number that a session sees; 0 if nothing has changed yet."""
-    value = session.scalar(select(MetaRow.value).where(MetaRow.key == _KEY))
-    return 0 if value is None else int(value)
+    return _number(session, _KEY) or 0
+
+
+def _number(session: Session, key: str) -> int | None:
+    # Numbers are written by statements alone, so nothing has to be flushed; a flush may be what asks.
+    value: str | None = session.connection().execute(_VALUE, {"of": key}).scalar()
+    return None if value is None else int(value)
 
 
 def take(session: Session) -> int:
@@ -52,15 +60,16 @@ def mark_faces(session: Session, face_ids: Sequence[int]) -> None:
 
 def grouped(session: Session) -> int | None:
     """Return the number up to which grouping has looked at all faces; None if that is not known."""
-    value = session.scalar(select(MetaRow.value).where(MetaRow.key == _GROUPED))
-    return None if value is None else int(value)
+    return _number(session, _GROUPED)
 
 
 def set_grouped(session: Session, revision: int | None) -> None:
     """Remember up to which number grouping has looked at all faces; with None it looks for any that it has not."""
-    session.execute(delete(MetaRow).where(MetaRow.key == _GROUPED))
-    if revision is not None:
-        session.execute(insert(MetaRow).values(key=_GROUPED, value=str(revision)))
+    connection = session.connection()
+    if revision is None:
+        connection.execute(delete(MetaRow).where(MetaRow.key == _GROUPED))
+    elif not connection.execute(_SET, {"of": _GROUPED, "number": str(revision)}).rowcount:
+        connection.execute(insert(MetaRow).values(key=_GROUPED, value=str(revision)))
 
 
 @event.listens_for(Session, "before_flush")

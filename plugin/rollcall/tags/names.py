@@ -72,7 +72,31 @@ def refresh(session: Session, settings: TagSettings, person_ids: Iterable[int]) 
         assert tag is not None
         wanted |= {(photo_id, tag): one for photo_id, one in _photos(session, settings, tag).items()}
     touched = {tag_of(settings, name) for name in names.values()} | _of_nobody(session, settings)
-    stored = _stored(session, sorted(one for one in touched if one is not None))
+    return _set(session, wanted, _stored(session, sorted(one for one in touched if one is not None)))
+
+
+def refresh_photos(session: Session, settings: TagSettings, photo_ids: Iterable[int]) -> set[int]:
+    """Bring the tags of people on some photos in step with their faces; return the photos whose tags changed."""
+    session.flush()
+    photos = sorted(set(photo_ids))
+    found = of_photos(session, photos, settings)
+    wanted = {(photo_id, tag.name): tag.probability for photo_id, tags in found.items() for tag in tags}
+    everybody = {tag_of(settings, name) for name in session.scalars(select(PersonNameRow.name).where(_SHOWN))}
+    stored: dict[tuple[int, str], tuple[int, str, str]] = {}
+    for part in chunks(photos):
+        columns = (TagRow.photo_id, TagRow.name, TagRow.id, TagRow.source, TagRow.state)
+        for photo_id, name, number, source, state in session.execute(select(*columns).where(TagRow.photo_id.in_(part))):
+            if name in everybody:
+                stored[photo_id, name] = (number, source, state)
+    return _set(session, wanted, stored)
+
+
+def _set(
+    session: Session,
+    wanted: Mapping[tuple[int, str], float],
+    stored: Mapping[tuple[int, str], tuple[int, str, str]],
+) -> set[int]:
+    """Store the tags that are wanted, withdraw ours that are not; return the photos whose tags changed."""
     gone = [key for key, row in stored.items() if key not in wanted and _is_ours(row)]
     new = [key for key in wanted if key not in stored]
     _withdraw(session, [stored[key][0] for key in gone])

@@ -11,10 +11,12 @@ import io
 import os
 import threading
 from collections.abc import Hashable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
+import cv2
+import numpy as np
 from PIL import Image
 
 from rollcall.errors import UnreadableError
@@ -66,6 +68,7 @@ class Pictures:
         memory = min(given, _MEMORY_MEGABYTES) if given else _MEMORY_MEGABYTES
         self.limits = settings.decode.model_copy(update={"memory_megabytes": memory})
         self.jobs = PictureJobs()
+        self._enlarging = threading.Lock()
         # Several databases may share a cache folder, and number their photos in the same way.
         self.folder = (
             settings.thumbnail_folder / hashlib.blake2b(plugin.database.url.encode(), digest_size=8).hexdigest()
@@ -90,8 +93,12 @@ class Pictures:
 
         def make(abandoned: threading.Event) -> bytes:
             side = {"thumb": THUMB * 2, "screen": SCREEN, "large": LARGE}[kind]
-            picture = decode.decode(path, target=side, limits=self.limits, abandoned=abandoned, at=at)
-            return self._store(cached, _reduced(picture, kind))
+            # One that is enlarged takes several hundred megabytes until it is written.
+            with self._enlarging if kind == "large" else nullcontext():
+                picture = decode.decode(path, target=side, limits=self.limits, abandoned=abandoned, at=at)
+                image = _reduced(picture, kind)
+                del picture  # else its pixels are held while the copy is written
+                return self._store(cached, image)
 
         return Wanted((photo_id, name), f'"{name}"', cached, make)
 
@@ -223,8 +230,14 @@ def why_not(path: Path, root: Path, error: OSError) -> str:
 
 
 def _reduced(picture: Picture, kind: Kind) -> Image.Image:
-    image = Image.fromarray(picture.pixels)
+    pixels = picture.pixels
     size = {"thumb": (THUMB * 4, THUMB), "screen": (SCREEN, SCREEN), "large": (LARGE, LARGE)}[kind]
+    scale = LARGE / max(pixels.shape[:2])
+    if scale < 1:
+        # Pillow holds four bytes of each pixel: of one of 81 megapixels a second copy larger than the first.
+        width, height = (max(round(side * scale), 1) for side in pixels.shape[1::-1])
+        pixels = np.asarray(cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+    image = Image.fromarray(pixels)
     image.thumbnail(size, Image.Resampling.LANCZOS)
     return image
 

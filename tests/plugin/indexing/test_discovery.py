@@ -75,6 +75,20 @@ def test_patterns_match_names_and_paths_from_the_root(library: Path, pattern: st
     assert set(names(library, ignore=(pattern,))) == {"x.png", "sub/y.png"} - hidden
 
 
+def test_what_other_programs_make_of_originals_is_left_out(library: Path) -> None:
+    for folder in (
+        "Cat Previews.lrdata/0",
+        "My.photoslibrary/resources",
+        "@Recycle",
+        "#snapshot/1",
+        "x.cocatalog/Cache",
+    ):
+        draw(library / folder / "made.png")
+    for folder in ("My.photoslibrary/originals", "x.cocatalog/Originals", "Recycle", "resources"):
+        draw(library / folder / "mine.png")
+    assert len(names(library)) == 4 and all(name.endswith("mine.png") for name in names(library))
+
+
 def test_patterns_mean_the_same_when_only_a_folder_is_indexed(
     make_indexer: Callable[..., Indexer], database: Database, library: Path
 ) -> None:

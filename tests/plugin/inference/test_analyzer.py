@@ -97,3 +97,17 @@ def test_a_thorough_search_finds_what_a_quick_one_finds(photo: Path, compiled: P
     ((quick,), (thorough,)) = found
     assert quick.box == pytest.approx(thorough.box, abs=0.01)
     assert quick.score == pytest.approx(thorough.score, abs=0.01)
+
+
+def test_the_faces_of_a_photo_are_judged_together_and_those_of_another_apart(photo: Path, compiled: Path) -> None:
+    analyzer = Analyzer(load(None, {"detector.resolution": TARGET, "cache.folder": str(compiled)}))
+    picture = decode.decode(photo, target=TARGET)
+    (alone,) = analyzer.analyze([picture])[0]
+    points = np.array(alone.landmarks, np.float32) * np.array(picture.pixels.shape[1::-1], np.float32)
+    (crop,) = analyzer._crops(picture, points[None])
+    *many, beside = analyzer._predict(analyzer._networks[1], [crop] * 7, [6, 1])
+    below_13 = [float(one.age[:13].sum()) for one in (*many, beside) if one.age is not None]
+    assert alone.age_distribution is not None
+    np.testing.assert_allclose(below_13[6], alone.age_distribution[:13].sum(), rtol=0.02)
+    # Nobody beside them is a child, so each is one less probably than by itself.
+    assert len(below_13) == 7 and max(below_13[:6]) < 0.7 * below_13[6]

@@ -240,6 +240,59 @@ def test_no_name_raises(name: str) -> None:
     assert found is None or found.local.year >= 1990
 
 
+def test_a_day_alone_is_completed_by_what_else_is_said_of_it(tmp_path: Path) -> None:
+    day = XMP.replace(b"2019-06-12T12:00:30+02:00", b"2019-06-12")
+    found = Metadata(xmp=day, iptc=IPTC)
+    assert capture_time.find(tmp_path / "a.jpg", found, None) == CaptureTime(NOON, 120, "iptc")
+    other = found._replace(iptc=IPTC.replace(b"20190612", b"20190613"))
+    assert capture_time.find(tmp_path / "a.jpg", other, None) == CaptureTime(datetime(2019, 6, 12), None, "xmp")
+
+
+# ---- Clocks that were never set, and what is known when nothing else is
+
+
+@pytest.mark.parametrize("written", ["1970:01:01 00:00:00", "1970:01:01 04:12:59", "2098:01:01 00:00:00"])
+def test_a_clock_that_was_never_set_is_no_date(written: str, tmp_path: Path) -> None:
+    data = encoded(WHOLE, "JPEG", exif=exif_bytes({}, {TAKEN: written}))
+    assert taken(tmp_path, data, "a.jpg") is None
+    assert taken(tmp_path, data, "IMG_20190612_120030.jpg") == CaptureTime(NOON, None, "file name")
+    takeout(tmp_path / "b.jpg.json", "1560340830")
+    assert taken(tmp_path, data, "b.jpg") == CaptureTime(NOON, 0, "takeout")
+
+
+@pytest.mark.parametrize("written", ["1904:01:01 00:00:00", "1970:01:02 00:00:00", "1970:06:01 00:00:00"])
+def test_old_dates_of_scanned_photos_are_dates(written: str, tmp_path: Path) -> None:
+    data = encoded(WHOLE, "JPEG", exif=exif_bytes({}, {TAKEN: written}))
+    assert taken(tmp_path, data) == CaptureTime(datetime.strptime(written, "%Y:%m:%d %H:%M:%S"))
+
+
+def test_the_first_of_1970_is_a_date_where_a_person_entered_it(tmp_path: Path) -> None:
+    found = taken(tmp_path, encoded(WHOLE, "JPEG", xmp=XMP.replace(b"2019-06-12T12:00:30+02:00", b"1970-01-01")))
+    assert found == CaptureTime(datetime(1970, 1, 1), None, "xmp")
+
+
+def test_when_a_picture_was_changed_is_the_last_resort(tmp_path: Path) -> None:
+    data = png_of([zlib.compress(png_rows())], png_chunk(b"tIME", struct.pack(">HBBBBB", 2019, 6, 12, 12, 0, 30)))
+    assert taken(tmp_path, data, "a.png") == CaptureTime(NOON, 0, "file time")
+    assert taken(tmp_path, data, "2018-01-01.png") == CaptureTime(datetime(2018, 1, 1), None, "file name")
+    packet = XMP.replace(b"photoshop:DateCreated", b"xmp:ModifyDate")
+    found = taken(tmp_path, encoded(WHOLE, "JPEG", xmp=packet))
+    assert found == CaptureTime(NOON, 120, "file time") and found.is_guess
+
+
+def test_an_animation_holds_a_time_in_its_container(tmp_path: Path) -> None:
+    need("AVIF")
+    frames = [Image.fromarray(WHOLE), Image.fromarray(WHOLE[::-1].copy())]
+    frames[0].save(tmp_path / "a.avif", save_all=True, append_images=frames[1:])
+    data = bytearray((tmp_path / "a.avif").read_bytes())
+    header = boxes.first(bytes(data), b"moov", b"mvhd")
+    assert header is not None
+    since_1904 = int((NOON - datetime(1904, 1, 1)).total_seconds())
+    wide = data[header.start] == 1
+    data[header.start + 4 : header.start + (12 if wide else 8)] = since_1904.to_bytes(8 if wide else 4, "big")
+    assert taken(tmp_path, bytes(data)) == CaptureTime(NOON, 0, "video")
+
+
 # ---- Google Takeout
 
 
@@ -257,11 +310,29 @@ def takeout(path: Path, seconds: object) -> None:
         ("a-edited.jpg", "a.jpg.json"),
         ("a_name_of_many_letters_which_is_cut_off.jpg", "a_name_of_many_letters_which_is_cut_off.jpg.su.json"),
         ("a" * 44 + ".jpeg", "a" * 44 + ".j.json"),
+        ("a" * 47 + ".jpg", "a" * 46 + ".json"),
+        ("a" * 40 + "(2).jpg", "a" * 40 + ".jpg.s(2).json"),
+        ("a_name_of_41_letters_which_is_cut_off_abcd.jpg", "a_name_of_41_letters_which_is_cut_off_abcd.jpg.json"),
+        ("a(1).jpg", "a(1).jpg.json"),
+        ("a-edited(1).jpg", "a.jpg(1).json"),
+        ("a-modifi\u00e9.jpg", "a.jpg.supplemental-metadata.json"),
+        ("a-modifie\u0301.jpg", "a.jpg.json"),
+        ("\u00e9t\u00e9-bearbeitet.jpg", "e\u0301te\u0301.jpg.json"),
+        ("a-ha editado.jpg", "a.jpg.json"),
+        ("a-\u7de8\u96c6\u6e08\u307f.jpg", "a.jpg.json"),
+        ("a" * 43 + "-edi.jpg", "a" * 43 + ".jp.json"),
+        ("a-edited.jpg", "a.HEIC.supplemental-metadata.json"),
+        ("uploaded without a suffix.jpg", "uploaded without a suffix.json"),
     ],
 )
 def test_what_takeout_puts_beside_a_picture_is_found(picture: str, beside: str, tmp_path: Path) -> None:
     takeout(tmp_path / beside, "1560340830")
     assert taken(tmp_path, encoded(WHOLE, "JPEG"), picture) == CaptureTime(NOON, 0, "takeout")
+
+
+def test_a_copy_does_not_get_the_time_of_another_picture(tmp_path: Path) -> None:
+    takeout(tmp_path / "a.jpg.json", "1560340830")
+    assert taken(tmp_path, encoded(WHOLE, "JPEG"), "a(1).jpg") is None
 
 
 def test_takeout_and_a_name_together_give_the_offset(tmp_path: Path) -> None:

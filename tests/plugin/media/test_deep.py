@@ -214,3 +214,30 @@ def test_a_picture_that_takes_more_than_any_may_is_refused_in_a_sentence(tmp_pat
     with pytest.raises(decode.PictureError, match="damaged"):
         decode.decode(path, target=1280, limits=DecodeSettings(memory_megabytes=4096))
     assert decode._plan(Job(Format.JXL, path.read_bytes(), 1280)).needed > 2 << 30
+
+
+def in_bits(values: np.ndarray, bits: int, order: str) -> bytes:
+    """Return rows of numbers of some bits one behind the other, each row from a byte on."""
+    numbers = (values.reshape(values.shape[0], -1) / 255 * ((1 << bits) - 1)).round().astype(np.uint32)
+    shifts = np.arange(bits - 1, -1, -1, dtype=np.uint32)
+    packed = np.packbits((numbers[..., None] >> shifts & 1).astype(np.uint8).reshape(len(numbers), -1), axis=1)
+    if bits == 24 and order == "<":
+        packed = packed.reshape(len(numbers), -1, 3)[..., ::-1]
+    return packed.tobytes()
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize(("bits", "near"), [(2, 45), (4, 10), (6, 4), (10, 2), (12, 2), (14, 2), (24, 2)])
+@pytest.mark.parametrize("apart", [False, True])
+def test_numbers_of_any_bits_are_read(
+    bits: int, near: float, order: str, apart: bool, shown: Callable[..., np.ndarray]
+) -> None:
+    planes = [WHOLE[..., channel] for channel in range(3)] if apart else [WHOLE]
+    data = tiff_of([in_bits(plane, bits, order) for plane in planes], bits, 1, 3, order)
+    assert difference(shown(data), WHOLE) <= near
+
+
+@pytest.mark.parametrize("bits", [6, 10, 12])
+def test_grey_of_any_bits_is_read(bits: int, shown: Callable[..., np.ndarray]) -> None:
+    data = tiff_of([in_bits(WHOLE[..., 1], bits, ">")], bits, 1, 1, ">")
+    assert difference(shown(data), np.repeat(WHOLE[..., 1:2], 3, axis=2)) <= 4

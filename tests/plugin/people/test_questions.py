@@ -9,7 +9,7 @@ from people_blobs import faces_of, rows, who
 from rollcall.host import Plugin
 from rollcall.people.clusters import Faces
 from rollcall.people.linkage import UNKNOWN
-from rollcall.people.questions import Question, questions
+from rollcall.people.questions import Question, in_rows, questions
 
 ANNA, BEN, GROUP = 1, 2, 7
 
@@ -91,3 +91,47 @@ def test_a_group_that_is_the_person_becomes_one_with_them(family: Plugin) -> Non
     assert cover is not None
     family.answer_question(Question(anna, (cover,), 0.5, "join"), yes=True)
     assert who(family, cover) == ("Anna", "confirmed", "user")
+
+
+def test_faces_of_one_person_stand_in_rows_and_groups_by_themselves() -> None:
+    singles = [Question(ANNA, (face,), 0.5, "join") for face in (1, 2, 3)]
+    asked = [Question(BEN, (9,), 0.9, "join"), *singles, Question(ANNA, (5, 6), 0.6, "join")]
+    assert [(one.person, one.faces) for one in in_rows(asked, 2)] == [
+        (ANNA, (5, 6)),
+        (ANNA, (1, 2)),
+        (BEN, (9,)),
+        (ANNA, (3,)),
+    ]
+
+
+def test_who_is_unticked_in_a_row_is_not_the_person(family: Plugin) -> None:
+    anna = family.people()[0].person_id
+    family.name_person(anna, "Anna")
+    stranger = faces_of(family, 50, 50)[0]
+    proposed = next(face.face_id for face in family.person_faces(anna, state="proposed"))
+    row = Question(anna, (proposed, stranger), 0.5, "join")
+    family.answer_question(row, yes=True, seen=[proposed], others=[stranger])
+    assert who(family, proposed) == ("Anna", "confirmed", "user")
+    assert rows(family, "SELECT face_id, person_id FROM person_rejections") == [(stranger, anna)]
+    family.undo()
+    assert rows(family, "SELECT face_id, person_id FROM person_rejections") == []
+
+
+def test_a_face_like_others_that_are_unlike_each_other_is_likelier_theirs() -> None:
+    vectors = [
+        _faces_like(0, 8, 1, 0.3),
+        _faces_like(1, 8, 2, 1.2),
+        _faces_like(0, 1, 3, 2.2),
+        _faces_like(1, 1, 4, 2.2),
+    ]
+    faces = Faces(np.concatenate(vectors), np.arange(18))
+    # Both single faces are made equally similar to the centre of whom they are like.
+    centres = [faces.vectors[:8].mean(axis=0), faces.vectors[8:16].mean(axis=0)]
+    for row, centre in ((16, centres[0]), (17, centres[1])):
+        unit = centre / np.linalg.norm(centre)
+        rest = faces.vectors[row] - (faces.vectors[row] @ unit) * unit
+        faces.vectors[row] = 0.3 * unit + np.sqrt(1 - 0.09) * rest / np.linalg.norm(rest)
+    person = np.array([ANNA] * 8 + [BEN] * 8 + [UNKNOWN] * 2)
+    asked = {one.faces: one for one in questions(faces, person, np.zeros(18, np.bool_), {ANNA, BEN})}
+    assert asked[(17,)].person == BEN
+    assert (16,) not in asked or asked[(16,)].probability < asked[(17,)].probability

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from rollcall.bridges.imports.names import ExportedNames, PhotoNames, PhotoPlace
-from rollcall.media.file_names import takeout_names
+from rollcall.media import takeout
 
 _LARGEST: Final = 4 << 20  # bytes
 
@@ -19,7 +19,7 @@ class Takeout(ExportedNames):
     wanted = "the export was unpacked into"
 
     def _beside(self, photo: PhotoPlace) -> PhotoNames:
-        for name in takeout_names(photo.file.name):
+        for name in takeout.names(photo.file.name):
             content = json_of(photo.file.with_name(name))
             if isinstance(content, dict) and "photoTakenTime" in content:
                 return PhotoNames(names=_names(content.get("people")))

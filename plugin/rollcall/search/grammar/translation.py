@@ -84,6 +84,11 @@ def translated(query: str, tokens: Sequence[Token], preferred: str | None) -> Tr
     return _with_corrections(query, tokens, preferred, found) or found
 
 
+def name_of(code: str) -> str:
+    """Return the English name of a language of `LANGUAGES`, as notes have it."""
+    return _language(code).name
+
+
 def _with_corrections(
     query: str, tokens: Sequence[Token], preferred: str | None, found: Translation | None
 ) -> Translation | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Final
 from urllib.parse import urlencode
@@ -14,7 +15,8 @@ from rollcall.corrections.kind_base import RowId
 from rollcall.errors import InvalidQueryError
 from rollcall.host import Plugin
 from rollcall.search.details import PhotoDetails
-from rollcall.search.grammar import FIELDS
+from rollcall.search.grammar import FIELDS, LANGUAGES, Note
+from rollcall.search.grammar.translation import name_of
 from rollcall.search.terms.base import SqlParameters
 from rollcall.search.vocabulary import NOUNS
 from rollcall.web.inputs import Probability, QueryText, language_of, plugin_of
@@ -85,16 +87,23 @@ def library(
         if not further:
             values |= {
                 "notices": plugin.notices(q, readings=False, language=language),
-                "readings": plugin.interpret(q, language=language).notes,
+                "readings": _worth_saying(plugin.interpret(q, language=language).notes, language),
                 "total": _total(plugin, q, part),
                 "counting": "/count?" + urlencode({"q": q, "sure": sure}),
             }
+            values["arriving"] = values["total"] == 0 and plugin.status().state == "indexing"
     except InvalidQueryError as error:
         # Shown where the query was typed: the page itself is whole.
         values["error"] = error
     if further or request.headers.get("hx-target") == "results":
         return page(request, "_grid.html" if further else "_results.html", **values)
     return page(request, "library.html", completions=_completions(plugin), album_names=album_names(plugin), **values)
+
+
+def _worth_saying(notes: Iterable[Note], language: str | None) -> list[Note]:
+    """Return notes without the one that a query is in the language of the page, which goes without saying."""
+    own = name_of(language) if language in LANGUAGES else None
+    return [one for one in notes if own is None or getattr(one.text, "values", {}).get("language") != own]
 
 
 def _is_uncertain(plugin: Plugin, q: str, language: str | None) -> bool:

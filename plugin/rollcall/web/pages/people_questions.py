@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse, Response
 
 from rollcall.errors import RequestError
 from rollcall.host import Plugin
-from rollcall.people.questions import Question
+from rollcall.people.questions import Question, in_rows
 from rollcall.web.history import History
 from rollcall.web.inputs import history_of, plugin_of
 from rollcall.web.pages.rendering import is_part, page
@@ -20,6 +20,8 @@ from rollcall.web.translation import gettext, sentence_of
 router = APIRouter()
 #: Faces that are shown of a question.
 ROW: Final = 12
+#: Questions that the rows are made of: faces of one person stand in one row.
+ASKED: Final = 500
 #: Answers after which the library is asked anew: each tells something about other faces.
 ANSWERS: Final = 5
 
@@ -37,7 +39,7 @@ class PeopleQueue:
         """Return the question that is worth the most; None if there is none left."""
         with self._lock:
             if not self._waiting:
-                found = self.plugin.people_questions(ANSWERS + len(self._skipped))
+                found = in_rows(self.plugin.people_questions(ASKED), ROW)
                 self._waiting = [one for one in found if self._key(one) not in self._skipped][:ANSWERS]
             return self._waiting[0] if self._waiting else None
 
@@ -122,7 +124,10 @@ def _answer(queue: PeopleQueue, past: History, form: ProposalForm) -> str:
         return gettext("This was asked too long ago; here is what is asked now.")
     name = past.plugin.person(question.person).name
     seen = [face for face in question.faces if face in form.faces]
-    past.plugin.answer_question(question, form.what == "yes", seen=seen, origin=past.tab)
+    yes = form.what == "yes"
+    # Who was unticked in a row that is the person is somebody else.
+    others = [face for face in question.faces[:ROW] if face not in seen] if yes else []
+    past.plugin.answer_question(question, yes, seen=seen, others=others, origin=past.tab)
     queue.answered(question)
     if form.what == "yes":
         return gettext("This is %(name)s; u takes it back.", name=name)

@@ -16,7 +16,16 @@ function dress(root) {
   each(root, "#run", watchRun);
 }
 
-document.addEventListener("DOMContentLoaded", () => dress(document));
+document.addEventListener("DOMContentLoaded", () => {
+  dress(document);
+  // On a narrow screen the names of the pages go on beyond its edge: the one that is open is seen.
+  document.querySelector("nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+});
+// A menu has done its work with the form in it.
+document.addEventListener("htmx:afterRequest", (event) => {
+  const menu = event.target.closest?.("details.menu");
+  if (menu && event.detail.successful) menu.open = false;
+});
 document.addEventListener("htmx:afterSwap", (event) => {
   const target = document.getElementById(event.detail.target?.id) || event.detail.target || document;
   dress(target.parentElement || document);
@@ -96,6 +105,7 @@ function watchRun(card) {
   const show = (now) => {
     const state = labels[now.state]?.(now) || now.state;
     if (state !== before) get("run-state").textContent = before = state;
+    if (now.state !== "idle") card.hidden = false;
     get("run-bar").hidden = now.state === "idle";
     get("run-bar").max = Math.max(now.total, 1); get("run-bar").value = now.done;
     get("run-detail").textContent = now.state === "idle" && !now.seconds && !now.total && !now.skipped ? "" : detail(now);
@@ -113,7 +123,7 @@ function watchRun(card) {
   get("run-pause").addEventListener("click", () => post(`${base}/api/pause`));
   const add = async (path) => {
     const problem = get("folder-problem");
-    try { await post(`${base}/api/folders`, { path }); problem.hidden = true; get("folder").value = ""; htmx.trigger(document.body, "rollcall-changed"); }
+    try { await post(`${base}/api/folders`, { path }); problem.hidden = true; get("folder").value = ""; htmx.trigger(document.body, "rollcall-changed"); card.hidden = false; get("chooser").open = false; card.scrollIntoView({ block: "nearest" }); }
     catch (error) { problem.hidden = false; problem.textContent = error.message; }
   };
   get("add-folder").addEventListener("submit", (event) => { event.preventDefault(); add(get("folder").value); });
