@@ -1,6 +1,6 @@
-"""Rollcall and three other programs change the tags and names of the same photos in turn, at random.
+"""Rollcall and five other programs change the tags and names of the same photos in turn, at random.
 
-Each program knows one, two or three of the lists of keywords, and leaves the others as they are. What is expected is
+Each program knows some of the lists of keywords, and leaves the others as they are. What is expected is
 kept beside them: of each tag and each name the last word counts, whoever spoke it.
 """
 
@@ -19,6 +19,7 @@ from sqlalchemy import text
 
 from blobs import draw
 from rollcall import Plugin, corrections
+from rollcall.xmp import namespaces as ns
 from rollcall.xmp import packets
 from rollcall.xmp.content import LISTS
 from rollcall.xmp.keywords import entry, tags_of
@@ -28,11 +29,14 @@ from sidecars import packet, read
 AUTOMATIC = ("People/Children", "People/Adults")
 TAGS = (*AUTOMATIC, "Trip/Sea", "Work", "Größe")
 NAMES = ("Anna", "Bo", "Cleo & Co")
+PROPERTIES = {**LISTS, "others": ns.WINDOWS}
 #: The lists that each program knows.
 PROGRAMS = {
     "flat": ("subject",),
     "Lightroom": ("subject", "hierarchical"),
     "digiKam": ("subject", "hierarchical", "tags_list"),
+    "digiKam, all it can": ("subject", "hierarchical", "tags_list", "others"),
+    "Windows": ("subject", "others"),
 }
 THEIRS = "<!-- theirs --><xmp:Rating>3</xmp:Rating><own:thing own:a='1'>x</own:thing>"
 #: The clock of file times steps by up to 10 ms.
@@ -67,11 +71,11 @@ class Program:
         description = packets.descriptions(found)[0]
         for name in self.lists:
             keywords = change(list(said.items_of(name) or ()), entry(tag, name))
-            for old in list(packets.rdf_of(found).iter(LISTS[name])):  # type: ignore[union-attr]
+            for old in list(packets.rdf_of(found).iter(PROPERTIES[name])):  # type: ignore[union-attr]
                 old.getparent().remove(old)
             if keywords:
                 # In its own order, as programs do that write their database's lists.
-                holder = etree.SubElement(etree.SubElement(description, LISTS[name]), f"{rdf}Bag")
+                holder = etree.SubElement(etree.SubElement(description, PROPERTIES[name]), f"{rdf}Bag")
                 for keyword in sorted(keywords):
                     etree.SubElement(holder, f"{rdf}li").text = keyword
         path.write_bytes(packets.serialize(found))

@@ -34,6 +34,10 @@ _NAMESPACES = {
     "photoshop": "http://ns.adobe.com/photoshop/1.0/",
     "xmp": "http://ns.adobe.com/xap/1.0/",
     "crs": "http://ns.adobe.com/camera-raw-settings/1.0/",
+    "MicrosoftPhoto": "http://ns.microsoft.com/photo/1.0/",
+    "mediapro": "http://ns.iview-ms.com/mediapro/1.0/",
+    "acdsee": "http://ns.acdsee.com/iptc/1.0/",
+    "mwg-kw": "http://www.metadataworkinggroup.com/schemas/keywords/",
     "own": "http://example.org/a-program-of-its-own/",
 }
 
