@@ -131,7 +131,9 @@ class Churn:
         os.utime(self._any(), (at, at))
 
     def copy(self) -> None:
-        shutil.copy2(self._any(), self._new_name())
+        source, target = self._any(), self._new_name()
+        if source != target:
+            shutil.copy2(source, target)
 
     def damage(self) -> None:
         path = self._any()
