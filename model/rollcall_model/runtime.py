@@ -36,12 +36,6 @@ def configure(cache_folder: Path | None = None, cpu_devices: int | None = None) 
         pass
 
 
-def cache_folder() -> Path | None:
-    """Return the folder in which compiled programs are kept; None: they are not."""
-    folder = jax.config.values["jax_compilation_cache_dir"]
-    return Path(folder) if folder and jax.config.values["jax_enable_compilation_cache"] else None
-
-
 def mesh() -> Mesh:
     """Return all devices as a one-dimensional mesh with the axis "batch"."""
     return Mesh(np.asarray(jax.devices()), ("batch",))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
@@ -20,7 +20,6 @@ from rollcall_model import checkpoint, runtime, weights
 from rollcall_model.ages import AGES
 from rollcall_model.attributes.calibration import calibrate, read_calibration
 from rollcall_model.attributes.network import AttributeConfig, AttributeNet, Outputs
-from rollcall_model.nn import programs
 from rollcall_model.nn.state import load_state_dict, state_dict
 from rollcall_model.types import EMBEDDING, Attributes
 
@@ -105,10 +104,7 @@ class AttributeModel:
             return tuple(results[name] for name in self._heads)
 
         sharded = shard_map(forward, mesh=mesh, in_specs=P("batch"), out_specs=P("batch"), check_vma=False)
-        made_of = programs.digest_of(net, self._heads, calibration)
-        self._run = programs.Program(
-            jax.jit(sharded, in_shardings=NamedSharding(mesh, P("batch"))), "attributes", made_of
-        )
+        self._run: Callable[[Any], Any] = jax.jit(sharded, in_shardings=NamedSharding(mesh, P("batch")))
 
     def warm_up(self) -> None:
         """Compile every program, or load it from the cache on disk."""

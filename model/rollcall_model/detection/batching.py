@@ -17,7 +17,7 @@ from jax.sharding import PartitionSpec as P
 from jaxtyping import Float32, Int
 
 from rollcall_model import runtime
-from rollcall_model.nn import layers, programs
+from rollcall_model.nn import layers
 
 #: Pictures that one thread cuts out at a time: enough work for a task.
 _SHARE: Final = 64
@@ -34,10 +34,9 @@ class Batching:
         self.devices = mesh.size
         self.sharding = NamedSharding(mesh, P("batch"))
 
-    def compile(self, net: nnx.Module, portion: int, form: Callable[..., Any], name: str) -> Network:
+    def compile(self, net: nnx.Module, portion: int, form: Callable[..., Any]) -> Network:
         """Return `form` of a network as a program over all devices; RGB pixels 0..255 in, float32.
 
-        `name` says which form it is; the programs are kept under it (`nn/programs.py`).
         On a CPU a batch is processed in portions, so that intermediate arrays stay in the cache.
         """
         graph, state = nnx.split(net)
@@ -52,8 +51,7 @@ class Batching:
             return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), outputs)
 
         sharded = shard_map(forward, mesh=self.mesh, in_specs=P("batch"), out_specs=P("batch"), check_vma=False)
-        made_of = programs.digest_of(net, name, portion)
-        return programs.Program(jax.jit(sharded, in_shardings=self.sharding), name, made_of)
+        return jax.jit(sharded, in_shardings=self.sharding)
 
     def put(self, array: np.ndarray) -> jax.Array:
         """Return an array sharded over the devices along its first axis."""

@@ -59,10 +59,10 @@ class CascadeDetector:
         self._batching = Batching(self._threads)
         self.proposals = ProposalStage(self.config, self._batching, self._threads)
         self._rnet = self._batching.compile(
-            mtcnn_weights.load(mtcnn.RNet), RNET_BUCKETS[0], mtcnn.of_pixels(mtcnn.RNet.__call__), "rnet"
+            mtcnn_weights.load(mtcnn.RNet), RNET_BUCKETS[0], mtcnn.of_pixels(mtcnn.RNet.__call__)
         )
         self._onet = self._batching.compile(
-            mtcnn_weights.load(mtcnn.ONet), ONET_BUCKETS[0], mtcnn.of_pixels(mtcnn.ONet.__call__), "onet"
+            mtcnn_weights.load(mtcnn.ONet), ONET_BUCKETS[0], mtcnn.of_pixels(mtcnn.ONet.__call__)
         )
 
     @property

@@ -42,14 +42,12 @@ class ProposalStage:
         self._tiles = (1 if layers.on_cpu() else 64) * batching.devices
         form = partial(mtcnn.PNet.streamed, rows=ROWS) if layers.on_cpu() else mtcnn.PNet.__call__
         pnet = mtcnn_weights.load(mtcnn.PNet)
-        self._pnet = batching.compile(pnet, 1, mtcnn.of_pixels(form), "pnet-tiles")
+        self._pnet = batching.compile(pnet, 1, mtcnn.of_pixels(form))
         self._canvas = np.zeros((0, TILE_SHAPE[1], 3), np.float32)
         self.prefilter: PrefilterRunner | None = None
         if layers.on_cpu() and not config.thorough:
             self.prefilter = PrefilterRunner(config.resolution, config.min_face, config.quick.prefilter_threshold)
-            self._pnet_patches = batching.compile(
-                pnet, PATCH_PORTION, mtcnn.of_pixels(mtcnn.PNet.__call__), "pnet-patches"
-            )
+            self._pnet_patches = batching.compile(pnet, PATCH_PORTION, mtcnn.of_pixels(mtcnn.PNet.__call__))
 
     def warm_up(self) -> None:
         """Compile every program, or load it from the cache on disk."""

@@ -90,7 +90,7 @@ class SinglePassDetector:
         self._quick = layers.on_cpu() and not self.config.thorough
         second = second or refiner.load()
         self._crop_side = second.config.size
-        self._refiner = self._batching.compile(second, REFINER_BUCKETS[0], refiner.Refiner.__call__, "refiner")
+        self._refiner = self._batching.compile(second, REFINER_BUCKETS[0], refiner.Refiner.__call__)
 
     @property
     def threshold(self) -> float:

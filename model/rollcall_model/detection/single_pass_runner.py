@@ -20,7 +20,7 @@ from rollcall_model.detection.batching import Batching
 from rollcall_model.detection.candidates import runs
 from rollcall_model.detection.canvases import Shape
 from rollcall_model.detection.windows import Window
-from rollcall_model.nn import layers, programs
+from rollcall_model.nn import layers
 from rollcall_model.types import Detections
 
 #: Pixels of a band on a CPU: with more, arrays leave the cache; with fewer, margins cost more than that.
@@ -52,9 +52,9 @@ class Runner:
         sharded = shard_map(
             forward, mesh=batching.mesh, in_specs=(P("batch"), P()), out_specs=P("batch"), check_vma=False
         )
-        self._program = programs.Program(jax.jit(sharded), "detector", programs.digest_of(net))
-        self._windows = batching.compile(net, 1, _of_squares(windows.SIDE), f"detector-{windows.SIDE}")
-        self._views = batching.compile(net, 1, _of_squares(orientation.SIDE), f"detector-{orientation.SIDE}")
+        self._program: Callable[..., Any] = jax.jit(sharded)
+        self._windows = batching.compile(net, 1, _of_squares(windows.SIDE))
+        self._views = batching.compile(net, 1, _of_squares(orientation.SIDE))
         self._places: dict[Shape, Float32[np.ndarray, "a 3"]] = {}
 
     def warm_up(self, shapes: Sequence[Shape], *, with_windows: bool) -> None:

@@ -36,14 +36,14 @@ LONG = {
 @pytest.mark.parametrize("text", LONG.values(), ids=LONG.keys())
 def test_long_queries_are_answered_or_refused_within_a_second(text: str) -> None:
     database = open_database("sqlite://")
-    started = time.process_time()
+    started = time.thread_time()
     try:
         assert search.search(database, text, limit=5) == []
     except InvalidQueryError as error:
         assert 0 <= error.position <= len(text)
         assert len(str(error)) < 400
         assert len(error.suggestions) <= 3
-    assert time.process_time() - started < 1.0
+    assert time.thread_time() - started < 1.0
     database.close()
 
 
@@ -55,9 +55,9 @@ def test_random_texts_are_understood_or_refused_within_a_second() -> None:
         text = "".join(rng.choice(letters) for _ in range(rng.randrange(1, 120)))
         if number % 2:
             text = " ".join(rng.choice([*words, text[:5]]) for _ in range(rng.randrange(1, 40)))
-        started = time.process_time()
+        started = time.thread_time()
         try:
             search.explain(text)
         except InvalidQueryError as error:
             assert 0 <= error.position <= len(text)
-        assert time.process_time() - started < 1.0, text
+        assert time.thread_time() - started < 1.0, text
