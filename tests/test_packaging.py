@@ -77,6 +77,13 @@ def test_nothing_large_is_committed() -> None:
         assert not path.is_file() or path.stat().st_size < 10 << 20, path
 
 
+def test_pictures_are_committed_where_they_belong_alone() -> None:
+    places = [ROOT / "docs", ROOT / "tests" / "web" / "appearance"]
+    for path in tracked():
+        if path.suffix.lower() in {".png", ".jpg", ".jpeg", ".webp", ".heic", ".avif", ".gif", ".tif", ".tiff"}:
+            assert any(place in path.parents for place in places), path
+
+
 def test_data_files_are_found() -> None:
     from rollcall import resources
     from rollcall_model import weights
