@@ -129,6 +129,6 @@ def _answer(queue: PeopleQueue, past: History, form: ProposalForm) -> str:
     others = [face for face in question.faces[:ROW] if face not in seen] if yes else []
     past.plugin.answer_question(question, yes, seen=seen, others=others, origin=past.tab)
     queue.answered(question)
-    if form.what == "yes":
+    if yes:
         return gettext("This is %(name)s; u takes it back.", name=name)
     return gettext("This is not %(name)s; u takes it back.", name=name)
