@@ -20,6 +20,8 @@ AGES: Final = 101
 OLDEST: Final = AGES - 1
 #: The probability that the interval of an age holds.
 INTERVAL: Final = 0.80
+#: More than the rounding of a sum over all ages, and less than any probability that matters.
+_ROUNDING: Final = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,8 @@ def interval(distribution: ArrayLike, share: float = INTERVAL) -> tuple[float, f
     cumulative /= cumulative[-1]
     edges = np.arange(AGES + 1) - 0.5
     tail = (1.0 - share) / 2.0
-    low, high = np.interp([tail, 1.0 - tail], cumulative, edges)
+    # Where nothing lies between two years, a tail may end anywhere between them: rounding must not decide where.
+    low, high = np.interp([tail + _ROUNDING, 1.0 - tail - _ROUNDING], cumulative, edges)
     return float(np.clip(low, 0.0, OLDEST)), float(np.clip(high, 0.0, OLDEST))
 
 
