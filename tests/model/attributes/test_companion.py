@@ -9,14 +9,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from flax import nnx
 
 from rollcall_model.attributes import export
 from rollcall_model.attributes.fusion import fuse_batch_norm
 from rollcall_model.attributes.model import AttributeModel, load_net, save_net
 from rollcall_model.attributes.network import AttributeConfig, AttributeNet
 from rollcall_model.nn import layers
-from rollcall_model.nn.state import parameter_count
+from rollcall_model.nn.state import load_state_dict, parameter_count, state_dict
 from rollcall_model.training.add_companion import join
 
 OTHER = AttributeConfig(size=80, widths=(6, 8, 10), depths=(1, 1, 1), features=12, hidden=(5, 7, 9), identity=False)
@@ -25,10 +24,9 @@ OTHER = AttributeConfig(size=80, widths=(6, 8, 10), depths=(1, 1, 1), features=1
 @pytest.fixture(scope="module")
 def both(small_net: AttributeNet) -> AttributeNet:
     """The small network with a companion whose last layers say something."""
-    companion = AttributeNet(OTHER, nnx.Rngs(8), fused=True)
-    rng = np.random.default_rng(2)
-    companion.age.kernel[...] = jnp.asarray(rng.normal(size=companion.age.kernel.shape), jnp.float32)
-    companion.gender.kernel[...] = jnp.asarray(rng.normal(size=companion.gender.kernel.shape), jnp.float32)
+    companion, rng = AttributeNet(OTHER, None, fused=True), np.random.default_rng(2)
+    shapes = {name: array.shape for name, array in state_dict(companion).items()}
+    load_state_dict(companion, {name: rng.normal(0, 0.4, shape).astype(np.float32) for name, shape in shapes.items()})
     return join(fuse_batch_norm(small_net), companion)
 
 
@@ -43,12 +41,12 @@ def test_ages_and_genders_are_the_mean_of_both_and_the_companion_sees_the_mirror
     both: AttributeNet, small_net: AttributeNet, crops: np.ndarray
 ) -> None:
     assert both.companion is not None
-    alone = fuse_batch_norm(small_net)(crops.astype(np.float32))
+    alone = jax.jit(fuse_batch_norm(small_net))(crops.astype(np.float32))
     small = np.stack(
         [cv2.resize(crop, (80, 80), interpolation=cv2.INTER_AREA) for crop in crops[:, :, ::-1].astype(np.float32)]
     )
-    other = both.companion(jnp.asarray(small))
-    found = both(crops.astype(np.float32))
+    other = jax.jit(both.companion)(jnp.asarray(small))
+    found = jax.jit(both)(crops.astype(np.float32))
     expected = (jax.nn.softmax(alone.age) + jax.nn.softmax(other.age)) / 2
     np.testing.assert_allclose(jax.nn.softmax(found.age), expected, atol=1e-5)
     np.testing.assert_allclose(found.female, (alone.female + other.female) / 2, atol=1e-4)
@@ -62,7 +60,8 @@ def test_it_is_read_from_its_file_as_it_was_written_and_exported(
     path = tmp_path / "both.safetensors"
     save_net(path, both, {"version": "both-1"})
     read, _ = load_net(path)
-    for one, other in zip(read(crops.astype(np.float32)), both(crops.astype(np.float32)), strict=True):
+    given = crops.astype(np.float32)
+    for one, other in zip(jax.jit(read)(given), jax.jit(both)(given), strict=True):
         np.testing.assert_allclose(one, other, atol=1e-6)
     assert read.companion is not None and read.companion.config == OTHER
     assert parameter_count(read) == parameter_count(both)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -37,7 +38,7 @@ def test_channels_that_others_stand_in_for_go_without_a_loss(
             block.expand.bias[...] = jnp.tile(block.expand.bias[...][:half], 2)
     smaller = prune.prune(net, crops, small_net.config.widths)
     assert smaller.config.wide == small_net.config.widths and smaller.identity is None
-    whole, found = net(crops), smaller(crops)
+    whole, found = jax.jit(net)(crops), jax.jit(smaller)(crops)
     np.testing.assert_allclose(found.age, whole.age, atol=2e-2)
     np.testing.assert_allclose(found.female, whole.female, atol=2e-2)
     assert not np.asarray(found.embedding).any()
@@ -88,5 +89,5 @@ def test_each_data_set_has_its_share_of_the_faces() -> None:
 def test_a_network_without_identity_has_both_forms(small_net: AttributeNet, crops: np.ndarray) -> None:
     config = small_net.config._replace(hidden=(9, 20, 30), identity=False)
     net = AttributeNet(config, nnx.Rngs(0))
-    found = fuse_batch_norm(net)(crops)
-    np.testing.assert_allclose(found.age, net(crops).age, atol=1e-3)
+    found = jax.jit(fuse_batch_norm(net))(crops)
+    np.testing.assert_allclose(found.age, jax.jit(net)(crops).age, atol=1e-3)
