@@ -1,10 +1,12 @@
 """How long the page's server takes for an answer, with many photos in the database.
 
-First paint of the grid, the next parts of it while scrolling, any month, one photo, and an answer of the review.
-Pictures are not asked for: there are none behind the rows. The requests go through the whole application, guard and
-templates included, without a socket.
+Every page that one can begin at, the next parts of it while scrolling, any month, the parts that a page asks for by
+itself, and answers with their undo. Pictures are not asked for: there are none behind the rows. The requests go through
+the whole application, guard and templates included, without a socket. With `--named` the faces are people.
 
-    python benchmarks/page.py [--faces 175000] [--rounds 20] [--folder FOLDER]
+    python benchmarks/page.py [--faces 175000] [--named 0] [--rounds 20] [--only WORDS] [--folder FOLDER]
+
+Fails if the median processor time of a kind of requests is above the limit for it.
 """
 
 from __future__ import annotations
@@ -13,19 +15,41 @@ import argparse
 import re
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import quote_plus
 
 import numpy as np
 import rows
 from fastapi.testclient import TestClient
+from named import add_people
 
 from rollcall import Plugin
 from rollcall.web.app import create
 
+PORT = 8724
+TOKEN = "benchmark"
+#: What a request may take on a processor at the median, in milliseconds.
+PAINT, SCROLL, MONTH = 100.0, 30.0, 200.0
+QUERIES = (
+    *("photos of children", "two children", "a woman and a child", "a woman and a baby", "only adults"),
+    *("women over 60", "group photos", "no people", 'tag:"People/Children"', "taken:2012-06", 'path:"2012"'),
+)
+NAMED = ("Anna", "Anna and Ben", "Lena as a child", "Somebody 77", "my children")
+
+
+class Request(NamedTuple):
+    """A kind of requests: what it is called, what it may take, and one of them by its number."""
+
+    name: str
+    limit: float
+    ask: Callable[[int], object]
+
 
 def milliseconds(work: Callable[[int], object], rounds: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return how long each round took by the clock and on processors; the first one, which fills caches, is left out.
+    """Return how long each round took by the clock and on processors, the first one, which fills caches, included.
 
     On a machine that is busy with other things the clock also counts waiting for a processor.
     """
@@ -35,79 +59,192 @@ def milliseconds(work: Callable[[int], object], rounds: int) -> tuple[np.ndarray
         work(number)
         clock.append(1000 * (time.perf_counter() - began))
         processor.append(1000 * (time.process_time() - spent))
-    return np.array(clock[1:]), np.array(processor[1:])
+    return np.array(clock), np.array(processor)
 
 
-def main() -> None:
+class Visitor:
+    """Asks the application for pages and parts of them."""
+
+    def __init__(self, plugin: Plugin, client: TestClient) -> None:
+        self.plugin, self.client = plugin, client
+        self.shown: dict[str, str] = {}
+
+    def get(self, path: str, part: bool = False) -> str:
+        """Return the text of a page, or of a part."""
+        answer = self.client.get(path, headers={"HX-Request": "true"} if part else {})
+        assert answer.status_code == 200, (path, answer.text)
+        return answer.text
+
+    def post(self, path: str, **form: object) -> str:
+        """Return the answer to a form."""
+        headers = {"HX-Request": "true", "Origin": f"http://127.0.0.1:{PORT}"}
+        answer = self.client.post(path, data=form, headers=headers)
+        assert answer.status_code == 200, (path, answer.text)
+        return answer.text
+
+    def review(self, _: int) -> None:
+        """Answer the question that is shown."""
+        text = self.shown.get("review") or self.get("/review")
+        face, group = (re.findall(rf'name="{name}" value="(\w+)"', text)[0] for name in ("face", "group"))
+        self.shown["review"] = self.post("/review", face=face, group=group, what="adult")
+
+    def pages(self) -> Iterator[Request]:
+        """Yield what one begins at."""
+        yield Request("library", PAINT, lambda _: self.get("/"))
+        for query in QUERIES:
+            yield Request(f"library, `{query}`", PAINT, lambda _, q=query: self.get(f"/?q={quote_plus(q)}"))
+        yield Request(
+            "library, `photos of children`, newest first",
+            PAINT,
+            lambda _: self.get("/?q=photos+of+children&order=date"),
+        )
+        yield Request(
+            "library, back to place 6,000 of results", PAINT, lambda _: self.get("/?q=photos+of+children&at=6000")
+        )
+        photo = self.plugin.search("photos of children", limit=1, faces=False)[0].photo_id
+        face = self.plugin.photos([photo])[0].faces[0].face_id
+        for name, path in (
+            ("albums", "/albums"),
+            ("album", "/album/1"),
+            ("a photo", f"/photo/{photo}"),
+            ("review", "/review"),
+            ("review, similar faces", f"/review/alike/{face}?group=children"),
+            ("tags", "/tags"),
+            ("a tag's suggestions", "/tag?name=People/Children&above=0.3"),
+            ("statistics", "/insight"),
+            ("folders", "/indexing"),
+            ("sharing", "/sharing"),
+            ("people", "/people"),
+        ):
+            yield Request(name, PAINT, lambda _, path=path: self.get(path))
+
+    def parts(self) -> Iterator[Request]:
+        """Yield what pages ask for by themselves, and scrolling."""
+        by_date = self.plugin.search("", order="date", faces=False)
+        starts, ends = ([hit.photo_id for hit in some] for some in (by_date[:6000], by_date[-6000:]))
+        children = "/?q=photos+of+children"
+        yield Request("scrolling, the start", SCROLL, lambda n: self.get(f"/?after={starts[60 * n]}", True))
+        yield Request("scrolling, the end", SCROLL, lambda n: self.get(f"/?after={ends[60 * n]}", True))
+        yield Request("scrolling up", SCROLL, lambda n: self.get(f"/?newer={ends[60 * n]}", True))
+        for query in ("photos of children", "a woman and a child", "only adults", 'tag:"People/Children"'):
+            for first in (0, 6000):
+                yield Request(
+                    f"scrolling, `{query}`, from {first:,}",
+                    SCROLL,
+                    lambda n, q=query, first=first: self.get(
+                        f"/?q={quote_plus(q)}&offset={first + 60 * (n + 1)}", True
+                    ),
+                )
+        yield Request(
+            "scrolling, newest first, from 6,000",
+            SCROLL,
+            lambda n: self.get(f"{children}&order=date&offset={6000 + 60 * (n + 1)}", True),
+        )
+        yield Request("scrolling an album", SCROLL, lambda n: self.get(f"/album/1?offset={60 * (n + 1)}", True))
+        yield Request("the months of the slider", PAINT, lambda _: self.get("/months", True))
+        yield Request("to any month", MONTH, lambda n: self.get(f"/?until={2006 + n % 20}-{1 + 5 * n % 12:02}", True))
+        yield Request("back to a photo", PAINT, lambda n: self.get(f"/?near={ends[60 * n]}"))
+        yield Request("years, folders and tags", PAINT, lambda _: self.get("/chips", True))
+        yield Request("on this day", PAINT, lambda _: self.get("/on-this-day", True))
+        for query in ("photos of children", "a woman and a child", "only adults"):
+            yield Request(f"number of `{query}`", PAINT, lambda _, q=query: self.get(f"/count?q={quote_plus(q)}", True))
+        yield Request(
+            "a photo of results", PAINT, lambda n: self.get(f"/photo/{1000 + n}?q=photos+of+children&at={100 + n}")
+        )
+
+    def people(self) -> Iterator[Request]:
+        """Yield what concerns people with names."""
+        for query in NAMED:
+            yield Request(f"library, `{query}`", PAINT, lambda _, q=query: self.get(f"/?q={quote_plus(q)}"))
+        for name, path in (
+            ("a person", "/person/1"),
+            ("a child", "/person/4"),
+            ("a group without a name", "/person/700"),
+            ("a person, likeliest first", "/person/2?order=likeliest"),
+            ("people, proposals", "/people/review"),
+            ("people, hidden", "/people?hidden=true"),
+            ("forgetting a person", "/person/9/forget"),
+            ("people, questions", "/people/questions"),
+        ):
+            yield Request(name, PAINT, lambda _, path=path: self.get(path))
+        yield Request(
+            "scrolling people", SCROLL, lambda n: self.get(f"/people/more?kind=unnamed&offset={48 * (n + 1)}", True)
+        )
+        yield Request(
+            "scrolling a person", SCROLL, lambda n: self.get(f"/person/{n + 1}/faces?offset=96&order=newest", True)
+        )
+        yield Request("who was seen on one day", PAINT, lambda _: self.get("/people/once", True))
+
+    def answers(self) -> Iterator[Request]:
+        """Yield what changes the database."""
+        yield Request("an answer of the review", PAINT, self.review)
+        yield Request("undo", PAINT, lambda _: self.post("/undo"))
+        yield Request("redo", PAINT, lambda _: self.post("/redo"))
+        yield Request(
+            "a tag of 60 photos",
+            MONTH,
+            lambda n: self.post("/selection", what="tag", tag=f"T{n}", photos=[*range(1, 61)]),
+        )
+        yield Request("undo of 60 photos", MONTH, lambda _: self.post("/undo"))
+        yield Request("the library after a change", PAINT, lambda _: self.get("/"))
+        yield Request("results after a change", PAINT, lambda _: self.get("/?q=a+woman+and+a+child"))
+
+
+@contextmanager
+def visiting(file: Path, cache: str) -> Iterator[Visitor]:
+    """Serve a database, without a socket."""
+    plugin = Plugin({"database.url": f"sqlite:///{file}", "cache.folder": cache})
+    plugin.start()
+    url, headers = f"http://127.0.0.1:{PORT}", {"Authorization": f"Bearer {TOKEN}"}
+    with TestClient(create(plugin, TOKEN, PORT), base_url=url, headers=headers) as client:
+        yield Visitor(plugin, client)
+    plugin.stop()
+
+
+def measure(requests: Iterator[Request], rounds: int, only: str) -> int:
+    """Print a line for each kind of requests; return how many are above their limit."""
+    slow = 0
+    for one in requests:
+        if only not in one.name:
+            continue
+        times, spent = milliseconds(one.ask, rounds)
+        middle = float(np.median(spent[1:]))
+        slow += middle > one.limit
+        figures = (np.median(times[1:]), times[1:].max(), spent[0], middle, spent[1:].max())
+        text = " ".join(f"{figure:8.1f}" for figure in figures)
+        print(f"{one.name:46} {text} {one.limit:6.0f}{'  slow' if middle > one.limit else ''}", flush=True)
+    return slow
+
+
+def main() -> int:
     """Measure and print a table."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--faces", type=int, default=175_000)
+    parser.add_argument("--named", type=int, default=0, help="People with names; 0: faces are nobody.")
     parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--only", default="", help="Measure only requests whose names have these words.")
     parser.add_argument("--folder", type=Path, help="Where the database is kept from run to run.")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
-        file = (given.folder or Path(temporary)) / f"page-{given.faces}.db"
-        rows.fill(file, given.faces).close()
-        plugin = Plugin({"database.url": f"sqlite:///{file}", "cache.folder": temporary})
-        plugin.start()
-        total = plugin.status().photos["indexed"]
-        token = "benchmark"
-        port = 8724
-        with TestClient(
-            create(plugin, token, port),
-            base_url=f"http://127.0.0.1:{port}",
-            headers={"Authorization": f"Bearer {token}"},
-        ) as client:
-
-            def get(path: str, part: bool = False) -> str:
-                answer = client.get(path, headers={"HX-Request": "true"} if part else {})
-                assert answer.status_code == 200, answer.text
-                return answer.text
-
-            def review(_: int) -> None:
-                face, group = state["face"], state["group"]
-                answer = client.post(
-                    "/review",
-                    data={"face": face, "group": group, "what": "adult"},
-                    headers={"HX-Request": "true", "Origin": f"http://127.0.0.1:{port}"},
-                )
-                assert answer.status_code == 200
-                note(answer.text)
-
-            by_date = plugin.search("", order="date", faces=False)
-            starts = [hit.photo_id for hit in by_date[:6000]]
-            ends = [hit.photo_id for hit in by_date[-6000:]]
-            state: dict[str, str] = {}
-
-            def note(text: str) -> None:
-                state["face"] = re.findall(r'name="face" value="(\d+)"', text)[0]
-                state["group"] = re.findall(r'name="group" value="(\w+)"', text)[0]
-
-            note(get("/review"))
-            work: dict[str, Callable[[int], object]] = {
-                "first paint": lambda _: get("/"),
-                "first paint, photos of children": lambda _: get("/?q=photos+of+children"),
-                "first paint, a woman and a child": lambda _: get("/?q=a+woman+and+a+child"),
-                "scrolling, near the start": lambda n: get(f"/?after={starts[60 * n]}", True),
-                "scrolling, near the end": lambda n: get(f"/?after={ends[60 * n]}", True),
-                "scrolling, photos of children": lambda n: get(f"/?q=photos+of+children&offset={60 * (n + 1)}", True),
-                "the months": lambda _: get("/months", True),
-                "to any month": lambda n: get(f"/?until={2006 + n % 20}-{1 + 5 * n % 12:02}", True),
-                "back to a photo": lambda n: get(f"/?near={ends[60 * n]}", True),
-                "further up from there": lambda n: get(f"/?newer={ends[60 * n]}", True),
-                "years, folders and tags": lambda _: get("/chips", True),
-                "one photo of results": lambda n: get(f"/photo/{1000 + n}?q=photos+of+children&at={100 + n}"),
-                "one photo": lambda n: get(f"/photo/{1000 + n}"),
-                "an answer of the review": review,
-            }
-            print(f"{total:,} photos, {given.faces:,} faces, {given.rounds} rounds")
-            print(f"{'request':36} {'median':>9} {'95 %':>9} {'max':>9} {'processor':>9}  (ms)")
-            for name, one in work.items():
-                times, spent = milliseconds(one, given.rounds)
-                figures = (np.median(times), np.quantile(times, 0.95), times.max(), np.median(spent))
-                print(f"{name:36} " + " ".join(f"{figure:9.1f}" for figure in figures), flush=True)
-        plugin.stop()
+        name = f"page-{given.faces}-{given.named}.db" if given.named else f"page-{given.faces}.db"
+        file = (given.folder or Path(temporary)) / name
+        database = rows.fill(file, given.faces)
+        if given.named:
+            add_people(database, given.named)
+        database.close()
+        with visiting(file, temporary) as visitor:
+            plugin = visitor.plugin
+            if not plugin.albums():
+                plugin.save_album("Children", "photos of children")
+            kinds = [visitor.pages, visitor.parts, *([visitor.people] if given.named else []), visitor.answers]
+            total = plugin.status().photos["indexed"]
+            print(f"{total:,} photos, {given.faces:,} faces, {given.named:,} names, {given.rounds} rounds, in ms")
+            print(f"{'':46} {'clock':>17} {'processor':>26}")
+            print(f"{'request':46} {'median':>8} {'max':>8} {'first':>8} {'median':>8} {'max':>8} {'limit':>6}")
+            slow = sum(measure(kind(), given.rounds, given.only) for kind in kinds)
+        print(f"above their limit: {slow}")
+    return 1 if slow else 0
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

@@ -7,10 +7,12 @@ import socket
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from blobs import draw
 from peopled import SharpAnalyzer
 from rollcall.host import Plugin
-from rollcall.web import security
+from rollcall.web import home_network, security
 from rollcall.web.app import create
 from web.conftest import running
 from web.waiting import ready
@@ -19,7 +21,9 @@ from web.waiting import ready
 HOME = "127.0.0.2"
 
 
-def test_from_an_empty_database_to_a_named_child_and_a_shared_album(chromium: Any, tmp_path: Path) -> None:
+def test_from_an_empty_database_to_a_named_child_and_a_shared_album(
+    chromium: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for number in range(3):
         draw(tmp_path / "photos" / f"child{number}.png", (5 + number, 250), seed=number)
     draw(tmp_path / "photos" / "other.png", (40, 10), seed=9)
@@ -31,8 +35,9 @@ def test_from_an_empty_database_to_a_named_child_and_a_shared_album(chromium: An
     with Plugin(values, analyzer=SharpAnalyzer()) as plugin:
         first = socket.create_server(("127.0.0.1", 0))
         port, token = first.getsockname()[1], security.new_token()
-        app = create(plugin, token, port, lan=HOME)
-        with running(app, first, socket.create_server((HOME, port))):
+        app = create(plugin, token, port)
+        monkeypatch.setattr(home_network, "own_address", lambda: HOME)
+        with running(app, first):
             page.goto(f"http://127.0.0.1:{port}/?token={token}")
             page.get_by_role("link", name="add a folder").click()
             ready(page)
@@ -58,8 +63,9 @@ def test_from_an_empty_database_to_a_named_child_and_a_shared_album(chromium: An
             ready(page)
             page.get_by_role("button", name="Share", exact=True).click()
             page.get_by_role("link", name="Invite somebody").click()
-            page.get_by_role("button", name="Code for a guest").wait_for()
+            page.get_by_role("button", name="Let the home network in").wait_for()
             ready(page)
+            page.get_by_role("button", name="Let the home network in").click()
             page.get_by_role("button", name="Code for a guest").click()
             code = page.locator(".pairing").inner_text()
             assert re.fullmatch(r"\d{4} \d{4}", code)

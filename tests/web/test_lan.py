@@ -15,10 +15,10 @@ import pytest
 from blobs import BlobAnalyzer, draw
 from rollcall.commands import serve as commands_serve
 from rollcall.commands.serve import serve
-from rollcall.errors import RollcallError
+from rollcall.errors import ConflictError, RollcallError
 from rollcall.host import Plugin
 from rollcall.settings import load
-from rollcall.web import lan, security
+from rollcall.web import home_network, security
 from rollcall.web.app import create
 from rollcall.web.pairing import LIFETIME, MOST_WRONG, Pairing
 from web.conftest import running
@@ -68,8 +68,9 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
     first = socket.create_server(("127.0.0.1", 0))
     port = first.getsockname()[1]
     token = security.new_token()
-    app = create(plugin, token, port, lan=HOME)
-    with running(app, first, socket.create_server((HOME, port))):
+    app = create(plugin, token, port)
+    app.state.network.open(home_network.listen(HOME, port))
+    with running(app, first):
         headers = {"Authorization": f"Bearer {token}"}
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=headers, trust_env=False, timeout=30) as owner:
             yield Shared(plugin, f"http://{HOME}:{port}", owner, app, photos)
@@ -194,6 +195,48 @@ def test_the_owner_gets_a_code_with_a_picture_of_it(shared: Shared) -> None:
     assert "nothing is encrypted" in text
 
 
+def test_the_owner_lets_the_home_network_in_and_out_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    values = {"database.url": f"sqlite:///{tmp_path / 'a.db'}", "cache.folder": str(tmp_path / "cache")}
+    with Plugin(values, analyzer=BlobAnalyzer()) as plugin:
+        first = socket.create_server(("127.0.0.1", 0))
+        port, token = first.getsockname()[1], security.new_token()
+        app, origin = create(plugin, token, port), f"http://{HOME}:{port}"
+        headers = {"Authorization": f"Bearer {token}"}
+        with (
+            running(app, first),
+            httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=headers, trust_env=False, timeout=30) as owner,
+            httpx.Client(base_url=origin, headers={"Origin": origin}, trust_env=False, timeout=30) as device,
+        ):
+            assert "nothing is encrypted" in owner.get("/sharing").text, "it is said before"
+            assert owner.post("/sharing", data={"what": "code"}).status_code == 409
+            with pytest.raises(httpx.ConnectError):
+                device.get("/")
+            monkeypatch.setattr(home_network, "own_address", lambda: "8.8.8.8")
+            assert "no address of a home network" in owner.post("/sharing", data={"what": "open"}).text
+            monkeypatch.setattr(home_network, "own_address", lambda: HOME)
+            with socket.create_server((HOME, port)):
+                assert f"port {port} of" in owner.post("/sharing", data={"what": "open"}).text
+            for _ in range(2):
+                assert owner.post("/sharing", data={"what": "open"}).status_code == 200
+                assert device.get("/").status_code == 200
+                answer = device.post("/pair", data={"code": app.state.pairing.make().digits, "name": "Phone"})
+                albums = answer.headers["location"] + "albums"
+                assert device.get(albums).status_code == 200
+                # Nobody else comes in at that address, also with the name of the page.
+                assert httpx.get(f"{origin}/api/status", headers=headers, trust_env=False).status_code == 403
+                assert owner.post("/sharing", data={"what": "close"}).status_code == 200
+                with pytest.raises(httpx.TransportError):
+                    device.get(albums)
+            assert len(plugin.guests()) == 2, "they stay paired"
+
+
+def test_a_page_with_a_login_opens_no_second_address(tmp_path: Path) -> None:
+    network = home_network.HomeNetwork(lambda *_: None, 1, allowed=False)  # type: ignore[arg-type, return-value]
+    with pytest.raises(ConflictError, match="login"):
+        network.open()
+    assert not network.origin
+
+
 def test_a_device_installs_the_page_without_another_host(shared: Shared) -> None:
     device, base = shared.paired()
     manifest = device.get(f"{base}/manifest.webmanifest").json()
@@ -223,21 +266,22 @@ def test_only_an_address_of_a_home_network_is_served(tmp_path: Path, address: st
     settings = load(None, {"database.url": f"sqlite:///{tmp_path / 'x.db'}"})
     with pytest.raises(RollcallError, match="home network"):
         serve(settings, [], port=0, lan=address)
-    assert lan.is_of_home("192.168.1.20") and not lan.is_of_home(address)
+    assert home_network.is_of_home("192.168.1.20") and not home_network.is_of_home(address)
 
 
 def test_the_terminal_shows_where_a_device_is_let_in(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def run(app: Any, listening: list[socket.socket], announce: Callable[[], None]) -> None:
-        assert [one.getsockname()[0] for one in listening] == ["127.0.0.1", HOME]
+    def run(app: Any, listening: socket.socket, announce: Callable[[], None]) -> None:
+        assert listening.getsockname()[0] == "127.0.0.1"
         announce()
         shown = capsys.readouterr().err
         code = re.search(rf"http://{re.escape(HOME)}:\d+ with the code (\d{{4}} \d{{4}})", shown)
         assert code and app.state.pairing.redeem(code[1]) is not None
         assert "Nothing is encrypted" in shown
-        for one in listening:
-            one.close()
+        assert httpx.get(app.state.network.origin, trust_env=False, timeout=30).status_code == 200
+        app.state.network.close()
+        listening.close()
 
     monkeypatch.setattr(commands_serve, "_run", run)
     settings = load(None, {"database.url": f"sqlite:///{tmp_path / 'x.db'}", "cache.folder": str(tmp_path / "cache")})

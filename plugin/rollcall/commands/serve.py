@@ -59,6 +59,8 @@ def serve_command(
     """
     if lan_address and not lan:
         raise click.UsageError("--lan-address is for --lan: give both")
+    from rollcall.web.home_network import own_address
+
     home = (lan_address or own_address()) if lan else ""
     serve(context.settings, list(folders), port=port, opened=opened, watch=watch, lan=home)
 
@@ -82,22 +84,21 @@ def serve(
     from rollcall.media import allocator
     from rollcall.web import login, security
     from rollcall.web.app import create
-    from rollcall.web.lan import is_of_home
+    from rollcall.web.home_network import is_of_home
 
     access = login.access_of(settings.serve)
     if lan and not is_of_home(lan):
         raise RollcallError(f"{lan} is no address of a home network, such as 192.168.1.20; give that by --lan-address")
     if lan and access is not None:
         raise RollcallError("--lan is for the page without a login; set serve.login to start, or leave --lan out")
-    listening = [_listening(settings.serve.listen, settings.serve.port if port is None else port)]
-    port = int(listening[0].getsockname()[1])
-    if lan:
-        listening.append(_listening(lan, port))
+    listening = _listening(settings.serve.listen, settings.serve.port if port is None else port)
+    port = int(listening.getsockname()[1])
+    at_home = _listening(lan, port) if lan else None
     token = security.new_token()
     allocator.return_freed_memory()
     plugin = Plugin(settings=_sparing(settings))
     plugin.start()
-    app = create(plugin, token, port, lan=lan)
+    app = create(plugin, token, port)
     if watch:
         plugin.start(watch=folders or plugin.folders())
     elif folders:
@@ -106,51 +107,31 @@ def serve(
 
     try:
         with ExitStack() as stack:
+            if at_home is not None:
+                app.state.network.open(at_home)
             file = stack.enter_context(doorway(address)) if opened else None
             _run(app, listening, lambda: _announce(address, file, access, app))
     finally:
         plugin.stop()
 
 
-def own_address() -> str:
-    """Return the address of this machine in its network.
-
-    Raises
-    ------
-    RollcallError
-        If it is in none.
-    """
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            # Nothing is sent: the system only tells which address it would send from. The network is for examples.
-            probe.connect(("192.0.2.1", 9))
-        except OSError as error:
-            raise RollcallError(
-                "this machine is in no network; connect it, or give its address by --lan-address"
-            ) from error
-        return str(probe.getsockname()[0])
-
-
 def _listening(address: str, port: int) -> socket.socket:
-    """Return a socket that listens: from now on a browser that is quicker than the server waits for it.
+    """Return a socket that listens.
 
     Raises
     ------
     RollcallError
         If the port is taken, or the address is not one of this machine.
     """
-    made = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    from rollcall.web.home_network import listen
+
     try:
-        made.bind((address, port))
+        return listen(address, port)
     except OSError as error:
-        made.close()
         raise RollcallError(
             f"port {port} of {address} cannot be used ({error.strerror}); choose another with --port, or 0 for any that"
             " is free"
         ) from error
-    made.listen(128)
-    return made
 
 
 def _announce(address: str, opened: Path | None, access: Access | None, app: FastAPI) -> None:
@@ -159,7 +140,7 @@ def _announce(address: str, opened: Path | None, access: Access | None, app: Fas
     console.print("Open this address in a browser on this machine. Ctrl-C ends it.")
     if access is not None:
         console.print(f"With a login also: {access.origin}")
-    if app.state.lan:
+    if app.state.network.address:
         _invite(app)
     sys.stdout.flush()
     if opened is not None:
@@ -168,10 +149,9 @@ def _announce(address: str, opened: Path | None, access: Access | None, app: Fas
 
 def _invite(app: FastAPI) -> None:
     """Print where a device of the home network is paired, with a code for one."""
-    from rollcall.web.lan import host_of
     from rollcall.web.pairing import LIFETIME
 
-    code, origin = app.state.pairing.make(), f"http://{host_of(*app.state.lan)}"
+    code, origin = app.state.pairing.make(), app.state.network.origin
     console.print(f"For a device in your home network: {origin} with the code {code.shown}")
     console.print(
         f"It opens the shared albums to one device, within {LIFETIME // 60} minutes; more codes are on the page, under"
@@ -193,7 +173,7 @@ def _sparing(settings: Settings) -> Settings:
     return settings.model_copy(update={"decode": decode})
 
 
-def _run(app: FastAPI, listening: list[socket.socket], started: Callable[[], None]) -> None:
+def _run(app: FastAPI, listening: socket.socket, started: Callable[[], None]) -> None:
     """Answer requests until Ctrl-C, which ends the process within a second whatever is under way.
 
     `started` is called when the first request would be answered.
@@ -201,6 +181,7 @@ def _run(app: FastAPI, listening: list[socket.socket], started: Callable[[], Non
     import uvicorn
 
     from rollcall.web.app import end
+    from rollcall.web.home_network import configuration
 
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -217,16 +198,7 @@ def _run(app: FastAPI, listening: list[socket.socket], started: Callable[[], Non
             timer.start()
             super().handle_exit(sig, frame)
 
-    config = uvicorn.Config(
-        app,
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=1,
-        # The address of whoever connects has to be the proxy's own, not what a header says.
-        proxy_headers=False,
-    )
-    Server(config).run(sockets=listening)
+    Server(configuration(app)).run(sockets=[listening])
 
 
 @contextmanager

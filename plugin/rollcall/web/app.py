@@ -15,6 +15,7 @@ from rollcall.host import Plugin
 from rollcall.web import albums_api, api, failures, login, management, pages, people_api, problems, security, videos
 from rollcall.web.activity import Activity
 from rollcall.web.history import Earlier
+from rollcall.web.home_network import HomeNetwork
 from rollcall.web.lan import LanGuests
 from rollcall.web.pages.people_questions import PeopleQueue
 from rollcall.web.pages.review import Queue
@@ -23,7 +24,7 @@ from rollcall.web.pictures import Pictures
 from rollcall.web.translation import RequestLanguage
 
 
-def create(plugin: Plugin, token: str, port: int, *, lan: str = "") -> FastAPI:
+def create(plugin: Plugin, token: str, port: int) -> FastAPI:
     """Return the application that serves a started plugin to whoever has the token.
 
     Parameters
@@ -34,14 +35,13 @@ def create(plugin: Plugin, token: str, port: int, *, lan: str = "") -> FastAPI:
         See `security.Guard`.
     port
         Where the application will be reached.
-    lan
-        The address in the home network that paired devices reach it at, on the same port; "" for none.
     """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
         end(app)
+        app.state.network.close()
         app.state.activity.close()
 
     # FastAPI's own pages of documentation load scripts from elsewhere; the document itself is enough.
@@ -56,7 +56,8 @@ def create(plugin: Plugin, token: str, port: int, *, lan: str = "") -> FastAPI:
     app.state.people_queue = PeopleQueue(plugin)
     app.state.earlier = Earlier(plugin)
     app.state.pictures = Pictures(plugin)
-    app.state.lan = (lan, port) if lan else None
+    access = login.access_of(plugin.settings.serve)
+    app.state.network = HomeNetwork(app, port, allowed=access is None)
     app.state.pairing = Pairing()
     plugin.service.show_pictures(app.state.pictures.keep)
     # They only document the two ways to authenticate; `security.Guard` is what refuses.
@@ -79,8 +80,8 @@ def create(plugin: Plugin, token: str, port: int, *, lan: str = "") -> FastAPI:
     failures.install(app)
     # Added last, so that they come first.
     app.add_middleware(security.Guard, token=token, port=port, embedders=plugin.settings.serve.embed_from)
-    app.add_middleware(login.ProxyLogin, access=login.access_of(plugin.settings.serve), token=token, port=port)
-    app.add_middleware(LanGuests, plugin=plugin, pairing=app.state.pairing, address=lan, port=port, token=token)
+    app.add_middleware(login.ProxyLogin, access=access, token=token, port=port)
+    app.add_middleware(LanGuests, plugin=plugin, pairing=app.state.pairing, network=app.state.network, token=token)
     app.add_middleware(RequestLanguage, setting=plugin.settings.serve.language)
     return app
 
@@ -88,5 +89,6 @@ def create(plugin: Plugin, token: str, port: int, *, lan: str = "") -> FastAPI:
 def end(app: FastAPI) -> None:
     """End what keeps connections open: streams, pictures in the making, and the run after the photos in flight."""
     app.state.closing.set()
+    app.state.network.stop()
     app.state.activity.stop()
     app.state.pictures.jobs.close()

@@ -1,16 +1,16 @@
 """The home network: paired devices may look at photos, and do nothing else.
 
-Off unless `rollcall serve --lan` opens a second address. It stands before `login.ProxyLogin` and `security.Guard`.
-Requests that arrive at that address must name it as their host: a name that somebody points at this machine is refused,
-so that no page of the internet can reach it (DNS rebinding). Without a session only the pages of pairing are answered.
-A session has a path of its own, which its cookie is bound to, so that other servers on this machine are not sent it.
-What it may ask for is listed here; everything else is refused, whatever the routes behind would do.
+Off unless `rollcall serve --lan` or the page opens a second address (`home_network`). It stands before
+`login.ProxyLogin` and `security.Guard`. Requests that arrive at that address must name it as their host: a name that
+somebody points at this machine is refused, so that no page of the internet can reach it (DNS rebinding). Without a
+session only the pages of pairing are answered. A session has a path of its own, which its cookie is bound to, so that
+other servers on this machine are not sent it. What it may ask for is listed here; everything else is refused,
+whatever the routes behind would do.
 """
 
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import json
 import re
 import threading
@@ -27,6 +27,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rollcall.errors import RollcallError
 from rollcall.host import Plugin
+from rollcall.web.home_network import HomeNetwork, host_of
 from rollcall.web.pairing import DIGITS, Pairing
 from rollcall.web.security import BASE, GUEST, Guest, of_this_machine
 from rollcall.web.translation import gettext
@@ -99,26 +100,23 @@ class LanGuests:
         Knows the paired devices.
     pairing
         The codes.
-    address
-        The address in the home network, "" for none.
-    port
-        Where both addresses listen.
+    network
+        The address in the home network.
     token
         The guard's.
     """
 
-    def __init__(self, app: ASGIApp, plugin: Plugin, pairing: Pairing, address: str, port: int, token: str) -> None:
-        self.app, self.plugin, self.pairing, self.token, self.port = app, plugin, pairing, token, port
-        self.address = address
-        self.host = host_of(address, port) if address else ""
+    def __init__(self, app: ASGIApp, plugin: Plugin, pairing: Pairing, network: HomeNetwork, token: str) -> None:
+        self.app, self.plugin, self.pairing, self.network, self.token = app, plugin, pairing, network, token
         self.shared = SharedPhotos(plugin)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if not self.address or scope["type"] != "http" or (scope.get("server") or ("",))[0] != self.address:
+        server = str((scope.get("server") or ("",))[0])
+        if scope["type"] != "http" or not self.network.serves(server):
             await self.app(scope, receive, send)
             return
         request = Request(scope, receive)
-        answer = self._refusal(request) or await self._pairing(request)
+        answer = self._refusal(request, server) or await self._pairing(request)
         if answer is not None:
             await _protected(answer, scope, receive, send)
             return
@@ -145,12 +143,16 @@ class LanGuests:
             return
         await self.app(self._admitted(scope, path, inner, guest), receive, _without_reasons(send))
 
-    def _refusal(self, request: Request) -> Response | None:
-        if request.headers.get("host", "").lower() != self.host:
-            address = f"http://{self.host}"
+    def _refusal(self, request: Request, server: str) -> Response | None:
+        if self.network.address != server:
+            # A connection from before it was closed.
+            return _plain(gettext("Nobody is let in at present."), 403)
+        host = host_of(server, self.network.port)
+        if request.headers.get("host", "").lower() != host:
+            address = f"http://{host}"
             return _plain(gettext("This server answers to its address alone: open %(address)s.", address=address), 403)
         origin = request.headers.get("origin")
-        if origin is not None and origin.lower() != f"http://{self.host}":
+        if origin is not None and origin.lower() != f"http://{host}":
             return _plain(gettext("Requests of other pages are not answered."), 403)
         pairs = request.url.path == "/pair" and request.method == "POST"
         if request.method not in ("GET", "HEAD") and not pairs:
@@ -206,22 +208,8 @@ class LanGuests:
         query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
         query.pop("token", None)
         kept = urlencode(query, doseq=True).encode()
-        here = of_this_machine(scope, self.port, self.token)
+        here = of_this_machine(scope, self.network.port, self.token)
         return {**here, "path": path, "query_string": kept, BASE: base, GUEST: guest}
-
-
-def host_of(address: str, port: int) -> str:
-    """Return an address and a port as browsers write them."""
-    written = f"[{address}]" if ":" in address else address
-    return written if port == 80 else f"{written}:{port}"
-
-
-def is_of_home(address: str) -> bool:
-    """Return whether an address is one of a home network, that the internet cannot reach."""
-    try:
-        return ipaddress.ip_address(address).is_private
-    except ValueError:
-        return False
 
 
 def _wants_page(request: Request) -> bool:

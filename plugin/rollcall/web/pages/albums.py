@@ -89,7 +89,7 @@ def shown(request: Request, album_id: int, offset: int = 0, at: int = 0, toast: 
     one, further = plugin.album(album_id), offset > 0
     first = offset or at // PAGE * PAGE
     values: dict[str, Any] = {"album": one, "toast": toast, "problem": None, "total": 0}
-    values["lan"] = bool(request.app.state.lan)
+    values["lan"] = bool(request.app.state.network.address)
     try:
         hits = plugin.album_photos(album_id, limit=PAGE + 1, offset=first)
         values["total"] = 0 if further else plugin.album_count(album_id)

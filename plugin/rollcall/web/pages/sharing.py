@@ -11,8 +11,8 @@ from fastapi.responses import HTMLResponse, Response
 from rollcall.corrections.kind_base import RowId
 from rollcall.errors import ConflictError
 from rollcall.sentences import Sentence
+from rollcall.web.home_network import HomeNetwork
 from rollcall.web.inputs import plugin_of
-from rollcall.web.lan import host_of
 from rollcall.web.pages.rendering import is_part, page
 from rollcall.web.pairing import LIFETIME, Code
 
@@ -29,27 +29,37 @@ def sharing(request: Request) -> Response:
 @router.post("/sharing", response_class=HTMLResponse)
 def change(
     request: Request,
-    what: Annotated[Literal["code", "code_everything", "end", "end_all"], Form()],
+    what: Annotated[Literal["open", "close", "code", "code_everything", "end", "end_all"], Form()],
     device: Annotated[RowId | None, Form()] = None,
 ) -> Response:
-    """Make a code, or end the session of one device or of all."""
-    plugin = plugin_of(request)
+    """Let the home network in or no longer, make a code, or end the session of one device or of all."""
+    plugin, network = plugin_of(request), _network(request)
     if what in ("code", "code_everything"):
-        if not request.app.state.lan:
-            raise ConflictError(Sentence("the home network is not let in; start Rollcall with `rollcall serve --lan`"))
+        if not network.address:
+            raise ConflictError(Sentence("the home network is not let in; press “Let the home network in” first"))
         return _shown(request, request.app.state.pairing.make(what == "code_everything"))
-    if what == "end_all":
+    if what == "open":
+        network.open()
+    elif what == "close":
+        network.close()
+    elif what == "end_all":
         plugin.end_guest()
     elif device is not None:
         plugin.end_guest(device)
     return _shown(request)
 
 
+def _network(request: Request) -> HomeNetwork:
+    network: HomeNetwork = request.app.state.network
+    return network
+
+
 def _shown(request: Request, code: Code | None = None) -> Response:
-    plugin, lan = plugin_of(request), request.app.state.lan
-    address = f"http://{host_of(*lan)}" if lan else ""
+    plugin, network = plugin_of(request), _network(request)
+    address = network.origin
     values: dict[str, Any] = {
         "address": address,
+        "allowed": network.allowed,
         "invitation": code,
         "minutes": _MINUTES,
         "picture": picture(f"{address}/?code={code.digits}") if code is not None else "",
