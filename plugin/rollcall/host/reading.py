@@ -287,6 +287,14 @@ class ReadingMixin(PluginBase):
         with self.database.read() as session:
             return [place.root for place in roots(session)]
 
+    def state(self) -> int | None:
+        """Return a number that is another one after each commit to the database, also by other processes.
+
+        While it is the same every answer is; it says nothing beyond this start. None where that is not known: for a
+        database in memory or on a server.
+        """
+        return self.database.state()
+
     def status(self) -> Status:
         """Return the state of the plugin and the content of its database; the plugin need not be started."""
         if self._database is None:

@@ -21,6 +21,7 @@ from sqlalchemy.pool import StaticPool
 from rollcall.errors import BusyError, StoreError
 from rollcall.storage import change_feed, migrating, mounts, postgresql, sqlite, views
 from rollcall.storage.change_feed import Change
+from rollcall.storage.commits import Commits
 from rollcall.storage.failures import store_errors
 from rollcall.storage.private import private_file, private_folder
 
@@ -38,6 +39,7 @@ class Database:
         self._reading = engine if self.is_sqlite else postgresql.reading(engine)
         self._beside = beside
         self._right: postgresql.ServerLock | None = None  # while this process indexes into a server's database
+        self._commits = None if self.file is None else Commits(self.file)
         #: Called with the changes that this process has committed, on the thread that wrote them.
         self.on_commit: Callable[[Sequence[Change]], None] | None = None
 
@@ -181,8 +183,14 @@ class Database:
             for statement in statements:
                 alone.exec_driver_sql(statement)
 
+    def state(self) -> int | None:
+        """Return a number that is another one after each commit, whoever makes it; None where that is not known."""
+        return None if self._commits is None else self._commits.state()
+
     def close(self) -> None:
         """Close all connections."""
+        if self._commits is not None:
+            self._commits.close()
         self.engine.dispose()
 
     @contextmanager

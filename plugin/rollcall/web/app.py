@@ -21,6 +21,7 @@ from rollcall.web.pages.people_questions import PeopleQueue
 from rollcall.web.pages.review import Queue
 from rollcall.web.pairing import Pairing
 from rollcall.web.pictures import Pictures
+from rollcall.web.remembered import Remembered
 from rollcall.web.translation import RequestLanguage
 
 
@@ -56,6 +57,7 @@ def create(plugin: Plugin, token: str, port: int) -> FastAPI:
     app.state.people_queue = PeopleQueue(plugin)
     app.state.earlier = Earlier(plugin)
     app.state.pictures = Pictures(plugin)
+    app.state.remembered = Remembered(plugin)
     access = login.access_of(plugin.settings.serve)
     app.state.network = HomeNetwork(app, port, allowed=access is None)
     app.state.pairing = Pairing()

@@ -14,6 +14,7 @@ from rollcall.host import Plugin
 from rollcall.search.grammar import LANGUAGES
 from rollcall.web.activity import Activity
 from rollcall.web.history import History
+from rollcall.web.remembered import Remembered
 from rollcall.web.translation import accepted, chosen_language
 
 
@@ -84,6 +85,12 @@ def plugin_of(request: Request) -> Plugin:
     """Return the plugin that the application serves."""
     plugin: Plugin = request.app.state.plugin
     return plugin
+
+
+def remembered_of(request: Request) -> Remembered:
+    """Return the answers that are kept of the plugin."""
+    remembered: Remembered = request.app.state.remembered
+    return remembered
 
 
 def tab_of(request: Request) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 
-from rollcall.web.inputs import plugin_of
+from rollcall.web.inputs import plugin_of, remembered_of
 from rollcall.web.pages.rendering import page
 
 router = APIRouter()
@@ -16,9 +16,12 @@ MOST = 200
 @router.get("/chips", response_class=HTMLResponse)
 def chips(request: Request) -> Response:
     """Show lists of years, folders and tags, each with the words that it adds to a query."""
-    plugin = plugin_of(request)
-    years = sorted({month.name[:4] for month in plugin.months() if month.name}, reverse=True)
+    plugin, remembered = plugin_of(request), remembered_of(request)
+    years = sorted({month.name[:4] for month in remembered.get("months", plugin.months) if month.name}, reverse=True)
     # A quote would end the text; what has one can still be searched by other words.
-    tags = [tag.name for tag in plugin.tags() if '"' not in tag.name and tag.applied + tag.suggested][:MOST]
-    folders = [name for name in plugin.subfolders(limit=MOST) if '"' not in name]
+    tags = [
+        tag.name for tag in remembered.get("tags", plugin.tags) if '"' not in tag.name and tag.applied + tag.suggested
+    ][:MOST]
+    subfolders = remembered.get("subfolders", lambda: plugin.subfolders(limit=MOST))
+    folders = [name for name in subfolders if '"' not in name]
     return page(request, "_more_chips.html", years=years[:MOST], tags=tags, folders=folders)

@@ -19,11 +19,12 @@ from rollcall.search.grammar import FIELDS, LANGUAGES, Note
 from rollcall.search.grammar.translation import name_of
 from rollcall.search.terms.base import SqlParameters
 from rollcall.search.vocabulary import NOUNS
-from rollcall.web.inputs import Probability, QueryText, language_of, plugin_of
+from rollcall.web.inputs import Probability, QueryText, language_of, plugin_of, remembered_of
 from rollcall.web.pages.rendering import page
+from rollcall.web.remembered import Remembered
 from rollcall.web.results import LIKELY, Results
 from rollcall.web.security import base_of
-from rollcall.web.translation import pgettext
+from rollcall.web.translation import language, pgettext
 
 router = APIRouter()
 #: Photos that come with one scroll.
@@ -64,7 +65,7 @@ def library(
     `offset`, `after` a photo and `newer` than one give only that part of them; `at` a place of the results, `near` a
     photo and `until` the end of a month begin the page there.
     """
-    plugin, language = plugin_of(request), language_of(request)
+    plugin, remembered, spoken = plugin_of(request), remembered_of(request), language_of(request)
     further = offset > 0 or after is not None or newer is not None
     values: dict[str, Any] = _shown(plugin, Part([])) | {
         "q": q,
@@ -75,20 +76,20 @@ def library(
         "results": Results(),
     }
     try:
-        uncertain = values["uncertain"] = bool(q.strip()) and _is_uncertain(plugin, q, language)
+        uncertain = values["uncertain"] = bool(q.strip()) and _is_uncertain(plugin, q, spoken)
         # Of photos that all match for certain none is better than another: then the newest come first.
         values["order"] = "probability" if uncertain and order != "date" else "date"
         if q.strip():
-            values["results"] = Results(q, values["order"], sure, at, language)
-            part = _found(plugin, values["results"], offset or at // PAGE * PAGE)
+            values["results"] = Results(q, values["order"], sure, at, spoken)
+            part = _found(remembered, values["results"], offset or at // PAGE * PAGE, further)
         else:
             part = _by_time(plugin, after=after, near=near, newer=newer, until=until)
         values |= _shown(plugin, part)
         if not further:
             values |= {
-                "notices": plugin.notices(q, readings=False, language=language),
-                "readings": _worth_saying(plugin.interpret(q, language=language).notes, language),
-                "total": _total(plugin, q, part),
+                "notices": plugin.notices(q, readings=False, language=spoken),
+                "readings": _worth_saying(plugin.interpret(q, language=spoken).notes, spoken),
+                "total": _total(remembered, q, part),
                 "counting": "/count?" + urlencode({"q": q, "sure": sure}),
             }
             values["arriving"] = values["total"] == 0 and plugin.status().state == "indexing"
@@ -97,7 +98,7 @@ def library(
         values["error"] = error
     if further or request.headers.get("hx-target") == "results":
         return page(request, "_grid.html" if further else "_results.html", **values)
-    return page(request, "library.html", completions=_completions(plugin), album_names=album_names(plugin), **values)
+    return page(request, "library.html", album_names=album_names(plugin), **values)
 
 
 def _worth_saying(notes: Iterable[Note], language: str | None) -> list[Note]:
@@ -111,17 +112,9 @@ def _is_uncertain(plugin: Plugin, q: str, language: str | None) -> bool:
     return plugin.interpret(q, language=language).term.condition(SqlParameters()) is None
 
 
-def _found(plugin: Plugin, results: Results, offset: int) -> Part:
+def _found(remembered: Remembered, results: Results, offset: int, further: bool) -> Part:
     """Return a part of what matches a query."""
-    hits = plugin.search(
-        results.q,
-        limit=PAGE + 1,
-        offset=offset,
-        min_probability=results.sure,
-        order=results.order,
-        faces=False,
-        language=results.language,
-    )
+    hits = remembered.hits(results, offset, PAGE + 1, further=further)
     part = Part([hit.photo_id for hit in hits[:PAGE]], {hit.photo_id: hit.probability for hit in hits}, first=offset)
     address = {"q": results.q, "order": results.order, "sure": results.sure}
     if len(hits) > PAGE:
@@ -164,16 +157,25 @@ def months_of(photos: list[PhotoDetails]) -> list[str]:
     return [(photo.taken_local or "")[:7] for photo in photos]
 
 
-def _total(plugin: Plugin, q: str, part: Part) -> int | None:
+def _total(remembered: Remembered, q: str, part: Part) -> int | None:
     """Return how many photos match; None where counting takes long: the page then asks for the number by itself."""
     if not part.next and not part.newer and not part.first:
         return len(part.photos)
-    return None if q.strip() else plugin.count(q)
+    total: int | None = None if q.strip() else remembered.known("total")
+    return total
 
 
 def album_names(plugin: Plugin) -> list[str]:
     """Return the names of the albums that photos can be put into, for completion."""
     return list(dict.fromkeys(album.name for album in plugin.albums()))[:COMPLETIONS]
+
+
+@router.get("/words", response_class=HTMLResponse)
+def words(request: Request) -> Response:
+    """Show what the search box offers to complete; a page begins without it, since tags are counted for it."""
+    plugin = plugin_of(request)
+    found = remembered_of(request).get(("words", language()), lambda: _completions(plugin))
+    return page(request, "_words.html", completions=found)
 
 
 def _completions(plugin: Plugin) -> list[str]:
@@ -200,15 +202,18 @@ def _everyday() -> tuple[str, ...]:
 @router.get("/count", response_class=HTMLResponse)
 def count(request: Request, q: QueryText = "", sure: Annotated[Probability, Query()] = LIKELY) -> Response:
     """Show how many photos match a query."""
-    return page(
-        request, "_count.html", total=plugin_of(request).count(q, min_probability=sure, language=language_of(request))
+    plugin, spoken = plugin_of(request), language_of(request)
+    total = remembered_of(request).get(
+        ("count", q, sure, spoken) if q.strip() else "total",
+        lambda: plugin.count(q, min_probability=sure, language=spoken),
     )
+    return page(request, "_count.html", total=total)
 
 
 @router.get("/months", response_class=HTMLResponse)
 def months(request: Request) -> Response:
     """Show the months that have photos, for the scrubber."""
-    return page(request, "_months.html", months=plugin_of(request).months())
+    return page(request, "_months.html", months=remembered_of(request).get("months", plugin_of(request).months))
 
 
 @router.get("/favicon.ico")

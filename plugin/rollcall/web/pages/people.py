@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Form, Query, Request
@@ -14,7 +15,7 @@ from rollcall.people.persons import Person
 from rollcall.people.portrait import Kind
 from rollcall.sentences import Sentence
 from rollcall.web.history import History
-from rollcall.web.inputs import history_of, plugin_of
+from rollcall.web.inputs import history_of, plugin_of, remembered_of
 from rollcall.web.pages import photo
 from rollcall.web.pages.rendering import is_part, page
 from rollcall.web.people_forms import FaceForm, PeopleForm, ProposalForm, answer_face, merge, name_group, named
@@ -38,12 +39,12 @@ def show(request: Request, hidden: bool = False) -> Response:
 
 
 def _people(request: Request, *, hidden: bool = False, message: str = "", code: int = 200) -> Response:
-    plugin = plugin_of(request)
+    plugin, remembered = plugin_of(request), remembered_of(request)
     kinds: tuple[Kind, ...] = ("hidden",) if hidden else ("named", "unnamed")
     values: dict[str, Any] = {
         "counts": plugin.people_counts(),
-        "lists": [(kind, *_list(plugin, kind, 0)) for kind in kinds],
-        "waiting": sum(count for _, count in plugin.proposals()),
+        "lists": [(kind, *remembered.get(("people", kind), partial(_list, plugin, kind, 0))) for kind in kinds],
+        "waiting": sum(count for _, count in remembered.get("proposals", plugin.proposals)),
         "names": completions(plugin),
         "hidden": hidden,
         "message": message,

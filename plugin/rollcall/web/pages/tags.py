@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse, Response
 from rollcall import corrections
 from rollcall.corrections.kind_base import RowId
 from rollcall.web import history
-from rollcall.web.inputs import Probability, TagName, history_of, plugin_of
+from rollcall.web.inputs import Probability, TagName, history_of, plugin_of, remembered_of
 from rollcall.web.messages import Toast
 from rollcall.web.pages.rendering import page
 
@@ -24,7 +24,7 @@ SHOWN: Final = 24
 @router.get("/tags", response_class=HTMLResponse)
 def tags(request: Request) -> Response:
     """Show every tag."""
-    return page(request, "tags.html", tags=plugin_of(request).tags())
+    return page(request, "tags.html", tags=remembered_of(request).get("tags", plugin_of(request).tags))
 
 
 @router.get("/tag", response_class=HTMLResponse)
