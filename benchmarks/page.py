@@ -84,7 +84,7 @@ class Visitor:
 
     def review(self, _: int) -> None:
         """Answer the question that is shown."""
-        text = self.shown.get("review") or self.get("/review")
+        text = self.shown.get("review") or self.get("/review", True)
         face, group = (re.findall(rf'name="{name}" value="(\w+)"', text)[0] for name in ("face", "group"))
         self.shown["review"] = self.post("/review", face=face, group=group, what="adult")
 
@@ -144,6 +144,7 @@ class Visitor:
         yield Request("the months of the slider", PAINT, lambda _: self.get("/months", True))
         yield Request("to any month", MONTH, lambda n: self.get(f"/?until={2006 + n % 20}-{1 + 5 * n % 12:02}", True))
         yield Request("back to a photo", PAINT, lambda n: self.get(f"/?near={ends[60 * n]}"))
+        yield Request("what the search box completes", PAINT, lambda _: self.get("/words", True))
         yield Request("years, folders and tags", PAINT, lambda _: self.get("/chips", True))
         yield Request("on this day", PAINT, lambda _: self.get("/on-this-day", True))
         for query in ("photos of children", "a woman and a child", "only adults"):

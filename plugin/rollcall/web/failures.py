@@ -127,6 +127,10 @@ def _answer(
 
 def _sentence(fields: Iterable[FieldProblem]) -> str:
     """Return what is wrong with the fields of a form or an address, for people."""
+    fields = list(fields)
+    if any(field.loc and field.loc[0] == "path" for field in fields):
+        return gettext("There is no such page.")
     wrong: dict[str, Any] = {str(field.loc[-1]): field.msg for field in fields if field.loc}
-    fields_wrong = "; ".join(f"{name}: {message}" for name, message in wrong.items())
+    # The messages are those of the validation, in English: elsewhere the names of the fields have to do.
+    fields_wrong = "; ".join(f"{name}: {message}" if language() == "en" else name for name, message in wrong.items())
     return gettext("This cannot be read: %(fields)s", fields=fields_wrong)

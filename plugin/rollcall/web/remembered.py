@@ -26,6 +26,8 @@ BLOCK: Final = 3000
 MOST_BLOCKS: Final = 8
 #: For how long a list that is shown goes on as it was, in seconds.
 _OLDEST: Final = 600.0
+#: With more photos than this a page that needs a look at all of them begins without what it finds.
+LARGE: Final = 20_000
 
 
 class Block(NamedTuple):
@@ -43,6 +45,7 @@ class Remembered:
         self.plugin = plugin
         self._state: int | None = None
         self._found: OrderedDict[Hashable, Any] = OrderedDict()
+        self._large = False
         self._blocks: OrderedDict[tuple[Results, int], Block] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -70,6 +73,12 @@ class Remembered:
         with self._lock:
             self._forget_unless(state)
             return self._found.get(name)
+
+    def is_large(self) -> bool:
+        """Return whether a look at the whole library takes longer than a page may let anybody wait."""
+        # What was large stays so, as far as a page is concerned.
+        self._large = self._large or bool(self.plugin.search("", limit=1, offset=LARGE, order="date", faces=False))
+        return self._large
 
     def _forget_unless(self, state: int | None) -> None:
         if state is None or state != self._state:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 
-from rollcall.web.inputs import activity_of, plugin_of
-from rollcall.web.pages.rendering import page
+from rollcall.web.inputs import activity_of, plugin_of, remembered_of
+from rollcall.web.pages.rendering import is_part, page
 from rollcall.web.translation import gettext
 
 router = APIRouter()
@@ -15,11 +15,13 @@ router = APIRouter()
 @router.get("/insight", response_class=HTMLResponse)
 def show(request: Request) -> Response:
     """Show the statistics."""
-    plugin = plugin_of(request)
-    found = plugin.statistics()
+    plugin, remembered = plugin_of(request), remembered_of(request)
+    if not is_part(request) and remembered.known("statistics") is None and remembered.is_large():
+        return page(request, "later.html", title=gettext("Statistics"), part="statistics", address="/insight")
+    found = remembered.get("statistics", plugin.statistics)
     return page(
         request,
-        "insight.html",
+        "_insight.html" if is_part(request) else "insight.html",
         status=plugin.status(),
         statistics=found,
         most=max((max(band.female, band.male) for band in found.age_bands), default=1) or 1,

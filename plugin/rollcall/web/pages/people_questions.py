@@ -12,7 +12,7 @@ from rollcall.errors import RequestError
 from rollcall.host import Plugin
 from rollcall.people.questions import Question, in_rows
 from rollcall.web.history import History
-from rollcall.web.inputs import history_of, plugin_of
+from rollcall.web.inputs import history_of, plugin_of, remembered_of
 from rollcall.web.pages.rendering import is_part, page
 from rollcall.web.people_forms import ProposalForm
 from rollcall.web.translation import gettext, sentence_of
@@ -77,6 +77,8 @@ def _queue(request: Request) -> PeopleQueue:
 @router.get("/people/questions", response_class=HTMLResponse)
 def show(request: Request) -> Response:
     """Show what is worth asking the most."""
+    if not is_part(request) and remembered_of(request).is_large():
+        return page(request, "later.html", title=gettext("Who is it?"), part="question", address="/people/questions")
     _queue(request).reset()
     return _asked(request)
 

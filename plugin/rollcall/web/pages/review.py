@@ -17,7 +17,7 @@ from rollcall.host import Plugin
 from rollcall.search.details import FaceDetails
 from rollcall.web import history, names
 from rollcall.web.forms import review_correction
-from rollcall.web.inputs import GroupName, history_of, plugin_of
+from rollcall.web.inputs import GroupName, history_of, plugin_of, remembered_of
 from rollcall.web.messages import Toast
 from rollcall.web.pages.photo import with_details
 from rollcall.web.pages.rendering import is_part, page
@@ -43,6 +43,11 @@ class Queue:
         self.answered = 0
         self._waiting: list[Question] = []
         self._lock = threading.Lock()
+
+    @property
+    def ranked(self) -> bool:
+        """Whether questions are ranked already, which takes longer than a page may let anybody wait."""
+        return bool(self._waiting)
 
     def next(self) -> list[Question]:
         """Return the next questions that are still open."""
@@ -104,6 +109,8 @@ def _queue(request: Request) -> Queue:
 @router.get("/review", response_class=HTMLResponse)
 def show(request: Request) -> Response:
     """Show the next question."""
+    if not is_part(request) and not _queue(request).ranked and remembered_of(request).is_large():
+        return page(request, "later.html", title=gettext("Review"), part="question", address="/review")
     return _question(request)
 
 
