@@ -14,6 +14,7 @@ from rollcall import search
 from rollcall.corrections.kind_base import RowId
 from rollcall.errors import InvalidQueryError
 from rollcall.host import Plugin
+from rollcall.search import Interpretation
 from rollcall.search.details import PhotoDetails
 from rollcall.search.grammar import FIELDS, LANGUAGES, Note
 from rollcall.search.grammar.translation import name_of
@@ -76,7 +77,8 @@ def library(
         "results": Results(),
     }
     try:
-        uncertain = values["uncertain"] = bool(q.strip()) and _is_uncertain(plugin, q, spoken)
+        meaning = remembered.get(("meaning", q, spoken), lambda: plugin.interpret(q, language=spoken))
+        uncertain = values["uncertain"] = bool(q.strip()) and _is_uncertain(meaning)
         # Of photos that all match for certain none is better than another: then the newest come first.
         values["order"] = "probability" if uncertain and order != "date" else "date"
         if q.strip():
@@ -87,8 +89,10 @@ def library(
         values |= _shown(plugin, part)
         if not further:
             values |= {
-                "notices": plugin.notices(q, readings=False, language=spoken),
-                "readings": _worth_saying(plugin.interpret(q, language=spoken).notes, spoken),
+                "notices": remembered.get(
+                    ("notices", q, spoken), lambda: plugin.notices(q, readings=False, language=spoken)
+                ),
+                "readings": _worth_saying(meaning.notes, spoken),
                 "total": _total(remembered, q, part),
                 "counting": "/count?" + urlencode({"q": q, "sure": sure}),
             }
@@ -107,9 +111,9 @@ def _worth_saying(notes: Iterable[Note], language: str | None) -> list[Note]:
     return [one for one in notes if own is None or getattr(one.text, "values", {}).get("language") != own]
 
 
-def _is_uncertain(plugin: Plugin, q: str, language: str | None) -> bool:
+def _is_uncertain(meaning: Interpretation) -> bool:
     """Return whether photos match a query with some probability only."""
-    return plugin.interpret(q, language=language).term.condition(SqlParameters()) is None
+    return meaning.term.condition(SqlParameters()) is None
 
 
 def _found(remembered: Remembered, results: Results, offset: int, further: bool) -> Part:

@@ -35,6 +35,8 @@ from rollcall.web.translation import (
     translated,
 )
 
+#: Spaces that do not break a line, which French has before a colon: no effect but that.
+_SPACES: Final = "\u00a0\u202f"
 #: Characters that change the direction of the text around them.
 _DIRECTIONS: Final = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u061c")
 
@@ -50,7 +52,9 @@ QUERY_SHOWN: Final = 80
 
 def plain(value: object) -> str:
     """Return a name with control and direction characters escaped, so that they have no effect on the page."""
-    return "".join(c if c.isprintable() and c not in _DIRECTIONS else f"\\u{ord(c):04x}" for c in str(value))
+    return "".join(
+        c if (c.isprintable() and c not in _DIRECTIONS) or c in _SPACES else f"\\u{ord(c):04x}" for c in str(value)
+    )
 
 
 def about(face: FaceDetails) -> str:
