@@ -32,7 +32,7 @@ from rollcall.web.app import create
 PORT = 8724
 TOKEN = "benchmark"
 #: What a request may take on a processor at the median, in milliseconds.
-PAINT, SCROLL, MONTH = 100.0, 30.0, 200.0
+PAINT, SCROLL, MONTH, MANY = 100.0, 30.0, 200.0, 1000.0
 QUERIES = (
     *("photos of children", "two children", "a woman and a child", "a woman and a baby", "only adults"),
     *("women over 60", "group photos", "no people", 'tag:"People/Children"', "taken:2012-06", 'path:"2012"'),
@@ -183,10 +183,10 @@ class Visitor:
         yield Request("redo", PAINT, lambda _: self.post("/redo"))
         yield Request(
             "a tag of 60 photos",
-            MONTH,
+            MANY,
             lambda n: self.post("/selection", what="tag", tag=f"T{n}", photos=[*range(1, 61)]),
         )
-        yield Request("undo of 60 photos", MONTH, lambda _: self.post("/undo"))
+        yield Request("undo of 60 photos", MANY, lambda _: self.post("/undo"))
         yield Request("the library after a change", PAINT, lambda _: self.get("/"))
         yield Request("results after a change", PAINT, lambda _: self.get("/?q=a+woman+and+a+child"))
 

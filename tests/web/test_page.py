@@ -167,7 +167,7 @@ def test_look_alikes_are_answered_together_and_undone_together(page: Any, served
 
 def test_a_tag_is_accepted_of_all_above_a_certainty(page: Any, served: Any) -> None:
     page.goto(f"{served.url}/tags")
-    page.get_by_label("Look at the suggestions for People/Children").click()
+    page.get_by_role("link", name="Look at the suggestions for People/Children").click()
     page.wait_for_url("**/tag?**")
     page.wait_for_load_state("networkidle")
     page.locator("#above").fill("0.5")

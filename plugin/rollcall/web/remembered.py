@@ -115,6 +115,8 @@ class Remembered:
         return block.hits[offset - first : offset - first + limit]
 
     def _search(self, results: Results, offset: int, limit: int) -> list[Hit]:
+        if results.album:
+            return self.plugin.album_photos(results.album, limit=limit, offset=offset)
         return self.plugin.search(
             results.q,
             limit=limit,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Final, Literal, NamedTuple
 
 from fastapi import APIRouter, Form, Query, Request
@@ -9,12 +10,12 @@ from fastapi.responses import HTMLResponse, Response
 
 from rollcall.corrections.kind_base import RowId
 from rollcall.errors import InvalidCorrectionError, InvalidQueryError
-from rollcall.host import Plugin
+from rollcall.search import Hit
 from rollcall.search.albums import Album
 from rollcall.search.details import PhotoDetails
 from rollcall.sentences import Sentence
 from rollcall.web.history import PERSON
-from rollcall.web.inputs import Probability, language_of, plugin_of, tab_of
+from rollcall.web.inputs import Probability, language_of, plugin_of, remembered_of, tab_of
 from rollcall.web.messages import Toast
 from rollcall.web.pages.library import PAGE, Part, months_of
 from rollcall.web.pages.rendering import is_part, page
@@ -43,15 +44,21 @@ class Card(NamedTuple):
 def albums(request: Request) -> Response:
     """Show all albums; to guests those that are shared."""
     plugin, guest = plugin_of(request), guest_of(request.scope)
-    cards = [_card(plugin, one) for one in plugin.albums() if guest is None or guest.everything or one.shared]
+    cards = [_card(request, one) for one in plugin.albums() if guest is None or guest.everything or one.shared]
     return page(request, "_albums.html" if is_part(request) else "albums.html", cards=cards)
 
 
-def _card(plugin: Plugin, album: Album) -> Card:
+def _card(request: Request, album: Album) -> Card:
+    plugin, remembered = plugin_of(request), remembered_of(request)
     try:
-        count = plugin.album_count(album.album_id)
+        count = remembered.get(("album", album.album_id), lambda: plugin.album_count(album.album_id))
         # The likeliest is what the album is about.
-        best = plugin.search("", album=album.album_id, limit=1, faces=False, min_probability=album.min_probability)
+        best = remembered.get(
+            ("cover", album.album_id),
+            lambda: plugin.search(
+                "", album=album.album_id, limit=1, faces=False, min_probability=album.min_probability
+            ),
+        )
     except InvalidQueryError as error:
         return Card(album, 0, None, error)
     return Card(album, count, next(iter(plugin.photos([hit.photo_id for hit in best])), None), None)
@@ -91,8 +98,9 @@ def shown(request: Request, album_id: int, offset: int = 0, at: int = 0, toast: 
     values: dict[str, Any] = {"album": one, "toast": toast, "problem": None, "total": 0}
     values["lan"] = bool(request.app.state.network.address)
     try:
-        hits = plugin.album_photos(album_id, limit=PAGE + 1, offset=first)
-        values["total"] = 0 if further else plugin.album_count(album_id)
+        remembered = remembered_of(request)
+        hits: Sequence[Hit] = remembered.hits(Results(album=album_id), first, PAGE + 1, further=further)
+        values["total"] = 0 if further else remembered.get(("album", album_id), lambda: plugin.album_count(album_id))
     except InvalidQueryError as error:
         hits, values["problem"] = [], error
     part = Part([hit.photo_id for hit in hits[:PAGE]], first=first)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, NamedTuple
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, Response
@@ -28,12 +28,8 @@ class Folder(NamedTuple):
 @router.get("/indexing", response_class=HTMLResponse)
 def indexing(request: Request) -> Response:
     """Show the progress of the run and the folders."""
-    values: dict[str, Any] = {
-        "status": plugin_of(request).status(),
-        "folders": _folders(request),
-        "progress": activity_of(request).as_dict(),
-    }
-    return page(request, "indexing.html", **values)
+    progress = activity_of(request).as_dict()
+    return page(request, "indexing.html", folders=_folders(request), progress=progress)
 
 
 @router.get("/indexing/folders", response_class=HTMLResponse)

@@ -22,7 +22,7 @@ def show(request: Request) -> Response:
     return page(
         request,
         "_insight.html" if is_part(request) else "insight.html",
-        status=plugin.status(),
+        status=remembered.get("status", plugin.status),
         statistics=found,
         most=max((max(band.female, band.male) for band in found.age_bands), default=1) or 1,
         most_year=max((year.without_people + year.with_people for year in found.years), default=1) or 1,

@@ -136,7 +136,7 @@ def review(request: Request, person: Annotated[RowId | None, Query()] = None) ->
 
 def _row(request: Request, person_id: int | None, message: str = "", code: int = 200, after: int = 0) -> Response:
     plugin = plugin_of(request)
-    waiting = plugin.proposals()
+    waiting = remembered_of(request).get("proposals", plugin.proposals)
     left = dict(waiting)
     chosen = person_id if person_id in left else next(iter(left), None)
     faces = [] if chosen is None else plugin.person_timeline(

@@ -15,7 +15,7 @@ from rollcall.host import Plugin
 from rollcall.people.persons import Person
 from rollcall.people.portrait import FaceOrder, PortraitFace
 from rollcall.web.history import History
-from rollcall.web.inputs import history_of, plugin_of
+from rollcall.web.inputs import history_of, plugin_of, remembered_of
 from rollcall.web.pages.people import completions
 from rollcall.web.pages.rendering import is_part, page
 from rollcall.web.people_forms import ForgetForm, PersonForm, change_person, named
@@ -101,6 +101,9 @@ def change(request: Request, person_id: RowId, form: Annotated[PersonForm, Form(
 @router.get("/person/{person_id}/forget", response_class=HTMLResponse)
 def ask(request: Request, person_id: RowId) -> Response:
     """Show what forgetting a person deletes, and ask whether that is meant."""
+    if not is_part(request) and remembered_of(request).is_large():
+        address = f"/person/{person_id}/forget"
+        return page(request, "later.html", title=gettext("Forget …"), part="person", address=address)
     return _question(request, person_id)
 
 

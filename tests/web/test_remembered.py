@@ -1,0 +1,84 @@
+"""What the page keeps of answers holds until something is committed, and large libraries are looked through later."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from blobs import draw
+from rollcall import corrections
+from rollcall.web import remembered
+from rollcall.web.remembered import Remembered
+from rollcall.web.results import Results
+
+
+def test_an_answer_is_kept_until_any_program_commits(served: Any) -> None:
+    kept, asked = Remembered(served.plugin), []
+
+    def find() -> int:
+        asked.append(1)
+        return len(asked)
+
+    assert [kept.get("a", find) for _ in range(3)] == [1, 1, 1]
+    served.plugin.correct(corrections.tag(served.photo("child.png"), "Seen", True))
+    assert kept.known("a") is None
+    assert [kept.get("a", find) for _ in range(2)] == [2, 2]
+    with sqlite3.connect(served.file) as other:
+        other.execute("UPDATE meta SET value = value WHERE key = 'revision'")
+    assert kept.get("a", find) == 3
+    served.plugin.photos([1])
+    assert kept.known("a") == 3, "reading changes nothing"
+
+
+def test_pages_show_what_was_changed_a_moment_ago(served: Any) -> None:
+    assert "Seen" not in served.client.get("/tags").text
+    served.plugin.correct(corrections.tag(served.photo("child.png"), "Seen", True))
+    assert "Seen" in served.client.get("/tags").text
+    assert "Seen" in served.client.get("/words").text
+
+
+def test_results_go_on_as_they_began_and_begin_as_they_are(served: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remembered, "BLOCK", 10)
+    kept, results = Remembered(served.plugin), Results("", "date", 0.05)
+    every = [hit.photo_id for hit in served.plugin.search("", order="date", faces=False)]
+
+    def at(offset: int, further: bool) -> list[int]:
+        return [hit.photo_id for hit in kept.hits(results, offset, 7, further=further)]
+
+    for offset in (0, 7, 14, 21, 28):
+        assert at(offset, True) == every[offset : offset + 7]
+    draw(served.library / "late.png", (30, 0), seed=77)
+    served.plugin.index([served.library])
+    now = [hit.photo_id for hit in served.plugin.search("", order="date", faces=False)]
+    assert now != every
+    assert at(14, True) == every[14:21], "nothing comes twice in a list that is shown"
+    assert at(14, False) == now[14:21], "a page that is opened there is new"
+    assert at(0, False) == now[:7] and at(7, True) == now[7:14]
+
+
+def test_large_libraries_are_looked_through_after_the_page_is_there(page: Any, served: Any) -> None:
+    served.app.state.remembered._large = True
+    for address, found in (
+        ("/insight", "#failures"),
+        ("/review", "form input[name=face]"),
+        ("/people/questions", ".review"),
+    ):
+        assert "Looking through all photos" in served.client.get(address).text
+        page.goto(served.url + address)
+        page.locator(found).first.wait_for(state="attached")
+        assert page.evaluate("document.activeElement.tagName") == "BODY"
+
+
+def test_a_database_of_which_commits_are_not_known_keeps_nothing(
+    serve: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    served = serve(lambda library: draw(library / "one.png", (5, 0)))
+    kept, asked = Remembered(served.plugin), []
+    monkeypatch.setattr(served.plugin, "state", lambda: None)
+    for _ in range(2):
+        kept.get("a", lambda: asked.append(1))
+    assert len(asked) == 2
