@@ -231,7 +231,7 @@ def test_the_owner_lets_the_home_network_in_and_out_again(tmp_path: Path, monkey
 
 
 def test_a_page_with_a_login_opens_no_second_address(tmp_path: Path) -> None:
-    network = home_network.HomeNetwork(lambda *_: None, 1, allowed=False)  # type: ignore[arg-type, return-value]
+    network = home_network.HomeNetwork(lambda *_: None, 1, allowed=False)  # type: ignore[arg-type]
     with pytest.raises(ConflictError, match="login"):
         network.open()
     assert not network.origin

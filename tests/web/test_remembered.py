@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,7 +27,7 @@ def test_an_answer_is_kept_until_any_program_commits(served: Any) -> None:
     assert kept.known("a") is None
     assert [kept.get("a", find) for _ in range(2)] == [2, 2]
     with sqlite3.connect(served.file) as other:
-        other.execute("UPDATE meta SET value = value WHERE key = 'revision'")
+        other.execute("INSERT INTO meta (key, value) VALUES ('of another program', '1')")
     assert kept.get("a", find) == 3
     served.plugin.photos([1])
     assert kept.known("a") == 3, "reading changes nothing"
@@ -74,7 +73,7 @@ def test_large_libraries_are_looked_through_after_the_page_is_there(page: Any, s
 
 
 def test_a_database_of_which_commits_are_not_known_keeps_nothing(
-    serve: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    serve: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     served = serve(lambda library: draw(library / "one.png", (5, 0)))
     kept, asked = Remembered(served.plugin), []
