@@ -14,6 +14,7 @@ from rollcall.media import paths
 from rollcall.records import PhotoState, TagState
 from rollcall.search.details import VERSION_LENGTH
 from rollcall.search.identifiers import storable
+from rollcall.search.planning import SHOWN
 
 #: Width of the age bands, in years, and how many failures the statistics name.
 BAND_YEARS: Final = 5
@@ -163,8 +164,8 @@ def neighbours(session: Session, photo_id: int) -> tuple[int | None, int | None]
     found = [
         session.execute(
             text(
-                f"SELECT photo_id FROM v1_photos WHERE {side} AND state IN ('indexed', 'pending')"
-                f" ORDER BY taken_local {nulls}, photo_id {order} LIMIT 1"
+                f"SELECT p.photo_id FROM v1_photos p WHERE {SHOWN} AND {side}"
+                f" ORDER BY p.taken_local {nulls}, p.photo_id {order} LIMIT 1"
             ),
             values,
         ).scalar()

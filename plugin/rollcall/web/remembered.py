@@ -95,7 +95,8 @@ class Remembered:
         InvalidQueryError
             If the query cannot be understood.
         """
-        if offset == 0:
+        # Of an album all are found before the first is known.
+        if offset == 0 and not results.album:
             with self._lock:
                 for key in [key for key in self._blocks if key[0] == results._replace(at=0)]:
                     del self._blocks[key]

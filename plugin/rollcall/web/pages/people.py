@@ -74,7 +74,11 @@ def more(request: Request, kind: Kind, offset: Annotated[RowId, Query()]) -> Res
 @router.get("/people/once", response_class=HTMLResponse)
 def once(request: Request) -> Response:
     """Show the button that hides everyone who was seen on one day only; it takes a moment to count them."""
-    return page(request, "_people_once.html", count=len(plugin_of(request).people_seen_on_one_day()))
+    return page(
+        request,
+        "_people_once.html",
+        count=len(remembered_of(request).get("once", plugin_of(request).people_seen_on_one_day)),
+    )
 
 
 @router.post("/people", response_class=HTMLResponse)
