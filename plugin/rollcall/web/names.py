@@ -53,7 +53,7 @@ def coverage(name: str) -> str:
         "indexed": gettext("indexed"),
         "with people": gettext("with people"),
         "with a capture time": gettext("with a capture time"),
-        "reviewed": gettext("reviewed"),
+        "reviewed": pgettext("photos", "reviewed"),
         "with a tag": gettext("with a tag"),
         "with a suggested tag": gettext("with a suggested tag"),
         "pending": gettext("waiting"),
