@@ -11,6 +11,8 @@ from strict_server import BadRequest, Reply, StrictServer, body, checked, no_bod
 class FakeNextcloud(StrictServer):
     """Nextcloud's files and system tags over WebDAV."""
 
+    content_type = "application/xml"
+
     def __init__(self) -> None:
         super().__init__()
         self.numbers = 0

@@ -9,6 +9,12 @@ from typing import Any, ClassVar
 
 from strict_server import BadRequest, Reply, StrictServer, body, checked, no_body
 
+#: Queries by address.
+QUERIES = {
+    "/api/v1/photos": frozenset({"count", "offset", "order", "merged", "public", "quality", "q", "s", "path", "video"}),
+    "/api/v1/labels": frozenset({"count", "offset", "all", "q"}),
+}
+
 
 class FakePhotoPrism(StrictServer):
     """PhotoPrism's photos, labels and markers."""
@@ -36,7 +42,8 @@ class FakePhotoPrism(StrictServer):
             ("DELETE", f"/api/v1/markers/{uid}/subject", self._clear_subject),
         ]
         for method, pattern, handler in handlers:
-            self.route(method, pattern, self.guarded(handler))
+            queries = QUERIES.get(pattern, frozenset()) if method == "GET" else frozenset()
+            self.route(method, pattern, self.guarded(handler, queries))
 
     def allowed(self) -> bool:
         return self.headers.get("authorization") == f"Bearer {self.KEY}"
