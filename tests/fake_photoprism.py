@@ -79,7 +79,8 @@ class FakePhotoPrism(StrictServer):
         return str(self.photos[photo]["Files"][0]["UID"])
 
     def add_label(self, photo: str, name: str, uncertainty: int, source: str = "manual") -> None:
-        slug = re.sub(r"[^a-z0-9]+", "-", name.lower().translate(str.maketrans("äöü", "aou"))).strip("-")
+        plain = name.lower().translate(str.maketrans("äöü", "aou", "'")).replace("&", " and ")
+        slug = re.sub(r"[^a-z0-9_]+", "-", plain).strip("-_")
         if slug not in self.labels:
             self.numbers += 1
             self.labels[slug] = {"ID": self.numbers, "UID": self.new_uid("l"), "Slug": slug, "Name": name}
@@ -117,15 +118,23 @@ class FakePhotoPrism(StrictServer):
 
     def _list_photos(self, query: dict[str, str], content: bytes | None) -> Reply:
         no_body(content)
-        known = {"count", "quality", "offset", "merged", "order", "label"}
-        if {"count", "quality"} - query.keys() or query.keys() - known or query["quality"] not in set("01234567"):
+        if {"count", "quality"} - query.keys() or query["quality"] not in set("01234567"):
+            raise BadRequest(f"query {query}")
+        if query.get("order", "added") not in {"favorites", "name", "title", "added", "edited"}:
             raise BadRequest(f"query {query}")
         photos = list(self.photos)
-        if "label" in query:
-            number = str(self.labels.get(query["label"], {}).get("ID"))
+        if "q" in query:
+            asked = re.fullmatch(r'label:(?:([a-z0-9-]+)|"([^"]+)")', query["q"])
+            if asked is None:
+                raise BadRequest(f"query {query}")
+            number = str(self.labels.get(asked[1] or asked[2], {}).get("ID"))
             photos = [one for one in photos if (one, number) in self.photo_labels]
+        # Offset and count are of files; a photo is in each part that has one of its files.
+        files = [(one, file) for one in photos for file in self.photos[one]["Files"]]
         start = int(query.get("offset", 0))
-        return Reply(200, [self.photos[one] for one in photos[start : start + int(query["count"])]])
+        part = files[start : start + int(query["count"])]
+        merged = {one: {"UID": one, "Files": [file for two, file in part if two == one]} for one, _ in part}
+        return Reply(200, list(merged.values()))
 
     def _get_photo(self, uid: str, query: Any, content: bytes | None) -> Reply:
         no_body(content)
