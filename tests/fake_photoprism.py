@@ -24,6 +24,7 @@ class FakePhotoPrism(StrictServer):
     def __init__(self) -> None:
         super().__init__()
         self.numbers = 0
+        self.described = False
         self.photos: dict[str, dict[str, Any]] = {}
         self.labels: dict[str, dict[str, Any]] = {}  # by slug
         self.photo_labels: dict[tuple[str, str], dict[str, Any]] = {}
@@ -114,7 +115,21 @@ class FakePhotoPrism(StrictServer):
             for (one, label), row in self.photo_labels.items()
             if one == uid
         ]
+        if self.described:
+            # Its description writes some fields otherwise than its answers.
+            photo["labels"] = [
+                {"labelID": one["LabelID"], "label": one["Label"], "uncertainty": one["Uncertainty"]}
+                for one in photo.pop("Labels")
+            ]
+            photo["files"] = photo.pop("Files")
         return photo
+
+    def remove_photo(self, uid: str) -> None:
+        """Remove a photo, with its labels and markers."""
+        file = self.file_of(uid)
+        del self.photos[uid]
+        self.photo_labels = {key: row for key, row in self.photo_labels.items() if key[0] != uid}
+        self.markers = {key: one for key, one in self.markers.items() if one["FileUID"] != file}
 
     def _list_photos(self, query: dict[str, str], content: bytes | None) -> Reply:
         no_body(content)
@@ -216,6 +231,11 @@ class FakePhotoPrism(StrictServer):
             raise BadRequest("a name without its source is not taken")
         if len(value.get("Name", "")) > 160:
             raise BadRequest("the name is too long")
+        old, new = self.markers[uid]["Name"], value.get("Name", "")
+        if old and new and old != new:
+            # The marker's person gets another name, on all photos.
+            for marker in self.markers.values():
+                marker["Name"] = new if marker["Name"] == old else marker["Name"]
         self.markers[uid].update(value)
         return Reply(200, self.markers[uid])
 

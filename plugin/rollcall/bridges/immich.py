@@ -31,6 +31,7 @@ class Immich(ImmichServer):
         self._paths = paths
         self._index: FileIndex[str] | None = None
         self._names: dict[str, str] = {}  # of people, by uid
+        self._freed: set[str] = set()  # faces that a run began to take from their person
 
     def wanted(self, content: Content) -> Iterable[Item]:
         for level in sorted(
@@ -308,7 +309,11 @@ class Immich(ImmichServer):
         # There is no request that takes a face from its person; deleting a person frees its faces. By the name, one
         # that a kill left behind is found again.
         name = f"Rollcall {face}"
-        unnamed = next((one["id"] for one in self._all_people() if one["name"] == name), None)
+        people = self._all_people()
+        if face in self._freed:  # its answer was lost; people without faces are not listed
+            people = people + (self._tolerate("GET", "/api/search/person", name=name, withHidden=True) or [])
+        self._freed.add(face)
+        unnamed = next((one["id"] for one in people if one["name"] == name), None)
         if unnamed is None:
             unnamed = self.connection.call("POST", "/api/people", {"name": name, "isHidden": True})["id"]
         self._tolerate("PUT", f"/api/faces/{unnamed}", {"id": face})

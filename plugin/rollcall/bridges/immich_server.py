@@ -66,7 +66,12 @@ class ImmichServer(Bridge):
         if tag not in self._tagged:
             # With those in the bin: their tags come back with them.
             terms = {"tagIds": [tag], "withDeleted": True}
-            self._tagged = {tag: {asset["id"] for asset in self._search(terms)}}
+            try:
+                self._tagged = {tag: {asset["id"] for asset in self._search(terms)}}
+            except BridgeError as error:
+                if error.status_there not in _GONE:
+                    raise
+                self._tagged = {tag: set()}
         return self._tagged[tag]
 
     def _all_people(self) -> list[dict[str, Any]]:
