@@ -208,7 +208,7 @@ def test_jobs_wait_while_lychee_is_away_and_survive_a_kill(
 def test_the_worker_starts_and_stops_with_the_application(service: LycheeService, lychee: FakeLychee) -> None:
     with TestClient(service.app()) as client:
         detect(client, "b", "or/b.png")
-        for _ in range(500):
+        for _ in range(3000):
             if lychee.status:
                 break
             service.stop.wait(0.02)
