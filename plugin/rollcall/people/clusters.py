@@ -6,7 +6,7 @@ Confident faces are smoothed with their likely neighbours, then linked by averag
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
@@ -26,6 +26,10 @@ _EDGE: Final = 0.2
 _BLOCK: Final = 4096
 #: Smoothed embeddings of more faces than this are kept in 16 bits.
 _PRECISE: Final = 100_000
+#: The cosine from which a rejected face speaks for another one, too, and by how much it has to exceed that with every
+#: confirmed one.
+_SPEAKS: Final = 0.45
+_NEARER: Final = 0.1
 #: Faces of a group that its age and birth date are computed from.
 _DATED: Final = 200
 
@@ -70,6 +74,7 @@ def cluster(faces: Faces, constants: Evidence | None = None, people: int | None 
     `people` is about how many people the library shows; without it they are counted among these faces.
     """
     constants = constants or evidence()
+    faces = replace(faces, rejected=implied(faces))
     strong = np.flatnonzero(~faces.weak | (faces.labels != UNKNOWN))
     part = _Part(faces, strong)
     smooth, edges = _neighbourhood(part, constants)
@@ -101,6 +106,32 @@ def cluster(faces: Faces, constants: Evidence | None = None, people: int | None 
     if len(left) and found.group.max(initial=-1) >= 0:
         _attach(faces, found, left, constants)
     return found
+
+
+def implied(faces: Faces) -> Sequence[frozenset[int]]:
+    """Return the people whom faces are not, (n,): with those whose rejected faces they are much nearer to.
+
+    Nobody looked at these faces, but at some like them. A face is compared with the rejected and the confirmed faces of
+    each person; a confirmed one is whom a person said.
+    """
+    rejected = list(faces.rejected)
+    answered: dict[int, list[int]] = {}
+    for row, some in enumerate(faces.rejected):
+        for label in some:
+            answered.setdefault(label, []).append(row)
+    for label, rows in answered.items():
+        ours = np.flatnonzero(faces.labels == label)
+        if not len(ours):
+            continue
+        no, yes = (np.asarray(faces.vectors[some], np.float32) for some in (rows, ours))
+        for start in range(0, len(faces.vectors), _BLOCK):
+            some = np.asarray(faces.vectors[start : start + _BLOCK], np.float32)
+            against = (some @ no.T).max(axis=1)
+            near = (against >= _SPEAKS) & (against >= (some @ yes.T).max(axis=1) + _NEARER)
+            near &= faces.labels[start : start + _BLOCK] == UNKNOWN
+            for row in (start + np.flatnonzero(near)).tolist():
+                rejected[row] = rejected[row] | {label}
+    return rejected
 
 
 class _Part:

@@ -192,16 +192,17 @@ def _checks(faces: Faces, people: People, at: int, stated: NDArray[np.bool_], mo
     for face, chance in zip(rows[free].tolist(), chances[free].tolist(), strict=True):
         if chance <= 1.0 - LEAST:
             yield Question(them, (face,), chance, "check")
-    part = _divided(vectors, free, similar)
-    count = int(part.sum())
-    if 2 <= count < len(rows):
+    for part in (_apart(vectors, free, similar), _halves(vectors, free)):
+        count = int(part.sum())
+        if not 2 <= count < len(rows):
+            continue
         centre, others = unit(vectors[part].sum(axis=0)), vectors[~part].sum(axis=0)
-        apart, length = centre @ unit(others), np.linalg.norm(others) / (len(rows) - count)
-        chance = float(
-            _theirs(people, at, centre[None], np.array([apart]), np.array([length]), len(rows) - count, more)[0]
+        near, length = centre @ unit(others), np.linalg.norm(others) / (len(rows) - count)
+        of_part = _theirs(
+            people, at, centre[None], np.array([near]), np.array([length]), len(rows) - count, more, own=False
         )
-        if chance <= 1.0 - LEAST:
-            yield Question(them, _typical_first(faces, rows[part]), chance, "check")
+        if of_part[0] <= 1.0 - LEAST:
+            yield Question(them, _typical_first(faces, rows[part]), float(of_part[0]), "check")
 
 
 def _theirs(
@@ -212,24 +213,46 @@ def _theirs(
     lengths: NDArray[np.floating],
     size: int,
     more: float,
+    own: bool = True,
 ) -> NDArray[np.float64]:
     """Return the probability that m centres (m, d) are a person, by their similarity to the others of the person.
 
-    `similar` are the cosines (m,) with the centre of these, `lengths` (m,) that of their mean, `size` how many they are.
+    `similar` are the cosines (m,) with the centre of these, `lengths` (m,) that of their mean, `size` how many they
+    are. That they are theirs so far counts for single faces, not for a part that was chosen to be unlike the rest.
     """
     scores = people.scores(CHECK, centres @ people.centres.T, more)
     scores[:, at] += CHECK.cosine * (similar - centres @ people.centres[at])
     scores[:, at] += CHECK.length * (lengths - people.lengths[at])
-    scores[:, at] += CHECK.size * (np.log(size) - np.log(people.sizes[at])) + CHECK.own
+    scores[:, at] += CHECK.size * (np.log(size) - np.log(people.sizes[at])) + CHECK.own * own
     return probabilities(scores)[:, at]
 
 
-def _divided(vectors: NDArray[np.float32], free: NDArray[np.bool_], similar: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Return which of a person's faces (n, d) are the part that is unlike the others; never stated ones."""
-    far = np.flatnonzero(free)[similar[free].argmin()]
+def _apart(vectors: NDArray[np.float32], free: NDArray[np.bool_], similar: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Return which of a person's faces (n, d) are the part that is like the least similar one; never stated ones."""
     part = np.zeros(len(vectors), np.bool_)
-    part[far] = True
+    part[np.flatnonzero(free)[similar[free].argmin()]] = True
+    return _settled(vectors, free, part)
+
+
+def _halves(vectors: NDArray[np.float32], free: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return which of a person's faces (n, d) lie on one side of where they spread the most; none if both are stated.
+
+    Two people of many faces each who were taken for one are told apart so.
+    """
+    everything = np.ones(len(vectors), np.bool_)
+    spread = vectors - vectors.mean(axis=0)
+    direction = np.linalg.eigh(spread.T @ spread)[1][:, -1]
+    part = _settled(vectors, everything, spread @ direction > 0)
+    if part[~free].any():
+        part = ~part
+    return part & ~part[~free].any()
+
+
+def _settled(vectors: NDArray[np.float32], free: NDArray[np.bool_], part: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return a part, of the free ones, of faces that are each nearer to its mean than to that of the others."""
     for _ in range(_ROUNDS):
+        if part.all() or not part.any():
+            break
         ours, others = unit(vectors[~part].sum(axis=0)), unit(vectors[part].sum(axis=0))
         now = free & (vectors @ others > vectors @ ours)
         if (now == part).all() or not now.any() or now.all():
