@@ -74,17 +74,23 @@ def cluster(faces: Faces, constants: Evidence | None = None, people: int | None 
     `people` is about how many people the library shows; without it they are counted among these faces.
     """
     constants = constants or evidence()
+    answered = np.array([bool(some) for some in faces.rejected], np.bool_)
     faces = replace(faces, rejected=implied(faces))
     strong = np.flatnonzero(~faces.weak | (faces.labels != UNKNOWN))
     part = _Part(faces, strong)
     smooth, edges = _neighbourhood(part, constants)
+    # Whom a face is not, its group is not: among the first, it would keep all that it is like from that person.
+    late = answered[strong] & (part.labels == UNKNOWN)
     groups = Groups(smooth, part.photos, part.labels, part.rejected)
     penalty = _Penalty(groups, part, constants)
     if len(strong) > _PRECISE:
         # Most of what is very similar is linked along few edges, so that there are never many pairs of groups.
-        link(groups, edges[:, :_NEAREST], constants.most, penalty, constants.small)
-    link(groups, edges, constants.most, penalty, constants.small)
-    link(groups, edges, constants.threshold(people or groups.count()), penalty, constants.small)
+        link(groups, _without(edges[:, :_NEAREST], late), constants.most, penalty, constants.small)
+    link(groups, _without(edges, late), constants.most, penalty, constants.small)
+    threshold = constants.threshold(people or groups.count())
+    link(groups, _without(edges, late), threshold, penalty, constants.small)
+    if late.any():
+        link(groups, edges, threshold, penalty, constants.small)
     del edges
     found = Clustered(np.full(len(faces.vectors), -1, np.int64), np.zeros(len(faces.vectors)))
     number = np.full(len(strong) + 1, -1, np.int64)
@@ -132,6 +138,13 @@ def implied(faces: Faces) -> Sequence[frozenset[int]]:
             for row in (start + np.flatnonzero(near)).tolist():
                 rejected[row] = rejected[row] | {label}
     return rejected
+
+
+def _without(edges: NDArray[np.int32], late: NDArray[np.bool_]) -> NDArray[np.int32]:
+    """Return edges (n, k) without those of some of the faces, which are -1."""
+    if not late.any():
+        return edges
+    return np.where(late[:, None] | late[np.maximum(edges, 0)], np.int32(-1), edges)
 
 
 class _Part:
