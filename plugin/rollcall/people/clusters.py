@@ -129,11 +129,11 @@ def implied(faces: Faces) -> Sequence[frozenset[int]]:
         ours = np.flatnonzero(faces.labels == label)
         if not len(ours):
             continue
-        no, yes = (np.asarray(faces.vectors[some], np.float32) for some in (rows, ours))
+        no, yes = np.asarray(faces.vectors[rows], np.float32), np.asarray(faces.vectors[ours], np.float32)
         for start in range(0, len(faces.vectors), _BLOCK):
-            some = np.asarray(faces.vectors[start : start + _BLOCK], np.float32)
-            against = (some @ no.T).max(axis=1)
-            near = (against >= _SPEAKS) & (against >= (some @ yes.T).max(axis=1) + _NEARER)
+            vectors = np.asarray(faces.vectors[start : start + _BLOCK], np.float32)
+            against = (vectors @ no.T).max(axis=1)
+            near = (against >= _SPEAKS) & (against >= (vectors @ yes.T).max(axis=1) + _NEARER)
             near &= faces.labels[start : start + _BLOCK] == UNKNOWN
             for row in (start + np.flatnonzero(near)).tolist():
                 rejected[row] = rejected[row] | {label}

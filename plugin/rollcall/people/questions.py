@@ -71,8 +71,8 @@ def questions(
         return []
     order = np.flatnonzero(theirs)
     order = order[np.argsort(person[order], kind="stable")]
-    people, first = np.unique(person[order], return_index=True)
-    members = dict(zip(people.tolist(), np.split(order, first[1:]), strict=True))
+    numbers, first = np.unique(person[order], return_index=True)
+    members = dict(zip(numbers.tolist(), np.split(order, first[1:]), strict=True))
     people = People(faces.vectors, members)
     parts = _of_nobody(person, np.flatnonzero(~theirs & ~stated))
     more = strangers(len(parts))
