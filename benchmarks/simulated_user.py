@@ -4,7 +4,11 @@ A person names the largest groups, one after another, by who the face on the cov
 makes two groups one person), and then answers proposals with yes or no, the likeliest first or the least likely first.
 After each step all faces are grouped anew, as `rollcall people group` does. Scores are B-cubed.
 
-    python benchmarks/simulated_user.py --crops FOLDER [--split train] [--names 61] [--answers 60]
+    python benchmarks/simulated_user.py --crops FOLDER [--split train] [--names 61] [--answers 60] [--draws 5]
+
+With `--draws` so many tests of 61 people are drawn from either half of the training people, and only questions are
+answered, by one face each and in rows. The models of the questions are fitted on the first half (`posterior.py`), so
+that the second half is of people whom nothing was chosen on.
 
 FOLDER is what `rollcall_model.training.prepare` wrote; faces are those of CelebA in it, with the labels it has.
 """
@@ -119,6 +123,31 @@ def line(step: str, scores: GroupingScores) -> str:
     return f"{step:<40} precision {scores.precision:.3f}  recall {scores.recall:.3f}  F {scores.f:.3f}"
 
 
+def halves(faces: Labelled) -> dict[str, np.ndarray]:
+    """Return the people of either half of the training celebrities, by name."""
+    names = np.unique(faces.person[(faces.source == "celeba") & faces.train])
+    names = np.random.default_rng(5).permutation(names)
+    return {"first half": names[: len(names) // 2], "second half": names[len(names) // 2 :]}
+
+
+def drawn(faces: Labelled, draws: int, given: argparse.Namespace) -> None:
+    """Print the scores of drawn tests, before and after names and questions."""
+    for half, people in halves(faces).items():
+        for seed in range(draws):
+            some = np.random.default_rng([seed, ord("A" if half == "first half" else "B")])
+            chosen = some.choice(people, min(PEOPLE, len(people)), replace=False)
+            test = faces.take(np.flatnonzero((faces.source == "celeba") & np.isin(faces.person, chosen)))
+            print(f"{half}, draw {seed + 1}: {len(test.vectors):,} faces of {len(chosen)} people")
+            print(line("automatic", User(test).scores()))
+            for row in (1, 12):
+                user = User(test)
+                user.name_largest(given.names)
+                if row == 1:
+                    print(line(f"{given.names} names typed", user.scores()))
+                count = user.answer_questions(given.answers, row=row)
+                print(line(f"{given.answers} questions, {count} faces", user.scores()), flush=True)
+
+
 def main() -> None:
     """Print the scores after each step."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -126,8 +155,12 @@ def main() -> None:
     parser.add_argument("--split", choices=("train", "val"), default="train")
     parser.add_argument("--names", type=int, default=PEOPLE)
     parser.add_argument("--answers", type=int, default=60)
+    parser.add_argument("--draws", type=int, default=0, help="Draw so many tests from either half of the people.")
     given = parser.parse_args()
     faces = read(given.crops, weights.PATH, None, few=given.split == "train")
+    if given.draws:
+        drawn(faces, given.draws, given)
+        return
     for name, test in tests(faces, given.split == "train").items():
         if not name.startswith("celebrities"):
             continue

@@ -6,7 +6,7 @@ Confident faces are smoothed with their likely neighbours, then linked by averag
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
@@ -26,6 +26,10 @@ _EDGE: Final = 0.2
 _BLOCK: Final = 4096
 #: Smoothed embeddings of more faces than this are kept in 16 bits.
 _PRECISE: Final = 100_000
+#: The cosine from which a rejected face speaks for another one, too, and by how much it has to exceed that with every
+#: confirmed one.
+_SPEAKS: Final = 0.45
+_NEARER: Final = 0.1
 #: Faces of a group that its age and birth date are computed from.
 _DATED: Final = 200
 
@@ -70,16 +74,23 @@ def cluster(faces: Faces, constants: Evidence | None = None, people: int | None 
     `people` is about how many people the library shows; without it they are counted among these faces.
     """
     constants = constants or evidence()
+    answered = np.array([bool(some) for some in faces.rejected], np.bool_)
+    faces = replace(faces, rejected=implied(faces))
     strong = np.flatnonzero(~faces.weak | (faces.labels != UNKNOWN))
     part = _Part(faces, strong)
     smooth, edges = _neighbourhood(part, constants)
+    # Whom a face is not, its group is not: among the first, it would keep all that it is like from that person.
+    late = answered[strong] & (part.labels == UNKNOWN)
     groups = Groups(smooth, part.photos, part.labels, part.rejected)
     penalty = _Penalty(groups, part, constants)
     if len(strong) > _PRECISE:
         # Most of what is very similar is linked along few edges, so that there are never many pairs of groups.
-        link(groups, edges[:, :_NEAREST], constants.most, penalty, constants.small)
-    link(groups, edges, constants.most, penalty, constants.small)
-    link(groups, edges, constants.threshold(people or groups.count()), penalty, constants.small)
+        link(groups, _without(edges[:, :_NEAREST], late), constants.most, penalty, constants.small)
+    link(groups, _without(edges, late), constants.most, penalty, constants.small)
+    threshold = constants.threshold(people or groups.count())
+    link(groups, _without(edges, late), threshold, penalty, constants.small)
+    if late.any():
+        link(groups, edges, threshold, penalty, constants.small)
     del edges
     found = Clustered(np.full(len(faces.vectors), -1, np.int64), np.zeros(len(faces.vectors)))
     number = np.full(len(strong) + 1, -1, np.int64)
@@ -101,6 +112,39 @@ def cluster(faces: Faces, constants: Evidence | None = None, people: int | None 
     if len(left) and found.group.max(initial=-1) >= 0:
         _attach(faces, found, left, constants)
     return found
+
+
+def implied(faces: Faces) -> Sequence[frozenset[int]]:
+    """Return the people whom faces are not, (n,): with those whose rejected faces they are much nearer to.
+
+    Nobody looked at these faces, but at some like them. A face is compared with the rejected and the confirmed faces of
+    each person; a confirmed one is whom a person said.
+    """
+    rejected = list(faces.rejected)
+    answered: dict[int, list[int]] = {}
+    for row, some in enumerate(faces.rejected):
+        for label in some:
+            answered.setdefault(label, []).append(row)
+    for label, rows in answered.items():
+        ours = np.flatnonzero(faces.labels == label)
+        if not len(ours):
+            continue
+        no, yes = np.asarray(faces.vectors[rows], np.float32), np.asarray(faces.vectors[ours], np.float32)
+        for start in range(0, len(faces.vectors), _BLOCK):
+            vectors = np.asarray(faces.vectors[start : start + _BLOCK], np.float32)
+            against = (vectors @ no.T).max(axis=1)
+            near = (against >= _SPEAKS) & (against >= (vectors @ yes.T).max(axis=1) + _NEARER)
+            near &= faces.labels[start : start + _BLOCK] == UNKNOWN
+            for row in (start + np.flatnonzero(near)).tolist():
+                rejected[row] = rejected[row] | {label}
+    return rejected
+
+
+def _without(edges: NDArray[np.int32], late: NDArray[np.bool_]) -> NDArray[np.int32]:
+    """Return edges (n, k) without those of some of the faces, which are -1."""
+    if not late.any():
+        return edges
+    return np.where(late[:, None] | late[np.maximum(edges, 0)], np.int32(-1), edges)
 
 
 class _Part:

@@ -7,10 +7,10 @@ settles times the probability that it changes who they are.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,23 +20,18 @@ from sqlalchemy.orm import Session
 from rollcall.people import assign, reading
 from rollcall.people.clusters import Faces
 from rollcall.people.linkage import UNKNOWN
+from rollcall.people.posterior import CHECK, JOIN, People, centre_of, probabilities, strangers, unit
 from rollcall.storage.tables import PersonNameRow, PersonRow
 
-#: A logistic model of whether a face of nobody is a person with a name: the weight of its cosine with the centre of the
-#: person's faces, that of the length of their mean (faces that are unlike each other are a centre further away from
-#: everyone), that of each natural logarithm of more faces of nobody than `FEW` (there are more strangers among them),
-#: and a constant. Fitted on training people and strangers of LFW after 61 names were typed.
-JOIN: Final = (23.5, -8.4, -0.86, -1.8)
-FEW: Final = 50
-#: What each natural logarithm of the faces of a group takes: linkage had more to go by, and has not joined it.
-OF_GROUP: Final = 0.5
-#: The same of whether a face, or part, of a person is rightly theirs: the cosine with the centre of the others.
-CHECK: Final = (18.5, -5.0, -0.45, -2.0)
 #: The least probability that an answer changes who a face is: what is surer is not asked.
 LEAST: Final = 0.02
 #: Rounds in which a person's faces are divided in two.
 _ROUNDS: Final = 8
 _BLOCK: Final = 4096
+#: People whom faces of nobody are compared with, face by face: those with the nearest centres.
+_CANDIDATES: Final = 8
+#: Faces of nobody with a lower score, by centres alone, are not compared face by face: they would not be asked about.
+_HOPELESS: Final = -9.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +71,14 @@ def questions(
         return []
     order = np.flatnonzero(theirs)
     order = order[np.argsort(person[order], kind="stable")]
-    people, first = np.unique(person[order], return_index=True)
-    members = dict(zip(people.tolist(), np.split(order, first[1:]), strict=True))
-    found = [*_joins(faces, person, theirs, stated, members)]
-    more = strangers(
-        len(np.unique(np.where(person[~theirs] == UNKNOWN, -2 - np.flatnonzero(~theirs), person[~theirs])))
-    )
-    for them, rows in members.items():
-        found += _checks(faces, them, rows, stated, more)
+    numbers, first = np.unique(person[order], return_index=True)
+    members = dict(zip(numbers.tolist(), np.split(order, first[1:]), strict=True))
+    people = People(faces.vectors, members)
+    parts = _of_nobody(person, np.flatnonzero(~theirs & ~stated))
+    more = strangers(len(parts))
+    found = [*_joins(faces, people, parts, more)]
+    for at in range(len(people.numbers)):
+        found += _checks(faces, people, at, stated, more)
     # A face is asked about once: by the question that settles the most.
     found.sort(key=lambda one: (-one.worth, one.faces[0]))
     asked: set[int] = set()
@@ -136,70 +131,129 @@ def of_library(session: Session, limit: int) -> list[Question]:
     return [replace(one, faces=tuple(library.face_ids[list(one.faces)].tolist())) for one in islice(possible, limit)]
 
 
-def _joins(
-    faces: Faces,
-    person: NDArray[np.int64],
-    theirs: NDArray[np.bool_],
-    stated: NDArray[np.bool_],
-    members: dict[int, NDArray[np.int64]],
-) -> Iterator[Question]:
-    """Yield questions about the faces and groups of nobody: whether they are the most similar person."""
-    free = np.flatnonzero(~theirs & ~stated)
+def _of_nobody(person: NDArray[np.int64], free: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """Return the faces and groups of nobody, by the rows of each; a face in no group is one of its own."""
     if not len(free):
-        return
-    people = np.array(list(members))
-    centres, lengths = _centres(faces, members.values())
-    # Faces in no group are groups of one.
+        return []
     _, group = np.unique(np.where(person[free] == UNKNOWN, -2 - free, person[free]), return_inverse=True)
     order = np.argsort(group, kind="stable")
-    parts = np.split(free[order], np.flatnonzero(np.diff(group[order])) + 1)
-    more = strangers(len(parts))
+    return np.split(free[order], np.flatnonzero(np.diff(group[order])) + 1)
+
+
+def _joins(faces: Faces, people: People, parts: Sequence[NDArray[np.int64]], more: float) -> Iterator[Question]:
+    """Yield questions about the faces and groups of nobody: whether they are the likeliest person."""
     for start in range(0, len(parts), _BLOCK):
         some = parts[start : start + _BLOCK]
-        similar = np.stack([_centre(faces, rows) for rows in some]) @ centres.T
-        sizes = np.log([len(rows) for rows in some])[:, None]
-        chances = _chance(JOIN, similar, lengths, more, -OF_GROUP * sizes)
-        for rows, chance in zip(some, chances, strict=True):
-            for at in np.argsort(-chance, kind="stable").tolist():
-                if chance[at] < LEAST:
-                    break
-                if not _forbidden(faces, rows, int(people[at]), members[int(people[at])]):
-                    yield Question(int(people[at]), _typical_first(faces, rows), float(chance[at]), "join")
-                    break
+        centres = np.stack([centre_of(faces.vectors, rows) for rows in some])
+        scores = people.scores(JOIN, centres @ people.centres.T, more)
+        scores += JOIN.group * np.log([len(rows) for rows in some])[:, None]
+        # The most similar faces add at most their weight.
+        hopeful = np.flatnonzero(scores.max(axis=1) >= _HOPELESS)
+        some, centres, scores = [some[at] for at in hopeful.tolist()], centres[hopeful], scores[hopeful]
+        for rows, score in zip(some, _among_candidates(faces, people, some, centres, scores), strict=True):
+            chance = probabilities(score)
+            best = int(chance.argmax())
+            if chance[best] >= LEAST:
+                yield Question(int(people.numbers[best]), _typical_first(faces, rows), float(chance[best]), "join")
 
 
-def _checks(
-    faces: Faces, them: int, rows: NDArray[np.int64], stated: NDArray[np.bool_], more: float
-) -> Iterator[Question]:
+def _among_candidates(
+    faces: Faces,
+    people: People,
+    parts: Sequence[NDArray[np.int64]],
+    centres: NDArray[np.float32],
+    scores: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Return the scores (m, p) with the most similar faces in them, and minus infinity for who they cannot be."""
+    found = np.full(scores.shape, -np.inf)
+    count = min(_CANDIDATES, scores.shape[1])
+    near = np.argpartition(-scores, count - 1, axis=1)[:, :count]
+    for at in np.unique(near).tolist():
+        asked = np.flatnonzero((near == at).any(axis=1))
+        them, theirs = int(people.numbers[at]), people.rows[at]
+        asked = asked[[not _forbidden(faces, parts[row], them, theirs) for row in asked.tolist()]]
+        if len(asked):
+            found[asked, at] = scores[asked, at] + JOIN.nearest * people.nearest(at, centres[asked])
+    return found
+
+
+def _checks(faces: Faces, people: People, at: int, stated: NDArray[np.bool_], more: float) -> Iterator[Question]:
     """Yield questions about the faces of a person: the part that is unlike the others, and each unlike one."""
-    asked = rows[~stated[rows]]
-    if len(rows) < 3 or not len(asked):
+    them, rows = int(people.numbers[at]), people.rows[at]
+    free = ~stated[rows]
+    if len(rows) < 3 or not free.any():
         return
     vectors = np.asarray(faces.vectors[rows], np.float32)
     total = vectors.sum(axis=0)
     rest = total - vectors
-    similar = np.einsum("nd,nd->n", vectors, rest / np.maximum(np.linalg.norm(rest, axis=1, keepdims=True), 1e-9))
-    free = ~stated[rows]
-    length = float(np.linalg.norm(total)) / len(rows)
-    chances = _chance(CHECK, similar[free], length, more)
-    for face, chance in zip(rows[free].tolist(), chances.tolist(), strict=True):
+    lengths = np.linalg.norm(rest, axis=1)
+    similar = np.einsum("nd,nd->n", vectors, rest) / np.maximum(lengths, 1e-9)
+    chances = _theirs(people, at, vectors, similar, lengths / (len(rows) - 1), len(rows) - 1, more)
+    for face, chance in zip(rows[free].tolist(), chances[free].tolist(), strict=True):
         if chance <= 1.0 - LEAST:
             yield Question(them, (face,), chance, "check")
-    part = _divided(vectors, free, similar)
-    if 2 <= part.sum() < len(rows):
-        apart = _unit(vectors[part].sum(axis=0)) @ _unit(vectors[~part].sum(axis=0))
-        chance = float(_chance(CHECK, apart, length, more))
-        if chance <= 1.0 - LEAST:
-            yield Question(them, _typical_first(faces, rows[part]), chance, "check")
+    for part in (_apart(vectors, free, similar), _halves(vectors, free)):
+        count = int(part.sum())
+        if not 2 <= count < len(rows):
+            continue
+        centre, others = unit(vectors[part].sum(axis=0)), vectors[~part].sum(axis=0)
+        near, length = centre @ unit(others), np.linalg.norm(others) / (len(rows) - count)
+        of_part = _theirs(
+            people, at, centre[None], np.array([near]), np.array([length]), len(rows) - count, more, own=False
+        )
+        if of_part[0] <= 1.0 - LEAST:
+            yield Question(them, _typical_first(faces, rows[part]), float(of_part[0]), "check")
 
 
-def _divided(vectors: NDArray[np.float32], free: NDArray[np.bool_], similar: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Return which of a person's faces (n, d) are the part that is unlike the others; never stated ones."""
-    far = np.flatnonzero(free)[similar[free].argmin()]
+def _theirs(
+    people: People,
+    at: int,
+    centres: NDArray[np.float32],
+    similar: NDArray[np.floating],
+    lengths: NDArray[np.floating],
+    size: int,
+    more: float,
+    own: bool = True,
+) -> NDArray[np.float64]:
+    """Return the probability that m centres (m, d) are a person, by their similarity to the others of the person.
+
+    `similar` are the cosines (m,) with the centre of these, `lengths` (m,) that of their mean, `size` how many they
+    are. That they are theirs so far counts for single faces, not for a part that was chosen to be unlike the rest.
+    """
+    scores = people.scores(CHECK, centres @ people.centres.T, more)
+    scores[:, at] += CHECK.cosine * (similar - centres @ people.centres[at])
+    scores[:, at] += CHECK.length * (lengths - people.lengths[at])
+    scores[:, at] += CHECK.size * (np.log(size) - np.log(people.sizes[at])) + CHECK.own * own
+    return probabilities(scores)[:, at]
+
+
+def _apart(vectors: NDArray[np.float32], free: NDArray[np.bool_], similar: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Return which of a person's faces (n, d) are the part that is like the least similar one; never stated ones."""
     part = np.zeros(len(vectors), np.bool_)
-    part[far] = True
+    part[np.flatnonzero(free)[similar[free].argmin()]] = True
+    return _settled(vectors, free, part)
+
+
+def _halves(vectors: NDArray[np.float32], free: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return which of a person's faces (n, d) lie on one side of where they spread the most; none if both are stated.
+
+    Two people of many faces each who were taken for one are told apart so.
+    """
+    everything = np.ones(len(vectors), np.bool_)
+    spread = vectors - vectors.mean(axis=0)
+    direction = np.linalg.eigh(spread.T @ spread)[1][:, -1]
+    part = _settled(vectors, everything, spread @ direction > 0)
+    if part[~free].any():
+        part = ~part
+    return part & ~part[~free].any()
+
+
+def _settled(vectors: NDArray[np.float32], free: NDArray[np.bool_], part: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return a part, of the free ones, of faces that are each nearer to its mean than to that of the others."""
     for _ in range(_ROUNDS):
-        ours, others = _unit(vectors[~part].sum(axis=0)), _unit(vectors[part].sum(axis=0))
+        if part.all() or not part.any():
+            break
+        ours, others = unit(vectors[~part].sum(axis=0)), unit(vectors[part].sum(axis=0))
         now = free & (vectors @ others > vectors @ ours)
         if (now == part).all() or not now.any() or now.all():
             break
@@ -215,33 +269,5 @@ def _forbidden(faces: Faces, rows: NDArray[np.int64], them: int, members: NDArra
 
 
 def _typical_first(faces: Faces, rows: NDArray[np.int64]) -> tuple[int, ...]:
-    order = np.argsort(-(np.asarray(faces.vectors[rows], np.float32) @ _centre(faces, rows)), kind="stable")
+    order = np.argsort(-(np.asarray(faces.vectors[rows], np.float32) @ centre_of(faces.vectors, rows)), kind="stable")
     return tuple(rows[order].tolist())
-
-
-def _centre(faces: Faces, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-    return _unit(np.asarray(faces.vectors[rows], np.float32).sum(axis=0))
-
-
-def _unit(vector: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.asarray(vector / max(float(np.linalg.norm(vector)), 1e-9))
-
-
-def _centres(faces: Faces, members: Iterable[NDArray[np.int64]]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return the centres of some people, (p, d), and the lengths of the means of their faces, (p,)."""
-    means = np.stack([np.asarray(faces.vectors[rows], np.float32).mean(axis=0) for rows in members])
-    lengths = np.linalg.norm(means, axis=1)
-    return means / np.maximum(lengths[:, None], 1e-9), lengths
-
-
-def strangers(parts: int) -> float:
-    """Return what the number of faces and groups of nobody counts in the models."""
-    return float(np.log(max(parts / FEW, 1.0)))
-
-
-def _chance(
-    weights: tuple[float, float, float, float], similar: Any, length: Any, more: float, beside: Any = 0.0
-) -> NDArray[np.float64]:
-    """Return the probability that faces are a person, by one of the models."""
-    value = weights[0] * np.asarray(similar, np.float64) + weights[1] * length + weights[2] * more + weights[3] + beside
-    return np.asarray(1.0 / (1.0 + np.exp(-value)))

@@ -76,6 +76,32 @@ def test_a_face_is_not_in_the_group_of_somebody_whom_it_is_not() -> None:
     assert found.group[5] != found.group[3]
 
 
+def test_a_rejected_face_keeps_nobody_else_from_the_person_it_is_not() -> None:
+    vectors, _ = people(24, nearness=0.85)
+    labels = np.full(24, UNKNOWN)
+    labels[:2] = 7
+    rejected = [frozenset({7}) if row == 2 else frozenset() for row in range(24)]
+    found = cluster(Faces(vectors, np.arange(24), labels=labels, rejected=rejected))
+    assert same(found.group, np.delete(np.arange(24), 2))
+    assert found.group[2] != found.group[0]
+
+
+def test_faces_much_nearer_to_a_rejected_one_than_to_any_confirmed_one_leave_with_it() -> None:
+    vectors, person = people(12, 12, nearness=0.95)
+    first, second = (np.flatnonzero(person == one) for one in range(2))
+    # One of the confirmed faces is rather like somebody else, and brings all of these along.
+    between = 0.6 * vectors[first].mean(axis=0) + 0.8 * vectors[second].mean(axis=0)
+    vectors[first[0]] = between / np.linalg.norm(between)
+    labels = np.full(24, UNKNOWN)
+    labels[first[:2]] = 7
+    assert same(cluster(Faces(vectors, np.arange(24), labels=labels)).group, np.arange(24))
+    rejected = [frozenset({7}) if row == second[0] else frozenset() for row in range(24)]
+    found = cluster(Faces(vectors, np.arange(24), labels=labels, rejected=rejected))
+    assert same(found.group, first)
+    assert same(found.group, second)
+    assert found.group[first[0]] != found.group[second[0]]
+
+
 def test_faces_that_are_alike_are_two_people_if_their_ages_do_not_fit_the_dates() -> None:
     vectors, _ = people(24)
     taken = np.where(np.arange(24) < 12, 2000.0, 2020.0)

@@ -135,3 +135,28 @@ def test_a_face_like_others_that_are_unlike_each_other_is_likelier_theirs() -> N
     asked = {one.faces: one for one in questions(faces, person, np.zeros(18, np.bool_), {ANNA, BEN})}
     assert asked[(17,)].person == BEN
     assert (16,) not in asked or asked[(16,)].probability < asked[(17,)].probability
+
+
+def test_two_people_of_many_faces_taken_for_one_are_asked_about_by_halves() -> None:
+    faces = Faces(np.concatenate([_faces_like(0, 10, 1), _faces_like(1, 8, 2)]), np.arange(18))
+    stated = np.zeros(18, np.bool_)
+    stated[0] = True
+    asked = questions(faces, np.full(18, ANNA), stated, {ANNA})
+    assert (asked[0].kind, sorted(asked[0].faces)) == ("check", list(range(10, 18)))
+
+
+def test_a_no_leaves_the_share_of_a_person_to_the_next_one() -> None:
+    faces = Faces(np.concatenate([_faces_like(0, 6, 1), _faces_like(1, 6, 2), np.zeros((1, 64))]), np.arange(13))
+    between = faces.vectors[:6].mean(axis=0) + 0.9 * faces.vectors[6:12].mean(axis=0)
+    faces.vectors[12] = between / np.linalg.norm(between)
+    person = np.array([ANNA] * 6 + [BEN] * 6 + [UNKNOWN])
+
+    def asked() -> Question:
+        found = questions(faces, person, np.zeros(13, np.bool_), {ANNA, BEN})
+        return next(one for one in found if one.faces == (12,))
+
+    first = asked()
+    faces.rejected = [frozenset()] * 12 + [frozenset({first.person})]
+    second = asked()
+    assert {first.person, second.person} == {ANNA, BEN}
+    assert second.probability > 1.0 - first.probability
