@@ -119,7 +119,10 @@ class RemoteFiles:
         name = f"{self._root}/{PurePosixPath(stat.path)}"
         until = time.monotonic() + self.time_limit
         self._system.invalidate_cache()
-        if _stat(stat.path, self._system.info(name)) != stat:
+        # Times are not compared: servers give other ones, or coarser ones, here than in listings. A file that was
+        # replaced alike keeps the time of its listing, so that the next listing has it as changed.
+        now = _stat(stat.path, self._system.info(name))
+        if now.size != stat.size or (now.etag and stat.etag and now.etag != stat.etag):
             return True
         done = 0
         with self._system.open(name, "rb") as source, _opened(target, self.address) as copy:
