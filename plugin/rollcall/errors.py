@@ -11,7 +11,6 @@
     │   │   └── NotEnoughMemoryError more memory than the machine has free now
     │   └── UnsupportedFormatError   needs an extra that is not installed
     ├── LibraryError                 a library root cannot be used (`path`, `reason`)
-    │   └── RemoteError              a remote folder cannot be read (`address`, `reason`); no photo is to blame
     ├── StoreError                   the database cannot be opened, migrated or written (`url`, `reason`)
     │   ├── NewerDatabaseError       written by a newer Rollcall than this one
     │   └── BusyError                another piece of work holds what this one needs (`running`)
@@ -104,18 +103,6 @@ class LibraryError(RollcallError):
         self.path = Path(path)
         self.reason = reason
         super().__init__(Sentence("%(path)s: %(reason)s", path=str(self.path), reason=reason))
-
-
-class RemoteError(LibraryError):
-    """A remote folder cannot be read: `address` names it without a password, `reason` is why and what to do."""
-
-    status = 503
-
-    def __init__(self, address: object, reason: str) -> None:
-        super().__init__(str(address), reason)
-        # A path has one slash where an address has two.
-        self.address = str(address)
-        self.args = (Sentence("%(path)s: %(reason)s", path=self.address, reason=reason),)
 
 
 class StoreError(RollcallError):

@@ -9,8 +9,8 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any, Final, NamedTuple
 
-from rollcall.errors import RemoteError
 from rollcall.remote.address import Address
+from rollcall.remote.errors import RemoteError
 from rollcall.remote.trouble import CutShortError, Retries, reason, retried
 
 _CHUNK: Final = 1 << 20  # bytes

@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable
 from typing import Final, NamedTuple, TypeVar
 
-from rollcall.errors import RemoteError
 from rollcall.remote.address import Address
+from rollcall.remote.errors import RemoteError
 
 _Result = TypeVar("_Result")
 #: What another try does not change.

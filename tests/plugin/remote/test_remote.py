@@ -11,8 +11,8 @@ import pytest
 
 fsspec = pytest.importorskip("fsspec")
 
-from rollcall.errors import RemoteError  # noqa: E402 (after the check for the extra)
 from rollcall.remote.address import is_address, parse  # noqa: E402
+from rollcall.remote.errors import RemoteError  # noqa: E402 (after the check for the extra)
 from rollcall.remote.fetching import fetched  # noqa: E402
 from rollcall.remote.files import ChangedError, RemoteFiles  # noqa: E402
 from rollcall.remote.trouble import Retries  # noqa: E402
