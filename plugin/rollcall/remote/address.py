@@ -6,7 +6,7 @@ import re
 from typing import Final, NamedTuple
 from urllib.parse import unquote
 
-from rollcall.remote.errors import RemoteError
+from rollcall.errors import RemoteError
 
 _FORM: Final = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]+)://(?P<rest>.*)", re.DOTALL | re.IGNORECASE)
 #: Schemes of fsspec that name this computer, wrap another scheme or run a command.

@@ -1,17 +1,19 @@
-"""The files of a remote folder: listed without being read, and fetched into a temporary folder. Nothing is written."""
+"""The files of a bucket or server: listed without being read, and fetched into a local file. Nothing is written."""
 
 from __future__ import annotations
 
+import hashlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import partial
-from pathlib import Path, PurePosixPath
+from functools import lru_cache, partial
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from rollcall.errors import RemoteError
 from rollcall.remote.address import Address
-from rollcall.remote.errors import RemoteError
-from rollcall.remote.trouble import CutShortError, Retries, reason, retried
+from rollcall.remote.paths import split
+from rollcall.remote.trouble import ChangedError, CutShortError, Retries, reason, retried
 
 _CHUNK: Final = 1 << 20  # bytes
 #: Where the packages of fsspec put the time of a file, the first that is there counts.
@@ -22,21 +24,24 @@ _TAGS: Final = ("ETag", "etag")
 class RemoteStat(NamedTuple):
     """A remote file as its server lists it; while this is equal, the file is unchanged."""
 
-    path: str  # relative to the folder
+    name: str  # in its folder
     size: int  # bytes
     mtime_ns: int  # since 1970, UTC; 0 where the server has no times
-    etag: str = ""  # of the content, where the server has one
+    version: int | None = None  # a digest of the server's tag of the content, where it has one
 
 
-class ChangedError(OSError):
-    """A file is not the one that was listed; the next listing has it."""
+class Folder(NamedTuple):
+    """What is in a remote folder, by name."""
+
+    files: list[RemoteStat]
+    folders: list[str]
 
 
 class RemoteFiles:
-    """The files of one remote folder."""
+    """The files of one bucket or server. May be used from any thread."""
 
     def __init__(self, address: Address, retries: Retries | None = None, time_limit: float = 300.0) -> None:
-        """Open a folder; credentials are those that its package finds on this computer.
+        """Open a bucket or server; credentials are those that its package finds on this computer.
 
         Parameters
         ----------
@@ -53,48 +58,72 @@ class RemoteFiles:
             from fsspec.core import url_to_fs
 
             system, root = url_to_fs(str(address))
-        except ImportError as error:
-            raise RemoteError(address, reason(error)) from error
         except Exception as error:
             raise RemoteError(address, reason(error)) from error
         self._system: Any = system
         self._root = str(root).rstrip("/")
 
-    def listed(self) -> Iterator[RemoteStat]:
-        """Yield all files below the folder, folder by folder, by name.
+    def folder(self, below: str) -> Folder:
+        """Return what is in a folder of the bucket or server; "" for the whole.
 
         Raises
         ------
+        FileNotFoundError
+            If there is no such folder.
         RemoteError
-            If the folder is not there or any part cannot be listed. What was not yielded is then unknown, not gone.
+            If it cannot be listed, or is a file.
         """
-        waiting = [self._root]
-        while waiting:
-            folder = waiting.pop()
-            try:
-                entries = retried(partial(self._entries, folder), self.address, self.retries)
-            except FileNotFoundError as error:
-                if folder != self._root:
-                    continue  # deleted since the folder above it was listed
-                raise RemoteError(self.address, "there is no such folder; check the address") from error
-            below = []
-            for entry in entries:
-                name = str(entry["name"]).rstrip("/")
-                if name == folder or not name.startswith(f"{self._root}/"):
-                    continue  # object storage lists a folder's own marker among its files
-                if entry["type"] == "directory":
-                    below.append(name)
-                elif entry["type"] == "file":
-                    yield _stat(name.removeprefix(f"{self._root}/"), entry)
-            waiting.extend(reversed(below))
+        path = self._name(below)
+        entries = retried(partial(self._entries, path), self.address, self.retries)
+        result = Folder([], [])
+        for entry in entries:
+            name = str(entry["name"]).rstrip("/")
+            if name == path:
+                if len(entries) == 1 and entry["type"] == "file" and entry.get("size"):
+                    raise RemoteError(f"{self.address}/{below}", "this is a file; name its folder")
+                continue  # object storage lists a folder's own marker among its files
+            if not name.startswith(f"{path}/"):
+                continue
+            name = name[len(path) + 1 :]
+            if entry["type"] == "directory":
+                result.folders.append(name)
+            elif entry["type"] == "file":
+                result.files.append(_stat(name, entry))
+        return result
 
-    def _entries(self, folder: str) -> list[dict[str, Any]]:
+    def _name(self, below: str) -> str:
+        return f"{self._root}/{below}" if below else self._root
+
+    def _entries(self, path: str) -> list[dict[str, Any]]:
         # A listing from the cache would keep files that were deleted.
         self._system.invalidate_cache()
-        return sorted(self._system.ls(folder, detail=True), key=lambda entry: str(entry["name"]))
+        return sorted(self._system.ls(path, detail=True), key=lambda entry: str(entry["name"]))
 
-    def fetch(self, stat: RemoteStat, target: Path) -> None:
-        """Write the content of a remote file to a local one, which is left away if that fails.
+    def stat(self, below: str) -> RemoteStat:
+        """Return what a file is now.
+
+        Raises
+        ------
+        FileNotFoundError
+            If it is gone.
+        RemoteError
+            If the server or the network does not serve.
+        """
+        return retried(lambda: self._stat(below), self.address, self.retries)
+
+    def _stat(self, below: str) -> RemoteStat:
+        self._system.invalidate_cache()
+        return _stat(below.rpartition("/")[2], self._system.info(self._name(below)))
+
+    def fetch(self, below: str, target: Path, listed: RemoteStat | None = None) -> RemoteStat:
+        """Write the content of a remote file to a local one, which is left away if that fails; return what it was.
+
+        Parameters
+        ----------
+        below
+            The path of the file in the bucket or on the server.
+        listed
+            As the last listing had it; None: whatever it is now is right.
 
         Raises
         ------
@@ -106,62 +135,90 @@ class RemoteFiles:
             If the server, the network or the disk here does not serve.
         """
         try:
-            changed = retried(lambda: self._copy(stat, target), self.address, self.retries)
+            return retried(partial(self._copy, below, target, listed), self.address, self.retries)
         except BaseException:
             target.unlink(missing_ok=True)
             raise
-        if changed:
-            target.unlink(missing_ok=True)
-            raise ChangedError(f"{stat.path} changed while it was read")
 
-    def _copy(self, stat: RemoteStat, target: Path) -> bool:
-        """Copy a file once, and return whether it changed since it was listed."""
-        name = f"{self._root}/{PurePosixPath(stat.path)}"
+    def _copy(self, below: str, target: Path, listed: RemoteStat | None) -> RemoteStat:
         until = time.monotonic() + self.time_limit
-        self._system.invalidate_cache()
         # Times are not compared: servers give other ones, or coarser ones, here than in listings. A file that was
         # replaced alike keeps the time of its listing, so that the next listing has it as changed.
-        now = _stat(stat.path, self._system.info(name))
-        if now.size != stat.size or (now.etag and stat.etag and now.etag != stat.etag):
-            return True
+        now = self._stat(below)
+        if listed is not None and _differs(now, listed):
+            raise ChangedError(f"{below} changed since it was listed")
         done = 0
-        with self._system.open(name, "rb") as source, _opened(target, self.address) as copy:
+        with (
+            self._system.open(self._name(below), "rb") as source,
+            _here(lambda: target.open("wb"), target, self.address) as copy,
+        ):
             while part := source.read(_CHUNK):
                 done += len(part)
-                if done > stat.size:
-                    return True
+                if done > now.size:
+                    raise ChangedError(f"{below} changed while it was read")
                 if time.monotonic() > until:
                     raise TimeoutError
-                _write(copy, part, target, self.address)
-        if done < stat.size:
+                _here(partial(copy.write, part), target, self.address)
+            _here(copy.flush, target, self.address)
+        if done < now.size:
             raise CutShortError
+        return now
+
+
+@lru_cache(maxsize=32)
+def _opened(address: Address) -> RemoteFiles:
+    return RemoteFiles(address)
+
+
+def files_of(path: Path) -> tuple[RemoteFiles, str]:
+    """Return the bucket or server of a remote path, and the path in it.
+
+    Raises
+    ------
+    RemoteError
+        As `RemoteFiles`.
+    """
+    address, below = split(path)
+    return _opened(address), below
+
+
+def can_be_listed(folder: Path) -> bool:
+    """Return whether a remote folder can be listed now; one that is gone cannot."""
+    try:
+        files, below = files_of(folder)
+        files.folder(below)
+    except (FileNotFoundError, RemoteError):
         return False
+    return True
 
 
-def _opened(target: Path, address: Address) -> Any:
+def _differs(now: RemoteStat, listed: RemoteStat) -> bool:
+    tagged = now.version is not None and listed.version is not None
+    return now.size != listed.size or (tagged and now.version != listed.version)
+
+
+def _here(work: Callable[[], Any], target: Path, address: Address) -> Any:
+    """Do something with a file of this computer, whose trouble is not that of the server."""
     try:
-        return target.open("wb")
+        return work()
     except OSError as error:
-        raise RemoteError(address, _disk(target, error)) from error
+        raise RemoteError(
+            address,
+            f"{target.parent} cannot hold a copy ({error.strerror or error}); make room there, or set cache.folder to"
+            " another one",
+        ) from error
 
 
-def _write(copy: Any, part: bytes, target: Path, address: Address) -> None:
-    try:
-        copy.write(part)
-        copy.flush()
-    except OSError as error:
-        raise RemoteError(address, _disk(target, error)) from error
-
-
-def _disk(target: Path, error: OSError) -> str:
-    return f"{target.parent} cannot hold a copy ({error.strerror or error}); make room there, or name another folder"
-
-
-def _stat(path: str, entry: dict[str, Any]) -> RemoteStat:
+def _stat(name: str, entry: dict[str, Any]) -> RemoteStat:
     """Return what a server tells of a file."""
     when = next((entry[key] for key in _TIMES if entry.get(key)), 0)
     tag = next((str(entry[key]) for key in _TAGS if entry.get(key)), "")
-    return RemoteStat(path, int(entry["size"] or 0), _nanoseconds(when), tag)
+    return RemoteStat(name, int(entry["size"] or 0), _nanoseconds(when), _digest(tag) if tag else None)
+
+
+def _digest(tag: str) -> int:
+    """Return 63 bits of a tag, which a column of the database holds."""
+    return int.from_bytes(hashlib.blake2b(tag.encode(), digest_size=8).digest(), "big") >> 1
 
 
 def _nanoseconds(when: Any) -> int:

@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable
 from typing import Final, NamedTuple, TypeVar
 
+from rollcall.errors import RemoteError
 from rollcall.remote.address import Address
-from rollcall.remote.errors import RemoteError
 
 _Result = TypeVar("_Result")
 #: What another try does not change.
@@ -22,6 +22,10 @@ class Retries(NamedTuple):
     sleep: Callable[[float], None] = time.sleep
 
 
+class ChangedError(OSError):
+    """A file is not the one that was listed; the next listing has it."""
+
+
 class CutShortError(OSError):
     """A server ended a file before its end."""
 
@@ -31,15 +35,15 @@ def retried(work: Callable[[], _Result], address: Address, retries: Retries) -> 
 
     Raises
     ------
-    FileNotFoundError
-        If what was asked for is not there.
+    FileNotFoundError, ChangedError
+        If what was asked for is not there, or not as it was.
     RemoteError
         If the server, the network or the credentials do not serve: no photo is to blame.
     """
     for left in reversed(range(retries.tries)):
         try:
             return work()
-        except (FileNotFoundError, RemoteError):
+        except (FileNotFoundError, ChangedError, RemoteError):
             raise
         except Exception as error:  # each package of fsspec has errors of its own
             if left == 0 or isinstance(error, _FINAL):
