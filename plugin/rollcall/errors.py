@@ -12,6 +12,7 @@
     │   └── UnsupportedFormatError   needs an extra that is not installed
     ├── LibraryError                 a library root cannot be used (`path`, `reason`)
     │   └── RemoteError              a remote folder, its server or the network does not serve (`address`, `reason`)
+    │       └── AddressError         an address is none of a remote folder, or holds a password
     ├── StoreError                   the database cannot be opened, migrated or written (`url`, `reason`)
     │   ├── NewerDatabaseError       written by a newer Rollcall than this one
     │   └── BusyError                another piece of work holds what this one needs (`running`)
@@ -122,7 +123,13 @@ class RemoteError(LibraryError):
 
     def __reduce__(self) -> tuple[type[RemoteError], tuple[str, str]]:
         # Workers send it from other processes, with its facts.
-        return RemoteError, (self.address, self.reason)
+        return type(self), (self.address, self.reason)
+
+
+class AddressError(RemoteError):
+    """An address is none of a remote folder, or holds what does not belong there; `reason` repeats nothing secret."""
+
+    status = 422
 
 
 class StoreError(RollcallError):

@@ -124,7 +124,8 @@ class _Walk:
             if suffix in self.suffixes and not self._moves(path, file, stills):
                 yield _stat(path, file)
             elif suffix == discovery.SIDECAR_SUFFIX and self.on_sidecar is not None:
-                self.on_sidecar(_stat(path, file))
+                # As sidecars are stored: there a time that is not known is 0.
+                self.on_sidecar(_stat(path, file)._replace(ctime_ns=file.version or 0))
         below = (self._included(folder, name) for name in found.folders)
         waiting.extend(reversed([one for one in below if one is not None]))
 

@@ -6,7 +6,7 @@ import re
 from typing import Final, NamedTuple
 from urllib.parse import unquote
 
-from rollcall.errors import RemoteError
+from rollcall.errors import AddressError
 
 _FORM: Final = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]+)://(?P<rest>.*)", re.DOTALL | re.IGNORECASE)
 #: Schemes of fsspec that name this computer, wrap another scheme or run a command.
@@ -34,24 +34,24 @@ def parse(text: str) -> Address:
 
     Raises
     ------
-    RemoteError
+    AddressError
         If it is none, names this computer, or holds a password; the message does not repeat what may be secret.
     """
     found = _FORM.fullmatch(text)
     if found is None:
-        raise RemoteError("the address", "it has no scheme; write it as s3://bucket/folder")
+        raise AddressError("the address", "it has no scheme; write it as s3://bucket/folder")
     scheme, rest = found["scheme"].lower(), found["rest"]
     # From the last @ before the folder: a password may hold one itself, or a slash.
     user, at, _ = rest.rpartition("@")
     if at and ":" in unquote(user):
-        raise RemoteError(f"{scheme}://...", "a password must not stand in an address; leave it to the environment")
+        raise AddressError(f"{scheme}://...", "a password must not stand in an address; leave it to the environment")
     if "?" in rest or "#" in rest:
-        raise RemoteError(
+        raise AddressError(
             f"{scheme}://{re.split('[?#]', rest)[0]}", "an address has no parameters; remove what follows ? or #"
         )
     if scheme in _REFUSED or "::" in rest:
-        raise RemoteError(f"{scheme}://...", "this scheme is not for remote folders; give the folder's path instead")
+        raise AddressError(f"{scheme}://...", "this scheme is not for remote folders; give the folder's path instead")
     place = rest.rstrip("/")
     if ".." in place.split("/") or (not place and scheme != "memory"):
-        raise RemoteError(f"{scheme}://{place}", "the address names no folder; write it as s3://bucket/folder")
+        raise AddressError(f"{scheme}://{place}", "the address names no folder; write it as s3://bucket/folder")
     return Address(scheme, place)

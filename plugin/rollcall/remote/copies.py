@@ -46,7 +46,7 @@ class Copies:
         self._turn = threading.Condition()
         self._bytes = 0  # of those in use
         self._kept: dict[Path, _Kept] = {}
-        self._names: dict[Path, tuple[float, dict[str, int]]] = {}
+        self._listed: dict[Path, tuple[float, dict[str, RemoteStat]]] = {}
 
     @contextlib.contextmanager
     def at_hand(
@@ -128,29 +128,40 @@ class Copies:
         wanted = [name for name in beside if name != path.name]
         if not wanted:
             return
-        known = self._names_in(path.parent)
+        known = self.listed(path.parent)
         for name in wanted:
-            if 0 < known.get(name, 0) <= _LARGEST_BESIDE:
+            if name in known and known[name].size <= _LARGEST_BESIDE:
                 files, below = files_of(path.with_name(name))
                 with contextlib.suppress(OSError):  # deleted or changed since it was listed
                     files.fetch(below, folder / name)
 
-    def _names_in(self, folder: Path) -> dict[str, int]:
-        """Return the files of a folder with their sizes, as they were a short time ago."""
+    def listed(self, folder: Path) -> dict[str, RemoteStat]:
+        """Return the files of a remote folder by name, as they were at most a minute ago; none if it is gone.
+
+        Raises
+        ------
+        RemoteError
+            If it cannot be listed.
+        """
         with self._turn:
-            when, names = self._names.get(folder, (0.0, {}))
+            when, found = self._listed.get(folder, (0.0, {}))
         if when and time.monotonic() - when < _LISTED_SECONDS:
-            return names
+            return found
         files, below = files_of(folder)
         try:
-            names = {one.name: one.size for one in files.folder(below).files}
+            found = {one.name: one for one in files.folder(below).files}
         except FileNotFoundError:
-            names = {}
+            found = {}
         with self._turn:
-            while len(self._names) >= _LISTS:
-                self._names.pop(next(iter(self._names)))
-            self._names[folder] = (time.monotonic(), names)
-        return names
+            while len(self._listed) >= _LISTS:
+                self._listed.pop(next(iter(self._listed)))
+            self._listed[folder] = (time.monotonic(), found)
+        return found
+
+    def list_anew(self) -> None:
+        """Forget what `listed` found."""
+        with self._turn:
+            self._listed.clear()
 
     # ---- Room
 

@@ -49,6 +49,22 @@ class RemotePath(_Path):
         parts = Path(other, *more).parts
         return bool(self.parts[: len(parts)] == parts)
 
+    def resolve(self, strict: bool = False) -> RemotePath:
+        """Return it as it is: there are no links."""
+        return self
+
+    def absolute(self) -> RemotePath:
+        """Return it as it is: it names its place."""
+        return self
+
+    def expanduser(self) -> RemotePath:
+        """Return it as it is: no part of it stands for a home folder."""
+        return self
+
+    def is_absolute(self) -> bool:
+        """Return whether it names its place, as every one does."""
+        return True
+
     def stat(self, *, follow_symlinks: bool = True) -> os.stat_result:
         """Raise `FileNotFoundError`: a local file of this name would be another one."""
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self))
@@ -64,7 +80,7 @@ def named(given: Path | str) -> Path:
 
     Raises
     ------
-    RemoteError
+    AddressError
         If it is an address that holds a password or names no remote folder.
     """
     if isinstance(given, RemotePath):
