@@ -23,9 +23,8 @@ class RemoteSettings(SettingsGroup):
     )
     cache_megabytes: int = Field(
         default=1024,
-        ge=0,
-        description="How much of the cache folder remote photos that the page showed may take; 0: they are fetched "
-        "each time.",
+        ge=10,
+        description="How much of the cache folder remote photos that the page shows may take.",
     )
 
 

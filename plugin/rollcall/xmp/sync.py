@@ -193,7 +193,7 @@ class Sidecars:
             return self._read_sidecar(photo_id, path) + (with_embedded and self._read_embedded(photo_id, path))
         try:
             with remote.existing(path) as found:
-                count = self._read_found(photo_id, *(found or (None, None, path)))
+                count = int(self._read_found(photo_id, *(found or (None, None, path))))
             if with_embedded:
                 with at_hand(path, self.settings) as copy:
                     count += self._read_embedded(photo_id, copy)
