@@ -16,7 +16,7 @@ from rollcall.media.formats import SUFFIXES, VIDEO_SUFFIXES
 from rollcall.remote.copies import SHARED
 from rollcall.remote.files import files_of
 from rollcall.storage.library import locate
-from rollcall.storage.tables import PhotoRow
+from rollcall.storage.tables import HostMetadataRow, PhotoRow
 from rollcall.xmp import files, packets
 from rollcall.xmp.files import SidecarStat
 
@@ -66,6 +66,22 @@ def existing(photo: Path) -> Iterator[RemoteSidecar | None]:
         yield RemoteSidecar(
             photo.with_name(stat.name), SidecarStat(stat.size, stat.mtime_ns, stat.version or 0, 0), found
         )
+
+
+def is_as_read(photo: Path, row: HostMetadataRow | None) -> bool:
+    """Return whether a remote photo has the sidecar that was read last, unchanged, and no other.
+
+    Raises
+    ------
+    RemoteError
+        If the server or the network does not serve.
+    """
+    listed = SHARED.listed(photo.parent)
+    found = [listed[name] for name in listed if name.casefold() in _sidecar_names(photo)]
+    if row is None or len(found) != 1:
+        return row is None and not found
+    known = (row.file, row.size, row.mtime_ns, row.ctime_ns)
+    return known == (paths.to_text(found[0].name), found[0].size, found[0].mtime_ns, found[0].version or 0)
 
 
 def _sidecar_names(photo: Path) -> tuple[str, str]:

@@ -191,9 +191,13 @@ class Sidecars:
         """Read the sidecar of a photo, and the photo too if asked to; return how many of the two said something new."""
         if not is_remote(path):
             return self._read_sidecar(photo_id, path) + (with_embedded and self._read_embedded(photo_id, path))
+        with self.database.read() as session:
+            row = session.get(HostMetadataRow, (photo_id, "sidecar"))
         try:
-            with remote.existing(path) as found:
-                count = int(self._read_found(photo_id, *(found or (None, None, path))))
+            count = 0
+            if not remote.is_as_read(path, row):
+                with remote.existing(path) as found:
+                    count += self._read_found(photo_id, *(found or (None, None, path)))
             if with_embedded:
                 with at_hand(path, self.settings) as copy:
                     count += self._read_embedded(photo_id, copy)
