@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import threading
 import uuid
 from collections.abc import Callable, Iterator
@@ -18,11 +19,16 @@ from blobs import BlobAnalyzer, draw  # noqa: E402 (after the check for the extr
 from rollcall import events  # noqa: E402
 from rollcall.errors import AddressError, RemoteError  # noqa: E402
 from rollcall.host import Plugin  # noqa: E402
+from rollcall.indexing.executors import worker_main  # noqa: E402
+from rollcall.indexing.executors.analysis import Options, Task, analyse  # noqa: E402
 from rollcall.indexing.watcher import Watcher  # noqa: E402
+from rollcall.records import FileStat  # noqa: E402
 from rollcall.remote import files as remote_files  # noqa: E402
+from rollcall.remote.address import Address  # noqa: E402
+from rollcall.remote.files import RemoteFiles  # noqa: E402
 from rollcall.remote.paths import RemotePath  # noqa: E402
 from rollcall.remote.trouble import Retries  # noqa: E402
-from rollcall.settings import Settings  # noqa: E402
+from rollcall.settings import CacheSettings, Settings  # noqa: E402
 
 PACKET = """<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
 <rdf:Description rdf:about="" xmlns:dc="http://purl.org/dc/elements/1.1/"><dc:subject><rdf:Bag>
@@ -284,6 +290,24 @@ def test_what_was_forgotten_is_not_indexed_again_until_it_is_named(plugin: Plugi
     assert set(states(plugin)) == {"a.png", "trip/b.png", "trip/day/c.png"}
     assert plugin.remove_folder(server.address) == 3
     assert plugin.folders() == []
+
+
+def test_the_tasks_of_remote_photos_travel_to_other_processes_and_their_outcomes_back(
+    server: Server, tmp_path: Path
+) -> None:
+    (listed,) = (one for one in RemoteFiles(Address("memory", server.name)).folder("photos").files)
+    stat = FileStat("", listed.size, listed.mtime_ns, listed.version)
+    task = Task(0, RemotePath(f"{server.address}/a.png"), listed.size, None, stat)
+    settings = Settings(cache=CacheSettings(folder=str(tmp_path / "cache")))
+    (outcome,) = analyse(pickle.loads(pickle.dumps([task])), BlobAnalyzer(), Options(settings, settings.decode))
+    found = pickle.loads(pickle.dumps(outcome))
+    assert (found.picture.path, found.stat, len(found.faces)) == (task.path, stat, 1)
+    server.fail("ls", ConnectionError())
+    server.fail("open", ConnectionError())
+    with pytest.raises(RemoteError) as caught:
+        analyse([task], BlobAnalyzer(), Options(settings, settings.decode))
+    # A process says what it is, and no photo fails because of it.
+    assert isinstance(pickle.loads(pickle.dumps(worker_main._failed(caught.value))).remote, RemoteError)
 
 
 def test_a_password_in_an_address_is_refused_and_stored_nowhere(plugin: Plugin, tmp_path: Path) -> None:
