@@ -79,7 +79,11 @@ class Plugin(
         BusyError
             If other work of this plugin does not end within `timeout` seconds, or another process indexes.
         LibraryError
-            If none of the folders can be used; `RemoteError` if that is because of a server or the network.
+            If none of the folders can be used.
+        RemoteError
+            If that is because of a server or the network; no photo is to blame.
+        AddressError
+            If an address is none of a remote folder, or holds a password.
         StoreError, ModelError
             If the database or the networks fail.
         """
@@ -98,6 +102,8 @@ class Plugin(
         ------
         LibraryError
             If it was erased, or is not there.
+        RemoteError, AddressError
+            If it is a remote folder that cannot be listed, or an address that is none of one.
         """
         self.service.add_folder(named(folder))
 
