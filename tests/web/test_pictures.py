@@ -171,3 +171,22 @@ def test_database_and_thumbnails_are_for_their_owner_alone(served: Any) -> None:
     kept = [one for one in files if one.suffix != ".lock"]
     assert {stat.S_IMODE(one.stat().st_mode) for one in kept} == {0o600}
     assert {stat.S_IMODE(one.stat().st_mode) for one in folders} == {0o700}
+
+
+def test_a_remote_photo_is_fetched_once_and_shown_like_any_other(serve: Callable, tmp_path: Path) -> None:
+    system = pytest.importorskip("fsspec").filesystem("memory")
+    served = serve(lambda folder: draw(folder / "here.png", (20, 0)))
+    content = draw(tmp_path / "drawn.png", (30, 0), (31, 255), seed=3).read_bytes()
+    system.pipe_file("/shown/photos/there.png", content)
+    served.plugin.index("memory://shown/photos")
+    photo, faces = served.photo("there.png"), served.faces("there.png")
+    addresses = [f"/pictures/photo/{photo}/screen.webp", *(f"/pictures/face/{face}.webp" for face in faces)]
+    assert len(addresses) == 3
+    # The faces are made of the copy that the whole photo was fetched into.
+    assert served.client.get(addresses[0]).content[8:12] == b"WEBP"
+    system.rm("/shown", recursive=True)
+    for address in addresses:
+        assert served.client.get(address).content[8:12] == b"WEBP"
+    (copy,) = (served.plugin.settings.thumbnail_folder / "originals").iterdir()
+    served.plugin.forget("memory://shown/photos")
+    assert not copy.exists()

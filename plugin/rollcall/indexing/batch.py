@@ -13,12 +13,15 @@ from rollcall.corrections import reattach
 from rollcall.corrections.projection import project_photo
 from rollcall.errors import PictureError
 from rollcall.indexing import moves, persist, reanalysis
+from rollcall.indexing.executors.analysis import RemoteTrouble
 from rollcall.indexing.run import Tools
 from rollcall.inference import adaptation_store
 from rollcall.inference.adaptation import Adaptation
 from rollcall.media import decode
 from rollcall.privacy import tombstones
 from rollcall.records import Analysis, Face, FileStat, PhotoState, Picture
+from rollcall.remote.copies import at_hand
+from rollcall.remote.paths import is_remote
 from rollcall.storage import change_feed
 from rollcall.storage.change_feed import ChangeKind
 from rollcall.storage.library import PendingPhoto, mark_photo_missing, photo_at
@@ -37,6 +40,7 @@ class AnalysedPhoto(NamedTuple):
     failure_key: str | None = None  # see indexing/failures.py
     perceptual_hash: bytes | None = None
     unchanged: bool = False  # only the file's times changed
+    remote: RemoteTrouble = ""  # why a remote file was not fetched
 
 
 @dataclasses.dataclass
@@ -149,8 +153,9 @@ class BatchStore:
         if max(picture.pixels.shape[:2]) >= wanted:
             return picture
         try:
-            whole = decode.decode(picture.path, target=settings.detector.resolution, limits=settings.decode)
-        except PictureError:
+            with at_hand(picture.path, settings) as file:
+                whole = decode.decode(file, target=settings.detector.resolution, limits=settings.decode)
+        except (PictureError, FileNotFoundError):
             return None
         return whole if whole.content_hash == picture.content_hash else None
 
@@ -189,6 +194,8 @@ class BatchStore:
 
 
 def _has_content(path: Path, digest: str) -> bool:
+    if is_remote(path):
+        return True  # as far as its listing knows, which will find out if it has not
     try:
         return decode.content_hash(path) == digest
     except OSError:

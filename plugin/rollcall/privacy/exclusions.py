@@ -15,7 +15,7 @@ from rollcall.privacy.tombstones import ErasedPaths
 from rollcall.records import FileStat
 from rollcall.settings import OPT_OUT_MARKER, Settings
 from rollcall.storage.database import Database
-from rollcall.storage.library import PendingPhoto, Place, photo_at, photo_ids_under
+from rollcall.storage.library import PendingPhoto, Place, photo_at, photo_ids_under, resolved
 
 #: How long a run waits at its end for readers that block a scrub, in seconds; the next run tries again.
 _SCRUB_WAIT_SECONDS: Final = 5.0
@@ -95,7 +95,7 @@ class Exclusions:
     def lift(self, named: Iterable[Path]) -> None:
         """Remove the tombstones of folders and files that a person names, and of faces in these files."""
         for path in named:
-            real = Path(os.path.realpath(path))
+            real = resolved(path)
             shown = paths.to_text(str(real))
             if real.is_file():
                 try:

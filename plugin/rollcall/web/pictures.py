@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import logging
 import os
 import threading
 from collections.abc import Hashable
@@ -19,15 +20,18 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from rollcall.errors import UnreadableError
+from rollcall.errors import RemoteError, UnreadableError
 from rollcall.host import Plugin
 from rollcall.media import decode, video
 from rollcall.records import Box, Picture
+from rollcall.remote.originals import Originals
+from rollcall.remote.paths import is_remote
 from rollcall.search.details import VERSION_LENGTH, FaceDetails
 from rollcall.sentences import Sentence
 from rollcall.storage.private import private_folder
 from rollcall.web.picture_jobs import Make, PictureJobs
 
+log = logging.getLogger(__name__)
 Kind = Literal["thumb", "screen", "large"]
 #: Height of a thumbnail and longest side of a picture on the screen, in pixels.
 THUMB: Final = 320
@@ -39,6 +43,7 @@ FACE: Final = 224
 _MOST_FOR_FACES: Final = 6000
 #: What all decoders together may hold when the page's begin, in megabytes: it must not take what the indexer leaves.
 _MEMORY_MEGABYTES: Final = 512
+_GONE: Final = Sentence("the file was deleted or moved since it was found")
 #: After so many pictures that are written, the size of the folder is checked.
 _SWEEP: Final = 500
 
@@ -69,6 +74,7 @@ class Pictures:
         self.limits = settings.decode.model_copy(update={"memory_megabytes": memory})
         self.jobs = PictureJobs()
         self._enlarging = threading.Lock()
+        self.originals = Originals(settings)
         # Several databases may share a cache folder, and number their photos in the same way.
         self.folder = (
             settings.thumbnail_folder / hashlib.blake2b(plugin.database.url.encode(), digest_size=8).hexdigest()
@@ -93,9 +99,10 @@ class Pictures:
 
         def make(abandoned: threading.Event) -> bytes:
             side = {"thumb": THUMB * 2, "screen": SCREEN, "large": LARGE}[kind]
+            file = self._at_hand(path, version)
             # One that is enlarged takes several hundred megabytes until it is written.
             with self._enlarging if kind == "large" else nullcontext():
-                picture = decode.decode(path, target=side, limits=self.limits, abandoned=abandoned, at=at)
+                picture = decode.decode(file, target=side, limits=self.limits, abandoned=abandoned, at=at)
                 image = _reduced(picture, kind)
                 del picture  # else its pixels are held while the copy is written
                 return self._store(cached, image)
@@ -120,7 +127,7 @@ class Pictures:
         crop = self.plugin.face_crop(face_id)
         if crop is None:
             raise UnreadableError(Path(f"face {face_id}"), Sentence("there is no such face, or it was dismissed"))
-        path, version = self.file(crop.photo_id)
+        path, version, _ = self._found(crop.photo_id)
         at = crop.video_time
         mine = self._place(_face_name(version, Box(*crop.box), at))
 
@@ -133,7 +140,8 @@ class Pictures:
             # A face that is a small part of the photo needs more of its pixels.
             smallest = min(min(box.width, box.height) for box in missing.values())
             target = int(min(FACE / max(smallest, 0.02), _MOST_FOR_FACES))
-            picture = decode.decode(path, target=target, limits=self.limits, abandoned=abandoned, at=at)
+            file = self._at_hand(path, version)
+            picture = decode.decode(file, target=target, limits=self.limits, abandoned=abandoned, at=at)
             image = Image.fromarray(picture.pixels)
             made = {place: self._store(place, cut_out(image, box)) for place, box in missing.items()}
             return made[mine]
@@ -144,7 +152,7 @@ class Pictures:
         return [face for photo in self.plugin.photos([photo_id]) for face in photo.faces]
 
     def file(self, photo_id: int) -> tuple[Path, str]:
-        """Return the file of a photo, and a version that changes with its content.
+        """Return the file of a photo, of a remote one a copy, and a version that changes with its content.
 
         Raises
         ------
@@ -152,13 +160,32 @@ class Pictures:
             If there is no such photo, its file is gone, or it does not lie in its library's folder; the reason is for
             people.
         """
-        return self._found(photo_id)[:2]
+        path, version, _ = self._found(photo_id)
+        return self._at_hand(path, version), version
+
+    def check(self, photo_id: int) -> None:
+        """Raise `UnreadableError` as `file` does, but fetch nothing."""
+        self._found(photo_id)
+
+    def _at_hand(self, path: Path, version: str) -> Path:
+        """Return a file that can be read here: itself, or a copy of a remote one."""
+        if not is_remote(path):
+            return path
+        try:
+            return self.originals.file(path, version)
+        except FileNotFoundError as error:
+            raise UnreadableError(path, _GONE) from error
+        except RemoteError as error:
+            log.warning("%s", error)
+            raise UnreadableError(path, _away(path.parent)) from error
 
     def _found(self, photo_id: int) -> tuple[Path, str, float | None]:
         found = self.plugin.photo_file(photo_id)
         if found is None:
             raise UnreadableError(Path(f"photo {photo_id}"), Sentence("there is no such photo"))
         path, root = found.path, found.root
+        if is_remote(path):
+            return path, found.version or f"{photo_id}-new", found.poster_time
         try:
             inside = Path(os.path.realpath(root, strict=True))
             real = Path(os.path.realpath(path, strict=True))
@@ -221,12 +248,16 @@ def why_not(path: Path, root: Path, error: OSError) -> str:
     except OSError:
         away = True
     if away:
-        return Sentence(
-            "the folder %(name)s is not there at present: plug in its disk, or connect its share", name=root.name
-        )
+        return _away(root)
     if path.is_symlink():
         return Sentence("the file is a link, and what it leads to is gone")
-    return Sentence("the file was deleted or moved since it was found")
+    return _GONE
+
+
+def _away(root: Path) -> str:
+    return Sentence(
+        "the folder %(name)s is not there at present: plug in its disk, or connect its share", name=root.name
+    )
 
 
 def _reduced(picture: Picture, kind: Kind) -> Image.Image:

@@ -15,7 +15,7 @@ from typing import IO, Any
 import cv2
 import filelock
 
-from rollcall.errors import RollcallError
+from rollcall.errors import RemoteError, RollcallError
 from rollcall.indexing.executors import analysis
 from rollcall.indexing.executors.worker import Failed, Request, Setup
 from rollcall.media import memory_budget
@@ -93,7 +93,7 @@ def _prepare(setup: Setup) -> None:
 
 
 def _failed(error: BaseException) -> Failed:
-    return Failed(isinstance(error, MemoryError), str(error))
+    return Failed(isinstance(error, MemoryError), str(error), error if isinstance(error, RemoteError) else None)
 
 
 def _answer(answers: IO[bytes], answer: Any) -> None:

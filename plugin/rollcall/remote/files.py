@@ -1,0 +1,233 @@
+"""The files of a bucket or server: listed without being read, and fetched into a local file. Nothing is written."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from rollcall.errors import RemoteError
+from rollcall.remote.address import Address
+from rollcall.remote.paths import split
+from rollcall.remote.trouble import ChangedError, CutShortError, Retries, reason, retried
+
+_CHUNK: Final = 1 << 20  # bytes
+#: Where the packages of fsspec put the time of a file, the first that is there counts.
+_TIMES: Final = ("LastModified", "mtime", "modified", "last_modified", "created")
+_TAGS: Final = ("ETag", "etag")
+
+
+class RemoteStat(NamedTuple):
+    """A remote file as its server lists it; while this is equal, the file is unchanged."""
+
+    name: str  # in its folder
+    size: int  # bytes
+    mtime_ns: int  # since 1970, UTC; 0 where the server has no times
+    version: int | None = None  # a digest of the server's tag of the content, where it has one
+
+
+class Folder(NamedTuple):
+    """What is in a remote folder, by name."""
+
+    files: list[RemoteStat]
+    folders: list[str]
+
+
+class RemoteFiles:
+    """The files of one bucket or server. May be used from any thread."""
+
+    def __init__(self, address: Address, retries: Retries | None = None, time_limit: float = 300.0) -> None:
+        """Open a bucket or server; credentials are those that its package finds on this computer.
+
+        Parameters
+        ----------
+        time_limit
+            Seconds that one try to fetch one file may take; looked at between parts of 1 MiB.
+
+        Raises
+        ------
+        RemoteError
+            If fsspec or the package for the scheme is not installed, or refuses.
+        """
+        self.address, self.retries, self.time_limit = address, retries or Retries(), time_limit
+        try:
+            from fsspec.core import url_to_fs
+
+            system, root = url_to_fs(str(address))
+        except Exception as error:
+            raise RemoteError(address, reason(error)) from error
+        self._system: Any = system
+        self._root = str(root).rstrip("/")
+
+    def folder(self, below: str) -> Folder:
+        """Return what is in a folder of the bucket or server; "" for the whole.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such folder.
+        RemoteError
+            If it cannot be listed, or is a file.
+        """
+        path = self._name(below)
+        entries = retried(partial(self._entries, path), self.address, self.retries)
+        result = Folder([], [])
+        for entry in entries:
+            name = str(entry["name"]).rstrip("/")
+            if name == path:
+                if len(entries) == 1 and entry["type"] == "file" and entry.get("size"):
+                    raise RemoteError(f"{self.address}/{below}", "this is a file; name its folder")
+                continue  # object storage lists a folder's own marker among its files
+            if not name.startswith(f"{path}/"):
+                continue
+            name = name[len(path) + 1 :]
+            if entry["type"] == "directory":
+                result.folders.append(name)
+            elif entry["type"] == "file":
+                result.files.append(_stat(name, entry))
+        return result
+
+    def _name(self, below: str) -> str:
+        return f"{self._root}/{below}" if below else self._root
+
+    def _entries(self, path: str) -> list[dict[str, Any]]:
+        # A listing from the cache would keep files that were deleted.
+        self._system.invalidate_cache()
+        return sorted(self._system.ls(path, detail=True), key=lambda entry: str(entry["name"]))
+
+    def stat(self, below: str) -> RemoteStat:
+        """Return what a file is now.
+
+        Raises
+        ------
+        FileNotFoundError
+            If it is gone.
+        RemoteError
+            If the server or the network does not serve.
+        """
+        return retried(lambda: self._stat(below), self.address, self.retries)
+
+    def _stat(self, below: str) -> RemoteStat:
+        self._system.invalidate_cache()
+        return _stat(below.rpartition("/")[2], self._system.info(self._name(below)))
+
+    def fetch(self, below: str, target: Path, listed: RemoteStat | None = None) -> RemoteStat:
+        """Write the content of a remote file to a local one, which is left away if that fails; return what it was.
+
+        Parameters
+        ----------
+        below
+            The path of the file in the bucket or on the server.
+        listed
+            As the last listing had it; None: whatever it is now is right.
+
+        Raises
+        ------
+        FileNotFoundError
+            If the remote file is gone.
+        ChangedError
+            If it is not as it was listed.
+        RemoteError
+            If the server, the network or the disk here does not serve.
+        """
+        try:
+            return retried(partial(self._copy, below, target, listed), self.address, self.retries)
+        except BaseException:
+            target.unlink(missing_ok=True)
+            raise
+
+    def _copy(self, below: str, target: Path, listed: RemoteStat | None) -> RemoteStat:
+        until = time.monotonic() + self.time_limit
+        # Times are not compared: servers give other ones, or coarser ones, here than in listings. A file that was
+        # replaced alike keeps the time of its listing, so that the next listing has it as changed.
+        now = self._stat(below)
+        if listed is not None and _differs(now, listed):
+            raise ChangedError(f"{below} changed since it was listed")
+        done = 0
+        with (
+            self._system.open(self._name(below), "rb") as source,
+            _here(lambda: target.open("wb"), target, self.address) as copy,
+        ):
+            while part := source.read(_CHUNK):
+                done += len(part)
+                if done > now.size:
+                    raise ChangedError(f"{below} changed while it was read")
+                if time.monotonic() > until:
+                    raise TimeoutError
+                _here(partial(copy.write, part), target, self.address)
+            _here(copy.flush, target, self.address)
+        if done < now.size:
+            raise CutShortError
+        return now
+
+
+@lru_cache(maxsize=32)
+def _opened(address: Address) -> RemoteFiles:
+    return RemoteFiles(address)
+
+
+def files_of(path: Path) -> tuple[RemoteFiles, str]:
+    """Return the bucket or server of a remote path, and the path in it.
+
+    Raises
+    ------
+    RemoteError
+        As `RemoteFiles`.
+    """
+    address, below = split(path)
+    return _opened(address), below
+
+
+def can_be_listed(folder: Path) -> bool:
+    """Return whether a remote folder can be listed now; one that is gone cannot."""
+    try:
+        files, below = files_of(folder)
+        files.folder(below)
+    except (FileNotFoundError, RemoteError):
+        return False
+    return True
+
+
+def _differs(now: RemoteStat, listed: RemoteStat) -> bool:
+    tagged = now.version is not None and listed.version is not None
+    return now.size != listed.size or (tagged and now.version != listed.version)
+
+
+def _here(work: Callable[[], Any], target: Path, address: Address) -> Any:
+    """Do something with a file of this computer, whose trouble is not that of the server."""
+    try:
+        return work()
+    except OSError as error:
+        raise RemoteError(
+            address,
+            f"{target.parent} cannot hold a copy ({error.strerror or error}); make room there, or set cache.folder to"
+            " another one",
+        ) from error
+
+
+def _stat(name: str, entry: dict[str, Any]) -> RemoteStat:
+    """Return what a server tells of a file."""
+    when = next((entry[key] for key in _TIMES if entry.get(key)), 0)
+    tag = next((str(entry[key]) for key in _TAGS if entry.get(key)), "")
+    return RemoteStat(name, int(entry["size"] or 0), _nanoseconds(when), _digest(tag) if tag else None)
+
+
+def _digest(tag: str) -> int:
+    """Return 63 bits of a tag, which a column of the database holds."""
+    return int.from_bytes(hashlib.blake2b(tag.encode(), digest_size=8).digest(), "big") >> 1
+
+
+def _nanoseconds(when: Any) -> int:
+    if isinstance(when, str):
+        try:
+            when = datetime.fromisoformat(when)
+        except ValueError:
+            return 0
+    if isinstance(when, datetime):
+        aware = when if when.tzinfo else when.replace(tzinfo=UTC)
+        return int(aware.timestamp() * 1_000_000) * 1000
+    return int(when * 1_000_000_000) if isinstance(when, int | float) else 0

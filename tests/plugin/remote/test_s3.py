@@ -1,0 +1,121 @@
+"""A bucket of an S3 server as a folder of the library, by the command line and its exit codes."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+for package in ("s3fs", "moto", "flask_cors"):
+    pytest.importorskip(package)
+
+import fsspec  # noqa: E402 (after the check for the extra)
+from moto.server import ThreadedMotoServer  # noqa: E402
+
+from blobs import BlobAnalyzer, draw  # noqa: E402
+from rollcall import cli  # noqa: E402
+from rollcall.host import base  # noqa: E402
+from rollcall.remote import files as remote_files  # noqa: E402
+from rollcall.remote.trouble import Retries  # noqa: E402
+
+SECRET = "wJalrXUtnFEMIexample"
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[str]:
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def bucket(endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Return a file system with photos in a bucket of their own; credentials stand in the environment alone."""
+    values = {
+        "AWS_ACCESS_KEY_ID": "AKIAEXAMPLE",
+        "AWS_SECRET_ACCESS_KEY": SECRET,
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ENDPOINT_URL": endpoint,
+        "AWS_CONFIG_FILE": str(tmp_path / "none"),
+        "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "none"),
+        "AWS_EC2_METADATA_DISABLED": "true",
+        # The system's proxies, if it has some, are not for this machine.
+        "NO_PROXY": "127.0.0.1",
+    }
+    for name, value in values.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(remote_files, "Retries", lambda: Retries(tries=2, sleep=lambda seconds: None))
+    system = _fresh()
+    system.mkdir("family")
+    for number, key in enumerate(("photos/a b.png", "photos/ä/c+d#1.png")):
+        system.pipe_file(f"family/{key}", draw(tmp_path / "drawn.png", (20 + number, 0), seed=number).read_bytes())
+    yield system
+    system.rm("family", recursive=True)
+
+
+def _fresh() -> Any:
+    fsspec.get_filesystem_class("s3").clear_instance_cache()
+    remote_files._opened.cache_clear()
+    return fsspec.filesystem("s3")
+
+
+@pytest.fixture
+def rollcall(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str, str]]:
+    """Return a function that runs a command and returns exit code, output and errors."""
+    monkeypatch.setattr(base, "Analyzer", lambda settings: BlobAnalyzer())
+    monkeypatch.setenv("ROLLCALL_CACHE__FOLDER", str(tmp_path / "cache"))
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["rollcall", *arguments, "-d", str(tmp_path / "library.db")])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        found = capsys.readouterr()
+        return int(ended.value.code or 0), found.out, found.err
+
+    return run
+
+
+def test_a_bucket_is_indexed_searched_shown_and_kept_in_step(
+    bucket: Any, rollcall: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
+    code, out, err = rollcall("index", "s3://family/photos", "--json")
+    assert (code, json.loads(out)["indexed"], json.loads(out)["failures"]) == (0, 2, []), err
+    code, out, _ = rollcall("search", "path:*c+d*", "--json")
+    assert code == 0
+    assert "s3://family/photos/ä/c+d#1.png" in out
+    assert rollcall("check", "--all")[0] == 0
+    bucket.rm_file("family/photos/a b.png")
+    summary = json.loads(rollcall("index", "--json")[1])
+    assert (summary["missing"], summary["skipped"], summary["indexed"]) == (1, 1, 0)
+    assert "s3://family/photos" in "".join(rollcall("status")[1:])
+    held = [one.read_bytes() for one in tmp_path.rglob("*") if one.is_file() and one.suffix != ".png"]
+    assert not any(SECRET.encode() in one or b"AKIAEXAMPLE" in one for one in held)
+
+
+def test_a_bucket_that_is_not_there_and_refused_credentials_end_with_one_sentence(
+    bucket: Any, rollcall: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert rollcall("index", "s3://family/photos", "--quiet")[0] == 0
+    code, _, err = rollcall("index", "s3://nobody/photos", "--quiet")
+    assert (code, err.strip()) == (3, "rollcall: s3://nobody/photos: there is no such folder; check the address")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    _fresh()
+    code, _, err = rollcall("index", "s3://family/photos", "--quiet")
+    assert code == 3
+    assert (
+        err.strip()
+        == "rollcall: s3://family: access is refused; check the credentials of this computer and what they may read"
+    )
+    code, _, err = rollcall("index", "sftp://anna:hunter2@nas/photos", "--quiet")
+    assert (code, "hunter2" in err, "a password must not stand in an address" in err) == (3, False, True)
