@@ -18,6 +18,7 @@ from rollcall.records import PhotoState
 from rollcall.remote.copies import at_hand
 from rollcall.remote.files import can_be_listed
 from rollcall.remote.paths import is_remote
+from rollcall.remote.trouble import ChangedError
 from rollcall.search.columns import columns_of
 from rollcall.search.vectors import vectors_of
 from rollcall.settings import Settings
@@ -188,7 +189,7 @@ def _content_hash(file: Path, settings: Settings) -> str | None:
     try:
         with at_hand(file, settings) as here:
             return decode.content_hash(here)
-    except (PictureError, FileNotFoundError, RemoteError):
+    except (PictureError, FileNotFoundError, ChangedError, RemoteError):
         return None
 
 

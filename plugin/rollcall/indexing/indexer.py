@@ -18,6 +18,7 @@ from rollcall.indexing.scan import Scanner
 from rollcall.people import grouping
 from rollcall.privacy.switches import retained_notices
 from rollcall.records import RunSummary
+from rollcall.remote import homes
 from rollcall.search.columns import columns_of
 from rollcall.settings import Settings
 from rollcall.storage import backups, pgvector
@@ -84,7 +85,7 @@ class Indexer:
         with self.tools.database.indexing():
             places = self.scanner.places(roots, run)
             try:
-                remote = RemotePlaces(places, run, self.tools.settings, self.tools.publish)
+                remote = RemotePlaces(places, run, self.tools.publish)
                 for place in places:
                     if place.prefix and place.folder.is_file():
                         self.scanner.check_paths(place._replace(prefix=""), [place.folder], run)
@@ -101,6 +102,8 @@ class Indexer:
                 whole = True
             except StoppedError:
                 whole = False
+            finally:
+                homes.sweep(self.tools.settings)
             self.tools.exclusions.scrub_if_due(self.tools.publish)
             if whole:
                 self._prepare_searches()

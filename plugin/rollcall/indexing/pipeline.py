@@ -30,7 +30,8 @@ from rollcall.media import decode
 from rollcall.privacy import tombstones
 from rollcall.privacy.exclusions import FileIdentity
 from rollcall.records import FileStat
-from rollcall.remote.copies import SHARED, at_hand
+from rollcall.remote.copies import SHARED
+from rollcall.remote.files import RemoteStat
 from rollcall.storage.library import CHUNK, PendingPhoto, Place
 
 log = logging.getLogger(__name__)
@@ -210,7 +211,8 @@ class Pipeline:
         if not (same_size or photo.may_have_moved):
             return photo
         try:
-            with at_hand(photo.path, self.settings) as file:
+            listed = RemoteStat(photo.path.name, stat.size, stat.mtime_ns, stat.ctime_ns)
+            with SHARED.at_hand(photo.path, self.settings, listed=listed) as file:
                 erased = self.exclusions.erased_file(file, stat) if same_size else None
                 if erased is not None:
                     return _Erased(photo, erased)

@@ -17,6 +17,7 @@ from rollcall.inference.adaptation import Adaptation
 from rollcall.media import decode
 from rollcall.records import SAME_FACE_IOU, Box, Face, Picture
 from rollcall.remote.copies import at_hand
+from rollcall.remote.trouble import ChangedError
 from rollcall.settings import Settings
 from rollcall.storage import change_feed
 from rollcall.storage.library import drop_empty_roots, path_of
@@ -83,6 +84,8 @@ def _at_hand(path: Path, settings: Settings) -> Iterator[Path]:
             yield file
     except FileNotFoundError as error:
         raise UnreadableError(path, "the file is gone") from error
+    except ChangedError as error:
+        raise UnreadableError(path, "the file was replaced while it was read") from error
     except RemoteError as error:
         raise UnreadableError(path, error.reason) from error
 

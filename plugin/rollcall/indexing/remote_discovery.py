@@ -31,14 +31,16 @@ def check(root: Path) -> Folder:
     Raises
     ------
     RemoteError
-        If it is not there, is empty, or cannot be listed.
+        If it is not there, is a file, is empty, or cannot be listed.
     """
     files, below = files_of(root)
     try:
         found = files.folder(below)
+    except NotADirectoryError as error:
+        raise RemoteError(root, "this is a file; name its folder") from error
     except FileNotFoundError as error:
         raise RemoteError(root, "there is no such folder; check the address") from error
-    if not found.files and not found.folders:
+    if not any(found):
         raise RemoteError(root, "the folder is empty; nothing was marked as missing; check the address")
     return found
 
@@ -100,7 +102,7 @@ class _Walk:
         files, below = files_of(self.root / folder)
         try:
             return files.folder(below)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         except RemoteError as error:
             check(self.root)  # raises if it is not this folder alone
@@ -116,9 +118,11 @@ class _Walk:
             for one in found.files
             if PurePosixPath(one.name).suffix.lower() in live_photos.STILL_SUFFIXES
         )
+        for name in found.odd:
+            self.on_unreadable(_text(folder), f"it holds the name {name!r}, which is no path")
         for file in found.files:
-            path = self._included(folder, file.name)
-            if path is None:
+            path = folder / file.name
+            if discovery.is_excluded(path, self.settings):
                 continue
             suffix = path.suffix.lower()
             if suffix in self.suffixes and not self._moves(path, file, stills):
@@ -126,16 +130,8 @@ class _Walk:
             elif suffix == discovery.SIDECAR_SUFFIX and self.on_sidecar is not None:
                 # As sidecars are stored: there a time that is not known is 0.
                 self.on_sidecar(_stat(path, file)._replace(ctime_ns=file.version or 0))
-        below = (self._included(folder, name) for name in found.folders)
-        waiting.extend(reversed([one for one in below if one is not None]))
-
-    def _included(self, folder: PurePosixPath, name: str) -> PurePosixPath | None:
-        """Return the path of what is in a folder; None if the settings leave it out, or its name is no path."""
-        if not name or name in (".", "..") or "/" in name:
-            self.on_unreadable(_text(folder), f"it holds the name {name!r}, which is no path")
-            return None
-        path = folder / name
-        return None if discovery.is_excluded(path, self.settings) else path
+        below = [folder / name for name in reversed(found.folders)]
+        waiting.extend(path for path in below if not discovery.is_excluded(path, self.settings))
 
     def _is_marked(self, folder: PurePosixPath, found: Folder) -> bool:
         markers = {one.name for one in found.files}.intersection(EXCLUSION_MARKERS)

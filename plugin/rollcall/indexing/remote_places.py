@@ -7,22 +7,18 @@ from collections.abc import Callable, Sequence
 from rollcall import events
 from rollcall.errors import RemoteError
 from rollcall.indexing.run import Run
-from rollcall.remote.copies import sweep
 from rollcall.remote.paths import is_remote
-from rollcall.settings import Settings
 from rollcall.storage.library import Place
 
 
 class RemotePlaces:
     """Tells remote places from local ones, and keeps which of them serve."""
 
-    def __init__(self, places: Sequence[Place], run: Run, settings: Settings, publish: events.Listener) -> None:
+    def __init__(self, places: Sequence[Place], run: Run, publish: events.Listener) -> None:
         self._run, self._publish = run, publish
         self.local = [place for place in places if not is_remote(place.root)]
         self.serving = [place for place in places if is_remote(place.root)]
         self._error: RemoteError | None = None
-        if self.serving:
-            sweep(settings)
 
     def attempt(self, place: Place, work: Callable[[Place, Run], None]) -> None:
         """Do something with a place; if its server does not serve, it is left alone by what follows."""

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from sqlalchemy.orm import Session
 
 from rollcall import events
-from rollcall.errors import LibraryError
+from rollcall.errors import LibraryError, RemoteError
 from rollcall.indexing import discovery, remote_discovery
 from rollcall.indexing.classify import SeenPhotos, add_unknown, classify, mark_missing
 from rollcall.indexing.failures import current_keys
@@ -94,11 +94,27 @@ class Scanner:
                 )
             return known
         if remote:
-            remote_discovery.check(folder)
+            folder = self._remote_folder(folder, known)
         elif not discovery.is_available(folder):
             raise self._unavailable(root, folder, known, watched)
         with self.database.write() as session:
             return add_root(session, folder, self._is_excluded)
+
+    def _remote_folder(self, named: Path, known: Place | None) -> Path:
+        """Return the remote folder that is to be listed: the one that is named, or that of a file of a root.
+
+        Raises
+        ------
+        RemoteError
+            If it is not there, is empty, cannot be listed, or is a file outside of all roots.
+        """
+        try:
+            remote_discovery.check(named)
+            return named
+        except RemoteError as error:
+            if known is None or not known.prefix or not isinstance(error.__cause__, NotADirectoryError):
+                raise
+            return named.parent
 
     def add(self, folder: Path) -> None:
         """Make a folder a root, unless a root holds it; one that holds roots takes them in when it is scanned.

@@ -19,6 +19,7 @@ from rollcall import events
 from rollcall.corrections import archive
 from rollcall.errors import InvalidTargetError, NotFoundError, StoreError
 from rollcall.privacy import deletion, people
+from rollcall.remote import homes
 from rollcall.remote.paths import is_remote, named
 from rollcall.search.columns import columns_of
 from rollcall.search.vectors import vectors_of
@@ -269,6 +270,7 @@ def scrub(database: Database, settings: Settings, wait: float = WAIT_SECONDS) ->
     size = _size(copies)
     vectors_of(database).delete()
     columns_of(database).delete()
+    homes.sweep(settings)
     for file in copies:
         try:
             file.unlink(missing_ok=True)

@@ -9,8 +9,10 @@ from urllib.parse import unquote
 from rollcall.errors import AddressError
 
 _FORM: Final = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]+)://(?P<rest>.*)", re.DOTALL | re.IGNORECASE)
-#: Schemes of fsspec that name this computer, wrap another scheme or run a command.
-_REFUSED: Final = frozenset({"file", "local", "simplecache", "filecache", "blockcache", "dir", "reference"})
+#: Schemes of storage and servers. Others of fsspec name this computer, wrap another scheme, or fetch any page.
+SCHEMES: Final = frozenset(
+    {"s3", "gs", "gcs", "az", "abfs", "sftp", "ssh", "smb", "webdav", "webdavs", "memory"}  # the last is for tests
+)
 
 
 class Address(NamedTuple):
@@ -41,17 +43,17 @@ def parse(text: str) -> Address:
     if found is None:
         raise AddressError("the address", "it has no scheme; write it as s3://bucket/folder")
     scheme, rest = found["scheme"].lower(), found["rest"]
-    # From the last @ before the folder: a password may hold one itself, or a slash.
-    user, at, _ = rest.rpartition("@")
-    if at and ":" in unquote(user):
+    # A password may hold an @ itself, or a slash; that of a folder has no colon in what is before the first slash.
+    if "@" in rest and ":" in unquote(rest.split("/")[0]):
         raise AddressError(f"{scheme}://...", "a password must not stand in an address; leave it to the environment")
     if "?" in rest or "#" in rest:
         raise AddressError(
             f"{scheme}://{re.split('[?#]', rest)[0]}", "an address has no parameters; remove what follows ? or #"
         )
-    if scheme in _REFUSED or "::" in rest:
-        raise AddressError(f"{scheme}://...", "this scheme is not for remote folders; give the folder's path instead")
+    if scheme not in SCHEMES or "::" in rest:
+        known = ", ".join(sorted(SCHEMES - {"memory"}))
+        raise AddressError(f"{scheme}://...", f"this is no scheme of remote folders; they are {known}")
     place = rest.rstrip("/")
-    if ".." in place.split("/") or (not place and scheme != "memory"):
+    if {"", ".", ".."}.intersection(place.split("/")):
         raise AddressError(f"{scheme}://{place}", "the address names no folder; write it as s3://bucket/folder")
     return Address(scheme, place)

@@ -1,42 +1,39 @@
 """Copies of remote files on this computer: each is fetched when it is needed, and deleted as soon as it was used.
 
-They lie in the cache folder, in a folder for each process, within the bytes that `remote.temporary_megabytes` gives.
-What a process that was killed left behind is deleted by the next run.
+They lie in the cache folder, in a folder for each process (`homes.py`), within the bytes that
+`remote.temporary_megabytes` gives. What a process that was killed left behind is deleted by the next one.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
-import platform
 import shutil
-import tempfile
 import threading
 import time
-import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
-import psutil
-
-from rollcall.errors import RemoteError
-from rollcall.remote.files import RemoteFiles, RemoteStat, files_of
+from rollcall.remote import homes
+from rollcall.remote.files import RemoteStat, files_of
 from rollcall.remote.paths import is_remote
 from rollcall.settings import Settings
 
-_FOLDER: Final = "fetched"
 #: What else is fetched with a file is this small: descriptions of a few lines.
 _LARGEST_BESIDE: Final = 1 << 20  # bytes
 #: For so long a list of the names in a folder is used again, in seconds.
 _LISTED_SECONDS: Final = 60.0
 _LISTS: Final = 64
+_LONGEST_NAME: Final = 200  # bytes; of objects they may be longer than those of files
 
 
 class _Kept(NamedTuple):
     folder: Path
     file: Path
     size: int
+    listed: RemoteStat | None
 
 
 class Copies:
@@ -58,7 +55,9 @@ class Copies:
         beside: Iterable[str] = (),
         keep: bool = False,
     ) -> Iterator[Path]:
-        """Give a file of this computer with the content and name of a remote one, which is deleted at the end.
+        """Give a file of this computer with the content of a remote one, which is deleted at the end.
+
+        It has the name of the remote one, unless that is too long for a file of this computer.
 
         Parameters
         ----------
@@ -83,6 +82,9 @@ class Copies:
         with self._turn:
             kept = self._kept.pop(path, None)
             self._bytes += 0 if kept is None else kept.size
+        if kept is not None and listed is not None and kept.listed != listed:
+            self._discard(kept)
+            kept = None
         if kept is None:
             kept = self._fetched(path, settings, listed, beside, budget)
         try:
@@ -110,8 +112,8 @@ class Copies:
     ) -> _Kept:
         files, below = files_of(path)
         size = files.stat(below).size if listed is None else listed.size
-        folder = _new_folder(settings, files)
-        kept = _Kept(folder, folder / path.name, size)
+        folder = homes.new_folder(settings, files.address)
+        kept = _Kept(folder, folder / _file_name(path.name), size, listed)
         self._take(size, budget)
         try:
             now = files.fetch(below, kept.file, listed)
@@ -150,7 +152,7 @@ class Copies:
         files, below = files_of(folder)
         try:
             found = {one.name: one for one in files.folder(below).files}
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             found = {}
         with self._turn:
             while len(self._listed) >= _LISTS:
@@ -201,6 +203,8 @@ def at_hand(path: Path, settings: Settings) -> Iterator[Path]:
     ------
     FileNotFoundError
         If a remote file is gone; of a local one whoever reads it finds out.
+    ChangedError
+        If it is replaced while it is read.
     RemoteError
         If its server, the network or the disk here does not serve.
     """
@@ -211,27 +215,7 @@ def at_hand(path: Path, settings: Settings) -> Iterator[Path]:
         yield copy
 
 
-def _new_folder(settings: Settings, files: RemoteFiles) -> Path:
-    folder = settings.cache_folder / _FOLDER
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return Path(tempfile.mkdtemp(prefix=f"{_machine()}-{os.getpid()}-", dir=folder))
-    except OSError as error:
-        raise RemoteError(
-            files.address,
-            f"{folder} cannot hold copies ({error.strerror or error}); set cache.folder to a folder that can be"
-            " written",
-        ) from error
-
-
-def sweep(settings: Settings) -> None:
-    """Delete the copies that processes of this computer which have ended left behind."""
-    for folder in (settings.cache_folder / _FOLDER).glob(f"{_machine()}-*-*"):
-        number = folder.name.split("-")[1]
-        if number.isdigit() and not psutil.pid_exists(int(number)):
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def _machine() -> str:
-    """Return what tells this computer from others that share the folder."""
-    return f"{zlib.crc32(platform.node().encode()):08x}"
+def _file_name(name: str) -> str:
+    if len(os.fsencode(name)) <= _LONGEST_NAME:
+        return name
+    return hashlib.blake2b(os.fsencode(name), digest_size=16).hexdigest() + Path(name).suffix[:16]

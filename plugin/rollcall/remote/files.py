@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import re
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -16,6 +18,9 @@ from rollcall.remote.paths import split
 from rollcall.remote.trouble import ChangedError, CutShortError, Retries, reason, retried
 
 _CHUNK: Final = 1 << 20  # bytes
+_SLOWEST: Final = 64_000  # bytes a second
+#: What names of files cannot hold on Windows.
+_NOT_HERE: Final = re.compile(r'[\\:*?"<>|]')
 #: Where the packages of fsspec put the time of a file, the first that is there counts.
 _TIMES: Final = ("LastModified", "mtime", "modified", "last_modified", "created")
 _TAGS: Final = ("ETag", "etag")
@@ -35,6 +40,7 @@ class Folder(NamedTuple):
 
     files: list[RemoteStat]
     folders: list[str]
+    odd: list[str]  # names that are no part of a path, which nobody else gets to see as one
 
 
 class RemoteFiles:
@@ -46,7 +52,8 @@ class RemoteFiles:
         Parameters
         ----------
         time_limit
-            Seconds that one try to fetch one file may take; looked at between parts of 1 MiB.
+            Seconds that one try to fetch one file may take beside those of a line of 64 kB a second; looked at between
+            parts of 1 MiB.
 
         Raises
         ------
@@ -70,22 +77,27 @@ class RemoteFiles:
         ------
         FileNotFoundError
             If there is no such folder.
+        NotADirectoryError
+            If it is a file.
         RemoteError
-            If it cannot be listed, or is a file.
+            If it cannot be listed.
         """
         path = self._name(below)
         entries = retried(partial(self._entries, path), self.address, self.retries)
-        result = Folder([], [])
+        result = Folder([], [], [])
         for entry in entries:
-            name = str(entry["name"]).rstrip("/")
+            whole = str(entry["name"])
+            name = whole[:-1] if whole.endswith("/") else whole
             if name == path:
                 if len(entries) == 1 and entry["type"] == "file" and entry.get("size"):
-                    raise RemoteError(f"{self.address}/{below}", "this is a file; name its folder")
+                    raise NotADirectoryError(f"{self.address}/{below}")
                 continue  # object storage lists a folder's own marker among its files
             if not name.startswith(f"{path}/"):
                 continue
             name = name[len(path) + 1 :]
-            if entry["type"] == "directory":
+            if name in ("", ".", "..") or "/" in name or "\0" in name or (os.sep == "\\" and _NOT_HERE.search(name)):
+                result.odd.append(name)
+            elif entry["type"] == "directory":
                 result.folders.append(name)
             elif entry["type"] == "file":
                 result.files.append(_stat(name, entry))
@@ -141,16 +153,16 @@ class RemoteFiles:
             raise
 
     def _copy(self, below: str, target: Path, listed: RemoteStat | None) -> RemoteStat:
-        until = time.monotonic() + self.time_limit
         # Times are not compared: servers give other ones, or coarser ones, here than in listings. A file that was
         # replaced alike keeps the time of its listing, so that the next listing has it as changed.
         now = self._stat(below)
         if listed is not None and _differs(now, listed):
             raise ChangedError(f"{below} changed since it was listed")
+        until = time.monotonic() + self.time_limit + now.size / _SLOWEST
         done = 0
         with (
             self._system.open(self._name(below), "rb") as source,
-            _here(lambda: target.open("wb"), target, self.address) as copy,
+            _here(lambda: open(target, "wb", opener=_private), target, self.address) as copy,
         ):
             while part := source.read(_CHUNK):
                 done += len(part)
@@ -187,7 +199,7 @@ def can_be_listed(folder: Path) -> bool:
     try:
         files, below = files_of(folder)
         files.folder(below)
-    except (FileNotFoundError, RemoteError):
+    except (FileNotFoundError, NotADirectoryError, RemoteError):
         return False
     return True
 
@@ -195,6 +207,11 @@ def can_be_listed(folder: Path) -> bool:
 def _differs(now: RemoteStat, listed: RemoteStat) -> bool:
     tagged = now.version is not None and listed.version is not None
     return now.size != listed.size or (tagged and now.version != listed.version)
+
+
+def _private(path: str, flags: int) -> int:
+    """Open a file for its owner alone."""
+    return os.open(path, flags, 0o600)
 
 
 def _here(work: Callable[[], Any], target: Path, address: Address) -> Any:

@@ -8,12 +8,14 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from rollcall.errors import RemoteError
-from rollcall.remote.files import files_of
+from rollcall.remote.files import RemoteStat, files_of
+from rollcall.remote.trouble import ChangedError
 from rollcall.settings import Settings
 
 _FOLDER: Final = "originals"
@@ -26,13 +28,30 @@ class Originals:
         self.folder = settings.thumbnail_folder / _FOLDER
         self.limit = settings.remote.cache_megabytes * 1_000_000
 
-    def file(self, path: Path, version: str) -> Path:
-        """Return a copy of a remote file, which is fetched if it is not here; `version` changes with its content.
+    def file(
+        self,
+        path: Path,
+        version: str,
+        listed: RemoteStat | None = None,
+        is_right: Callable[[Path], bool] = lambda copy: True,
+    ) -> Path:
+        """Return a copy of a remote file, which is fetched if it is not here.
+
+        Parameters
+        ----------
+        version
+            Changes with the file's content.
+        listed
+            As the last listing had it; None: whatever it is now.
+        is_right
+            Returns whether a copy has the content of the version; another one is not kept.
 
         Raises
         ------
         FileNotFoundError
             If the remote file is gone.
+        ChangedError
+            If it has another content.
         RemoteError
             If the server, the network or the disk here does not serve.
         """
@@ -42,17 +61,22 @@ class Originals:
             os.utime(copy)
             return copy
         server, below = files_of(path)
-        part = copy.with_suffix(f".{threading.get_ident()}.part")
+        part = copy.with_suffix(f".{os.getpid()}-{threading.get_ident()}.part{copy.suffix}")
         try:
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            server.fetch(below, part)
-            part.replace(copy)
-        except FileNotFoundError:
+            for one in (self.folder.parent, self.folder):
+                one.mkdir(mode=0o700, parents=True, exist_ok=True)
+            server.fetch(below, part, listed)
+            right = is_right(part)
+            if right:
+                part.replace(copy)
+        except (FileNotFoundError, ChangedError):
             raise
         except OSError as error:
             raise RemoteError(path, f"{self.folder} cannot hold a copy ({error.strerror or error})") from error
         finally:
             part.unlink(missing_ok=True)
+        if not right:
+            raise ChangedError(f"{below} changed since it was found")
         self._sweep(copy)
         return copy
 

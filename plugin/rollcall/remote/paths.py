@@ -8,7 +8,7 @@ import re
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 
-from rollcall.remote.address import Address, parse
+from rollcall.remote.address import SCHEMES, Address, parse
 
 #: As `Path` leaves an address: with one slash of the two.
 _FORM: Final = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+):/+(?P<rest>.*)", re.DOTALL)
@@ -65,9 +65,42 @@ class RemotePath(_Path):
         """Return whether it names its place, as every one does."""
         return True
 
+    # A local file of this name would be another one, so nothing is there for those who ask this computer.
+
     def stat(self, *, follow_symlinks: bool = True) -> os.stat_result:
-        """Raise `FileNotFoundError`: a local file of this name would be another one."""
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self))
+        """Raise `FileNotFoundError`."""
+        raise self._not_here()
+
+    def lstat(self) -> os.stat_result:
+        """Raise `FileNotFoundError`."""
+        raise self._not_here()
+
+    def open(self, *arguments: Any, **options: Any) -> Any:
+        """Raise `FileNotFoundError`."""
+        raise self._not_here()
+
+    def iterdir(self) -> Any:
+        """Raise `FileNotFoundError`."""
+        raise self._not_here()
+
+    def exists(self, **options: Any) -> bool:
+        """Return False."""
+        return False
+
+    def is_file(self, **options: Any) -> bool:
+        """Return False."""
+        return False
+
+    def is_dir(self, **options: Any) -> bool:
+        """Return False."""
+        return False
+
+    def is_symlink(self) -> bool:
+        """Return False."""
+        return False
+
+    def _not_here(self) -> FileNotFoundError:
+        return FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self))
 
 
 def is_remote(path: Path) -> bool:
@@ -86,7 +119,7 @@ def named(given: Path | str) -> Path:
     if isinstance(given, RemotePath):
         return given
     found = _FORM.fullmatch(given if isinstance(given, str) else given.as_posix())
-    if found is None:
+    if found is None or (found["scheme"].lower() not in SCHEMES and os.path.lexists(given)):
         return Path(given)
     return RemotePath(str(parse(f"{found['scheme']}://{found['rest']}")))
 

@@ -11,8 +11,8 @@ import io
 import logging
 import os
 import threading
-from collections.abc import Hashable
-from contextlib import nullcontext, suppress
+from collections.abc import Hashable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
@@ -24,8 +24,11 @@ from rollcall.errors import RemoteError, UnreadableError
 from rollcall.host import Plugin
 from rollcall.media import decode, video
 from rollcall.records import Box, Picture
+from rollcall.remote.copies import SHARED
+from rollcall.remote.files import RemoteStat
 from rollcall.remote.originals import Originals
 from rollcall.remote.paths import is_remote
+from rollcall.remote.trouble import ChangedError
 from rollcall.search.details import VERSION_LENGTH, FaceDetails
 from rollcall.sentences import Sentence
 from rollcall.storage.private import private_folder
@@ -43,7 +46,10 @@ FACE: Final = 224
 _MOST_FOR_FACES: Final = 6000
 #: What all decoders together may hold when the page's begin, in megabytes: it must not take what the indexer leaves.
 _MEMORY_MEGABYTES: Final = 512
+#: What versions of remote files begin with that are not analysed yet.
+_NEW: Final = "new-"
 _GONE: Final = Sentence("the file was deleted or moved since it was found")
+_REPLACED: Final = Sentence("the file was replaced since it was found; index its folder again")
 #: After so many pictures that are written, the size of the folder is checked.
 _SWEEP: Final = 500
 
@@ -171,13 +177,20 @@ class Pictures:
         """Return a file that can be read here: itself, or a copy of a remote one."""
         if not is_remote(path):
             return path
-        try:
-            return self.originals.file(path, version)
-        except FileNotFoundError as error:
-            raise UnreadableError(path, _GONE) from error
-        except RemoteError as error:
-            log.warning("%s", error)
-            raise UnreadableError(path, _away(path.parent)) from error
+        with _as_unreadable(path):
+            if version.startswith(_NEW):
+                return self.originals.file(path, version, self._listed(path))
+            # Faces are known of this content alone: on another one they would be somebody else's.
+            return self.originals.file(
+                path, version, is_right=lambda copy: decode.content_hash(copy).startswith(version)
+            )
+
+    @staticmethod
+    def _listed(path: Path) -> RemoteStat:
+        found = SHARED.listed(path.parent).get(path.name)
+        if found is None:
+            raise FileNotFoundError(path.name)
+        return found
 
     def _found(self, photo_id: int) -> tuple[Path, str, float | None]:
         found = self.plugin.photo_file(photo_id)
@@ -185,7 +198,12 @@ class Pictures:
             raise UnreadableError(Path(f"photo {photo_id}"), Sentence("there is no such photo"))
         path, root = found.path, found.root
         if is_remote(path):
-            return path, found.version or f"{photo_id}-new", found.poster_time
+            if found.version:
+                return path, found.version, found.poster_time
+            with _as_unreadable(path):
+                listed = self._listed(path)
+            version = f"{_NEW}{photo_id}-{listed.mtime_ns:x}-{listed.size:x}-{listed.version or 0:x}"
+            return path, version, found.poster_time
         try:
             inside = Path(os.path.realpath(root, strict=True))
             real = Path(os.path.realpath(path, strict=True))
@@ -248,16 +266,30 @@ def why_not(path: Path, root: Path, error: OSError) -> str:
     except OSError:
         away = True
     if away:
-        return _away(root)
+        return Sentence(
+            "the folder %(name)s is not there at present: plug in its disk, or connect its share", name=root.name
+        )
     if path.is_symlink():
         return Sentence("the file is a link, and what it leads to is gone")
     return _GONE
 
 
-def _away(root: Path) -> str:
-    return Sentence(
-        "the folder %(name)s is not there at present: plug in its disk, or connect its share", name=root.name
-    )
+@contextmanager
+def _as_unreadable(path: Path) -> Iterator[None]:
+    """Say for people why a remote file is not at hand."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise UnreadableError(path, _GONE) from error
+    except ChangedError as error:
+        raise UnreadableError(path, _REPLACED) from error
+    except RemoteError as error:
+        log.warning("%s", error)
+        reason = Sentence(
+            "the remote folder %(name)s cannot be read at present; check the network and try again",
+            name=path.parent.name,
+        )
+        raise UnreadableError(path, reason) from error
 
 
 def _reduced(picture: Picture, kind: Kind) -> Image.Image:

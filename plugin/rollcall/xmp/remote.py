@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -13,8 +12,10 @@ from sqlalchemy.orm import Session
 
 from rollcall.media import paths
 from rollcall.media.formats import SUFFIXES, VIDEO_SUFFIXES
+from rollcall.remote import homes
 from rollcall.remote.copies import SHARED
 from rollcall.remote.files import files_of
+from rollcall.settings import Settings
 from rollcall.storage.library import locate
 from rollcall.storage.tables import HostMetadataRow, PhotoRow
 from rollcall.xmp import files, packets
@@ -30,7 +31,7 @@ class RemoteSidecar(NamedTuple):
 
 
 @contextmanager
-def existing(photo: Path) -> Iterator[RemoteSidecar | None]:
+def existing(photo: Path, settings: Settings) -> Iterator[RemoteSidecar | None]:
     """Give the sidecar that stands beside a remote photo, as `files.existing` finds it; None if there is none.
 
     Raises
@@ -45,7 +46,7 @@ def existing(photo: Path) -> Iterator[RemoteSidecar | None]:
     if not names:
         yield None
         return
-    with tempfile.TemporaryDirectory(prefix="rollcall-") as folder:
+    with homes.folder(settings, photo) as folder:
         # Whose sidecar it is depends on the pictures beside it, of which the names are enough.
         for name in listed:
             one = Path(name)

@@ -196,7 +196,7 @@ class Sidecars:
         try:
             count = 0
             if not remote.is_as_read(path, row):
-                with remote.existing(path) as found:
+                with remote.existing(path, self.settings) as found:
                     count += self._read_found(photo_id, *(found or (None, None, path)))
             if with_embedded:
                 with at_hand(path, self.settings) as copy:

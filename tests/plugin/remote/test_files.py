@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import pickle
+import subprocess
+import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -16,8 +17,9 @@ fsspec = pytest.importorskip("fsspec")
 from rollcall.errors import AddressError, RemoteError  # noqa: E402 (after the check for the extra)
 from rollcall.host_settings import RemoteSettings  # noqa: E402
 from rollcall.remote import files as module  # noqa: E402
+from rollcall.remote import homes  # noqa: E402
 from rollcall.remote.address import Address, is_address, parse  # noqa: E402
-from rollcall.remote.copies import Copies, sweep  # noqa: E402
+from rollcall.remote.copies import Copies  # noqa: E402
 from rollcall.remote.files import RemoteFiles, RemoteStat  # noqa: E402
 from rollcall.remote.originals import Originals  # noqa: E402
 from rollcall.remote.paths import RemotePath, is_remote, named, split, stored  # noqa: E402
@@ -55,6 +57,11 @@ def _breaking(monkeypatch: pytest.MonkeyPatch, files: RemoteFiles, what: str, er
         return real(*args, **options)
 
     monkeypatch.setattr(files._system, what, broken)
+
+
+def _left(folder: Path) -> list[Path]:
+    """Return the copies in a folder; by locks the processes tell each other that they live."""
+    return [one for one in folder.rglob("*") if one.is_file() and one.name != ".lock"]
 
 
 def _settings(folder: Path, **values: int) -> Settings:
@@ -155,7 +162,7 @@ def test_a_folder_that_is_not_there_is_an_error_and_not_empty(files: RemoteFiles
 
 
 def test_a_file_is_no_folder_without_files(files: RemoteFiles) -> None:
-    with pytest.raises(RemoteError, match="this is a file"):
+    with pytest.raises(NotADirectoryError):
         files.folder("a.jpg")
 
 
@@ -255,7 +262,7 @@ def test_a_copy_has_content_name_and_time_and_is_deleted_after_its_use(files: Re
         assert (copy.name, copy.read_bytes()) == ("b.JPG", PHOTOS["trip/b.JPG"])
         assert abs(copy.stat().st_mtime_ns - listed.mtime_ns) < 1_000_000
         assert copy.with_name("b.xmp").read_bytes() == PHOTOS["trip/b.xmp"]
-    assert not [one for one in tmp_path.rglob("*") if one.is_file()]
+    assert not _left(tmp_path)
 
 
 def test_a_copy_that_is_kept_is_not_fetched_again_and_goes_with_its_next_use(
@@ -267,28 +274,38 @@ def test_a_copy_that_is_kept_is_not_fetched_again_and_goes_with_its_next_use(
     _breaking(monkeypatch, files, "open", [ConnectionError("fetched again")])
     with copies.at_hand(path, settings) as copy:
         assert copy.read_bytes() == PHOTOS["trip/day/c.mp4"]
-    assert not [one for one in tmp_path.rglob("*") if one.is_file()]
+    assert not _left(tmp_path)
 
 
 def test_what_was_kept_for_nobody_is_deleted(files: RemoteFiles, tmp_path: Path) -> None:
     copies = Copies()
     with copies.at_hand(_path(files, "a.jpg"), _settings(tmp_path), keep=True):
         pass
-    assert [one for one in tmp_path.rglob("*") if one.is_file()]
+    assert _left(tmp_path)
     copies.clear()
-    assert not [one for one in tmp_path.rglob("*") if one.is_file()]
+    assert not _left(tmp_path)
 
 
-def test_copies_of_processes_that_have_ended_are_swept_and_those_of_others_stay(
-    files: RemoteFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_copies_of_processes_that_were_killed_are_swept_and_those_of_others_stay(
+    files: RemoteFiles, tmp_path: Path
 ) -> None:
     settings = _settings(tmp_path)
-    with Copies().at_hand(_path(files, "a.jpg"), settings) as copy:
-        left = copy.parent.with_name(copy.parent.name.replace(f"-{os.getpid()}-", "-999999999-"))
-        left.mkdir()
-        sweep(settings)
-        assert copy.exists()
-        assert not left.exists()
+    script = (
+        "import sys; from rollcall.remote import homes; from rollcall.settings import CacheSettings, Settings;"
+        "made = homes.new_folder(Settings(cache=CacheSettings(folder=sys.argv[1])), 'memory://');"
+        "(made / 'a.jpg').touch(); print(made, flush=True); sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        theirs = Path(other.stdout.readline().strip(), "a.jpg")
+        with Copies().at_hand(_path(files, "a.jpg"), settings) as copy:
+            homes.sweep(settings)
+            assert (copy.exists(), theirs.exists()) == (True, True)
+            other.kill()
+            other.wait()
+            homes.sweep(settings)
+            assert (copy.exists(), theirs.exists()) == (True, False)
 
 
 def test_originals_that_are_shown_stay_within_their_limit(

@@ -9,6 +9,7 @@ import dataclasses
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Final, Literal, NamedTuple, Protocol
 
@@ -18,12 +19,13 @@ import numpy as np
 from rollcall.errors import PictureError, RemoteError, RollcallError
 from rollcall.indexing.failures import analysis_key, failure_key
 from rollcall.inference import videos
-from rollcall.media import decode, file_names, perceptual_hash, video
+from rollcall.media import decode, perceptual_hash, takeout, video
 from rollcall.media.worker import Interrupted
 from rollcall.model_version import ModelVersion
 from rollcall.records import Face, FileStat, Picture
-from rollcall.remote.copies import SHARED, at_hand
+from rollcall.remote.copies import SHARED
 from rollcall.remote.files import RemoteStat, can_be_listed
+from rollcall.remote.paths import is_remote
 from rollcall.remote.trouble import ChangedError
 from rollcall.settings import DecodeSettings, Settings
 
@@ -55,6 +57,7 @@ class Task(NamedTuple):
 
 #: Why a remote file was not fetched: it is gone, or it is another one than was listed.
 RemoteTrouble = Literal["", "gone", "changed"]
+_CHANGED: Final = "the file changed since it was listed"
 
 
 class Outcome(NamedTuple):
@@ -132,15 +135,15 @@ def _fetched(task: Task, listed: FileStat, options: Options) -> Outcome:
         with SHARED.at_hand(
             task.path,
             options.settings,
-            listed=RemoteStat(task.path.name, listed.size, listed.mtime_ns, listed.ctime_ns),
-            beside=file_names.takeout_names(task.path.name),
+            listed=_remote_stat(task.path, listed),
+            beside=takeout.names(task.path.name),
             keep=video.is_video(task.path),
         ) as file:
             outcome = decoded(task._replace(path=file, listed=None), options)
     except FileNotFoundError:
         return Outcome(task.number, listed, reason="the file is gone", remote="gone")
     except ChangedError:
-        return Outcome(task.number, listed, reason="the file changed since it was listed", remote="changed")
+        return Outcome(task.number, listed, reason=_CHANGED, remote="changed")
     except RemoteError as error:
         # One file that is refused is its own trouble, as long as its folder can be listed.
         if not can_be_listed(task.path.parent):
@@ -150,6 +153,10 @@ def _fetched(task: Task, listed: FileStat, options: Options) -> Outcome:
         SHARED.drop(task.path)
         return outcome._replace(stat=listed)
     return outcome._replace(stat=listed, picture=dataclasses.replace(outcome.picture, path=task.path))
+
+
+def _remote_stat(path: Path, listed: FileStat) -> RemoteStat:
+    return RemoteStat(path.name, listed.size, listed.mtime_ns, listed.ctime_ns)
 
 
 def _failed(outcome: Outcome, error: PictureError, options: Options) -> Outcome:
@@ -180,14 +187,17 @@ def _estimated_video(outcome: Outcome, analyzer: FaceFinder, options: Options) -
     began = time.perf_counter()
     assert outcome.picture is not None
     settings, path = options.settings.model_copy(update={"decode": options.limits}), outcome.picture.path
+    listed = _remote_stat(path, outcome.stat)
     try:
-        with at_hand(path, settings) as file:
+        with SHARED.at_hand(path, settings, listed=listed) if is_remote(path) else nullcontext(path) as file:
             picture = dataclasses.replace(outcome.picture, path=file)
             found = videos.analyze(analyzer, picture, settings, str(analyzer.model_version), options.stop)
     except PictureError as error:
         return _failed(outcome, error, options)
     except FileNotFoundError:
         return outcome._replace(picture=None, reason="the file is gone", remote="gone")
+    except ChangedError:
+        return outcome._replace(picture=None, reason=_CHANGED, remote="changed")
     except (RollcallError, MemoryError, Interrupted):
         raise
     except Exception as error:  # one bad video never stops a run

@@ -21,6 +21,7 @@ from rollcall.indexing.executors.worker import Failed, Request, Setup
 from rollcall.media import memory_budget
 from rollcall.media import worker as pipes
 from rollcall.media.worker_main import parent_pipes
+from rollcall.remote.paths import is_remote
 
 
 def main() -> None:
@@ -62,7 +63,8 @@ def _read(requests: IO[bytes], waiting: queue.SimpleQueue[Any]) -> None:
             os._exit(0)
         if isinstance(request, Request):
             for task in request.tasks:
-                _read_ahead(task.path)
+                if not is_remote(task.path):
+                    _read_ahead(task.path)
         waiting.put(request)
 
 
