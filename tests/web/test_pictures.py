@@ -190,3 +190,22 @@ def test_a_remote_photo_is_fetched_once_and_shown_like_any_other(serve: Callable
     (copy,) = (served.plugin.settings.thumbnail_folder / "originals").iterdir()
     served.plugin.forget("memory://shown/photos")
     assert not copy.exists()
+
+
+def test_a_remote_photo_that_was_replaced_is_not_shown_with_the_faces_of_the_one_before(
+    serve: Callable, tmp_path: Path
+) -> None:
+    system = pytest.importorskip("fsspec").filesystem("memory")
+    served = serve(lambda folder: draw(folder / "here.png", (20, 0)))
+    system.pipe_file("/replaced/photos/there.png", draw(tmp_path / "a.png", (30, 0), seed=3).read_bytes())
+    served.plugin.index("memory://replaced/photos")
+    system.pipe_file("/replaced/photos/there.png", draw(tmp_path / "b.png", (50, 0), seed=4).read_bytes())
+    photo, (face,) = served.photo("there.png"), served.faces("there.png")
+    for address in (f"/pictures/photo/{photo}/screen.webp", f"/pictures/face/{face}.webp"):
+        assert served.client.get(address).status_code >= 400
+    assert not list((served.plugin.settings.thumbnail_folder / "originals").iterdir())
+    served.plugin.index("memory://replaced/photos")
+    (face,) = served.faces("there.png")
+    for address in (f"/pictures/photo/{photo}/screen.webp", f"/pictures/face/{face}.webp"):
+        assert served.client.get(address).content[8:12] == b"WEBP"
+    system.rm("/replaced", recursive=True)

@@ -89,8 +89,10 @@ class RemoteFiles:
             whole = str(entry["name"])
             name = whole[:-1] if whole.endswith("/") else whole
             if name == path:
-                if len(entries) == 1 and entry["type"] == "file" and entry.get("size"):
+                if whole == path and len(entries) == 1 and entry["type"] == "file" and entry.get("size"):
                     raise NotADirectoryError(f"{self.address}/{below}")
+                if whole != path and entry["type"] == "directory" and entry.get("StorageClass") == "DIRECTORY":
+                    result.odd.append("")  # what lies behind two slashes in object storage
                 continue  # object storage lists a folder's own marker among its files
             if not name.startswith(f"{path}/"):
                 continue

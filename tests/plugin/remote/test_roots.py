@@ -16,7 +16,7 @@ from sqlalchemy import text
 fsspec = pytest.importorskip("fsspec")
 
 from blobs import BlobAnalyzer, draw  # noqa: E402 (after the check for the extra)
-from rollcall import events  # noqa: E402
+from rollcall import corrections, events  # noqa: E402
 from rollcall.errors import AddressError, RemoteError  # noqa: E402
 from rollcall.host import Plugin  # noqa: E402
 from rollcall.indexing.executors import worker_main  # noqa: E402
@@ -157,6 +157,18 @@ def test_new_changed_moved_and_deleted_photos_are_found(plugin: Plugin, server: 
     assert plugin.search("path:a.png")[0].faces[0].age == pytest.approx(70)
 
 
+def test_corrections_follow_a_photo_whose_old_name_another_photo_has_now(plugin: Plugin, server: Server) -> None:
+    plugin.index(server.address)
+    (before,) = plugin.search("path:a.png", faces=True)
+    plugin.correct([corrections.age(before.faces[0].face_id, 61)])
+    content = server.system.cat_file(f"/{server.name}/photos/a.png")
+    server.put("trip/z.png", content)
+    server.draw("a.png", age=70, seed=9)
+    plugin.index(server.address)
+    ages = {hit.path.name: hit.faces[0].age for hit in plugin.search("path:*", faces=True)}
+    assert (ages["z.png"], ages["a.png"]) == (pytest.approx(61), pytest.approx(70))
+
+
 def test_settings_markers_and_hidden_names_leave_out_what_they_do_on_a_disk(plugin: Plugin, server: Server) -> None:
     server.draw(".hidden/d.png")
     server.draw("private/e.png")
@@ -290,6 +302,37 @@ def test_what_was_forgotten_is_not_indexed_again_until_it_is_named(plugin: Plugi
     assert set(states(plugin)) == {"a.png", "trip/b.png", "trip/day/c.png"}
     assert plugin.remove_folder(server.address) == 3
     assert plugin.folders() == []
+
+
+def test_a_photo_that_was_forgotten_is_indexed_again_when_it_is_named(plugin: Plugin, server: Server) -> None:
+    plugin.index(server.address)
+    assert plugin.forget(f"{server.address}/trip/b.png").photos == 1
+    plugin.index(f"{server.address}/trip")
+    assert set(states(plugin)) == {"a.png", "trip/day/c.png"}
+    plugin.index(f"{server.address}/trip/b.png", again=True)
+    assert states(plugin)["trip/b.png"] == "indexed"
+
+
+def test_names_that_are_no_paths_are_left_out_with_a_warning_and_odd_ones_are_paths(
+    plugin: Plugin, server: Server
+) -> None:
+    odd = ["50%25 [x]*?.png", "trip/day/c.png.d/ü#.png", "c:d@e.png", f"{'n' * 300}.png"]
+    for number, name in enumerate(odd):
+        server.draw(name, seed=number)
+    listing = server._ls
+
+    def with_dots(path: str, *args: Any, **options: Any) -> Any:
+        found = listing(path, *args, **options)
+        if path.endswith("photos"):
+            found = [*found, {"name": f"{path}/..", "size": 0, "type": "directory"}]
+        return found
+
+    server._patch.setattr(server.system, "ls", with_dots)
+    summary = plugin.index(server.address)
+    assert (summary.indexed, summary.failed) == (7, 0)
+    assert [hit.path for hit in plugin.search("path:*#.png")] == [RemotePath(f"{server.address}/{odd[1]}")]
+    (warning,) = summary.warnings
+    assert "'..', which is no path" in warning
 
 
 def test_the_tasks_of_remote_photos_travel_to_other_processes_and_their_outcomes_back(

@@ -85,11 +85,15 @@ def rollcall(
     return run
 
 
-def test_a_bucket_is_indexed_searched_shown_and_kept_in_step(
-    bucket: Any, rollcall: Callable[..., tuple[int, str, str]], tmp_path: Path
+def test_a_bucket_is_indexed_by_processes_searched_shown_and_kept_in_step(
+    bucket: Any, rollcall: Callable[..., tuple[int, str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # Each process fetches what it analyses, with the credentials of the environment.
+    monkeypatch.setenv("ROLLCALL_POWER__EXECUTOR", "processes")
+    monkeypatch.setenv("ROLLCALL_POWER__WORKERS", "1")
     code, out, err = rollcall("index", "s3://family/photos", "--json")
     assert (code, json.loads(out)["indexed"], json.loads(out)["failures"]) == (0, 2, []), err
+    assert not list((tmp_path / "cache" / "fetched").rglob("*.png"))
     code, out, _ = rollcall("search", "path:*c+d*", "--json")
     assert code == 0
     assert "s3://family/photos/ä/c+d#1.png" in out
