@@ -9,6 +9,7 @@ from urllib.parse import unquote
 from rollcall.errors import AddressError
 
 _FORM: Final = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]+)://(?P<rest>.*)", re.DOTALL | re.IGNORECASE)
+_HOST_WITH_PORT: Final = re.compile(r"[^@:]+@[^@:]+:[0-9]{1,5}")
 #: Schemes of storage and servers. Others of fsspec name this computer, wrap another scheme, or fetch any page.
 SCHEMES: Final = frozenset(
     {"s3", "gs", "gcs", "az", "abfs", "sftp", "ssh", "smb", "webdav", "webdavs", "memory"}  # the last is for tests
@@ -43,8 +44,9 @@ def parse(text: str) -> Address:
     if found is None:
         raise AddressError("the address", "it has no scheme; write it as s3://bucket/folder")
     scheme, rest = found["scheme"].lower(), found["rest"]
-    # A password may hold an @ itself, or a slash; that of a folder has no colon in what is before the first slash.
-    if "@" in rest and ":" in unquote(rest.split("/")[0]):
+    # A password may hold an @ itself, or a slash; a folder has no colon before the first slash, but the host's port.
+    first = unquote(rest.split("/")[0])
+    if "@" in rest and ":" in first and not _HOST_WITH_PORT.fullmatch(first):
         raise AddressError(f"{scheme}://...", "a password must not stand in an address; leave it to the environment")
     if "?" in rest or "#" in rest:
         raise AddressError(

@@ -10,13 +10,15 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 from rollcall.errors import RemoteError
+from rollcall.remote import systems
 from rollcall.remote.address import Address
 from rollcall.remote.paths import split
 from rollcall.remote.trouble import ChangedError, CutShortError, Retries, reason, retried
 
+_Result = TypeVar("_Result")
 _CHUNK: Final = 1 << 20  # bytes
 _SLOWEST: Final = 64_000  # bytes a second
 #: What names of files cannot hold on Windows.
@@ -62,13 +64,11 @@ class RemoteFiles:
         """
         self.address, self.retries, self.time_limit = address, retries or Retries(), time_limit
         try:
-            from fsspec.core import url_to_fs
-
-            system, root = url_to_fs(str(address))
+            self._system, self._root = systems.opened(address)
+        except RemoteError:
+            raise
         except Exception as error:
-            raise RemoteError(address, reason(error)) from error
-        self._system: Any = system
-        self._root = str(root).rstrip("/")
+            raise RemoteError(address, reason(error, address.scheme)) from error
 
     def folder(self, below: str) -> Folder:
         """Return what is in a folder of the bucket or server; "" for the whole.
@@ -82,11 +82,13 @@ class RemoteFiles:
         RemoteError
             If it cannot be listed.
         """
-        path = self._name(below)
-        entries = retried(partial(self._entries, path), self.address, self.retries)
+        # Some begin names with a slash, some do not.
+        path = self._name(below).lstrip("/")
+        entries = self._retried(partial(self._entries, self._name(below)))
+        prefix = f"{path}/" if path else ""
         result = Folder([], [], [])
         for entry in entries:
-            whole = str(entry["name"])
+            whole = str(entry["name"]).lstrip("/")
             name = whole[:-1] if whole.endswith("/") else whole
             if name == path:
                 if whole == path and len(entries) == 1 and entry["type"] == "file" and entry.get("size"):
@@ -94,9 +96,9 @@ class RemoteFiles:
                 if whole != path and entry["type"] == "directory" and entry.get("StorageClass") == "DIRECTORY":
                     result.odd.append("")  # what lies behind two slashes in object storage
                 continue  # object storage lists a folder's own marker among its files
-            if not name.startswith(f"{path}/"):
+            if not name.startswith(prefix):
                 continue
-            name = name[len(path) + 1 :]
+            name = name[len(prefix) :]
             if name in ("", ".", "..") or "/" in name or "\0" in name or (os.sep == "\\" and _NOT_HERE.search(name)):
                 result.odd.append(name)
             elif entry["type"] == "directory":
@@ -104,6 +106,9 @@ class RemoteFiles:
             elif entry["type"] == "file":
                 result.files.append(_stat(name, entry))
         return result
+
+    def _retried(self, work: Callable[[], _Result]) -> _Result:
+        return retried(work, self.address, self.retries, getattr(self._system, "reconnect", None))
 
     def _name(self, below: str) -> str:
         return f"{self._root}/{below}" if below else self._root
@@ -123,7 +128,7 @@ class RemoteFiles:
         RemoteError
             If the server or the network does not serve.
         """
-        return retried(lambda: self._stat(below), self.address, self.retries)
+        return self._retried(lambda: self._stat(below))
 
     def _stat(self, below: str) -> RemoteStat:
         self._system.invalidate_cache()
@@ -149,7 +154,7 @@ class RemoteFiles:
             If the server, the network or the disk here does not serve.
         """
         try:
-            return retried(partial(self._copy, below, target, listed), self.address, self.retries)
+            return self._retried(partial(self._copy, below, target, listed))
         except BaseException:
             target.unlink(missing_ok=True)
             raise
@@ -166,6 +171,8 @@ class RemoteFiles:
             self._system.open(self._name(below), "rb") as source,
             _here(lambda: open(target, "wb", opener=_private), target, self.address) as copy,
         ):
+            if hasattr(source, "prefetch"):  # of SSH, which waits for each part otherwise
+                source.prefetch(now.size)
             while part := source.read(_CHUNK):
                 done += len(part)
                 if done > now.size:

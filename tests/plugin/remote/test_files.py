@@ -71,7 +71,9 @@ def _settings(folder: Path, **values: int) -> Settings:
 # ---- Addresses and paths
 
 
-@pytest.mark.parametrize("text", ["s3://bucket/photos", "sftp://anna@nas/photos", "webdavs://host:8443/dav", "S3://b"])
+@pytest.mark.parametrize(
+    "text", ["s3://bucket/photos", "sftp://anna@nas/photos", "webdavs://host:8443/dav", "sftp://a@h:22/x:y@z", "S3://b"]
+)
 def test_addresses_are_told_from_paths(text: str) -> None:
     assert is_address(text)
     assert str(parse(text)) == text.replace("S3", "s3")
