@@ -13,12 +13,10 @@ from typing import Any
 
 import pytest
 
-for package in ("fsspec", "paramiko", "webdav4", "wsgidav", "werkzeug"):
+for package in ("fsspec", "paramiko"):
     pytest.importorskip(package)
 
 import paramiko  # noqa: E402 (after the check for the extra)
-from werkzeug.serving import make_server  # noqa: E402
-from wsgidav.wsgidav_app import WsgiDAVApp  # noqa: E402
 
 from rollcall.errors import RemoteError  # noqa: E402
 from rollcall.remote.address import parse  # noqa: E402
@@ -58,6 +56,11 @@ def _all_is_read(files: RemoteFiles, folder: str, copy: Path) -> None:
 
 
 def test_a_webdav_server_is_read_with_the_password_of_netrc(tmp_path: Path, home: Path) -> None:
+    for package in ("webdav4", "wsgidav", "werkzeug"):
+        pytest.importorskip(package)
+    from werkzeug.serving import make_server
+    from wsgidav.wsgidav_app import WsgiDAVApp
+
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     users = {"*": {"anna": {"password": "hunter2"}}}
     app = WsgiDAVApp(
