@@ -2,7 +2,8 @@
 
 The usual parts: OpenCV decodes whole pictures and reduces them, facenet-pytorch's MTCNN finds faces, its
 InceptionResnetV1 describes them (random weights: the time is the same), one insert a face. They are left out, and a
-line says so, where facenet-pytorch is not installed. The page cache is warm; programs are compiled before.
+line says so, where facenet-pytorch is not installed. The page cache is warm; programs are compiled before. Of both the
+processor time of a photo is given, too: its share of decoding's holds on a busy machine.
 
     python benchmarks/index.py [--photos 64] [--runs 3] [--min-face 20 40] [--out FOLDER]
 """
@@ -94,11 +95,16 @@ def main() -> None:
             if peer is None:
                 print("facenet-pytorch is not installed: the job from usual parts is left out")
             found: dict[str, list[float]] = {"decoding alone": [], "rollcall index": [], "usual parts": []}
+            spent: dict[str, list[float]] = {"decoding alone": [], "rollcall index": []}
             faces: dict[str, Any] = {}
             shares: dict[str, float] = {}
             for run in range(given.runs):
+                began = time.process_time()
                 found["decoding alone"].append(decoding.per_second(files, settings.workers, RESOLUTION))
+                spent["decoding alone"].append((time.process_time() - began) * 1000 / given.photos)
+                began = time.process_time()
                 speed, profile, faces["rollcall index"] = ours(photos, folder / f"{least}-{run}.db", analyzer, settings)
+                spent["rollcall index"].append((time.process_time() - began) * 1000 / given.photos)
                 found["rollcall index"].append(speed)
                 whole = given.photos / speed
                 shares = {work: seconds / whole for work, seconds in profile.seconds.items()}
@@ -117,6 +123,10 @@ def main() -> None:
                 )
                 for what, values in found.items()
                 if values
+            ]
+            lines += [
+                measuring.Line(f"{what}, faces from {least} px", tuple(values), "ms of a processor a photo")
+                for what, values in spent.items()
             ]
     data = f"{given.photos} JPEGs of 12 megapixels from benchmarks/library.py at {RESOLUTION} px"
     base = f"decoding alone, faces from {given.min_face[0]} px"

@@ -11,6 +11,26 @@ from strict_server import BadRequest, Reply, StrictServer, body, checked, no_bod
 
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 DATE = re.compile(r"\d{4}-\d\d-\d\d")
+TEXT = re.compile(r"(?s).+")
+#: Queries by address.
+QUERIES = {
+    "/api/people": frozenset({"withHidden", "page", "size", "closestAssetId", "closestPersonId"}),
+    "/api/faces": frozenset({"id"}),
+    "/api/search/person": frozenset({"name", "withHidden"}),
+}
+#: What a search by metadata may be asked for.
+TERMS = {
+    **{name: [UUID] for name in ("albumIds", "personIds", "tagIds")},
+    **dict.fromkeys(("isEncoded", "isFavorite", "isMotion", "isNotInAlbum", "isOffline", "withDeleted"), bool),
+    **dict.fromkeys(("withExif", "withPeople", "withStacked"), bool),
+    **dict.fromkeys(("checksum", "originalFileName", "originalPath", "description"), TEXT),
+    "id": UUID,
+    "order": re.compile("asc|desc"),
+    "page": int,
+    "size": int,
+    "type": re.compile("IMAGE|VIDEO|AUDIO|OTHER"),
+    "visibility": re.compile("archive|timeline|hidden|locked"),
+}
 
 
 class FakeImmich(StrictServer):
@@ -25,6 +45,7 @@ class FakeImmich(StrictServer):
         self.tags: dict[str, dict[str, Any]] = {}
         self.tagged: set[tuple[str, str]] = set()
         self.people: dict[str, dict[str, Any]] = {}
+        self.new: set[str] = set()  # people who had no face yet
         self.faces: dict[str, dict[str, Any]] = {}
         handlers: list[tuple[str, str, Callable[..., Reply]]] = [
             ("POST", "/api/search/metadata", self._search),
@@ -33,6 +54,7 @@ class FakeImmich(StrictServer):
             ("DELETE", "/api/tags/([^/]+)", self._delete_tag),
             ("PUT", "/api/tags/([^/]+)/assets", self._tag_assets),
             ("DELETE", "/api/tags/([^/]+)/assets", self._untag_assets),
+            ("GET", "/api/search/person", self._search_person),
             ("GET", "/api/people", self._all_people),
             ("POST", "/api/people", self._create_person),
             ("GET", "/api/people/([^/]+)", self._get_person),
@@ -45,7 +67,8 @@ class FakeImmich(StrictServer):
             ("DELETE", "/api/faces/([^/]+)", self._delete_face),
         ]
         for method, pattern, handler in handlers:
-            self.route(method, pattern, self.guarded(handler))
+            queries = QUERIES.get(pattern, frozenset()) if method == "GET" else frozenset()
+            self.route(method, pattern, self.guarded(handler, queries))
 
     def allowed(self) -> bool:
         return self.headers.get("x-api-key") == self.KEY
@@ -77,8 +100,27 @@ class FakeImmich(StrictServer):
     def add_asset(self, path: str, checksum: str = "", name: str | None = None) -> str:
         key = self.new_id()
         name = name or path.rpartition("/")[2]
-        self.assets[key] = {"id": key, "originalPath": path, "checksum": checksum, "originalFileName": name}
+        self.assets[key] = {
+            "id": key,
+            "originalPath": path,
+            "checksum": checksum,
+            "originalFileName": name,
+            "visibility": "timeline",
+            "isTrashed": False,
+        }
         return key
+
+    def remove_asset(self, key: str) -> None:
+        """Remove an asset, with its tags and faces."""
+        del self.assets[key]
+        self.tagged = {pair for pair in self.tagged if pair[1] != key}
+        self.faces = {one: face for one, face in self.faces.items() if face["asset"] != key}
+
+    def merge(self, person: str, into: str) -> None:
+        """Merge a person into another one, as its page does."""
+        for face in self.faces.values():
+            face["person"] = into if face["person"] == person else face["person"]
+        del self.people[person]
 
     def add_tag(self, value: str, *assets: str) -> str:
         known = {tag["value"]: key for key, tag in self.tags.items()}
@@ -109,11 +151,18 @@ class FakeImmich(StrictServer):
     # Requests
 
     def _search(self, query: Any, content: bytes | None) -> Reply:
-        value = checked(body(content), {}, {"size": int, "page": int, "tagIds": [UUID]})
+        value = checked(body(content), {}, TERMS)
+        assert not value.keys() - {"size", "page", "tagIds", "visibility", "withDeleted"}, "not implemented here"
         tags = value.get("tagIds")
         if tags is not None and not set(tags) <= self.tags.keys():
             return Reply(400, {"message": "Not found or no tag.read access"})
-        found = [one for key, one in self.assets.items() if not tags or all((tag, key) in self.tagged for tag in tags)]
+        found = [
+            one
+            for key, one in self.assets.items()
+            if one["visibility"] == value.get("visibility", "timeline")
+            and (value.get("withDeleted") or not one["isTrashed"])
+            and all((tag, key) in self.tagged for tag in tags or ())
+        ]
         size, page = value.get("size", 250), value.get("page", 1)
         if not 1 <= size <= 1000 or page < 1:
             raise BadRequest("size or page")
@@ -165,25 +214,35 @@ class FakeImmich(StrictServer):
         return Reply(200, answers)
 
     def _all_people(self, query: dict[str, str], content: bytes | None) -> Reply:
-        if query.keys() - {"withHidden", "page", "size"} or query.get("withHidden") not in (None, "true", "false"):
-            raise BadRequest(f"query {query}")
         size, page = int(query.get("size", 500)), int(query.get("page", 1))
-        people = list(self.people.values())
+        if query.get("withHidden") not in (None, "true", "false") or not 1 <= size <= 1000 or page < 1:
+            raise BadRequest(f"query {query}")
+        # People that were made by a request are not listed before they have a face.
+        self.new -= {face["person"] for face in self.faces.values()}
+        people = [one for key, one in self.people.items() if key not in self.new]
         part = people[(page - 1) * size : page * size]
         more = len(people) > page * size
         return Reply(200, {"people": part, "total": len(people), "hidden": 0, "hasNextPage": more})
+
+    def _search_person(self, query: dict[str, str], content: bytes | None) -> Reply:
+        if not query.get("name") or query.get("withHidden") not in (None, "true", "false"):
+            raise BadRequest(f"query {query}")
+        name = query["name"].lower()
+        return Reply(200, [one for one in self.people.values() if one["name"].lower().startswith(name)])
 
     _PERSON: ClassVar[dict[str, Any]] = {
         "name": str,
         "birthDate": (DATE, None),
         "isHidden": bool,
         "isFavorite": bool,
-        "color": str,
+        "color": (re.compile("#?([0-9A-Fa-f]{3,4}|[0-9A-Fa-f]{6}|[0-9A-Fa-f]{8})"), None),
     }
 
     def _create_person(self, query: Any, content: bytes | None) -> Reply:
         value = checked(body(content), {}, self._PERSON)
-        return Reply(201, self.people[self.add_person(value.get("name", ""), value.get("birthDate"))])
+        key = self.add_person(value.get("name", ""), value.get("birthDate"))
+        self.new.add(key)
+        return Reply(201, self.people[key])
 
     def _known_person(self, key: str) -> dict[str, Any] | None:
         return self.people.get(key)
@@ -212,8 +271,10 @@ class FakeImmich(StrictServer):
         return Reply(200, {"assets": len(assets)})
 
     def _faces(self, query: dict[str, str], content: bytes | None) -> Reply:
-        if query.keys() != {"id"} or query["id"] not in self.assets:
+        if not UUID.fullmatch(query.get("id", "")):
             raise BadRequest(f"query {query}")
+        if query["id"] not in self.assets:
+            return Reply(400, {"message": "Not found or no asset.read access"})
         shown = []
         for face in self.faces.values():
             if face["asset"] == query["id"]:

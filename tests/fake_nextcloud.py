@@ -11,12 +11,16 @@ from strict_server import BadRequest, Reply, StrictServer, body, checked, no_bod
 class FakeNextcloud(StrictServer):
     """Nextcloud's files and system tags over WebDAV."""
 
+    content_type = "application/xml"
+
     def __init__(self) -> None:
         super().__init__()
         self.numbers = 0
         self.files: dict[str, str] = {}  # path to number
         self.tags: dict[str, str] = {}  # number to name
         self.relations: set[tuple[str, str]] = set()
+        self.unseen: set[str] = set()  # names of tags that the user does not see
+        self.restricted: set[str] = set()  # numbers of tags that the user may not assign
         handlers: list[tuple[str, str, Callable[..., Reply]]] = [
             ("PROPFIND", "/remote.php/dav/systemtags/", self._all_tags),
             ("POST", "/remote.php/dav/systemtags/", self._create_tag),
@@ -99,8 +103,8 @@ class FakeNextcloud(StrictServer):
 
     def _create_tag(self, query: Any, content: bytes | None) -> Reply:
         kinds = {"name": str, "userVisible": bool, "userAssignable": bool}
-        value = checked(body(content), kinds, {"canAssign": bool})
-        if value["name"] in self.tags.values():
+        value = checked(body(content), kinds, {"groups": str})
+        if value["name"].casefold() in {one.casefold() for one in (*self.tags.values(), *self.unseen)}:
             return Reply(409, {"message": "Tag already exists"})
         number = self.add_tag(value["name"])
         return Reply(201, headers={"Content-Location": f"/remote.php/dav/systemtags/{number}"})
@@ -120,8 +124,10 @@ class FakeNextcloud(StrictServer):
 
     def _assign(self, file: str, tag: str, query: Any, content: bytes | None) -> Reply:
         no_body(content)
+        if tag in self.restricted:
+            return Reply(403)
         if file not in self.files.values() or tag not in self.tags:
-            return Reply(404)
+            return Reply(404 if tag in self.tags else 412)
         if (file, tag) in self.relations:
             return Reply(409)
         self.relations.add((file, tag))

@@ -9,6 +9,12 @@ from typing import Any, ClassVar
 
 from strict_server import BadRequest, Reply, StrictServer, body, checked, no_body
 
+#: Queries by address.
+QUERIES = {
+    "/api/v1/photos": frozenset({"count", "offset", "order", "merged", "public", "quality", "q", "s", "path", "video"}),
+    "/api/v1/labels": frozenset({"count", "offset", "all", "q"}),
+}
+
 
 class FakePhotoPrism(StrictServer):
     """PhotoPrism's photos, labels and markers."""
@@ -18,6 +24,7 @@ class FakePhotoPrism(StrictServer):
     def __init__(self) -> None:
         super().__init__()
         self.numbers = 0
+        self.described = False
         self.photos: dict[str, dict[str, Any]] = {}
         self.labels: dict[str, dict[str, Any]] = {}  # by slug
         self.photo_labels: dict[tuple[str, str], dict[str, Any]] = {}
@@ -36,7 +43,8 @@ class FakePhotoPrism(StrictServer):
             ("DELETE", f"/api/v1/markers/{uid}/subject", self._clear_subject),
         ]
         for method, pattern, handler in handlers:
-            self.route(method, pattern, self.guarded(handler))
+            queries = QUERIES.get(pattern, frozenset()) if method == "GET" else frozenset()
+            self.route(method, pattern, self.guarded(handler, queries))
 
     def allowed(self) -> bool:
         return self.headers.get("authorization") == f"Bearer {self.KEY}"
@@ -72,7 +80,8 @@ class FakePhotoPrism(StrictServer):
         return str(self.photos[photo]["Files"][0]["UID"])
 
     def add_label(self, photo: str, name: str, uncertainty: int, source: str = "manual") -> None:
-        slug = re.sub(r"[^a-z0-9]+", "-", name.lower().translate(str.maketrans("äöü", "aou"))).strip("-")
+        plain = name.lower().translate(str.maketrans("äöü", "aou", "'")).replace("&", " and ")
+        slug = re.sub(r"[^a-z0-9_]+", "-", plain).strip("-_")
         if slug not in self.labels:
             self.numbers += 1
             self.labels[slug] = {"ID": self.numbers, "UID": self.new_uid("l"), "Slug": slug, "Name": name}
@@ -106,19 +115,41 @@ class FakePhotoPrism(StrictServer):
             for (one, label), row in self.photo_labels.items()
             if one == uid
         ]
+        if self.described:
+            # Its description writes some fields otherwise than its answers.
+            photo["labels"] = [
+                {"labelID": one["LabelID"], "label": one["Label"], "uncertainty": one["Uncertainty"]}
+                for one in photo.pop("Labels")
+            ]
+            photo["files"] = photo.pop("Files")
         return photo
+
+    def remove_photo(self, uid: str) -> None:
+        """Remove a photo, with its labels and markers."""
+        file = self.file_of(uid)
+        del self.photos[uid]
+        self.photo_labels = {key: row for key, row in self.photo_labels.items() if key[0] != uid}
+        self.markers = {key: one for key, one in self.markers.items() if one["FileUID"] != file}
 
     def _list_photos(self, query: dict[str, str], content: bytes | None) -> Reply:
         no_body(content)
-        known = {"count", "quality", "offset", "merged", "order", "label"}
-        if {"count", "quality"} - query.keys() or query.keys() - known or query["quality"] not in set("01234567"):
+        if {"count", "quality"} - query.keys() or query["quality"] not in set("01234567"):
+            raise BadRequest(f"query {query}")
+        if query.get("order", "added") not in {"favorites", "name", "title", "added", "edited"}:
             raise BadRequest(f"query {query}")
         photos = list(self.photos)
-        if "label" in query:
-            number = str(self.labels.get(query["label"], {}).get("ID"))
+        if "q" in query:
+            asked = re.fullmatch(r'label:(?:([a-z0-9-]+)|"([^"]+)")', query["q"])
+            if asked is None:
+                raise BadRequest(f"query {query}")
+            number = str(self.labels.get(asked[1] or asked[2], {}).get("ID"))
             photos = [one for one in photos if (one, number) in self.photo_labels]
+        # Offset and count are of files; a photo is in each part that has one of its files.
+        files = [(one, file) for one in photos for file in self.photos[one]["Files"]]
         start = int(query.get("offset", 0))
-        return Reply(200, [self.photos[one] for one in photos[start : start + int(query["count"])]])
+        part = files[start : start + int(query["count"])]
+        merged = {one: {"UID": one, "Files": [file for two, file in part if two == one]} for one, _ in part}
+        return Reply(200, list(merged.values()))
 
     def _get_photo(self, uid: str, query: Any, content: bytes | None) -> Reply:
         no_body(content)
@@ -200,6 +231,11 @@ class FakePhotoPrism(StrictServer):
             raise BadRequest("a name without its source is not taken")
         if len(value.get("Name", "")) > 160:
             raise BadRequest("the name is too long")
+        old, new = self.markers[uid]["Name"], value.get("Name", "")
+        if old and new and old != new:
+            # The marker's person gets another name, on all photos.
+            for marker in self.markers.values():
+                marker["Name"] = new if marker["Name"] == old else marker["Name"]
         self.markers[uid].update(value)
         return Reply(200, self.markers[uid])
 

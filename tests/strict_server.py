@@ -92,17 +92,29 @@ class StrictServer:
                 return handler(*found.groups(), query=query, content=content)
         return self.refuse(404, f"{method} {path}: no such address")
 
-    def guarded(self, handler: Callable[..., Reply]) -> Callable[..., Reply]:
-        """Return a handler that refuses what is not as described."""
+    #: What a body has to be said to be.
+    content_type = "application/json"
+
+    def guarded(self, handler: Callable[..., Reply], queries: frozenset[str] = frozenset()) -> Callable[..., Reply]:
+        """Return a handler that refuses what is not as described; it takes the queries of these names."""
 
         def call(*parts: str, query: dict[str, str], content: bytes | None) -> Reply:
             try:
                 self.check_parts(parts)
+                self.check_form(query, queries, content)
                 return handler(*parts, query=query, content=content)
             except BadRequest as error:
                 return self.refuse(400, f"{handler.__name__}: {error}")
 
         return call
+
+    def check_form(self, query: dict[str, str], queries: frozenset[str], content: bytes | None) -> None:
+        """Refuse queries that are not described, and a body that is not said to be what it is."""
+        if query.keys() - queries:
+            raise BadRequest(f"query {query}")
+        kind = self.headers.get("content-type", "").partition(";")[0]
+        if content is not None and kind not in (self.content_type, "application/json"):
+            raise BadRequest(f"a body of {kind!r}")
 
     def check_parts(self, parts: tuple[str, ...]) -> None:
         """Refuse parts of an address that are not as described."""

@@ -55,10 +55,14 @@ _SAME_SMALL_FACE: Final = 0.2
 
 
 class _Overview(NamedTuple):
-    """A picture, and what is seen of it at first, in pixels of the reduced picture; scores are the network's."""
+    """A picture, and what is seen of it at first, in pixels of the reduced picture; scores are the network's.
 
-    image: UInt8[np.ndarray, "h w 3"]
-    reduced: UInt8[np.ndarray, "h2 w2 3"]
+    The reduced picture itself is made only where all of it is looked at.
+    """
+
+    shape: Shape  # of the picture
+    near: UInt8[np.ndarray, "h w 3"]  # the picture in a size under twice that of the reduced one
+    reduced: Shape
     seen: Detections
     in_two: bool  # whether it was seen in half the size of the reduced picture
 
@@ -148,24 +152,24 @@ class SinglePassDetector:
         for index, overview in zip(turned, again, strict=True):
             overviews[index] = overview
         result = [
-            _enlarged(self._suppressed(overview.seen, parts), overview.reduced, overview.image)
+            _scaled(self._suppressed(overview.seen, parts), overview.reduced, overview.shape)
             for overview, parts in zip(overviews, self._closer(overviews), strict=True)
         ]
         for index in turned:
             back = turning.turned_back(result[index], quarters[index], *images[index].shape[:2])
-            result[index] = _joined([back, _enlarged(upright[index], first[index].reduced, images[index])])
+            result[index] = _joined([back, _scaled(upright[index], first[index].reduced, first[index].shape)])
         return result
 
     def _overviews(self, images: Sequence[UInt8[np.ndarray, "h w 3"]]) -> list[_Overview]:
         """Return what is seen in images at first: on a CPU in half their size."""
-        reduced = list(self._threads.map(self.reduce, images))
-        in_two = [self._in_two(*image.shape[:2]) for image in reduced]
-        first = list(self._threads.map(_halved, reduced, in_two))
+        reduced = [self._reduced_size(*image.shape[:2]) for image in images]
+        in_two = [self._in_two(*shape) for shape in reduced]
+        sizes = [_half(*shape) if two else shape for shape, two in zip(reduced, in_two, strict=True)]
+        near = list(self._threads.map(_nearly, images, reduced))
+        found = self._runner.whole(list(self._threads.map(_resized, near, sizes)))
         return [
-            _Overview(image, large, _enlarged(found, small, large), two)
-            for image, large, small, found, two in zip(
-                images, reduced, first, self._runner.whole(first), in_two, strict=True
-            )
+            _Overview(image.shape[:2], pixels, shape, _scaled(seen, size, shape), two)
+            for image, pixels, shape, size, seen, two in zip(images, near, reduced, sizes, found, in_two, strict=True)
         ]
 
     def _quarters(self, overviews: Sequence[_Overview], upright: Sequence[Detections]) -> list[int]:
@@ -177,10 +181,11 @@ class SinglePassDetector:
         rows: list[int] = []
         views: list[UInt8[np.ndarray, "s s 3"]] = []
         for index, (overview, found) in enumerate(zip(overviews, upright, strict=True)):
-            if found.scores.max(initial=0) < _SURE and min(overview.image.shape[:2]) >= _LEAST_TURNED:
+            if found.scores.max(initial=0) < _SURE and min(overview.shape) >= _LEAST_TURNED:
+                places = _scaled(overview.seen, overview.reduced, overview.near.shape[:2]).boxes
                 for hint in orientation.hints(overview.seen, _TOLERANCE * self._least_side):
                     rows.append(index)
-                    views += orientation.views(overview.reduced, overview.seen.boxes[hint])
+                    views += orientation.views(overview.near, places[hint])
         scores = self.calibration.probability(self._runner.best(views)).reshape(-1, len(orientation.QUARTERS))
         result = [0] * len(overviews)
         for index in sorted(set(rows)):
@@ -195,34 +200,26 @@ class SinglePassDetector:
         Where they are likely everywhere, as in a crowd, the whole picture is looked at.
         """
         result: list[list[Detections]] = [[] for _ in overviews]
-        pictures = [overview.reduced for overview in overviews]
+        pictures = [(overview.near, overview.reduced) for overview in overviews]
         everywhere: list[int] = []
         chosen: list[tuple[int, Window]] = []
         for index, overview in enumerate(overviews):
             likely = (overview.seen.scores >= _LIKELY) & (_sides(overview.seen.boxes) < _SMALL) & overview.in_two
             wanted = windows.cover((overview.seen.boxes[likely, :2] + overview.seen.boxes[likely, 2:]) / 2)
-            if len(wanted) * windows.SIDE**2 > _MOST * overview.reduced.shape[0] * overview.reduced.shape[1]:
+            if sum(window.side**2 for window in wanted) > _MOST * overview.reduced[0] * overview.reduced[1]:
                 everywhere.append(index)
             else:
                 chosen += [(index, window) for window in wanted]
         for (index, _), found in zip(chosen, self._runner.inside(pictures, chosen), strict=True):
             result[index].append(found)
-        for index, found in zip(everywhere, self._runner.whole([pictures[index] for index in everywhere]), strict=True):
+        whole = [_resized(*pictures[index]) for index in everywhere]
+        for index, found in zip(everywhere, self._runner.whole(whole), strict=True):
             result[index].append(found)
         return result
 
     def _in_two(self, height: int, width: int) -> bool:
         """Return whether a reduced picture is looked at in half its size first."""
         return self._quick and max(height, width) > _DIRECT
-
-    def reduce(self, image: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h2 w2 3"]:
-        """Return an image as the network sees it: its smallest face is as large as it needs to be."""
-        height, width = self._reduced_size(*image.shape[:2])
-        if (height, width) == image.shape[:2]:
-            return image
-        # Down to one half, bilinear interpolation reads every pixel, in an eighth of the time.
-        interpolation = cv2.INTER_LINEAR if width * 2 >= image.shape[1] else cv2.INTER_AREA
-        return np.asarray(cv2.resize(image, (width, height), interpolation=interpolation), np.uint8)
 
     def _reduced_size(self, height: int, width: int) -> Shape:
         ratio = min(self.config.resolution / max(height, width), 1.0)
@@ -281,9 +278,11 @@ class SinglePassDetector:
         matrices = [refiner.crop_matrix(one, side) for one in landmarks]
 
         def cut(rows: Int[np.ndarray, " k"], out: Float32[np.ndarray, "k s s 3"]) -> None:
+            shown, pixels = -1, np.zeros(0, np.uint8)
             for row, crop in zip(rows, out, strict=True):
                 face, view = divmod(row, views)
-                pixels = geometry.cut(images[places[face]], matrices[face], side)
+                if face != shown:
+                    shown, pixels = face, geometry.cut(images[places[face]], matrices[face], side)
                 crop[:] = pixels[:, ::-1] if view else pixels
 
         groups = runs(np.repeat(places, views))
@@ -296,9 +295,9 @@ class SinglePassDetector:
         ).astype(np.float32)
 
 
-def _enlarged(found: Detections, image: UInt8[np.ndarray, "h w 3"], larger: UInt8[np.ndarray, "h2 w2 3"]) -> Detections:
-    """Return the faces of an image in pixels of the one that it was reduced from."""
-    ratio = np.array([larger.shape[1] / image.shape[1], larger.shape[0] / image.shape[0]], np.float32)
+def _scaled(found: Detections, shape: Shape, other: Shape) -> Detections:
+    """Return the faces of a picture of this shape where they are in it in another size."""
+    ratio = np.array([other[1] / shape[1], other[0] / shape[0]], np.float32)
     return Detections(found.boxes * np.tile(ratio, 2), found.scores, found.landmarks * ratio)
 
 
@@ -306,12 +305,25 @@ def _half(height: int, width: int) -> Shape:
     return (height + 1) // 2, (width + 1) // 2
 
 
-def _halved(image: UInt8[np.ndarray, "h w 3"], wanted: bool) -> UInt8[np.ndarray, "h2 w2 3"]:
-    """Return an image in half its size, if that is wanted."""
-    if not wanted:
-        return image
-    height, width = _half(*image.shape[:2])
-    return np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
+def _nearly(image: UInt8[np.ndarray, "h w 3"], shape: Shape) -> UInt8[np.ndarray, "h2 w2 3"]:
+    """Return an image halved as long as it has at least twice the size of `shape`."""
+    while image.shape[0] >= 2 * shape[0] and image.shape[1] >= 2 * shape[1]:
+        image = _resized_once(image, _half(*image.shape[:2]))
+    return image
+
+
+def _resized(image: UInt8[np.ndarray, "h w 3"], shape: Shape) -> UInt8[np.ndarray, "h2 w2 3"]:
+    """Return an image in another size.
+
+    Down to one half, bilinear interpolation reads every pixel, so that halving first is as good as averaging, in a
+    seventh of the time.
+    """
+    image = _nearly(image, shape)
+    return image if image.shape[:2] == shape else _resized_once(image, shape)
+
+
+def _resized_once(image: UInt8[np.ndarray, "h w 3"], shape: Shape) -> UInt8[np.ndarray, "h2 w2 3"]:
+    return np.asarray(cv2.resize(image, shape[::-1], interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
 def _sides(boxes: Float32[np.ndarray, "n 4"]) -> Float32[np.ndarray, " n"]:

@@ -53,7 +53,7 @@ class Runner:
             forward, mesh=batching.mesh, in_specs=(P("batch"), P()), out_specs=P("batch"), check_vma=False
         )
         self._program: Callable[..., Any] = jax.jit(sharded)
-        self._windows = batching.compile(net, 1, _of_squares(windows.SIDE))
+        self._windows = {side: batching.compile(net, 1, _of_squares(side)) for side in windows.SIDES}
         self._views = batching.compile(net, 1, _of_squares(orientation.SIDE))
         self._places: dict[Shape, Float32[np.ndarray, "a 3"]] = {}
 
@@ -62,7 +62,8 @@ class Runner:
         for shape in shapes:
             jax.block_until_ready(self._run(shape, []))
         programs = [(self._views, _VIEW_BUCKETS, orientation.SIDE)]
-        programs += [(self._windows, _WINDOW_BUCKETS, windows.SIDE)] if with_windows else []
+        if with_windows:
+            programs += [(program, _WINDOW_BUCKETS, side) for side, program in self._windows.items()]
         for program, buckets, side in programs:
             for bucket in buckets:
                 self._batching.warm_up(program, bucket * self._batching.devices, side, side)
@@ -83,24 +84,33 @@ class Runner:
         }
         return [results[index] for index in range(len(pictures))]
 
-    def inside(self, pictures: Pictures, chosen: Sequence[tuple[int, Window]]) -> list[Detections]:
-        """Return what is seen in windows of pictures, each a picture's index and the window, in pixels of the picture.
+    def inside(
+        self, pictures: Sequence[tuple[UInt8[np.ndarray, "h w 3"], Shape]], chosen: Sequence[tuple[int, Window]]
+    ) -> list[Detections]:
+        """Return what is seen in windows of pictures, each a picture's index and the window.
 
-        A window's places that it does not answer for are left out.
+        A picture is given with the shape in which it is looked at, in whose pixels windows and faces are. A window's
+        places that it does not answer for are left out.
         """
-        if not chosen:
-            return []
+        result: dict[int, Detections] = {}
+        for side, program in self._windows.items():
+            mine = [number for number, (_, window) in enumerate(chosen) if window.side == side]
+            if not mine:
+                continue
 
-        def cut(rows: Int[np.ndarray, " k"], out: Float32[np.ndarray, "k s s 3"]) -> None:
-            for row, pixels in zip(rows, out, strict=True):
-                index, window = chosen[row]
-                windows.cut(pictures[index], window, pixels)
+            def cut(
+                rows: Int[np.ndarray, " k"], out: Float32[np.ndarray, "k s s 3"], mine: Sequence[int] = mine
+            ) -> None:
+                for row, pixels in zip(rows, out, strict=True):
+                    index, window = chosen[mine[row]]
+                    image, shape = pictures[index]
+                    windows.cut(image, shape, window, pixels)
 
-        groups = runs(np.array([index for index, _ in chosen]))
-        outputs = self._batching.run(self._windows, groups, len(chosen), cut, windows.SIDE, _WINDOW_BUCKETS)
-        return [
-            _of_window(self._above([part[row] for part in outputs]), window) for row, (_, window) in enumerate(chosen)
-        ]
+            groups = runs(np.array([chosen[number][0] for number in mine]))
+            outputs = self._batching.run(program, groups, len(mine), cut, side, _WINDOW_BUCKETS)
+            for row, number in enumerate(mine):
+                result[number] = _of_window(self._above([part[row] for part in outputs]), chosen[number][1])
+        return [result[number] for number in range(len(chosen))]
 
     def best(self, views: Pictures) -> Float32[np.ndarray, " n"]:
         """Return the highest score in each view, a square of `orientation.SIDE` pixels."""
@@ -144,7 +154,7 @@ def _of_squares(side: int) -> Callable[..., Any]:
 
 def _of_window(found: Detections, window: Window) -> Detections:
     """Return the faces of a window in pixels of its picture, without those that it does not answer for."""
-    corner = np.array(window, np.float32)
+    corner = np.array([window.left, window.top], np.float32)
     boxes = found.boxes + np.tile(corner, 2)
     kept = window.answers_for((boxes[:, :2] + boxes[:, 2:]) / 2)
     return Detections(boxes[kept], found.scores[kept], found.landmarks[kept] + corner)

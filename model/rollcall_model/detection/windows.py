@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
+import cv2
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, UInt8
 
-#: Side of a window in pixels, a multiple of 32, and what of it on each side gives context only.
-SIDE: Final = 224
+#: Sides of windows in pixels, multiples of 32, and what of them on each side gives context only.
+SMALL, LARGE = SIDES = (128, 224)
 MARGIN: Final = 32
 #: A place is kept so far from the border of what a window answers for: seen again, a face is some pixels beside it.
 _SCATTER: Final = 8
@@ -19,31 +21,56 @@ class Window(NamedTuple):
 
     left: int
     top: int
+    side: int = LARGE
 
     def answers_for(self, centres: Float[np.ndarray, "n 2"]) -> Bool[np.ndarray, " n"]:
         """Return which places, x and y in pixels of the picture, are far enough from the window's border."""
-        low = np.array(self, float) + MARGIN
-        return np.asarray(((centres >= low) & (centres < low + SIDE - 2 * MARGIN)).all(axis=1))
+        low = np.array([self.left, self.top], float) + MARGIN
+        return np.asarray(((centres >= low) & (centres < low + self.side - 2 * MARGIN)).all(axis=1))
 
 
 def cover(places: Float[np.ndarray, "n 2"]) -> list[Window]:
-    """Return windows that answer for all places: in strips from the top, in each strip from the left."""
+    """Return windows that answer for all places: small ones instead of a large one where they have fewer pixels."""
     result = []
-    size = SIDE - 2 * MARGIN - 2 * _SCATTER
+    for group in _groups(places, LARGE):
+        parts = list(_groups(group, SMALL))
+        apart = len(parts) * SMALL**2 < LARGE**2
+        result += [_around(part, SMALL) for part in parts] if apart else [_around(group, LARGE)]
+    return result
+
+
+def _groups(places: Float[np.ndarray, "n 2"], side: int) -> Iterator[Float[np.ndarray, "k 2"]]:
+    """Yield the places that fit into a window each: in strips from the top, in each strip from the left."""
+    size = side - 2 * MARGIN - 2 * _SCATTER
     while len(places):
         in_strip = places[:, 1] < places[:, 1].min() + size
         strip, places = places[in_strip], places[~in_strip]
         while len(strip):
             near = strip[:, 0] < strip[:, 0].min() + size
-            corner = np.floor(strip[near].min(axis=0)).astype(int) - MARGIN - _SCATTER
-            result.append(Window(int(corner[0]), int(corner[1])))
+            yield strip[near]
             strip = strip[~near]
-    return result
 
 
-def cut(image: np.ndarray, window: Window, out: np.ndarray) -> None:
-    """Write a window of an image to `out` (SIDE, SIDE, 3), whose pixels beyond the image are left as they are."""
-    height, width = image.shape[:2]
+def _around(places: Float[np.ndarray, "n 2"], side: int) -> Window:
+    """Return the window in whose middle places are that fit into it."""
+    left, top = np.floor((places.min(axis=0) + places.max(axis=0) - side) / 2).astype(int).tolist()
+    return Window(left, top, side)
+
+
+def cut(image: UInt8[np.ndarray, "h w 3"], shape: tuple[int, int], window: Window, out: np.ndarray) -> None:
+    """Write a window of an image to `out` (side, side, 3); what lies beyond the image is left as it is, or black.
+
+    The window is in pixels of the image reduced to `shape`, from under twice its size.
+    """
+    height, width = shape
     x0, y0 = max(window.left, 0), max(window.top, 0)
-    x1, y1 = min(window.left + SIDE, width), min(window.top + SIDE, height)
-    out[y0 - window.top : y1 - window.top, x0 - window.left : x1 - window.left] = image[y0:y1, x0:x1]
+    x1, y1 = min(window.left + window.side, width), min(window.top + window.side, height)
+    if image.shape[:2] != shape:
+        ratio = np.array([width / image.shape[1], height / image.shape[0]])
+        # OpenCV counts pixel centres as whole numbers.
+        shift = (ratio - 1) / 2 - [x0, y0]
+        matrix = np.array([[ratio[0], 0, shift[0]], [0, ratio[1], shift[1]]])
+        part = cv2.warpAffine(image, matrix, (x1 - x0, y1 - y0), borderMode=cv2.BORDER_REPLICATE)
+    else:
+        part = image[y0:y1, x0:x1]
+    out[y0 - window.top : y1 - window.top, x0 - window.left : x1 - window.left] = part

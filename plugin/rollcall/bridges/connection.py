@@ -7,6 +7,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Mapping
+from email.utils import parsedate_to_datetime
 from typing import Any, Final, NamedTuple, Protocol
 
 from rollcall.errors import BridgeError
@@ -258,8 +259,17 @@ def _advice(status: int, trouble: str, path: str) -> str:
 
 def _delay(attempt: int, given: str | None) -> float:
     """Return for how many seconds to wait: what the server asks for, else twice as long each time, with jitter."""
-    try:
-        asked = float(given) if given else 0.0
-    except ValueError:  # a date
-        asked = 0.0
+    asked = _asked(given) if given else 0.0
     return float(min(max(asked, 0.5 * 2**attempt * random.uniform(0.8, 1.2)), _LONGEST_WAIT))
+
+
+def _asked(given: str) -> float:
+    """Return the seconds of a header `Retry-After`, which gives them or a date (RFC 9110, 10.2.3)."""
+    try:
+        return max(float(given), 0.0)
+    except ValueError:
+        pass
+    try:
+        return max(parsedate_to_datetime(given).timestamp() - time.time(), 0.0)
+    except ValueError:
+        return 0.0

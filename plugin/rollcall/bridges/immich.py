@@ -1,27 +1,24 @@
 """Immich: hierarchical tags, people with birth dates, faces with boxes.
 
-Requests as its published API describes them (OpenAPI, version 2): `/api/tags`, `/api/people`, `/api/faces`,
+Requests as its published API describes them (OpenAPI, versions 2 and 3): `/api/tags`, `/api/people`, `/api/faces`,
 `/api/search/metadata`. Boxes are pixels of the upright picture.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, ClassVar, Final
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar
 
-from rollcall.bridges.base import Bridge, Found, Item, RefusedItem, Remembered, best_cover
+from rollcall.bridges.base import Found, Item, RefusedItem, Remembered, best_cover
 from rollcall.bridges.connection import Connection
 from rollcall.bridges.content import Content, PhotoContent, as_json
-from rollcall.bridges.places import FileIndex, PathMap, ServerFile, tag_levels
+from rollcall.bridges.immich_server import ImmichServer
+from rollcall.bridges.places import FileIndex, PathMap, tag_levels
 from rollcall.errors import BridgeError
 from rollcall.records import Box
 
-_PAGE: Final = 1000
 
-
-class Immich(Bridge):
+class Immich(ImmichServer):
     """A bridge to an Immich server; the key needs the permissions to read assets and to edit tags, people and faces."""
 
     name = "immich"
@@ -33,11 +30,8 @@ class Immich(Bridge):
         super().__init__(connection)
         self._paths = paths
         self._index: FileIndex[str] | None = None
-        self._tags: dict[str, str] | None = None  # value to id
-        self._tagged: dict[str, set[str]] = {}  # a tag's id to the assets that have it
-        self._people: list[dict[str, Any]] | None = None
-        self._faces: dict[str, list[dict[str, Any]]] = {}  # of one asset, the last
         self._names: dict[str, str] = {}  # of people, by uid
+        self._freed: set[str] = set()  # faces that a run began to take from their person
 
     def wanted(self, content: Content) -> Iterable[Item]:
         for level in sorted(
@@ -59,11 +53,6 @@ class Immich(Bridge):
         if self._index is None:
             self._index = FileIndex(self._assets(), self._paths)
 
-    def refresh(self) -> None:
-        self._tags = self._people = None
-        self._tagged.clear()
-        self._faces.clear()
-
     def group(self, item: Item) -> str:
         return str(item.value["tag"]) if item.kind == "photo tag" else item.key
 
@@ -72,7 +61,7 @@ class Immich(Bridge):
             found = self._all_tags().get(item.key)
             return None if found is None else Found({"id": found})
         if item.kind == "person":
-            return self._find_person(item.value)
+            return self._find_person(item)
         asset = self._asset(item.photo)
         if item.kind == "face":
             return self._find_face(item, asset)
@@ -88,32 +77,38 @@ class Immich(Bridge):
             self._all_tags()[first.key] = made["id"]
             return [{"id": made["id"]}]
         if first.kind == "person":
-            return [{"id": self.connection.call("POST", "/api/people", _person(first.value))["id"]}]
+            made = self.connection.call("POST", "/api/people", _person(first.value))
+            if self._people is not None:
+                self._people.append(made)
+            return [{"id": made["id"]}]
         if first.kind == "face":
             return [self._make_face(first)]
         tag = str(self.required(self.remote("tag", str(first.value["tag"])), "the tag")["id"])
         assets = [self._asset(item.photo) for item in items]
-        answers = {one["id"]: one for one in self.connection.call("PUT", f"/api/tags/{tag}/assets", {"ids": assets})}
+        found = self._tolerate("PUT", f"/api/tags/{tag}/assets", {"ids": list(dict.fromkeys(assets))})
+        if found is None:
+            raise RefusedItem("the tag was removed on the server, and is not made again")
+        errors = {one["id"]: "" if one["success"] else one.get("error", "unknown") for one in found}
         return [
             {"asset": asset, "tag": tag}
-            if answers[asset]["success"] or answers[asset].get("error") == "duplicate"
-            else RefusedItem(f"the server does not take the tag ({answers[asset].get('error')})")
+            if errors.get(asset) in ("", "duplicate")
+            else RefusedItem(f"the server does not take the tag ({errors.get(asset, 'no answer')})")
             for asset in assets
         ]
 
     def change(self, item: Item, remembered: Remembered) -> Mapping[str, Any]:
         if item.kind == "person":
-            body = _person(item.value)
-            if remembered.before is not None:  # a person of the server's: only what it lacks
-                body.pop("name")
-            self.connection.call("PUT", f"/api/people/{remembered.remote['id']}", body)
-            return remembered.remote
-        person = str(self.required(self.remote("person", str(item.value["person"])), "the person")["id"])
+            return self._change_person(item, remembered)
+        person = self._person_of(item)
         if remembered.before is None and remembered.value.get("box") != item.value["box"]:
             # Boxes cannot be moved there.
-            self._delete_face(str(remembered.remote["face"]))
+            self._take_back_face(remembered)
             return self._make_face(item)
-        self.connection.call("PUT", f"/api/faces/{person}", {"id": remembered.remote["face"]})
+        found = self._face_there(remembered)
+        expected = {remembered.remote["person"], (remembered.before or {}).get("person", remembered.remote["person"])}
+        if found is None or _person_id(found) not in expected:
+            raise RefusedItem("the face was removed, or given to somebody else, on the server, which stays so")
+        self._needed("PUT", f"/api/faces/{person}", {"id": remembered.remote["face"]}, "the face")
         return {**remembered.remote, "person": person}
 
     def take_back(self, rows: Sequence[Remembered]) -> list[Mapping[str, Any] | None]:
@@ -131,26 +126,6 @@ class Immich(Bridge):
 
     # ---- Assets
 
-    def _assets(self) -> Iterator[ServerFile[str]]:
-        for asset in self._search({}):
-            try:
-                sha1 = base64.b64decode(asset.get("checksum") or "", validate=True).hex()
-            except (binascii.Error, ValueError):
-                sha1 = ""
-            yield ServerFile(asset["originalPath"], sha1, asset["id"])
-            if asset.get("originalFileName"):
-                # Uploaded files are stored under another name; the content tells them apart.
-                yield ServerFile(f"{asset['id']}/{asset['originalFileName']}", sha1, asset["id"])
-
-    def _search(self, terms: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-        page: int | None = 1
-        while page is not None:
-            body = {**terms, "size": _PAGE, "page": page}
-            # A search is a POST there; it changes nothing, and may be sent again.
-            found = self.connection.ask("/api/search/metadata", body)["assets"]
-            yield from found["items"]
-            page = int(found["nextPage"]) if found.get("nextPage") else None
-
     def _asset(self, photo: PhotoContent | None) -> str:
         found = self._index.find(photo) if self._index is not None and photo is not None else None
         if found is None:
@@ -159,22 +134,21 @@ class Immich(Bridge):
 
     # ---- Tags
 
-    def _all_tags(self) -> dict[str, str]:
-        if self._tags is None:
-            self._tags = {tag["value"]: tag["id"] for tag in self.connection.get("/api/tags")}
-        return self._tags
-
-    def _assets_with(self, tag: str) -> set[str]:
-        if tag not in self._tagged:
-            self._tagged = {tag: {asset["id"] for asset in self._search({"tagIds": [tag]})}}
-        return self._tagged[tag]
-
     def _untag(self, rows: Sequence[Remembered]) -> None:
         by_tag: dict[str, list[str]] = {}
         for row in rows:
             by_tag.setdefault(str(row.remote["tag"]), []).append(str(row.remote["asset"]))
+        names = {row.name for row in rows}
+        # Of two photos here that are one there, the other may still have the tag.
+        others = {
+            (str(row.remote["tag"]), str(row.remote["asset"]))
+            for name, row in self._remembered.items()
+            if row.kind == "photo tag" and row.state == "done" and name not in names
+        }
         for tag, assets in by_tag.items():
-            self._tolerate("DELETE", f"/api/tags/{tag}/assets", {"ids": assets})
+            ids = [one for one in dict.fromkeys(assets) if (tag, one) not in others]
+            if ids:
+                self._tolerate("DELETE", f"/api/tags/{tag}/assets", {"ids": ids})
 
     def _delete_tag(self, row: Remembered) -> None:
         tag = str(row.remote["id"])
@@ -189,29 +163,59 @@ class Immich(Bridge):
 
     # ---- People
 
-    def _all_people(self) -> list[dict[str, Any]]:
-        if self._people is None:
-            people: list[dict[str, Any]] = []
-            page = 1
-            while True:
-                found = self.connection.get("/api/people", withHidden=True, page=page, size=_PAGE)
-                people += found["people"]
-                if not found.get("hasNextPage"):
-                    break
-                page += 1
-            self._people = people
-        return self._people
-
-    def _find_person(self, value: Mapping[str, Any]) -> Found | None:
-        same = [one for one in self._all_people() if one["name"].casefold() == str(value["name"]).casefold()]
+    def _find_person(self, item: Item) -> Found | None:
+        name = str(item.value["name"]).casefold()
+        same = [one for one in self._all_people() if one["name"].casefold() == name]
+        row = self._remembered.get(item.name)
+        if not same and row is not None and row.state == "sending":
+            # People without faces are not listed, but one may have been made before a kill.
+            found = self._tolerate("GET", "/api/search/person", name=item.value["name"], withHidden=True) or ()
+            same = [one for one in found if one["name"].casefold() == name]
         if not same:
             return None
         if len(same) > 1:
             raise RefusedItem(f"the server has {len(same)} people of this name; merge them there")
-        birth_date = value.get("birth_date")
-        if birth_date and not same[0].get("birthDate"):
+        if item.value.get("birth_date") and not same[0].get("birthDate"):
             return Found({"id": same[0]["id"]}, {"birthDate": None})
         return Found({"id": same[0]["id"]})
+
+    def _person_of(self, item: Item) -> str:
+        """Return the id of the person whose face an item is, also where others merged that person into another one.
+
+        Raises
+        ------
+        RefusedItem
+            If there is none.
+        """
+        uid = str(item.value["person"])
+        person = str(self.required(self.remote("person", uid), "the person")["id"])
+        if person not in self._present:
+            self._present[person] = self._tolerate("GET", f"/api/people/{person}") is not None
+        if self._present[person]:
+            return person
+        name = self._names.get(uid, "").casefold()
+        same = [str(one["id"]) for one in self._all_people() if one["name"].casefold() == name and one["id"] != person]
+        if len(same) != 1:
+            raise RefusedItem("the person was removed on the server, and is not made again")
+        return same[0]
+
+    def _change_person(self, item: Item, remembered: Remembered) -> Mapping[str, Any]:
+        """Send what differs, and nothing of what others entered there since."""
+        person, sent = str(remembered.remote["id"]), remembered.value
+        there = self._tolerate("GET", f"/api/people/{person}")
+        if there is None:
+            raise RefusedItem("the person was removed on the server, and is not made again")
+        body: dict[str, Any] = {}
+        if remembered.before is None and there["name"] != item.value["name"]:
+            if there["name"] != sent.get("name"):
+                raise RefusedItem("the person has another name on the server, which stays")
+            body["name"] = item.value["name"]
+        day, ours = _day(there.get("birthDate")), item.value.get("birth_date")
+        if day != ours and day in (None, sent.get("birth_date")):
+            body["birthDate"] = ours
+        if body:
+            self._needed("PUT", f"/api/people/{person}", body, "the person")
+        return remembered.remote
 
     def _take_back_person(self, row: Remembered) -> None:
         person = str(row.remote["id"])
@@ -219,19 +223,16 @@ class Immich(Bridge):
         if found is None:
             return
         if row.before is not None:
-            if found.get("birthDate") == row.value.get("birth_date"):
+            if _day(found.get("birthDate")) == row.value.get("birth_date"):
                 self._tolerate("PUT", f"/api/people/{person}", dict(row.before))
             return
+        if found["name"] != row.value.get("name"):
+            raise RefusedItem("the person was renamed on the server, and stays")
         if (self._tolerate("GET", f"/api/people/{person}/statistics") or {"assets": 0})["assets"]:
             raise RefusedItem("others named faces of this person by now, so the person stays")
         self._tolerate("DELETE", f"/api/people/{person}")
 
     # ---- Faces
-
-    def _faces_of(self, asset: str) -> list[dict[str, Any]]:
-        if asset not in self._faces:
-            self._faces = {asset: self.connection.get("/api/faces", id=asset)}
-        return self._faces[asset]
 
     def _find_face(self, item: Item, asset: str) -> Found | None:
         faces = self._faces_of(asset)
@@ -239,10 +240,11 @@ class Immich(Bridge):
         index = best_cover(box, [_box(face) for face in faces])
         if index is None:
             return None
-        face, target = faces[index], self.remote("person", str(item.value["person"]))
-        remote = {"face": face["id"], "asset": asset, "person": None if target is None else target["id"]}
+        face, known = faces[index], self.remote("person", str(item.value["person"]))
+        target = None if known is None else self._person_of(item)
+        remote = {"face": face["id"], "asset": asset, "person": target}
         person = face.get("person")
-        if person is not None and target is not None and person["id"] == target["id"]:
+        if person is not None and person["id"] == target:
             return Found(remote)
         ours = self._names.get(str(item.value["person"]), "").casefold()
         if person is not None and person["name"] and (target is not None or person["name"].casefold() != ours):
@@ -255,7 +257,7 @@ class Immich(Bridge):
         width, height = item.photo.width, item.photo.height
         if not width or not height:
             raise RefusedItem("the photo was not analysed yet")
-        person = str(self.required(self.remote("person", str(item.value["person"])), "the person")["id"])
+        person = self._person_of(item)
         box = Box(*item.value["box"])
         x, y = min(round(box.x * width), width - 1), min(round(box.y * height), height - 1)
         x, y = max(x, 0), max(y, 0)
@@ -267,9 +269,11 @@ class Immich(Bridge):
         }
         before = {face["id"] for face in self._faces_of(asset)}
         body = {"assetId": asset, "personId": person, "imageWidth": width, "imageHeight": height, **area}
-        self.connection.call("POST", "/api/faces", body)
-        # Its answer does not name the face.
+        answer = self._needed("POST", "/api/faces", body, "the photo, or the person,")
         self._faces.clear()
+        if answer and answer.get("id"):
+            return {"face": answer["id"], "asset": asset, "person": person}
+        # The answers of version 2 do not name the face.
         made = [face for face in self._faces_of(asset) if face["id"] not in before]
         ours = [face for face in made if face.get("person") and face["person"]["id"] == person]
         if not ours:
@@ -279,37 +283,42 @@ class Immich(Bridge):
             )
         return {"face": ours[0]["id"], "asset": asset, "person": person}
 
-    def _delete_face(self, face: str) -> None:
-        self._tolerate("DELETE", f"/api/faces/{face}", {"force": True})
-        self._faces.clear()
+    def _face_there(self, row: Remembered) -> dict[str, Any] | None:
+        faces = self._tolerate("GET", "/api/faces", id=row.remote["asset"]) or ()
+        return next((one for one in faces if one["id"] == row.remote["face"]), None)
 
     def _take_back_face(self, row: Remembered) -> None:
-        face = str(row.remote["face"])
-        faces = self._tolerate("GET", f"/api/faces?id={row.remote['asset']}") or []
-        found = next((one for one in faces if one["id"] == face), None)
-        if found is None or not found.get("person") or found["person"]["id"] != row.remote["person"]:
+        found = self._face_there(row)
+        if found is None or _person_id(found) is None or _person_id(found) != row.remote["person"]:
             return  # a person there decided otherwise
+        made = self._remembered.get(("person", str(row.value["person"])))
+        if made is not None and made.state == "done" and made.before is None:
+            # Who renamed a person there has looked at its faces.
+            ours = made.remote["id"], made.value["name"]
+            if found["person"]["id"] == ours[0] and found["person"]["name"] != ours[1]:
+                raise RefusedItem("the person of the face was renamed on the server, and keeps it")
+        face = str(row.remote["face"])
+        self._faces.clear()
         if row.before is None:
-            self._delete_face(face)
+            self._tolerate("DELETE", f"/api/faces/{face}", {"force": True})
             return
         old = row.before["person"]
         if old is not None and self._tolerate("GET", f"/api/people/{old}") is not None:
             self._tolerate("PUT", f"/api/faces/{old}", {"id": face})
             return
-        # There is no request that takes a face from its person; deleting a person frees its faces.
-        unnamed = self.connection.call("POST", "/api/people", {})["id"]
+        # There is no request that takes a face from its person; deleting a person frees its faces. By the name, one
+        # that a kill left behind is found again.
+        name = f"Rollcall {face}"
+        people = self._all_people()
+        if face in self._freed:  # its answer was lost; people without faces are not listed
+            people = people + (self._tolerate("GET", "/api/search/person", name=name, withHidden=True) or [])
+        self._freed.add(face)
+        unnamed = next((one["id"] for one in people if one["name"] == name), None)
+        if unnamed is None:
+            unnamed = self.connection.call("POST", "/api/people", {"name": name, "isHidden": True})["id"]
         self._tolerate("PUT", f"/api/faces/{unnamed}", {"id": face})
         self._tolerate("DELETE", f"/api/people/{unnamed}")
-
-    def _tolerate(self, method: str, path: str, body: Any = None) -> Any:
-        """Send a request about something that may be gone; None then."""
-        try:
-            return self.connection.call(method, path, body)
-        except BridgeError as error:
-            # It answers 400 for what is not there, or not this user's.
-            if error.status_there in (400, 404):
-                return None
-            raise
+        self._people = None
 
 
 def _person(value: Mapping[str, Any]) -> dict[str, Any]:
@@ -317,6 +326,16 @@ def _person(value: Mapping[str, Any]) -> dict[str, Any]:
     if value.get("birth_date"):
         body["birthDate"] = value["birth_date"]
     return body
+
+
+def _person_id(face: Mapping[str, Any]) -> str | None:
+    person = face.get("person")
+    return None if person is None else str(person["id"])
+
+
+def _day(value: Any) -> str | None:
+    """Return a date without the time that some versions add."""
+    return str(value)[:10] if value else None
 
 
 def _box(face: Mapping[str, Any]) -> Box:

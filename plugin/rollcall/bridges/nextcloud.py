@@ -23,6 +23,8 @@ _DAV: Final = "{DAV:}"
 _OC: Final = "{http://owncloud.org/ns}"
 _SPACES: Final = 'xmlns:d="DAV:" xmlns:oc="http://owncloud.org/ns"'
 _GONE: Final = frozenset({404})
+#: Statuses of answers about a tag and a file: not allowed, no such file, no such tag.
+_REFUSED: Final = frozenset({403, 404, 412})
 
 
 class Nextcloud(Bridge):
@@ -67,7 +69,10 @@ class Nextcloud(Bridge):
 
     def find(self, item: Item) -> Found | None:
         if item.kind == "tag":
-            found = self._all_tags().get(item.key)
+            tags = self._all_tags()
+            # Names that differ in capital letters alone are one tag there.
+            same = (number for name, number in tags.items() if name.casefold() == item.key.casefold())
+            found = tags.get(item.key, next(same, None))
             return None if found is None else Found({"id": found})
         file = self._file(item.photo)
         tag = self.remote("tag", str(item.value["tag"]))
@@ -82,15 +87,21 @@ class Nextcloud(Bridge):
         file = self._file(item.photo)
         tag = str(self.required(self.remote("tag", str(item.value["tag"])), "the tag")["id"])
         # 409: it has the tag already.
-        self.connection.raw("PUT", _relation(file, tag), allowed=frozenset({409}))
+        answer = self.connection.raw("PUT", _relation(file, tag), allowed=_REFUSED | {409})
         self._of_file.clear()
+        if answer.status == 403:
+            return [RefusedItem("the server does not let this user give the tag to the photo")]
+        if answer.status in _REFUSED:
+            return [RefusedItem("the tag, or the photo, was removed on the server")]
         return [{"file": file, "tag": tag}]
 
     def take_back(self, rows: Sequence[Remembered]) -> list[Mapping[str, Any] | None]:
         (row,) = rows
         self._of_file.clear()
         if row.kind == "file tag":
-            self.connection.raw("DELETE", _relation(str(row.remote["file"]), str(row.remote["tag"])), allowed=_GONE)
+            address = _relation(str(row.remote["file"]), str(row.remote["tag"]))
+            if self.connection.raw("DELETE", address, allowed=_REFUSED).status == 403:
+                raise RefusedItem("the server does not let this user take the tag from the photo, so it stays")
             return [None]
         tag = str(row.remote["id"])
         if self._is_used(tag):
@@ -146,13 +157,15 @@ class Nextcloud(Bridge):
         return self._tags
 
     def _make_tag(self, name: str) -> Mapping[str, Any] | RefusedItem:
-        body = {"name": name, "userVisible": True, "userAssignable": True, "canAssign": True}
+        body = {"name": name, "userVisible": True, "userAssignable": True}
         headers = {"Content-Type": "application/json"}
         try:
             answer = self.connection.raw("POST", "/remote.php/dav/systemtags/", json.dumps(body).encode(), headers)
         except BridgeError as error:
-            if error.status_there in (400, 403, 409):
-                return RefusedItem(f"the server does not let this user make tags (status {error.status})")
+            if error.status_there == 409:
+                return RefusedItem("the server has a tag of this name that this user does not see")
+            if error.status_there in (400, 403):
+                return RefusedItem(f"the server does not let this user make this tag (status {error.status_there})")
             raise
         self._tags = None
         number = urlsplit(answer.headers.get("content-location", "")).path.rpartition("/")[2]

@@ -2,10 +2,12 @@
 
 Requests as its published API describes them (`/api/v1`): photos, labels, markers. Boxes are fractions of the upright
 picture. The interface can hide a marker but not delete it; one that is taken back is hidden, and used again.
+Its description and its answers write the same fields with a capital letter here and without one there: both are read.
 """
 
 from __future__ import annotations
 
+import itertools
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -23,6 +25,7 @@ _PAGE: Final = 1000
 _ANY_QUALITY: Final = {"quality": 0}
 #: Names of markers with more characters are refused there.
 _LONGEST_NAME: Final = 160
+_UNWANTED: Final = re.compile(r"""["$%\\*`;<>{}\x00-\x1f\x7f]""")
 
 
 class Place(NamedTuple):
@@ -44,8 +47,9 @@ class PhotoPrism(Bridge):
         super().__init__(connection)
         self._paths = paths
         self._index: FileIndex[Place] | None = None
-        self._labels: dict[str, dict[str, Any]] | None = None  # by slug
+        self._labels: list[dict[str, Any]] | None = None
         self._photo: dict[str, dict[str, Any]] = {}  # the last one that was read
+        self._uids: dict[str, str] = {}  # of labels that were taken from photos, by slug
 
     def wanted(self, content: Content) -> Iterable[Item]:
         names = {_label(tag.name) for photo in content.photos for tag in photo.tags}
@@ -62,7 +66,8 @@ class PhotoPrism(Bridge):
                 value = {"photo": photo.photo_id, "name": label, "uncertainty": min(uncertainty, 99)}
                 yield Item("photo label", f"{photo.photo_id}:{slug}", value, photo, (("label", slug),))
             for face in photo.faces:
-                name = content.people[face.person].name
+                # What it takes from names; with it, both sides would not compare equal.
+                name = " ".join(_UNWANTED.sub("", content.people[face.person].name).split())
                 value = {"photo": photo.photo_id, "name": name, "box": as_json(face.box)}
                 yield Item("marker", str(face.face_id), value, photo)
 
@@ -76,31 +81,32 @@ class PhotoPrism(Bridge):
 
     def find(self, item: Item) -> Found | None:
         if item.kind == "label":
-            label = self._all_labels().get(item.key)
-            return None if label is None else Found({"uid": label["UID"]})
+            label = next((one for one in self._all_labels() if _is(one, item.key)), None)
+            return None if label is None else Found({"uid": label["uid"]})
         place = self._place(item.photo)
         details = self._details(place.photo)
         if item.kind == "photo label":
-            slug = slug_of(str(item.value["name"]))
-            label = next((one for one in details["Labels"] or () if one["Label"]["Slug"] == slug), None)
+            label = _photo_label(details, slug_of(str(item.value["name"])))
             # With an uncertainty of 100 it is one that a person there has removed: that stays.
-            return None if label is None else Found({"photo": place.photo, "label": label["LabelID"]})
-        return self._find_marker(item, place, details)
+            return None if label is None else Found(_remote(place.photo, label))
+        return self._find_marker(item, place)
 
     def make(self, items: Sequence[Item]) -> list[Mapping[str, Any] | RefusedItem]:
         (item,) = items
         if item.kind == "label":
             return [{}]  # the first photo that gets it makes it
         place = self._place(item.photo)
-        self._photo.clear()
         if item.kind == "photo label":
+            before = {one["labelid"] for one in self._details(place.photo)["labels"] or ()}
+            self._photo.clear()
             body = {"Name": item.value["name"], "Uncertainty": item.value["uncertainty"], "Priority": 0}
-            made = self.connection.call("POST", f"/api/v1/photos/{place.photo}/label", body)
+            made = self._needed("POST", f"/api/v1/photos/{place.photo}/label", body, "the photo")
             slug = slug_of(str(item.value["name"]))
-            label = next((one for one in made["Labels"] or () if one["Label"]["Slug"] == slug), None)
+            new = [one for one in made["labels"] or () if one["labelid"] not in before]
+            label = _photo_label(made, slug) or (new[0] if len(new) == 1 else None)
             if label is None:
                 return [RefusedItem("the server does not take a label of this name")]
-            return [{"photo": place.photo, "label": label["LabelID"]}]
+            return [_remote(place.photo, label)]
         return [self._make_marker(item, place)]
 
     def change(self, item: Item, remembered: Remembered) -> Mapping[str, Any]:
@@ -111,11 +117,23 @@ class PhotoPrism(Bridge):
             self._tolerate("PUT", f"/api/v1/photos/{photo}/label/{label}", body)
             return remembered.remote
         _check_name(item)
+        uid, old, new = str(remembered.remote["marker"]), str(remembered.value["name"]), str(item.value["name"])
+        place = self._place(item.photo)
+        marker = self._marker_of(remembered)
+        if marker is None or marker["invalid"]:
+            raise RefusedItem("a person there removed this face, which stays so")
+        name = marker["name"].casefold()
+        if name not in ("", old.casefold(), new.casefold()):
+            raise RefusedItem("the face has another name on the server, which stays")
         if remembered.before is None and remembered.value.get("box") != item.value["box"]:
             # Markers cannot be moved there.
-            self._hide(str(remembered.remote["marker"]))
-            return self._make_marker(item, self._place(item.photo))
-        self._name(str(remembered.remote["marker"]), str(item.value["name"]))
+            self._hide(uid)
+            return self._make_marker(item, place)
+        if name and name != new.casefold():
+            # A name given to a marker that has a person renames the person, on all photos.
+            self._needed("DELETE", f"/api/v1/markers/{uid}/subject", None, "the marker")
+        if name != new.casefold():
+            self._name(uid, new)
         return remembered.remote
 
     def take_back(self, rows: Sequence[Remembered]) -> list[Mapping[str, Any] | None]:
@@ -125,6 +143,8 @@ class PhotoPrism(Bridge):
             self._delete_label(row.key)
         elif row.kind == "photo label":
             self._tolerate("DELETE", f"/api/v1/photos/{row.remote['photo']}/label/{row.remote['label']}")
+            if row.remote.get("uid"):
+                self._uids[row.key.partition(":")[2]] = str(row.remote["uid"])
         else:
             return [self._take_back_marker(row)]
         return [None]
@@ -132,20 +152,17 @@ class PhotoPrism(Bridge):
     # ---- Photos
 
     def _files(self) -> Iterator[ServerFile[Place]]:
-        offset = 0
-        while True:
-            # `merged` gives each photo once, with all of its files.
+        for offset in itertools.count(0, _PAGE):
+            # `merged` gives each photo once, with all of its files; counts are of files, so a page may have few photos.
             query = {"count": _PAGE, "offset": offset, "merged": True, "order": "added", **_ANY_QUALITY}
-            photos = self.connection.get("/api/v1/photos", **query)
+            photos = self._get("/api/v1/photos", **query)
             for photo in photos:
-                for file in photo["Files"] or ():
-                    if file.get("Root", "/") == "/" and not file.get("Missing"):
-                        yield ServerFile(
-                            file["Name"], (file.get("Hash") or "").lower(), Place(photo["UID"], file["UID"])
-                        )
-            if len(photos) < _PAGE:
+                for file in photo["files"] or ():
+                    if file.get("root", "/") == "/" and not file.get("missing"):
+                        place = Place(photo["uid"], file["uid"])
+                        yield ServerFile(file["name"], (file.get("hash") or "").lower(), place)
+            if not photos:
                 return
-            offset += _PAGE
 
     def _place(self, photo: PhotoContent | None) -> Place:
         found = self._index.find(photo) if self._index is not None and photo is not None else None
@@ -155,77 +172,95 @@ class PhotoPrism(Bridge):
 
     def _details(self, photo: str) -> dict[str, Any]:
         if photo not in self._photo:
-            self._photo = {photo: self.connection.get(f"/api/v1/photos/{photo}")}
+            self._photo = {photo: self._needed("GET", f"/api/v1/photos/{photo}", None, "the photo")}
         return self._photo[photo]
+
+    def _markers(self, place: Place) -> list[dict[str, Any]]:
+        """Return the faces of a file, also those that were removed there."""
+        file = next((one for one in self._details(place.photo)["files"] or () if one["uid"] == place.file), None)
+        return [one for one in (file or {}).get("markers") or () if one["type"] == "face"]
 
     # ---- Labels
 
-    def _all_labels(self) -> dict[str, dict[str, Any]]:
+    def _all_labels(self) -> list[dict[str, Any]]:
         if self._labels is None:
             labels: list[dict[str, Any]] = []
             while True:
-                page = self.connection.get("/api/v1/labels", count=_PAGE, offset=len(labels), all=True)
+                page = self._get("/api/v1/labels", count=_PAGE, offset=len(labels), all=True)
                 labels += page
                 if len(page) < _PAGE:
                     break
-            self._labels = {label["Slug"]: label for label in labels}
+            self._labels = labels
         return self._labels
 
     def _delete_label(self, slug: str) -> None:
         self._labels = None
-        label = self._all_labels().get(slug)
-        if label is None:
+        label = next((one for one in self._all_labels() if _is(one, slug)), None)
+        # A label that no photo has is not listed.
+        uid = self._uids.get(slug) if label is None else label["uid"]
+        if uid is None:
             return
-        if next(self._photos_with(slug), None) is not None:
+        if self._is_used(slug, slug if label is None else str(label["slug"])):
             raise RefusedItem("others use the label by now, so it stays")
-        self.connection.call("POST", "/api/v1/batch/labels/delete", {"labels": [label["UID"]]})
+        self.connection.call("POST", "/api/v1/batch/labels/delete", {"labels": [uid]})
 
-    def _photos_with(self, slug: str) -> Iterator[Any]:
-        yield from self.connection.get("/api/v1/photos", count=1, offset=0, merged=True, label=slug, **_ANY_QUALITY)
+    def _is_used(self, slug: str, search: str) -> bool:
+        quoted = search if re.fullmatch("[a-z0-9-]+", search) else f'"{search}"'
+        # Labels that were removed from a photo, and narrower ones, are found as well.
+        query = {"count": _PAGE, "offset": 0, "merged": True, "q": f"label:{quoted}", **_ANY_QUALITY}
+        for photo in self._get("/api/v1/photos", **query):
+            label = _photo_label(self._tolerate("GET", f"/api/v1/photos/{photo['uid']}") or {"labels": ()}, slug)
+            if label is not None and label["uncertainty"] < 100:
+                return True
+        return False
 
     # ---- Markers
 
-    def _find_marker(self, item: Item, place: Place, details: Mapping[str, Any]) -> Found | None:
+    def _find_marker(self, item: Item, place: Place) -> Found | None:
         _check_name(item)
-        file = next((one for one in details["Files"] or () if one["UID"] == place.file), None)
-        markers = [one for one in (file or {}).get("Markers") or () if one["Type"] == "face"]
         trace = self.trace(item).get("marker")
-        markers = [one for one in markers if one["UID"] != trace or not one["Invalid"]]
-        index = best_cover(Box(*item.value["box"]), [Box(one["X"], one["Y"], one["W"], one["H"]) for one in markers])
+        markers = [one for one in self._markers(place) if one["uid"] != trace or not one["invalid"]]
+        index = best_cover(Box(*item.value["box"]), [Box(one["x"], one["y"], one["w"], one["h"]) for one in markers])
         if index is None:
             return None
         marker = markers[index]
-        if marker["Invalid"]:
+        if marker["invalid"]:
             raise RefusedItem("a person there removed this face, which stays so")
-        if marker["Name"].casefold() == str(item.value["name"]).casefold():
-            return Found({"marker": marker["UID"]})
-        if marker["Name"]:
+        if marker["name"].casefold() == str(item.value["name"]).casefold():
+            return Found({"marker": marker["uid"], **place._asdict()})
+        if marker["name"]:
             raise RefusedItem("the face has another name on the server, which stays")
-        return Found({"marker": marker["UID"]}, {"name": ""})
+        return Found({"marker": marker["uid"], **place._asdict()}, {"name": ""})
 
     def _make_marker(self, item: Item, place: Place) -> Mapping[str, Any]:
+        self._photo.clear()
         trace = self.trace(item).get("marker")
-        if trace is not None:
-            self._tolerate("PUT", f"/api/v1/markers/{trace}", {"Invalid": False})
+        if trace is not None and self._tolerate("PUT", f"/api/v1/markers/{trace}", {"Invalid": False}) is not None:
             self._name(str(trace), str(item.value["name"]))
-            return {"marker": trace}
+            return {"marker": trace, **place._asdict()}
         box = Box(*item.value["box"])
         x, y = min(max(box.x, 0.0), 1.0), min(max(box.y, 0.0), 1.0)
+        width, height = (
+            round(min(far, 1.0) - near, 5) for far, near in ((box.x + box.width, x), (box.y + box.height, y))
+        )
+        if width <= 0 or height <= 0:
+            raise RefusedItem("its box lies outside of the picture")
         body = {
             "FileUID": place.file,
             "Type": "face",
             "Src": "manual",
             "X": x,
             "Y": y,
-            "W": round(min(box.width, 1 - x), 5),
-            "H": round(min(box.height, 1 - y), 5),
+            "W": width,
+            "H": height,
             "SubjSrc": "manual",
             "Name": item.value["name"],
         }
-        return {"marker": self.connection.call("POST", "/api/v1/markers", body)["UID"]}
+        made = self._needed("POST", "/api/v1/markers", body, "the photo")
+        return {"marker": made["uid"], **place._asdict()}
 
     def _name(self, marker: str, name: str) -> None:
-        self.connection.call("PUT", f"/api/v1/markers/{marker}", {"Name": name, "SubjSrc": "manual"})
+        self._needed("PUT", f"/api/v1/markers/{marker}", {"Name": name, "SubjSrc": "manual"}, "the marker")
 
     def _hide(self, marker: str) -> bool:
         """Hide a marker; return whether it was there."""
@@ -234,24 +269,83 @@ class PhotoPrism(Bridge):
         return self._tolerate("PUT", f"/api/v1/markers/{marker}", {"Invalid": True}) is not None
 
     def _take_back_marker(self, row: Remembered) -> Mapping[str, Any] | None:
-        marker = str(row.remote["marker"])
-        if row.before is not None:
-            self._tolerate("DELETE", f"/api/v1/markers/{marker}/subject")
+        uid = str(row.remote["marker"])
+        marker = self._marker_of(row)
+        if marker is None:
             return None
-        return row.remote if self._hide(marker) else None
+        if marker["name"].casefold() not in ("", str(row.value["name"]).casefold()):
+            raise RefusedItem("the face was given another name on the server, so it stays")
+        if row.before is not None:
+            if marker["name"]:
+                self._tolerate("DELETE", f"/api/v1/markers/{uid}/subject")
+            return None
+        if marker["invalid"]:
+            return row.remote  # a person there removed it, or a run before this one that was killed
+        return row.remote if self._hide(uid) else None
+
+    def _marker_of(self, row: Remembered) -> dict[str, Any] | None:
+        """Return a marker as the server has it; None if it is gone."""
+        uid, photo = row.remote["marker"], row.remote.get("photo")
+        details = None if photo is None else self._tolerate("GET", f"/api/v1/photos/{photo}")
+        if photo is not None and details is None:
+            return None
+        files = [one for one in (details or {}).get("files") or () if "markers" in one]
+        if not files:  # sent by an older version, or the server does not tell
+            return {"uid": uid, "name": row.value["name"], "invalid": False}
+        return next((one for file in files for one in file["markers"] or () if one["uid"] == uid), None)
+
+    # ---- Requests
+
+    def _get(self, path: str, **query: Any) -> Any:
+        return _lower(self.connection.get(path, **query))
 
     def _tolerate(self, method: str, path: str, body: Any = None) -> Any:
         """Send a request about something that may be gone; None then."""
         try:
-            return self.connection.call(method, path, body)
+            return _lower(self.connection.call(method, path, body))
         except BridgeError as error:
             if error.status_there == 404:
                 return None
             raise
 
+    def _needed(self, method: str, path: str, body: Any, what: str) -> Any:
+        """Send a request about something that was there before.
+
+        Raises
+        ------
+        RefusedItem
+            If it is gone.
+        """
+        found = self._tolerate(method, path, body)
+        if found is None:
+            raise RefusedItem(f"{what} is gone on the server")
+        return found
+
+
+def _lower(value: Any) -> Any:
+    """Return an answer with all names of fields in lower case."""
+    if isinstance(value, dict):
+        return {str(name).lower(): _lower(one) for name, one in value.items()}
+    return [_lower(one) for one in value] if isinstance(value, list) else value
+
+
+def _is(label: Mapping[str, Any], slug: str) -> bool:
+    """Return whether a label is the one of a slug here; a person there may have given it another name."""
+    return slug in (label.get("slug"), label.get("customslug")) or slug_of(str(label.get("name") or "")) == slug
+
+
+def _photo_label(photo: Mapping[str, Any], slug: str) -> dict[str, Any] | None:
+    return next((one for one in photo["labels"] or () if one.get("label") and _is(one["label"], slug)), None)
+
+
+def _remote(photo: str, label: Mapping[str, Any]) -> dict[str, Any]:
+    return {"photo": photo, "label": label["labelid"], "uid": label["label"].get("uid")}
+
 
 def _check_name(item: Item) -> None:
     """Refuse a marker whose name the server does not take."""
+    if not item.value["name"]:
+        raise RefusedItem("nothing is left of the name without the characters that the server does not take")
     if len(str(item.value["name"])) > _LONGEST_NAME:
         raise RefusedItem(f"the server takes names of up to {_LONGEST_NAME} characters")
 

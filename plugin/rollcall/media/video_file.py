@@ -102,6 +102,7 @@ class _File:
         self.sampler: Sampler | None = None
         self.frames: Iterator[tuple[float, Any]] = iter(())
         self.is_fresh = True  # nothing was read but the header
+        self.reformatter = av.video.reformatter.VideoReformatter()
         with ExitStack() as opened, _translated():
             # A file object has no address that other addresses could be relative to.
             file = opened.enter_context(open(job.path, "rb", buffering=0))  # noqa: PTH123 (a name that is no UTF-8)
@@ -150,7 +151,7 @@ class _File:
         size = (0, 0)
         found = self.header
         for seconds, frame in itertools.islice(self.frames, moments.most):
-            pixels, size = upright_pixels(frame, self.stream, target)
+            pixels, size = upright_pixels(frame, self.stream, target, self.reformatter)
             if pictures and pixels.shape != pictures[0].shape:
                 continue  # a stream that changes its size: the frames of one answer are of one
             pictures.append(pixels)

@@ -200,13 +200,17 @@ class Sampler:
         return max(seconds, 0.0) if seconds > -1 else None
 
 
-def upright_pixels(frame: Any, stream: Any, target: int | None) -> tuple[Pixels, tuple[int, int]]:
-    """Return a frame's pixels, upright and reduced, and the size of the whole upright picture."""
+def upright_pixels(frame: Any, stream: Any, target: int | None, reformatter: Any) -> tuple[Pixels, tuple[int, int]]:
+    """Return a frame's pixels, upright and reduced, and the size of the whole upright picture.
+
+    What `reformatter` (of PyAV) prepares for one frame serves all that are like it.
+    """
     width, height = square_width(frame.width, stream), frame.height
     scale = min((target or max(width, height)) / max(width, height), 1.0)
     shown = max(round(width * scale), 1), max(round(height * scale), 1)
     deep = frame.color_trc == _PQ
-    pixels = frame.reformat(*shown, format="rgb48le" if deep else "rgb24", interpolation="BILINEAR").to_ndarray()
+    kind = "rgb48le" if deep else "rgb24"
+    pixels = reformatter.reformat(frame, *shown, format=kind, interpolation="BILINEAR").to_ndarray()
     if deep:
         pixels = _tone_curve()[pixels]
     turn = _orientation(frame)

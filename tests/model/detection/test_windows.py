@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,15 +25,30 @@ def test_every_place_is_answered_for_by_a_window(places: list[tuple[int, int]]) 
     assert len(found) <= len(centres)
 
 
-def test_a_group_of_faces_has_one_window_and_no_face_none() -> None:
-    group = np.array([[300.0, 400.0], [350.0, 410.0], [410.0, 380.0]])
-    assert len(windows.cover(group)) == 1
+def test_a_group_of_faces_has_one_window_a_single_face_a_small_one_and_no_face_none() -> None:
+    group = np.array([[300.0, 400.0], [350.0, 410.0], [410.0, 380.0], [360.0, 470.0]])
+    assert [window.side for window in windows.cover(group)] == [windows.LARGE]
+    assert [window.side for window in windows.cover(group[:1])] == [windows.SMALL]
+    assert [window.side for window in windows.cover(group[[0, 2]])] == [windows.SMALL] * 2
     assert windows.cover(np.zeros((0, 2))) == []
 
 
 def test_a_window_shows_the_picture_and_beyond_its_border_nothing() -> None:
     picture = np.random.default_rng(0).integers(1, 256, (300, 200, 3)).astype(np.uint8)
-    out = np.zeros((windows.SIDE, windows.SIDE, 3), np.float32)
-    windows.cut(picture, windows.Window(-20, 150), out)
+    out = np.zeros((224, 224, 3), np.float32)
+    windows.cut(picture, (300, 200), windows.Window(-20, 150, 224), out)
     np.testing.assert_array_equal(out[:150, 20:220], picture[150:, :200])
     assert not out[:, :20].any() and not out[150:].any() and not out[:, 220:].any()
+
+
+@pytest.mark.parametrize("corner", [(40, 30), (-20, 150), (110, -9)])
+def test_a_window_of_a_larger_picture_shows_what_the_reduced_one_has_there(corner: tuple[int, int]) -> None:
+    small = np.random.default_rng(1).integers(1, 256, (25, 20, 3)).astype(np.uint8)
+    picture = cv2.resize(small, (320, 400), interpolation=cv2.INTER_CUBIC)
+    reduced = cv2.resize(picture, (200, 250), interpolation=cv2.INTER_LINEAR)
+    expected, out = np.zeros((2, 128, 128, 3), np.float32)
+    window = windows.Window(*corner, 128)
+    windows.cut(reduced, (250, 200), window, expected)
+    windows.cut(picture, (250, 200), window, out)
+    np.testing.assert_array_equal(out.any(axis=2), expected.any(axis=2))
+    assert np.abs(out - expected).max() <= 2

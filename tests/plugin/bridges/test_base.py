@@ -82,6 +82,13 @@ def test_a_request_waits_for_as_long_as_the_server_asks(monkeypatch: pytest.Monk
     )
     assert there.get("/x") == [1]
     assert waited == [7.0]
+    # A date in the past asks for no more than the usual, one far ahead for the longest wait.
+    for date, least, most in (("Wed, 21 Oct 2015 07:28:00 GMT", 0.4, 0.6), ("Fri, 31 Dec 2999 23:59:59 GMT", 60, 60)):
+        there, waited = connection(
+            Answers(httpx.Response(503, headers={"Retry-After": date}), httpx.Response(200, json=[1]))
+        )
+        assert there.get("/x") == [1]
+        assert least <= waited[0] <= most
 
 
 def test_a_request_that_adds_something_is_not_repeated_blindly() -> None:

@@ -10,7 +10,8 @@ import pytest
 
 from bridged import immich, name_face
 from fake_immich import FakeImmich
-from rollcall import Plugin
+from rollcall import Plugin, corrections
+from strict_server import Killed
 
 
 @pytest.fixture
@@ -160,3 +161,105 @@ def test_only_confirmed_names_of_people_who_are_not_hidden_are_sent(plugin: Plug
         session.execute(update(PersonRow).where(PersonRow.uid == "uid-Cleo").values(hidden=True))
     plugin.bridge("immich", transport=server)
     assert [one["name"] for one in server.people.values()] == ["Anna"]
+
+
+def person(server: FakeImmich, name: str) -> str:
+    return next(key for key, one in server.people.items() if one["name"] == name)
+
+
+def rename(plugin: Plugin, old: str, new: str, birth_date: str | None = None) -> None:
+    from sqlalchemy import update
+
+    from rollcall.storage.tables import PersonNameRow, PersonRow
+
+    with plugin.database.write() as session:
+        session.execute(update(PersonNameRow).where(PersonNameRow.name == old).values(name=new))
+        session.execute(
+            update(PersonRow)
+            .where(PersonRow.uid == f"uid-{old}")
+            .values(
+                birth_date=birth_date,
+            )
+        )
+
+
+def test_a_person_who_was_renamed_there_keeps_that_name_and_the_faces(library: Plugin, server: FakeImmich) -> None:
+    library.bridge("immich", transport=server)
+    anna = person(server, "Anna")
+    server.people[anna].update(name="Anna Maria", birthDate="2014-12-24")
+    rename(library, "Anna", "Annie", "2016-01-01")
+    report = library.bridge("immich", transport=server)
+    assert server.people[anna]["name"] == "Anna Maria" and server.people[anna]["birthDate"] == "2014-12-24"
+    assert report.reasons == {"the person has another name on the server, which stays": 1}
+    library.bridge("immich", undo=True, transport=server)
+    assert list(server.people) == [anna]
+    assert [face["person"] for face in server.faces.values()] == [anna, anna]
+    assert not server.refused and not server.tags
+
+
+def test_a_person_who_was_merged_there_stays_so_and_gets_further_faces(library: Plugin, server: FakeImmich) -> None:
+    library.bridge("immich", transport=server)
+    other = server.add_person("Anna")
+    server.merge(person(server, "Anna"), other)
+    name_face(library, 2, "Anna")
+    report = library.bridge("immich", transport=server)
+    assert report.made["face"] == 1
+    assert [face["person"] for face in server.faces.values()].count(other) == 3
+    library.bridge("immich", undo=True, transport=server)
+    assert list(server.people) == [other], "and the faces that the person there took over"
+    assert [face["person"] for face in server.faces.values()] == [other, other]
+
+
+def test_what_is_gone_on_the_server_ends_no_run(library: Plugin, server: FakeImmich) -> None:
+    library.bridge("immich", transport=server)
+    server.remove_asset(asset(server, "trip/b.png"))
+    server.merge(person(server, "Anna"), person(server, "Zoë"))
+    sea = next(key for key, one in server.tags.items() if one["value"] == "Trips/Sea")
+    del server.tags[sea]
+    server.tagged = {pair for pair in server.tagged if pair[0] != sea}
+    for photo in (2, 3):
+        library.correct(corrections.tag(photo, "Trips/Sea", accepted=True))
+    rename(library, "Anna", "Annie")
+    name_face(library, 3, "Zoë")
+    name_face(library, 2, "Annie", uid="uid-Anna")
+    report = library.bridge("immich", transport=server)
+    assert {kind for kind, _, _ in report.left_out} == {"photo tag", "person", "face"}
+    library.bridge("immich", undo=True, transport=server)
+    assert not server.refused and not server.tags
+
+
+def test_archived_photos_are_found_and_keep_tags_of_others(library: Plugin, server: FakeImmich) -> None:
+    server.assets[asset(server, "a.png")]["visibility"] = "archive"
+    server.assets[asset(server, "c.png")]["isTrashed"] = True
+    library.bridge("immich", transport=server)
+    assert {name for name, key in server.state()["tagged"] if key == asset(server, "a.png")} >= {"Trips/Sea"}
+    server.add_tag("Trips/Sea", asset(server, "c.png"))
+    library.bridge("immich", undo=True, transport=server)
+    assert [tag["value"] for tag in server.tags.values()] == ["Trips", "Trips/Sea"]
+
+
+@pytest.mark.parametrize("moment", ["kill after", "lost"])
+def test_giving_a_face_back_leaves_nobody_behind(library: Plugin, server: FakeImmich, moment: str) -> None:
+    server.add_face(asset(server, "a.png"), (8, 48, 36, 38), None)
+    before = server.state()
+    library.bridge("immich", transport=server)
+    moments = iter([moment])
+    server.trouble = lambda number, method, path: next(moments, None) if method == "POST" else None
+    try:
+        library.bridge("immich", undo=True, transport=server)
+    except Killed:
+        server.new.clear()  # as if listed
+        library.bridge("immich", undo=True, transport=server)
+    assert server.state() == before and not server.refused
+
+
+def test_a_tag_stays_while_another_copy_of_the_photo_has_it(library: Plugin) -> None:
+    server = FakeImmich()
+    both = server.add_asset("/library/a.png")
+    server.assets["copy"] = {**server.assets[both], "originalPath": "/library/trip/b.png"}
+    library.bridge("immich", transport=server)
+    library.correct(corrections.tag(1, "Trips/Sea", accepted=False))
+    library.bridge("immich", transport=server)
+    assert ("Trips/Sea", both) in server.state()["tagged"]
+    library.bridge("immich", undo=True, transport=server)
+    assert not server.tagged and not server.tags and not server.refused

@@ -71,10 +71,15 @@ class FakeLychee(StrictServer):
 
     def _clusters(self, query: Any, content: bytes | None) -> Reply:
         value = checked(body(content), {"labels": [dict]}, {"suggestions": [dict]})
+        known = {number for faces in self.faces.values() for number in faces}
         for one in value["labels"]:
             checked(one, {"face_id": str, "cluster_label": int})
+            if one["face_id"] not in known:
+                raise BadRequest("a label of a face that is not there")
         for one in value.get("suggestions", []):
             checked(one, {"face_id": str, "suggested_face_id": str, "confidence": float})
+            if not {one["face_id"], one["suggested_face_id"]} <= known or not 0 <= one["confidence"] <= 1:
+                raise BadRequest("a suggestion of a face that is not there")
         self.labels = {one["face_id"]: one["cluster_label"] for one in value["labels"]}
         self.suggestions = value.get("suggestions", [])
         return Reply(204)
@@ -203,7 +208,7 @@ def test_jobs_wait_while_lychee_is_away_and_survive_a_kill(
 def test_the_worker_starts_and_stops_with_the_application(service: LycheeService, lychee: FakeLychee) -> None:
     with TestClient(service.app()) as client:
         detect(client, "b", "or/b.png")
-        for _ in range(500):
+        for _ in range(3000):
             if lychee.status:
                 break
             service.stop.wait(0.02)
@@ -223,6 +228,32 @@ def test_faces_are_grouped_and_the_labels_arrive(
     for number, label in lychee.labels.items():
         groups.setdefault(label, set()).add(lychee.photo_of(number))
     assert sorted(map(sorted, groups.values())) == [["a"], ["a", "b"]]
+
+
+def test_the_last_photo_that_waits_starts_the_grouping(
+    client: TestClient, service: LycheeService, lychee: FakeLychee
+) -> None:
+    detect(client, "none", "or/none.png")
+    work(service)
+    assert not lychee.labels, "without faces nothing is grouped"
+    detect(client, "a", "or/a.png")
+    detect(client, "b", "or/b.png")
+    assert service.worker.step() and [photo for _, photo in service.store.jobs()] == ["b"]
+    work(service)
+    assert lychee.labels.keys() == {number for faces in lychee.faces.values() for number in faces}
+    assert not lychee.refused and not service.store.jobs()
+
+
+def test_jobs_are_done_in_their_order_and_a_full_queue_takes_no_more(service: LycheeService) -> None:
+    store = service.store
+    assert [store.add_job("detect", photo, most=2) for photo in ("a", "b", "c")] == [True, True, False]
+    assert not store.add_job_if_idle("cluster")
+    first = store.next_job()
+    assert first is not None and first.photo == "a"
+    store.end_job(first)
+    store.end_job(first)
+    assert [photo for _, photo in store.jobs()] == ["b"]
+    assert store.add_job("detect", "c", most=2)
 
 
 def test_grouping_nothing_is_an_empty_result(client: TestClient, service: LycheeService, lychee: FakeLychee) -> None:
@@ -322,7 +353,8 @@ def test_embeddings_are_deleted_marked_and_purged(
     assert delete("/embeddings", {"face_ids": [first, "unknown"]}).json() == {"deleted": 1}
     assert delete("/embeddings", {"face_ids": []}).status_code == 422
     assert delete("/embeddings/purge").json() == {"deleted": 0}
-    assert delete("/embeddings/sync", {"face_ids": [second], "batch": 0}).json() == {"marked": 1}
+    for _ in range(2):
+        assert delete("/embeddings/sync", {"face_ids": [second], "batch": 0}).json() == {"marked": 1}
     assert delete("/embeddings/sync", {"face_ids": [], "batch": 1}).json() == {"marked": 0}
     assert delete("/embeddings/sync", {"face_ids": [], "batch": -1}).status_code == 422
     assert delete("/embeddings/purge").json() == {"deleted": 1}
@@ -334,6 +366,7 @@ def test_embeddings_are_deleted_marked_and_purged(
 def test_the_configuration_is_shown_without_the_key(client: TestClient) -> None:
     shown = client.get("/config", headers=KEY).json()["config"]
     assert all(isinstance(value, str) for value in shown.values())
+    assert {"match_threshold", "cluster_eps", "max_faces_per_photo", "model_name", "workers"} <= shown.keys()
     assert "lychee-key" not in str(shown)
 
 

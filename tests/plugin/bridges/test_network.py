@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -54,9 +56,33 @@ def test_a_server_that_is_too_slow_is_asked_again(library: Plugin) -> None:
     expected = immich()
     library.bridge("immich", transport=expected)
     server = immich()
-    slow = listening(server, slow=lambda number: 0.5 if number in (3, 9, 15) else 0.0)
-    with slow as url, reached(library, "immich", url) as plugin, httpx.Client(timeout=0.25, trust_env=False) as client:
-        plugin.bridge("immich", transport=client)
+    calls = itertools.count(1)
+    waiting: list[threading.Event] = []
+
+    class Impatient:
+        """A client that gives up on some of its requests, which the server answers only then."""
+
+        def request(self, method: str, url: str, **options: Any) -> httpx.Response:
+            gives_up = next(calls) in (3, 9, 15)
+            given_up = threading.Event()
+            if gives_up:
+                waiting.append(given_up)
+            try:
+                return client.request(method, url, timeout=0.25 if gives_up else 600.0, **options)
+            finally:
+                given_up.set()
+
+    def slow(number: int) -> float:
+        if waiting:
+            waiting.pop().wait(600)
+        return 0.0
+
+    with (
+        httpx.Client(trust_env=False) as client,
+        listening(server, slow=slow) as url,
+        reached(library, "immich", url) as plugin,
+    ):
+        plugin.bridge("immich", transport=Impatient())
     assert server.state() == expected.state() and not server.refused
 
 

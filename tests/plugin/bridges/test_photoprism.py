@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from bridged import photoprism
+from bridged import name_face, photoprism
 from fake_photoprism import FakePhotoPrism
-from rollcall import Plugin
+from rollcall import Plugin, corrections
 from rollcall.bridges.photoprism import slug_of
 
 
@@ -93,3 +93,73 @@ def test_a_name_that_is_too_long_there_is_told_and_changes_nothing(library: Plug
 )
 def test_a_label_is_known_by_its_slug(name: str, slug: str) -> None:
     assert slug_of(name) == slug
+
+
+def test_a_face_that_gets_another_name_leaves_the_person_of_the_old_name(
+    library: Plugin, server: FakePhotoPrism
+) -> None:
+    library.bridge("photoprism", transport=server)
+    name_face(library, 3, "Ben")
+    library.bridge("photoprism", transport=server)
+    assert sorted(one["Name"] for one in server.markers.values()) == ["Anna", "Ben", "Zoë"]
+    assert not server.refused
+
+
+def test_another_name_given_there_stays_when_it_changes_here_and_when_all_is_taken_back(
+    library: Plugin, server: FakePhotoPrism
+) -> None:
+    library.bridge("photoprism", transport=server)
+    ours = {
+        one["Name"]: one for one in server.markers.values() if one["FileUID"] != server.file_of(photo(server, "a.png"))
+    }
+    ours["Anna"]["Name"], ours["Zoë"]["Invalid"] = "Cleo", True
+    name_face(library, 3, "Ben")
+    name_face(library, 4, "Ben")
+    report = library.bridge("photoprism", transport=server)
+    assert ours["Anna"]["Name"] == "Cleo" and ours["Zoë"]["Invalid"]
+    assert len(report.left_out) == 2
+    report = library.bridge("photoprism", undo=True, transport=server)
+    assert [one["Name"] for one in server.markers.values() if not one["Invalid"]] == ["Cleo"]
+    assert report.reasons == {"the face was given another name on the server, so it stays": 1}
+
+
+def test_a_photo_that_is_removed_there_ends_no_run(library: Plugin, server: FakePhotoPrism) -> None:
+    library.bridge("photoprism", transport=server)
+    server.remove_photo(photo(server, "trip/b.png"))
+    name_face(library, 3, "Ben")
+    library.correct(corrections.tag(2, "New", accepted=True))
+    report = library.bridge("photoprism", transport=server)
+    assert {kind for kind, _, _ in report.left_out} == {"photo label", "marker"}
+    library.bridge("photoprism", undo=True, transport=server)
+    assert not server.labels and not server.refused
+
+
+def test_labels_are_known_by_their_names_where_the_server_makes_other_slugs(
+    library: Plugin, server: FakePhotoPrism
+) -> None:
+    before = server.state()
+    library.correct(corrections.tag(1, "Cats & Dogs", accepted=True))
+    library.correct(corrections.tag(1, "Anna's_cake", accepted=True))
+    server.described = True
+    report = library.bridge("photoprism", transport=server)
+    assert {"cats-and-dogs", "annas_cake"} <= server.labels.keys() and not report.left_out
+    library.bridge("photoprism", undo=True, transport=server)
+    assert server.state() == before and not server.refused
+
+
+def test_photos_of_several_files_are_all_listed(
+    library: Plugin, server: FakePhotoPrism, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rollcall.bridges import photoprism as module
+
+    monkeypatch.setattr(module, "_PAGE", 2)
+    for one in server.photos.values():
+        one["Files"].append({**one["Files"][0], "UID": server.new_uid("f"), "Name": "raw/x.dng"})
+    report = library.bridge("photoprism", transport=server)
+    assert not report.left_out and not server.refused
+
+
+def test_characters_that_names_lose_there_are_left_out_here(library: Plugin, server: FakePhotoPrism) -> None:
+    name_face(library, 4, 'Zoë  "Z" <3', uid="uid-z")
+    library.bridge("photoprism", transport=server)
+    assert "Zoë Z 3" in {one["Name"] for one in server.markers.values()}

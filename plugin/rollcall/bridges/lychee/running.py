@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from rollcall.bridges.connection import Connection, Transport
 from rollcall.bridges.lychee.store import LycheeStore
-from rollcall.bridges.lychee.worker import Engine, Worker
+from rollcall.bridges.lychee.worker import MOST_FACES, Engine, Worker
 from rollcall.errors import BridgeError, ModelError, SettingsError
 from rollcall.indexing.run import PictureAnalyzer
 from rollcall.settings import Settings
@@ -64,7 +64,12 @@ class LycheeService:
         from rollcall.bridges.lychee.service import create
 
         config = {
+            "auto_dispatch_dbscan": "True",
+            "cluster_eps": f"{1 - self.settings.lychee_similarity:g}",
             "match_threshold": str(self.settings.lychee_similarity),
+            "max_faces_per_photo": str(MOST_FACES),
+            "thread_pool_size": "1",
+            "workers": "1",
             "detector_backend": "mtcnn",
             "service": "rollcall",
         }

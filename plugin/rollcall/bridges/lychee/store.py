@@ -170,6 +170,13 @@ class LycheeStore:
             self._connection.execute("INSERT INTO jobs (kind, photo, path) VALUES (?, ?, ?)", (kind, photo, path))
             return True
 
+    def add_job_if_idle(self, kind: str) -> bool:
+        """Add a job if no other waits or is in work; return whether it was added."""
+        with self._lock:
+            if self._one("SELECT COUNT(*) FROM jobs"):
+                return False
+            return self.add_job(kind)
+
     def next_job(self) -> Job | None:
         """Return the job that waits longest; it stays until `end_job`, so that a kill loses nothing."""
         with self._lock:

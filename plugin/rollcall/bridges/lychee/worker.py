@@ -27,7 +27,7 @@ _LOG: Final = logging.getLogger(__name__)
 _RESULTS: Final = "/api/v2/FaceDetection/results"
 _CLUSTERS: Final = "/api/v2/FaceDetection/cluster-results"
 #: More faces of one photo than this, the lowest-scoring ones, are not sent.
-_MOST_FACES: Final = 100
+MOST_FACES: Final = 100
 _CROP: Final = 150  # pixels
 _LONGEST_PAUSE: Final = 300.0  # seconds
 #: Similar faces of other groups that are sent for each face.
@@ -117,6 +117,9 @@ class Worker(threading.Thread):
         finally:
             self.current = 0
         self.store.end_job(job)
+        if job.kind == "detect" and self.store.count():
+            # Lychee expects groups after the last photo without asking for them.
+            self.store.add_job_if_idle("cluster")
         return True
 
     def _detect(self, job: Job) -> None:
@@ -129,7 +132,7 @@ class Worker(threading.Thread):
             _LOG.exception("the analysis of %s failed", job.path)
             self._send_error(job.photo, "internal_error", f"the analysis failed ({type(error).__name__})")
             return
-        sent = {uuid.uuid4().hex: face for face in faces[:_MOST_FACES] if face.embedding is not None}
+        sent = {uuid.uuid4().hex: face for face in faces[:MOST_FACES] if face.embedding is not None}
         payload = {
             "photo_id": job.photo,
             "status": "success",
