@@ -11,6 +11,8 @@
     │   │   └── NotEnoughMemoryError more memory than the machine has free now
     │   └── UnsupportedFormatError   needs an extra that is not installed
     ├── LibraryError                 a library root cannot be used (`path`, `reason`)
+    │   └── RemoteError              a remote folder, its server or the network does not serve (`address`, `reason`)
+    │       └── AddressError         an address is none of a remote folder, or holds a password
     ├── StoreError                   the database cannot be opened, migrated or written (`url`, `reason`)
     │   ├── NewerDatabaseError       written by a newer Rollcall than this one
     │   └── BusyError                another piece of work holds what this one needs (`running`)
@@ -103,6 +105,31 @@ class LibraryError(RollcallError):
         self.path = Path(path)
         self.reason = reason
         super().__init__(Sentence("%(path)s: %(reason)s", path=str(self.path), reason=reason))
+
+
+class RemoteError(LibraryError):
+    """A remote folder, its server, the network or the credentials do not serve; no photo is to blame.
+
+    `address` names it without a password, `reason` is why and what to do.
+    """
+
+    status = 503
+
+    def __init__(self, address: object, reason: str) -> None:
+        super().__init__(str(address), reason)
+        # A path has one slash where an address has two.
+        self.address = str(address)
+        self.args = (Sentence("%(path)s: %(reason)s", path=self.address, reason=reason),)
+
+    def __reduce__(self) -> tuple[type[RemoteError], tuple[str, str]]:
+        # Workers send it from other processes, with its facts.
+        return type(self), (self.address, self.reason)
+
+
+class AddressError(RemoteError):
+    """An address is none of a remote folder, or holds what does not belong there; `reason` repeats nothing secret."""
+
+    status = 422
 
 
 class StoreError(RollcallError):

@@ -9,6 +9,25 @@ from pydantic import Field
 from rollcall.settings_group import SettingsGroup
 
 
+class RemoteSettings(SettingsGroup):
+    """Folders in object storage and on servers, such as s3://bucket/photos; nothing is ever written there."""
+
+    polling_seconds: float = Field(
+        default=300.0, ge=1, description="How often a remote folder that is watched is listed."
+    )
+    temporary_megabytes: int = Field(
+        default=2048,
+        ge=1,
+        description="How much of the cache folder copies of remote photos may take while they are analysed, for each "
+        "process; a larger file is fetched while there is no other.",
+    )
+    cache_megabytes: int = Field(
+        default=1024,
+        ge=10,
+        description="How much of the cache folder remote photos that the page shows may take.",
+    )
+
+
 class XmpSettings(SettingsGroup):
     """What is read from other programs' metadata, and what is written to sidecars; originals are never written."""
 

@@ -19,7 +19,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from rollcall.detector_settings import DetectorSettings
 from rollcall.errors import SettingsError
-from rollcall.host_settings import XmpSettings
+from rollcall.host_settings import RemoteSettings, XmpSettings
 from rollcall.server_settings import BridgeSettings, ServeSettings
 from rollcall.settings_group import SettingsGroup
 from rollcall.video_settings import VideoSettings
@@ -268,6 +268,7 @@ class Settings(BaseSettings):
     serve: ServeSettings = ServeSettings()
     xmp: XmpSettings = XmpSettings()
     bridges: BridgeSettings = BridgeSettings()
+    remote: RemoteSettings = RemoteSettings()
 
     @classmethod
     def settings_customise_sources(

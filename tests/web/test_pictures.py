@@ -171,3 +171,32 @@ def test_database_and_thumbnails_are_for_their_owner_alone(served: Any) -> None:
     kept = [one for one in files if one.suffix != ".lock"]
     assert {stat.S_IMODE(one.stat().st_mode) for one in kept} == {0o600}
     assert {stat.S_IMODE(one.stat().st_mode) for one in folders} == {0o700}
+
+
+def test_a_remote_photo_is_fetched_once_and_one_that_was_replaced_is_not_shown_with_the_faces_of_the_one_before(
+    serve: Callable, tmp_path: Path
+) -> None:
+    system = pytest.importorskip("fsspec").filesystem("memory")
+    served = serve(lambda folder: draw(folder / "here.png", (20, 0)))
+    for name, ages in (("there.png", (30, 31)), ("replaced.png", (50, 51))):
+        content = draw(tmp_path / name, *((age, 0) for age in ages), seed=ages[0]).read_bytes()
+        system.pipe_file(f"/shown/photos/{name}", content)
+    served.plugin.index("memory://shown/photos")
+    before = [
+        [f"/pictures/photo/{served.photo(name)}/screen.webp"]
+        + [f"/pictures/face/{face}.webp" for face in served.faces(name)]
+        for name in ("there.png", "replaced.png")
+    ]
+    assert [len(addresses) for addresses in before] == [3, 3]
+    # The faces are made of the copy that the whole photo was fetched into.
+    assert served.client.get(before[0][0]).content[8:12] == b"WEBP"
+    system.rm_file("/shown/photos/there.png")
+    for address in before[0]:
+        assert served.client.get(address).content[8:12] == b"WEBP"
+    system.pipe_file("/shown/photos/replaced.png", (tmp_path / "there.png").read_bytes())
+    for address in before[1]:
+        assert served.client.get(address).status_code >= 400
+    (copy,) = (served.plugin.settings.thumbnail_folder / "originals").iterdir()
+    served.plugin.forget("memory://shown/photos")
+    assert not copy.exists()
+    system.rm("/shown", recursive=True)

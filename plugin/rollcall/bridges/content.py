@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from rollcall.media import paths
 from rollcall.records import Box, TagSource, TagState
 from rollcall.storage.database import Database
+from rollcall.storage.library import path_of_text
 
 
 class TagContent(NamedTuple):
@@ -115,7 +116,7 @@ def photo(database: Database, photo_id: int) -> PhotoContent | None:
 def _photo(row: Any, tags: Sequence[TagContent], faces: Sequence[FaceContent]) -> PhotoContent:
     return PhotoContent(
         row.photo_id,
-        Path(paths.from_text(row.root)),
+        path_of_text(row.root),
         paths.from_text(row.path),
         int(row.width or 0),
         int(row.height or 0),

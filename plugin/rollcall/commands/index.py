@@ -21,6 +21,7 @@ from rollcall.indexing.profile import Profile
 from rollcall.indexing.throttle import lower_process_priority
 from rollcall.inference.analyzer import keep_memory
 from rollcall.records import RunSummary
+from rollcall.remote.paths import is_remote, named
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -83,6 +84,7 @@ def index(
 ) -> None:
     """Find the faces in folders of photos and keep them in the database.
 
+    FOLDER may be the address of a remote folder, such as s3://bucket/photos (see docs/remote.md).
     Without FOLDER all folders indexed before are scanned again; a single file inside one of them may be named too.
     Unchanged photos are skipped; nothing is ever deleted: photos whose files are gone are marked as missing, and what a
     person entered stays. Only what lies in a folder with a file .rollcall-ignore is removed. What was forgotten is
@@ -122,7 +124,7 @@ def watch(context: Context, folders: tuple[Path, ...], quiet: bool) -> None:
 
 
 def _roots(plugin: Plugin, folders: tuple[Path, ...]) -> list[Path]:
-    roots = list(folders) or plugin.folders()
+    roots = list(map(named, folders)) or plugin.folders()
     if not roots:
         raise click.UsageError("no folder was indexed yet; name one: rollcall index FOLDER")
     return roots
@@ -133,7 +135,7 @@ def _watch(context: Context, folders: tuple[Path, ...], quiet: bool) -> None:
     with stop_on_signals(exit_code=0) as stop, context.opened(functools.partial(_print_event, quiet=quiet)) as plugin:
         roots = _roots(plugin, folders)
         for root in roots:
-            if not root.is_dir():
+            if not (is_remote(root) or root.is_dir()):
                 raise LibraryError(root, "the folder is not there; check the path")
         if not quiet:
             console.print("Warming up ...")

@@ -22,6 +22,7 @@ from rollcall.commands.common import Context, common, console
 from rollcall.commands.interrupts import end_now
 from rollcall.errors import RollcallError
 from rollcall.host import Plugin
+from rollcall.remote.paths import named
 from rollcall.settings import Settings
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def serve_command(
     from rollcall.web.home_network import own_address
 
     home = (lan_address or own_address()) if lan else ""
-    serve(context.settings, list(folders), port=port, opened=opened, watch=watch, lan=home)
+    serve(context.settings, list(map(named, folders)), port=port, opened=opened, watch=watch, lan=home)
 
 
 def serve(

@@ -16,6 +16,7 @@ from rollcall.corrections.kinds import Correction
 from rollcall.errors import NotFoundError, RollcallError
 from rollcall.host.base import PluginBase
 from rollcall.media.zipping import named, zipped
+from rollcall.remote.paths import is_remote
 from rollcall.search import Hit, albums, engine, library
 from rollcall.search.albums import Album
 from rollcall.search.grammar import parse
@@ -243,6 +244,8 @@ class AlbumsMixin(PluginBase):
     def export_album(self, album_id: int, file: Path) -> int:
         """Write the originals of an album into a ZIP file, and return how many; those that are not there are left out.
 
+        So are those of remote folders.
+
         Parameters
         ----------
         album_id
@@ -275,7 +278,7 @@ class AlbumsMixin(PluginBase):
         for photo_id in photo_ids:
             with self.database.read() as session:
                 found = library.photo_file(session, photo_id)
-            if found is None:
+            if found is None or is_remote(found.path):
                 continue
             real = Path(os.path.realpath(found.path))
             if real.is_file() and real.is_relative_to(os.path.realpath(found.root)):

@@ -14,6 +14,7 @@ from rollcall.indexing.profile import Profile
 from rollcall.indexing.run import PictureAnalyzer
 from rollcall.indexing.service import IndexingService
 from rollcall.inference.analyzer import Analyzer
+from rollcall.remote.paths import named
 from rollcall.search.columns import columns_of
 from rollcall.settings import Settings, load
 from rollcall.storage.change_feed import Change, ChangeKind
@@ -72,7 +73,7 @@ class PluginBase:
 
     # ---- Life cycle
 
-    def start(self, watch: Sequence[Path] = (), *, read_only: bool = False) -> None:
+    def start(self, watch: Sequence[Path | str] = (), *, read_only: bool = False) -> None:
         """Open the database; with `watch` keep it in step with folders from now on, on a thread.
 
         May be called again: a database that is open stays open, and a plugin that watches goes on with its folders.
@@ -105,7 +106,7 @@ class PluginBase:
                 self._database, self.analyzer, self.settings, self._bus.publish, self.profile
             )
         if watch:
-            self.service.watch(watch)
+            self.service.watch(list(map(named, watch)))
 
     def stop(self) -> None:
         """End all work after the photos in flight, and close the database; may be called more than once."""

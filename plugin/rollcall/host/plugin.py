@@ -22,6 +22,7 @@ from rollcall.indexing.service import WAIT_SECONDS
 from rollcall.inference import files
 from rollcall.inference.files import FileAnalysis, FileAnalyzer
 from rollcall.records import RunSummary
+from rollcall.remote.paths import named
 
 
 class Plugin(
@@ -48,7 +49,7 @@ class Plugin(
 
     def index(
         self,
-        folders: Path | Sequence[Path],
+        folders: Path | str | Sequence[Path | str],
         *,
         force: bool = False,
         again: bool = False,
@@ -60,7 +61,8 @@ class Plugin(
         Parameters
         ----------
         folders
-            One folder or several; also single files of the library.
+            One folder or several; also single files of the library, and addresses of remote folders, such as
+            "s3://bucket/photos".
         force
             Analyse unchanged photos again, too.
         again
@@ -78,13 +80,17 @@ class Plugin(
             If other work of this plugin does not end within `timeout` seconds, or another process indexes.
         LibraryError
             If none of the folders can be used.
+        RemoteError
+            If that is because of a server or the network; no photo is to blame.
+        AddressError
+            If an address is none of a remote folder, or holds a password.
         StoreError, ModelError
             If the database or the networks fail.
         """
-        named = [folders] if isinstance(folders, Path) else list(folders)
-        return self.service.index(named, force=force, lift_erasure=again, stop=stop, timeout=timeout)
+        given = [folders] if isinstance(folders, Path | str) else folders
+        return self.service.index(list(map(named, given)), force=force, lift_erasure=again, stop=stop, timeout=timeout)
 
-    def add_folder(self, folder: Path) -> None:
+    def add_folder(self, folder: Path | str) -> None:
         """Let a folder belong to the library from now on, though it is indexed later.
 
         Parameters
@@ -96,10 +102,12 @@ class Plugin(
         ------
         LibraryError
             If it was erased, or is not there.
+        RemoteError, AddressError
+            If it is a remote folder that cannot be listed, or an address that is none of one.
         """
-        self.service.add_folder(folder)
+        self.service.add_folder(named(folder))
 
-    def remove_folder(self, folder: Path, *, wait: float = WAIT_SECONDS) -> int:
+    def remove_folder(self, folder: Path | str, *, wait: float = WAIT_SECONDS) -> int:
         """Remove one of the library's folders and what is known of its photos; return how many photos that were.
 
         The files stay, and so do the corrections, which apply again if the folder is added again. To erase for good
@@ -119,9 +127,9 @@ class Plugin(
         BusyError
             If other work does not end within `wait` seconds.
         """
-        return self.service.remove_folder(folder, wait)
+        return self.service.remove_folder(named(folder), wait)
 
-    def watch(self, folders: Sequence[Path], stop: threading.Event) -> None:
+    def watch(self, folders: Sequence[Path | str], stop: threading.Event) -> None:
         """Keep the database in step with folders on the calling thread, until `stop` is set.
 
         `start(watch=folders)` does the same on a thread of its own. What keeps a scan from being done, such as
@@ -139,7 +147,7 @@ class Plugin(
         ModelError
             If the networks cannot be loaded.
         """
-        self.service.watch_until(folders, stop)
+        self.service.watch_until(list(map(named, folders)), stop)
 
     def warm_up(self, *, timeout: float = WAIT_SECONDS) -> None:
         """Load the networks now, so that the first analysis does not wait for them.
@@ -178,7 +186,7 @@ class Plugin(
         StoreError
             If the database cannot be read, or with `repair` not be written.
         """
-        return check.check(self.database, every_file=every_file, repair=repair)
+        return check.check(self.database, self.settings, every_file=every_file, repair=repair)
 
     def backup(self, file: Path) -> None:
         """Copy the database, while it is in use, to a new file: SQLite's online backup.

@@ -9,6 +9,7 @@ from pathlib import Path
 from rollcall.errors import LibraryError, SettingsError
 from rollcall.host.base import PluginBase
 from rollcall.indexing.service import WAIT_SECONDS
+from rollcall.remote.paths import named
 from rollcall.storage.library import Place, locate
 from rollcall.xmp.report import SidecarReport, SidecarStatus
 from rollcall.xmp.sync import Sidecars
@@ -145,7 +146,7 @@ class SidecarMixin(PluginBase):
     def _places(self, folders: Sequence[Path]) -> list[Place]:
         result = []
         with self.database.read() as session:
-            for folder in folders:
+            for folder in map(named, folders):
                 place = locate(session, folder)
                 if place is None:
                     raise LibraryError(folder, "the folder is not in the library; index it first")

@@ -11,14 +11,17 @@ from sqlalchemy.orm import Session
 
 from rollcall.corrections import reattach
 from rollcall.corrections.projection import project_photo
-from rollcall.errors import PictureError
+from rollcall.errors import PictureError, RemoteError
 from rollcall.indexing import moves, persist, reanalysis
+from rollcall.indexing.executors.analysis import RemoteTrouble
 from rollcall.indexing.run import Tools
 from rollcall.inference import adaptation_store
 from rollcall.inference.adaptation import Adaptation
 from rollcall.media import decode
 from rollcall.privacy import tombstones
 from rollcall.records import Analysis, Face, FileStat, PhotoState, Picture
+from rollcall.remote.copies import at_hand
+from rollcall.remote.trouble import ChangedError
 from rollcall.storage import change_feed
 from rollcall.storage.change_feed import ChangeKind
 from rollcall.storage.library import PendingPhoto, mark_photo_missing, photo_at
@@ -37,6 +40,7 @@ class AnalysedPhoto(NamedTuple):
     failure_key: str | None = None  # see indexing/failures.py
     perceptual_hash: bytes | None = None
     unchanged: bool = False  # only the file's times changed
+    remote: RemoteTrouble = ""  # why a remote file was not fetched
 
 
 @dataclasses.dataclass
@@ -116,21 +120,29 @@ class BatchStore:
             project_photo(session, photo_id, settings)
         return photo_id, len(faces)
 
-    @staticmethod
-    def _photo_of(session: Session, photo: PendingPhoto, content_hash: str, state: _BatchState) -> int:
+    def _photo_of(self, session: Session, photo: PendingPhoto, content_hash: str, state: _BatchState) -> int:
         """Return the photo that a file is: the one at its path, or a known one of this content that moved here."""
         photo_id = photo.photo_id
         if photo_id not in state.unmoved:
             photo_id = photo_at(session, photo)
         if content_hash in state.movable:
             for candidate in moves.candidates_of_content(session, content_hash, photo_id):
-                if candidate.state == PhotoState.MISSING or not _has_content(candidate.path, content_hash):
+                if candidate.state == PhotoState.MISSING or not self._has_content(candidate.path, content_hash):
                     photo_id = moves.swap(session, candidate.photo_id, photo_id)
                     change_feed.record(session, ChangeKind.PHOTO_MOVED, photo_id)
                     state.unmoved.clear()
                     state.new.clear()
                     break
         return photo_id
+
+    def _has_content(self, path: Path, digest: str) -> bool:
+        try:
+            with at_hand(path, self.tools.settings) as file:
+                return decode.content_hash(file) == digest
+        except RemoteError:
+            return True  # as long as nothing else is known
+        except OSError:
+            return False
 
     def _describe(self, session: Session, photo_id: int, picture: Picture, version: str) -> bool:
         """Analyse the faces whose boxes a person gave; return whether there were any."""
@@ -149,8 +161,9 @@ class BatchStore:
         if max(picture.pixels.shape[:2]) >= wanted:
             return picture
         try:
-            whole = decode.decode(picture.path, target=settings.detector.resolution, limits=settings.decode)
-        except PictureError:
+            with at_hand(picture.path, settings) as file:
+                whole = decode.decode(file, target=settings.detector.resolution, limits=settings.decode)
+        except (PictureError, FileNotFoundError, ChangedError):
             return None
         return whole if whole.content_hash == picture.content_hash else None
 
@@ -186,10 +199,3 @@ class BatchStore:
             pending = moves.relocate(session, candidate.photo_id, photo.photo_id, self.tools.model_version)
             change_feed.record(session, ChangeKind.PHOTO_MOVED, candidate.photo_id)
         return True, pending
-
-
-def _has_content(path: Path, digest: str) -> bool:
-    try:
-        return decode.content_hash(path) == digest
-    except OSError:
-        return False

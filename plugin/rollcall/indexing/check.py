@@ -11,12 +11,17 @@ from typing import Final
 from sqlalchemy import delete, func, or_, select, text, update
 from sqlalchemy.orm import Session
 
-from rollcall.errors import PictureError
+from rollcall.errors import PictureError, RemoteError
 from rollcall.indexing.moves import UNKNOWN_SIZE
 from rollcall.media import decode, paths
 from rollcall.records import PhotoState
+from rollcall.remote.copies import at_hand
+from rollcall.remote.files import can_be_listed
+from rollcall.remote.paths import is_remote
+from rollcall.remote.trouble import ChangedError
 from rollcall.search.columns import columns_of
 from rollcall.search.vectors import vectors_of
+from rollcall.settings import Settings
 from rollcall.storage.database import Database
 from rollcall.storage.library import CHUNK, chunks, roots
 from rollcall.storage.tables import (
@@ -56,7 +61,9 @@ class CheckReport:
         return not any((*found, self.embeddings_file, self.columns))
 
 
-def check(database: Database, *, every_file: bool = False, repair: bool = False, seed: int = 0) -> CheckReport:
+def check(
+    database: Database, settings: Settings, *, every_file: bool = False, repair: bool = False, seed: int = 0
+) -> CheckReport:
     """Check the database, the files that searches read, and the content of a sample of photos.
 
     Parameters
@@ -82,7 +89,7 @@ def check(database: Database, *, every_file: bool = False, repair: bool = False,
         report.embeddings_file = _embeddings_file(database, session)
         wrong_parts, parts = columns_of(database).wrong(session)
         report.columns = f"{wrong_parts} of their {parts} parts are not those of the database" if wrong_parts else ""
-    contents = _wrong_contents(database, every_file, seed, report)
+    contents = _wrong_contents(database, settings, every_file, seed, report)
     if repair:
         _repair(database, report, contents, wrong)
     return report
@@ -145,14 +152,17 @@ def _embeddings_file(database: Database, session: Session) -> str:
     return ""
 
 
-def _wrong_contents(database: Database, every_file: bool, seed: int, report: CheckReport) -> list[int]:
+def _wrong_contents(
+    database: Database, settings: Settings, every_file: bool, seed: int, report: CheckReport
+) -> list[int]:
     """Return the indexed photos whose files have another content; fill in the report."""
     with database.read() as session:
         folders = {place.root_id: place.root for place in roots(session)}
         ids = list(session.scalars(select(PhotoRow.id).where(PhotoRow.state == PhotoState.INDEXED)))
     if not every_file and len(ids) > SAMPLE:
         ids = random.Random(seed).sample(ids, SAMPLE)
-    wrong = []
+    wrong: list[int] = []
+    away: set[int] = set()
     for part in chunks(ids, CHUNK):
         with database.read() as session:
             rows = session.execute(
@@ -160,9 +170,11 @@ def _wrong_contents(database: Database, every_file: bool, seed: int, report: Che
             ).all()
         for photo_id, root_id, path, content_hash in rows:
             file = folders[root_id] / paths.from_text(path)
-            try:
-                digest = decode.content_hash(file)
-            except PictureError:
+            digest = None if root_id in away else _content_hash(file, settings)
+            if digest is None:
+                # A server that does not serve is not asked again for each of its photos.
+                if is_remote(file) and not can_be_listed(folders[root_id]):
+                    away.add(root_id)
                 report.unreadable.append(file)
                 continue
             report.files += 1
@@ -170,6 +182,15 @@ def _wrong_contents(database: Database, every_file: bool, seed: int, report: Che
                 report.wrong_content.append(file)
                 wrong.append(photo_id)
     return wrong
+
+
+def _content_hash(file: Path, settings: Settings) -> str | None:
+    """Return the hash of a photo's content; None where it cannot be read at present."""
+    try:
+        with at_hand(file, settings) as here:
+            return decode.content_hash(here)
+    except (PictureError, FileNotFoundError, ChangedError, RemoteError):
+        return None
 
 
 def _repair(database: Database, report: CheckReport, wrong_contents: list[int], wrong_counts: list[int]) -> None:

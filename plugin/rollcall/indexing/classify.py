@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from rollcall.media import paths
 from rollcall.model_version import ModelVersion
 from rollcall.records import FileStat, PhotoState
+from rollcall.remote.paths import is_remote
 from rollcall.storage.library import PendingPhoto, Place, chunks, photo_ids_under, roots
 from rollcall.storage.tables import PhotoRow
 
@@ -198,6 +199,7 @@ def pending(
     """
     # Roots are joined by hand: there are few, and their paths are needed as they are on disk.
     folders = {place.root_id: place.root for place in roots(session)}
+    remote = {root_id for root_id, root in folders.items() if is_remote(root)}
     sufficient = frozenset() if model_version is None else ModelVersion.parse(model_version).sufficient
     rows = session.execute(
         select(
@@ -205,6 +207,8 @@ def pending(
             PhotoRow.root_id,
             PhotoRow.path,
             PhotoRow.size,
+            PhotoRow.mtime_ns,
+            PhotoRow.ctime_ns,
             PhotoRow.content_hash,
             PhotoRow.model_version,
             PhotoRow.indexed_at,
@@ -226,6 +230,7 @@ def pending(
             row.size,
             row.content_hash is None and row.size in known,
             row.content_hash if _is_done(row, sufficient) else None,
+            FileStat("", row.size, row.mtime_ns, row.ctime_ns) if row.root_id in remote else None,
         )
         for row in rows
     ]

@@ -149,7 +149,7 @@ class _Walk:
         if downloaded is not None:
             self._report_cloud(level.folder / downloaded)
             return None
-        if _is_excluded(path, self.settings):
+        if is_excluded(path, self.settings):
             return None
         try:
             if entry.is_dir(follow_symlinks=self.settings.follow_links):
@@ -184,7 +184,7 @@ class _Walk:
 
     def _report_cloud(self, path: PurePosixPath) -> None:
         """Report a file that is not there under its own name."""
-        if path.suffix.lower() in self.suffixes | {SIDECAR_SUFFIX} and not _is_excluded(path, self.settings):
+        if path.suffix.lower() in self.suffixes | {SIDECAR_SUFFIX} and not is_excluded(path, self.settings):
             self.on_cloud(_text(path))
 
     def _is_marked(self, folder: PurePosixPath, entries: Iterable[os.DirEntry[str]]) -> bool:
@@ -274,7 +274,7 @@ def is_included(root: Path, relative: PurePosixPath, settings: LibrarySettings) 
 def is_excluded_by_name(relative: PurePosixPath, settings: LibrarySettings) -> bool:
     """Return whether a path is hidden or ignored by its name or by that of a folder above it, up to the root."""
     parts = relative.parts
-    return any(_is_excluded(PurePosixPath(*parts[: n + 1]), settings) for n in range(len(parts)))
+    return any(is_excluded(PurePosixPath(*parts[: n + 1]), settings) for n in range(len(parts)))
 
 
 def _keys(folders: Iterable[Path]) -> Iterator[_Key]:
@@ -300,7 +300,7 @@ def _has_own_name(root: Path, link: Path, settings: LibrarySettings) -> bool:
     return is_included(root, PurePosixPath(target.relative_to(home).as_posix()), settings)
 
 
-def _is_excluded(relative: PurePosixPath, settings: LibrarySettings) -> bool:
+def is_excluded(relative: PurePosixPath, settings: LibrarySettings) -> bool:
     """Return whether the name or the path of a file or folder excludes it."""
     if not settings.hidden and relative.name.startswith("."):
         return True

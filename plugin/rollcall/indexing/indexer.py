@@ -12,11 +12,13 @@ from rollcall import events
 from rollcall.indexing.pipeline import Pipeline
 from rollcall.indexing.profile import Profile
 from rollcall.indexing.reanalysis import describe_faces, recover_corrections
+from rollcall.indexing.remote_places import RemotePlaces
 from rollcall.indexing.run import LeaveAlone, Meanwhile, Noticed, PictureAnalyzer, Run, StoppedError, Tools
 from rollcall.indexing.scan import Scanner
 from rollcall.people import grouping
 from rollcall.privacy.switches import retained_notices
 from rollcall.records import RunSummary
+from rollcall.remote import homes
 from rollcall.search.columns import columns_of
 from rollcall.settings import Settings
 from rollcall.storage import backups, pgvector
@@ -83,12 +85,16 @@ class Indexer:
         with self.tools.database.indexing():
             places = self.scanner.places(roots, run)
             try:
+                remote = RemotePlaces(places, run, self.tools.publish)
                 for place in places:
                     if place.prefix and place.folder.is_file():
                         self.scanner.check_paths(place._replace(prefix=""), [place.folder], run)
                     else:
-                        self.scanner.scan(place, run)
-                self._process(places, run, meanwhile)
+                        remote.attempt(place, self.scanner.scan)
+                self._process(remote.local, run, meanwhile)
+                for place in list(remote.serving):
+                    remote.attempt(place, lambda place, run: self._process([place], run, None))
+                remote.finish()
                 recover_corrections(self.tools, started)
                 # Names that other programs gave are known when faces are grouped.
                 self._follow(run)
@@ -96,6 +102,8 @@ class Indexer:
                 whole = True
             except StoppedError:
                 whole = False
+            finally:
+                homes.sweep(self.tools.settings)
             self.tools.exclusions.scrub_if_due(self.tools.publish)
             if whole:
                 self._prepare_searches()

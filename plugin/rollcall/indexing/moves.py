@@ -12,7 +12,8 @@ from sqlalchemy.orm import Session
 from rollcall.media import paths
 from rollcall.model_version import ModelVersion
 from rollcall.records import PhotoState
-from rollcall.storage.library import CHUNK, PendingPhoto, roots
+from rollcall.remote.paths import is_remote
+from rollcall.storage.library import CHUNK, PendingPhoto, path_of_text, roots
 from rollcall.storage.tables import PhotoRow, RootRow
 
 #: The size of a photo whose own file is not known at present; no file has it.
@@ -26,6 +27,11 @@ class MovedCandidate(NamedTuple):
     path: Path
     content_hash: str
     state: str
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether its file is not there; of a remote one the last listing knows it."""
+        return self.state == PhotoState.MISSING or not (is_remote(self.path) or self.path.exists())
 
 
 def candidates_of_size(session: Session, size: int, exclude: int) -> list[MovedCandidate]:
@@ -142,4 +148,4 @@ def is_still_at(session: Session, candidate: MovedCandidate) -> bool:
     if row is None:
         return False
     root = session.get_one(RootRow, row.root_id)
-    return Path(paths.from_text(root.path)) / paths.from_text(row.path) == candidate.path
+    return path_of_text(root.path) / paths.from_text(row.path) == candidate.path

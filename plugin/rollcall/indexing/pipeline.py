@@ -17,8 +17,8 @@ from functools import partial
 from typing import Final, NamedTuple
 
 from rollcall import events
-from rollcall.errors import PictureError
-from rollcall.indexing import classify, moves, throttle
+from rollcall.errors import PictureError, RemoteError
+from rollcall.indexing import classify, moves, remote_discovery, throttle
 from rollcall.indexing.batch import AnalysedPhoto, BatchStore
 from rollcall.indexing.executors.analysis import Outcome, Task
 from rollcall.indexing.executors.base import Executor, result_of
@@ -29,7 +29,9 @@ from rollcall.indexing.writer import Writer
 from rollcall.media import decode
 from rollcall.privacy import tombstones
 from rollcall.privacy.exclusions import FileIdentity
-from rollcall.records import FileStat, PhotoState
+from rollcall.records import FileStat
+from rollcall.remote.copies import SHARED
+from rollcall.remote.files import RemoteStat
 from rollcall.storage.library import CHUNK, PendingPhoto, Place
 
 log = logging.getLogger(__name__)
@@ -84,15 +86,15 @@ class Pipeline:
             self._tasks(pending, places, run, photos) as tasks,
         ):
             began = time.perf_counter()
-            for outcome in executor.outcomes(tasks, lambda: run.stopping):
+            for outcome in self._outcomes(executor, tasks, run, batch):
                 photo = _photo(photos.pop(outcome.number), outcome)
                 if photo.picture is None:
-                    self._store_unanalysed(photo, run)
+                    self._store_unanalysed(photo, places, run)
                     continue
                 batch.append(photo)
                 if len(batch) >= size:
-                    self._submit(batch, run)
-                    batch = []
+                    self._submit(batch[:], run)
+                    batch.clear()
                     power.wait_after(time.perf_counter() - began, run.stop)
                     run.between_batches()
                     began = time.perf_counter()
@@ -100,6 +102,20 @@ class Pipeline:
             if batch:
                 self._submit(batch, run)
             self.writer.finish()
+
+    def _outcomes(
+        self, executor: Executor, tasks: Iterator[Task], run: Run, batch: list[AnalysedPhoto]
+    ) -> Iterator[Outcome]:
+        """Yield the outcomes; if a server of photos stops serving, what is in the batch is stored before the error."""
+        try:
+            yield from executor.outcomes(tasks, lambda: run.stopping)
+        except RemoteError:
+            if batch:
+                self._submit(batch, run)
+            self.writer.finish()
+            raise
+        finally:
+            SHARED.clear()
 
     def _executor(self, pending: int, power: Throttle, run: Run) -> Executor:
         return executor_for(
@@ -139,7 +155,7 @@ class Pipeline:
                 if photo is not None:
                     number = next(numbers)
                     photos[number] = photo
-                    yield Task(number, photo.path, photo.size, photo.verified_hash)
+                    yield Task(number, photo.path, photo.size, photo.verified_hash, photo.listed)
 
         try:
             yield tasks()
@@ -173,6 +189,8 @@ class Pipeline:
 
     def _compare(self, photo: PendingPhoto) -> PendingPhoto | _Moved | _Erased:
         """Find out whether a photo is a known one under another path; runs on a thread of the pool."""
+        if photo.listed is not None:
+            return self._compare_remote(photo, photo.listed)
         try:
             stat = FileStat.of("", photo.path.stat())
             erased = self.exclusions.erased_file(photo.path, stat) if self._any_erased else None
@@ -186,13 +204,30 @@ class Pipeline:
             pass  # whoever analyses it finds the same, and says so
         return photo
 
+    def _compare_remote(self, photo: PendingPhoto, stat: FileStat) -> PendingPhoto | _Moved | _Erased:
+        """Do the same with a remote file, which is fetched only if a photo of its size was erased or may have moved."""
+        with self.database.read() as session:
+            same_size = self._any_erased and bool(tombstones.contents_of_size(session, stat.size))
+        if not (same_size or photo.may_have_moved):
+            return photo
+        try:
+            listed = RemoteStat(photo.path.name, stat.size, stat.mtime_ns, stat.ctime_ns)
+            with SHARED.at_hand(photo.path, self.settings, listed=listed) as file:
+                erased = self.exclusions.erased_file(file, stat) if same_size else None
+                if erased is not None:
+                    return _Erased(photo, erased)
+                candidate = self._moved_from(photo._replace(path=file), stat.size) if photo.may_have_moved else None
+                return photo if candidate is None else _Moved(photo, stat, candidate)
+        except (OSError, PictureError, RemoteError):
+            return photo  # whoever analyses it finds the same, and says so
+
     def _moved_from(self, photo: PendingPhoto, size: int) -> moves.MovedCandidate | None:
         """Return the known photo of this content whose file is gone; None if there is none."""
         with self.database.read() as session:
             if not moves.is_new(session, photo.photo_id):
                 return None
             candidates = moves.candidates_of_size(session, size, photo.photo_id)
-        candidates = [one for one in candidates if one.state == PhotoState.MISSING or not one.path.exists()]
+        candidates = [one for one in candidates if one.is_gone]
         if not candidates:
             return None
         digest = decode.content_hash(photo.path)
@@ -248,7 +283,7 @@ class Pipeline:
 
     # ---- Photos that are not analysed
 
-    def _store_unanalysed(self, photo: AnalysedPhoto, run: Run) -> None:
+    def _store_unanalysed(self, photo: AnalysedPhoto, places: Sequence[Place], run: Run) -> None:
         """Store a photo that is unchanged, gone, or failed."""
         self.writer.finish()
         path = photo.photo.path
@@ -256,7 +291,11 @@ class Pipeline:
             self.store.store_unchanged(photo)
             run.summary.skipped += 1
             self.publish(events.PhotosSkipped(1))
-        elif not path.exists():
+        elif photo.remote == "changed":
+            # It stays pending: the next listing has it as it is now.
+            run.summary.skipped += 1
+            self.publish(events.PhotosSkipped(1))
+        elif self._is_gone(photo, places):
             # It was deleted while it waited, which is no failure of the file.
             self.store.store_missing(photo)
             run.summary.missing += 1
@@ -267,6 +306,23 @@ class Pipeline:
             if len(run.summary.failures) < NAMED_FAILURES:
                 run.summary.failures.append((str(path), photo.reason))
             self.publish(events.PhotoFailed(path, photo.reason))
+
+    def _is_gone(self, photo: AnalysedPhoto, places: Sequence[Place]) -> bool:
+        """Return whether a file is not there.
+
+        Raises
+        ------
+        RemoteError
+            If it is the whole remote root that is not there, so that nothing is known of its photos.
+        """
+        path = photo.photo.path
+        if photo.photo.listed is None:
+            return not path.exists()
+        if photo.remote == "gone":
+            for place in places:
+                if path.is_relative_to(place.root):
+                    remote_discovery.check(place.root)
+        return photo.remote == "gone"
 
     def _relocated(self, found: _Moved, run: Run) -> PendingPhoto | None:
         """Give a known photo its new path; return what has still to be analysed."""
@@ -291,4 +347,5 @@ def _photo(photo: PendingPhoto, outcome: Outcome) -> AnalysedPhoto:
         outcome.failure_key,
         outcome.perceptual_hash,
         outcome.unchanged,
+        outcome.remote,
     )

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 
 from rollcall import events
 from rollcall.corrections import recover
 from rollcall.corrections.projection import project_photo
-from rollcall.errors import PictureError
+from rollcall.errors import PictureError, RemoteError, UnreadableError
 from rollcall.indexing import persist
 from rollcall.indexing.run import Tools
 from rollcall.inference import adaptation_store
 from rollcall.inference.adaptation import Adaptation
 from rollcall.media import decode
 from rollcall.records import SAME_FACE_IOU, Box, Face, Picture
+from rollcall.remote.copies import at_hand
+from rollcall.remote.trouble import ChangedError
+from rollcall.settings import Settings
 from rollcall.storage import change_feed
 from rollcall.storage.library import drop_empty_roots, path_of
 from rollcall.storage.tables import FaceRow
@@ -55,11 +60,13 @@ def _describe_photo(tools: Tools, photo_id: int) -> None:
     if path is None:
         return
     settings = tools.settings
-    # A video is not read whole for one of its frames.
-    picture = decode.decode(path, target=settings.detector.resolution, limits=settings.decode, at=rows[0].video_time)
-    found = {row.id: face for row, face in described(tools, picture, rows)}
-    if returned and picture.video is None:
-        found |= _detected_again(tools, picture, {face_id: boxes[face_id] for face_id in returned})
+    with _at_hand(path, settings) as file:
+        # A video is not read whole for one of its frames.
+        first = rows[0].video_time
+        picture = decode.decode(file, target=settings.detector.resolution, limits=settings.decode, at=first)
+        found = {row.id: face for row, face in described(tools, picture, rows)}
+        if returned and picture.video is None:
+            found |= _detected_again(tools, picture, {face_id: boxes[face_id] for face_id in returned})
     with tools.database.write() as session:
         learnt = adaptation_store.current(session, version) or Adaptation()
         for face_id, face in found.items():
@@ -67,6 +74,20 @@ def _describe_photo(tools: Tools, photo_id: int) -> None:
             if row is not None:
                 persist.store_description(session, row, learnt.applied(face), version)
         project_photo(session, photo_id, settings.tags)
+
+
+@contextmanager
+def _at_hand(path: Path, settings: Settings) -> Iterator[Path]:
+    """Give the file of a photo, a remote one as a copy; what keeps it away is a `PictureError`."""
+    try:
+        with at_hand(path, settings) as file:
+            yield file
+    except FileNotFoundError as error:
+        raise UnreadableError(path, "the file is gone") from error
+    except ChangedError as error:
+        raise UnreadableError(path, "the file was replaced while it was read") from error
+    except RemoteError as error:
+        raise UnreadableError(path, error.reason) from error
 
 
 def described(tools: Tools, picture: Picture, rows: Sequence[FaceRow]) -> Iterator[tuple[FaceRow, Face]]:

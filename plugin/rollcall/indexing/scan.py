@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path, PurePosixPath
@@ -11,19 +10,20 @@ from pathlib import Path, PurePosixPath
 from sqlalchemy.orm import Session
 
 from rollcall import events
-from rollcall.errors import LibraryError
-from rollcall.indexing import discovery
+from rollcall.errors import LibraryError, RemoteError
+from rollcall.indexing import discovery, remote_discovery
 from rollcall.indexing.classify import SeenPhotos, add_unknown, classify, mark_missing
 from rollcall.indexing.failures import current_keys
 from rollcall.indexing.run import LeaveAlone, Run, Tools
 from rollcall.media import live_photos, paths
 from rollcall.privacy.exclusions import opted_out_above
 from rollcall.records import FileStat
+from rollcall.remote.paths import is_remote
 from rollcall.sentences import Sentence
 from rollcall.settings import OPT_OUT_MARKER
 from rollcall.storage import change_feed
 from rollcall.storage.change_feed import ChangeKind
-from rollcall.storage.library import CHUNK, Place, add_root, locate, roots
+from rollcall.storage.library import CHUNK, Place, add_root, locate, resolved, roots
 from rollcall.xmp import store as host_metadata
 
 
@@ -73,10 +73,11 @@ class Scanner:
         LibraryError
             If it is not there, is empty, or was erased.
         """
-        folder = Path(os.path.realpath(root))
+        folder = resolved(root)
         with self.database.read() as session:
             known = locate(session, folder)
-        if known is not None and folder.is_dir() and self._is_excluded(known.root, folder):
+        remote = is_remote(folder)
+        if known is not None and (remote or folder.is_dir()) and self._is_excluded(known.root, folder):
             # A hidden or ignored folder that is named belongs to the library all the same: as a root of its own.
             known = None
         erased = self.exclusions.erased_paths().folder_above(paths.to_text(str(folder)))
@@ -92,10 +93,28 @@ class Scanner:
                     root, Sentence("this is a file outside of all folders of the library; index its folder")
                 )
             return known
-        if not discovery.is_available(folder):
+        if remote:
+            folder = self._remote_folder(folder, known)
+        elif not discovery.is_available(folder):
             raise self._unavailable(root, folder, known, watched)
         with self.database.write() as session:
             return add_root(session, folder, self._is_excluded)
+
+    def _remote_folder(self, named: Path, known: Place | None) -> Path:
+        """Return the remote folder that is to be listed: the one that is named, or that of a file of a root.
+
+        Raises
+        ------
+        RemoteError
+            If it is not there, is empty, cannot be listed, or is a file outside of all roots.
+        """
+        try:
+            remote_discovery.check(named)
+            return named
+        except RemoteError as error:
+            if known is None or not known.prefix or not isinstance(error.__cause__, NotADirectoryError):
+                raise
+            return named.parent
 
     def add(self, folder: Path) -> None:
         """Make a folder a root, unless a root holds it; one that holds roots takes them in when it is scanned.
@@ -105,10 +124,10 @@ class Scanner:
         LibraryError
             If it is not there, or was erased.
         """
-        folder = Path(os.path.realpath(folder))
+        folder = resolved(folder)
         erased = self.exclusions.erased_paths().folder_above(paths.to_text(str(folder)))
-        if erased is not None or not folder.is_dir():
-            self._place(folder, watched=False)  # raises with the reason
+        if erased is not None or is_remote(folder) or not folder.is_dir():
+            self._place(folder, watched=False)  # raises with the reason, but of a remote folder that is there
             return
         with self.database.write() as session:
             # A run may be at work on a root inside of it, whose photos must stay where they are meanwhile.
@@ -165,7 +184,8 @@ class Scanner:
             run.summary.skipped += unchanged
             self.publish(events.PhotosSkipped(unchanged))
             self.publish(events.Discovered(pending, finished=False))
-        if not discovery.is_available(place.root):
+        # A listing that did not fail was whole.
+        if not is_remote(place.root) and not discovery.is_available(place.root):
             message = f"{place.root}: the folder went away during the scan; nothing was marked as missing"
             run.warn(message, self.publish)
             return
@@ -217,6 +237,16 @@ class Scanner:
                 f"{shown}: the folder cannot be read ({reason}); what lies below it was left as it is", self.publish
             )
 
+        if is_remote(place.root):
+            return remote_discovery.discover(
+                place.root,
+                self.settings.library,
+                on_unreadable,
+                below=place.prefix,
+                on_opted_out=opted_out.append,
+                on_sidecar=on_sidecar,
+                videos=self.settings.videos,
+            )
         below = PurePosixPath(paths.from_text(place.prefix))
         above = opted_out_above(place)
         if above is not None:
@@ -254,7 +284,9 @@ class Scanner:
                 run.summary.photos += add_unknown(session, root, part)
 
     def _files_at(self, root: Place, path: Path) -> Iterator[FileStat]:
-        """Yield the file at a path, or the files of the folder there."""
+        """Yield the file at a path, or the files of the folder there; none of remote ones, which are listed whole."""
+        if is_remote(path):
+            return
         below, settings = PurePosixPath(path.relative_to(root.root).as_posix()), self.settings.library
         if path.is_dir():
             if below == PurePosixPath() or discovery.is_included(root.root, below, settings):

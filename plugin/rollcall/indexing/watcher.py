@@ -7,12 +7,12 @@ without events.
 from __future__ import annotations
 
 import logging
-import os
+import math
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol
 
 from rollcall import events
 from rollcall.errors import RollcallError, StoreError
@@ -22,7 +22,9 @@ from rollcall.indexing.observers import Observers
 from rollcall.indexing.run import LeaveAlone, Meanwhile, Noticed
 from rollcall.media import completeness
 from rollcall.records import RunSummary
+from rollcall.remote.paths import is_remote
 from rollcall.settings import EXCLUSION_MARKERS, Settings
+from rollcall.storage.library import resolved
 
 log = logging.getLogger(__name__)
 
@@ -69,14 +71,16 @@ class Watcher:
         publish: events.Listener = events.ignore,
     ) -> None:
         self.updater = updater
-        self.roots = [Path(os.path.realpath(root)) for root in roots]
+        self.roots = [resolved(root) for root in roots if not is_remote(root)]
+        self.remote = [root for root in roots if is_remote(root)]
         self.settings = settings
         self.publish = publish
         self.hints = HintQueue(settings.watch.settle_seconds)
         self.observers = Observers(settings.watch, self._on_change, publish, self.hints.overflow)
         self.suffixes = discovery.suffixes(settings.videos)
         self._next_scan = 0.0
-        self._last_failure = ""
+        self._next_listing = 0.0 if self.remote else math.inf
+        self._last_failures: dict[str, str] = {}
         self._noticed_at = self._losses_noticed_at = 0.0
         self._losses_noticed = 0
 
@@ -113,12 +117,14 @@ class Watcher:
                     self._scan(self.roots, stop)
                 if settled:
                     self._update(settled, stop)
+                if time.monotonic() >= self._next_listing:
+                    self._list_remote(stop)
                 if time.monotonic() >= next_check:
                     self._check_roots(stop)
                     self._attempt(lambda: self.updater.follow(stop))
                     next_check = time.monotonic() + _CHECK_ROOTS_SECONDS
                 if not settled and not stop.is_set():
-                    until = min(self._next_scan, next_check) - time.monotonic()
+                    until = min(self._next_scan, self._next_listing, next_check) - time.monotonic()
                     self.hints.wait(until if pause is None else min(pause, until))
         finally:
             self.observers.stop_all()
@@ -126,6 +132,11 @@ class Watcher:
     def _wake_on(self, stop: threading.Event) -> None:
         stop.wait()
         self.hints.wake()
+
+    def _list_remote(self, stop: threading.Event) -> None:
+        """Compare remote folders, which have no events, with the database."""
+        self._next_listing = time.monotonic() + self.settings.remote.polling_seconds
+        self._attempt(lambda: self.updater.run(self.remote, stop=stop), "remote")
 
     def _scan(self, roots: Sequence[Path], stop: threading.Event) -> None:
         if roots is self.roots:
@@ -160,18 +171,20 @@ class Watcher:
             self._losses_noticed, self._losses_noticed_at = losses, now
         return Noticed(self.hints.note_settled(), lost, self._is_being_written)
 
-    def _attempt(self, work: Callable[[], object]) -> None:
+    def _attempt(self, work: Callable[[], object], of: Literal["local", "remote"] = "local") -> None:
         """Do work; if it fails, publish a warning and scan again soon."""
         try:
             work()
-            self._last_failure = ""
+            self._last_failures.pop(of, None)
         except RollcallError as error:
             if isinstance(error, StoreError):
-                self._next_scan = min(self._next_scan, time.monotonic() + RETRY_SECONDS)
+                soon = time.monotonic() + RETRY_SECONDS
+                self._next_scan = min(self._next_scan, soon)
+                self._next_listing = min(self._next_listing, soon) if of == "remote" else self._next_listing
             # A lasting failure, such as another process that indexes, is published once.
-            if str(error) != self._last_failure:
+            if str(error) != self._last_failures.get(of):
                 self.publish(events.Warned(str(error)))
-            self._last_failure = str(error)
+            self._last_failures[of] = str(error)
         except Exception as error:  # whatever it is, changes that come later must still be found
             log.exception("while updating")
             self.publish(

@@ -19,12 +19,14 @@ from rollcall import events
 from rollcall.corrections import archive
 from rollcall.errors import InvalidTargetError, NotFoundError, StoreError
 from rollcall.privacy import deletion, people
+from rollcall.remote import homes
+from rollcall.remote.paths import is_remote, named
 from rollcall.search.columns import columns_of
 from rollcall.search.vectors import vectors_of
 from rollcall.settings import Settings
 from rollcall.storage import sqlite
 from rollcall.storage.database import Database
-from rollcall.storage.library import Place, locate, photo_ids_under
+from rollcall.storage.library import Place, locate, photo_ids_under, resolved
 from rollcall.storage.tables import FaceRow, PhotoRow
 
 #: How long to wait for an index run, or a reader of the database, in seconds.
@@ -87,11 +89,11 @@ def parse_targets(
         If what follows ``face:``, ``photo:`` or ``person:`` is not a number.
     """
     numbers = {"face": list(faces), "photo": list(photos), "person": list(people)}
-    named: list[Path] = []
+    folders: list[Path] = []
     for target in targets:
         numbered = _NUMBERED.fullmatch(target) if isinstance(target, str) else None
         if numbered is None:
-            named.append(Path(target).expanduser())
+            folders.append(named(target).expanduser())
             continue
         if not (numbered[2].isascii() and numbered[2].isdigit()):
             raise InvalidTargetError(
@@ -99,7 +101,7 @@ def parse_targets(
             )
         numbers[numbered[1]].append(int(numbered[2]))
     face_ids, photo_ids, person_ids = (tuple(one) for one in numbers.values())
-    return ErasureRequest(face_ids, photo_ids, tuple(named), embeddings, ages, genders, everything, person_ids)
+    return ErasureRequest(face_ids, photo_ids, tuple(folders), embeddings, ages, genders, everything, person_ids)
 
 
 def erase(
@@ -202,8 +204,8 @@ def _locate(session: Session, path: Path) -> tuple[Place, bool]:
         If no root contains it, or it is not a folder and no photo is stored there.
     """
     # A photo below a link has the link's name in its path; the library's folder itself may be named by a link.
-    given = Path(os.path.abspath(path))  # noqa: PTH100  `resolve` would follow the links
-    candidates = [given, Path(os.path.realpath(given.parent)) / given.name, Path(os.path.realpath(given))]
+    given = path if is_remote(path) else Path(os.path.abspath(path))  # noqa: PTH100  `resolve` would follow the links
+    candidates = [given] if is_remote(path) else [given, resolved(given.parent) / given.name, resolved(given)]
     places = [place for one in candidates if (place := locate(session, one, resolve=False)) is not None]
     if not places:
         raise NotFoundError("path", path, "no folder of the library holds it; `rollcall status` shows them")
@@ -268,6 +270,7 @@ def scrub(database: Database, settings: Settings, wait: float = WAIT_SECONDS) ->
     size = _size(copies)
     vectors_of(database).delete()
     columns_of(database).delete()
+    homes.sweep(settings)
     for file in copies:
         try:
             file.unlink(missing_ok=True)

@@ -8,14 +8,17 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from rollcall import events
-from rollcall.errors import StoreError
+from rollcall.errors import PictureError, RemoteError, StoreError
 from rollcall.media import decode, paths
+from rollcall.media.formats import SUFFIXES, VIDEO_SUFFIXES
 from rollcall.privacy import deletion, erasure, tombstones
 from rollcall.privacy.tombstones import ErasedPaths
 from rollcall.records import FileStat
+from rollcall.remote.copies import at_hand
+from rollcall.remote.paths import is_remote
 from rollcall.settings import OPT_OUT_MARKER, Settings
 from rollcall.storage.database import Database
-from rollcall.storage.library import PendingPhoto, Place, photo_at, photo_ids_under
+from rollcall.storage.library import PendingPhoto, Place, photo_at, photo_ids_under, resolved
 
 #: How long a run waits at its end for readers that block a scrub, in seconds; the next run tries again.
 _SCRUB_WAIT_SECONDS: Final = 5.0
@@ -95,9 +98,11 @@ class Exclusions:
     def lift(self, named: Iterable[Path]) -> None:
         """Remove the tombstones of folders and files that a person names, and of faces in these files."""
         for path in named:
-            real = Path(os.path.realpath(path))
+            real = resolved(path)
             shown = paths.to_text(str(real))
-            if real.is_file():
+            if is_remote(real):
+                self._lift_remote(real, shown)
+            elif real.is_file():
                 try:
                     digest = decode.content_hash(real)
                 except OSError:
@@ -107,6 +112,20 @@ class Exclusions:
             else:
                 with self.database.write() as session:
                     tombstones.lift_folder(session, shown)
+
+    def _lift_remote(self, path: Path, shown: str) -> None:
+        """Do so for a remote path, of which only the server knows whether it is a file; one that is away is skipped."""
+        with self.database.write() as session:
+            tombstones.lift_folder(session, shown)
+        if path.suffix.lower() not in SUFFIXES | VIDEO_SUFFIXES:
+            return
+        try:
+            with at_hand(path, self.settings) as file:
+                digest = decode.content_hash(file)
+        except (OSError, PictureError, RemoteError):
+            return
+        with self.database.write() as session:
+            tombstones.lift_file(session, shown, digest)
 
     def scrub_if_due(self, publish: events.Listener) -> None:
         """Scrub all files if rows were deleted; an error becomes a warning, since the next run tries again."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import PurePosixPath
+from pathlib import PurePath, PurePosixPath
 from typing import NamedTuple
 
 from sqlalchemy import delete, insert, or_, select
 from sqlalchemy.orm import Session
 
 from rollcall.records import SAME_FACE_IOU, Box, Face
+from rollcall.remote.address import is_address
+from rollcall.remote.paths import RemotePath
 from rollcall.storage.library import now
 from rollcall.storage.tables import TombstoneRow
 
@@ -24,7 +26,7 @@ class ErasedPaths(NamedTuple):
         """Return the erased folder that a path is or lies in; None if there is none."""
         if not self.folders:
             return None
-        whole = PurePosixPath(path)
+        whole: PurePath = RemotePath(path) if is_address(path) else PurePosixPath(path)
         return next((str(one) for one in (whole, *whole.parents) if str(one) in self.folders), None)
 
     def covers(self, path: str, size: int, mtime_ns: int) -> bool:

@@ -14,10 +14,9 @@ from sqlalchemy.orm import Session
 
 from rollcall import ages
 from rollcall.errors import NotFoundError
-from rollcall.media import paths
 from rollcall.records import Box
 from rollcall.search.identifiers import storable
-from rollcall.storage.library import chunks
+from rollcall.storage.library import chunks, path_of_text
 
 #: How much of a content hash names a version of a photo.
 VERSION_LENGTH: Final = 16
@@ -105,8 +104,8 @@ def photos(session: Session, photo_ids: Sequence[int]) -> list[PhotoDetails]:
         ):
             found[row[0]] = PhotoDetails(
                 row[0],
-                Path(paths.from_text(row[1])),
-                Path(paths.from_text(row[2])),
+                path_of_text(row[1]),
+                path_of_text(row[2]),
                 *row[3:8],  # type: ignore[call-arg]
                 bool(row[8]),
                 tuple(people.get(row[0], ())),

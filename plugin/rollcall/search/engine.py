@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final, Literal
 
 from sqlalchemy.orm import Session
 
 from rollcall.errors import ConflictError, InvalidQueryError, NotFoundError
-from rollcall.media import paths
 from rollcall.search import execution
 from rollcall.search.albums import album_term
 from rollcall.search.execution import Page
@@ -23,6 +21,7 @@ from rollcall.search.similarity import embedding_of
 from rollcall.search.terms import And, Everything, Similar, Term
 from rollcall.sentences import Sentence
 from rollcall.storage.database import Database
+from rollcall.storage.library import path_of_text
 
 #: What the photos that were found are sorted by.
 Order = Literal["probability", "date"]
@@ -93,7 +92,7 @@ def search(
             matches = execution.by_probability(database, session, term, page)
         found = faces_of_hits(session, term, [match.photo_id for match in matches]) if faces else {}
     return [
-        Hit(match.photo_id, Path(paths.from_text(match.path)), match.probability, found.get(match.photo_id, ()))
+        Hit(match.photo_id, path_of_text(match.path), match.probability, found.get(match.photo_id, ()))
         for match in matches
     ]
 

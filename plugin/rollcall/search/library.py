@@ -10,11 +10,11 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from rollcall.ages import OLDEST
-from rollcall.media import paths
 from rollcall.records import PhotoState, TagState
 from rollcall.search.details import VERSION_LENGTH
 from rollcall.search.identifiers import storable
 from rollcall.search.planning import SHOWN
+from rollcall.storage.library import path_of_text
 
 #: Width of the age bands, in years, and how many failures the statistics name.
 BAND_YEARS: Final = 5
@@ -225,4 +225,4 @@ def photo_file(session: Session, photo_id: int) -> PhotoFile | None:
     if row is None:
         return None
     version = (row[2] or "")[:VERSION_LENGTH]
-    return PhotoFile(Path(paths.from_text(row[0])), Path(paths.from_text(row[1])), version, row[3])
+    return PhotoFile(path_of_text(row[0]), path_of_text(row[1]), version, row[3])

@@ -12,7 +12,8 @@ from sqlalchemy import Select, and_, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from rollcall.media import paths
-from rollcall.records import PhotoState
+from rollcall.records import FileStat, PhotoState
+from rollcall.remote.paths import is_remote, stored
 from rollcall.storage import revisions
 from rollcall.storage.tables import PhotoRow, RootRow
 
@@ -42,6 +43,17 @@ class PendingPhoto(NamedTuple):
     size: int
     may_have_moved: bool = True  # new, and a known photo has the same size
     verified_hash: str | None = None  # with this content hash what is stored of it is still right
+    listed: FileStat | None = None  # of a remote file, which is not looked at again before it is fetched
+
+
+def path_of_text(text: str) -> Path:
+    """Return the path that a text of the database is: of this computer, or a remote one."""
+    return stored(paths.from_text(text))
+
+
+def resolved(folder: Path) -> Path:
+    """Return a path as roots are stored: without symbolic links, or as an address."""
+    return folder if is_remote(folder) else Path(os.path.realpath(folder))
 
 
 def now() -> str:
@@ -58,7 +70,7 @@ def chunks(items: Sequence[T], size: int = CHUNK) -> Iterator[Sequence[T]]:
 def roots(session: Session) -> list[Place]:
     """Return all roots."""
     rows = session.execute(select(RootRow.id, RootRow.path).order_by(RootRow.path))
-    return [Place(root_id, Path(paths.from_text(path)), "") for root_id, path in rows]
+    return [Place(root_id, path_of_text(path), "") for root_id, path in rows]
 
 
 def locate(session: Session, folder: Path, resolve: bool = True) -> Place | None:
@@ -66,7 +78,7 @@ def locate(session: Session, folder: Path, resolve: bool = True) -> Place | None
 
     Without `resolve` an absolute path is used with the symbolic links in it.
     """
-    folder = Path(os.path.realpath(folder)) if resolve else folder
+    folder = resolved(folder) if resolve else folder
     holding = [root for root in roots(session) if folder.is_relative_to(root.root)]
     if not holding:
         return None
@@ -81,7 +93,7 @@ def add_root(session: Session, folder: Path, is_separate: Callable[[Path, Path],
     `is_separate` gets a root and a folder in it, and returns whether the folder is a root of its own although it lies
     there: one that is left out of the outer root, and was named.
     """
-    folder = Path(os.path.realpath(folder))
+    folder = resolved(folder)
     found = locate(session, folder)
     if found is not None and (not found.prefix or not is_separate(found.root, folder)):
         return found
@@ -113,6 +125,8 @@ def _move_photos(session: Session, source: int, target: int, old_prefix: str, ne
 def drop_empty_roots(session: Session) -> None:
     """Delete the roots whose folder is gone and whose photos all moved elsewhere: folders that were renamed."""
     for place in roots(session):
+        if is_remote(place.root):
+            continue
         if not place.root.exists() and session.scalar(photo_ids_under(place).limit(1)) is None:
             session.execute(delete(RootRow).where(RootRow.id == place.root_id))
 
@@ -137,7 +151,7 @@ def path_of(session: Session, photo_id: int) -> Path | None:
     row = session.execute(
         select(RootRow.path, PhotoRow.path).join(RootRow, RootRow.id == PhotoRow.root_id).where(PhotoRow.id == photo_id)
     ).first()
-    return None if row is None else Path(paths.from_text(row[0])) / paths.from_text(row[1])
+    return None if row is None else path_of_text(row[0]) / paths.from_text(row[1])
 
 
 def photo_at(session: Session, photo: PendingPhoto) -> int:

@@ -18,6 +18,7 @@ from fastapi.responses import Response, StreamingResponse
 from rollcall.corrections.kind_base import RowId
 from rollcall.errors import LibraryError, RollcallError
 from rollcall.media import paths
+from rollcall.remote.paths import is_remote, named
 from rollcall.search import MIN_PROBABILITY, Order
 from rollcall.sentences import Sentence
 from rollcall.web.inputs import (
@@ -198,7 +199,9 @@ def _existing(text: str) -> Path:
         If it is not absolute, or is not a folder that can be seen.
     """
     try:
-        path = Path(paths.from_text(os.path.expanduser(text)))  # noqa: PTH111 (a text, not yet a path)
+        path = named(paths.from_text(os.path.expanduser(text)))  # noqa: PTH111 (a text, not yet a path)
+        if is_remote(path):
+            return path  # whoever adds it lists it
         if not path.is_absolute():
             raise LibraryError(text, Sentence("give the whole path of the folder, from the root on"))
         found = path.is_dir()

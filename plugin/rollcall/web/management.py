@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -13,6 +12,7 @@ from fastapi.responses import StreamingResponse
 
 from rollcall.corrections.kind_base import RowId
 from rollcall.media import paths
+from rollcall.remote.paths import named
 from rollcall.web.inputs import ForgetIn, ImportIn, RestoreIn, plugin_of
 from rollcall.web.models import (
     AdaptationReportModel,
@@ -72,7 +72,7 @@ def restore(request: Request, given: RestoreIn) -> CorrectionResultModel:
 def forget(request: Request, given: ForgetIn) -> ErasureReportModel:
     """Erase for good what is named, corrections included; without `"dry_run": false` only report what would go."""
     report = plugin_of(request).forget(
-        *(Path(paths.from_text(one)) for one in given.paths),
+        *(named(paths.from_text(one)) for one in given.paths),
         faces=given.erase_faces,
         photos=given.erase_photos,
         embeddings=given.embeddings,

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import io
+import logging
 import os
 import threading
-from collections.abc import Hashable
-from contextlib import nullcontext, suppress
+from collections.abc import Hashable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
@@ -19,15 +20,21 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from rollcall.errors import UnreadableError
+from rollcall.errors import RemoteError, UnreadableError
 from rollcall.host import Plugin
 from rollcall.media import decode, video
 from rollcall.records import Box, Picture
+from rollcall.remote.copies import SHARED
+from rollcall.remote.files import RemoteStat
+from rollcall.remote.originals import Originals
+from rollcall.remote.paths import is_remote
+from rollcall.remote.trouble import ChangedError
 from rollcall.search.details import VERSION_LENGTH, FaceDetails
 from rollcall.sentences import Sentence
 from rollcall.storage.private import private_folder
 from rollcall.web.picture_jobs import Make, PictureJobs
 
+log = logging.getLogger(__name__)
 Kind = Literal["thumb", "screen", "large"]
 #: Height of a thumbnail and longest side of a picture on the screen, in pixels.
 THUMB: Final = 320
@@ -39,6 +46,10 @@ FACE: Final = 224
 _MOST_FOR_FACES: Final = 6000
 #: What all decoders together may hold when the page's begin, in megabytes: it must not take what the indexer leaves.
 _MEMORY_MEGABYTES: Final = 512
+#: What versions of remote files begin with that are not analysed yet.
+_NEW: Final = "new-"
+_GONE: Final = Sentence("the file was deleted or moved since it was found")
+_REPLACED: Final = Sentence("the file was replaced since it was found; index its folder again")
 #: After so many pictures that are written, the size of the folder is checked.
 _SWEEP: Final = 500
 
@@ -69,6 +80,7 @@ class Pictures:
         self.limits = settings.decode.model_copy(update={"memory_megabytes": memory})
         self.jobs = PictureJobs()
         self._enlarging = threading.Lock()
+        self.originals = Originals(settings)
         # Several databases may share a cache folder, and number their photos in the same way.
         self.folder = (
             settings.thumbnail_folder / hashlib.blake2b(plugin.database.url.encode(), digest_size=8).hexdigest()
@@ -93,9 +105,10 @@ class Pictures:
 
         def make(abandoned: threading.Event) -> bytes:
             side = {"thumb": THUMB * 2, "screen": SCREEN, "large": LARGE}[kind]
+            file = self._at_hand(path, version)
             # One that is enlarged takes several hundred megabytes until it is written.
             with self._enlarging if kind == "large" else nullcontext():
-                picture = decode.decode(path, target=side, limits=self.limits, abandoned=abandoned, at=at)
+                picture = decode.decode(file, target=side, limits=self.limits, abandoned=abandoned, at=at)
                 image = _reduced(picture, kind)
                 del picture  # else its pixels are held while the copy is written
                 return self._store(cached, image)
@@ -120,7 +133,7 @@ class Pictures:
         crop = self.plugin.face_crop(face_id)
         if crop is None:
             raise UnreadableError(Path(f"face {face_id}"), Sentence("there is no such face, or it was dismissed"))
-        path, version = self.file(crop.photo_id)
+        path, version, _ = self._found(crop.photo_id)
         at = crop.video_time
         mine = self._place(_face_name(version, Box(*crop.box), at))
 
@@ -133,7 +146,8 @@ class Pictures:
             # A face that is a small part of the photo needs more of its pixels.
             smallest = min(min(box.width, box.height) for box in missing.values())
             target = int(min(FACE / max(smallest, 0.02), _MOST_FOR_FACES))
-            picture = decode.decode(path, target=target, limits=self.limits, abandoned=abandoned, at=at)
+            file = self._at_hand(path, version)
+            picture = decode.decode(file, target=target, limits=self.limits, abandoned=abandoned, at=at)
             image = Image.fromarray(picture.pixels)
             made = {place: self._store(place, cut_out(image, box)) for place, box in missing.items()}
             return made[mine]
@@ -144,7 +158,7 @@ class Pictures:
         return [face for photo in self.plugin.photos([photo_id]) for face in photo.faces]
 
     def file(self, photo_id: int) -> tuple[Path, str]:
-        """Return the file of a photo, and a version that changes with its content.
+        """Return the file of a photo, of a remote one a copy, and a version that changes with its content.
 
         Raises
         ------
@@ -152,13 +166,44 @@ class Pictures:
             If there is no such photo, its file is gone, or it does not lie in its library's folder; the reason is for
             people.
         """
-        return self._found(photo_id)[:2]
+        path, version, _ = self._found(photo_id)
+        return self._at_hand(path, version), version
+
+    def check(self, photo_id: int) -> None:
+        """Raise `UnreadableError` as `file` does, but fetch nothing."""
+        self._found(photo_id)
+
+    def _at_hand(self, path: Path, version: str) -> Path:
+        """Return a file that can be read here: itself, or a copy of a remote one."""
+        if not is_remote(path):
+            return path
+        with _as_unreadable(path):
+            if version.startswith(_NEW):
+                return self.originals.file(path, version, self._listed(path))
+            # Faces are known of this content alone: on another one they would be somebody else's.
+            return self.originals.file(
+                path, version, is_right=lambda copy: decode.content_hash(copy).startswith(version)
+            )
+
+    @staticmethod
+    def _listed(path: Path) -> RemoteStat:
+        found = SHARED.listed(path.parent).get(path.name)
+        if found is None:
+            raise FileNotFoundError(path.name)
+        return found
 
     def _found(self, photo_id: int) -> tuple[Path, str, float | None]:
         found = self.plugin.photo_file(photo_id)
         if found is None:
             raise UnreadableError(Path(f"photo {photo_id}"), Sentence("there is no such photo"))
         path, root = found.path, found.root
+        if is_remote(path):
+            if found.version:
+                return path, found.version, found.poster_time
+            with _as_unreadable(path):
+                listed = self._listed(path)
+            version = f"{_NEW}{photo_id}-{listed.mtime_ns:x}-{listed.size:x}-{listed.version or 0:x}"
+            return path, version, found.poster_time
         try:
             inside = Path(os.path.realpath(root, strict=True))
             real = Path(os.path.realpath(path, strict=True))
@@ -226,7 +271,25 @@ def why_not(path: Path, root: Path, error: OSError) -> str:
         )
     if path.is_symlink():
         return Sentence("the file is a link, and what it leads to is gone")
-    return Sentence("the file was deleted or moved since it was found")
+    return _GONE
+
+
+@contextmanager
+def _as_unreadable(path: Path) -> Iterator[None]:
+    """Say for people why a remote file is not at hand."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise UnreadableError(path, _GONE) from error
+    except ChangedError as error:
+        raise UnreadableError(path, _REPLACED) from error
+    except RemoteError as error:
+        log.warning("%s", error)
+        reason = Sentence(
+            "the remote folder %(name)s cannot be read at present; check the network and try again",
+            name=path.parent.name,
+        )
+        raise UnreadableError(path, reason) from error
 
 
 def _reduced(picture: Picture, kind: Kind) -> Image.Image:

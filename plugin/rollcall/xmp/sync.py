@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -15,20 +16,23 @@ from sqlalchemy.orm import Session
 
 from rollcall import events
 from rollcall.corrections import archive
-from rollcall.errors import PictureError
+from rollcall.errors import PictureError, RemoteError
 from rollcall.records import PhotoState
+from rollcall.remote.copies import SHARED, at_hand
+from rollcall.remote.paths import is_remote
 from rollcall.settings import Settings
 from rollcall.storage.change_feed import ChangeKind
 from rollcall.storage.database import Database
 from rollcall.storage.library import CHUNK, Place, chunks, now, path_of, photo_ids_under
 from rollcall.storage.tables import EventRow, HostMetadataRow, MetaRow, PhotoRow, SidecarRow
-from rollcall.xmp import applying, content, embedded, files, packets, wanted, writer
+from rollcall.xmp import applying, content, embedded, files, packets, remote, wanted, writer
 from rollcall.xmp import store as rows
 from rollcall.xmp.applying import Applied
 from rollcall.xmp.packets import BadPacketError
 from rollcall.xmp.report import SidecarReport, SidecarStatus
 from rollcall.xmp.wanted import Scope
 
+log = logging.getLogger(__name__)
 #: Keys in `meta`: the last change that sidecars were brought in line with, and the settings of that time.
 _CURSOR: Final = "xmp cursor"
 _SETTINGS: Final = "xmp settings"
@@ -81,6 +85,7 @@ class Sidecars:
         changed = set(self._changed(cursor))
         result = Applied()
         if xmp.read:
+            SHARED.list_anew()
             for path in seen:
                 changed |= self._read_seen(path)
             self._read_photos(changed, with_embedded=False, stop=stop)
@@ -157,9 +162,11 @@ class Sidecars:
 
     def _read_seen(self, sidecar: Path) -> set[int]:
         """Return the photos that a sidecar may belong to, by its name."""
-        named = [sidecar.with_name(sidecar.stem), *files.photos_of(sidecar)]
         found: set[int] = set()
         with self.database.read() as session:
+            if is_remote(sidecar):
+                return remote.photos_of(session, sidecar) | rows.with_sidecar(session, sidecar)
+            named = [sidecar.with_name(sidecar.stem), *files.photos_of(sidecar)]
             for path in dict.fromkeys(named):
                 photo_id = rows.photo_at(session, path)
                 if photo_id is not None:
@@ -176,10 +183,29 @@ class Sidecars:
                     return count
                 with self.database.read() as session:
                     path = path_of(session, photo_id)
-                if path is not None and path.is_file():
-                    count += self._read_sidecar(photo_id, path)
-                    count += with_embedded and self._read_embedded(photo_id, path)
+                if path is not None and (is_remote(path) or path.is_file()):
+                    count += self._read_photo(photo_id, path, with_embedded=with_embedded)
         return count
+
+    def _read_photo(self, photo_id: int, path: Path, *, with_embedded: bool) -> int:
+        """Read the sidecar of a photo, and the photo too if asked to; return how many of the two said something new."""
+        if not is_remote(path):
+            return self._read_sidecar(photo_id, path) + (with_embedded and self._read_embedded(photo_id, path))
+        with self.database.read() as session:
+            row = session.get(HostMetadataRow, (photo_id, "sidecar"))
+        try:
+            count = 0
+            if not remote.is_as_read(path, row):
+                with remote.existing(path, self.settings) as found:
+                    count += self._read_found(photo_id, *(found or (None, None, path)))
+            if with_embedded:
+                with at_hand(path, self.settings) as copy:
+                    count += self._read_embedded(photo_id, copy)
+            return count
+        except (OSError, RemoteError) as error:
+            # It is not known as it is now, so the next scan yields it again.
+            log.warning("%s: its metadata is read the next time (%s)", path, type(error).__name__)
+            return 0
 
     def _read_embedded(self, photo_id: int, path: Path) -> bool:
         try:
@@ -200,9 +226,12 @@ class Sidecars:
     def _read_sidecar(self, photo_id: int, photo: Path) -> bool:
         """Read the sidecar of a photo if it changed; return whether it says something new."""
         path = files.existing(photo)
+        return self._read_found(photo_id, path, None if path is None else files.stat_of(path), path or photo)
+
+    def _read_found(self, photo_id: int, path: Path | None, stat: files.SidecarStat | None, here: Path) -> bool:
+        """Do so with the sidecar at a path, of which `here` is what is read; None: there is none."""
         with self.database.read() as session:
             row = session.get(HostMetadataRow, (photo_id, "sidecar"))
-            stat = None if path is None else files.stat_of(path)
             if path is not None and (stat is None or rows.is_known(row, path, stat)):
                 return False
         if path is None:
@@ -212,7 +241,9 @@ class Sidecars:
             return row is not None
         problem, found, data = None, None, b""
         try:
-            data, stat = files.read(path, self.settings.decode.max_seconds)
+            data, read = files.read(here, self.settings.decode.max_seconds)
+            # What a copy is like says nothing.
+            stat = read if here == path else stat
             found = content.read(packets.parse(data))
         except BadPacketError as error:
             problem = f"{error}; correct it or remove it"
@@ -280,6 +311,7 @@ class Sidecars:
         dry_run: bool = False,
     ) -> None:
         failed: dict[Path, str] = {}
+        left: set[Path] = set()
         for photo_id in photo_ids:
             if stop is not None and stop.is_set():
                 return
@@ -288,6 +320,9 @@ class Sidecars:
             if found is None or (scope is None and wanted.scope(*found, self.settings.xmp) == "none"):
                 continue
             path = found[0]
+            if is_remote(path):
+                left.add(path)
+                continue
             reason = failed.get(path.parent)
             if reason is None:
                 result = writer.write(self.database, photo_id, self.settings, scope, dry_run=dry_run)
@@ -301,6 +336,10 @@ class Sidecars:
                 report.problems.append((str(path), reason))
             if not dry_run:
                 self._store_problem(photo_id, path, reason)
+
+        if left:
+            number = "1 photo lies" if len(left) == 1 else f"{len(left):,} photos lie"
+            self.publish(events.Warned(f"{number} in remote folders, where nothing is written: no sidecars were made"))
 
     def _store_problem(self, photo_id: int, path: Path, reason: str) -> None:
         """Store why a sidecar could not be written; warn once of the same trouble in a folder."""

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from rollcall.errors import PictureError
 from rollcall.records import PhotoState
+from rollcall.remote.paths import is_remote
 from rollcall.settings import Settings
 from rollcall.storage.database import Database
 from rollcall.storage.library import now
@@ -106,6 +107,8 @@ def _plan(session: Session, photo_id: int, settings: Settings, scope: Scope | No
     if photo is None or found is None or photo.state != PhotoState.INDEXED:
         return Result("nothing")
     path, relative = found
+    if is_remote(path):
+        return Result("nothing")  # nothing is ever written there
     here = files.existing(path)
     try:
         given = None if here is None else _read(here, settings)

@@ -9,19 +9,24 @@ import dataclasses
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Final, NamedTuple, Protocol
+from typing import Final, Literal, NamedTuple, Protocol
 
 import cv2
 import numpy as np
 
-from rollcall.errors import PictureError, RollcallError
+from rollcall.errors import PictureError, RemoteError, RollcallError
 from rollcall.indexing.failures import analysis_key, failure_key
 from rollcall.inference import videos
-from rollcall.media import decode, perceptual_hash
+from rollcall.media import decode, perceptual_hash, takeout, video
 from rollcall.media.worker import Interrupted
 from rollcall.model_version import ModelVersion
 from rollcall.records import Face, FileStat, Picture
+from rollcall.remote.copies import SHARED
+from rollcall.remote.files import RemoteStat, can_be_listed
+from rollcall.remote.paths import is_remote
+from rollcall.remote.trouble import ChangedError
 from rollcall.settings import DecodeSettings, Settings
 
 #: Longest side, in pixels, of the pictures that come back from other processes for those that show them.
@@ -47,6 +52,12 @@ class Task(NamedTuple):
     path: Path
     size: int  # bytes, as the last scan saw the file
     verified_hash: str | None = None  # with this content hash nothing has to be analysed
+    listed: FileStat | None = None  # of a remote file, as its server listed it: whoever analyses it fetches it
+
+
+#: Why a remote file was not fetched: it is gone, or it is another one than was listed.
+RemoteTrouble = Literal["", "gone", "changed"]
+_CHANGED: Final = "the file changed since it was listed"
 
 
 class Outcome(NamedTuple):
@@ -62,6 +73,7 @@ class Outcome(NamedTuple):
     unchanged: bool = False  # only the file's times changed
     decoding: float = 0.0  # seconds
     analysing: float = 0.0  # seconds; its share of what the photos that went through the networks together took
+    remote: RemoteTrouble = ""
 
 
 class Options(NamedTuple):
@@ -91,7 +103,15 @@ def analyse(tasks: Sequence[Task], analyzer: FaceFinder, options: Options) -> li
 
 
 def decoded(task: Task, options: Options) -> Outcome:
-    """Return the picture of a task, without faces, or why there is none."""
+    """Return the picture of a task, without faces, or why there is none.
+
+    Raises
+    ------
+    RemoteError
+        If it is a remote file, and it is the server, the network or the disk here that does not serve.
+    """
+    if task.listed is not None:
+        return _fetched(task, task.listed, options)
     began = time.perf_counter()
     stat = FileStat("", task.size, 0)
     try:
@@ -107,6 +127,36 @@ def decoded(task: Task, options: Options) -> Outcome:
     except PictureError as error:
         return _failed(Outcome(task.number, stat), error, options)
     return Outcome(task.number, stat, picture, perceptual_hash=hashed, decoding=time.perf_counter() - began)
+
+
+def _fetched(task: Task, listed: FileStat, options: Options) -> Outcome:
+    """Return the picture of a remote file, which is fetched once; the copy of a video stays until it is searched."""
+    try:
+        with SHARED.at_hand(
+            task.path,
+            options.settings,
+            listed=_remote_stat(task.path, listed),
+            beside=takeout.names(task.path.name),
+            keep=video.is_video(task.path),
+        ) as file:
+            outcome = decoded(task._replace(path=file, listed=None), options)
+    except FileNotFoundError:
+        return Outcome(task.number, listed, reason="the file is gone", remote="gone")
+    except ChangedError:
+        return Outcome(task.number, listed, reason=_CHANGED, remote="changed")
+    except RemoteError as error:
+        # One file that is refused is its own trouble, as long as its folder can be listed.
+        if not can_be_listed(task.path.parent):
+            raise
+        return Outcome(task.number, listed, reason=error.reason)
+    if outcome.picture is None:
+        SHARED.drop(task.path)
+        return outcome._replace(stat=listed)
+    return outcome._replace(stat=listed, picture=dataclasses.replace(outcome.picture, path=task.path))
+
+
+def _remote_stat(path: Path, listed: FileStat) -> RemoteStat:
+    return RemoteStat(path.name, listed.size, listed.mtime_ns, listed.ctime_ns)
 
 
 def _failed(outcome: Outcome, error: PictureError, options: Options) -> Outcome:
@@ -136,17 +186,24 @@ def _estimated_video(outcome: Outcome, analyzer: FaceFinder, options: Options) -
     """Return the outcome of a video with the faces of its frames, which are decoded as they are needed."""
     began = time.perf_counter()
     assert outcome.picture is not None
-    settings = options.settings.model_copy(update={"decode": options.limits})
+    settings, path = options.settings.model_copy(update={"decode": options.limits}), outcome.picture.path
+    listed = _remote_stat(path, outcome.stat)
     try:
-        found = videos.analyze(analyzer, outcome.picture, settings, str(analyzer.model_version), options.stop)
+        with SHARED.at_hand(path, settings, listed=listed) if is_remote(path) else nullcontext(path) as file:
+            picture = dataclasses.replace(outcome.picture, path=file)
+            found = videos.analyze(analyzer, picture, settings, str(analyzer.model_version), options.stop)
     except PictureError as error:
         return _failed(outcome, error, options)
+    except FileNotFoundError:
+        return outcome._replace(picture=None, reason="the file is gone", remote="gone")
+    except ChangedError:
+        return outcome._replace(picture=None, reason=_CHANGED, remote="changed")
     except (RollcallError, MemoryError, Interrupted):
         raise
     except Exception as error:  # one bad video never stops a run
         reason = f"the analysis failed ({type(error).__name__}: {error}); please report this video"
         return outcome._replace(picture=None, reason=reason, failure_key=analysis_key())
-    picture = _light(found.picture, options)
+    picture = _light(dataclasses.replace(found.picture, path=path), options)
     return outcome._replace(picture=picture, faces=found.faces, analysing=time.perf_counter() - began)
 
 

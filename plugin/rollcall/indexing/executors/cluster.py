@@ -21,7 +21,7 @@ from typing import Any, Final
 import ray
 import ray.exceptions
 
-from rollcall.errors import ModelError
+from rollcall.errors import ModelError, RemoteError
 from rollcall.indexing.executors.analysis import Outcome, Task, analyse
 from rollcall.indexing.executors.base import STOP_CHECK_SECONDS, StoppedError, Stopping, chunks
 from rollcall.indexing.executors.failed import lost
@@ -163,6 +163,8 @@ class RayExecutor:
             found: list[Outcome] = ray.get(chunk.reference)
         except ray.exceptions.RayTaskError as error:
             cause = error.cause
+            if isinstance(cause, RemoteError):
+                raise RemoteError(cause.address, cause.reason) from error
             raise MemoryError(str(cause)) if isinstance(cause, MemoryError) else ModelError(str(cause)) from error
         except (
             ray.exceptions.WorkerCrashedError,

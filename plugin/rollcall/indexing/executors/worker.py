@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from rollcall.errors import ModelError
+from rollcall.errors import ModelError, RemoteError
 from rollcall.indexing.executors.analysis import FaceFinder, Options, Outcome, Task
 from rollcall.media import worker as pipes
 from rollcall.media.worker import Unavailable
@@ -56,6 +56,7 @@ class Failed(NamedTuple):
 
     memory: bool  # whether it is memory that is missing
     message: str
+    remote: RemoteError | None = None  # whether it is a server of photos, or the network
 
 
 class Died(Exception):
@@ -129,7 +130,7 @@ class Worker:
 
         Raises
         ------
-        ModelError, MemoryError
+        ModelError, MemoryError, RemoteError
             As `analysis.analyse` does.
         Died
             If the process ended meanwhile.
@@ -156,5 +157,7 @@ class Worker:
             code = self._process.returncode
             raise Died(-code if code is not None and code < 0 else None) from error
         if isinstance(answer, Failed):
+            if answer.remote is not None:
+                raise answer.remote
             raise MemoryError(answer.message) if answer.memory else ModelError(answer.message)
         return answer

@@ -15,12 +15,13 @@ from typing import IO, Any
 import cv2
 import filelock
 
-from rollcall.errors import RollcallError
+from rollcall.errors import RemoteError, RollcallError
 from rollcall.indexing.executors import analysis
 from rollcall.indexing.executors.worker import Failed, Request, Setup
 from rollcall.media import memory_budget
 from rollcall.media import worker as pipes
 from rollcall.media.worker_main import parent_pipes
+from rollcall.remote.paths import is_remote
 
 
 def main() -> None:
@@ -62,7 +63,8 @@ def _read(requests: IO[bytes], waiting: queue.SimpleQueue[Any]) -> None:
             os._exit(0)
         if isinstance(request, Request):
             for task in request.tasks:
-                _read_ahead(task.path)
+                if not is_remote(task.path):
+                    _read_ahead(task.path)
         waiting.put(request)
 
 
@@ -93,7 +95,7 @@ def _prepare(setup: Setup) -> None:
 
 
 def _failed(error: BaseException) -> Failed:
-    return Failed(isinstance(error, MemoryError), str(error))
+    return Failed(isinstance(error, MemoryError), str(error), error if isinstance(error, RemoteError) else None)
 
 
 def _answer(answers: IO[bytes], answer: Any) -> None:

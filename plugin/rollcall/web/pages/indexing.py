@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, NamedTuple
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, Response
 
 from rollcall.media import paths
+from rollcall.remote.paths import is_remote
 from rollcall.web.inputs import activity_of, plugin_of
 from rollcall.web.messages import Toast
 from rollcall.web.pages.rendering import page
@@ -41,7 +41,7 @@ def folders(request: Request) -> Response:
 @router.post("/indexing/remove", response_class=HTMLResponse)
 def remove(request: Request, path: Annotated[str, Form(max_length=4096)]) -> Response:
     """Remove a folder from the library; the files stay, and what a person entered waits for them."""
-    count = plugin_of(request).remove_folder(Path(paths.from_text(path)))
+    count = plugin_of(request).remove_folder(paths.from_text(path))
     toast = Toast(
         ngettext(
             "Removed from the library: %(num)s photo. Add the folder again to have it back.",
@@ -60,7 +60,7 @@ def _folders(request: Request) -> list[Folder]:
         note = (
             gettext("waits for its turn") if folder in waiting or folder in [one.resolve() for one in waiting] else ""
         )
-        if not note and not folder.is_dir():
+        if not note and not is_remote(folder) and not folder.is_dir():
             note = gettext("is not there at present: plug in its disk, or connect its share")
         found.append(Folder(paths.to_text(str(folder)), note, folder in known))
     return found

@@ -59,7 +59,7 @@ def _shown_at(photo: PhotoDetails, face: FaceDetails | None) -> float | None:
 def _why_hidden(request: Request, photo_id: int) -> str:
     """Return why the picture cannot be shown, as far as its file tells without being read; "" if it can."""
     try:
-        request.app.state.pictures.file(photo_id)
+        request.app.state.pictures.check(photo_id)
     except PictureError as error:
         return error.reason
     return ""

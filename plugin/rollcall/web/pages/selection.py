@@ -14,6 +14,7 @@ from rollcall import corrections
 from rollcall.corrections.kind_base import RowId
 from rollcall.errors import InvalidCorrectionError, PictureError
 from rollcall.media.zipping import named, zipped
+from rollcall.remote.paths import is_remote
 from rollcall.search.folding import fold
 from rollcall.sentences import Sentence
 from rollcall.web.history import PERSON
@@ -102,6 +103,8 @@ def zip_of(request: Request, photos: list[int], name: str) -> Response:
 def _files(request: Request, photos: list[int]) -> Iterator[tuple[int, Path]]:
     """Yield the files that can be read, with the numbers of their photos."""
     for photo in plugin_of(request).photos(photos):
+        if is_remote(photo.path):
+            continue  # all of them would have to be fetched before the first byte is sent
         try:
             file, _ = request.app.state.pictures.file(photo.photo_id)
         except PictureError:

@@ -1,0 +1,1 @@
+"""Folders of photos that are not on a disk: object storage and servers that fsspec reads. Nothing is written there."""
