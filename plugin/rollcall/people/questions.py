@@ -55,6 +55,8 @@ def questions(
 ) -> list[Question]:
     """Return what to ask about the people with a name, what is worth the most first; each face is in one question.
 
+    Small, blurred and unsure faces of nobody are not asked about by themselves.
+
     Parameters
     ----------
     faces
@@ -75,6 +77,9 @@ def questions(
     members = dict(zip(numbers.tolist(), np.split(order, first[1:]), strict=True))
     people = People(faces.vectors, members)
     parts = _of_nobody(person, np.flatnonzero(~theirs & ~stated))
+    # A pan that was taken for a face is as similar to somebody's blurred profile as to anything: what linkage does not
+    # take for a person's face by itself is not worth anybody's time.
+    parts = [rows for rows in parts if not faces.weak[rows].all()]
     more = strangers(len(parts))
     found = [*_joins(faces, people, parts, more)]
     for at in range(len(people.numbers)):

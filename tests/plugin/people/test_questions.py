@@ -48,6 +48,13 @@ def test_a_photo_with_the_person_or_a_no_forbids_the_question() -> None:
     assert not [one for one in asked if one.person == ANNA and one.kind == "join"]
 
 
+def test_a_face_that_may_be_none_is_not_asked_about_but_a_group_with_such_a_face_is() -> None:
+    faces, person, stated = _library()
+    faces.weak[[13, 16]] = True
+    asked = questions(faces, person, stated, {ANNA, BEN})
+    assert [sorted(one.faces) for one in asked if one.kind == "join"] == [[12, 13, 14, 15]]
+
+
 def test_an_answer_is_a_correction_that_undo_takes_back(family: Plugin) -> None:
     anna = family.people()[0].person_id
     family.name_person(anna, "Anna")
