@@ -30,7 +30,7 @@ _ROUNDS: Final = 8
 _BLOCK: Final = 4096
 #: People whom faces of nobody are compared with, face by face: those with the nearest centres.
 _CANDIDATES: Final = 8
-#: Faces of nobody with a lower score, by centres alone, are not compared face by face: they would not be asked about.
+#: People for whom faces of nobody have a lower score, by centres alone, are not compared face by face with them.
 _HOPELESS: Final = -9.0
 
 
@@ -173,10 +173,13 @@ def _among_candidates(
     found = np.full(scores.shape, -np.inf)
     count = min(_CANDIDATES, scores.shape[1])
     near = np.argpartition(-scores, count - 1, axis=1)[:, :count]
-    for at in np.unique(near).tolist():
-        asked = np.flatnonzero((near == at).any(axis=1))
-        them, theirs = int(people.numbers[at]), people.rows[at]
-        asked = asked[[not _forbidden(faces, parts[row], them, theirs) for row in asked.tolist()]]
+    part, place = np.nonzero(np.take_along_axis(scores, near, axis=1) >= _HOPELESS)
+    candidate = near[part, place]
+    order = np.argsort(candidate, kind="stable")
+    numbers, first = np.unique(candidate[order], return_index=True)
+    for at, theirs in zip(numbers.tolist(), np.split(part[order], first)[1:], strict=True):
+        them, photos = int(people.numbers[at]), set(faces.photos[people.rows[at]].tolist())
+        asked = theirs[[not _forbidden(faces, parts[row].tolist(), them, photos) for row in theirs.tolist()]]
         if len(asked):
             found[asked, at] = scores[asked, at] + JOIN.nearest * people.nearest(at, centres[asked])
     return found
@@ -266,11 +269,9 @@ def _settled(vectors: NDArray[np.float32], free: NDArray[np.bool_], part: NDArra
     return part
 
 
-def _forbidden(faces: Faces, rows: NDArray[np.int64], them: int, members: NDArray[np.int64]) -> bool:
-    """Return whether a person, or a photo of both, says that faces are not somebody."""
-    if any(them in faces.rejected[row] for row in rows.tolist()):
-        return True
-    return bool(np.isin(faces.photos[rows], faces.photos[members]).any())
+def _forbidden(faces: Faces, rows: Sequence[int], them: int, photos: Collection[int]) -> bool:
+    """Return whether a person, or a photo of both (`photos` are theirs), says that faces are not somebody."""
+    return any(them in faces.rejected[row] or int(faces.photos[row]) in photos for row in rows)
 
 
 def _typical_first(faces: Faces, rows: NDArray[np.int64]) -> tuple[int, ...]:
