@@ -49,6 +49,18 @@ def test_a_picture_that_many_ask_for_is_decoded_once(serve: Callable, decoded: l
     assert len(set(answers)) == 1 and answers[0][8:12] == b"WEBP"
 
 
+def test_a_picture_that_was_made_since_it_was_asked_for_is_not_decoded_again(
+    serve: Callable, decoded: list[Path]
+) -> None:
+    served = serve(one_photo)
+    source = pictures.Pictures(served.plugin)
+    wanted = [source.photo(served.photo("crowd.png"), "screen"), source.face(served.faces("crowd.png")[0])]
+    del decoded[:]
+    for one in wanted:
+        assert one.make(threading.Event()) == one.make(threading.Event()) == one.stored()
+    assert len(decoded) == 2
+
+
 def test_all_faces_of_a_photo_are_cut_out_of_one_decoding(serve: Callable, decoded: list[Path]) -> None:
     served = serve(one_photo)
     faces = served.faces("crowd.png")

@@ -64,9 +64,7 @@ class Wanted(NamedTuple):
 
     def stored(self) -> bytes | None:
         """Return the picture if it was made before."""
-        with suppress(OSError):
-            return self.file.read_bytes()
-        return None
+        return _stored(self.file)
 
 
 class Pictures:
@@ -104,6 +102,9 @@ class Pictures:
         cached = self._place(name)
 
         def make(abandoned: threading.Event) -> bytes:
+            # Another request may have had it made since this one looked.
+            if (stored := _stored(cached)) is not None:
+                return stored
             side = {"thumb": THUMB * 2, "screen": SCREEN, "large": LARGE}[kind]
             file = self._at_hand(path, version)
             # One that is enlarged takes several hundred megabytes until it is written.
@@ -138,6 +139,8 @@ class Pictures:
         mine = self._place(_face_name(version, Box(*crop.box), at))
 
         def make(abandoned: threading.Event) -> bytes:
+            if (stored := _stored(mine)) is not None:
+                return stored
             # In a video, those of the same frame.
             together = (face for face in self._faces(crop.photo_id) if face.video_time == at)
             faces = {self._place(_face_name(version, face.box, at)): face.box for face in together}
@@ -255,6 +258,12 @@ class Pictures:
             total -= size
             if total <= self.limit * 0.9:
                 return
+
+
+def _stored(file: Path) -> bytes | None:
+    with suppress(OSError):
+        return file.read_bytes()
+    return None
 
 
 def why_not(path: Path, root: Path, error: OSError) -> str:
