@@ -9,6 +9,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
+from datetime import date
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from rollcall.host import Plugin
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from rollcall.web.results import Results
 
 Value = TypeVar("Value")
+#: Of the database, and the day: "last year" means another one after midnight.
+State = tuple[int, date]
 #: Answers that are kept at most: those that were asked for last.
 MOST: Final = 64
 #: Photos of results that are looked up in one go: a little more work than one part of them.
@@ -34,7 +37,7 @@ class Block(NamedTuple):
     """A stretch of results."""
 
     hits: list[Hit]
-    state: int | None  # of the database when it was looked up
+    state: State | None  # when it was looked up
     made: float  # on the clock that only grows
 
 
@@ -43,7 +46,7 @@ class Remembered:
 
     def __init__(self, plugin: Plugin) -> None:
         self.plugin = plugin
-        self._state: int | None = None
+        self._state: State | None = None
         self._found: OrderedDict[Hashable, Any] = OrderedDict()
         self._large = False
         self._blocks: OrderedDict[tuple[Results, int], Block] = OrderedDict()
@@ -51,7 +54,7 @@ class Remembered:
 
     def get(self, name: Hashable, find: Callable[[], Value]) -> Value:
         """Return what `find` returns, or returned in this state of the database. Nobody may change it."""
-        state = self.plugin.state()
+        state = self._now()
         with self._lock:
             self._forget_unless(state)
             if name in self._found:
@@ -61,7 +64,7 @@ class Remembered:
         value = find()
         with self._lock:
             # A commit meanwhile, which it may or may not have seen, makes it useless for others.
-            if state is not None and state == self._state == self.plugin.state():
+            if state is not None and state == self._state == self._now():
                 self._found[name] = value
                 if len(self._found) > MOST:
                     self._found.popitem(last=False)
@@ -69,7 +72,7 @@ class Remembered:
 
     def known(self, name: Hashable) -> Any:
         """Return what is kept under a name; None if nothing is."""
-        state = self.plugin.state()
+        state = self._now()
         with self._lock:
             self._forget_unless(state)
             return self._found.get(name)
@@ -80,7 +83,11 @@ class Remembered:
         self._large = self._large or bool(self.plugin.search("", limit=1, offset=LARGE, order="date", faces=False))
         return self._large
 
-    def _forget_unless(self, state: int | None) -> None:
+    def _now(self) -> State | None:
+        state = self.plugin.state()
+        return None if state is None else (state, date.today())
+
+    def _forget_unless(self, state: State | None) -> None:
         if state is None or state != self._state:
             self._found.clear()
             self._state = state
@@ -102,7 +109,7 @@ class Remembered:
                     del self._blocks[key]
             return self._search(results, 0, limit)
         first = offset // BLOCK * BLOCK
-        key, now, state = (results._replace(at=0), first), time.monotonic(), self.plugin.state()
+        key, now, state = (results._replace(at=0), first), time.monotonic(), self._now()
         with self._lock:
             block = self._blocks.get(key)
         goes_on = block is not None and further and now - block.made < _OLDEST
