@@ -23,6 +23,7 @@ from blobs import BlobAnalyzer, draw
 from rollcall.host import Plugin
 from rollcall.web import security
 from rollcall.web.app import create, end
+from web.waiting import ready
 
 #: What keeps Chromium from talking to anybody but the test's server.
 QUIET = (
@@ -170,6 +171,17 @@ def chromium() -> Iterator[Any]:
         browser.close()
 
 
+def _press_when_ready(page: Any) -> None:
+    """Have keys wait for the scripts of the page that was just opened: before that they mean nothing."""
+    press = page.keyboard.press
+
+    def patient(key: str, **values: Any) -> None:
+        ready(page)
+        press(key, **values)
+
+    page.keyboard.press = patient
+
+
 @pytest.fixture
 def page(chromium: Any, served: Served) -> Iterator[Any]:
     """Return a page of a visitor who came by the printed address; any complaint of the browser fails the test."""
@@ -189,6 +201,7 @@ def page(chromium: Any, served: Served) -> Iterator[Any]:
     made.on("pageerror", lambda error: complaints.append(str(error)))
     asked: list[str] = []
     made.on("request", lambda request: asked.append(request.url))
+    _press_when_ready(made)
     made.goto(f"{served.url}/?token={served.token}")
     yield made
     context.close()

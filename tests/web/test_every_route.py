@@ -419,7 +419,8 @@ def test_what_nobody_expected_is_a_500_with_a_sentence_all_headers_and_a_traceba
     def fail() -> None:
         raise ZeroDivisionError("the secret of this test")
 
-    monkeypatch.setattr(driver.served.plugin, "status", fail)
+    for method in ("status", "folders"):
+        monkeypatch.setattr(driver.served.plugin, method, fail)
     answer = driver.served.client.get(path)
     assert answer.status_code == 500 and "report it" in answer.text and "secret" not in answer.text
     check_headers(answer)

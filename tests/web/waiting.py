@@ -18,4 +18,6 @@ def until(done: Callable[[], Any], seconds: float = 20) -> Any:
 
 def ready(page: Any) -> None:
     """Wait until the scripts of a page were run: what is clicked before that is not what they make of it."""
-    page.wait_for_function("() => document.readyState === 'complete' && window.rollcallProgress")
+    # A page without scripts, as one that holds the page in a frame, has nothing to wait for.
+    scripts = "window.rollcallProgress || !document.querySelector('script[src]')"
+    page.wait_for_function(f"() => document.readyState === 'complete' && ({scripts})")

@@ -17,6 +17,7 @@ from rollcall.errors import ModelError
 from rollcall.indexing import failures
 from rollcall.indexing.indexer import Indexer
 from rollcall.inference.analyzer import Analyzer
+from rollcall.media import decode
 from rollcall.settings import CacheSettings, DecodeSettings, Settings
 from rollcall.storage.database import Database
 
@@ -97,8 +98,10 @@ def test_a_cache_folder_that_cannot_be_made_costs_the_cache_alone(
     blocked = tmp_path / "a file, not a folder"
     blocked.touch()
     analyzer = Analyzer(Settings(cache=CacheSettings(folder=str(blocked / "cache"))))
+    draw(tmp_path / "a.png")
     with caplog.at_level(logging.WARNING):
-        analyzer.warm_up()
+        # The program for small pictures alone is compiled then.
+        assert len(analyzer.analyze([decode.decode(tmp_path / "a.png")])) == 1
     assert "cache.folder" in caplog.text
 
 

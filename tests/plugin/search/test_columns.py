@@ -18,7 +18,7 @@ from rollcall.privacy import deletion
 from rollcall.search import column_search, execution
 from rollcall.search.columns import columns_of, library
 from rollcall.search.execution import Page
-from rollcall.settings import TagSettings
+from rollcall.settings import Settings, TagSettings
 from rollcall.storage import backups, revisions
 from rollcall.storage.database import Database, open_database
 from rollcall.storage.estimates import pack
@@ -379,12 +379,12 @@ def test_a_check_finds_columns_that_are_not_those_of_the_database(
 ) -> None:
     monkeypatch.setattr(library, "SMALLEST", 0)
     assert_same(changing, ["age:20-30"])
-    assert check(changing).columns == ""
+    assert check(changing, Settings()).columns == ""
     with changing.write() as session:
         session.execute(delete(FaceRow).where(FaceRow.photo_id == 2))  # by a program that marks nothing as changed
-    assert check(changing).columns == "1 of their 1 parts are not those of the database"
-    check(changing, repair=True)
-    assert check(changing).columns == ""
+    assert check(changing, Settings()).columns == "1 of their 1 parts are not those of the database"
+    check(changing, Settings(), repair=True)
+    assert check(changing, Settings()).columns == ""
 
 
 def test_a_number_of_changes_is_never_used_again(changing: Database) -> None:

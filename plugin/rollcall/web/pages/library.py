@@ -66,7 +66,7 @@ def library(
     `offset`, `after` a photo and `newer` than one give only that part of them; `at` a place of the results, `near` a
     photo and `until` the end of a month begin the page there.
     """
-    plugin, remembered, spoken = plugin_of(request), remembered_of(request), language_of(request)
+    plugin, remembered, language = plugin_of(request), remembered_of(request), language_of(request)
     further = offset > 0 or after is not None or newer is not None
     values: dict[str, Any] = _shown(plugin, Part([])) | {
         "q": q,
@@ -77,12 +77,12 @@ def library(
         "results": Results(),
     }
     try:
-        meaning = remembered.get(("meaning", q, spoken), lambda: plugin.interpret(q, language=spoken))
+        meaning = remembered.get(("meaning", q, language), lambda: plugin.interpret(q, language=language))
         uncertain = values["uncertain"] = bool(q.strip()) and _is_uncertain(meaning)
         # Of photos that all match for certain none is better than another: then the newest come first.
         values["order"] = "probability" if uncertain and order != "date" else "date"
         if q.strip():
-            values["results"] = Results(q, values["order"], sure, at, spoken)
+            values["results"] = Results(q, values["order"], sure, at, language)
             part = _found(remembered, values["results"], offset or at // PAGE * PAGE, further)
         else:
             part = _by_time(plugin, after=after, near=near, newer=newer, until=until)
@@ -90,9 +90,9 @@ def library(
         if not further:
             values |= {
                 "notices": remembered.get(
-                    ("notices", q, spoken), lambda: plugin.notices(q, readings=False, language=spoken)
+                    ("notices", q, language), lambda: plugin.notices(q, readings=False, language=language)
                 ),
-                "readings": _worth_saying(meaning.notes, spoken),
+                "readings": _worth_saying(meaning.notes, language),
                 "total": _total(remembered, q, part),
                 "counting": "/count?" + urlencode({"q": q, "sure": sure}),
             }
@@ -206,10 +206,10 @@ def _everyday() -> tuple[str, ...]:
 @router.get("/count", response_class=HTMLResponse)
 def count(request: Request, q: QueryText = "", sure: Annotated[Probability, Query()] = LIKELY) -> Response:
     """Show how many photos match a query."""
-    plugin, spoken = plugin_of(request), language_of(request)
+    plugin, language = plugin_of(request), language_of(request)
     total = remembered_of(request).get(
-        ("count", q, sure, spoken) if q.strip() else "total",
-        lambda: plugin.count(q, min_probability=sure, language=spoken),
+        ("count", q, sure, language) if q.strip() else "total",
+        lambda: plugin.count(q, min_probability=sure, language=language),
     )
     return page(request, "_count.html", total=total)
 
