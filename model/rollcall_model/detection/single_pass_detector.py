@@ -212,7 +212,7 @@ class SinglePassDetector:
                 chosen += [(index, window) for window in wanted]
         for (index, _), found in zip(chosen, self._runner.inside(pictures, chosen), strict=True):
             result[index].append(found)
-        whole = [_resized(*pictures[index]) for index in everywhere]
+        whole = list(self._threads.map(lambda index: _resized(*pictures[index]), everywhere))
         for index, found in zip(everywhere, self._runner.whole(whole), strict=True):
             result[index].append(found)
         return result

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-import cv2
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
+
+from rollcall_model import geometry
 
 #: Sides of windows in pixels, multiples of 32, and what of them on each side gives context only.
 SMALL, LARGE = SIDES = (128, 224)
@@ -65,12 +66,10 @@ def cut(image: UInt8[np.ndarray, "h w 3"], shape: tuple[int, int], window: Windo
     height, width = shape
     x0, y0 = max(window.left, 0), max(window.top, 0)
     x1, y1 = min(window.left + window.side, width), min(window.top + window.side, height)
-    if image.shape[:2] != shape:
-        ratio = np.array([width / image.shape[1], height / image.shape[0]])
-        # OpenCV counts pixel centres as whole numbers.
-        shift = (ratio - 1) / 2 - [x0, y0]
-        matrix = np.array([[ratio[0], 0, shift[0]], [0, ratio[1], shift[1]]])
-        part = cv2.warpAffine(image, matrix, (x1 - x0, y1 - y0), borderMode=cv2.BORDER_REPLICATE)
+    rows, columns = slice(y0 - window.top, y1 - window.top), slice(x0 - window.left, x1 - window.left)
+    if image.shape[:2] == shape:
+        out[rows, columns] = image[y0:y1, x0:x1]
     else:
-        part = image[y0:y1, x0:x1]
-    out[y0 - window.top : y1 - window.top, x0 - window.left : x1 - window.left] = part
+        across, down = width / image.shape[1], height / image.shape[0]
+        matrix = np.array([[across, 0, -window.left], [0, down, -window.top]])
+        out[rows, columns] = geometry.cut(image, matrix, window.side)[rows, columns]

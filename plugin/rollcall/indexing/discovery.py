@@ -7,6 +7,7 @@ import fnmatch
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Final, NamedTuple
@@ -81,7 +82,7 @@ def discover(
         Whether videos are yielded, without the moving parts of live photos; None: they are not.
     """
     above = frozenset(_keys(root.joinpath(*below.parts[:n]) for n in range(len(below.parts))))
-    walk = _Walk(root, settings, on_unreadable, on_opted_out, on_sidecar, on_cloud, suffixes(videos))
+    walk = _DiskWalk(root, settings, on_unreadable, on_opted_out, on_sidecar, suffixes(videos), on_cloud)
     yield from walk.files(below, above)
 
 
@@ -94,23 +95,31 @@ class _Level(NamedTuple):
     stills: frozenset[str]  # the stems of its pictures; empty where videos are not asked for
 
 
-class _Walk:
+@dataclass
+class Walk:
+    """What walks over the folders of a root have in common, on a disk and on a server."""
+
+    root: Path
+    settings: LibrarySettings
+    on_unreadable: OnUnreadable
+    on_opted_out: OnOptedOut
+    on_sidecar: OnSidecar | None
+    suffixes: frozenset[str]
+
+    def is_marked(self, folder: PurePosixPath, names: Iterable[str]) -> bool:
+        """Return whether a folder with these names has an exclusion marker; report one that has the opt-out marker."""
+        markers = set(names).intersection(EXCLUSION_MARKERS)
+        if OPT_OUT_MARKER in markers:
+            self.on_opted_out(text(folder))
+        return bool(markers)
+
+
+@dataclass
+class _DiskWalk(Walk):
     """One walk over the folders of a root."""
 
-    def __init__(
-        self,
-        root: Path,
-        settings: LibrarySettings,
-        on_unreadable: OnUnreadable,
-        on_opted_out: OnOptedOut,
-        on_sidecar: OnSidecar | None,
-        on_cloud: OnCloud,
-        suffixes: frozenset[str],
-    ) -> None:
-        self.root, self.settings, self.on_sidecar, self.on_cloud = root, settings, on_sidecar, on_cloud
-        self.suffixes = suffixes
-        self.on_unreadable, self.on_opted_out = on_unreadable, on_opted_out
-        self.linked: set[_Key] = set()  # the folders that were entered by a link
+    on_cloud: OnCloud
+    linked: set[_Key] = field(default_factory=set)  # the folders that were entered by a link
 
     def files(self, folder: PurePosixPath, ancestors: frozenset[_Key]) -> Iterator[FileStat]:
         """Yield the pictures of a folder, relative to the root; `ancestors` are the folders above it."""
@@ -135,11 +144,11 @@ class _Walk:
             with os.scandir(self.root / folder) as found:
                 entries = sorted(found, key=lambda entry: entry.name)
         except OSError as error:
-            self.on_unreadable(_text(folder), error.strerror or str(error))
+            self.on_unreadable(text(folder), error.strerror or str(error))
             return None
-        if self._is_marked(folder, entries):
+        if self.is_marked(folder, (entry.name for entry in entries)):
             return None
-        stills = _stills(entry.name for entry in entries) if self.suffixes >= VIDEO_SUFFIXES else frozenset()
+        stills = stills_of(entry.name for entry in entries) if self.suffixes >= VIDEO_SUFFIXES else frozenset()
         return _Level(folder, ancestors | {(here.st_dev, here.st_ino)}, iter(entries), stills)
 
     def _visit(self, entry: os.DirEntry[str], level: _Level) -> FileStat | _Level | None:
@@ -160,13 +169,13 @@ class _Walk:
                 if stat.S_ISREG(info.st_mode) and not (
                     self._is_in_cloud(path, info) or self._moves(path, suffix, info.st_size, level.stills)
                 ):
-                    return FileStat.of(_text(path), info)
+                    return FileStat.of(text(path), info)
             elif suffix == SIDECAR_SUFFIX and self.on_sidecar is not None:
-                self.on_sidecar(FileStat.of(_text(path), entry.stat()))
+                self.on_sidecar(FileStat.of(text(path), entry.stat()))
         except OSError as error:
             # A link to nothing or to itself is not there, nor is a file that was deleted after it was listed.
             if not isinstance(error, FileNotFoundError) and error.errno != errno.ELOOP:
-                self.on_unreadable(_text(path), error.strerror or str(error))
+                self.on_unreadable(text(path), error.strerror or str(error))
         return None
 
     def _moves(self, path: PurePosixPath, suffix: str, size: int, stills: frozenset[str]) -> bool:
@@ -179,20 +188,13 @@ class _Walk:
         """Return whether a picture would have to be downloaded, and report it."""
         found = _is_placeholder(self.root, self.root / path, info)
         if found:
-            self.on_cloud(_text(path))
+            self.on_cloud(text(path))
         return found
 
     def _report_cloud(self, path: PurePosixPath) -> None:
         """Report a file that is not there under its own name."""
         if path.suffix.lower() in self.suffixes | {SIDECAR_SUFFIX} and not is_excluded(path, self.settings):
-            self.on_cloud(_text(path))
-
-    def _is_marked(self, folder: PurePosixPath, entries: Iterable[os.DirEntry[str]]) -> bool:
-        """Return whether a folder has an exclusion marker; report one that has the opt-out marker."""
-        markers = {entry.name for entry in entries}.intersection(EXCLUSION_MARKERS)
-        if OPT_OUT_MARKER in markers:
-            self.on_opted_out(_text(folder))
-        return bool(markers)
+            self.on_cloud(text(path))
 
     def _enters(self, entry: os.DirEntry[str], path: PurePosixPath, ancestors: frozenset[_Key]) -> bool:
         """Return whether the walk enters a folder or a link to one: not in a circle, and each folder once."""
@@ -207,7 +209,7 @@ class _Walk:
         return True
 
 
-def _stills(names: Iterable[str]) -> frozenset[str]:
+def stills_of(names: Iterable[str]) -> frozenset[str]:
     """Return the stems, in lower case, of those names that are pictures of."""
     parts = (os.path.splitext(name) for name in names)  # noqa: PTH122 (a folder may have a million names)
     return frozenset(stem.lower() for stem, suffix in parts if suffix.lower() in live_photos.STILL_SUFFIXES)
@@ -231,7 +233,7 @@ def file_stat(
         return None
     if live_photos.is_moving_part(path, info.st_size, lambda _: live_photos.still_beside(path)):
         return None
-    return FileStat.of(_text(relative), info)
+    return FileStat.of(text(relative), info)
 
 
 def is_in_cloud(root: Path, path: Path) -> bool:
@@ -310,6 +312,6 @@ def is_excluded(relative: PurePosixPath, settings: LibrarySettings) -> bool:
     )
 
 
-def _text(relative: PurePosixPath) -> str:
+def text(relative: PurePosixPath) -> str:
     """Return a path as it is stored; "" for the root."""
     return "" if relative == _WHOLE else to_text(str(relative))

@@ -11,13 +11,12 @@ from typing import Final
 
 from rollcall.errors import RemoteError
 from rollcall.indexing import discovery
-from rollcall.indexing.discovery import OnOptedOut, OnSidecar, OnUnreadable
+from rollcall.indexing.discovery import OnOptedOut, OnSidecar, OnUnreadable, Walk, stills_of, text
 from rollcall.media import live_photos
-from rollcall.media.formats import VIDEO_SUFFIXES
-from rollcall.media.paths import from_text, to_text
+from rollcall.media.paths import from_text
 from rollcall.records import FileStat
 from rollcall.remote.files import Folder, RemoteStat, files_of
-from rollcall.settings import EXCLUSION_MARKERS, OPT_OUT_MARKER, LibrarySettings
+from rollcall.settings import LibrarySettings
 from rollcall.video_settings import VideoSettings
 
 #: A video of the stem of a still that is no larger, in bytes, is taken to be its moving part: its header, which would
@@ -64,29 +63,17 @@ def discover(
     RemoteError
         If the folder is not there, is empty, or the server does not serve. What was not yielded is unknown, not gone.
     """
-    walk = _Walk(root, settings, on_unreadable, on_opted_out, on_sidecar, discovery.suffixes(videos))
+    walk = _RemoteWalk(root, settings, on_unreadable, on_opted_out, on_sidecar, discovery.suffixes(videos))
     yield from walk.files(PurePosixPath(from_text(below)))
 
 
-class _Walk:
+class _RemoteWalk(Walk):
     """One walk over the folders of a remote root."""
-
-    def __init__(
-        self,
-        root: Path,
-        settings: LibrarySettings,
-        on_unreadable: OnUnreadable,
-        on_opted_out: OnOptedOut,
-        on_sidecar: OnSidecar | None,
-        suffixes: frozenset[str],
-    ) -> None:
-        self.root, self.settings, self.on_sidecar, self.suffixes = root, settings, on_sidecar, suffixes
-        self.on_unreadable, self.on_opted_out = on_unreadable, on_opted_out
 
     def files(self, start: PurePosixPath) -> Iterator[FileStat]:
         for count in range(len(start.parts)):
             above = PurePosixPath(*start.parts[:count])
-            if self._is_marked(above, check(self.root / above)):
+            if self.is_marked(above, _names(check(self.root / above))):
                 return
         first = check(self.root / start)
         waiting: list[PurePosixPath] = []
@@ -106,20 +93,16 @@ class _Walk:
             return None
         except RemoteError as error:
             check(self.root)  # raises if it is not this folder alone
-            self.on_unreadable(_text(folder), error.reason)
+            self.on_unreadable(text(folder), error.reason)
             return None
 
     def _files_in(self, folder: PurePosixPath, found: Folder, waiting: list[PurePosixPath]) -> Iterator[FileStat]:
         """Yield the pictures in a folder, and let the folders in it wait for their turn."""
-        if self._is_marked(folder, found):
+        if self.is_marked(folder, _names(found)):
             return
-        stills = frozenset(
-            PurePosixPath(one.name).stem.lower()
-            for one in found.files
-            if PurePosixPath(one.name).suffix.lower() in live_photos.STILL_SUFFIXES
-        )
+        stills = stills_of(_names(found))
         for name in found.odd:
-            self.on_unreadable(_text(folder), f"it holds the name {name!r}, which is no path")
+            self.on_unreadable(text(folder), f"it holds the name {name!r}, which is no path")
         for file in found.files:
             path = folder / file.name
             if discovery.is_excluded(path, self.settings):
@@ -133,20 +116,14 @@ class _Walk:
         below = [folder / name for name in reversed(found.folders)]
         waiting.extend(path for path in below if not discovery.is_excluded(path, self.settings))
 
-    def _is_marked(self, folder: PurePosixPath, found: Folder) -> bool:
-        markers = {one.name for one in found.files}.intersection(EXCLUSION_MARKERS)
-        if OPT_OUT_MARKER in markers:
-            self.on_opted_out(_text(folder))
-        return bool(markers)
-
     def _moves(self, path: PurePosixPath, file: RemoteStat, stills: frozenset[str]) -> bool:
-        moving = path.suffix.lower() in live_photos.MOVING_SUFFIXES & VIDEO_SUFFIXES
+        moving = path.suffix.lower() in live_photos.MOVING_SUFFIXES
         return moving and file.size <= _MOVING and path.stem.lower() in stills
 
 
 def _stat(path: PurePosixPath, file: RemoteStat) -> FileStat:
-    return FileStat(_text(path), file.size, file.mtime_ns, file.version)
+    return FileStat(text(path), file.size, file.mtime_ns, file.version)
 
 
-def _text(path: PurePosixPath) -> str:
-    return "" if path == PurePosixPath() else to_text(str(path))
+def _names(found: Folder) -> Iterator[str]:
+    return (one.name for one in found.files)

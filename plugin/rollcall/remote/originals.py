@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -77,21 +77,27 @@ class Originals:
             part.unlink(missing_ok=True)
         if not right:
             raise ChangedError(f"{below} changed since it was found")
-        self._sweep(copy)
+        delete_oldest(self.folder.iterdir(), self.limit, self.limit, spared=copy)
         return copy
 
-    def _sweep(self, newest: Path) -> None:
-        """Delete what was not shown longest while all copies together are above the limit; the newest stays."""
-        found = []
-        for file in self.folder.iterdir():
+
+def delete_oldest(files: Iterable[Path], limit: float, until: float, spared: Path | None = None) -> None:
+    """Delete those files that were not used longest, if all together have more than `limit` bytes, down to `until`.
+
+    A file counts as used at its time of change; one that cannot be deleted is left.
+    """
+    found = []
+    for file in files:
+        with suppress(OSError):
+            info = file.stat()
+            found.append((info.st_mtime, info.st_size, file))
+    total = sum(size for _, size, _ in found)
+    if total <= limit:
+        return
+    for _, size, file in sorted(found):
+        if total <= until:
+            return
+        if file != spared:
             with suppress(OSError):
-                info = file.stat()
-                found.append((info.st_mtime, info.st_size, file))
-        total = sum(size for _, size, _ in found)
-        for _, size, file in sorted(found):
-            if total <= self.limit:
-                return
-            if file != newest:
-                with suppress(OSError):
-                    file.unlink()
-                total -= size
+                file.unlink()
+            total -= size

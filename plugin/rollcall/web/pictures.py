@@ -26,7 +26,7 @@ from rollcall.media import decode, video
 from rollcall.records import Box, Picture
 from rollcall.remote.copies import SHARED
 from rollcall.remote.files import RemoteStat
-from rollcall.remote.originals import Originals
+from rollcall.remote.originals import Originals, delete_oldest
 from rollcall.remote.paths import is_remote
 from rollcall.remote.trouble import ChangedError
 from rollcall.search.details import VERSION_LENGTH, FaceDetails
@@ -239,25 +239,8 @@ class Pictures:
         with self._lock:
             self._written += 1
             if self._written % _SWEEP == 1:
-                self._sweep()
+                delete_oldest(self.folder.glob("*/*"), self.limit, self.limit * 0.9)
         return data
-
-    def _sweep(self) -> None:
-        """Remove the oldest pictures, down to nine tenths of the limit, when there are too many."""
-        files = []
-        for file in self.folder.glob("*/*"):
-            with suppress(OSError):
-                info = file.stat()
-                files.append((info.st_mtime, info.st_size, file))
-        total = sum(size for _, size, _ in files)
-        if total <= self.limit:
-            return
-        for _, size, file in sorted(files):
-            with suppress(OSError):
-                file.unlink()
-            total -= size
-            if total <= self.limit * 0.9:
-                return
 
 
 def _stored(file: Path) -> bytes | None:
