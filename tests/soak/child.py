@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 TESTS = Path(__file__).resolve().parent.parent
@@ -29,11 +29,11 @@ class SoakAnalyzer(BlobAnalyzer):
         return [faces if len(faces := found.get(id(picture), ())) <= 20 else () for picture in pictures]
 
 
-def run(words: Sequence[str]) -> int:
+def run(words: Sequence[str], analyzer: Callable[[], BlobAnalyzer] = SoakAnalyzer) -> int:
     """Run the command line with some words; return its exit code."""
     from rollcall.cli import main
 
-    base.Analyzer = lambda settings: SoakAnalyzer()  # type: ignore[assignment, misc, return-value]
+    base.Analyzer = lambda settings: analyzer()  # type: ignore[assignment, misc, return-value]
     sys.argv = ["rollcall", *words]
     try:
         main()
@@ -51,11 +51,19 @@ def preload() -> None:
     import rollcall.commands.corrections
     import rollcall.commands.forget
     import rollcall.commands.index
+    import rollcall.commands.people
     import rollcall.commands.tag  # noqa: F401
 
 
 def forked(words: Sequence[str], output: Path) -> int:
     """Run a command in a fork, its output in a file; return the number of the process."""
+    return forked_all([words], output)
+
+
+def forked_all(
+    commands: Sequence[Sequence[str]], output: Path, analyzer: Callable[[], BlobAnalyzer] = SoakAnalyzer
+) -> int:
+    """Run commands in one fork, until one fails; return the number of the process."""
     pid = os.fork()
     if pid:
         return pid
@@ -64,7 +72,7 @@ def forked(words: Sequence[str], output: Path) -> int:
         with output.open("wb") as file:
             os.dup2(file.fileno(), 1)
             os.dup2(file.fileno(), 2)
-        code = run(words)
+        code = next((found for words in commands if (found := run(words, analyzer))), 0)
         sys.stdout.flush()
         sys.stderr.flush()
     except BaseException:

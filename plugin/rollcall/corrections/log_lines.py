@@ -23,6 +23,7 @@ class LogLine(NamedTuple):
     kind: str
     value: Mapping[str, Any]
     made_by: str = ""
+    made_at: str = ""
 
 
 def effective(log: Iterable[LogLine]) -> list[LogLine]:
@@ -46,7 +47,7 @@ def undone_uids(log: Iterable[LogLine]) -> set[str]:
 def log_lines(session: Session, where: ColumnElement[bool]) -> list[LogLine]:
     """Return the lines of the log that meet a condition, oldest first."""
     rows = session.execute(
-        select(CorrectionRow.uid, CorrectionRow.kind, CorrectionRow.value, CorrectionRow.made_by)
+        select(CorrectionRow.uid, CorrectionRow.kind, CorrectionRow.value, CorrectionRow.made_by, CorrectionRow.made_at)
         .where(where)
         .order_by(CorrectionRow.made_at, CorrectionRow.id)
     )

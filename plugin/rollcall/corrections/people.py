@@ -219,10 +219,10 @@ def project_face_person(session: Session, face_id: int) -> None:
     log = effective(log_lines(session, CorrectionRow.face_id == face_id))
     row = session.get(FacePersonRow, face_id, populate_existing=True)
     ours = set(session.scalars(select(PersonRejectionRow.person_id).where(PersonRejectionRow.face_id == face_id)))
-    line, rejected = stated_person(log)
+    stated = stated_people(session) if any(line.kind in FACE_PERSON_KINDS for line in log) else People()
+    line, rejected = stated_person(log, stated)
     if line is None and not rejected and not ours and (row is None or row.source == "auto"):
         return
-    stated = stated_people(session)
     before = None if row is None else (row.person_id, row.state, row.source)
     not_them = {_person_id(session, stated, uid) for uid in sorted(rejected)}
     them = None if line is None else _person_id(session, stated, str(line.value["person"]))

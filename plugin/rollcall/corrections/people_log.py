@@ -37,17 +37,18 @@ class People:
     people: dict[str, Stated] = field(default_factory=dict)
     relations: set[tuple[str, str, str]] = field(default_factory=set)  # person, other, relation
     merged: dict[str, str] = field(default_factory=dict)  # who went into whom
+    merged_at: dict[str, str] = field(default_factory=dict)  # when that was said, by who went
 
-    def uid(self, uid: str) -> str:
-        """Return the uid of whom somebody is now, after all merges."""
-        while uid in self.merged:
+    def uid(self, uid: str, at: str | None = None) -> str:
+        """Return the uid of whom somebody is after all merges, or after those up to a time."""
+        while uid in self.merged and (at is None or self.merged_at[uid] <= at):
             uid = self.merged[uid]
         return uid
 
     def _of(self, uid: str) -> Stated:
         return self.people.setdefault(self.uid(uid), Stated())
 
-    def apply(self, kind: str, value: Mapping[str, Any]) -> None:
+    def apply(self, kind: str, value: Mapping[str, Any], made_at: str = "") -> None:
         """Replay one line."""
         uid = str(value["person"])
         if kind == "person_name":
@@ -64,7 +65,7 @@ class People:
         elif kind == "person_relation":
             self._relate(uid, value)
         elif kind == "person_merge":
-            self._merge(self.uid(uid), self.uid(str(value["other"])))
+            self._merge(self.uid(uid), self.uid(str(value["other"])), made_at)
 
     def _relate(self, uid: str, value: Mapping[str, Any]) -> None:
         self._of(uid)
@@ -75,11 +76,11 @@ class People:
         else:
             self.relations.discard(relation)
 
-    def _merge(self, uid: str, other: str) -> None:
+    def _merge(self, uid: str, other: str, made_at: str) -> None:
         if uid == other:
             return
         into, gone = self._of(uid), self.people.pop(other, Stated())
-        self.merged[other] = uid
+        self.merged[other], self.merged_at[other] = uid, made_at
         known = {fold(name) for name in into.names}
         into.names += [name for name in gone.names if fold(name) not in known]
         into.me = into.me or gone.me
@@ -105,7 +106,7 @@ def stated_people(session: Session) -> People:
     result = People()
     for line in effective(log_lines(session, _about_people())):
         if line.kind in PERSON_KINDS:
-            result.apply(line.kind, line.value)
+            result.apply(line.kind, line.value, line.made_at)
     session.info[_CACHE] = newest, result
     return result
 
@@ -120,11 +121,13 @@ def _about_people() -> ColumnElement[bool]:
     return or_(CorrectionRow.kind.in_(PERSON_KINDS), and_(CorrectionRow.kind.in_(UNDO_KINDS), ~of_a_photo()))
 
 
-def stated_person(log: Sequence[LogLine]) -> tuple[LogLine | None, dict[str, bool]]:
+def stated_person(log: Sequence[LogLine], people: People | None = None) -> tuple[LogLine | None, dict[str, bool]]:
     """Return the line that says who a face is, and the uids it was said not to be, from its effective lines.
 
     The newer of *is* and *is not* the same person is effective; a line of the kind person outranks one of member.
+    Two of `people` who were one when it was said that the face is not one of them are the same person.
     """
+    people = People() if people is None else people
     newest: dict[str, LogLine | None] = {"person": None, "member": None}
     rejected: dict[str, bool] = {}
     for line in log:
@@ -136,6 +139,7 @@ def stated_person(log: Sequence[LogLine]) -> tuple[LogLine | None, dict[str, boo
             uid = str(line.value["person"])
             rejected[uid] = bool(line.value["holds"])
             for kind, before in newest.items():
-                if rejected[uid] and before is not None and str(before.value["person"]) == uid:
-                    newest[kind] = None
+                if rejected[uid] and before is not None:
+                    them = str(before.value["person"])
+                    newest[kind] = before if people.uid(them, line.made_at) != people.uid(uid, line.made_at) else None
     return newest["person"] or newest["member"], {uid: holds for uid, holds in rejected.items() if holds}

@@ -111,7 +111,8 @@ def answer(
     whole = set(faces) == set(question.faces[: len(faces)])
     if question.kind == "join" and whole and len(question.faces) > 1 and group not in (None, question.person):
         assert group is not None
-        given += merge(session, question.person, [group])
+        # The cover that goes with the group may be one of those that are not the person.
+        given += [one for one in merge(session, question.person, [group]) if one.face_id not in others]
     already = {one.face_id for one in given if one.kind == "person"}
     return [*given, *confirm(session, question.person, [face for face in faces if face not in already])]
 

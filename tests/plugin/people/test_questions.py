@@ -124,6 +124,18 @@ def test_who_is_unticked_in_a_row_is_not_the_person(family: Plugin) -> None:
     assert rows(family, "SELECT face_id, person_id FROM person_rejections") == []
 
 
+def test_the_cover_of_a_group_that_is_the_person_is_not_if_it_was_unticked(family: Plugin) -> None:
+    anna, ben = (one.person_id for one in family.people())
+    family.name_person(anna, "Anna")
+    cover = family.person(ben).cover_face_id
+    assert cover is not None
+    others = [one.face_id for one in family.person_faces(ben) if one.face_id != cover]
+    row = Question(anna, (*others, cover), 0.9, "join")
+    family.answer_question(row, yes=True, seen=others, others=[cover])
+    assert who(family, cover)[0] != "Anna"
+    assert {who(family, face)[0] for face in others} == {"Anna"}
+
+
 def test_a_face_like_others_that_are_unlike_each_other_is_likelier_theirs() -> None:
     vectors = [
         _faces_like(0, 8, 1, 0.3),

@@ -141,6 +141,25 @@ def test_faces_that_are_somebody_else_take_those_like_them_along(
     assert plugin.person(one).faces == 4
 
 
+def test_a_no_to_somebody_after_a_merge_counts_for_faces_that_were_the_other_one(family: Plugin) -> None:
+    anna, ben = (one.person_id for one in family.people())
+    family.name_person(anna, "Anna")
+    face = faces_of(family, 33, 33)[0]
+    family.confirm_faces(ben, [face])
+    family.merge_people(anna, ben)
+    assert who(family, face) == ("Anna", "confirmed", "user")
+    family.reject_faces(anna, [face])
+    assert who(family, face)[0] != "Anna"
+    family.undo()
+    assert who(family, face) == ("Anna", "confirmed", "user")
+    # A no from before says nothing of who is one with them now.
+    family.undo()
+    ben = next(one.person_id for one in family.people() if one.person_id != anna)
+    family.reject_faces(anna, [face])
+    family.merge_people(anna, ben)
+    assert who(family, face) == ("Anna", "confirmed", "user")
+
+
 def test_hidden_people_are_left_out_of_lists(family: Plugin) -> None:
     first, second = (one.person_id for one in family.people())
     family.hide_people(first, second)
