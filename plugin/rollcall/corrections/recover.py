@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, and_, or_, select
+from sqlalchemy import ColumnElement, Select, and_, or_, select
 from sqlalchemy.orm import Session
 
 from rollcall.corrections.log import CorrectionResult
@@ -21,9 +21,10 @@ from rollcall.model_version import weights_of
 from rollcall.records import Box, PhotoState
 from rollcall.search.calibration import calibration
 from rollcall.settings import TagSettings
+from rollcall.storage.change_feed import ChangeKind
 from rollcall.storage.database import Database
 from rollcall.storage.estimates import unpack
-from rollcall.storage.tables import CorrectionRow, EmbeddingRow, FaceRow, PhotoRow
+from rollcall.storage.tables import CorrectionRow, EmbeddingRow, EventRow, FaceRow, PhotoRow
 
 #: In a file that was renamed and edited, faces with at least this IoU and a cosine similarity of at least
 #: `Calibration.renamed` are the same.
@@ -116,8 +117,19 @@ def _unattached_by_picture(session: Session) -> dict[str, list[CorrectionRow]]:
 
 
 def _uncorrected(since: str) -> ColumnElement[bool]:
-    """Return the condition of photos without corrections that were indexed at `since` or later."""
-    return and_(PhotoRow.state == PhotoState.INDEXED, ~PhotoRow.reviewed, PhotoRow.indexed_at >= since)
+    """Return the condition of photos without corrections that are here since a time: indexed, or back, then."""
+    here = PhotoRow.indexed_at >= since
+    if since:
+        here = or_(here, PhotoRow.id.in_(_returned(since)))
+    return and_(PhotoRow.state == PhotoState.INDEXED, ~PhotoRow.reviewed, here)
+
+
+def _returned(since: str) -> Select[int | None]:
+    """Return a statement for the photos that were missing before a time, and are back since then."""
+    gone = select(EventRow.photo_id).where(EventRow.kind == ChangeKind.PHOTO_MISSING, EventRow.happened_at < since)
+    kinds = (ChangeKind.PHOTO_INDEXED, ChangeKind.PHOTO_MOVED)
+    back = select(EventRow.photo_id).where(EventRow.kind.in_(kinds), EventRow.happened_at >= since)
+    return back.where(EventRow.photo_id.in_(gone))
 
 
 def _move(session: Session, lines: Sequence[CorrectionRow], photo_id: int, same_picture: bool) -> CorrectionResult:

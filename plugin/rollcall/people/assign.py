@@ -75,14 +75,14 @@ def person_of_faces(
     """Return the person of each face, or -3 minus the number of a new group, or UNKNOWN; and the probability.
 
     What persons stated stays. No photo shows a person twice unless a person said so, and nobody is in photos from
-    before their birth.
+    before their birth, though they stood in a group that was named.
     """
     group = found.group
     person = np.where(group >= 0, of_groups[np.maximum(group, 0)], UNKNOWN) if len(of_groups) else group.copy()
     person = np.where(person == NEW, -3 - group, person)
     person = np.where(library.stated, library.person, person)
     probability = np.where(library.stated, library.probability, found.probability)
-    out = ~library.stated & (too_early(library, person) | is_rejected(library, person))
+    out = ~library.certain & (too_early(library, person) | is_rejected(library, person))
     person[out] = UNKNOWN
     person[second_of_photo(library, person, probability)] = UNKNOWN
     return person, np.where(person == UNKNOWN, 0.0, probability)
@@ -104,15 +104,15 @@ def is_rejected(library: LibraryFaces, person: NDArray[np.int64]) -> NDArray[np.
 def second_of_photo(
     library: LibraryFaces, person: NDArray[np.int64], probability: NDArray[np.floating]
 ) -> NDArray[np.bool_]:
-    """Return which faces are taken for somebody whom a likelier face of their photo is, (n,); never stated ones."""
+    """Return which faces are taken for somebody whom a likelier face of their photo is, (n,); never confirmed ones."""
     known = np.flatnonzero(person != UNKNOWN)
     photos = library.faces.photos
-    order = known[np.lexsort((known, -probability[known], ~library.stated[known], photos[known], person[known]))]
+    order = known[np.lexsort((known, -probability[known], ~library.certain[known], photos[known], person[known]))]
     again = np.zeros(len(order), np.bool_)
     again[1:] = (person[order[1:]] == person[order[:-1]]) & (photos[order[1:]] == photos[order[:-1]])
     result = np.zeros(len(person), np.bool_)
     result[order[again]] = True
-    return result & ~library.stated
+    return result & ~library.certain
 
 
 def without_lone(person: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -216,5 +216,5 @@ def nearer_to_rejected(library: LibraryFaces, person: NDArray[np.int64]) -> NDAr
 
 def out_of_place(library: LibraryFaces, person: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Return which faces cannot be whom they are taken for: a second one of a photo, or from before the birth, (n,)."""
-    out = ~library.stated & (assign.too_early(library, person) | assign.is_rejected(library, person))
+    out = ~library.certain & (assign.too_early(library, person) | assign.is_rejected(library, person))
     return out | assign.second_of_photo(library, person, library.probability)

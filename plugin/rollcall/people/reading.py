@@ -46,7 +46,8 @@ class LibraryFaces:
     faces: Faces
     taken: NDArray[np.float64]  # (n,) capture dates in years; NaN where unknown
     person: NDArray[np.int64]  # (n,) whom a face is at present; UNKNOWN for nobody
-    stated: NDArray[np.bool_]  # (n,) whether a person or the host said so
+    stated: NDArray[np.bool_]  # (n,) whether a person or the host said so, if only by naming the group of it
+    certain: NDArray[np.bool_]  # (n,) whether they said so of this face
     probability: NDArray[np.float64]  # (n,) of that
     quality: NDArray[np.float64]  # (n,) of faces for lists: larger is better
     seen: NDArray[np.bool_]  # (n,) whether grouping has looked at a face
@@ -72,7 +73,7 @@ class LibraryFaces:
             ),
             *(
                 np.concatenate([getattr(self, name), getattr(others, name)])
-                for name in ("taken", "person", "stated", "probability", "quality", "seen")
+                for name in ("taken", "person", "stated", "certain", "probability", "quality", "seen")
             ),
         )
         return both.take(np.argsort(both.face_ids))
@@ -96,6 +97,7 @@ class LibraryFaces:
             self.taken[rows],
             self.person[rows],
             self.stated[rows],
+            self.certain[rows],
             self.probability[rows],
             self.quality[rows],
             self.seen[rows],
@@ -341,6 +343,7 @@ def _built(
         columns.taken,
         columns.people,
         columns.stated,
+        columns.stated & columns.confirmed,
         columns.probability,
         columns.quality,
         columns.seen,

@@ -39,9 +39,11 @@ def write_people(
 ) -> set[int]:
     """Write the people of faces as `assign.person_of_faces` gives them; return the people whose faces changed."""
     wanted = _with_groups(session, library, person)
+    other = wanted != library.person
     changed = np.flatnonzero(
-        ~library.stated
-        & ((wanted != library.person) | ~library.seen | (np.abs(probability - library.probability) > _SAME))
+        (~library.stated & (other | ~library.seen | (np.abs(probability - library.probability) > _SAME)))
+        # A face that stood in a group when that was named may be nobody's after all.
+        | (library.stated & ~library.certain & other)
     )
     if not len(changed):
         return set()
@@ -77,15 +79,16 @@ def _write_rows(session: Session, rows: Sequence[dict[str, Any]]) -> None:
     ids = [row["face_id"] for row in rows]
     # A person may have said who it is since the faces were read.
     session.flush()
-    there = set(session.connection().execute(_not_stated(), {"ids": ids}).scalars())
+    there = set(session.connection().execute(_not_certain(), {"ids": ids}).scalars())
     session.execute(delete(FacePersonRow).where(FacePersonRow.face_id.in_(there)))
     insert_rows(session, FacePersonRow, [row for row in rows if row["face_id"] in there])
 
 
 @cache
-def _not_stated() -> Select[int]:
-    stated = exists().where(FacePersonRow.face_id == FaceRow.id, FacePersonRow.source != "auto")
-    return select(FaceRow.id).where(FaceRow.id.in_(bindparam("ids", expanding=True)), ~stated)
+def _not_certain() -> Select[int]:
+    said = (FacePersonRow.source != "auto", FacePersonRow.state == "confirmed")
+    certain = exists().where(FacePersonRow.face_id == FaceRow.id, *said)
+    return select(FaceRow.id).where(FaceRow.id.in_(bindparam("ids", expanding=True)), ~certain)
 
 
 def _with_groups(session: Session, library: LibraryFaces, person: NDArray[np.int64]) -> NDArray[np.int64]:

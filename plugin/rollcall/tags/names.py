@@ -7,7 +7,7 @@ The tag goes when the face is somebody else, and when the name goes.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Select, and_, delete, insert, or_, select, text
@@ -72,7 +72,9 @@ def refresh(session: Session, settings: TagSettings, person_ids: Iterable[int]) 
         assert tag is not None
         wanted |= {(photo_id, tag): one for photo_id, one in _photos(session, settings, tag).items()}
     touched = {tag_of(settings, name) for name in names.values()} | _of_nobody(session, settings)
-    return _set(session, wanted, _stored(session, sorted(one for one in touched if one is not None)))
+    changed = _set(session, wanted, _stored(session, sorted(one for one in touched if one is not None)))
+    # A name that they had before may be somebody else's, too.
+    return changed | refresh_photos(session, settings, _with_other_names(session, settings, people, touched))
 
 
 def refresh_photos(session: Session, settings: TagSettings, photo_ids: Iterable[int]) -> set[int]:
@@ -151,6 +153,22 @@ def _of_nobody(session: Session, settings: TagSettings) -> set[str]:
     everybody = {tag_of(settings, name) for name in session.scalars(select(PersonNameRow.name).where(_SHOWN))}
     used = {row[0] for row in session.execute(text(_NAMES)) if row[0].startswith(folder)}
     return used - everybody - _of_rules(tag_rules(settings))
+
+
+def _with_other_names(
+    session: Session, settings: TagSettings, people: Sequence[int], touched: Collection[str | None]
+) -> set[int]:
+    """Return the photos of some people that have the tags of others, apart from those in `touched`."""
+    everybody = {tag_of(settings, name) for name in session.scalars(select(PersonNameRow.name).where(_SHOWN))}
+    others = sorted(one for one in everybody.difference(touched) if one is not None)
+    photos: set[int] = set()
+    for part in chunks(people):
+        theirs = select(FaceRow.photo_id).join(FacePersonRow, FacePersonRow.face_id == FaceRow.id)
+        theirs = theirs.where(FacePersonRow.person_id.in_(part))
+        for some in chunks(others):
+            tagged = select(TagRow.photo_id).where(TagRow.name.in_(some), TagRow.photo_id.in_(theirs))
+            photos |= set(session.scalars(tagged.where(TagRow.source == TagSource.AUTO)))
+    return photos
 
 
 def _stored(session: Session, tags: Sequence[str]) -> dict[tuple[int, str], tuple[int, str, str]]:

@@ -107,6 +107,36 @@ def test_a_database_that_is_rebuilt_hears_all_of_it_before_or_after_it_is_indexe
         assert {who(plugin, face)[0] for face in (*faces_of(plugin, 4, 6), *faces_of(plugin, 8, 9))} == {"Anna"}
 
 
+def test_files_that_are_back_as_they_were_before_they_were_saved_in_another_format_have_their_people(
+    said: Plugin, folder: Path
+) -> None:
+    before = told(said)
+    first = {file: file.read_bytes() for file in folder.glob("*.png")}
+    for file in first:
+        with Image.open(file) as picture:
+            picture.save(file.with_suffix(".webp"), lossless=True)
+        file.unlink()
+    said.index(folder)
+    for file, content in first.items():
+        file.write_bytes(content)
+        file.with_suffix(".webp").unlink()
+    said.index(folder)
+    assert told(said) == before
+
+
+def test_who_stood_in_a_group_that_was_named_makes_way_in_a_new_database_too(
+    family: Plugin, folder: Path, make_plugin: Callable[..., Plugin]
+) -> None:
+    family.name_person(family.people()[0].person_id, "Anna")
+    again = make_plugin("again")
+    again.import_corrections(family.export_corrections())
+    again.index(folder)
+    anna, ben = faces_of(again, 5, 5)[0], faces_of(again, 31, 31)[0]
+    assert who(again, anna) == ("Anna", "proposed", "user")
+    again.name_face(ben, "Anna")
+    assert [who(again, face)[0] for face in (anna, ben)] == [None, "Anna"]
+
+
 def test_all_of_it_can_be_undone_and_redone_word_by_word(said: Plugin) -> None:
     states = [told(said)]
     batches = len({line["batch"] for line in said.export_corrections()})

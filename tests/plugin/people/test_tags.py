@@ -64,6 +64,15 @@ def test_a_merge_gives_the_tag_to_all_photos_and_its_undoing_takes_it_away(famil
     assert tagged(family) == {"People/Anna": 6, "People/Ben": 1}
 
 
+def test_a_name_that_somebody_else_keeps_leaves_the_photos_of_who_is_called_otherwise_now(family: Plugin) -> None:
+    named(family)
+    ben = family.name_face(faces_of(family, 33, 33)[0], "Ben").person_id
+    family.name_person(ben, "Anna")
+    assert tagged(family) == {"People/Anna": 7}
+    family.undo()
+    assert tagged(family) == {"People/Anna": 6, "People/Ben": 1}
+
+
 def test_a_tag_that_a_person_rejected_does_not_come_back(family: Plugin, folder: Path) -> None:
     named(family)
     photo = int(str(rows(family, "SELECT MIN(photo_id) FROM v1_tags WHERE tag = 'People/Anna'")[0][0]))
