@@ -78,6 +78,8 @@ def group_all(database: Database, settings: TagSettings) -> GroupingReport:
 def group_new(database: Database, settings: TagSettings) -> GroupingReport:
     """Group the faces that nobody has looked at; all faces anew where many are new.
 
+    People whose faces came with corrections from elsewhere, or whom a run that was killed left so, are looked at, too.
+
     Raises
     ------
     StoreError
@@ -86,21 +88,23 @@ def group_new(database: Database, settings: TagSettings) -> GroupingReport:
     with database.read() as session:
         revision = revisions.newest(session)
         waiting = reading.ungrouped(session, MANY_NEW + 1)
-        if not waiting:
-            return GroupingReport()
+        unsettled = session.scalar(select(PersonRow.id).where(PersonRow.unsettled).limit(1)) is not None
         some = select(FacePersonRow.face_id).limit(int(MANY_NEW / NEW_SHARE)).subquery()
-        known = session.scalar(select(func.count()).select_from(some)) or 0
-        if len(waiting) > MANY_NEW or len(waiting) > NEW_SHARE * known:
-            waiting = []
-    if not waiting:
+        known = session.scalar(select(func.count()).select_from(some)) or 0 if waiting else 0
+    if len(waiting) > MANY_NEW or len(waiting) > NEW_SHARE * known:
         return group_all(database, settings)
+    if not waiting and not unsettled:
+        return GroupingReport()
     with database.write() as session:
         changed = incremental.attach(session, database, waiting)
-        revisions.set_grouped(session, revision)
+        if waiting:
+            revisions.set_grouped(session, revision)
         if changed.faces:
             # Of somebody with many faces these are the only ones that anything is new of.
             compute_ages(session, settings, changed.people, withdraw=False, face_ids=changed.faces)
             names.refresh_photos(session, settings, reading.photos_of(session, changed.faces))
+        if unsettled:
+            regroup(session, database, settings)
     return GroupingReport(len(waiting), 0, len(changed.people))
 
 
