@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from rollcall.corrections.kinds import Correction
 from rollcall.host.people import PeopleMixin
 from rollcall.people import questions, stating
+from rollcall.people.kept import kept_faces_of
 from rollcall.people.persons import Person
 from rollcall.people.questions import Question
 
@@ -20,7 +21,8 @@ class PeopleQuestionsMixin(PeopleMixin):
         """Return what to ask about people with names, first what settles the most faces, as far as one can tell.
 
         A question of kind "join" is about a face or group of nobody, one of kind "check" about faces of the person.
-        All faces of the library are compared, which takes seconds in a large one.
+        All faces of the library are read and compared, which takes seconds in a large one; up to 500,000 are kept in
+        memory for the next call, which reads what changed.
 
         Parameters
         ----------
@@ -28,7 +30,7 @@ class PeopleQuestionsMixin(PeopleMixin):
             How many questions at most.
         """
         with self.database.read() as session:
-            return questions.of_library(session, limit)
+            return questions.of_library(session, limit, kept_faces_of(self.database))
 
     def answer_question(
         self,

@@ -19,6 +19,11 @@ FEW: Final = 50
 #: The most similar faces of a person whose mean similarity counts.
 _NEAREST: Final = 3
 _TINY: Final = 1e-9
+#: Of the direction in which faces spread the most: squarings of their covariance, products with it at most, and by how
+#: much less than one the cosine of two of these is at the end.
+_SQUARINGS: Final = 4
+_POWERS: Final = 60
+_STILL: Final = 1e-7
 
 
 class Weights(NamedTuple):
@@ -83,6 +88,31 @@ def centre_of(vectors: NDArray[np.floating], rows: Sequence[int] | NDArray[np.in
     return unit(np.asarray(vectors[rows], np.float32).sum(axis=0))
 
 
+def centres_of(
+    vectors: NDArray[np.floating], order: NDArray[np.int64], starts: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    """Return the means, of unit length, (k, d), of k parts: the faces of `order` from each of the places `starts`."""
+    sums = np.add.reduceat(np.asarray(vectors[order], np.float32), starts, axis=0)
+    return np.asarray(sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), _TINY))
+
+
 def unit(vector: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return a vector in unit length."""
     return np.asarray(vector / max(float(np.linalg.norm(vector)), _TINY))
+
+
+def widest(spread: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the direction, (d,), in which points around their mean, (n, d), spread the most.
+
+    By power iteration, which the first squarings shorten; the direction begins as the point furthest from the mean.
+    """
+    matrix = spread.T @ spread
+    for _ in range(_SQUARINGS):
+        matrix = matrix / max(float(np.abs(matrix).max()), _TINY)
+        matrix = matrix @ matrix
+    direction = unit(spread[np.einsum("nd,nd->n", spread, spread).argmax()])
+    for _ in range(_POWERS):
+        before, direction = direction, unit(matrix @ direction)
+        if float(before @ direction) > 1.0 - _STILL:
+            break
+    return direction

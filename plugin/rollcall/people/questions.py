@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +19,9 @@ from sqlalchemy.orm import Session
 
 from rollcall.people import assign, reading
 from rollcall.people.clusters import Faces
+from rollcall.people.kept import KeptFaces
 from rollcall.people.linkage import UNKNOWN
-from rollcall.people.posterior import CHECK, JOIN, People, centre_of, probabilities, strangers, unit
+from rollcall.people.posterior import CHECK, JOIN, People, centre_of, centres_of, probabilities, strangers, unit, widest
 from rollcall.storage.tables import PersonNameRow, PersonRow
 
 #: The least probability that an answer changes who a face is: what is surer is not asked.
@@ -76,11 +77,8 @@ def questions(
     numbers, first = np.unique(person[order], return_index=True)
     members = dict(zip(numbers.tolist(), np.split(order, first[1:]), strict=True))
     people = People(faces.vectors, members)
-    parts = _of_nobody(person, np.flatnonzero(~theirs & ~stated))
-    # A pan that was taken for a face is as similar to somebody's blurred profile as to anything: what linkage does not
-    # take for a person's face by itself is not worth anybody's time.
-    parts = [rows for rows in parts if not faces.weak[rows].all()]
-    more = strangers(len(parts))
+    parts = _of_nobody(faces, person, np.flatnonzero(~theirs & ~stated))
+    more = strangers(len(parts.starts))
     found = [*_joins(faces, people, parts, more)]
     for at in range(len(people.numbers)):
         found += _checks(faces, people, at, stated, more)
@@ -117,14 +115,16 @@ def in_rows(asked: Sequence[Question], most: int) -> list[Question]:
     return [row for _, row in found]
 
 
-def of_library(session: Session, limit: int) -> list[Question]:
+def of_library(session: Session, limit: int, kept: KeptFaces | None = None) -> list[Question]:
     """Return what to ask about the people of a library, what is worth the most first, by numbers of faces.
 
-    Nobody is asked for who is hidden, or was not born yet. All faces of the library are read.
+    Nobody is asked for who is hidden, or was not born yet. All faces of the library are read, apart from those that
+    are `kept` since the last call.
     """
     statement = select(PersonNameRow.person_id).join(PersonRow, PersonRow.id == PersonNameRow.person_id)
     named = set(session.scalars(statement.where(~PersonRow.hidden)))
-    library = reading.read_faces(session) if named else None
+    read = reading.read_faces if kept is None else kept.read
+    library = read(session) if named else None
     if library is None or not len(library):
         return []
     found = questions(library.faces, library.person, library.stated, named)
@@ -136,25 +136,46 @@ def of_library(session: Session, limit: int) -> list[Question]:
     return [replace(one, faces=tuple(library.face_ids[list(one.faces)].tolist())) for one in islice(possible, limit)]
 
 
-def _of_nobody(person: NDArray[np.int64], free: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-    """Return the faces and groups of nobody, by the rows of each; a face in no group is one of its own."""
+class _Parts(NamedTuple):
+    """Faces and groups of nobody: the rows of all of them, and where in these each begins."""
+
+    rows: NDArray[np.int64]
+    starts: NDArray[np.int64]  # (k,)
+
+    @property
+    def ends(self) -> NDArray[np.int64]:
+        return np.append(self.starts[1:], len(self.rows))
+
+
+def _of_nobody(faces: Faces, person: NDArray[np.int64], free: NDArray[np.int64]) -> _Parts:
+    """Return the faces and groups of nobody; a face in no group is one of its own.
+
+    A pan that was taken for a face is as similar to somebody's blurred profile as to anything: what linkage does not
+    take for a person's face by itself is not worth anybody's time.
+    """
     if not len(free):
-        return []
-    _, group = np.unique(np.where(person[free] == UNKNOWN, -2 - free, person[free]), return_inverse=True)
+        return _Parts(free, free)
+    group = np.where(person[free] == UNKNOWN, -2 - free, person[free])
     order = np.argsort(group, kind="stable")
-    return np.split(free[order], np.flatnonzero(np.diff(group[order])) + 1)
+    rows, first = free[order], np.flatnonzero(np.diff(group[order], prepend=group[order[0]] - 1))
+    sizes = np.diff(first, append=len(rows))
+    clear = ~np.logical_and.reduceat(faces.weak[rows], first)
+    kept = sizes[clear]
+    return _Parts(rows[np.repeat(clear, sizes)], np.cumsum(kept) - kept)
 
 
-def _joins(faces: Faces, people: People, parts: Sequence[NDArray[np.int64]], more: float) -> Iterator[Question]:
+def _joins(faces: Faces, people: People, parts: _Parts, more: float) -> Iterator[Question]:
     """Yield questions about the faces and groups of nobody: whether they are the likeliest person."""
-    for start in range(0, len(parts), _BLOCK):
-        some = parts[start : start + _BLOCK]
-        centres = np.stack([centre_of(faces.vectors, rows) for rows in some])
+    ends = parts.ends
+    for at in range(0, len(parts.starts), _BLOCK):
+        starts, until = parts.starts[at : at + _BLOCK], ends[at : at + _BLOCK]
+        centres = centres_of(faces.vectors, parts.rows[starts[0] : until[-1]], starts - starts[0])
         scores = people.scores(JOIN, centres @ people.centres.T, more)
-        scores += JOIN.group * np.log([len(rows) for rows in some])[:, None]
+        scores += JOIN.group * np.log(until - starts)[:, None]
         # The most similar faces add at most their weight.
         hopeful = np.flatnonzero(scores.max(axis=1) >= _HOPELESS)
-        some, centres, scores = [some[at] for at in hopeful.tolist()], centres[hopeful], scores[hopeful]
+        some = [parts.rows[starts[one] : until[one]] for one in hopeful.tolist()]
+        centres, scores = centres[hopeful], scores[hopeful]
         for rows, score in zip(some, _among_candidates(faces, people, some, centres, scores), strict=True):
             chance = probabilities(score)
             best = int(chance.argmax())
@@ -249,8 +270,7 @@ def _halves(vectors: NDArray[np.float32], free: NDArray[np.bool_]) -> NDArray[np
     """
     everything = np.ones(len(vectors), np.bool_)
     spread = vectors - vectors.mean(axis=0)
-    direction = np.linalg.eigh(spread.T @ spread)[1][:, -1]
-    part = _settled(vectors, everything, spread @ direction > 0)
+    part = _settled(vectors, everything, spread @ widest(spread) > 0)
     if part[~free].any():
         part = ~part
     return part & ~part[~free].any()
@@ -275,5 +295,7 @@ def _forbidden(faces: Faces, rows: Sequence[int], them: int, photos: Collection[
 
 
 def _typical_first(faces: Faces, rows: NDArray[np.int64]) -> tuple[int, ...]:
+    if len(rows) == 1:
+        return (int(rows[0]),)
     order = np.argsort(-(np.asarray(faces.vectors[rows], np.float32) @ centre_of(faces.vectors, rows)), kind="stable")
     return tuple(rows[order].tolist())

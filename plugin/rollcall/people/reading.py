@@ -165,6 +165,11 @@ def _ungrouped(of_changed: bool) -> Select[int]:
     return statement.limit(bindparam("limit"))
 
 
+def photo_ids(photos: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the numbers of the photos and videos that faces are of, (n,), by `Faces.photos`."""
+    return np.where(photos < 0, -photos // _A_VIDEO, photos)
+
+
 def photos_of(session: Session, face_ids: Iterable[int]) -> set[int]:
     """Return the photos of some faces."""
     found: set[int] = set()
@@ -195,7 +200,8 @@ def read_faces(session: Session, statements: Iterable[Select[Any]] | None = None
     Only embeddings of one network are compared: the one that made most of them.
     """
     if statements is None:
-        return _read_all(session)
+        columns, vectors, _ = read_all(session)
+        return built(session, columns, vectors)
     return _read(session, [(statement, {}) for statement in statements])
 
 
@@ -210,28 +216,29 @@ def _read(
     rows = [row for statement, values in statements for row in connection.execute(statement, values)]
     wanted = set(_most(Counter(row[2] for row in rows)))
     rows = [row for row in rows if row[2] in wanted]
-    return _built(session, [_columns(rows)], _vectors(rows), births_of)
+    return built(session, [columns_of(rows)], vectors_in(rows), births_of)
 
 
-def _read_all(session: Session) -> LibraryFaces:
+def read_all(session: Session) -> tuple[list[FaceColumns], NDArray[np.float16], str]:
+    """Return the columns of all faces, in parts, their embeddings (n, d), and the weights that these are of."""
     counted = select(EmbeddingRow.model_version, func.count()).group_by(EmbeddingRow.model_version)
     counts: dict[str, int] = dict(session.execute(counted).all())
     wanted = _most(counts)
     statement = comparable().where(EmbeddingRow.model_version.in_(wanted))
-    columns: list[_Columns] = []
-    matrix = _vectors([])
+    columns: list[FaceColumns] = []
+    matrix = vectors_in([])
     count = 0
     with sqlite.unmapped(session.connection()):
         found = session.execute(statement, execution_options={"yield_per": _ROWS})
         for part in found.partitions():
-            vectors = _vectors(part)
+            vectors = vectors_in(part)
             if not columns:
                 # Space for all of them at once: what is joined from parts is held twice.
                 matrix = np.empty((sum(counts[one] for one in wanted), vectors.shape[1]), np.float16)
             matrix[count : count + len(part)] = vectors
             count += len(part)
-            columns.append(_columns(part))
-    return _built(session, columns, matrix[:count])
+            columns.append(columns_of(part))
+    return columns, matrix[:count], weights_of(wanted[0]) if wanted else ""
 
 
 def _most(counts: Mapping[str, int]) -> list[str]:
@@ -245,7 +252,8 @@ def _most(counts: Mapping[str, int]) -> list[str]:
     return [version for version in counts if weights_of(version) == weights]
 
 
-def _vectors(rows: Sequence[Any]) -> NDArray[np.float16]:
+def vectors_in(rows: Sequence[Any]) -> NDArray[np.float16]:
+    """Return the embeddings (n, d) of rows of `comparable`."""
     if not rows:
         return np.zeros((0, 128), np.float16)
     return np.frombuffer(b"".join(row[3] for row in rows), "<f2").reshape(len(rows), -1)
@@ -270,7 +278,7 @@ def _by_id() -> Select[Any]:
     return comparable().where(FaceRow.id.in_(bindparam("ids", expanding=True)))
 
 
-class _Columns(NamedTuple):
+class FaceColumns(NamedTuple):
     """What is read of n faces, as arrays."""
 
     face_ids: NDArray[np.int64]
@@ -288,7 +296,8 @@ class _Columns(NamedTuple):
     seen: NDArray[np.bool_]
 
 
-def _columns(rows: Sequence[Any]) -> _Columns:
+def columns_of(rows: Sequence[Any]) -> FaceColumns:
+    """Return rows of `comparable` as arrays."""
     by_column: list[Sequence[Any]] = list(zip(*rows, strict=True)) if rows else [()] * 19
     (ids, photos, _, _, score, sharpness, width, height, age, low, high, given_low, given_high) = by_column[:13]
     taken, person, state, source, probability, detected = by_column[13:]
@@ -301,7 +310,7 @@ def _columns(rows: Sequence[Any]) -> _Columns:
     side = np.minimum(_numbers(width), _numbers(height))
     found = np.array(detected, np.bool_)
     born = births(ages, deviation, years)
-    return _Columns(
+    return FaceColumns(
         np.array(ids, np.int64),
         np.array(photos, np.int64),
         ages.astype(np.float32),
@@ -318,13 +327,14 @@ def _columns(rows: Sequence[Any]) -> _Columns:
     )
 
 
-def _built(
+def built(
     session: Session,
-    parts: Sequence[_Columns],
+    parts: Sequence[FaceColumns],
     matrix: NDArray[np.float16],
     births_of: dict[int, Births] | None = None,
 ) -> LibraryFaces:
-    columns = _Columns(*map(np.concatenate, zip(*(parts or [_columns([])]), strict=True)))
+    """Return faces from their columns, in parts, and their embeddings (n, d); what is said of people is read."""
+    columns = FaceColumns(*map(np.concatenate, zip(*(parts or [columns_of([])]), strict=True)))
     labels = np.where(columns.confirmed, columns.people, UNKNOWN)
     # A person with hints alone, and no confirmed face, is found by these.
     hinted = columns.stated & ~np.isin(columns.people, labels)

@@ -143,7 +143,7 @@ class EmbeddingMatrix:
         """Return the photos that changed since these embeddings were read; None if the matrix has to be made again."""
         then = base.state if self._delta is None else self._delta.state
         most = max(_MOST_CHANGED, int(len(base.face_ids) * _MOST_CHANGED_SHARE))
-        changed = _changed(session, then, now, most)
+        changed = changed_photos(session, then, now, most)
         return None if changed is None or len(self._changed.union(changed)) > most else changed
 
     def _update(self, session: Session, changed: Sequence[int], now: State, dimension: int) -> None:
@@ -164,7 +164,7 @@ def _newest() -> Select[int, str]:
     return select(EventRow.id, EventRow.happened_at).order_by(EventRow.id.desc()).limit(1)
 
 
-def _changed(session: Session, then: State, now: State, most: int) -> list[int] | None:
+def changed_photos(session: Session, then: State, now: State, most: int) -> list[int] | None:
     """Return the photos whose faces may have changed; None if that is not known, or they are more than `most`."""
     if then == now:
         return []

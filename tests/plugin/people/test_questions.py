@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+from unittest.mock import Mock, patch
+
 import numpy as np
 from numpy.typing import NDArray
 
+import people_blobs
+from blobs import draw
 from people_blobs import faces_of, rows, who
+from rollcall import corrections
 from rollcall.host import Plugin
+from rollcall.people import reading
 from rollcall.people.clusters import Faces
+from rollcall.people.kept import KeptFaces, kept_faces_of
 from rollcall.people.linkage import UNKNOWN
 from rollcall.people.questions import Question, in_rows, questions
+from rollcall.people.questions import of_library as questions_of_library
 
 ANNA, BEN, GROUP = 1, 2, 7
 
@@ -134,6 +144,43 @@ def test_the_cover_of_a_group_that_is_the_person_is_not_if_it_was_unticked(famil
     family.answer_question(row, yes=True, seen=others, others=[cover])
     assert who(family, cover)[0] != "Anna"
     assert {who(family, face)[0] for face in others} == {"Anna"}
+
+
+def test_what_is_kept_between_questions_follows_everything_that_this_and_other_processes_change(
+    family: Plugin, folder: Path, make_plugin: Callable[..., Plugin]
+) -> None:
+    other = make_plugin()
+    anna, ben = (one.person_id for one in family.people())
+    family.name_person(anna, "Anna")
+    stranger = faces_of(family, 50, 50)[0]
+    kept = kept_faces_of(family.database)
+
+    def same() -> bool:
+        with family.database.read() as session:
+            one, all_read = kept.read(session), reading.read_faces(session)
+            again = questions_of_library(session, 20)
+        for name in ("face_ids", "taken", "person", "stated", "certain", "seen"):
+            assert np.array_equal(getattr(one, name), getattr(all_read, name), equal_nan=name == "taken"), name
+        for name in ("vectors", "photos", "weak", "labels", "rejected"):
+            assert np.array_equal(getattr(one.faces, name), getattr(all_read.faces, name)), name
+        return family.people_questions() == again
+
+    assert same()
+    read = Mock(side_effect=AssertionError("all faces were read again"))
+    with patch.object(KeptFaces, "_read_all", read):
+        for change in (
+            lambda: other.reject_faces(anna, [stranger]),
+            lambda: other.name_person(ben, "Ben"),
+            lambda: other.correct(corrections.not_a_face(faces_of(family, 8, 8)[0])),
+            lambda: family.undo(),
+            lambda: other.index(draw(folder / "IMG_20200601_120000.png", (10, people_blobs.ANNA), (36, people_blobs.BEN), seed=70).parent),
+            lambda: other.forget(f"face:{stranger}"),
+        ):
+            change()
+            assert same()
+    other.forget(embeddings=True)
+    assert kept_faces_of(family.database) is kept
+    assert same()
 
 
 def test_a_face_like_others_that_are_unlike_each_other_is_likelier_theirs() -> None:

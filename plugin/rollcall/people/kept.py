@@ -1,0 +1,123 @@
+"""The faces of a library in memory, for questions that are asked one after another.
+
+What is kept of a face changes only with its photo, and the change feed tells which photos changed, whoever changed
+them; people and what is said of them change with every answer, and are read each time.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Final
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from rollcall.model_version import weights_of
+from rollcall.people import reading
+from rollcall.people.linkage import UNKNOWN
+from rollcall.people.reading import FaceColumns, LibraryFaces
+from rollcall.search.vector_file import State
+from rollcall.search.vectors import changed_photos, state_of
+from rollcall.storage.database import Database
+from rollcall.storage.library import chunks
+from rollcall.storage.tables import FacePersonRow, FaceRow
+
+#: With more changed photos than this all faces are read again.
+_MOST_CHANGED: Final = 5_000
+#: More faces than this are not kept: about 150 MB.
+MOST_KEPT: Final = 500_000
+
+_OF_DATABASES: Final[WeakKeyDictionary[Database, KeptFaces]] = WeakKeyDictionary()
+
+
+def kept_faces_of(database: Database) -> KeptFaces:
+    """Return what is kept of the faces of a database."""
+    return _OF_DATABASES.setdefault(database, KeptFaces())
+
+
+class KeptFaces:
+    """The faces of one library. May be used from any thread."""
+
+    def __init__(self) -> None:
+        self._state: State | None = None
+        self._columns: FaceColumns | None = None
+        self._vectors: NDArray[np.float16] = np.zeros((0, 0), np.float16)
+        self._weights = ""
+        self._lock = threading.Lock()
+
+    def read(self, session: Session) -> LibraryFaces:
+        """Return all faces of a library as `reading.read_faces` does, but for ages and birth dates that are derived.
+
+        Nobody may change the arrays.
+        """
+        with self._lock:
+            now = state_of(session)
+            if not self._update(session, now):
+                return self._read_all(session, now)
+            assert self._columns is not None
+            columns, vectors = _with_people(session, self._columns), self._vectors
+        return reading.built(session, [columns], vectors)
+
+    def _read_all(self, session: Session, now: State) -> LibraryFaces:
+        self._state, self._columns, self._vectors = None, None, np.zeros((0, 0), np.float16)
+        parts, vectors, weights = reading.read_all(session)
+        if 0 < len(vectors) <= MOST_KEPT:
+            parts = [FaceColumns(*map(np.concatenate, zip(*parts, strict=True)))]
+            self._state, self._columns, self._vectors, self._weights = now, parts[0], vectors, weights
+        return reading.built(session, parts, vectors)
+
+    def _update(self, session: Session, now: State) -> bool:
+        """Read the photos that changed; return whether what is kept is that of the session now."""
+        if self._state is None or self._columns is None or self._state.event_id > now.event_id:
+            return False
+        changed = changed_photos(session, self._state, now, _MOST_CHANGED)
+        if changed is None:
+            return False
+        if changed:
+            rows = [
+                row
+                for part in chunks(changed)
+                for row in session.execute(reading.comparable().where(FaceRow.photo_id.in_(part)))
+            ]
+            if {weights_of(row[2]) for row in rows} - {self._weights}:
+                return False  # which network most of the faces are of may be another one
+            keep = ~np.isin(reading.photo_ids(self._columns.photos), changed)
+            new = reading.columns_of(rows)
+            order = np.argsort(np.concatenate([self._columns.face_ids[keep], new.face_ids]), kind="stable")
+            pairs = zip(self._columns, new, strict=True)
+            self._columns = FaceColumns(*(np.concatenate([old[keep], more])[order] for old, more in pairs))
+            vectors = [self._vectors[keep], *([reading.vectors_in(rows)] if rows else [])]
+            self._vectors = np.concatenate(vectors)[order]
+        self._state = now
+        return True
+
+
+def _with_people(session: Session, columns: FaceColumns) -> FaceColumns:
+    """Return columns with whom the faces are at present."""
+    found = session.connection().execute(
+        select(
+            FacePersonRow.face_id,
+            FacePersonRow.person_id,
+            FacePersonRow.state,
+            FacePersonRow.source,
+            FacePersonRow.probability,
+        ).order_by(FacePersonRow.face_id)
+    )
+    rows = found.all() or [(-1, None, "automatic", "auto", 0.0)]
+    ids, person, state, source, probability = zip(*rows, strict=True)
+    numbers = np.array(ids, np.int64)
+    places = np.minimum(np.searchsorted(numbers, columns.face_ids), len(numbers) - 1)
+    seen = numbers[places] == columns.face_ids
+    people = np.array([UNKNOWN if one is None else one for one in person], np.int64)
+    stated = np.array([one != "auto" for one in source], np.bool_)
+    confirmed = np.array([one == "confirmed" for one in state], np.bool_)
+    return columns._replace(
+        people=np.where(seen, people[places], UNKNOWN),
+        stated=seen & stated[places],
+        confirmed=seen & confirmed[places],
+        probability=np.where(seen, np.array(probability, np.float64)[places], 0.0),
+        seen=seen,
+    )
