@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import select
+from sqlalchemy import case, func, select
 from sqlalchemy.orm import Session
 
 from rollcall.model_version import weights_of
@@ -97,27 +97,24 @@ class KeptFaces:
 
 def _with_people(session: Session, columns: FaceColumns) -> FaceColumns:
     """Return columns with whom the faces are at present."""
+    # Numbers alone: they become arrays several times as fast as texts do.
     found = session.connection().execute(
         select(
             FacePersonRow.face_id,
-            FacePersonRow.person_id,
-            FacePersonRow.state,
-            FacePersonRow.source,
+            func.coalesce(FacePersonRow.person_id, UNKNOWN),
+            case((FacePersonRow.source != "auto", 1), else_=0),
+            case((FacePersonRow.state == "confirmed", 1), else_=0),
             FacePersonRow.probability,
         ).order_by(FacePersonRow.face_id)
     )
-    rows = found.all() or [(-1, None, "automatic", "auto", 0.0)]
-    ids, person, state, source, probability = zip(*rows, strict=True)
-    numbers = np.array(ids, np.int64)
+    rows = [tuple(row) for row in found] or [(-1, UNKNOWN, 0, 0, 0.0)]
+    numbers, person, stated, confirmed, probability = np.array(rows, np.float64).T
     places = np.minimum(np.searchsorted(numbers, columns.face_ids), len(numbers) - 1)
     seen = numbers[places] == columns.face_ids
-    people = np.array([UNKNOWN if one is None else one for one in person], np.int64)
-    stated = np.array([one != "auto" for one in source], np.bool_)
-    confirmed = np.array([one == "confirmed" for one in state], np.bool_)
     return columns._replace(
-        people=np.where(seen, people[places], UNKNOWN),
-        stated=seen & stated[places],
-        confirmed=seen & confirmed[places],
-        probability=np.where(seen, np.array(probability, np.float64)[places], 0.0),
+        people=np.where(seen, person[places], UNKNOWN).astype(np.int64),
+        stated=seen & (stated[places] > 0),
+        confirmed=seen & (confirmed[places] > 0),
+        probability=np.where(seen, probability[places], 0.0),
         seen=seen,
     )

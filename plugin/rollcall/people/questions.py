@@ -198,9 +198,10 @@ def _among_candidates(
     candidate = near[part, place]
     order = np.argsort(candidate, kind="stable")
     numbers, first = np.unique(candidate[order], return_index=True)
+    told = np.fromiter(map(bool, faces.rejected), np.bool_, len(faces.rejected))
     for at, theirs in zip(numbers.tolist(), np.split(part[order], first)[1:], strict=True):
-        them, photos = int(people.numbers[at]), set(faces.photos[people.rows[at]].tolist())
-        asked = theirs[[not _forbidden(faces, parts[row].tolist(), them, photos) for row in theirs.tolist()]]
+        them, photos = int(people.numbers[at]), frozenset(faces.photos[people.rows[at]].tolist())
+        asked = theirs[[not _forbidden(faces, parts[row], them, photos, told) for row in theirs.tolist()]]
         if len(asked):
             found[asked, at] = scores[asked, at] + JOIN.nearest * people.nearest(at, centres[asked])
     return found
@@ -289,9 +290,16 @@ def _settled(vectors: NDArray[np.float32], free: NDArray[np.bool_], part: NDArra
     return part
 
 
-def _forbidden(faces: Faces, rows: Sequence[int], them: int, photos: Collection[int]) -> bool:
-    """Return whether a person, or a photo of both (`photos` are theirs), says that faces are not somebody."""
-    return any(them in faces.rejected[row] or int(faces.photos[row]) in photos for row in rows)
+def _forbidden(
+    faces: Faces, rows: NDArray[np.int64], them: int, photos: frozenset[int], told: NDArray[np.bool_]
+) -> bool:
+    """Return whether a person, or a photo of both (`photos` are theirs), says that faces are not somebody.
+
+    `told` are the faces (n,) that are not everybody.
+    """
+    return any(them in faces.rejected[row] for row in rows[told[rows]].tolist()) or not photos.isdisjoint(
+        faces.photos[rows].tolist()
+    )
 
 
 def _typical_first(faces: Faces, rows: NDArray[np.int64]) -> tuple[int, ...]:
