@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Select, bindparam, delete, exists, func, select
 from sqlalchemy.orm import Session
 
+from rollcall.corrections.people_log import stated_people
 from rollcall.corrections.person_kinds import new_uid
 from rollcall.people.evidence import combined
 from rollcall.people.linkage import UNKNOWN
@@ -111,7 +112,8 @@ def _with_groups(session: Session, library: LibraryFaces, person: NDArray[np.int
 def _uids_of_groups(session: Session, face_ids: Sequence[int]) -> list[str]:
     """Return the uids of groups by their first faces: the same faces give the same uids in every database."""
     uids: dict[int, str] = {}
-    taken: set[str] = set()
+    # Somebody who went into another one by a merge is that one for good: what is said of them is said of the other.
+    taken = set(stated_people(session).merged)
     for part in chunks(face_ids):
         rows = session.execute(
             select(FaceRow.id, PhotoRow.content_hash, FaceRow.x, FaceRow.y)

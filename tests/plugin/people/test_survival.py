@@ -137,6 +137,16 @@ def test_who_stood_in_a_group_that_was_named_makes_way_in_a_new_database_too(
     assert [who(again, face)[0] for face in (anna, ben)] == [None, "Anna"]
 
 
+def test_a_new_group_is_nobody_who_went_into_another_one(family: Plugin, folder: Path) -> None:
+    anna, ben = (one.person_id for one in family.people())
+    gone = family.person(ben).uid
+    family.merge_people(anna, ben)
+    family.reject_faces(anna, faces_of(family, 30, 35))
+    family.group_people()
+    assert len(family.people()) == 2
+    assert gone not in {one.uid for one in family.people()}
+
+
 def test_all_of_it_can_be_undone_and_redone_word_by_word(said: Plugin) -> None:
     states = [told(said)]
     batches = len({line["batch"] for line in said.export_corrections()})
