@@ -143,8 +143,10 @@ class Tormented(Library):
                 picture.save(self.files[photo], **SAVED_AS[suffix])
 
 
-def run(minutes: float, seed: int, work: Path, *, photos: int = PHOTOS) -> dict[str, Any]:
-    """Torment libraries for some minutes, one at least; return a report.
+def run(
+    minutes: float, seed: int, work: Path, *, photos: int = PHOTOS, first: tuple[int, int] = FIRST_WORDS
+) -> dict[str, Any]:
+    """Torment libraries for some minutes, one at least; return a report. `first` is how many words begin each.
 
     Raises
     ------
@@ -162,7 +164,7 @@ def run(minutes: float, seed: int, work: Path, *, photos: int = PHOTOS) -> dict[
         folder = work / f"library-{seed + libraries}"
         (folder / "photos").mkdir(parents=True)
         try:
-            _torment(Tormented(folder, random.Random(seed + libraries), photos, done), clock)
+            _torment(Tormented(folder, random.Random(seed + libraries), photos, done), clock, first)
             shutil.rmtree(folder)
         except Exception as error:
             faults.append(f"seed {seed + libraries}: {error!r}")
@@ -172,8 +174,8 @@ def run(minutes: float, seed: int, work: Path, *, photos: int = PHOTOS) -> dict[
     return {"minutes": minutes, "libraries": libraries, "of which": dict(done.most_common())}
 
 
-def _torment(library: Tormented, clock: Clock) -> None:
-    for _ in range(library.chance.randint(*FIRST_WORDS)):
+def _torment(library: Tormented, clock: Clock, first: tuple[int, int]) -> None:
+    for _ in range(library.chance.randint(*first)):
         library.say()
     for event in range(EVENTS):
         if clock.over and event:
@@ -187,9 +189,12 @@ def main() -> None:
     """Run it as a program."""
     arguments = parser(__doc__)
     arguments.add_argument("--photos", type=int, default=PHOTOS, help=f"how many photos (default {PHOTOS})")
+    arguments.add_argument("--words", type=int, help="how many words before anything happens (default: some)")
     options = arguments.parse_args()
+    first = FIRST_WORDS if options.words is None else (options.words, options.words)
     with tempfile.TemporaryDirectory(prefix="people-") as temporary:
-        report(run(options.minutes, options.seed, options.keep or Path(temporary), photos=options.photos))
+        folder = options.keep or Path(temporary)
+        report(run(options.minutes, options.seed, folder, photos=options.photos, first=first))
 
 
 if __name__ == "__main__":

@@ -47,6 +47,21 @@ def test_killed_commands_lose_nothing(tmp_path: Path) -> None:
     assert "kills: 0" not in done.stdout
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="its commands run in forks")
+def test_no_word_about_people_is_lost_whatever_happens(tmp_path: Path) -> None:
+    script = Path(__file__).with_name("people.py")
+    short = ["--photos", "4", "--words", "4"] if MINUTES <= 1 else []
+    minutes = MINUTES if MINUTES > 1 else 0
+    done = subprocess.run(
+        [sys.executable, str(script), "--minutes", str(minutes), "--seed", str(SEED), "--keep", str(tmp_path), *short],
+        capture_output=True,
+        text=True,
+        timeout=MINUTES * 60 + 600,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "event " in done.stdout
+
+
 def test_the_same_seed_makes_the_same_damage() -> None:
     def damaged() -> list[bytes]:
         chance = random.Random(7)

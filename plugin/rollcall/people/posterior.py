@@ -112,7 +112,7 @@ def widest(spread: NDArray[np.float32]) -> NDArray[np.float32]:
         matrix = matrix @ matrix
     direction = unit(spread[np.einsum("nd,nd->n", spread, spread).argmax()])
     for _ in range(_POWERS):
-        before, direction = direction, unit(matrix @ direction)
+        before, direction = direction, unit(np.asarray(matrix @ direction, np.float32))
         if float(before @ direction) > 1.0 - _STILL:
             break
     return direction
