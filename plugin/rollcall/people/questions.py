@@ -198,10 +198,10 @@ def _among_candidates(
     candidate = near[part, place]
     order = np.argsort(candidate, kind="stable")
     numbers, first = np.unique(candidate[order], return_index=True)
-    told = np.fromiter(map(bool, faces.rejected), np.bool_, len(faces.rejected))
+    answered = np.fromiter(map(bool, faces.rejected), np.bool_, len(faces.rejected))
     for at, theirs in zip(numbers.tolist(), np.split(part[order], first)[1:], strict=True):
         them, photos = int(people.numbers[at]), frozenset(faces.photos[people.rows[at]].tolist())
-        asked = theirs[[not _forbidden(faces, parts[row], them, photos, told) for row in theirs.tolist()]]
+        asked = theirs[[not _forbidden(faces, parts[row], them, photos, answered) for row in theirs.tolist()]]
         if len(asked):
             found[asked, at] = scores[asked, at] + JOIN.nearest * people.nearest(at, centres[asked])
     return found
@@ -291,13 +291,13 @@ def _settled(vectors: NDArray[np.float32], free: NDArray[np.bool_], part: NDArra
 
 
 def _forbidden(
-    faces: Faces, rows: NDArray[np.int64], them: int, photos: frozenset[int], told: NDArray[np.bool_]
+    faces: Faces, rows: NDArray[np.int64], them: int, photos: frozenset[int], answered: NDArray[np.bool_]
 ) -> bool:
     """Return whether a person, or a photo of both (`photos` are theirs), says that faces are not somebody.
 
-    `told` are the faces (n,) that are not everybody.
+    `answered` are the faces (n,) of which somebody was rejected.
     """
-    return any(them in faces.rejected[row] for row in rows[told[rows]].tolist()) or not photos.isdisjoint(
+    return any(them in faces.rejected[row] for row in rows[answered[rows]].tolist()) or not photos.isdisjoint(
         faces.photos[rows].tolist()
     )
 

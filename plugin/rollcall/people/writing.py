@@ -87,8 +87,8 @@ def _write_rows(session: Session, rows: Sequence[dict[str, Any]]) -> None:
 
 @cache
 def _not_certain() -> Select[int]:
-    said = (FacePersonRow.source != "auto", FacePersonRow.state == "confirmed")
-    certain = exists().where(FacePersonRow.face_id == FaceRow.id, *said)
+    stated = (FacePersonRow.source != "auto", FacePersonRow.state == "confirmed")
+    certain = exists().where(FacePersonRow.face_id == FaceRow.id, *stated)
     return select(FaceRow.id).where(FaceRow.id.in_(bindparam("ids", expanding=True)), ~certain)
 
 
