@@ -50,7 +50,7 @@ def test_killed_commands_lose_nothing(tmp_path: Path) -> None:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="its commands run in forks")
 def test_no_word_about_people_is_lost_whatever_happens(tmp_path: Path) -> None:
     script = Path(__file__).with_name("people.py")
-    short = ["--photos", "3", "--words", "3"] if MINUTES <= 1 else []
+    short = ["--photos", "3", "--words", "2"] if MINUTES <= 1 else []
     minutes = MINUTES if MINUTES > 1 else 0
     done = subprocess.run(
         [sys.executable, str(script), "--minutes", str(minutes), "--seed", str(SEED), "--keep", str(tmp_path), *short],
