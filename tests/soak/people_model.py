@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 #: A drawn photo, and which of its faces, from left to right.
 Face = tuple[int, int]
@@ -153,3 +154,19 @@ def differences(expected: Words, shown: Shown, capture: dict[int, int]) -> list[
 
 def _items(values: object) -> set[object]:
     return set(values.items()) if isinstance(values, dict) else values if isinstance(values, set) else {values}
+
+
+def add_shown(words: Words, one: dict[str, Any], uids: dict[int, str]) -> None:
+    """Add what is shown of somebody."""
+    uid = one["uid"]
+    words.name(uid, one["names"])
+    if one["birth_date_source"] == "user":
+        words.births[uid] = one["birth_date"]
+    if one["hidden"]:
+        words.hidden.add(uid)
+    if one["is_me"]:
+        assert words.me is None, f"both {words.me} and {uid} are me"
+        words.me = uid
+    for relation, other in one["relations"]:
+        if relation != "parent_of":
+            words.relate((uid, relation, uids[other]))

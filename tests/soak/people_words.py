@@ -17,7 +17,7 @@ from typing import Any, Final
 from blobs import draw
 from people_blobs import PeopleAnalyzer
 from soak import child
-from soak.people_model import Face, Shown, Words, differences
+from soak.people_model import Face, Shown, Words, add_shown, differences
 
 #: The share of commands that are killed.
 KILLED: Final = 0.15
@@ -133,7 +133,7 @@ class Library:
             if one["state"] == "confirmed":
                 words.who[face] = them
         for one in people:
-            _add(words, one, uids)
+            add_shown(words, one, uids)
         return Shown(
             words,
             states,
@@ -395,19 +395,3 @@ class Library:
         self.before.clear()
         self.after.clear()
         self.lines.clear()
-
-
-def _add(words: Words, one: dict[str, Any], uids: dict[int, str]) -> None:
-    """Add what is shown of somebody."""
-    uid = one["uid"]
-    words.name(uid, one["names"])
-    if one["birth_date_source"] == "user":
-        words.births[uid] = one["birth_date"]
-    if one["hidden"]:
-        words.hidden.add(uid)
-    if one["is_me"]:
-        assert words.me is None, f"both {words.me} and {uid} are me"
-        words.me = uid
-    for relation, other in one["relations"]:
-        if relation != "parent_of":
-            words.relate((uid, relation, uids[other]))
