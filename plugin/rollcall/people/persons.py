@@ -67,8 +67,7 @@ _SEEN = """
 SELECT w.person_id, COUNT(*), COUNT(DISTINCT f.photo_id), SUM(CASE WHEN w.state = 'proposed' THEN 1 ELSE 0 END),
     MIN(p.taken_local), MAX(p.taken_local), MIN(f.id)
 FROM face_people w JOIN faces f ON f.id = w.face_id JOIN photos p ON p.id = f.photo_id
-LEFT JOIN verdicts v ON v.face_id = f.id
-WHERE w.person_id IN :ids AND f.present AND NOT COALESCE(v.dismissed, false)
+WHERE w.person_id IN :ids AND f.present AND w.face_id NOT IN (SELECT face_id FROM verdicts WHERE dismissed)
 GROUP BY w.person_id
 """
 

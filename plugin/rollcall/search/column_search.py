@@ -108,21 +108,29 @@ class ColumnSearch:
         """Return how many photos are meant; None where conditions have to be looked up for each."""
         if self.query.conditions:
             return None
-        photo_ids = self._ids[self._evaluated(np.flatnonzero(self._bound >= 0)).rows]
+        found = self._evaluated(np.flatnonzero(self._bound >= 0))
+        return int(self._shown(self._ids[found.rows]).sum())
+
+    def _shown(self, photo_ids: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Return which of some photos are shown."""
         hidden = self.session.execute(text(f"SELECT id FROM photos WHERE {HIDDEN}"))
-        photo_ids = photo_ids[~np.isin(photo_ids, [row[0] for row in hidden])]
+        shown = ~np.isin(photo_ids, [row[0] for row in hidden])
         analysed = self.session.scalar(text("SELECT COUNT(face_count) FROM photos"))
         if analysed != self._photos:
             # Some were deleted since their columns were made.
             there = self.session.execute(text("SELECT id FROM photos"))
-            photo_ids = photo_ids[np.isin(photo_ids, [row[0] for row in there])]
-        return len(photo_ids)
+            shown &= np.isin(photo_ids, [row[0] for row in there])
+        return shown
 
-    def everything(self) -> list[Ranked]:
-        """Return all photos that are meant, the most probable first, by number where they are equally probable."""
+    def everything(self, wanted: int | None = None) -> list[Ranked]:
+        """Return the photos that are meant, the most probable first, by number where they are equally probable.
+
+        All are found, and the first `wanted` returned.
+        """
         found = self._evaluated(np.flatnonzero(self._bound >= 0))
-        found = found.at(np.isin(self._ids[found.rows], self._all_meeting()))
-        order = np.lexsort((self._ids[found.rows], -found.probabilities))
+        ids = self._ids[found.rows]
+        found = found.at(np.isin(ids, self._all_meeting()) if self.query.conditions else self._shown(ids))
+        order = np.lexsort((self._ids[found.rows], -found.probabilities))[:wanted]
         photo_ids, probabilities = self._ids[found.rows[order]], found.probabilities[order]
         return list(map(Ranked, photo_ids.tolist(), probabilities.tolist()))
 

@@ -71,7 +71,7 @@ def by_probability(database: Database, session: Session, term: Term, page: Page)
     if in_columns is not None:
         # Far down the list it is quicker to look up all that are meant at once.
         far = page.stop is None or page.stop > _FAR
-        found = in_columns.everything()[: page.stop] if far else in_columns.most_probable(page.stop or 0)
+        found = in_columns.everything(page.stop) if far else in_columns.most_probable(page.stop or 0)
         return _matches(session, found[page.offset :], page)
     ranked = _ranked(database, session, term, page.min_probability, page.stop)
     if ranked is not None:

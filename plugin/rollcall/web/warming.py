@@ -38,7 +38,7 @@ class Warming:
     def __init__(self, plugin: Plugin, remembered: Remembered, *prepare: Callable[[], object]) -> None:
         self.plugin, self.remembered = plugin, remembered
         self._prepare = list(prepare)
-        self._asked = time.monotonic()  # when a request came or was answered last
+        self._asked = 0.0  # when a request came or was answered last, on the clock that only grows
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -63,16 +63,17 @@ class Warming:
 
     def _run(self) -> None:
         state, since = self.plugin.state(), time.monotonic()
-        while not self._closing.wait(_EVERY):
+        while not self._closing.is_set():
             try:
+                while self._prepare and state is not None and self._is_free():
+                    self._prepare.pop(0)()
+                self._closing.wait(_EVERY)
                 now = self.plugin.state()
                 if now != state:
                     state, since = now, time.monotonic()
-                if now is None or not self._is_free():
+                if now is None or self._prepare or not self._is_free():
                     continue
-                if self._prepare:
-                    self._prepare.pop(0)()
-                elif time.monotonic() - since >= SETTLED and time.monotonic() - self._asked < _USED_FOR:
+                if time.monotonic() - since >= SETTLED and time.monotonic() - self._asked < _USED_FOR:
                     self.remembered.renew(self._is_free)
             except RollcallError as error:  # the page says so to whoever asks for it
                 log.info("nothing is looked up ahead (%s)", error)

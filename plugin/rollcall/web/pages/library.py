@@ -91,9 +91,9 @@ def library(
         values |= _shown(plugin, part)
         if not further:
             values |= {
-                "notices": remembered.get(
-                    ("notices", q, language), lambda: plugin.notices(q, readings=False, language=language)
-                ),
+                "notices": plugin.notices(q, readings=False, language=language)
+                if plugin.settings.attributes.switched_off
+                else [],
                 "readings": _worth_saying(meaning.notes, language),
                 "total": _total(remembered, q, part),
                 "counting": "/count?" + urlencode({"q": q, "sure": sure}),
@@ -211,9 +211,7 @@ def count(request: Request, q: QueryText = "", sure: Annotated[Probability, Quer
     """Show how many photos match a query."""
     plugin, remembered, language = plugin_of(request), remembered_of(request), language_of(request)
     total = (
-        remembered.get(
-            ("count", q, sure, language), lambda: plugin.count(q, min_probability=sure, language=language)
-        )
+        remembered.get(("count", q, sure, language), lambda: plugin.count(q, min_probability=sure, language=language))
         if q.strip()
         else look_ahead(plugin, remembered)
     )

@@ -19,13 +19,13 @@ from rollcall.web.history import History
 from rollcall.web.inputs import history_of, plugin_of, remembered_of
 from rollcall.web.pages import photo
 from rollcall.web.pages.rendering import is_part, page
-from rollcall.web.remembered import Remembered
 from rollcall.web.people_forms import FaceForm, PeopleForm, ProposalForm, answer_face, merge, name_group, named
+from rollcall.web.remembered import Remembered
 from rollcall.web.translation import gettext, ngettext, sentence_of
 
 router = APIRouter()
 #: People that come with one scroll.
-PAGE: Final = 48
+PAGE: Final = 24
 #: Faces of a row of proposals.
 ROW: Final = 12
 #: Names that the fields complete.
