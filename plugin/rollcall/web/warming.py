@@ -22,6 +22,8 @@ QUIET: Final = 0.3
 SETTLED: Final = 2.0
 #: How often it is looked whether there is something to do, in seconds.
 _EVERY: Final = 0.25
+#: How long the end waits for what is being looked up, in seconds.
+_ENDING: Final = 0.5
 #: While nobody used the page for so long nothing is looked up.
 _USED_FOR: Final = 600.0
 
@@ -56,10 +58,10 @@ class Warming:
         self._closing.set()
 
     def close(self) -> None:
-        """End, and wait for it."""
+        """End, and wait a moment for it: nothing is lost if what is being looked up is not found."""
         self.stop()
         if self._thread is not None:
-            self._thread.join()
+            self._thread.join(_ENDING)
 
     def _run(self) -> None:
         state, since = self.plugin.state(), time.monotonic()
