@@ -62,8 +62,8 @@ def test_results_go_on_as_they_began_and_begin_as_they_are(served: Any, monkeypa
     assert at(0, False) == now[:7] and at(7, True) == now[7:14]
 
 
-def test_what_a_commit_made_useless_is_found_again_while_nobody_waits(served: Any) -> None:
-    kept, asked = Remembered(served.plugin), []
+def test_what_a_commit_made_useless_is_found_again_while_nobody_waits(shared: Any) -> None:
+    kept, asked = Remembered(shared.plugin), []
 
     def find() -> int:
         asked.append(language())
@@ -77,7 +77,7 @@ def test_what_a_commit_made_useless_is_found_again_while_nobody_waits(served: An
         kept.get("gone", gone)
     kept.renew(lambda: True)
     assert len(asked) == 1, "it still holds"
-    served.plugin.correct(corrections.tag(served.photo("child.png"), "Seen", True))
+    shared.plugin.correct(corrections.tag(shared.photo("child.png"), "Seen", True))
     kept.renew(lambda: False)
     assert kept.known("a") is None, "somebody waits"
     kept.renew(lambda: True)
@@ -86,31 +86,31 @@ def test_what_a_commit_made_useless_is_found_again_while_nobody_waits(served: An
 
 
 def test_what_comes_behind_the_first_photos_is_looked_up_before_anybody_scrolls(
-    served: Any, monkeypatch: pytest.MonkeyPatch
+    shared: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kept, results, searched = Remembered(served.plugin), Results("", "date", 0.05), []
-    search = served.plugin.ranked
-    monkeypatch.setattr(served.plugin, "ranked", lambda *a, **b: searched.append(b["offset"]) or search(*a, **b))
+    kept, results, searched = Remembered(shared.plugin), Results("", "date", 0.05), []
+    search = shared.plugin.ranked
+    monkeypatch.setattr(shared.plugin, "ranked", lambda *a, **b: searched.append(b["offset"]) or search(*a, **b))
     first = kept.hits(results, 0, 7, further=False)
     kept.renew(lambda: True)
     assert len(searched) == 2
     second = kept.hits(results, 7, 7, further=True)
     assert len(searched) == 2 and len({one.photo_id for one in (*first, *second)}) == 14
-    served.plugin.correct(corrections.tag(served.photo("child.png"), "Seen", True))
+    shared.plugin.correct(corrections.tag(shared.photo("child.png"), "Seen", True))
     kept.renew(lambda: True)
     assert kept.hits(results, 14, 7, further=True) == search("", order="date")[14:21]
 
 
-def test_what_the_first_page_needs_is_ready_before_it_is_asked_for(served: Any) -> None:
-    kept = served.app.state.remembered
-    assert until(lambda: kept.known("months")) == served.plugin.months()
+def test_what_the_first_page_needs_is_ready_before_it_is_asked_for(shared: Any) -> None:
+    kept = shared.app.state.remembered
+    assert until(lambda: kept.known("months")) == shared.plugin.months()
     assert until(lambda: kept.known(("people", "unnamed"))) is not None
 
 
-def test_after_a_commit_what_a_page_showed_is_looked_up_again(served: Any) -> None:
-    served.client.get("/tags")
-    served.plugin.correct(corrections.tag(served.photo("child.png"), "Seen", True))
-    found = until(lambda: served.app.state.remembered.known("tags"))
+def test_after_a_commit_what_a_page_showed_is_looked_up_again(shared: Any) -> None:
+    shared.client.get("/tags")
+    shared.plugin.correct(corrections.tag(shared.photo("child.png"), "Seen", True))
+    found = until(lambda: shared.app.state.remembered.known("tags"))
     assert "Seen" in [tag.name for tag in found]
 
 
