@@ -101,9 +101,9 @@ def test_what_comes_behind_the_first_photos_is_looked_up_before_anybody_scrolls(
     assert kept.hits(results, 14, 7, further=True) == search("", order="date")[14:21]
 
 
-def test_what_the_first_page_needs_is_ready_before_it_is_asked_for(shared: Any) -> None:
-    kept = shared.app.state.remembered
-    assert until(lambda: kept.known("months")) == shared.plugin.months()
+def test_what_the_first_page_needs_is_ready_before_it_is_asked_for(served: Any) -> None:
+    kept = served.app.state.remembered
+    assert until(lambda: kept.known("months")) == served.plugin.months()
     assert until(lambda: kept.known(("people", "unnamed"))) is not None
 
 
