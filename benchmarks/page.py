@@ -92,7 +92,8 @@ class Visitor:
     def commit(self) -> None:
         """Correct the age of one more face, after which nothing that is kept holds any more."""
         self.corrected += 1
-        self.plugin.correct(corrections.age(1000 + self.corrected, 30))
+        # As the page would, so that it can undo it.
+        self.plugin.correct(corrections.age(1000 + self.corrected, 30), origin="page")
 
     def review(self, _: int) -> None:
         """Answer the question that is shown."""

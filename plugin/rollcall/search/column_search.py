@@ -145,7 +145,8 @@ class ColumnSearch:
             chosen = of_rows >= np.partition(of_rows, len(of_rows) - count)[len(of_rows) - count]
             met = self._by_time(left.at(chosen))
             found, left = found + met, left.at(~chosen)
-            if self.query.conditions and self._in_vain is not None and _FEW * len(met) < count:
+            few = len(found) < wanted and _FEW * len(met) < count
+            if few and self.query.conditions and self._in_vain is not None:
                 left = self._those_that_may_meet(left)
         return found[:wanted]
 
