@@ -20,7 +20,7 @@ MOST = 200
 @router.get("/chips", response_class=HTMLResponse)
 def chips(request: Request) -> Response:
     """Show lists of years, folders and tags, each with the words that it adds to a query."""
-    months, all_tags, subfolders = look_ahead(plugin_of(request), remembered_of(request))
+    months, all_tags, subfolders = prefetched(plugin_of(request), remembered_of(request))
     years = sorted({month.name[:4] for month in months if month.name}, reverse=True)
     # A quote would end the text; what has one can still be searched by other words.
     tags = [tag.name for tag in all_tags if '"' not in tag.name and tag.applied + tag.suggested][:MOST]
@@ -28,7 +28,7 @@ def chips(request: Request) -> Response:
     return page(request, "_more_chips.html", years=years[:MOST], tags=tags, folders=folders)
 
 
-def look_ahead(plugin: Plugin, remembered: Remembered) -> tuple[list[Month], list[TagCount], list[str]]:
+def prefetched(plugin: Plugin, remembered: Remembered) -> tuple[list[Month], list[TagCount], list[str]]:
     """Return months, tags and folders of the library."""
     return (
         remembered.get("months", plugin.months),

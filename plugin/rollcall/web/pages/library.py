@@ -213,12 +213,12 @@ def count(request: Request, q: QueryText = "", sure: Annotated[Probability, Quer
     total = (
         remembered.get(("count", q, sure, language), lambda: plugin.count(q, min_probability=sure, language=language))
         if q.strip()
-        else look_ahead(plugin, remembered)
+        else prefetched(plugin, remembered)
     )
     return page(request, "_count.html", total=total)
 
 
-def look_ahead(plugin: Plugin, remembered: Remembered) -> int:
+def prefetched(plugin: Plugin, remembered: Remembered) -> int:
     """Return how many photos the library shows."""
     return remembered.get("total", lambda: sum(month.photos for month in remembered.get("months", plugin.months)))
 

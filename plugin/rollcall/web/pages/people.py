@@ -42,7 +42,7 @@ def show(request: Request, hidden: bool = False) -> Response:
 
 def _people(request: Request, *, hidden: bool = False, message: str = "", code: int = 200) -> Response:
     plugin, remembered = plugin_of(request), remembered_of(request)
-    lists, waiting = look_ahead(plugin, remembered, ("hidden",) if hidden else ("named", "unnamed"))
+    lists, waiting = prefetched(plugin, remembered, ("hidden",) if hidden else ("named", "unnamed"))
     values: dict[str, Any] = {
         "counts": plugin.people_counts(),
         "lists": lists,
@@ -54,7 +54,7 @@ def _people(request: Request, *, hidden: bool = False, message: str = "", code: 
     return page(request, "_people.html" if is_part(request) else "people.html", code, **values)
 
 
-def look_ahead(
+def prefetched(
     plugin: Plugin, remembered: Remembered, kinds: Sequence[Kind] = ("named", "unnamed")
 ) -> tuple[list[tuple[Kind, list[Person], int | None]], int]:
     """Return the first people of some kinds, with where the next ones begin, and how many proposals wait."""

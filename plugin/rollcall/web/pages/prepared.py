@@ -19,5 +19,5 @@ def prepared(plugin: Plugin, remembered: Remembered) -> Iterator[Callable[[], ob
     for name in dict.fromkeys((*_FIRST, *templates.env.list_templates())):
         yield partial(templates.env.get_template, name)
     yield plugin.prepare_searches
-    for look in (library.look_ahead, chips.look_ahead, people.look_ahead):
-        yield partial(look, plugin, remembered)
+    for fetch in (library.prefetched, chips.prefetched, people.prefetched):
+        yield partial(fetch, plugin, remembered)
