@@ -37,6 +37,28 @@ class Sentence(str):
         return (self.template,), self.values
 
 
+class Quoted(str):
+    """A text in quotes, as a sentence repeats what somebody typed; the page writes the quotes of its language.
+
+    Parameters
+    ----------
+    text
+        The text without them.
+    """
+
+    text: str
+
+    def __new__(cls, text: str) -> Self:
+        """Return the text in straight quotes."""
+        made = super().__new__(cls, repr(text))
+        made.text = text
+        return made
+
+    def __getnewargs__(self) -> tuple[str]:
+        """Return what a copy is made of, also in another process."""
+        return (self.text,)
+
+
 def joined(sentences: Iterable[str], between: str = " ") -> Sentence:
     """Return several sentences as one, in which each keeps its template."""
     values = {f"part{place}": one for place, one in enumerate(sentences)}

@@ -10,9 +10,12 @@ import pytest
 
 from blobs import draw
 from rollcall import corrections
+from rollcall.errors import NotFoundError
 from rollcall.web import remembered
 from rollcall.web.remembered import Remembered
 from rollcall.web.results import Results
+from rollcall.web.translation import language
+from web.waiting import until
 
 
 def test_an_answer_is_kept_until_any_program_commits(served: Any) -> None:
@@ -41,7 +44,7 @@ def test_pages_show_what_was_changed_a_moment_ago(served: Any) -> None:
 
 
 def test_results_go_on_as_they_began_and_begin_as_they_are(served: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(remembered, "BLOCK", 10)
+    monkeypatch.setattr(remembered, "EDGES", (0, 10, 20))
     kept, results = Remembered(served.plugin), Results("", "date", 0.05)
     every = [hit.photo_id for hit in served.plugin.search("", order="date", faces=False)]
 
@@ -57,6 +60,58 @@ def test_results_go_on_as_they_began_and_begin_as_they_are(served: Any, monkeypa
     assert at(14, True) == every[14:21], "nothing comes twice in a list that is shown"
     assert at(14, False) == now[14:21], "a page that is opened there is new"
     assert at(0, False) == now[:7] and at(7, True) == now[7:14]
+
+
+def test_what_a_commit_made_useless_is_found_again_while_nobody_waits(shared: Any) -> None:
+    kept, asked = Remembered(shared.plugin), []
+
+    def find() -> int:
+        asked.append(language())
+        return len(asked)
+
+    def gone() -> None:
+        raise NotFoundError("album", 7)
+
+    kept.get("a", find)
+    with pytest.raises(NotFoundError):
+        kept.get("gone", gone)
+    kept.renew(lambda: True)
+    assert len(asked) == 1, "it still holds"
+    shared.plugin.correct(corrections.tag(shared.photo("child.png"), "Seen", True))
+    kept.renew(lambda: False)
+    assert kept.known("a") is None, "somebody waits"
+    kept.renew(lambda: True)
+    assert kept.known("a") == 2 and asked == ["en", "en"]
+    assert kept.get("a", find) == 2
+
+
+def test_what_comes_behind_the_first_photos_is_looked_up_before_anybody_scrolls(
+    shared: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept, results, searched = Remembered(shared.plugin), Results("", "date", 0.05), []
+    search = shared.plugin.ranked
+    monkeypatch.setattr(shared.plugin, "ranked", lambda *a, **b: searched.append(b["offset"]) or search(*a, **b))
+    first = kept.hits(results, 0, 7, further=False)
+    kept.renew(lambda: True)
+    assert len(searched) == 2
+    second = kept.hits(results, 7, 7, further=True)
+    assert len(searched) == 2 and len({one.photo_id for one in (*first, *second)}) == 14
+    shared.plugin.correct(corrections.tag(shared.photo("child.png"), "Seen", True))
+    kept.renew(lambda: True)
+    assert kept.hits(results, 14, 7, further=True) == search("", order="date")[14:21]
+
+
+def test_what_the_first_page_needs_is_ready_before_it_is_asked_for(served: Any) -> None:
+    kept = served.app.state.remembered
+    assert until(lambda: kept.known("months")) == served.plugin.months()
+    assert until(lambda: kept.known(("people", "unnamed"))) is not None
+
+
+def test_after_a_commit_what_a_page_showed_is_looked_up_again(shared: Any) -> None:
+    shared.client.get("/tags")
+    shared.plugin.correct(corrections.tag(shared.photo("child.png"), "Seen", True))
+    found = until(lambda: shared.app.state.remembered.known("tags"))
+    assert "Seen" in [tag.name for tag in found]
 
 
 def test_large_libraries_are_looked_through_after_the_page_is_there(page: Any, served: Any) -> None:

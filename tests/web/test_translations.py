@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import importlib.util
 import re
 import tomllib
@@ -13,7 +14,7 @@ import pytest
 
 from rollcall import search
 from rollcall.errors import LibraryError, NotFoundError, UnreadableError
-from rollcall.sentences import Sentence
+from rollcall.sentences import Quoted, Sentence
 from rollcall.web import formats, names, translation
 from rollcall.web.pages.rendering import templates
 from web import marked, marked_scripts
@@ -195,6 +196,14 @@ def test_an_error_of_any_room_is_shown_in_the_readers_language(speak: Any) -> No
     assert translation.sentence_of(NotFoundError("photo", 7)).startswith("es gibt kein Foto 7; ")
     assert translation.sentence_of(ValueError("anything")) == "anything"
     assert not translation.is_translated("anything")
+
+
+def test_what_somebody_typed_is_quoted_as_the_language_does(speak: Any) -> None:
+    said = Sentence("%(word)s is no field", word=Quoted("foo"))
+    assert said == translation.translated(said) == copy.deepcopy(said) == "'foo' is no field"
+    for code, wanted in (("de", "„foo“ ist kein Feld"), ("es", "«foo» no es un campo")):
+        speak(code)
+        assert translation.translated(copy.deepcopy(said)) == wanted
 
 
 def test_a_reason_that_the_database_holds_in_english_is_known_again(speak: Any) -> None:

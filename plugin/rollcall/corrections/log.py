@@ -103,6 +103,7 @@ def record(
     moment = next_moment(session)
     groups = {name: group for group, name in tag_rules(settings).names.items()}
     about_people = about_albums = False
+    with_faces: set[int] = set()
     for correction in given:
         face, photo = _target(session, correction)
         before = None
@@ -123,6 +124,7 @@ def record(
         if face is not None:
             # At once, not at the end: the next correction may be of the same face and reads its present state.
             result.undescribed |= project_face(session, face)
+            with_faces.add(face.photo_id)
         result.face_ids.append(None if face is None else face.id)
         result.count += 1
         if photo is not None:
@@ -134,7 +136,7 @@ def record(
         # An album's query names people, who may be called otherwise now.
         project_albums(session)
     for photo_id in result.photo_ids:
-        project_photo(session, photo_id, settings)
+        project_photo(session, photo_id, settings, faces=photo_id in with_faces)
     return result
 
 

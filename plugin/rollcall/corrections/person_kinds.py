@@ -35,7 +35,7 @@ from pydantic import Field, model_validator
 
 from rollcall.corrections.kind_base import CorrectionBase, RowId, from_value, make
 from rollcall.search.folding import fold
-from rollcall.sentences import Sentence
+from rollcall.sentences import Quoted, Sentence
 
 FacePersonKind = Literal["person", "member", "not_person"]
 PersonKind = Literal["person_name", "person_hidden", "person_birth", "person_me", "person_relation", "person_merge"]
@@ -239,7 +239,7 @@ def clean_name(name: str) -> str:
         raise ValueError(
             Sentence(
                 "the name %(name)s... has more than %(most)s letters; shorten it",
-                name=repr(text[:20]),
+                name=Quoted(text[:20]),
                 most=_LONGEST_NAME,
             )
         )
@@ -256,7 +256,8 @@ def checked_date(text: str) -> str:
     """
     match = _DATE.fullmatch(text.strip())
     wrong = Sentence(
-        "%(text)s is no birth date; give a year, a month such as 2015-03, or a day such as 2015-03-21", text=repr(text)
+        "%(text)s is no birth date; give a year, a month such as 2015-03, or a day such as 2015-03-21",
+        text=Quoted(text),
     )
     if match is None:
         raise ValueError(wrong)
@@ -265,7 +266,7 @@ def checked_date(text: str) -> str:
         raise ValueError(
             Sentence(
                 "%(text)s is no birth date of somebody in a photo; give a year from %(first)s to today",
-                text=repr(text),
+                text=Quoted(text),
                 first=_FIRST_YEAR,
             )
         )

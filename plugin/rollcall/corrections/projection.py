@@ -168,8 +168,11 @@ def _effective_box(session: Session, face: FaceRow, state: FaceState, before: Bo
 # ---- Photos
 
 
-def project_photo(session: Session, photo_id: int, settings: TagSettings) -> None:
-    """Project the corrections of a photo: its tags, its groups, its albums, and whether it is reviewed."""
+def project_photo(session: Session, photo_id: int, settings: TagSettings, *, faces: bool = True) -> None:
+    """Project the corrections of a photo: its tags, its groups, its albums, and whether it is reviewed.
+
+    `faces`: whether any of its faces may have changed; without, groups and automatic tags stay as they are.
+    """
     session.flush()
     log = log_lines(session, CorrectionRow.photo_id == photo_id)
     # Who puts a photo into an album has not looked whether its faces are right.
@@ -177,12 +180,15 @@ def project_photo(session: Session, photo_id: int, settings: TagSettings) -> Non
     project_album_photo(session, photo_id, log)
     session.execute(update(PhotoRow).where(PhotoRow.id == photo_id).values(reviewed=reviewed))
     before = _manual_tags(session, photo_id)
-    for name, state in tag_states(log, tag_rules(settings).names).items():
+    states = tag_states(log, tag_rules(settings).names)
+    for name, state in states.items():
         _project_tag(session, photo_id, name, state)
     session.flush()
     if before != _manual_tags(session, photo_id):
         change_feed.record(session, ChangeKind.TAGS_CHANGED, photo_id)
-    recompute(session, photo_id, settings)
+    # A tag that is corrected no more may be an automatic one again.
+    if faces or None in states.values():
+        recompute(session, photo_id, settings)
 
 
 def _manual_tags(session: Session, photo_id: int) -> set[tuple[Any, ...]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from sqlalchemy import func, select
@@ -98,7 +98,7 @@ def questions(
         wanted.setdefault(photo_id, []).append(name)
     found: dict[int, Question] = {}
     total: dict[int, float] = {}
-    for photo in details.photos(session, list(wanted)):
+    for photo in details.photos(session, list(wanted), brief=True):
         for name in wanted[photo.photo_id]:
             group = groups[name]
             probabilities = [face.groups[group] or 0.0 for face in photo.faces]
@@ -112,7 +112,14 @@ def questions(
                     found[face.face_id] = Question(photo, face, group, name, probabilities[index], bits)
     # One answer gives the age, and so decides about the face for every tag of the photo: the gains add up.
     order = sorted(found.values(), key=lambda one: (-total[one.face.face_id], one.face.face_id))
-    return order[:limit]
+    # With all that the page shows of them, which of every photo would take longer than to rank it.
+    photos = {one.photo_id: one for one in details.photos(session, [one.photo.photo_id for one in order[:limit]])}
+    return [_whole(one, photos[one.photo.photo_id]) for one in order[:limit]]
+
+
+def _whole(question: Question, photo: PhotoDetails) -> Question:
+    face = next(one for one in photo.faces if one.face_id == question.face.face_id)
+    return replace(question, photo=photo, face=face)
 
 
 def count_photos(session: Session, settings: TagSettings) -> int:

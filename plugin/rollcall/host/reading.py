@@ -23,9 +23,11 @@ from rollcall.search import (
     similarity,
 )
 from rollcall.search.browsing import Month
+from rollcall.search.columns import columns_of
 from rollcall.search.details import FaceDetails, PhotoDetails
 from rollcall.search.library import FaceCrop, LibraryStatistics, PhotoFile, TagSuggestions
 from rollcall.search.memories import Memory
+from rollcall.search.ranking import Ranked
 from rollcall.storage.library import roots
 
 #: How many failures an overview lists.
@@ -79,8 +81,9 @@ class ReadingMixin(PluginBase):
         NotFoundError
             If there is no such album.
         """
-        for notice in self.notices(words, readings=False, language=language):
-            self._bus.publish(events.Warned(notice))
+        if self.settings.attributes.switched_off:
+            for notice in self.notices(words, readings=False, language=language):
+                self._bus.publish(events.Warned(notice))
         return engine.search(
             self.database,
             words,
@@ -93,6 +96,60 @@ class ReadingMixin(PluginBase):
             language=language,
             album=album,
         )
+
+    def ranked(
+        self,
+        words: str,
+        *,
+        limit: int | None = None,
+        offset: int = 0,
+        min_probability: float = MIN_PROBABILITY,
+        order: Order = "probability",
+        language: str | None = None,
+        album: int | None = None,
+    ) -> list[Ranked]:
+        """Return the numbers and probabilities of the photos that match a query: of thousands quicker than `search`.
+
+        Parameters
+        ----------
+        words
+            The query, such as "photos of children"; empty: all photos.
+        limit, offset
+            How many photos at most, and how many to leave out first.
+        min_probability
+            Leave out photos with a lower probability.
+        order
+            "probability": the most probable first; "date": the newest first.
+        language
+            The language to prefer, such as "de"; None finds it out. English is always understood.
+        album
+            Only photos of the album of this number.
+
+        Raises
+        ------
+        InvalidQueryError
+            If the query cannot be understood.
+        NotFoundError
+            If there is no such album.
+        """
+        return engine.ranked(
+            self.database,
+            words,
+            limit=limit,
+            offset=offset,
+            min_probability=min_probability,
+            order=order,
+            language=language,
+            album=album,
+        )
+
+    def prepare_searches(self) -> None:
+        """Read what searches keep of the whole library, so that the first of them need not.
+
+        Where that was never done it takes a second or two for each 50,000 photos.
+        """
+        with self.database.read() as session:
+            columns_of(self.database).parts(session)
 
     def count(
         self,
@@ -190,10 +247,18 @@ class ReadingMixin(PluginBase):
         with self.database.read() as session:
             return details.photo(session, photo_id)
 
-    def photos(self, photo_ids: Sequence[int]) -> list[PhotoDetails]:
-        """Return some photos with their faces and tags, in the given order; unknown numbers are left out."""
+    def photos(self, photo_ids: Sequence[int], *, brief: bool = False) -> list[PhotoDetails]:
+        """Return some photos with their faces and tags, in the given order; unknown numbers are left out.
+
+        Parameters
+        ----------
+        photo_ids
+            Which photos.
+        brief
+            Leave out what a list of pictures does not show: tags, and of faces landmarks and distributions of ages.
+        """
         with self.database.read() as session:
-            return details.photos(session, photo_ids)
+            return details.photos(session, photo_ids, brief=brief)
 
     def face(self, face_id: int) -> FaceDetails:
         """Return one visible face.

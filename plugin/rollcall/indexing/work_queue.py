@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from rollcall.errors import BusyError
-from rollcall.sentences import Sentence
+from rollcall.sentences import Quoted, Sentence
 
 
 class RunningWork(NamedTuple):
@@ -97,7 +97,7 @@ class WorkQueue:
             self.url,
             Sentence(
                 "this plugin has been busy with %(work)s for %(seconds)s s; %(advice)s",
-                work=repr(running.name),
+                work=Quoted(running.name),
                 seconds=f"{seconds:.0f}",
                 advice=advice,
             ),

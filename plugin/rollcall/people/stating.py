@@ -14,7 +14,7 @@ from rollcall.corrections.person_kinds import clean_name
 from rollcall.errors import ConflictError, InvalidCorrectionError, NotFoundError
 from rollcall.people import persons
 from rollcall.people.questions import Question
-from rollcall.sentences import Sentence
+from rollcall.sentences import Quoted, Sentence
 from rollcall.storage.tables import FacePersonRow, FaceRow, PersonRow, PhotoRow
 
 #: Faces of a group that a line of the log each remembers when it is named: by them it is found again.
@@ -59,7 +59,7 @@ def name_face(session: Session, face_id: int, text: str) -> list[Correction]:
             Sentence(
                 "%(count)s people are called %(name)s (numbers %(numbers)s); say which by number",
                 count=len(found),
-                name=repr(cleaned),
+                name=Quoted(cleaned),
                 numbers=", ".join(map(str, found)),
             )
         )
@@ -137,7 +137,7 @@ def split(session: Session, face_ids: Sequence[int], text: str | None) -> tuple[
                 Sentence(
                     "%(count)s people are called %(name)s; confirm the faces for one of them by number",
                     count=len(found),
-                    name=repr(text),
+                    name=Quoted(text),
                 )
             )
         if found:

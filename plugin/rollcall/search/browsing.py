@@ -6,13 +6,15 @@ beginning.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import islice
 from typing import NamedTuple
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from rollcall.search.identifiers import LARGEST, storable
-from rollcall.search.planning import SHOWN
+from rollcall.search.planning import HIDDEN, SHOWN
 
 
 class Month(NamedTuple):
@@ -23,6 +25,21 @@ class Month(NamedTuple):
 
 
 _SELECT = f"SELECT p.photo_id FROM v1_photos p WHERE {SHOWN}"
+#: From each month to the next along the index of capture times, and how far each reaches in it: to look at every photo
+#: takes ten times as long. What is shorter than a month, such as "2012", is one by itself.
+_MONTHS = """
+WITH RECURSIVE months (name) AS (
+    SELECT SUBSTR(MIN(taken_local), 1, 7) FROM photos
+    UNION ALL
+    SELECT (SELECT SUBSTR(MIN(p.taken_local), 1, 7) FROM photos p
+            WHERE p.taken_local > CASE WHEN LENGTH(m.name) < 7 THEN m.name ELSE m.name || '~' END)
+    FROM months m WHERE m.name IS NOT NULL
+)
+SELECT m.name, (SELECT COUNT(*) FROM photos p WHERE p.taken_local >= m.name
+    AND p.taken_local <= CASE WHEN LENGTH(m.name) < 7 THEN m.name ELSE m.name || '~' END)
+FROM months m WHERE m.name IS NOT NULL
+"""
+_HIDDEN_MONTHS = f"SELECT COALESCE(SUBSTR(taken_local, 1, 7), ''), COUNT(*) FROM photos WHERE {HIDDEN} GROUP BY 1"
 _NEWEST = "ORDER BY p.taken_local DESC NULLS LAST, p.photo_id DESC LIMIT :limit"
 _OLDEST = "ORDER BY p.taken_local NULLS FIRST, p.photo_id LIMIT :limit"
 
@@ -69,23 +86,31 @@ def newer(session: Session, photo_id: int, limit: int) -> list[int]:
 
 def months(session: Session) -> list[Month]:
     """Return the months that have photos, the newest first; those without a capture time last."""
-    rows = session.execute(
-        text(
-            f"SELECT COALESCE(SUBSTR(p.taken_local, 1, 7), ''), COUNT(*) FROM v1_photos p WHERE {SHOWN}"
-            " GROUP BY 1 ORDER BY 1 DESC"
-        )
-    )
-    return [Month(str(row[0]), int(row[1])) for row in rows]
+    hidden = {str(name): int(count) for name, count in session.execute(text(_HIDDEN_MONTHS))}
+    undated = int(session.execute(text("SELECT COUNT(*) FROM photos WHERE taken_local IS NULL")).scalar() or 0)
+    counted = {str(name): int(count) for name, count in session.execute(text(_MONTHS))} | {"": undated}
+    shown = {name: count - hidden.get(name, 0) for name, count in counted.items()}
+    return [Month(name, shown[name]) for name in sorted(shown, reverse=True) if shown[name] > 0]
 
 
 def folders(session: Session, most: int) -> list[str]:
     """Return the folders just below the roots that photos lie in, by name; at most so many."""
-    first = "STRPOS(p.path, '/')" if session.get_bind().dialect.name == "postgresql" else "INSTR(p.path, '/')"
-    rows = session.execute(
-        text(
-            f"SELECT DISTINCT SUBSTR(p.path, 1, {first} - 1) FROM v1_photos p"
-            f" WHERE {SHOWN} AND {first} > 1 ORDER BY 1 LIMIT :most"
-        ),
-        {"most": most},
+    found: set[str] = set()
+    for root_id in session.execute(text("SELECT id FROM roots")).scalars().all():
+        found.update(islice(_folders_of(session, root_id), most))
+    return sorted(found)[:most]
+
+
+def _folders_of(session: Session, root_id: int) -> Iterator[str]:
+    """Yield the folders of a root, by name: from each one to the next along the index of paths."""
+    position = "STRPOS" if session.get_bind().dialect.name == "postgresql" else "INSTR"
+    following = text(
+        f"SELECT path FROM photos WHERE root_id = :root AND path >= :start AND {position}(path, '/') > 1"
+        f" AND NOT ({HIDDEN}) ORDER BY path LIMIT 1"
     )
-    return [str(row[0]) for row in rows]
+    start = ""
+    while (path := session.execute(following, {"root": root_id, "start": start}).scalar()) is not None:
+        name = str(path).partition("/")[0]
+        yield name
+        # "0" is what follows "/".
+        start = f"{name}0"

@@ -20,7 +20,7 @@ from rollcall.search.column_conditions import photos_meeting
 from rollcall.search.columns import Columns, columns_of
 from rollcall.search.columns.library import Part
 from rollcall.search.columns.segment import EMPTY
-from rollcall.search.planning import SHOWN, conjuncts
+from rollcall.search.planning import HIDDEN, SHOWN, conjuncts
 from rollcall.search.ranking import Ranked
 from rollcall.search.terms import And, Everything, SqlParameters, Term
 from rollcall.storage.database import Database
@@ -33,10 +33,11 @@ _FACTOR: Final = 4
 _LOOKED_UP: Final = 128
 #: After so many photos of which none meets the conditions, all that may meet them are looked for.
 _MOST_IN_VAIN: Final = 1024
+#: The same where of the newest photos fewer than one in so many meets them.
+_FEW: Final = 4
 #: Bounds are raised by this.
 _SLACK: Final = 1e-9
 _NOTHING: Final = Columns(EMPTY)
-_SHOWN_ROW: Final = SHOWN.replace("p.faces", "p.face_count")
 
 
 class _Rows(NamedTuple):
@@ -107,21 +108,29 @@ class ColumnSearch:
         """Return how many photos are meant; None where conditions have to be looked up for each."""
         if self.query.conditions:
             return None
-        photo_ids = self._ids[self._evaluated(np.flatnonzero(self._bound >= 0)).rows]
-        hidden = self.session.execute(text(f"SELECT p.id FROM photos p WHERE NOT ({_SHOWN_ROW})"))
-        photo_ids = photo_ids[~np.isin(photo_ids, [row[0] for row in hidden])]
+        found = self._evaluated(np.flatnonzero(self._bound >= 0))
+        return int(self._shown(self._ids[found.rows]).sum())
+
+    def _shown(self, photo_ids: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Return which of some photos are shown."""
+        hidden = self.session.execute(text(f"SELECT id FROM photos WHERE {HIDDEN}"))
+        shown = ~np.isin(photo_ids, [row[0] for row in hidden])
         analysed = self.session.scalar(text("SELECT COUNT(face_count) FROM photos"))
         if analysed != self._photos:
             # Some were deleted since their columns were made.
             there = self.session.execute(text("SELECT id FROM photos"))
-            photo_ids = photo_ids[np.isin(photo_ids, [row[0] for row in there])]
-        return len(photo_ids)
+            shown &= np.isin(photo_ids, [row[0] for row in there])
+        return shown
 
-    def everything(self) -> list[Ranked]:
-        """Return all photos that are meant, the most probable first, by number where they are equally probable."""
+    def everything(self, wanted: int | None = None) -> list[Ranked]:
+        """Return the photos that are meant, the most probable first, by number where they are equally probable.
+
+        All are found, and the first `wanted` returned.
+        """
         found = self._evaluated(np.flatnonzero(self._bound >= 0))
-        found = found.at(np.isin(self._ids[found.rows], self._all_meeting()))
-        order = np.lexsort((self._ids[found.rows], -found.probabilities))
+        ids = self._ids[found.rows]
+        found = found.at(np.isin(ids, self._all_meeting()) if self.query.conditions else self._shown(ids))
+        order = np.lexsort((self._ids[found.rows], -found.probabilities))[:wanted]
         photo_ids, probabilities = self._ids[found.rows[order]], found.probabilities[order]
         return list(map(Ranked, photo_ids.tolist(), probabilities.tolist()))
 
@@ -134,8 +143,11 @@ class ColumnSearch:
             of_rows = days[left.rows]
             count = min(max(2 * wanted, CHUNK), len(of_rows))
             chosen = of_rows >= np.partition(of_rows, len(of_rows) - count)[len(of_rows) - count]
-            found += self._by_time(left.at(chosen))
-            left = left.at(~chosen)
+            met = self._by_time(left.at(chosen))
+            found, left = found + met, left.at(~chosen)
+            few = len(found) < wanted and _FEW * len(met) < count
+            if few and self.query.conditions and self._in_vain is not None:
+                left = self._those_that_may_meet(left)
         return found[:wanted]
 
     def _by_time(self, some: _Rows) -> list[Ranked]:

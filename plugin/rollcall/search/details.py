@@ -25,6 +25,7 @@ _FACE_COLUMNS: Final = (
     "photo_id, face_id, x, y, width, height, landmarks, score, sharpness, age, age_low, age_high, age_source,"
     " gender, p_female, gender_source, age_distribution, " + ", ".join(f"p_{name}" for name in _GROUPS) + ", video_time"
 )
+_BRIEF_COLUMNS: Final = _FACE_COLUMNS.replace("landmarks", "'[]'").replace("age_distribution", "NULL")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,23 +79,21 @@ class PhotoDetails:
     poster_time: float | None = None  # where in a video the frame is that stands for it, in seconds
 
 
-def photos(session: Session, photo_ids: Sequence[int]) -> list[PhotoDetails]:
-    """Return photos in the order of their numbers as given; unknown numbers are left out."""
+def photos(session: Session, photo_ids: Sequence[int], *, brief: bool = False) -> list[PhotoDetails]:
+    """Return photos in the order of their numbers as given; unknown numbers are left out.
+
+    `brief`: without what a tile does not show: tags, and of faces landmarks and distributions of ages.
+    """
     found: dict[int, PhotoDetails] = {}
+    columns = _BRIEF_COLUMNS if brief else _FACE_COLUMNS
     for part in chunks([photo_id for photo_id in photo_ids if storable(photo_id)]):
         ids: BindParameter[list[int]] = bindparam("ids", list(part), expanding=True)
         people: dict[int, list[FaceDetails]] = {}
         for row in session.execute(
-            text(f"SELECT {_FACE_COLUMNS} FROM v1_faces WHERE photo_id IN :ids ORDER BY face_id").bindparams(ids)
+            text(f"SELECT {columns} FROM v1_faces WHERE photo_id IN :ids ORDER BY face_id").bindparams(ids)
         ):
             people.setdefault(row[0], []).append(_face(row))
-        tags: dict[int, list[TagDetails]] = {}
-        for photo_id, *tag in session.execute(
-            text(
-                "SELECT photo_id, tag, source, probability, state FROM v1_tags WHERE photo_id IN :ids ORDER BY tag"
-            ).bindparams(ids)
-        ):
-            tags.setdefault(photo_id, []).append(TagDetails(*tag))
+        tags = {} if brief else _tags(session, ids)
         for row in session.execute(
             text(
                 "SELECT photo_id, full_path, root, state, error, width, height, taken_local, reviewed, content_hash,"
@@ -114,6 +113,14 @@ def photos(session: Session, photo_ids: Sequence[int]) -> list[PhotoDetails]:
                 *row[10:12],
             )
     return [found[photo_id] for photo_id in photo_ids if photo_id in found]
+
+
+def _tags(session: Session, ids: BindParameter[list[int]]) -> dict[int, list[TagDetails]]:
+    statement = "SELECT photo_id, tag, source, probability, state FROM v1_tags WHERE photo_id IN :ids ORDER BY tag"
+    tags: dict[int, list[TagDetails]] = {}
+    for photo_id, *tag in session.execute(text(statement).bindparams(ids)):
+        tags.setdefault(photo_id, []).append(TagDetails(*tag))
+    return tags
 
 
 def photo(session: Session, photo_id: int) -> PhotoDetails:

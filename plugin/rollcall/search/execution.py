@@ -11,7 +11,15 @@ from sqlalchemy.orm import Session
 from rollcall.search import column_search, functions
 from rollcall.search.candidates import load_photos
 from rollcall.search.identifiers import LARGEST
-from rollcall.search.planning import SHOWN, Statement, has_answer, is_stored_group, statement, take_apart
+from rollcall.search.planning import (
+    SHOWN,
+    Statement,
+    count_statement,
+    has_answer,
+    is_stored_group,
+    statement,
+    take_apart,
+)
 from rollcall.search.ranking import Ranked, RankedSearch
 from rollcall.search.similarity import SimilarFaces
 from rollcall.search.terms import Everything, ShowsKnown, ShowsPerson, Similar, SimilarTo, SqlParameters, Term
@@ -26,7 +34,7 @@ class Match(NamedTuple):
     """A photo that is meant."""
 
     photo_id: int
-    path: str  # as the database holds it
+    path: str  # as the database holds it; "" where it was not asked for
     probability: float
 
 
@@ -36,6 +44,7 @@ class Page(NamedTuple):
     min_probability: float
     limit: int | None = None
     offset: int = 0
+    paths: bool = True  # of many photos they take longer than the photos
 
     @property
     def stop(self) -> int | None:
@@ -62,11 +71,11 @@ def by_probability(database: Database, session: Session, term: Term, page: Page)
     if in_columns is not None:
         # Far down the list it is quicker to look up all that are meant at once.
         far = page.stop is None or page.stop > _FAR
-        found = in_columns.everything()[: page.stop] if far else in_columns.most_probable(page.stop or 0)
-        return _with_paths(session, found[page.offset :])
+        found = in_columns.everything(page.stop) if far else in_columns.most_probable(page.stop or 0)
+        return _matches(session, found[page.offset :], page)
     ranked = _ranked(database, session, term, page.min_probability, page.stop)
     if ranked is not None:
-        return _with_paths(session, ranked[page.offset :])
+        return _matches(session, ranked[page.offset :], page)
     meant = _in_sql(database, session, term, page.min_probability)
     if meant is None:
         return _in_memory(database, session, term, page.min_probability)[page.offset : page.stop]
@@ -79,10 +88,13 @@ def by_probability(database: Database, session: Session, term: Term, page: Page)
 
 def count(database: Database, session: Session, term: Term, min_probability: float) -> int:
     """Return how many photos are meant."""
+    if has_answer(term, min_probability):
+        counted = count_statement(term, min_probability)
+        return int(session.execute(text(counted.sql), dict(counted.parameters)).scalar() or 0)
     in_columns = _in_columns(database, session, term, min_probability)
-    counted = None if in_columns is None else in_columns.count()
-    if counted is not None:
-        return counted
+    in_all = None if in_columns is None else in_columns.count()
+    if in_all is not None:
+        return in_all
     ranked = _ranked(database, session, term, min_probability, None)
     if ranked is not None:
         return len(ranked)
@@ -100,9 +112,10 @@ def by_date(database: Database, session: Session, term: Term, page: Page) -> lis
         # Walks along the index of capture times, and reads no further than it must.
         found = f"SELECT p.photo_id, p.full_path, 1.0 FROM v1_photos p WHERE {SHOWN}"
     else:
-        in_columns = None if page.stop is None else _in_columns(database, session, term, page.min_probability)
+        # An index of probabilities is no help with dates: stored groups are looked for in the columns, too.
+        in_columns = None if page.stop is None else _in_columns(database, session, term, page.min_probability, True)
         if in_columns is not None:
-            return _with_paths(session, in_columns.newest(page.stop or 0)[page.offset :])
+            return _matches(session, in_columns.newest(page.stop or 0)[page.offset :], page)
         meant = _in_sql(database, session, term, page.min_probability)
         if meant is None:
             newest = _newest_first(session, _in_memory(database, session, term, page.min_probability))
@@ -138,10 +151,10 @@ def older_than(session: Session, photo_id: int, limit: int | None) -> list[Match
 
 
 def _in_columns(
-    database: Database, session: Session, term: Term, min_probability: float
+    database: Database, session: Session, term: Term, min_probability: float, by_date: bool = False
 ) -> column_search.ColumnSearch | None:
     """Return a query that is ready to run in the columns; None where one index has the answer, or they are no help."""
-    if is_stored_group(term) and (functions.supported(session) or has_answer(term, min_probability)):
+    if not by_date and is_stored_group(term) and (functions.supported(session) or has_answer(term, min_probability)):
         return None
     return column_search.search(database, session, term, min_probability)
 
@@ -162,7 +175,9 @@ def _ranked(
     return RankedSearch(database, session, term, min_probability).most_probable(wanted or LARGEST)
 
 
-def _with_paths(session: Session, ranked: Sequence[Ranked]) -> list[Match]:
+def _matches(session: Session, ranked: Sequence[Ranked], page: Page) -> list[Match]:
+    if not page.paths:
+        return [Match(one.photo_id, "", one.probability) for one in ranked]
     found: dict[int, str] = {}
     for part in chunks(ranked):
         ids: BindParameter[list[int]] = bindparam("ids", [one.photo_id for one in part], expanding=True)

@@ -62,9 +62,13 @@ class TagSuggestions:
 
 def counts(session: Session) -> tuple[dict[str, int], int]:
     """Return how many photos there are by state, and how many faces."""
-    states = session.execute(text("SELECT state, COUNT(*) FROM v1_photos GROUP BY state")).all()
-    faces = session.execute(text("SELECT COUNT(*) FROM v1_faces")).scalar()
-    return {row[0]: row[1] for row in states}, int(faces or 0)
+    # From the tables: the views look up the folder of each photo, and all estimates of each face.
+    states = session.execute(text("SELECT state, COUNT(*) FROM photos GROUP BY state")).all()
+    faces = session.execute(text("SELECT COUNT(*) FROM faces WHERE present")).scalar() or 0
+    dismissed = session.execute(
+        text("SELECT COUNT(*) FROM verdicts v JOIN faces f ON f.id = v.face_id WHERE v.dismissed AND f.present")
+    ).scalar()
+    return {row[0]: row[1] for row in states}, int(faces) - int(dismissed or 0)
 
 
 def root_names(session: Session) -> list[str]:

@@ -23,6 +23,10 @@ from rollcall.tags.rules import NEGLIGIBLE
 #: Photos that are shown; p is the view v1_photos. Nearly all are, so an index of the state would only mislead the
 #: planner: none serves what is wrapped in a function.
 SHOWN: Final = "COALESCE(p.state, '') IN ('indexed', 'pending') AND p.faces IS NOT NULL"
+#: The rows of `photos` that are not: as ranges, which indices find without a look at those that are.
+HIDDEN: Final = (
+    "face_count IS NULL OR state < 'indexed' OR (state > 'indexed' AND state < 'pending') OR state > 'pending'"
+)
 #: The cut on stored probabilities is this much lower than asked for: they were rounded.
 _ROUNDING: Final = 0.999
 
@@ -95,6 +99,18 @@ def statement(term: Term, min_probability: float) -> Statement:
         "SELECT photo_id, path, probability FROM (\n"
         f"  SELECT p.photo_id AS photo_id, p.full_path AS path, {expression} AS probability\n"
         f"  FROM {source}\n  WHERE {where}\n) AS found\nWHERE probability >= {parameters.bind(min_probability)}",
+        parameters.values,
+    )
+
+
+def count_statement(term: Term, min_probability: float) -> Statement:
+    """Return the statement of the number of photos that are meant by a query that has its answer in one index."""
+    assert isinstance(term, People) and term.person.group is not None
+    parameters = SqlParameters()
+    return Statement(
+        f"SELECT COUNT(*) FROM photo_groups d WHERE d.name = {parameters.bind(term.person.group)}"
+        f" AND d.at_least = {parameters.bind(term.count)} AND d.probability >= {parameters.bind(min_probability)}"
+        f" AND d.photo_id NOT IN (SELECT id FROM photos WHERE {HIDDEN})",
         parameters.values,
     )
 

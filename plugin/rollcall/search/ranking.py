@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from rollcall.search import functions
 from rollcall.search.candidates import load_photos
 from rollcall.search.identifiers import LARGEST
-from rollcall.search.known import known_faces
+from rollcall.search.known import faces_that_are_known, known_faces
 from rollcall.search.planning import is_complete, take_apart
 from rollcall.search.similarity import SimilarFaces
 from rollcall.search.terms import (
@@ -194,13 +194,16 @@ class RankedSearch:
         return _by_similarity(faces, known)
 
     def _showing(self, source: ShowsPerson | ShowsKnown, least: float) -> Iterator[Ranked]:
-        known = known_faces(self.database, self.session)
-        if isinstance(source, ShowsPerson) and not np.isin(source.people, known.people).all():
-            # Somebody without a name, who is asked for by number; or without a face.
-            rows = self.session.execute(text(_SHOWING.format(_numbers(source.people))), {"least": least})
-            yield from (Ranked(row[0], row[1]) for row in rows)
-            return
-        found = known.of(source.people) if isinstance(source, ShowsPerson) else known.all
+        if isinstance(source, ShowsPerson):
+            known = faces_that_are_known(self.database, self.session)
+            if known is None or not np.isin(source.people, known.people).all():
+                # Something was committed since; or it is somebody without a name, who is asked for by number.
+                rows = self.session.execute(text(_SHOWING.format(_numbers(source.people))), {"least": least})
+                yield from (Ranked(row[0], row[1]) for row in rows)
+                return
+            found = known.of(source.people)
+        else:
+            found = known_faces(self.database, self.session).all
         end = int(np.searchsorted(-found.at_most, -least, side="right"))
         for start in range(0, end, _LARGEST_BATCH):
             some = slice(start, min(start + _LARGEST_BATCH, end))

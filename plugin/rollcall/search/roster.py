@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final, Literal
@@ -31,11 +31,30 @@ def name_words(name: str) -> tuple[str, ...]:
     return tuple("".join(c if c.isalnum() or c == "'" else " " for c in plain).split())
 
 
-# Each search reads all names anew; of 500 people that took longer than the rest of its reading.
+#: People by words of their names.
+_People = Mapping[tuple[str, ...], Set[int]]
+
+
 @lru_cache(maxsize=10_000)
 def _spellings(name: str) -> frozenset[tuple[str, ...]]:
     """Return the words of a name, also with its umlauts written out."""
     return frozenset({name_words(name), name_words(fold(name).translate(_UMLAUTS))}) - {()}
+
+
+# Each search reads all names anew; of 500 people that took longer than the rest of its reading.
+@lru_cache(maxsize=2)
+def _by_words(named: tuple[tuple[int, tuple[str, ...]], ...]) -> tuple[_People, _People]:
+    """Return the people by whole names, and by parts of longer ones; nobody may change them."""
+    whole: dict[tuple[str, ...], set[int]] = defaultdict(set)
+    parts: dict[tuple[str, ...], set[int]] = defaultdict(set)
+    for number, names in named:
+        for words in {spelling for name in names for spelling in _spellings(name)}:
+            whole[words].add(number)
+            # The first names together, and every word alone: "Anna", "Anna Lena" and "Becker" of Anna Lena Becker.
+            for part in {words[:end] for end in range(1, len(words))} | {(word,) for word in words[1:]}:
+                if len(part) > 1 or len(part[0]) > 1:
+                    parts[part].add(number)
+    return dict(whole), dict(parts)
 
 
 def _nothing(_: int) -> None:
@@ -64,17 +83,13 @@ class Roster:
     partners: Mapping[int, frozenset[int]] = field(default_factory=dict)
     birth: Callable[[int], Birth | None] = _nothing
     gender: Callable[[int], str | None] = _nothing
-    _whole: dict[tuple[str, ...], set[int]] = field(default_factory=lambda: defaultdict(set), init=False)
-    _parts: dict[tuple[str, ...], set[int]] = field(default_factory=lambda: defaultdict(set), init=False)
+    _whole: _People = field(default_factory=dict, init=False)
+    _parts: _People = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
-        for number, names in self.names.items():
-            for words in {spelling for name in names for spelling in _spellings(name)}:
-                self._whole[words].add(number)
-                # The first names together, and every word alone: "Anna", "Anna Lena" and "Becker" of Anna Lena Becker.
-                for part in {words[:end] for end in range(1, len(words))} | {(word,) for word in words[1:]}:
-                    if len(part) > 1 or len(part[0]) > 1:
-                        self._parts[part].add(number)
+        whole, parts = _by_words(tuple((number, tuple(names)) for number, names in self.names.items()))
+        object.__setattr__(self, "_whole", whole)
+        object.__setattr__(self, "_parts", parts)
 
     @property
     def longest(self) -> int:

@@ -14,7 +14,7 @@ from rollcall import resources
 from rollcall.ages import AGE_GROUPS, GROUP_PHOTO_FACES, any_of, at_least, range_share
 from rollcall.errors import InvalidCorrectionError
 from rollcall.records import AttributeLabels, TagState
-from rollcall.sentences import Sentence
+from rollcall.sentences import Quoted, Sentence
 from rollcall.settings import TagSettings
 
 
@@ -155,6 +155,6 @@ def normalized_name(name: str) -> str:
     levels = [level.strip() for level in name.split("/")]
     if not all(levels) or any(ord(character) < 32 for character in name):
         raise InvalidCorrectionError(
-            Sentence("%(name)s cannot be a tag; give a name for each level, with '/' between them", name=repr(name))
+            Sentence("%(name)s cannot be a tag; give a name for each level, with '/' between them", name=Quoted(name))
         )
     return "/".join(levels)

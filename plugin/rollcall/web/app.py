@@ -18,11 +18,13 @@ from rollcall.web.history import Earlier
 from rollcall.web.home_network import HomeNetwork
 from rollcall.web.lan import LanGuests
 from rollcall.web.pages.people_questions import PeopleQueue
+from rollcall.web.pages.prepared import prepared
 from rollcall.web.pages.review import Queue
 from rollcall.web.pairing import Pairing
 from rollcall.web.pictures import Pictures
 from rollcall.web.remembered import Remembered
 from rollcall.web.translation import RequestLanguage
+from rollcall.web.warming import Touched, Warming
 
 
 def create(plugin: Plugin, token: str, port: int) -> FastAPI:
@@ -40,8 +42,10 @@ def create(plugin: Plugin, token: str, port: int) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        app.state.warming.start()
         yield
         end(app)
+        app.state.warming.close()
         app.state.network.close()
         app.state.activity.close()
 
@@ -58,6 +62,7 @@ def create(plugin: Plugin, token: str, port: int) -> FastAPI:
     app.state.earlier = Earlier(plugin)
     app.state.pictures = Pictures(plugin)
     app.state.remembered = Remembered(plugin)
+    app.state.warming = Warming(plugin, app.state.remembered, *prepared(plugin, app.state.remembered))
     access = login.access_of(plugin.settings.serve)
     app.state.network = HomeNetwork(app, port, allowed=access is None)
     app.state.pairing = Pairing()
@@ -80,6 +85,7 @@ def create(plugin: Plugin, token: str, port: int) -> FastAPI:
         app.include_router(router, include_in_schema=False)
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"))
     failures.install(app)
+    app.add_middleware(Touched, warming=app.state.warming)
     # Added last, so that they come first.
     app.add_middleware(security.Guard, token=token, port=port, embedders=plugin.settings.serve.embed_from)
     app.add_middleware(login.ProxyLogin, access=access, token=token, port=port)
@@ -91,6 +97,7 @@ def create(plugin: Plugin, token: str, port: int) -> FastAPI:
 def end(app: FastAPI) -> None:
     """End what keeps connections open: streams, pictures in the making, and the run after the photos in flight."""
     app.state.closing.set()
+    app.state.warming.stop()
     app.state.network.stop()
     app.state.activity.stop()
     app.state.pictures.jobs.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from decimal import Decimal
-from functools import cache
+from functools import cache, lru_cache
 
 from babel import Locale, dates, numbers
 
@@ -18,7 +18,7 @@ def _locale(code: str) -> Locale:
 
 def number(value: float) -> str:
     """Return a number with its thousands grouped."""
-    return str(numbers.format_decimal(value, locale=_locale(language())))
+    return _number(value, language())
 
 
 def percent(value: float | None) -> str:
@@ -26,10 +26,21 @@ def percent(value: float | None) -> str:
     if value is None:
         return "–"
     digits = 0 if value >= 0.9995 or 0.1 <= value < 0.995 else 1
-    locale = _locale(language())
-    pattern = str(locale.percent_formats[None].pattern).replace("#,##0", f"#,##0{'.0' if digits else ''}")
-    rounded = Decimal(f"{100 * value:.{digits}f}") / 100
-    return str(numbers.format_percent(rounded, pattern, locale=locale))
+    return _percent(f"{100 * value:.{digits}f}", language())
+
+
+# A part of the library shows a few hundred of them, and each takes as long as the rest of its tile.
+@lru_cache(maxsize=4096)
+def _number(value: float, code: str) -> str:
+    return str(numbers.format_decimal(value, locale=_locale(code)))
+
+
+@lru_cache(maxsize=4096)
+def _percent(hundredths: str, code: str) -> str:
+    locale = _locale(code)
+    digits = "0.0" if "." in hundredths else "0"
+    pattern = str(locale.percent_formats[None].pattern).replace("#,##0", f"#,##{digits}")
+    return str(numbers.format_percent(Decimal(hundredths) / 100, pattern, locale=locale))
 
 
 def whole_percent(value: float) -> str:

@@ -13,7 +13,7 @@ from rollcall.corrections.kind_base import RowId
 from rollcall.corrections.kinds import OLDEST, Correction
 from rollcall.errors import InvalidCorrectionError
 from rollcall.records import Box
-from rollcall.sentences import Sentence
+from rollcall.sentences import Quoted, Sentence
 
 NOT_UNDERSTOOD = Sentence("the page sent something that is not understood; load it again")
 
@@ -84,7 +84,7 @@ def parse_box(text: str) -> Box:
         x, y, width, height = (float(value) for value in text.split(","))
     except ValueError as error:
         raise InvalidCorrectionError(
-            Sentence("%(text)s is no box; load the page again and draw it anew", text=repr(text))
+            Sentence("%(text)s is no box; load the page again and draw it anew", text=Quoted(text))
         ) from error
     return Box(x, y, width, height)
 

@@ -13,7 +13,7 @@ from rollcall.errors import InvalidCorrectionError
 from rollcall.host import Plugin
 from rollcall.people.persons import Person
 from rollcall.people.portrait import FaceIdentity
-from rollcall.sentences import Sentence
+from rollcall.sentences import Quoted, Sentence
 from rollcall.web.forms import NOT_UNDERSTOOD
 from rollcall.web.history import History
 
@@ -163,7 +163,7 @@ def _change_two(past: History, person: Person, form: PersonForm) -> None:
     other = named(past.plugin, form.name) if form.other is None else past.plugin.person(form.other)
     if other is None:
         raise InvalidCorrectionError(
-            Sentence("nobody is named %(name)s; name them first", name=repr(form.name.strip()))
+            Sentence("nobody is named %(name)s; name them first", name=Quoted(form.name.strip()))
         )
     if form.what == "merge":
         merge(past, [other, person])

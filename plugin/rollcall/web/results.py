@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qs, urlencode, urlsplit
 
@@ -32,7 +33,12 @@ class Results(NamedTuple):
             return "?" + urlencode({"album": self.album, "at": at})
         if not self.q:
             return ""
-        return "?" + urlencode({"q": self.q, "order": self.order, "sure": self.sure, "at": at})
+        return f"?{_encoded(self.q, self.order, self.sure)}&at={at}"
+
+
+@lru_cache(maxsize=16)
+def _encoded(q: str, order: str, sure: float) -> str:
+    return urlencode({"q": q, "order": order, "sure": sure})
 
 
 class Around(NamedTuple):

@@ -23,7 +23,7 @@ from starlette.datastructures import Headers
 from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from rollcall.sentences import Sentence, joined
+from rollcall.sentences import Quoted, Sentence, joined
 from rollcall.server_settings import PageLanguage
 
 #: The languages of the page, each by its own name.
@@ -132,6 +132,8 @@ def ngettext(one: str, many: str, count: int, /, **values: Any) -> str:
 
 def translated(text: str) -> str:
     """Return a sentence in the language of the answer; what is no `Sentence` stays as it is."""
+    if isinstance(text, Quoted) and language() != "en":
+        return gettext("“%(text)s”", text=text.text)
     if not isinstance(text, Sentence):
         return text
     values = {name: translated(value) if isinstance(value, str) else value for name, value in text.values.items()}

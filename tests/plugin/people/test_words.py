@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from blobs import draw
 from people_blobs import ANNA, BEN, faces_of, rows, who
@@ -216,3 +217,19 @@ def test_a_face_dismissed_or_of_somebody_else_leaves_its_person(family: Plugin) 
     family.correct(corrections.take_back("person", face_id=face))
     family.group_people()
     assert who(family, face)[0] == "Anna"
+
+
+def test_lists_count_what_the_view_shows(family: Plugin) -> None:
+    anna = family.name_person(person_of(family, faces_of(family, 4, 9)[0]), "Anna").person_id
+    dismissed, *proposed = [face.face_id for face in family.person_faces(anna, state="proposed")]
+    family.correct(corrections.not_a_face(dismissed))
+    with family.database.write() as session:
+        session.execute(text("UPDATE faces SET present = false WHERE id = :id"), {"id": proposed[0]})
+    columns = ("person_id", "faces", "photos", "proposed", "first_seen", "last_seen", "cover_face_id")
+    wanted = rows(family, f"SELECT {', '.join(columns)} FROM v1_people ORDER BY person_id")
+    found = sorted(tuple(getattr(one, name) for name in columns) for one in family.people(hidden=None))
+    assert found == [tuple(row) for row in wanted]
+    assert family.proposals() == [(row[0], row[3]) for row in wanted if row[3]]
+    with family.database.write() as session:
+        session.execute(text("UPDATE photos SET taken_local = '2015-08-01T' || SUBSTR(taken_local, 12)"))
+    assert family.people_seen_on_one_day() == [row[0] for row in wanted if row[0] != anna]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from rollcall.corrections import log
 from rollcall.errors import StoreError
 from rollcall.indexing.check import check
 from rollcall.privacy import deletion
-from rollcall.search import column_search, execution
+from rollcall.search import column_search, details, engine, execution
 from rollcall.search.columns import columns_of, library
 from rollcall.search.execution import Page
 from rollcall.settings import Settings, TagSettings
@@ -229,6 +230,27 @@ def test_the_newest_first_are_those_of_sql(filled: Database, query: str, monkeyp
     monkeypatch.setattr(execution, "_in_columns", lambda *_: None)
     wanted = search.search(filled, query, order="date", limit=30, offset=3, faces=False)
     assert [(hit.photo_id, hit.probability) for hit in found] == [(hit.photo_id, hit.probability) for hit in wanted]
+
+
+@pytest.mark.parametrize("order", ["probability", "date"])
+def test_numbers_alone_are_those_of_a_search(filled: Database, order: search.Order) -> None:
+    for query in (*QUERIES[::20], "photos of children", ""):
+        for given in ({"limit": 30, "offset": 3}, {"min_probability": 0.5}):
+            hits = search.search(filled, query, order=order, faces=False, **given)
+            assert engine.ranked(filled, query, order=order, **given) == [
+                (one.photo_id, one.probability) for one in hits
+            ]
+
+
+def test_a_tile_has_the_photo_without_what_it_does_not_show(filled: Database) -> None:
+    with filled.read() as session:
+        photo_ids = [hit.photo_id for hit in search.search(filled, "age:0-90", limit=20, faces=False)]
+        brief, whole = details.photos(session, photo_ids, brief=True), details.photos(session, photo_ids)
+    assert brief != whole
+    assert brief == [
+        replace(photo, tags=(), faces=tuple(replace(face, landmarks=(), age_distribution=None) for face in photo.faces))
+        for photo in whole
+    ]
 
 
 def test_what_another_process_changes_is_seen_at_once(changing: Database) -> None:

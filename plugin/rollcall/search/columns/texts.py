@@ -12,7 +12,7 @@ from rollcall.search.columns.segment import TEXT_END, Segment
 from rollcall.search.folding import fold
 
 #: A word that is on more photos than this is no help: most photos that come first have it.
-_MOST: Final = 50_000
+_MOST: Final = 250_000
 
 
 def path_text(path: str) -> bytes:

@@ -12,7 +12,7 @@ from rollcall.search.grammar.numbers import Number, NumberRange, is_number, numb
 from rollcall.search.grammar.spelling import known_words
 from rollcall.search.grammar.tokens import Kind, Token
 from rollcall.search.vocabulary import ADJECTIVES, DECADES, NOUNS
-from rollcall.sentences import Sentence
+from rollcall.sentences import Quoted, Sentence
 
 #: The oldest age that a query may name; the last year of a distribution stands for all from 100 on.
 OLDEST_NAMED: Final = 130
@@ -132,7 +132,7 @@ def age_alone(cursor: Cursor) -> NumberRange | None:
         whole = cursor.query[token.start : cursor.last_end]
         raise cursor.error(
             token,
-            Sentence("%(whole)s may be an age or a number of people", whole=repr(whole)),
+            Sentence("%(whole)s may be an age or a number of people", whole=Quoted(whole)),
             suggestions=[
                 cursor.replaced(token, cursor.last_end, f"{whole} people"),
                 cursor.replaced(token, cursor.last_end, f"people {_as_age(whole)}"),
@@ -254,7 +254,7 @@ def _compared(cursor: Cursor, aged: bool) -> NumberRange | None:
         return None
     word = comparator.text
     if word in (">", ">=", "<", "<=") and not (age.unit or aged):
-        cursor.note(Sentence("%(part)s is read as an age", part=repr(cursor.query[comparator.start : age.end])))
+        cursor.note(Sentence("%(part)s is read as an age", part=Quoted(cursor.query[comparator.start : age.end])))
     if word == "from":
         return None if age.number.is_year else _from(cursor, age)
     position, end = age.number.start, age.end

@@ -13,7 +13,7 @@ from rollcall.search.grammar.period_rules import time
 from rollcall.search.grammar.photo_rules import kind_of_photo, text_in_names
 from rollcall.search.grammar.tokens import Kind, Token
 from rollcall.search.terms import Term
-from rollcall.sentences import Sentence
+from rollcall.sentences import Quoted, Sentence
 
 _AND = ("and", "with", "but", "&", "+", ",")
 _OR = ("or", "|", "/")
@@ -78,7 +78,7 @@ def _shared_times(cursor: Cursor, groups: list[list[Operand]]) -> tuple[list[Ope
     kept = cursor.query[last[0].start : last[-1].end]
     cursor.note(
         Sentence(
-            "read as: %(part)s holds for all alternatives", part=repr(cursor.query[shared[0].start : shared[-1].end])
+            "read as: %(part)s holds for all alternatives", part=Quoted(cursor.query[shared[0].start : shared[-1].end])
         ),
         cursor.replaced(last[0].start, last[-1].end, f"({kept})"),
     )
@@ -277,9 +277,10 @@ def _atom(cursor: Cursor) -> Operand:
     token = cursor.peek()
     if cursor.next_is("me", "us", "myself"):
         message = Sentence(
-            "nobody is known to be %(word)s: name a person under People and say that this is you", word=repr(token.raw)
+            "nobody is known to be %(word)s: name a person under People and say that this is you",
+            word=Quoted(token.raw),
         )
         raise cursor.error(token, message, [Sentence("a name")])
     if token.kind is Kind.END:
         raise cursor.error(token, Sentence("the query ends too early"), [Sentence("more words")])
-    raise cursor.error(token, Sentence("%(word)s was not expected", word=repr(token.raw)))
+    raise cursor.error(token, Sentence("%(word)s was not expected", word=Quoted(token.raw)))

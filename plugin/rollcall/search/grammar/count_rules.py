@@ -9,7 +9,7 @@ from rollcall.search.grammar.numbers import Number, is_number, number
 from rollcall.search.grammar.tokens import Kind
 from rollcall.search.requirements import MOST_FACES
 from rollcall.search.vocabulary import COUNTS
-from rollcall.sentences import Sentence
+from rollcall.sentences import Quoted, Sentence
 
 #: The most people that can be asked for by a number.
 MOST_PEOPLE: Final = 1000
@@ -143,7 +143,7 @@ def _numbers(cursor: Cursor) -> Count | None:
         instead = [cursor.replaced(first.start, last.end, f"{low}-{high}")]
         raise cursor.error(
             first.start,
-            Sentence("%(both)s is no range of numbers", both=repr(both)),
+            Sentence("%(both)s is no range of numbers", both=Quoted(both)),
             [Sentence("a range such as 2-4")],
             instead,
         )

@@ -17,7 +17,7 @@ from rollcall.search.requirements import MOST_FACES
 from rollcall.search.terms import Term
 from rollcall.search.terms.photo import FIRST_DAY, LAST_DAY
 from rollcall.search.vocabulary import NOUNS
-from rollcall.sentences import Sentence
+from rollcall.sentences import Quoted, Sentence
 
 #: What each field takes.
 _TAKES: Final = {
@@ -84,7 +84,7 @@ def field(cursor: Cursor) -> Term | None:
         instead = [cursor.replaced(token, value, f"{near}:{value.raw}")] if near and value.kind is Kind.VALUE else []
         raise cursor.error(
             token,
-            Sentence("%(word)s is no field", word=repr(token.text)),
+            Sentence("%(word)s is no field", word=Quoted(token.text)),
             [f"{near}:" if near else Sentence("a field")],
             instead,
         )
@@ -102,7 +102,10 @@ def field(cursor: Cursor) -> Term | None:
         raise cursor.error(
             value,
             Sentence(
-                "%(word)s: takes %(takes)s, not %(shown)s", word=token.text, takes=takes, shown=repr(_shown(value.text))
+                "%(word)s: takes %(takes)s, not %(shown)s",
+                word=token.text,
+                takes=takes,
+                shown=Quoted(_shown(value.text)),
             ),
             [takes],
             instead,

@@ -21,7 +21,7 @@ from rollcall.search.kinship import ASKED_FOR, BEFORE_TIMES, HOMONYMS, ME, MY, R
 from rollcall.search.phrases import FRAMES, PHOTOS, PHRASES, PREPOSITIONS, SHOWING
 from rollcall.search.roster import Roster, name_words
 from rollcall.search.vocabulary import COUNTS, MONTHS, NUMBERS
-from rollcall.sentences import Sentence
+from rollcall.sentences import Quoted, Sentence
 
 
 class Named(NamedTuple):
@@ -115,7 +115,7 @@ class _Naming:
         names = {fold(name): name for names in self.roster.names.values() for name in names}
         near = nearest(fold(value.text), list(names))
         instead = [f'{self.query[: value.start]}"{names[near]}"{self.query[value.end :]}'] if near else []
-        message = Sentence("nobody is named %(word)s", word=repr(value.text[:_SHOWN]))
+        message = Sentence("nobody is named %(word)s", word=Quoted(value.text[:_SHOWN]))
         raise InvalidQueryError(
             self.query, value.start, message, [Sentence("a name that you gave")], suggestions=instead
         )
@@ -191,7 +191,7 @@ class _Naming:
                 if not exact or length > 1 or last.text in known_words() or len(words[0]) < _SHORTEST_GENITIVE:
                     return False
                 note = Sentence(
-                    "%(word)s was read as %(name)s", word=repr(last.raw), name=self.roster.identity(exact).name
+                    "%(word)s was read as %(name)s", word=Quoted(last.raw), name=self.roster.identity(exact).name
                 )
                 self.notes.append(Note(note, self._replaced(length, f"word:{last.text}")))
                 return bool(self._take(_Found(exact, length)))
@@ -199,7 +199,7 @@ class _Naming:
             other = self._replaced(length, self._quoted(exact[0]))
             self.notes.append(
                 Note(
-                    Sentence("%(word)s was read as a time, and not as the person of that name", word=repr(last.raw)),
+                    Sentence("%(word)s was read as a time, and not as the person of that name", word=Quoted(last.raw)),
                     other,
                 )
             )
@@ -256,7 +256,7 @@ class _Naming:
             note = Sentence("%(count)s people are named %(word)s: read as any of them", count=len(exact), word=raw)
             self.notes.append(Note(note, self._replaced(length, f"person:{exact[0]}")))
         elif not exact and len(partly) > 1:
-            note = Sentence("%(word)s was read as %(name)s", word=repr(raw), name=self.roster.identity(partly).name)
+            note = Sentence("%(word)s was read as %(name)s", word=Quoted(raw), name=self.roster.identity(partly).name)
             self.notes.append(Note(note, self._replaced(length, self._quoted(partly[0]))))
         elif exact and partly:
             note = Sentence(

@@ -17,7 +17,7 @@ from rollcall.search.grammar.tokens import Kind, Token, tokens_of
 from rollcall.search.grammar.translation import translated
 from rollcall.search.roster import NOBODY, Roster
 from rollcall.search.terms import Term
-from rollcall.sentences import Sentence
+from rollcall.sentences import Quoted, Sentence
 
 #: Conditions of one query; more are refused, for each costs time on every photo.
 MOST_CONDITIONS: Final = 40
@@ -87,7 +87,7 @@ def _read(text: str, reading: _Reading) -> Interpretation:
     found = alternatives(cursor)
     if cursor.peek().kind is not Kind.END:
         token = cursor.peek()
-        raise cursor.error(token, Sentence("%(word)s was not expected", word=repr(token.raw)))
+        raise cursor.error(token, Sentence("%(word)s was not expected", word=Quoted(token.raw)))
     conditions = sum(1 for one in found.term.walk() if not one.children())
     if conditions > MOST_CONDITIONS:
         raise cursor.error(

@@ -20,7 +20,7 @@ from rollcall.search.person_filter import PersonFilter
 from rollcall.search.requirements import MOST_FACES
 from rollcall.search.terms import Term
 from rollcall.search.vocabulary import ADJECTIVES, EVERYONE, NOUNS
-from rollcall.sentences import Sentence
+from rollcall.sentences import Quoted, Sentence
 
 #: Ranges of numbers before a noun that begin with this are ages: "18-25 women".
 _FEWEST_AS_AGES: Final = 13
@@ -157,7 +157,7 @@ def _operand(cursor: Cursor, noun: Noun, start: Token) -> Operand:
 def _born(cursor: Cursor, noun: Noun, years: BirthYears, start: Token) -> Operand:
     if noun.own.identity is not None and noun.own.identity.kind == "people":
         shorter = cursor.query[: start.end] if start.kind is Kind.NAME else ""
-        message = Sentence("%(name)s is somebody, and was born when it says in People", name=repr(noun.name))
+        message = Sentence("%(name)s is somebody, and was born when it says in People", name=Quoted(noun.name))
         raise cursor.error(start, message, suggestions=[shorter])
     count = 1 if noun.count is None else max(noun.count.low, 1)
     cursor.note(Sentence("read by the age on the photo and the year when it was taken, before or after the birthday"))
@@ -248,7 +248,7 @@ def _described(cursor: Cursor) -> Noun | None:
         instead = cursor.replaced(token, token, f"{token.raw} people")
         raise cursor.error(
             token,
-            Sentence("%(word)s says nothing of whom", word=repr(token.raw)),
+            Sentence("%(word)s says nothing of whom", word=Quoted(token.raw)),
             [Sentence("people such as women")],
             [instead],
         )
@@ -313,7 +313,7 @@ def _limited(
         instead = [cursor.replaced(_start_of(cursor, name, start), end, f"people {_typed(cursor, name, start, end)}")]
         raise cursor.error(
             ranges[0].position,
-            Sentence("%(name)s are never of that age", name=repr(name)),
+            Sentence("%(name)s are never of that age", name=Quoted(name)),
             [Sentence("an age that fits")],
             instead,
         )
@@ -348,7 +348,7 @@ def _typed(cursor: Cursor, name: str, start: int, end: int) -> str:
 def _check_countable(cursor: Cursor, counted: Count) -> None:
     token = cursor.peek()
     if token.kind is Kind.WORD and token.text not in known_words():
-        message = Sentence("only people can be counted, and %(word)s is no word for people", word=repr(token.raw))
+        message = Sentence("only people can be counted, and %(word)s is no word for people", word=Quoted(token.raw))
         raise cursor.error(
             token, message, [Sentence("people")], [cursor.replaced(counted.position, token, f'"{token.raw}"')]
         )
@@ -362,7 +362,7 @@ def bare_number(cursor: Cursor) -> None:
         return
     raise cursor.error(
         token,
-        Sentence("%(part)s may be an age or a number of people", part=repr(cursor.query[found.start : found.end])),
+        Sentence("%(part)s may be an age or a number of people", part=Quoted(cursor.query[found.start : found.end])),
         [Sentence("an age such as aged 5")],
         [
             cursor.replaced(found.start, found.end, f"aged {found.value}"),

@@ -15,7 +15,7 @@ from rollcall.search.grammar.tokens import Kind, Token
 from rollcall.search.terms import Term
 from rollcall.search.terms.photo import FIRST_DAY, LAST_DAY
 from rollcall.search.vocabulary import DECADES, FEASTS, MONTHS
-from rollcall.sentences import Sentence
+from rollcall.sentences import Quoted, Sentence
 
 #: Days of a week, a month and a year ago are counted by these lengths.
 _UNITS: Final = {"days": 1, "day": 1, "weeks": 7, "week": 7}
@@ -104,7 +104,7 @@ def _spanned(cursor: Cursor) -> Term | None:
     if first.start >= end.end:
         other = cursor.query[start.start : cursor.last_end]
         raise cursor.error(
-            start, Sentence("%(other)s ends before it begins", other=repr(other)), [Sentence("the earlier day first")]
+            start, Sentence("%(other)s ends before it begins", other=Quoted(other)), [Sentence("the earlier day first")]
         )
     return terms.Taken(first.start, end.end)
 
@@ -191,7 +191,7 @@ def _year_missing(cursor: Cursor, found: Yearly) -> Exception:
     named = cursor.query[found.name.start : max(cursor.last_end, found.name.end)]
     suggestions = [cursor.replaced(found.name, found.name.start + len(named), f"{named} {year - n}") for n in (0, 1)]
     return cursor.error(
-        found.name, Sentence("%(named)s needs a year", named=repr(named)), [Sentence("a year")], suggestions
+        found.name, Sentence("%(named)s needs a year", named=Quoted(named)), [Sentence("a year")], suggestions
     )
 
 

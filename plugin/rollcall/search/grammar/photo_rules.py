@@ -17,7 +17,7 @@ from rollcall.search.phrases import PREPOSITIONS
 from rollcall.search.requirements import MOST_FACES
 from rollcall.search.terms import Term
 from rollcall.search.vocabulary import INSTEAD, NOUNS, YOUNG_CHILDREN
-from rollcall.sentences import Sentence
+from rollcall.sentences import Quoted, Sentence
 
 #: A big family has so many faces or more, as a crowd has.
 BIG_FAMILY_FACES: Final = 5
@@ -68,7 +68,7 @@ def text_in_names(cursor: Cursor) -> Operand | None:
         return None
     cursor.take()
     cursor.note(
-        Sentence("%(word)s is no word of this search: photos whose folder, file or tag has it", word=repr(token.raw))
+        Sentence("%(word)s is no word of this search: photos whose folder, file or tag has it", word=Quoted(token.raw))
     )
     return Operand(terms.TextMatch(token.raw), token.start, token.end, timed=True)
 

@@ -12,7 +12,7 @@ from rollcall.search.grammar.spelling import corrected, known_words
 from rollcall.search.grammar.tokens import Kind, Token
 from rollcall.search.phrases import FRAMES, PHOTOS, PHRASES, SHOWING
 from rollcall.search.vocabulary import COUNTS, INSTEAD, MONTHS, NOUNS, NUMBERS, ORDERS
-from rollcall.sentences import Sentence
+from rollcall.sentences import Quoted, Sentence
 
 #: Words that change nothing at the beginning of a query.
 _BEFORE_IDLE_OF: Final = ("and", "or", "with", "only", "no", "not", "without", "but", "nor", "neither", ",")
@@ -126,7 +126,7 @@ def _spelt(query: str, token: Token, notes: list[Note]) -> Token:
     if word is None:
         return token
     quoted = f'{query[: token.start]}"{token.raw}"{query[token.end :]}'
-    notes.append(Note(Sentence("%(word)s was read as %(word2)s", word=repr(token.raw), word2=repr(word)), quoted))
+    notes.append(Note(Sentence("%(word)s was read as %(word2)s", word=Quoted(token.raw), word2=Quoted(word)), quoted))
     return token._replace(text=word)
 
 
@@ -164,7 +164,7 @@ def _without_photos(query: str, tokens: Sequence[Token], notes: list[Note]) -> I
                 Note(
                     Sentence(
                         "%(word)s is an order, which is chosen beside the search: it leaves no photo out",
-                        word=repr(token.raw),
+                        word=Quoted(token.raw),
                     )
                 )
             )

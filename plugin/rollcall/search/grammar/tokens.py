@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 
 from rollcall.errors import InvalidQueryError
-from rollcall.sentences import Sentence
+from rollcall.sentences import Quoted, Sentence
 
 #: A query with more characters or tokens is refused: nobody types it, and its SQL would be too long.
 MOST_CHARACTERS: Final = 20_000
@@ -105,7 +105,7 @@ def _scan(query: str) -> Iterator[Token]:
             continue
         match = _TOKEN.match(text, at)
         if match is None:
-            raise InvalidQueryError(query, at, Sentence("%(query)s means nothing here", query=repr(query[at])))
+            raise InvalidQueryError(query, at, Sentence("%(query)s means nothing here", query=Quoted(query[at])))
         yield from _tokens(query, match)
         at = max(match.end(), at + 1)
 
@@ -156,7 +156,7 @@ def _day_of(query: str, match: re.Match[str]) -> str:
     if int(first) > 12 or int(second) > 12 or first == second:
         return either[int(first) > 12]
     suggestions = [f"{query[: match.start()]}{day}{query[match.end() :]}" for day in either]
-    message = Sentence("%(match)s may be two days", match=repr(match["slashed"]))
+    message = Sentence("%(match)s may be two days", match=Quoted(match["slashed"]))
     raise InvalidQueryError(query, match.start(), message, ["2019-06-12"], suggestions=suggestions)
 
 

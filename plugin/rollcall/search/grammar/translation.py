@@ -18,7 +18,7 @@ from rollcall.search.kinship import RELATIVES
 from rollcall.search.phrases import words
 from rollcall.search.roster import Relation
 from rollcall.search.vocabulary import MONTHS, NOUNS, NUMBERS
-from rollcall.sentences import Sentence
+from rollcall.sentences import Quoted, Sentence
 
 #: The languages besides English, the one asked for most first.
 LANGUAGES: Final = ("de", "fr", "es", "it", "nl", "pt")
@@ -144,7 +144,10 @@ def _spelt(query: str, token: Token, language: _Language, notes: list[Note], alo
         return token
     quoted = f'{query[: token.start]}"{token.raw}"{query[token.end :]}'
     notes.append(
-        Note(Sentence("%(word)s was read as %(words)s", word=repr(token.raw), words=repr(language.words[word])), quoted)
+        Note(
+            Sentence("%(word)s was read as %(words)s", word=Quoted(token.raw), words=Quoted(language.words[word])),
+            quoted,
+        )
     )
     return token._replace(text=word)
 

@@ -10,9 +10,9 @@ from fastapi.responses import HTMLResponse, Response
 
 from rollcall.corrections.kind_base import RowId
 from rollcall.errors import InvalidCorrectionError, InvalidQueryError
-from rollcall.search import Hit
 from rollcall.search.albums import Album
 from rollcall.search.details import PhotoDetails
+from rollcall.search.ranking import Ranked
 from rollcall.sentences import Sentence
 from rollcall.web.history import PERSON
 from rollcall.web.inputs import Probability, language_of, plugin_of, remembered_of, tab_of
@@ -55,13 +55,11 @@ def _card(request: Request, album: Album) -> Card:
         # The likeliest is what the album is about.
         best = remembered.get(
             ("cover", album.album_id),
-            lambda: plugin.search(
-                "", album=album.album_id, limit=1, faces=False, min_probability=album.min_probability
-            ),
+            lambda: plugin.ranked("", album=album.album_id, limit=1, min_probability=album.min_probability),
         )
     except InvalidQueryError as error:
         return Card(album, 0, None, error)
-    return Card(album, count, next(iter(plugin.photos([hit.photo_id for hit in best])), None), None)
+    return Card(album, count, next(iter(plugin.photos([hit.photo_id for hit in best], brief=True)), None), None)
 
 
 @router.post("/albums", response_class=HTMLResponse)
@@ -99,14 +97,14 @@ def shown(request: Request, album_id: int, offset: int = 0, at: int = 0, toast: 
     values["lan"] = bool(request.app.state.network.address)
     try:
         remembered = remembered_of(request)
-        hits: Sequence[Hit] = remembered.hits(Results(album=album_id), first, PAGE + 1, further=further)
+        hits: Sequence[Ranked] = remembered.hits(Results(album=album_id), first, PAGE + 1, further=further)
         values["total"] = 0 if further else remembered.get(("album", album_id), lambda: plugin.album_count(album_id))
     except InvalidQueryError as error:
         hits, values["problem"] = [], error
     part = Part([hit.photo_id for hit in hits[:PAGE]], first=first)
     part.next = f"/album/{album_id}?offset={first + PAGE}" if len(hits) > PAGE else ""
     part.newer = f"/album/{album_id}?at={first - PAGE}" if first and not further else ""
-    photos = plugin.photos(part.photos)
+    photos = plugin.photos(part.photos, brief=True)
     values |= {
         "part": part,
         "photos": photos,
@@ -154,7 +152,7 @@ def on_this_day(request: Request) -> Response:
     """Show photos of this day in earlier years, if there are any."""
     plugin = plugin_of(request)
     years = {one.photo_id: one.years for one in plugin.on_this_day(limit=MEMORIES)}
-    return page(request, "_memories.html", memories=plugin.photos(list(years)), years=years)
+    return page(request, "_memories.html", memories=plugin.photos(list(years), brief=True), years=years)
 
 
 def _answer(request: Request, toast: Toast) -> Response:

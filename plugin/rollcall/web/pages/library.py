@@ -68,7 +68,9 @@ def library(
     """
     plugin, remembered, language = plugin_of(request), remembered_of(request), language_of(request)
     further = offset > 0 or after is not None or newer is not None
-    values: dict[str, Any] = _shown(plugin, Part([])) | {
+    values: dict[str, Any] = {
+        "part": Part([]),
+        "photos": [],
         "q": q,
         "sure": sure,
         "ranked": bool(q.strip()),
@@ -89,14 +91,14 @@ def library(
         values |= _shown(plugin, part)
         if not further:
             values |= {
-                "notices": remembered.get(
-                    ("notices", q, language), lambda: plugin.notices(q, readings=False, language=language)
-                ),
+                "notices": plugin.notices(q, readings=False, language=language)
+                if plugin.settings.attributes.switched_off
+                else [],
                 "readings": _worth_saying(meaning.notes, language),
                 "total": _total(remembered, q, part),
                 "counting": "/count?" + urlencode({"q": q, "sure": sure}),
             }
-            values["arriving"] = values["total"] == 0 and plugin.status().state == "indexing"
+            values["arriving"] = values["total"] == 0 and plugin.service.state == "indexing"
     except InvalidQueryError as error:
         # Shown where the query was typed: the page itself is whole.
         values["error"] = error
@@ -152,7 +154,7 @@ def _by_time(plugin: Plugin, *, after: int | None, near: int | None, newer: int 
 
 
 def _shown(plugin: Plugin, part: Part) -> dict[str, Any]:
-    photos = plugin.photos(part.photos)
+    photos = plugin.photos(part.photos, brief=True)
     return {"part": part, "photos": photos, "chances": part.chances, "months": months_of(photos)}
 
 
@@ -178,13 +180,14 @@ def album_names(plugin: Plugin) -> list[str]:
 def words(request: Request) -> Response:
     """Show what the search box offers to complete; a page begins without it, since tags are counted for it."""
     plugin = plugin_of(request)
-    found = remembered_of(request).get(("words", language()), lambda: _completions(plugin))
+    remembered = remembered_of(request)
+    found = remembered.get(("words", language()), lambda: _completions(plugin, remembered))
     return page(request, "_words.html", completions=found)
 
 
-def _completions(plugin: Plugin) -> list[str]:
+def _completions(plugin: Plugin, remembered: Remembered) -> list[str]:
     """Return what the search box offers to complete."""
-    tags = [f'tag:"{tag.name}"' for tag in plugin.tags() if '"' not in tag.name]
+    tags = [f'tag:"{tag.name}"' for tag in remembered.get("tags", plugin.tags) if '"' not in tag.name]
     fields = [f"{field}:" for field in FIELDS]
     names = list(dict.fromkeys(name for _, name in plugin.person_names()))[: COMPLETIONS // 2]
     return [*names, *_everyday(), *sorted(set(NOUNS)), *fields, *tags][:COMPLETIONS]
@@ -206,12 +209,18 @@ def _everyday() -> tuple[str, ...]:
 @router.get("/count", response_class=HTMLResponse)
 def count(request: Request, q: QueryText = "", sure: Annotated[Probability, Query()] = LIKELY) -> Response:
     """Show how many photos match a query."""
-    plugin, language = plugin_of(request), language_of(request)
-    total = remembered_of(request).get(
-        ("count", q, sure, language) if q.strip() else "total",
-        lambda: plugin.count(q, min_probability=sure, language=language),
+    plugin, remembered, language = plugin_of(request), remembered_of(request), language_of(request)
+    total = (
+        remembered.get(("count", q, sure, language), lambda: plugin.count(q, min_probability=sure, language=language))
+        if q.strip()
+        else prefetched(plugin, remembered)
     )
     return page(request, "_count.html", total=total)
+
+
+def prefetched(plugin: Plugin, remembered: Remembered) -> int:
+    """Return how many photos the library shows."""
+    return remembered.get("total", lambda: sum(month.photos for month in remembered.get("months", plugin.months)))
 
 
 @router.get("/months", response_class=HTMLResponse)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Annotated, Any, Final
 
@@ -19,11 +20,12 @@ from rollcall.web.inputs import history_of, plugin_of, remembered_of
 from rollcall.web.pages import photo
 from rollcall.web.pages.rendering import is_part, page
 from rollcall.web.people_forms import FaceForm, PeopleForm, ProposalForm, answer_face, merge, name_group, named
+from rollcall.web.remembered import Remembered
 from rollcall.web.translation import gettext, ngettext, sentence_of
 
 router = APIRouter()
 #: People that come with one scroll.
-PAGE: Final = 48
+PAGE: Final = 24
 #: Faces of a row of proposals.
 ROW: Final = 12
 #: Names that the fields complete.
@@ -40,16 +42,24 @@ def show(request: Request, hidden: bool = False) -> Response:
 
 def _people(request: Request, *, hidden: bool = False, message: str = "", code: int = 200) -> Response:
     plugin, remembered = plugin_of(request), remembered_of(request)
-    kinds: tuple[Kind, ...] = ("hidden",) if hidden else ("named", "unnamed")
+    lists, waiting = prefetched(plugin, remembered, ("hidden",) if hidden else ("named", "unnamed"))
     values: dict[str, Any] = {
         "counts": plugin.people_counts(),
-        "lists": [(kind, *remembered.get(("people", kind), partial(_list, plugin, kind, 0))) for kind in kinds],
-        "waiting": sum(count for _, count in remembered.get("proposals", plugin.proposals)),
+        "lists": lists,
+        "waiting": waiting,
         "names": completions(plugin),
         "hidden": hidden,
         "message": message,
     }
     return page(request, "_people.html" if is_part(request) else "people.html", code, **values)
+
+
+def prefetched(
+    plugin: Plugin, remembered: Remembered, kinds: Sequence[Kind] = ("named", "unnamed")
+) -> tuple[list[tuple[Kind, list[Person], int | None]], int]:
+    """Return the first people of some kinds, with where the next ones begin, and how many proposals wait."""
+    lists = [(kind, *remembered.get(("people", kind), partial(_list, plugin, kind, 0))) for kind in kinds]
+    return lists, sum(count for _, count in remembered.get("proposals", plugin.proposals))
 
 
 def completions(plugin: Plugin) -> list[str]:

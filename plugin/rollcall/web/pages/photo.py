@@ -69,7 +69,7 @@ def _awaits_predictions(plugin: Plugin, face: FaceDetails) -> bool:
     """Return whether a face was drawn while a run goes on: the networks analyse it between two batches."""
     if face.score > 0 or face.groups.get("adults") or plugin.settings.attributes.age != "on":
         return False
-    return plugin.status().state == "indexing"
+    return plugin.service.state == "indexing"
 
 
 @router.post("/photo/{photo_id}/say", response_class=HTMLResponse)

@@ -21,6 +21,7 @@ from rollcall.errors import InvalidQueryError
 from rollcall.records import GIVEN_AGES
 from rollcall.search.details import FaceDetails, PhotoDetails
 from rollcall.web import formats, names
+from rollcall.web.drawings import boxes, faces_at
 from rollcall.web.security import base_of, guest_of, is_embedded
 from rollcall.web.translation import (
     LANGUAGES,
@@ -40,8 +41,6 @@ _SPACES: Final = "\u00a0\u202f"
 #: Characters that change the direction of the text around them.
 _DIRECTIONS: Final = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u061c")
 
-#: Faces of a video are on one frame if their times differ by less, in seconds.
-_ONE_FRAME: Final = 0.02
 #: A command in backticks, or the name of a setting, such as decode.max_megapixels.
 _TECHNICAL: Final = re.compile(r"`|\b[a-z]+\.[a-z]+_[a-z_]+\b")
 
@@ -135,13 +134,6 @@ def clock(seconds: float | None) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def faces_at(photo: PhotoDetails, seconds: float | None) -> list[FaceDetails]:
-    """Return the faces that a frame of a video shows, or all of a photo."""
-    if photo.duration is None or seconds is None:
-        return list(photo.faces)
-    return [face for face in photo.faces if face.video_time is None or abs(face.video_time - seconds) < _ONE_FRAME]
-
-
 def face_version(face: FaceDetails, photo: PhotoDetails) -> str:
     """Return the same for a face, whose picture changes with its photo and its box."""
     if not photo.version:
@@ -231,6 +223,7 @@ _FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "explained": explained,
     "foreign": foreign,
     "about": about,
+    "boxes": boxes,
     "for_people": for_people,
     "clock": clock,
     "faces_at": faces_at,
