@@ -26,7 +26,7 @@ _CLOSE: Final = 1.5
 #: Sparse frames are no further apart than so many intervals: two, and what a rate of 29.97 a second adds.
 SPARSE: Final = 2.02
 #: Of any two intervals a planned search has two frames; those between key frames may be a little late.
-_PAIR: Final = 1.95
+_PAIR: Final = 1.97
 #: The two frames before a key frame are half an interval apart, as are it and the first behind it.
 _HEAD: Final = 0.5
 #: Frames of a plan are further apart than so much of an interval.
@@ -67,8 +67,10 @@ def planned(keys: list[float], length: float, every: float) -> list[float]:
             found.append(key + min(_HEAD * every, (after - key) / 2))
             continue
         first = key + _HEAD * every
-        steps = max(ceil((tail - first) / (_PAIR / 2 * every)), 0)
-        found += [first + (tail - first) * step / steps for step in range(steps)]
+        apart = tail - first
+        # Where two frames before and two behind are all, they may be further from each other than the others.
+        steps = 1 if 0 < apart <= (_PAIR - _HEAD) * every else max(ceil(apart / (_PAIR / 2 * every)), 0)
+        found += [first + apart * step / steps for step in range(steps)]
         found += [tail, tail + _HEAD * every]
     return found
 
@@ -143,8 +145,10 @@ class Sampler:
         )
         sparse = moments.sparse and self.close and not moments.exact
         self.chosen = _Chosen(self.keys, moments) if sparse else None
-        is_planned = moments.sparse and bool(self.keys) and not self.close and not moments.exact
-        self._plan = planned(self.keys, self.length, moments.every) if is_planned else []
+        self._plan: list[float] = []  # of a search whose key frames are far apart
+        self._by_decoding = False  # the index has the times at which frames are decoded
+        # By how much a key frame is shown after its time in the index; None until one was read.
+        self._delay: float | None = None if self.keys and not self.close and not moments.exact else 0.0
 
     def goes_on_with(self, moments: Moments) -> bool:
         """Return whether another request asks for the frames behind those that were read."""
@@ -169,6 +173,8 @@ class Sampler:
         if self.chosen is not None:
             early = float("inf")
         for packet in self._packets():
+            if self._delay is None and packet.is_keyframe:
+                self._make_plan(packet)
             if not self._is_wanted(packet):
                 continue
             try:
@@ -186,6 +192,15 @@ class Sampler:
                     return
                 self.due = self._after(seconds)
                 yield seconds, frame
+
+    def _make_plan(self, packet: Any) -> None:
+        """Choose the frames of a search, given a key frame's packet."""
+        decoded, shown = self._stamps(packet)
+        indexed = decoded is not None and any(abs(key - decoded) < _SAME for key in self.keys)
+        self._delay = shown - decoded if indexed and decoded is not None and shown is not None else 0.0
+        self._by_decoding = indexed
+        if self.moments.sparse:
+            self._plan = planned([key + self._delay for key in self.keys], self.length, self.moments.every)
 
     def _after(self, seconds: float) -> float:
         """Return when a frame is wanted next, if there was one at a time."""
@@ -225,13 +240,14 @@ class Sampler:
             return True  # the empty one at the end fetches what the decoder still holds
         if self.close:
             return False
-        stamp = packet.pts if packet.pts is not None else packet.dts
-        if stamp is None or not self.keys:
+        decoded, shown = self._stamps(packet)
+        # Of frames out of order some are shown before the key frame that they need, and others after the next one.
+        here = decoded if self._by_decoding or shown is None else shown
+        if here is None or not self.keys:
             return True
-        here = float(stamp * packet.time_base) - self.origin
         after = bisect_right(self.keys, here + 1e-6)
         if after < len(self.keys):
-            return self.due < self.keys[after]
+            return self.due < self.keys[after] + (self._delay or 0.0)
         # A header may give less than the length.
         return self.due < self.length or here >= self.length
 
