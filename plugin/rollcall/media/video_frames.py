@@ -8,7 +8,7 @@ passed over, and a search chooses its frames so that this is as much as can be (
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from math import ceil
 from typing import Any, Final
@@ -184,9 +184,8 @@ class Sampler:
                 if errors > _MOST_ERRORS:
                     return
                 continue
-            for frame in frames:
-                seconds = self._time(frame)
-                if seconds is None or seconds < self.due - early:
+            for seconds, frame in self._timed(frames):
+                if seconds < self.due - early:
                     continue
                 if seconds > moments.end and self.chosen is None:
                     return
@@ -251,12 +250,15 @@ class Sampler:
         # A header may give less than the length.
         return self.due < self.length or here >= self.length
 
-    def _time(self, frame: Any) -> float | None:
-        stamp = frame.pts if frame.pts is not None else frame.dts
-        if stamp is None:
-            return None
-        seconds = float(stamp * (frame.time_base or self.stream.time_base)) - self.origin
-        return max(seconds, 0.0) if seconds > -1 else None
+    def _timed(self, frames: Iterable[Any]) -> Iterator[tuple[float, Any]]:
+        """Yield the frames that are shown, with their times."""
+        for frame in frames:
+            stamp = frame.pts if frame.pts is not None else frame.dts
+            if stamp is None:
+                continue
+            seconds = float(stamp * (frame.time_base or self.stream.time_base)) - self.origin
+            if seconds > -1:
+                yield max(seconds, 0.0), frame
 
 
 def upright_pixels(frame: Any, stream: Any, target: int | None, reformatter: Any) -> tuple[Pixels, tuple[int, int]]:
