@@ -173,8 +173,6 @@ class Sampler:
         if self.chosen is not None:
             early = float("inf")
         for packet in self._packets():
-            if self._delay is None and packet.is_keyframe:
-                self._make_plan(packet)
             if not self._is_wanted(packet):
                 continue
             try:
@@ -216,7 +214,10 @@ class Sampler:
 
         try:
             packets = self.container.demux(self.stream)
-            yield from packets if self.chosen is None else self._chosen_packets(packets, self.chosen)
+            for packet in packets if self.chosen is None else self._chosen_packets(packets, self.chosen):
+                if self._delay is None and packet.is_keyframe:
+                    self._make_plan(packet)
+                yield packet
         except av.error.FFmpegError:
             return  # cut off: what was there was shown
 
