@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import sys
+from contextlib import suppress
 from typing import Any
 
 import click
@@ -117,3 +119,13 @@ def main() -> None:
         # The reader of the output closed it (rollcall search ... | head), which is not an error.
         sys.stderr.close()
         sys.exit(0)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        with suppress(OSError):
+            sys.stdout.close()  # what it still holds would be written again
+        place = error.filename or "the output"
+        message = f"{place}: cannot be written, as the disk is full; make room, and run it again: nothing is lost"
+        if not logs.print_error(message, RollcallError.exit_code):
+            click.echo(f"rollcall: {message}", err=True)
+        sys.exit(RollcallError.exit_code)

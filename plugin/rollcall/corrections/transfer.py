@@ -23,6 +23,7 @@ from rollcall.corrections.person_kinds import PERSON_KINDS
 from rollcall.corrections.recover import PAUSE_SECONDS, recover_in_portions
 from rollcall.errors import InvalidCorrectionError, RollcallError
 from rollcall.settings import TagSettings
+from rollcall.storage import parts
 from rollcall.storage.database import Database
 from rollcall.storage.library import chunks
 from rollcall.storage.tables import CorrectionRow, PhotoRow
@@ -164,13 +165,14 @@ def write_file(lines: Iterable[Mapping[str, Any]], file: Path) -> None:
     RollcallError
         If the file cannot be written.
     """
-    part = file.with_name(file.name + ".part")
     try:
-        with part.open("w", encoding="utf-8", errors="surrogatepass") as out:
+        with (
+            parts.completed(file) as part,
+            part.open("w", encoding="utf-8", errors="surrogatepass") as out,
+        ):
             out.write(json.dumps({"format": FORMAT}) + "\n")
             for line in lines:
                 out.write(json.dumps(line) + "\n")
-        part.replace(file)
     except OSError as error:
         raise RollcallError(f"{file}: cannot be written ({error.strerror}); choose another place") from error
 

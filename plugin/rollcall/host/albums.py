@@ -23,6 +23,7 @@ from rollcall.search.grammar import parse
 from rollcall.search.references import references
 from rollcall.search.roster import roster_of
 from rollcall.storage.album_tables import AlbumRow
+from rollcall.storage.parts import completed
 from rollcall.storage.tables import PersonRow
 
 #: Photos of a search belong to an album from this probability on, unless another one is given.
@@ -262,13 +263,11 @@ class AlbumsMixin(PluginBase):
         """
         photos = [hit.photo_id for hit in self.album_photos(album_id)]
         found = list(named(self._originals(photos)))
-        part = file.with_name(file.name + ".part")
         if file.exists():
             raise RollcallError(f"{file}: there is such a file; choose another name")
         try:
-            with part.open("wb") as out:
+            with completed(file) as part, part.open("wb") as out:
                 out.writelines(zipped(found))
-            part.replace(file)
         except OSError as error:
             raise RollcallError(f"{file}: cannot be written ({error.strerror}); choose another place") from error
         return len(found)

@@ -97,6 +97,9 @@ class _Search:
         self.between = video.Between(picture.path, settings.videos.resolution, settings.decode, every, abandoned)
         self.seen: list[tuple[float, tuple[Face, ...]]] = []
         self.shown: tuple[Face, ...] = ()  # in the frame before
+        self.batch = settings.detector.batch
+        self.waiting: list[Frame] = []  # of those that are looked at in any case
+        self.inside: list[Frame] = []  # of those in gaps
         self.scenes = Scenes(settings.videos.frames_a_scene)
         self.best: tuple[float, Frame] | None = None
         self.last = 0.0
@@ -107,8 +110,9 @@ class _Search:
 
     def result(self) -> VideoFaces:
         warning = self._search()
-        self._search_frames(self.spread.rest())
+        self._search_frames([*self.waiting, *self.spread.rest()])
         self._search_gaps([self.doubts.end()])
+        self._analyzed(self.inside)
         tracker = Tracker(self.calibration, self.settings.videos.every_seconds)
         for seconds, seen in sorted(self.seen, key=lambda one: one[0]):
             tracker.add(seconds, seen)
@@ -132,7 +136,7 @@ class _Search:
         moments = Moments(every=wanted.every_seconds, end=wanted.longest_minutes * 60, sparse=True)
         frames = video.frames(self.picture.path, wanted.resolution, self.settings.decode, moments, self.abandoned)
         try:
-            while part := list(islice(frames, self.settings.detector.batch)):
+            while part := list(islice(frames, self.batch)):
                 self._seen_at(part)
                 if time.monotonic() > until:
                     return Sentence(
@@ -164,7 +168,10 @@ class _Search:
 
     def _seen_at(self, frames: Sequence[Frame]) -> None:
         self.last = max(self.last, frames[-1].seconds)
-        self._search_frames(self.spread.wanted(frames))
+        self.waiting += self.spread.wanted(frames)
+        if len(self.waiting) >= self.batch:
+            self._search_frames(self.waiting[: self.batch])
+            self.waiting = self.waiting[self.batch :]
 
     def _search_frames(self, frames: Sequence[Frame]) -> None:
         """Look at frames in any case, unless the picture stays the same, and into the gaps that leave doubt."""
@@ -179,9 +186,12 @@ class _Search:
         self.spread.forget(self.doubts.open_since)
 
     def _search_gaps(self, gaps: Sequence[tuple[float, float] | None]) -> None:
-        """Look at the frames between, of the gaps that are some."""
+        """Look at the frames between, of the gaps that are some; as many at once as the detector takes."""
         found = [self._between(*gap) for gap in gaps if gap is not None]
-        self._analyzed([frame for frame in found if frame is not None])
+        self.inside += [frame for frame in found if frame is not None]
+        while len(self.inside) >= self.batch:
+            self._analyzed(self.inside[: self.batch])
+            self.inside = self.inside[self.batch :]
 
     def _between(self, after: float, before: float) -> Frame | None:
         passed = self.spread.between(after)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import date, datetime, time
+from datetime import date, time
 from pathlib import Path
 from typing import Final
 
@@ -99,9 +99,9 @@ def _of_exif(directories: exif.Exif, tags: tuple[tuple[int, int, int], ...]) -> 
 def _of_gps(gps: exif.Directory) -> Iterator[CaptureTime]:
     """Yield the time of the satellites, which is in UTC."""
     day, clock = times.moment(gps.text(_GPS_DATE)), gps.ratios(_GPS_TIME, 3)
-    if day is None or len(clock) != 3 or not all(0 <= part < 60 for part in clock):
+    if day is None or len(clock) != 3 or not all(0 <= part <= 60 for part in clock):
         return
-    hour, minute, second = clock
-    if hour < 24:
-        local = datetime(day.local.year, day.local.month, day.local.day, int(hour), int(minute), int(second))
+    hour, minute, second = map(int, clock)
+    local = times.plausible(day.local.year, day.local.month, day.local.day, hour, minute, second)
+    if local is not None:
         yield CaptureTime(local, 0)

@@ -39,16 +39,20 @@ def is_moving_part(video: Path, size: int, has_still: Callable[[str], bool]) -> 
 
 def still_beside(video: Path) -> bool:
     """Return whether a picture of the stem of a video is in its folder."""
-    names = (video.stem + spelled for suffix in STILL_SUFFIXES for spelled in (suffix, suffix.upper()))
-    return any(video.with_name(name).is_file() for name in names)
+    return any(one.is_file() for suffix in STILL_SUFFIXES for one in _spelled(video, suffix))
 
 
 def moving_parts_beside(still: Path) -> list[Path]:
     """Return the files that may be the moving part of a picture."""
     if still.suffix.lower() not in STILL_SUFFIXES:
         return []
-    names = (still.stem + spelled for suffix in sorted(MOVING_SUFFIXES) for spelled in (suffix, suffix.upper()))
-    return [one for one in map(still.with_name, names) if one.is_file()]
+    return [one for suffix in sorted(MOVING_SUFFIXES) for one in _spelled(still, suffix) if one.is_file()]
+
+
+def _spelled(path: Path, suffix: str) -> list[Path]:
+    """Return the file of another suffix beside one, as programs that copy photos spell it."""
+    stems = dict.fromkeys((path.stem, path.stem.lower(), path.stem.upper()))
+    return [path.with_name(stem + end) for stem in stems for end in (suffix, suffix.upper(), suffix.title())]
 
 
 def _header(video: Path) -> bytes | None:

@@ -2,8 +2,8 @@
 
 Only the demuxers of the known suffixes are used, and nothing but the file itself is opened, whatever it refers to.
 
-To open a video FFmpeg decodes its first frame, and to go on in the middle it decodes from the key frame before. So the
-file of a search (`Job.session`) stays open, and the next request goes on where the one before left it.
+To go on in the middle of a video FFmpeg decodes from the key frame before. So the file of a search (`Job.session`)
+stays open, and the next request goes on where the one before left it.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import PurePath
 from typing import Any, Final
 
 import numpy as np
@@ -23,6 +24,10 @@ from rollcall.sentences import Sentence
 _NO_INDEX: Final = Sentence("the video is damaged or truncated: its index cannot be read")
 _DEMUXERS: Final = "mov,mp4,matroska,webm,avi"
 _BUFFER: Final = 1 << 20
+#: Suffixes of files whose header tells the times of all frames.
+_TELLING: Final = {".mp4", ".m4v", ".mov", ".3gp"}
+#: Profiles of H.264.
+_EIGHT_BITS: Final = {"Baseline", "Main", "Extended", "High"}
 _MOST_PIXELS_A_SIDE: Final = 65_536
 #: Frames that a decoder holds at once: those that others refer to, and those whose turn has not come; of key frames
 #: alone, which refer to none, the latter.
@@ -107,6 +112,9 @@ class _File:
             # A file object has no address that other addresses could be relative to.
             file = opened.enter_context(open(job.path, "rb", buffering=0))  # noqa: PTH123 (a name that is no UTF-8)
             options = {"format_whitelist": _DEMUXERS, "enable_drefs": "0"}
+            if PurePath(job.path).suffix.lower() in _TELLING:
+                # Of H.264 FFmpeg decodes the first frame otherwise, for what the index of these files says.
+                options["skip_frame"] = "all"
             self.container = opened.enter_context(
                 av.open(file, options=options, buffer_size=_BUFFER, metadata_errors="replace")
             )
@@ -160,10 +168,10 @@ class _File:
             found = found._replace(following=sampler.chosen.following)
         elif moments.most > 1:
             # One more than is wanted tells whether there are more.
-            following = next(self.frames, None)
+            due, following = sampler.due, next(self.frames, None)
             if following is not None:
                 self.frames = itertools.chain([following], self.frames)
-                sampler.following = times[-1] + moments.every
+                sampler.following = due
                 found = found._replace(following=sampler.following)
         return _answer(pictures, size, found._replace(times=tuple(times)))
 
@@ -196,8 +204,11 @@ def _is_cover(stream: Any) -> bool:
 
 
 def _is_deep(context: Any) -> bool:
+    """Return whether samples have more than eight bits; the profile tells it before a frame was decoded."""
     shape = context.format
-    return shape is not None and any(one.bits > 8 for one in shape.components)
+    if shape is None:
+        return str(context.profile).removeprefix("Constrained ") not in _EIGHT_BITS
+    return any(one.bits > 8 for one in shape.components)
 
 
 def _tags(container: Any, stream: Any) -> Iterator[tuple[str, str]]:

@@ -1,13 +1,16 @@
 """Choose and decode frames of an open video, and make upright pictures of them.
 
 Key frames alone are decoded where they are close enough. Where they are not, so are the frames between them that
-others refer to, up to the last one that is wanted.
+others refer to, up to the last one that is wanted: the rest before the next key frame, which needs none of them, is
+passed over, and a search chooses its frames so that this is as much as can be (`planned`).
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
+from math import ceil
 from typing import Any, Final
 
 import numpy as np
@@ -22,6 +25,12 @@ _EARLY: Final = 0.25
 _CLOSE: Final = 1.5
 #: Sparse frames are no further apart than so many intervals: two, and what a rate of 29.97 a second adds.
 SPARSE: Final = 2.02
+#: Of any two intervals a planned search has two frames; those between key frames may be a little late.
+_PAIR: Final = 1.97
+#: The two frames before a key frame are half an interval apart, as are it and the first behind it.
+_HEAD: Final = 0.5
+#: Frames of a plan are further apart than so much of an interval.
+_APART: Final = 0.05
 #: Times in seconds that differ by less are one.
 _SAME: Final = 1e-3
 #: After so many packets that cannot be decoded a video is taken for damaged.
@@ -44,8 +53,31 @@ def _key_times(stream: Any, origin: float) -> list[float]:
     return sorted(entry.timestamp * base - origin for entry in entries if entry.is_keyframe)
 
 
+def planned(keys: list[float], length: float, every: float) -> list[float]:
+    """Return when a search looks at a video whose key frames are far apart, in seconds.
+
+    Of any two intervals of `every` seconds two frames are looked at, so that who is there for so long is seen twice.
+    They are as early behind each key frame as that allows.
+    """
+    found = []
+    for key, after in pairwise([*keys, max(length, keys[-1] + every)]):
+        found.append(key)
+        tail = after - _PAIR * every
+        if after - key <= SPARSE * every:
+            found.append(key + min(_HEAD * every, (after - key) / 2))
+            continue
+        first = key + _HEAD * every
+        apart = tail - first
+        # Where two frames before and two behind are all, they may be further from each other than the others.
+        steps = 1 if 0 < apart <= (_PAIR - _HEAD) * every else max(ceil(apart / (_PAIR / 2 * every)), 0)
+        found += [first + apart * step / steps for step in range(steps)]
+        found += [tail, tail + _HEAD * every]
+    return found
+
+
 def square_width(width: int, stream: Any) -> int:
-    ratio = stream.sample_aspect_ratio
+    """Return the width in square pixels; what only a decoded frame says of them is known once there was one."""
+    ratio = stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio
     if not ratio or not 0.1 < float(ratio) < 10:
         return width
     return max(round(width * float(ratio)), 1)
@@ -104,14 +136,19 @@ class Sampler:
         """Prepare to read a video of some length, in seconds; `is_fresh`: nothing of it was read so far."""
         self.container, self.stream, self.moments, self.is_fresh = container, stream, moments, is_fresh
         self.following: float | None = None  # where a request begins that goes on with this one
-        self.origin = _origin(container)
+        self.due = moments.start  # when the next frame is wanted that is not yet decoded, in seconds
+        self.origin, self.length = _origin(container), length or 0.0
         self.keys = _key_times(stream, self.origin)
-        ends = [*self.keys[1:], length or 0.0]
+        ends = [*self.keys[1:], self.length]
         self.close = bool(self.keys) and all(
             after - key <= _CLOSE * moments.every for key, after in zip(self.keys, ends, strict=True)
         )
         sparse = moments.sparse and self.close and not moments.exact
         self.chosen = _Chosen(self.keys, moments) if sparse else None
+        self._plan: list[float] = []  # of a search whose key frames are far apart
+        self._by_decoding = False  # the index has the times at which frames are decoded
+        # By how much a key frame is shown after its time in the index; None until one was read.
+        self._delay: float | None = None if self.keys and not self.close and not moments.exact else 0.0
 
     def goes_on_with(self, moments: Moments) -> bool:
         """Return whether another request asks for the frames behind those that were read."""
@@ -131,12 +168,12 @@ class Sampler:
         if moments.start > 0 or not self.is_fresh:
             place = int((moments.start + self.origin) / float(self.stream.time_base))
             self.container.seek(place, stream=self.stream, backward=True)
-        due, errors = moments.start, 0
+        errors = 0
         early = _EARLY * moments.every if self.close and not moments.exact else _SAME
         if self.chosen is not None:
             early = float("inf")
         for packet in self._packets():
-            if not self._is_wanted(packet, due, early):
+            if not self._is_wanted(packet):
                 continue
             try:
                 frames = self.stream.decode(packet)
@@ -145,15 +182,31 @@ class Sampler:
                 if errors > _MOST_ERRORS:
                     return
                 continue
-            for frame in frames:
-                seconds = self._time(frame)
-                if seconds is None or seconds < due - early:
+            for seconds, frame in self._timed(frames):
+                if seconds < self.due - early:
                     continue
                 if seconds > moments.end and self.chosen is None:
                     return
+                self.due = self._after(seconds)
                 yield seconds, frame
-                # A gap in the time stamps is no reason for several frames at once.
-                due = max(due + moments.every, seconds + (1 - _EARLY) * moments.every)
+
+    def _make_plan(self, packet: Any) -> None:
+        """Choose the frames of a search, given a key frame's packet."""
+        decoded, shown = self._stamps(packet)
+        indexed = decoded is not None and any(abs(key - decoded) < _SAME for key in self.keys)
+        self._delay = shown - decoded if indexed and decoded is not None and shown is not None else 0.0
+        self._by_decoding = indexed
+        if self.moments.sparse:
+            self._plan = planned([key + self._delay for key in self.keys], self.length, self.moments.every)
+
+    def _after(self, seconds: float) -> float:
+        """Return when a frame is wanted next, if there was one at a time."""
+        every = self.moments.every
+        # A gap in the time stamps is no reason for several frames at once.
+        place = bisect_right(self._plan, max(self.due, seconds + _APART * every))
+        if place < len(self._plan):
+            return self._plan[place]
+        return max(self.due + every, seconds + (1 - _EARLY) * every)
 
     def _packets(self) -> Iterator[Any]:
         """Yield the packets that are there; of chosen key frames, those alone."""
@@ -161,7 +214,10 @@ class Sampler:
 
         try:
             packets = self.container.demux(self.stream)
-            yield from packets if self.chosen is None else self._chosen_packets(packets, self.chosen)
+            for packet in packets if self.chosen is None else self._chosen_packets(packets, self.chosen):
+                if self._delay is None and packet.is_keyframe:
+                    self._make_plan(packet)
+                yield packet
         except av.error.FFmpegError:
             return  # cut off: what was there was shown
 
@@ -178,26 +234,32 @@ class Sampler:
         base = float(packet.time_base or self.stream.time_base)
         return [None if one is None else one * base - self.origin for one in (packet.dts, packet.pts)]
 
-    def _is_wanted(self, packet: Any, due: float, early: float) -> bool:
+    def _is_wanted(self, packet: Any) -> bool:
         """Return whether a packet has to be decoded; all others are passed over."""
         if self.chosen is not None or packet.size == 0 or packet.is_keyframe or self.moments.exact:
             return True  # the empty one at the end fetches what the decoder still holds
         if self.close:
             return False
-        stamp = packet.pts if packet.pts is not None else packet.dts
-        if stamp is None or not self.keys:
+        decoded, shown = self._stamps(packet)
+        # Of frames out of order some are shown before the key frame that they need, and others after the next one.
+        here = decoded if self._by_decoding or shown is None else shown
+        if here is None or not self.keys:
             return True
-        here = float(stamp * packet.time_base) - self.origin
         after = bisect_right(self.keys, here + 1e-6)
-        # Nothing is wanted before the next key frame.
-        return after >= len(self.keys) or due - early < self.keys[after] - early
+        if after < len(self.keys):
+            return self.due < self.keys[after] + (self._delay or 0.0)
+        # A header may give less than the length.
+        return self.due < self.length or here >= self.length
 
-    def _time(self, frame: Any) -> float | None:
-        stamp = frame.pts if frame.pts is not None else frame.dts
-        if stamp is None:
-            return None
-        seconds = float(stamp * (frame.time_base or self.stream.time_base)) - self.origin
-        return max(seconds, 0.0) if seconds > -1 else None
+    def _timed(self, frames: Iterable[Any]) -> Iterator[tuple[float, Any]]:
+        """Yield the frames that are shown, with their times."""
+        for frame in frames:
+            stamp = frame.pts if frame.pts is not None else frame.dts
+            if stamp is None:
+                continue
+            seconds = float(stamp * (frame.time_base or self.stream.time_base)) - self.origin
+            if seconds > -1:
+                yield max(seconds, 0.0), frame
 
 
 def upright_pixels(frame: Any, stream: Any, target: int | None, reformatter: Any) -> tuple[Pixels, tuple[int, int]]:
@@ -210,7 +272,7 @@ def upright_pixels(frame: Any, stream: Any, target: int | None, reformatter: Any
     shown = max(round(width * scale), 1), max(round(height * scale), 1)
     deep = frame.color_trc == _PQ
     kind = "rgb48le" if deep else "rgb24"
-    pixels = reformatter.reformat(frame, *shown, format=kind, interpolation="BILINEAR").to_ndarray()
+    pixels = reformatter.reformat(frame, *shown, format=kind, interpolation="AREA").to_ndarray()
     if deep:
         pixels = _tone_curve()[pixels]
     turn = _orientation(frame)

@@ -18,7 +18,7 @@ from typing import Final
 from filelock import FileLock, Timeout
 
 from rollcall.errors import BusyError, StoreError
-from rollcall.storage import sqlite
+from rollcall.storage import failures, parts, sqlite
 
 _DAY_SECONDS: Final = 24 * 3600.0
 _SUFFIX: Final = ".daily.backup"
@@ -39,13 +39,8 @@ def make_daily(file: Path, keep: int) -> Path | None:
         return None
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     target = file.with_name(f"{file.name}.{stamp}{_SUFFIX}")
-    part = target.with_name(f"{target.name}.part")
-    try:
+    with parts.completed(target) as part:
         sqlite.copy(file, part)
-        part.replace(target)
-    except (OSError, sqlite3.Error):
-        part.unlink(missing_ok=True)
-        raise
     for old in _daily(file)[:-keep]:
         old.unlink(missing_ok=True)
     return target
@@ -62,12 +57,14 @@ def newest_first(file: Path) -> list[Path]:
 
 
 def is_sound(file: Path) -> bool:
-    """Return whether a file is an SQLite database without damage that SQLite can find."""
+    """Return whether a file is an SQLite database that holds something, without damage that SQLite can find."""
     try:
         # Nobody writes to a copy, and reading it must not make files beside it.
         how = "immutable=1&mode=ro" if sqlite.is_at_rest(file) else "mode=ro"
         with closing(sqlite3.connect(f"{file.resolve().as_uri()}?{how}", uri=True)) as connection:
-            return bool(connection.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok")
+            # To SQLite an empty file is a database, too: what a copy leaves that found the disk full.
+            (tables,) = connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
+            return bool(tables and connection.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok")
     except (sqlite3.Error, OSError):
         return False
 
@@ -104,27 +101,28 @@ def restore(file: Path, backup: Path | None = None) -> tuple[Path, Path | None]:
             str(file), "another Rollcall is indexing into this database; stop it first", "another process"
         ) from error
     except (OSError, sqlite3.Error) as error:
-        raise StoreError(str(file), f"the backup cannot be put in its place ({error})") from error
+        reason = failures.reason(str(error), file)
+        raise StoreError(str(file), f"the backup cannot be put in its place: {reason}") from error
 
 
 def _replace(file: Path, backup: Path) -> Path | None:
-    part = file.with_name(f"{file.name}.restored.part")
-    part.unlink(missing_ok=True)
-    sqlite.copy(backup, part)
-    former = None
-    if file.exists():
-        former = file.with_name(f"{file.name}.{datetime.now(UTC).strftime('%Y%m%dT%H%M%S%fZ')}.damaged")
-        # It stays in its place until the backup takes it: a kill in between must not leave a library without database.
-        _keep_as(file, former)
-    # A log of the former database must never be applied to the restored one; it stays with what it belongs to.
-    for suffix in ("-wal", "-shm"):
-        wal = file.with_name(file.name + suffix)
-        if wal.exists():
-            if former is not None:
-                wal.replace(former.with_name(former.name + suffix))
-            else:
-                wal.unlink()
-    part.replace(file)
+    file.with_name(f"{file.name}.part").unlink(missing_ok=True)
+    with parts.completed(file) as part:
+        sqlite.copy(backup, part)
+        former = None
+        if file.exists():
+            former = file.with_name(f"{file.name}.{datetime.now(UTC).strftime('%Y%m%dT%H%M%S%fZ')}.damaged")
+            # It stays in its place until the backup takes it: a kill in between must not leave a library without
+            # database.
+            _keep_as(file, former)
+        # A log of the former database must never be applied to the restored one; it stays with what it belongs to.
+        for suffix in ("-wal", "-shm"):
+            wal = file.with_name(file.name + suffix)
+            if wal.exists():
+                if former is not None:
+                    wal.replace(former.with_name(former.name + suffix))
+                else:
+                    wal.unlink()
     return former
 
 
@@ -133,4 +131,5 @@ def _keep_as(file: Path, name: Path) -> None:
     try:
         os.link(file, name)
     except OSError:
-        shutil.copy2(file, name)
+        with parts.completed(name) as part:
+            shutil.copy2(file, part)

@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import StaticPool
 
 from rollcall.errors import BusyError, StoreError
-from rollcall.storage import change_feed, migrating, mounts, postgresql, sqlite, views
+from rollcall.storage import change_feed, migrating, mounts, parts, postgresql, sqlite, views
 from rollcall.storage.change_feed import Change
 from rollcall.storage.commits import Commits
 from rollcall.storage.failures import store_errors
@@ -131,12 +131,10 @@ class Database:
             raise StoreError(self.url, "only SQLite files can be backed up; use the server's own way: pg_dump")
         if file.exists():
             raise StoreError(self.url, f"{file} exists already; choose another name for the backup")
-        part = file.with_name(f"{file.name}.part")
         try:
-            sqlite.copy(self.file, part)
-            part.replace(file)
+            with parts.completed(file) as part:
+                sqlite.copy(self.file, part)
         except (OSError, sqlite3.Error) as error:
-            part.unlink(missing_ok=True)
             raise StoreError(
                 self.url, f"the backup {file} cannot be written ({error}); choose another place"
             ) from error

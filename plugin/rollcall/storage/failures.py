@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Final
 
+from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError
 
 from rollcall.errors import StoreError
@@ -20,9 +23,14 @@ def store_errors(url: str) -> Iterator[None]:
         yield
     except DBAPIError as error:
         sentence = None if isinstance(error.orig, sqlite3.Error) else postgresql.sentence(error)
-        raise StoreError(url, sentence or _sentence(str(error.orig))) from error
+        raise StoreError(url, sentence or reason(str(error.orig), _file_of(url))) from error
+    except sqlite3.Error as error:  # of what is done without SQLAlchemy: copies
+        raise StoreError(url, reason(str(error), _file_of(url))) from error
 
 
+#: A disk with fewer free bytes is full.
+_NO_ROOM: Final = 1 << 20
+_FULL: Final = "the disk is full ({}); make room, and run it again: nothing is lost"
 #: What SQLite says, and what that means for a person.
 _MESSAGES: Final = (
     ("malformed", "the database is damaged ({}); `rollcall restore` puts its newest backup in its place"),
@@ -30,7 +38,7 @@ _MESSAGES: Final = (
         "not a database",
         "refused, as the file is damaged or not a database ({}); `rollcall restore` puts its newest backup there",
     ),
-    ("is full", "the disk is full ({}); make room, and run it again: nothing is lost"),
+    ("is full", _FULL),
     ("readonly", "the database may not be written ({}); allow it, or choose another place with the option --database"),
     ("locking protocol", "the share that it lies on does not lock files ({}); put it on a local disk: --database FILE"),
     ("unable to open", "its file cannot be opened ({}); check that it, and files beside it, may be written"),
@@ -39,8 +47,23 @@ _MESSAGES: Final = (
 )
 
 
-def _sentence(message: str) -> str:
-    """Return a database's message as a sentence with what to do."""
+def _file_of(url: str) -> Path | None:
+    found = make_url(url)
+    return Path(found.database) if found.get_backend_name() == "sqlite" and found.database else None
+
+
+def _is_full(folder: Path) -> bool:
+    try:
+        return shutil.disk_usage(folder).free < _NO_ROOM
+    except OSError:
+        return False
+
+
+def reason(message: str, file: Path | None = None) -> str:
+    """Return a database's message as a sentence with what to do; `file` is the database."""
+    # Where there is no room for the index of its log, SQLite says nothing but that.
+    if "disk I/O error" in message and file is not None and _is_full(file.parent):
+        return _FULL.format(message)
     for part, sentence in _MESSAGES:
         if part in message:
             return sentence.format(message)

@@ -116,8 +116,14 @@ def copy(file: Path, target: Path) -> None:
     """Copy a database in use to another file: SQLite's online backup."""
     # Who may not read the database may not read its copies either.
     private.create(target, stat.S_IMODE(file.stat().st_mode))
-    with closing(sqlite3.connect(file)) as source, closing(sqlite3.connect(target)) as destination:
-        source.backup(destination)
+    try:
+        with closing(sqlite3.connect(file)) as source, closing(sqlite3.connect(target)) as destination:
+            source.backup(destination)
+    except BaseException:
+        # Half a copy is none, and must not be taken for one.
+        with suppress(OSError):
+            target.unlink(missing_ok=True)
+        raise
 
 
 def back_up(file: Path, keep: int) -> Path:

@@ -213,9 +213,11 @@ def gps_block(day: str, clock: Any) -> bytes:
 
 def test_the_time_of_the_satellites_is_the_last_resort() -> None:
     assert facts(gps_block("2021:06:05", (10.0, 0.0, 30.0)))[1] == CaptureTime(datetime(2021, 6, 5, 10, 0, 30), 0)
+    leap = facts(gps_block("2016:12:31", (23.0, 59.0, 60.0)))[1]
+    assert leap == CaptureTime(datetime(2016, 12, 31, 23, 59, 59), 0)
 
 
-@pytest.mark.parametrize("clock", [(25.0, 0.0, 0.0), (10.0, 61.0, 0.0), (10.0,)])
+@pytest.mark.parametrize("clock", [(24.0, 0.0, 0.0), (25.0, 0.0, 0.0), (10.0, 60.0, 0.0), (10.0, 61.0, 0.0), (10.0,)])
 def test_satellites_without_a_time_say_nothing(clock: Any) -> None:
     assert facts(gps_block("2021:06:05", clock))[1] is None
 

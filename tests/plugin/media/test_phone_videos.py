@@ -123,6 +123,20 @@ def holders(path: Path) -> int:
     return sum(path.name in {Path(one.path).name for one in child.open_files()} for child in children)
 
 
+@pytest.mark.parametrize(("gop", "looks"), [(20, 9), (35, 11)])
+def test_frames_that_a_search_chooses_between_key_frames_are_whole(tmp_path: Path, gop: int, looks: int) -> None:
+    """With frames out of order, a key frame is shown later than the index says, and needs none of those passed over."""
+    moving = [np.roll(quarters(128, 96), 5 * n, axis=1) for n in range(8 * RATE)]
+    options = {"bf": "3", "b_strategy": "0", "crf": "1", "sc_threshold": "0"}
+    path = film(tmp_path / "a.mp4", moving, gop=gop, rate=RATE, **{**H264, "options": options})
+    found = list(video.frames(path, 640, DecodeSettings(), Moments(sparse=True)))
+    assert len(found) <= looks
+    for one in found:
+        assert difference(one.pixels, moving[round(one.seconds * RATE)]) < 8
+    times = [one.seconds for one in found]
+    assert max(after - before for before, after in zip(times, [*times[2:], 8.0], strict=False)) <= SPARSE + 1 / RATE
+
+
 @pytest.mark.skipif(not Path("/proc").exists(), reason="open files of other processes are read from /proc")
 def test_a_video_is_closed_when_its_search_ends_or_is_given_up(tmp_path: Path) -> None:
     path = drawn(tmp_path / "only_here.mp4", 20, **H264)

@@ -15,7 +15,7 @@ from blobs import BlobAnalyzer, draw
 from rollcall import Plugin, corrections
 from rollcall.cli import cli
 from rollcall.errors import BusyError, StoreError
-from rollcall.storage import backups
+from rollcall.storage import backups, sqlite
 
 
 @pytest.fixture
@@ -152,6 +152,16 @@ def test_the_command_restores_and_says_what_it_did(file: Path, library: Path) ->
         assert plugin.status().photos == {"indexed": 1}
 
 
+def test_an_empty_copy_is_no_backup(file: Path) -> None:
+    """It is what a copy before a migration left that found the disk full."""
+    with opened(file):
+        pass
+    sound = file.with_name(f"{file.name}.1.backup")
+    sqlite.copy(file, sound)
+    file.with_name(f"{file.name}.2.backup").touch()
+    assert backups.restore(file)[0] == sound
+
+
 def test_a_kill_at_any_step_of_a_restore_leaves_a_database(
     file: Path, library: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -170,7 +180,7 @@ def test_a_kill_at_any_step_of_a_restore_leaves_a_database(
     original = Path.replace
 
     def dies_later(self: Path, target: Path) -> Path:
-        if self.name.endswith(".restored.part"):
+        if self.name == f"{file.name}.part":
             dies()
         return original(self, target)
 

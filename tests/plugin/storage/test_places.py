@@ -15,9 +15,10 @@ from sqlalchemy import event
 
 from blobs import BlobAnalyzer, draw
 from rollcall import corrections
+from rollcall.cli import main
 from rollcall.errors import StoreError
 from rollcall.host import Plugin
-from rollcall.storage import mounts, sqlite
+from rollcall.storage import failures, mounts, sqlite
 from rollcall.storage.database import open_database
 
 CHILD = Path(__file__).resolve().parents[2] / "soak" / "child.py"
@@ -94,6 +95,28 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip("this user may not mount file systems")
     yield folder
     subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_a_disk_without_any_room_is_called_full_and_not_broken(small_disk: Path) -> None:
+    with pytest.raises(OSError, match="space"), (small_disk / "filler").open("wb", buffering=0) as file:
+        while file.write(bytes(1 << 16)):
+            pass
+    with pytest.raises(StoreError, match="the disk is full .*make room"):
+        open_database(str(small_disk / "x.db"))
+    assert "check it" in failures.reason("disk I/O error", Path(__file__))
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no file is always full here")
+def test_output_to_a_full_disk_ends_with_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["rollcall", "settings"])
+    with Path("/dev/full").open("w") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        with pytest.raises(SystemExit) as ended:
+            main()
+    assert ended.value.code == 1
+    assert "the output: cannot be written, as the disk is full" in capsys.readouterr().err
 
 
 def test_the_command_says_so_and_the_next_one_goes_on_when_there_is_room(tmp_path: Path, small_disk: Path) -> None:

@@ -1,0 +1,23 @@
+"""Files that are there whole or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+
+@contextmanager
+def completed(file: Path) -> Iterator[Path]:
+    """Give the name of a file to write beside another, whose place it takes in the end.
+
+    Nothing stays of one that fails: on a full disk it would hold the room that is missing.
+    """
+    part = file.with_name(f"{file.name}.part")
+    try:
+        yield part
+        part.replace(file)
+    except BaseException:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise
