@@ -86,7 +86,7 @@ def test_few_pictures_are_made_at_a_time_and_the_newest_request_goes_first() -> 
 
     def make(number: int) -> bytes:
         order.append(number)
-        first.wait(10)
+        first.wait(60)
         return b"%d" % number
 
     async def ask() -> list[bytes | None]:
@@ -110,7 +110,7 @@ def test_what_nobody_waits_for_any_more_is_given_up_and_asked_for_again_it_begin
 
     def never(abandoned: threading.Event) -> bytes:
         begun.set()
-        assert abandoned.wait(10)
+        assert abandoned.wait(60)
         ended.set()
         raise picture_jobs.worker.Interrupted
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from collections.abc import Mapping, Sequence
+from time import monotonic, sleep
 from typing import Any, Final
 
 import numpy as np
@@ -66,21 +66,23 @@ def recover_in_portions(database: Database, settings: TagSettings) -> Correction
             with database.write() as session:
                 result.add(_attach_some(session, left, everything, settings))
             if left:
-                time.sleep(PAUSE_SECONDS)
+                sleep(PAUSE_SECONDS)
     with database.write() as session:
         result.add(recover(session, settings))
     return result
 
 
 def _attach_some(session: Session, left: deque[int], everything: bool, settings: TagSettings) -> CorrectionResult:
-    """Attach lines by content to the first photos in `left`, which go, for `HOLD_SECONDS`."""
+    """Attach lines by content to the first photos in `left`, which go, for `HOLD_SECONDS`; one at least."""
     result = CorrectionResult()
-    until = time.monotonic() + HOLD_SECONDS
-    while left and time.monotonic() < until:
+    until = monotonic() + HOLD_SECONDS
+    while left:
         photo_id = left.popleft()
         # Another process may have erased it since it was read.
         if session.get(PhotoRow, photo_id) is not None:
             result.add(attach_by_content(session, photo_id, everything))
+        if monotonic() >= until:
+            break
     for photo_id in result.photo_ids:
         project_photo(session, photo_id, settings)
     return result

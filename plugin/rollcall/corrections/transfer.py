@@ -5,9 +5,9 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from time import sleep
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import and_, func, insert, or_, select
@@ -111,7 +111,7 @@ def import_log(
         done += len(part)
         if progress is not None:
             progress(done, len(rows))
-        time.sleep(PAUSE_SECONDS if len(rows) > PORTION else 0)
+        sleep(PAUSE_SECONDS if len(rows) > PORTION else 0)
     if any(row["kind"] in PERSON_KINDS or row["content_hash"] is None for row in rows):
         with database.write() as session:
             project_people(session)

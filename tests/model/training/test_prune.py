@@ -14,6 +14,7 @@ from flax import nnx
 from rollcall_model.attributes.fusion import fuse_batch_norm
 from rollcall_model.attributes.model import load_net, save_net
 from rollcall_model.attributes.network import AttributeNet
+from rollcall_model.nn.state import load_state_dict, state_dict
 from rollcall_model.training import add_companion, prune, sampling
 
 
@@ -73,6 +74,21 @@ def test_the_commands_make_a_companion_of_a_network(
     )
     # The calibration was that of other outputs.
     assert "calibration" not in metadata
+    # Of several companions the mean of their weights.
+    other, _ = load_net(little)
+    load_state_dict(other, {name: array + 2 for name, array in state_dict(other).items()})
+    save_net(tmp_path / "other.safetensors", other, {"version": "other"})
+    run = CliRunner().invoke(add_companion.main, [*joined, "--companion", str(tmp_path / "other.safetensors")])
+    assert run.exit_code == 0, run.output
+    mean, _ = load_net(both)
+    first, second = state_dict(net), state_dict(mean)
+    companion = [name for name in first if name.startswith("companion.")]
+    for name in first:
+        np.testing.assert_allclose(second[name], first[name] + (name in companion), rtol=1e-5, atol=1e-6)
+    wider = AttributeNet(other.config._replace(hidden=(9, 20, 31)), None, fused=True)
+    save_net(tmp_path / "other.safetensors", wider, {"version": "other"})
+    refused = CliRunner().invoke(add_companion.main, [*joined, "--companion", str(tmp_path / "other.safetensors")])
+    assert refused.exit_code == 2 and "different sizes" in refused.output
     refused = CliRunner().invoke(
         add_companion.main, ["--weights", str(big), "--companion", str(big), "--out", str(both)]
     )

@@ -141,7 +141,7 @@ def test_the_address_is_printed_when_it_is_answered(
 
     def announce(address: str, *_: object) -> None:
         port = int(address.partition("127.0.0.1:")[2].partition("/")[0])
-        with socket.create_connection(("127.0.0.1", port), timeout=5):
+        with socket.create_connection(("127.0.0.1", port), timeout=60):
             answered.append(True)
         raise KeyboardInterrupt
 

@@ -1,4 +1,7 @@
-"""Ctrl-C ends a command within two seconds and a second one at once, wherever it is."""
+"""Ctrl-C ends a command without waiting for what it does, and a second one without its two seconds of grace.
+
+Each slow part would take a minute, or all of a test's time: an end before `SOON` has not waited for it.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,10 @@ from rollcall.cli import main
 main()
 """
 #: Deaf to everything: what Python does with a signal waits until it returns.
-DEAF = "import hashlib; hashlib.pbkdf2_hmac('sha256', b'', b'x', 60_000_000)"
+DEAF = "import hashlib; hashlib.pbkdf2_hmac('sha256', b'', b'x', 600_000_000)"
+
+#: In seconds; a run that is waited for, and one that is given all of a raised grace, take longer.
+SOON = 25.0
 
 Start = Callable[..., "subprocess.Popen[str]"]
 
@@ -98,11 +104,11 @@ INDEX = ("index", "photos", "-d", "x.db")
     ],
     ids=["decoding", "analysing", "opening the database", "looking through folders"],
 )
-def test_the_first_one_ends_a_run_within_two_seconds(start: Start, patch: str) -> None:
+def test_the_first_one_ends_a_run_without_waiting_for_it(start: Start, patch: str) -> None:
     child = start(*INDEX, patch=patch)
     seconds, _ = interrupted(child)
     assert child.returncode == 130
-    assert seconds < 2.5
+    assert seconds < SOON
 
 
 #: Analyses in another process, and says here when that has begun.
@@ -122,43 +128,47 @@ def test_processes_that_analyse_are_not_waited_for(start: Start, tmp_path: Path)
     child = start(*INDEX, "--executor", "processes", "--workers", "1", patch=ELSEWHERE)
     seconds, _ = interrupted(child)
     assert child.returncode == 130
-    assert seconds < 2.5
+    assert seconds < SOON
 
 
 def test_a_main_thread_that_is_deaf_is_not_waited_for(start: Start) -> None:
     child = start(*INDEX, slow=DEAF, patch="blobs.BlobAnalyzer.analyze = begin")
     seconds, _ = interrupted(child)
     assert child.returncode == 130
-    assert seconds < 2.5
+    assert seconds < SOON
+
+
+#: Whoever ends before `SOON` has not waited for the grace that the first one gives.
+LONG_GRACE = "sys.modules['rollcall.commands.interrupts'].GRACE_SECONDS = 60"
 
 
 @pytest.mark.parametrize("patch", ["decode.decode = begin", "blobs.BlobAnalyzer.analyze = begin"])
 def test_the_second_one_ends_it_at_once(start: Start, patch: str) -> None:
-    child = start(*INDEX, patch=patch)
+    child = start(*INDEX, patch=patch, before=LONG_GRACE)
     seconds, _ = interrupted(child, times=2)
     assert child.returncode == 130
-    assert seconds < 1.0
+    assert seconds < SOON
 
 
 def test_imports_are_ended_at_once_without_a_traceback(start: Start) -> None:
-    child = start(*INDEX, before='print("begun", flush=True)')
+    child = start(*INDEX, before=f'{LONG_GRACE}; print("begun", flush=True)')
     seconds, _ = interrupted(child)
     assert child.returncode == 130
-    assert seconds < 1.0
+    assert seconds < SOON
 
 
 def test_a_short_command_is_ended_too(start: Start) -> None:
     child = start("search", "kids", "-d", "x.db", patch="base.open_database = begin")
     seconds, _ = interrupted(child)
     assert child.returncode == 130
-    assert seconds < 2.5
+    assert seconds < SOON
 
 
 def test_a_watch_that_has_to_be_ended_has_ended_well(start: Start) -> None:
     child = start("watch", "photos", "-d", "x.db", patch="blobs.BlobAnalyzer.analyze = begin")
     seconds, _ = interrupted(child)
     assert child.returncode == 0
-    assert seconds < 2.5
+    assert seconds < SOON
 
 
 def test_what_was_not_done_is_done_by_the_next_run(start: Start, tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ def test_an_invalid_setting_is_refused() -> None:
         Plugin({"detector.min_face": -1})
 
 
-def _until(condition: object, seconds: float = 10.0) -> None:
+def _until(condition: object, seconds: float = 60.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():  # type: ignore[operator]
         assert time.monotonic() < deadline, "the condition was not met in time"

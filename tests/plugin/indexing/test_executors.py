@@ -285,7 +285,7 @@ def test_with_a_part_of_the_memory_a_large_picture_waits_for_the_other_processes
         waiting.start()
         with second.reserve(100, tmp_path):
             assert not done.wait(0.2)
-    waiting.join(10)
+    waiting.join(60)
     assert done.is_set()
 
 

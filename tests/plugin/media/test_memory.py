@@ -146,7 +146,7 @@ def test_what_does_not_fit_waits_until_it_does() -> None:
         assert order == []
         assert budget.reserved == 60 * MB
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
     assert order == ["second", "third"]
     assert budget.reserved == 0
 
@@ -192,8 +192,8 @@ def test_by_default_half_of_what_is_free_is_handed_out() -> None:
         thread = threading.Thread(target=take)
         thread.start()
         assert not taken.wait(0.2)
-    assert taken.wait(10)
-    thread.join(10)
+    assert taken.wait(60)
+    thread.join(60)
 
 
 def test_the_free_memory_of_this_machine_is_some() -> None:

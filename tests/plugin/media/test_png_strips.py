@@ -110,7 +110,7 @@ def test_a_large_file_waits_until_another_is_done_with(tmp_path: Path) -> None:
         thread.start()
         with memory_budget.reserve_file(1000, tmp_path, megabytes):  # small ones do not wait
             assert not read.wait(0.05)
-    thread.join(10)
+    thread.join(60)
     assert read.is_set()
     assert memory_budget.FILES.reserved == 0
 

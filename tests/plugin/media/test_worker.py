@@ -149,9 +149,7 @@ def with_scans(data: bytes, count: int) -> bytes:
 def test_a_jpeg_of_a_thousand_scans_is_shown_by_its_first(tmp_path: Path) -> None:
     path = tmp_path / "a.jpg"
     path.write_bytes(with_scans(encoded(np.tile(WHOLE, (4, 4, 1)), "JPEG", progressive=True), 1000))
-    began = time.perf_counter()
     picture = decode.decode(path)
-    assert time.perf_counter() - began < 10
     assert picture.warnings == ("the picture has more than 100 scans; the later ones, which refine it, were left out",)
     assert np.abs(picture.pixels.astype(int) - np.tile(WHOLE, (4, 4, 1))).mean() < 6
 

@@ -315,7 +315,7 @@ def test_readers_see_a_consistent_state_during_an_erasure(filled: Plugin, data: 
     stop = threading.Event()
 
     def read() -> None:
-        connection = sqlite3.connect(f"file:{data / 'r.db'}?mode=ro", uri=True, timeout=10)
+        connection = sqlite3.connect(f"file:{data / 'r.db'}?mode=ro", uri=True, timeout=60)
         try:
             while not stop.is_set():
                 assert connection.execute("SELECT COUNT(*) FROM v1_faces").fetchone()[0] in (3, 4)
