@@ -19,7 +19,7 @@ AGE_MIX: Final = "mix1"
 class AttributesVersion(NamedTuple):
     """Identifies trained weights: the name is for people, the digest for comparisons."""
 
-    name: str  # as in the weights' metadata, such as "attributes-6"
+    name: str  # as in the weights' metadata, such as "attributes-7"
     digest: str  # `checkpoint.digest`: 12 hex digits that depend on the arrays alone
 
 
