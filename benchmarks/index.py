@@ -3,9 +3,10 @@
 The usual parts: OpenCV decodes whole pictures and reduces them, facenet-pytorch's MTCNN finds faces, its
 InceptionResnetV1 describes them (random weights: the time is the same), one insert a face. They are left out, and a
 line says so, where facenet-pytorch is not installed. The page cache is warm; programs are compiled before. Of both the
-processor time of a photo is given, too: its share of decoding's holds on a busy machine.
+processor time of a photo is given, too: its share of decoding's holds on a busy machine. With `--stages` it is told on
+what that goes (`stages.py`).
 
-    python benchmarks/index.py [--photos 64] [--runs 3] [--min-face 20 40] [--out FOLDER]
+    python benchmarks/index.py [--photos 64] [--runs 3] [--min-face 20 40] [--stages] [--out FOLDER]
 """
 
 from __future__ import annotations
@@ -22,10 +23,12 @@ import cv2
 import decode as decoding
 import library
 import measuring
+import stages
 
 from rollcall import Plugin
 from rollcall.indexing.profile import Profile
 from rollcall.inference.analyzer import Analyzer, keep_memory
+from rollcall.media import decode
 from rollcall.settings import DatabaseSettings, Settings, load
 
 RESOLUTION = 1280
@@ -77,6 +80,7 @@ def main() -> None:
     parser.add_argument("--photos", type=int, default=64)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--min-face", type=int, nargs="+", default=[20, 40])
+    parser.add_argument("--stages", action="store_true", help="Also print what the processor time goes on.")
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
     keep_memory()  # as `rollcall index` does
@@ -114,6 +118,12 @@ def main() -> None:
             print(f"faces from {least} px, seconds of work over seconds of the last run:")
             for work, share in sorted(shares.items(), key=lambda item: -item[1]):
                 print(f"  {work:24} {share:5.0%}")
+            if given.stages:
+                pictures = [decode.decode(file, target=RESOLUTION) for file in files[:64]]
+                stages.show(
+                    stages.of_run(photos, folder / f"stages-{least}.db", analyzer, settings),
+                    stages.of_analysis(pictures, analyzer, settings.detector.batch),
+                )
             lines += [
                 measuring.Line(
                     f"{what}, faces from {least} px",

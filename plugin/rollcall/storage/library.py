@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -152,6 +152,17 @@ def path_of(session: Session, photo_id: int) -> Path | None:
         select(RootRow.path, PhotoRow.path).join(RootRow, RootRow.id == PhotoRow.root_id).where(PhotoRow.id == photo_id)
     ).first()
     return None if row is None else path_of_text(row[0]) / paths.from_text(row[1])
+
+
+def paths_of(session: Session, photo_ids: Collection[int]) -> dict[int, Path]:
+    """Return the absolute paths of the files of some photos, by number and in its order; of those that there are."""
+    found = session.execute(
+        select(PhotoRow.id, RootRow.path, PhotoRow.path)
+        .join(RootRow, RootRow.id == PhotoRow.root_id)
+        .where(PhotoRow.id.in_(photo_ids))
+        .order_by(PhotoRow.id)
+    )
+    return {photo_id: path_of_text(root) / paths.from_text(path) for photo_id, root, path in found}
 
 
 def photo_at(session: Session, photo: PendingPhoto) -> int:

@@ -133,6 +133,14 @@ def photo_at(session: Session, path: Path) -> int | None:
     return session.scalar(select(PhotoRow.id).where(PhotoRow.root_id == place.root_id, PhotoRow.path == below))
 
 
+def read_for(session: Session, photo_ids: Sequence[int]) -> set[int]:
+    """Return those of some photos of which a sidecar was read."""
+    found = select(HostMetadataRow.photo_id).where(
+        HostMetadataRow.photo_id.in_(photo_ids), HostMetadataRow.place == "sidecar"
+    )
+    return set(session.scalars(found))
+
+
 def with_sidecar(session: Session, sidecar: Path) -> set[int]:
     """Return the photos that a sidecar, which may be gone, was read for."""
     place = locate(session, sidecar.parent, resolve=False)

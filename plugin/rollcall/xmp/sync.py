@@ -23,7 +23,7 @@ from rollcall.remote.paths import is_remote
 from rollcall.settings import Settings
 from rollcall.storage.change_feed import ChangeKind
 from rollcall.storage.database import Database
-from rollcall.storage.library import CHUNK, Place, chunks, now, path_of, photo_ids_under
+from rollcall.storage.library import CHUNK, Place, chunks, now, paths_of, photo_ids_under
 from rollcall.storage.tables import EventRow, HostMetadataRow, MetaRow, PhotoRow, SidecarRow
 from rollcall.xmp import applying, content, embedded, files, packets, remote, wanted, writer
 from rollcall.xmp import store as rows
@@ -178,12 +178,16 @@ class Sidecars:
         """Read the sidecars of photos, and with `with_embedded` the photos; return how many said something new."""
         count = 0
         for part in chunks(sorted(photo_ids)):
-            for photo_id in part:
+            # Most have no sidecar, and queries for each photo took longer than looking beside it.
+            with self.database.read() as session:
+                paths = paths_of(session, part)
+                known = rows.read_for(session, part)
+            for photo_id, path in paths.items():
                 if stop is not None and stop.is_set():
                     return count
-                with self.database.read() as session:
-                    path = path_of(session, photo_id)
-                if path is not None and (is_remote(path) or path.is_file()):
+                if not (is_remote(path) or path.is_file()):
+                    continue
+                if with_embedded or is_remote(path) or photo_id in known or files.existing(path) is not None:
                     count += self._read_photo(photo_id, path, with_embedded=with_embedded)
         return count
 

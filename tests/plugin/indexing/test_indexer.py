@@ -62,7 +62,7 @@ def test_a_batch_of_new_photos_takes_few_statements_for_each(
     with mock.patch.object(indexer.pipeline.store, "store", wraps=indexer.pipeline.store.store) as store:
         assert indexer.run([library]).indexed == 8
     assert store.call_count == 1
-    assert 0 < len(statements) <= 120 + 8 * 9, statements
+    assert 0 < len(statements) <= 120 + 8 * 6, statements
 
 
 def test_a_second_run_analyses_nothing(indexer: Indexer, analyzer: BlobAnalyzer, library: Path) -> None:
