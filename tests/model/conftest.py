@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 from flax import nnx
@@ -18,6 +20,21 @@ from rollcall_model.datasets.samples import Sample
 from rollcall_model.nn.state import load_state_dict, state_dict
 
 SMALL = AttributeConfig(widths=(8, 12, 16), depths=(1, 1, 1), features=24, expansion=2)
+
+
+#: Folders whose programs run for less time than it takes to compile them.
+QUICKLY_COMPILED = ("attributes", "evaluation", "training")
+
+
+@pytest.fixture(autouse=True)
+def quick_compilation(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Compile without most optimizations where that takes most of the time."""
+    if request.path.parent.name not in QUICKLY_COMPILED:
+        yield
+        return
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
 
 
 @pytest.fixture(scope="session")

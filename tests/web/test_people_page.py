@@ -11,7 +11,7 @@ import pytest
 
 from peopled import ANNA, BEN, GROUP, OTHER, STRANGER, SharpAnalyzer, add_people, draw_people
 from rollcall.storage.tables import FacePersonRow, PersonRow
-from web.waiting import ready, until
+from web.waiting import settled, until
 
 AXE = Path(__file__).with_name("axe.min.js")
 NAMES = "SELECT names FROM v1_people WHERE person_id = ?"
@@ -41,8 +41,8 @@ def test_groups_are_named_one_after_another_with_the_keyboard_alone(page: Any, s
     page.get_by_text("Ben is one person with this group now").first.wait_for()
     assert served.rows(NAMES, served.people[OTHER]) == []
     assert served.rows(FACES, served.people[BEN]) == [(7,)]
+    settled(page)
     page.evaluate("document.activeElement.blur()")
-    ready(page)
     page.keyboard.press("u")
     page.get_by_text("Undone.").first.wait_for()
     assert served.rows(f"{FACES} AND person_state = 'confirmed'", served.people[BEN]) == [(4,)]

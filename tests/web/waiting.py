@@ -21,3 +21,8 @@ def ready(page: Any) -> None:
     # A page without scripts, as one that holds the page in a frame, has nothing to wait for.
     scripts = "window.rollcallProgress || !document.querySelector('script[src]')"
     page.wait_for_function(f"() => document.readyState === 'complete' && ({scripts})")
+
+
+def settled(page: Any) -> None:
+    """Wait until an answer stands there whole: what it says is seen a moment before the focus goes where it belongs."""
+    page.wait_for_function("() => !document.querySelector('.htmx-request, .htmx-swapping, .htmx-settling')")
