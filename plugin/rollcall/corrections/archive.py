@@ -15,6 +15,7 @@ from typing import Final
 from sqlalchemy import select
 
 from rollcall.corrections import transfer
+from rollcall.storage import parts
 from rollcall.storage.database import Database
 from rollcall.storage.tables import CorrectionRow
 
@@ -68,13 +69,14 @@ def rewrite(database: Database) -> None:
             return
         # Who may not read the database may not read this either.
         mode = database.file.stat().st_mode & 0o777
-        part = archive.with_name(archive.name + ".part")
-        with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w", encoding="utf-8") as out:  # noqa: PTH123
+        with (
+            parts.completed(archive) as part,
+            open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w", encoding="utf-8") as out,  # noqa: PTH123
+        ):
             out.write(json.dumps({"format": transfer.FORMAT}) + "\n")
             out.writelines(json.dumps(_line(line)) + "\n" for line in transfer.export_log(session, after=0))
             out.flush()
             os.fsync(out.fileno())
-    part.replace(archive)
 
 
 def _line(line: dict[str, object]) -> dict[str, object]:
