@@ -7,7 +7,7 @@ them; people and what is said of them change with every answer, and are read eac
 from __future__ import annotations
 
 import threading
-from typing import Final
+from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -77,7 +77,7 @@ class KeptFaces:
         if changed is None:
             return False
         if changed:
-            rows = [
+            rows: list[Any] = [
                 row
                 for part in chunks(changed)
                 for row in session.execute(reading.comparable().where(FaceRow.photo_id.in_(part)))
