@@ -7,6 +7,7 @@ them; people and what is said of them change with every answer, and are read eac
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
@@ -87,7 +88,7 @@ class KeptFaces:
             keep = ~np.isin(reading.photo_ids(self._columns.photos), changed)
             new = reading.columns_of(rows)
             order = np.argsort(np.concatenate([self._columns.face_ids[keep], new.face_ids]), kind="stable")
-            pairs = zip(self._columns, new, strict=True)
+            pairs: Iterable[tuple[Any, Any]] = zip(self._columns, new, strict=True)
             self._columns = FaceColumns(*(np.concatenate([old[keep], more])[order] for old, more in pairs))
             vectors = [self._vectors[keep], *([reading.vectors_in(rows)] if rows else [])]
             self._vectors = np.concatenate(vectors)[order]
