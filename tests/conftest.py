@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,10 @@ FIRST = (
     "tests/plugin/indexing",
     "tests/web",
 )
+
+# Many tests start programs. Where no bytecode is kept, each of them compiles all its libraries again: 4 s of a processor.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
