@@ -28,6 +28,8 @@ SUFFICIENT: Final = 20
 _ENLARGED: Final = 1.6
 #: Boxes with a higher IoU are one face.
 SAME_FACE: Final = 0.45
+#: Boxes with such an IoU with the best one of a face are averaged.
+_AVERAGED: Final = 0.55
 #: Share of the smallest face's side that a box must have at least: predicted sides scatter.
 _TOLERANCE: Final = 0.75
 #: A picture with a face of such a probability is upright; others may lie on their side, if their shorter one has so
@@ -243,7 +245,10 @@ class SinglePassDetector:
         above = np.flatnonzero(found.scores >= self.calibration.score(self.threshold))
         above = above[_sides(found.boxes[above]) >= _TOLERANCE * self._least_side]
         kept = above[bx.nms(found.boxes[above], found.scores[above], SAME_FACE)]
-        return Detections(found.boxes[kept], self.calibration.probability(found.scores[kept]), found.landmarks[kept])
+        boxes, landmarks = bx.averaged(kept, found.boxes, found.scores, found.landmarks, _AVERAGED)
+        relative = _sides(boxes) / np.float32(self._least_side)
+        faces = Detections(boxes, self.calibration.probability(found.scores[kept], relative), landmarks)
+        return Detections(*(column[faces.scores >= self.threshold] for column in faces))
 
     def refine(self, images: Sequence[UInt8[np.ndarray, "h w 3"]], found: list[Detections]) -> list[Detections]:
         """Return the faces with the refiner's landmarks.
