@@ -156,15 +156,24 @@ class Calibration(NamedTuple):
     scale: float = 1.0  # of the score's logit
     shift: float = 0.0
     threshold: float = 0.5  # of the probability
+    small: float = 0.0  # of the logarithm of a relative side, where that is negative
 
-    def probability(self, score: Float32[np.ndarray, " n"]) -> Float32[np.ndarray, " n"]:
-        """Return the probability of a face for scores between 0 and 1."""
+    def probability(
+        self, score: Float32[np.ndarray, " n"], relative_sides: Float32[np.ndarray, " n"] | None = None
+    ) -> Float32[np.ndarray, " n"]:
+        """Return the probability of a face for scores between 0 and 1.
+
+        `relative_sides` are the sides of the boxes over that of the smallest face that is looked for; without, none is
+        small. A box below that is seldom a face of that size: it is smaller still, or the box is wrong.
+        """
         clipped = np.clip(score, 1e-6, 1 - 1e-6)
         logit = self.scale * np.log(clipped / (1 - clipped)) + self.shift
+        if relative_sides is not None:
+            logit = logit + self.small * np.log(np.clip(relative_sides, 1e-3, 1))
         return (1 / (1 + np.exp(-logit))).astype(np.float32)
 
     def score(self, probability: float) -> float:
-        """Return the score of a probability between 0 and 1, the inverse of `probability`."""
+        """Return the score of a probability between 0 and 1 for a face that is not small."""
         logit = (np.log(probability / (1 - probability)) - self.shift) / self.scale
         return float(1 / (1 + np.exp(-logit)))
 

@@ -28,6 +28,8 @@ SUFFICIENT: Final = 20
 _ENLARGED: Final = 1.6
 #: Boxes with a higher IoU are one face.
 SAME_FACE: Final = 0.45
+#: Boxes with such an IoU with the best one of a face are averaged.
+_AVERAGED: Final = 0.55
 #: Share of the smallest face's side that a box must have at least: predicted sides scatter.
 _TOLERANCE: Final = 0.75
 #: A picture with a face of such a probability is upright; others may lie on their side, if their shorter one has so
@@ -152,8 +154,8 @@ class SinglePassDetector:
         for index, overview in zip(turned, again, strict=True):
             overviews[index] = overview
         result = [
-            _scaled(self._suppressed(overview.seen, parts), overview.reduced, overview.shape)
-            for overview, parts in zip(overviews, self._closer(overviews), strict=True)
+            _scaled(self._suppressed(seen, parts), overview.reduced, overview.shape)
+            for overview, (seen, parts) in zip(overviews, self._closer(overviews), strict=True)
         ]
         for index in turned:
             back = turning.turned_back(result[index], quarters[index], *images[index].shape[:2])
@@ -194,27 +196,34 @@ class SinglePassDetector:
                 result[index] = orientation.QUARTERS[int(best.argmax())]
         return result
 
-    def _closer(self, overviews: Sequence[_Overview]) -> list[list[Detections]]:
-        """Return what is seen at full size where small faces are likely, of each picture in parts.
+    def _closer(self, overviews: Sequence[_Overview]) -> list[tuple[Detections, list[Detections]]]:
+        """Return what counts of each picture's first look, and what is seen at full size, in parts.
 
-        Where they are likely everywhere, as in a crowd, the whole picture is looked at.
+        That is where small faces are likely; where they are likely everywhere, as in a crowd, it is the whole picture.
+        Small faces of the first look do not count there: not to see one in full size says more.
         """
-        result: list[list[Detections]] = [[] for _ in overviews]
+        result: list[tuple[Detections, list[Detections]]] = []
         pictures = [(overview.near, overview.reduced) for overview in overviews]
         everywhere: list[int] = []
         chosen: list[tuple[int, Window]] = []
         for index, overview in enumerate(overviews):
-            likely = (overview.seen.scores >= _LIKELY) & (_sides(overview.seen.boxes) < _SMALL) & overview.in_two
-            wanted = windows.cover((overview.seen.boxes[likely, :2] + overview.seen.boxes[likely, 2:]) / 2)
+            seen, centres = overview.seen, (overview.seen.boxes[:, :2] + overview.seen.boxes[:, 2:]) / 2
+            small = _sides(seen.boxes) < _SMALL
+            wanted = windows.cover(centres[(seen.scores >= _LIKELY) & small & overview.in_two])
             if sum(window.side**2 for window in wanted) > _MOST * overview.reduced[0] * overview.reduced[1]:
                 everywhere.append(index)
+                answered = np.ones(len(centres), bool)
             else:
                 chosen += [(index, window) for window in wanted]
+                answered = np.zeros(len(centres), bool)
+                for window in wanted:
+                    answered |= window.answers_for(centres)
+            result.append((Detections(*(column[~(small & answered)] for column in seen)), []))
         for (index, _), found in zip(chosen, self._runner.inside(pictures, chosen), strict=True):
-            result[index].append(found)
+            result[index][1].append(found)
         whole = list(self._threads.map(lambda index: _resized(*pictures[index]), everywhere))
         for index, found in zip(everywhere, self._runner.whole(whole), strict=True):
-            result[index].append(found)
+            result[index][1].append(found)
         return result
 
     def _in_two(self, height: int, width: int) -> bool:
@@ -233,7 +242,7 @@ class SinglePassDetector:
             return first
         again = self._faces(Detections(*(np.concatenate(columns) for columns in zip(*closer, strict=True))))
         if len(again.scores):
-            # The boxes of small faces in the small picture are less exact: no reason to see two faces in one.
+            # At the border of a window: boxes in the small picture are less exact, no reason to see two faces in one.
             doubled = bx.iou(first.boxes, again.boxes).max(axis=1) > _SAME_SMALL_FACE
             first = Detections(*(column[~(doubled & (_sides(first.boxes) < _SMALL))] for column in first))
         return _joined([again, first])
@@ -243,7 +252,10 @@ class SinglePassDetector:
         above = np.flatnonzero(found.scores >= self.calibration.score(self.threshold))
         above = above[_sides(found.boxes[above]) >= _TOLERANCE * self._least_side]
         kept = above[bx.nms(found.boxes[above], found.scores[above], SAME_FACE)]
-        return Detections(found.boxes[kept], self.calibration.probability(found.scores[kept]), found.landmarks[kept])
+        boxes, landmarks = bx.averaged(kept, found.boxes, found.scores, found.landmarks, _AVERAGED)
+        relative = _sides(boxes) / np.float32(self._least_side)
+        faces = Detections(boxes, self.calibration.probability(found.scores[kept], relative), landmarks)
+        return Detections(*(column[faces.scores >= self.threshold] for column in faces))
 
     def refine(self, images: Sequence[UInt8[np.ndarray, "h w 3"]], found: list[Detections]) -> list[Detections]:
         """Return the faces with the refiner's landmarks.

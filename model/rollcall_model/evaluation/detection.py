@@ -64,6 +64,7 @@ class Scored(NamedTuple):
     """Every box that counts of some pictures."""
 
     scores: Float64[np.ndarray, " n"]
+    sides: Float64[np.ndarray, " n"]  # in pixels of the pictures
     correct: Bool[np.ndarray, " n"]
     faces: int  # true ones, found or not
 
@@ -71,15 +72,18 @@ class Scored(NamedTuple):
 def score_all(detect: Callable[[UInt8[np.ndarray, "h w 3"]], Detections], pictures: Iterable[Labelled]) -> Scored:
     """Return the boxes of a detector whose threshold is low."""
     scores: list[Float[np.ndarray, " n"]] = [np.zeros(0)]
+    sides: list[Float[np.ndarray, " n"]] = [np.zeros(0)]
     correct: list[Bool[np.ndarray, " n"]] = [np.zeros(0, bool)]
     faces = 0
     for picture in pictures:
         found = detect(picture.image)
         right, counted = match(found, picture)
         scores.append(found.scores[counted])
+        sides.append(np.sqrt(bx.area(found.boxes[counted])))
         correct.append(right[counted])
         faces += int((~picture.ignored).sum())
-    return Scored(np.concatenate(scores).astype(np.float64), np.concatenate(correct), faces)
+    all_scores, all_sides = (np.concatenate(column).astype(np.float64) for column in (scores, sides))
+    return Scored(all_scores, all_sides, np.concatenate(correct), faces)
 
 
 def curve(found: Scored) -> Curve:
@@ -89,17 +93,23 @@ def curve(found: Scored) -> Curve:
     return Curve(found.scores[order], true / max(found.faces, 1), true / np.arange(1, len(order) + 1))
 
 
-def fit_score(found: Scored) -> tuple[float, float]:
-    """Return scale and shift of the scores' logits so that a score is the probability of a face (Platt 1999)."""
+def fit_score(found: Scored, least_side: float) -> tuple[float, float, float]:
+    """Return scale and shift of the scores' logits so that a score is the probability of a face (Platt 1999).
+
+    The third number is the weight of the logarithm of a box's side over `least_side`, that of the smallest face which
+    counts, where the box is smaller.
+    """
     logits = np.log(np.clip(found.scores, 1e-6, 1 - 1e-6) / (1 - np.clip(found.scores, 1e-6, 1 - 1e-6)))
-    design = np.stack([logits, np.ones_like(logits)], axis=1)
-    weights = np.array([1.0, 0.0])
+    small = np.log(np.clip(found.sides / least_side, 1e-3, 1))
+    design = np.stack([logits, np.ones_like(logits), small], axis=1)
+    weights = np.array([1.0, 0.0, 0.0])
     for _ in range(50):
         p = 1 / (1 + np.exp(-design @ weights))
         gradient = design.T @ (found.correct - p) - 1e-3 * weights
-        curvature = (design * (p * (1 - p))[:, None]).T @ design + 1e-3 * np.eye(2)
+        curvature = (design * (p * (1 - p))[:, None]).T @ design + 1e-3 * np.eye(3)
         step = np.linalg.solve(curvature, gradient)
         weights = weights + step
         if np.abs(step).max() < 1e-6:
             break
-    return float(weights[0]), float(weights[1])
+    scale, shift, weight = weights.tolist()
+    return scale, shift, weight

@@ -12,6 +12,7 @@ from flax import nnx
 
 from rollcall_model import checkpoint
 from rollcall_model.detection import banded, single_pass
+from rollcall_model.detection import boxes as bx
 from rollcall_model.detection.single_pass import SinglePass, SinglePassConfig
 from rollcall_model.nn.state import load_state_dict, parameter_count, state_dict
 
@@ -69,6 +70,26 @@ def test_scores_become_probabilities_and_back() -> None:
     found = calibration.probability(scores)
     assert (np.diff(found) > 0).all()
     np.testing.assert_allclose([calibration.score(float(p)) for p in found], scores, rtol=1e-4)
+
+
+def test_a_box_below_the_smallest_face_is_less_likely_one() -> None:
+    calibration = single_pass.Calibration(scale=2.0, shift=-0.5, small=3.0)
+    scores, relative = np.full(4, 0.7, np.float32), np.array([0.75, 0.9, 1.0, 4.0], np.float32)
+    found = calibration.probability(scores, relative)
+    assert (np.diff(found[:3]) > 0).all()
+    assert found[2] == found[3] == calibration.probability(scores)[0]
+
+
+def test_the_boxes_of_a_face_are_averaged_by_their_scores() -> None:
+    boxes = np.array([[0, 0, 20, 20], [2, 0, 22, 20], [40, 40, 60, 60], [0, 0, 6, 6], [9, 9, 9, 9]], np.float32)
+    scores = np.array([0.9, 0.3, 0.8, 0.9, 0.7], np.float32)
+    landmarks = np.repeat(boxes[:, None, :2], 5, axis=1)
+    found, points = bx.averaged(np.array([0, 2, 4]), boxes, scores, landmarks, 0.5)
+    np.testing.assert_allclose(found, [[0.5, 0, 20.5, 20], [40, 40, 60, 60], [9, 9, 9, 9]], atol=1e-5)
+    np.testing.assert_allclose(points[:, 0], found[:, :2], atol=1e-5)
+    many = np.tile(boxes[:1], (200, 1)) + np.arange(200, dtype=np.float32)[:, None] * 30
+    found, _ = bx.averaged(np.arange(200), many, np.ones(200, np.float32), np.zeros((200, 5, 2), np.float32), 0.5)
+    np.testing.assert_allclose(found, many, rtol=1e-5)
 
 
 def test_weights_of_something_else_are_refused(tmp_path: Path) -> None:

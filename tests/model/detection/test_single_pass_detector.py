@@ -164,6 +164,23 @@ def test_a_crowd_of_small_faces_is_searched_at_full_size_everywhere(
     assert len(found.scores) == len(places)
 
 
+def test_a_small_face_counts_if_it_is_seen_at_full_size_too(
+    single_pass: SinglePassDetector, portraits: Portraits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Faces of about 35 and 90 pixels, both seen in half the size."""
+    small, large = (
+        np.asarray(cv2.resize(portraits["hopper"][0], size, interpolation=cv2.INTER_AREA), np.uint8)
+        for size in ((100, 119), (256, 304))
+    )
+    picture = scattered(small, [(100, 200)])
+    picture[500:804, 800:1056] = large
+    assert len(single_pass.detect([picture])[0].scores) == 2
+    nothing = Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros((0, 5, 2), np.float32))
+    monkeypatch.setattr(single_pass._runner, "inside", lambda pictures, chosen: [nothing for _ in chosen])
+    (found,) = single_pass.detect([picture])
+    assert found.boxes[:, 0].round(-2).tolist() == [900.0]
+
+
 def test_a_picture_with_nothing_like_a_face_is_looked_at_once(
     single_pass: SinglePassDetector, monkeypatch: pytest.MonkeyPatch
 ) -> None:

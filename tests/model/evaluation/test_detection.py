@@ -28,12 +28,12 @@ def test_each_face_is_found_once_and_ignored_ones_do_not_count() -> None:
 
 
 def test_a_curve_has_the_recall_that_a_precision_allows() -> None:
-    scored = Scored(np.array([0.9, 0.8, 0.7, 0.6]), np.array([True, True, False, True]), 4)
+    scored = Scored(np.array([0.9, 0.8, 0.7, 0.6]), np.full(4, 30.0), np.array([True, True, False, True]), 4)
     curve = detection.curve(scored)
     assert curve.recall.tolist() == [0.25, 0.5, 0.5, 0.75]
     assert curve.recall_at(0.95) == (0.5, 0.8)
     assert curve.recall_at(0.7) == (0.75, 0.6)
-    assert detection.curve(Scored(np.array([0.9]), np.array([False]), 1)).recall_at(0.5) == (0.0, 1.0)
+    assert detection.curve(Scored(np.array([0.9]), np.array([30.0]), np.array([False]), 1)).recall_at(0.5) == (0.0, 1.0)
 
 
 def test_boxes_of_several_pictures_are_scored_together() -> None:
@@ -48,9 +48,12 @@ def test_a_score_comes_to_mean_a_probability() -> None:
     rng = np.random.default_rng(0)
     scores = rng.uniform(0.05, 0.95, 4000)
     logits = 2.0 * np.log(scores / (1 - scores)) - 1.0
+    sides = rng.uniform(10, 60, 4000)
+    logits = logits + 4 * np.minimum(np.log(sides / 20), 0)
     correct = rng.random(4000) < 1 / (1 + np.exp(-logits))
-    scale, shift = detection.fit_score(Scored(scores, correct, 1))
+    scale, shift, small = detection.fit_score(Scored(scores, sides, correct, 1), 20)
     assert scale == pytest.approx(2.0, abs=0.2) and shift == pytest.approx(-1.0, abs=0.2)
+    assert small == pytest.approx(4.0, abs=1.0)
 
 
 def test_errors_of_landmarks_are_shares_of_the_distance_of_the_eyes() -> None:

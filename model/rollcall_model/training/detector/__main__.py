@@ -167,14 +167,16 @@ def evaluate(voc: tuple[tuple[Path, Path], ...], weights: Path, precision: float
     detector = SinglePassDetector(DetectorConfig(threshold=0.05), single_pass.load(weights)[0])
     sources = chain.from_iterable(pictures.read_voc(*pair) for pair in voc)
     found = detection.score_all(lambda image: detector.find([image])[0], map(pictures.as_labelled, sources))
-    curve = detection.curve(found)
+    scale, shift, small = detection.fit_score(found, pictures.LEAST_FACE)
+    calibration = single_pass.Calibration(scale, shift, small=small)
+    relative = (found.sides / pictures.LEAST_FACE).astype(np.float32)
+    likely = calibration.probability(found.scores.astype(np.float32), relative)
+    curve = detection.curve(found._replace(scores=likely.astype(np.float64)))
     for wanted in (0.98, 0.95, 0.92, 0.85):
         recall, threshold = curve.recall_at(wanted)
-        click.echo(f"precision {wanted:.2f}: recall {recall:.3f} at a score of {threshold:.3f}")
-    scale, shift = detection.fit_score(found)
-    calibration = single_pass.Calibration(scale, shift)
-    least = float(calibration.probability(np.array([curve.recall_at(precision)[1]], np.float32))[0])
-    click.echo(f"probability: scale {scale:.3f}, shift {shift:.3f}; threshold {least:.3f}")
+        click.echo(f"precision {wanted:.2f}: recall {recall:.3f} at a probability of {threshold:.3f}")
+    least = curve.recall_at(precision)[1]
+    click.echo(f"probability: scale {scale:.3f}, shift {shift:.3f}, small {small:.3f}; threshold {least:.3f}")
     if write:
         checkpoint.update_metadata(weights, calibration=calibration._replace(threshold=round(least, 3))._asdict())
 

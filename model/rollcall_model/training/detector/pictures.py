@@ -24,7 +24,7 @@ _CONTOUR: Final = 17
 _POINTS_MARGIN: Final = (0.05, 0.25, 0.05, 0.02)
 #: Longest side of pictures for an evaluation, and the least side of faces that count, in pixels.
 _SEEN: Final = 1280
-_LEAST_FACE: Final = 20
+LEAST_FACE: Final = 20
 
 
 class Faces(NamedTuple):
@@ -146,7 +146,7 @@ def as_labelled(source: Source) -> Labelled:
     if factor < 1:
         image = np.asarray(cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA), np.uint8)
     boxes = source.faces.boxes * np.float32(factor)
-    return Labelled(np.ascontiguousarray(image[..., ::-1]), boxes, np.sqrt(bx.area(boxes)) < _LEAST_FACE)
+    return Labelled(np.ascontiguousarray(image[..., ::-1]), boxes, np.sqrt(bx.area(boxes)) < LEAST_FACE)
 
 
 def _pictures(folder: Path) -> list[Path]:
