@@ -122,7 +122,7 @@ def combined(mean: NDArray[np.floating], deviation: NDArray[np.floating]) -> tup
 
 
 def earliest_photo(mean: NDArray[np.floating], deviation: NDArray[np.floating]) -> float:
-    """Return when photos of somebody can begin, in years, by the births that their faces tell; minus infinity if unsure."""
+    """Return when photos of somebody can begin, in years, by the births of their faces; minus infinity if unsure."""
     birth = combined(mean, deviation) if np.isfinite(deviation).sum() >= LEAST_FACES else None
     if birth is None or birth[1] > MOST_DEVIATION:
         return -np.inf
