@@ -9,13 +9,14 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Final
 
 TESTS = Path(__file__).resolve().parent.parent
 if str(TESTS) not in sys.path:
     sys.path.insert(0, str(TESTS))
 
 from blobs import BlobAnalyzer  # noqa: E402  found by the line above
-from rollcall.host import base  # noqa: E402
+from rollcall.host import Plugin, base  # noqa: E402
 from rollcall.records import Face, Picture  # noqa: E402
 
 
@@ -29,11 +30,20 @@ class SoakAnalyzer(BlobAnalyzer):
         return [faces if len(faces := found.get(id(picture), ())) <= 20 else () for picture in pictures]
 
 
+#: Before a batch and the options of a database: undo that one alone, which no command does.
+UNDO: Final = "undo-batch"
+
+
 def run(words: Sequence[str], analyzer: Callable[[], BlobAnalyzer] = SoakAnalyzer) -> int:
     """Run the command line with some words; return its exit code."""
     from rollcall.cli import main
 
     base.Analyzer = lambda settings: analyzer()  # type: ignore[assignment, misc, return-value]
+    if words[0] == UNDO:
+        _, batch, _, database = words
+        with Plugin({"database.url": database}, analyzer=analyzer()) as plugin:
+            plugin.undo(batches=[batch])
+        return 0
     sys.argv = ["rollcall", *words]
     try:
         main()

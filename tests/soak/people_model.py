@@ -16,6 +16,18 @@ Relation = tuple[str, str, str]
 
 
 @dataclass
+class Said:
+    """One word: a batch of the log, and what it means, as methods of `Words` with their values."""
+
+    batch: str = ""
+    operations: list[tuple[str, tuple[Any, ...]]] = field(default_factory=list)
+
+    def means(self, operation: str, *values: object) -> None:
+        """Note what it means, too."""
+        self.operations.append((operation, values))
+
+
+@dataclass
 class Words:
     """All that holds of what was said."""
 
@@ -29,9 +41,13 @@ class Words:
     never: dict[Face, set[str]] = field(default_factory=dict)
     ages: dict[Face, int] = field(default_factory=dict)
 
-    def copied(self) -> Words:
-        """Return a copy that does not change with this."""
-        return copy.deepcopy(self)
+    def after(self, said: Iterable[Said]) -> Words:
+        """Return what holds after more was said."""
+        found = copy.deepcopy(self)
+        for one in said:
+            for operation, values in one.operations:
+                getattr(found, operation)(*values)
+        return found
 
     def called(self, name: str) -> list[str]:
         """Return the uids of who is called by a name."""
@@ -57,12 +73,33 @@ class Words:
             if self.who.get(face) == uid:
                 del self.who[face]
 
-    def split(self, uid: str, faces: Iterable[Face], before: dict[Face, str]) -> None:
+    def split(self, uid: str, faces: Sequence[Face], before: dict[Face, str]) -> None:
         """Faces are somebody else than before."""
         for face in faces:
             if before.get(face, uid) != uid:
                 self.reject(before[face], [face])
             self.confirm(uid, [face])
+
+    def hide(self, uid: str, hidden: bool) -> None:
+        """Somebody is hidden, or is not any more."""
+        (self.hidden.add if hidden else self.hidden.discard)(uid)
+
+    def birth(self, uid: str, date: str | None) -> None:
+        """Somebody was born then, None for an unknown date."""
+        self.births.pop(uid, None)
+        if date is not None:
+            self.births[uid] = date
+
+    def is_me(self, uid: str, me: bool) -> None:
+        """Somebody is me, and nobody else, or is not."""
+        if me:
+            self.me = uid
+        elif self.me == uid:
+            self.me = None
+
+    def age(self, face: Face, years: int) -> None:
+        """A face is of an age."""
+        self.ages[face] = years
 
     def relate(self, relation: Relation) -> None:
         """Somebody is the child or partner of another."""
@@ -100,6 +137,40 @@ class Words:
             self.ages.pop(face, None)
         for some in self.never.values():
             some.discard(uid)
+
+
+@dataclass
+class Talk:
+    """All that was said, in its order, and what of it is undone."""
+
+    #: What holds whatever is undone.
+    base: Words = field(default_factory=Words)
+    said: list[Said] = field(default_factory=list)
+    #: The batches that are undone, and those of them that can be done again, the last one last.
+    undone: list[str] = field(default_factory=list)
+    again: list[str] = field(default_factory=list)
+
+    def say(self, word: Said) -> None:
+        """Add a word."""
+        self.said.append(word)
+        self.again.clear()
+
+    def undo(self, batch: str) -> None:
+        """Undo a word, whatever later ones depend on it."""
+        self.undone.append(batch)
+        self.again.append(batch)
+
+    def redo(self) -> None:
+        """Do the word again that was undone last."""
+        self.undone.remove(self.again.pop())
+
+    def left(self) -> list[Said]:
+        """Return the words that are not undone."""
+        return [one for one in self.said if one.batch not in self.undone]
+
+    def words(self) -> Words:
+        """Return what holds."""
+        return self.base.after(self.left())
 
 
 def _ordered(relation: Relation) -> Relation:

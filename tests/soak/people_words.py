@@ -17,7 +17,7 @@ from typing import Any, Final
 from blobs import draw
 from people_blobs import PeopleAnalyzer
 from soak import child
-from soak.people_model import Face, Shown, Words, add_shown, differences
+from soak.people_model import Face, Relation, Said, Shown, Talk, Words, add_shown, differences
 
 #: The share of commands that are killed.
 KILLED: Final = 0.15
@@ -41,9 +41,7 @@ class Library:
     photos: int
     done: Counter[str]
     words: Words = field(default_factory=Words)
-    #: What held before each batch that can be undone, and after each that can be done again.
-    before: list[Words] = field(default_factory=list)
-    after: list[Words] = field(default_factory=list)
+    talk: Talk = field(default_factory=Talk)
     files: dict[int, Path] = field(default_factory=dict)
     capture: dict[int, int] = field(default_factory=dict)
     #: Lines of the log that must not be lost.
@@ -202,7 +200,8 @@ class Library:
             (2, self.relate),
             (1, self.age),
             (3, self.undo),
-            (1, self.redo),
+            (3, self.undo_earlier),
+            (2, self.redo),
             (1, self.forget),
         ]
         (word,) = self.chance.choices([one for _, one in choices], [weight for weight, _ in choices])
@@ -210,17 +209,19 @@ class Library:
             word()
             self.compare(f"the word {word.__name__}")
 
-    def _said(self, command: Sequence[str], means: Callable[[], None]) -> None:
+    def _said(self, command: Sequence[str], means: Callable[[Said], None]) -> None:
         """Give a command, perhaps killed, and note what it means if it was recorded."""
-        count = len(set(self._all("SELECT batch FROM corrections")))
+        before = set(self._all("SELECT batch FROM corrections"))
         succeeded, text = self.run(command, kill=self.chance.random() < KILLED)
-        recorded = len(set(self._all("SELECT batch FROM corrections"))) > count
+        recorded = set(self._all("SELECT batch FROM corrections")) - before
         assert recorded or not succeeded, f"{command} said nothing: {text}"
         self.done[command[1] if recorded else "refused, or killed before"] += 1
         if recorded:
-            self.before.append(self.words.copied())
-            self.after.clear()
-            means()
+            (batch,) = recorded
+            word = Said(batch)
+            means(word)
+            self.talk.say(word)
+            self.words = self.talk.words()
 
     def _somebody(self) -> tuple[str, str]:
         """Return the uid of somebody, and how they are called in a command."""
@@ -242,24 +243,24 @@ class Library:
         """Return whether the cover of a group, of whose faces nothing was said, is of a file that is gone."""
         return any(uid in self.shown.untold and self.shown.covers[uid] is None for uid in people)
 
-    def _confirm_cover(self, uid: str, them: str) -> None:
+    def _confirm_cover(self, word: Said, uid: str, them: str) -> None:
         """Note that the cover of a group, of whose faces nothing was said, is somebody."""
         cover = self.shown.covers.get(uid)
         if uid in self.shown.untold and cover is not None:
-            self.words.confirm(them, [cover])
+            word.means("confirm", them, [cover])
 
-    def _called(self, name: str | None, face: Face) -> Callable[[], str]:
-        """Return what gives the uid of who has a name, or of the newcomer whom a face is then."""
+    def _called(self, name: str | None, face: Face) -> Callable[[Said], str]:
+        """Return what gives the uid of who has a name, or of the newcomer whom a face is then, who is noted."""
         known = [] if name is None else self.words.called(name)
 
-        def uid() -> str:
+        def uid(word: Said) -> str:
             assert len(known) < 2, f"{name} is {known}"
             if known:
                 return known[0]
             found = self.read().states[face][0]
             assert found not in self.shown.numbers, f"{face} is {found} instead of somebody new"
             if name is not None:
-                self.words.name(found, [name])
+                word.means("name", found, [name])
             return found
 
         return uid
@@ -270,9 +271,9 @@ class Library:
         if self._is_of_the_past(uid):
             return
 
-        def means() -> None:
-            self.words.name(uid, names)
-            self._confirm_cover(uid, uid)
+        def means(word: Said) -> None:
+            word.means("name", uid, names)
+            self._confirm_cover(word, uid, uid)
 
         self._said(["people", "name", called, *names], means)
 
@@ -280,23 +281,23 @@ class Library:
         (face, *_), (called, *_) = self._faces()
         name = self.chance.choice(NAMES)
         uid = self._called(name, face)
-        self._said(["people", "name", called, name], lambda: self.words.confirm(uid(), [face]))
+        self._said(["people", "name", called, name], lambda word: word.means("confirm", uid(word), [face]))
 
     def confirm(self) -> None:
         uid, called = self._somebody()
         faces, them = self._faces()
-        self._said(["people", "confirm", called, *them], lambda: self.words.confirm(uid, faces))
+        self._said(["people", "confirm", called, *them], lambda word: word.means("confirm", uid, faces))
 
     def confirm_proposed(self) -> None:
         uid, called = self._somebody()
         faces = [face for face, shown in self.shown.states.items() if shown == (uid, "proposed")]
         if faces:
-            self._said(["people", "confirm", called], lambda: self.words.confirm(uid, faces))
+            self._said(["people", "confirm", called], lambda word: word.means("confirm", uid, faces))
 
     def reject(self) -> None:
         uid, called = self._somebody()
         faces, them = self._faces(uid)
-        self._said(["people", "confirm", called, "--not", *them], lambda: self.words.reject(uid, faces))
+        self._said(["people", "confirm", called, "--not", *them], lambda word: word.means("reject", uid, faces))
 
     def split(self) -> None:
         faces, called = self._faces(self._somebody()[0])
@@ -304,18 +305,18 @@ class Library:
         before = {face: uid for face, (uid, _) in self.shown.states.items()}
         uid = self._called(name, faces[0])
         words = ["people", "split", *called, *([] if name is None else ["--name", name])]
-        self._said(words, lambda: self.words.split(uid(), faces, before))
+        self._said(words, lambda word: word.means("split", uid(word), faces, before))
 
     def merge(self) -> None:
         uid, *others = self._people(self.chance.choice((2, 2, 3)))
         if not others or self._is_of_the_past(uid, *others):
             return
 
-        def means() -> None:
-            self._confirm_cover(uid, uid)
+        def means(word: Said) -> None:
+            self._confirm_cover(word, uid, uid)
             for other in others:
-                self._confirm_cover(other, uid)
-                self.words.merge(uid, other)
+                self._confirm_cover(word, other, uid)
+                word.means("merge", uid, other)
             self.entangled |= {uid, *others}
 
         self._said(["people", "merge", *(str(self.shown.numbers[one]) for one in (uid, *others))], means)
@@ -323,29 +324,21 @@ class Library:
     def hide(self) -> None:
         uid, called = self._somebody()
         shown = uid in self.words.hidden
-
-        def means() -> None:
-            self.words.hidden ^= {uid}
-
-        self._said(["people", "hide", called, *(["--show"] if shown else [])], means)
+        command = ["people", "hide", called, *(["--show"] if shown else [])]
+        self._said(command, lambda word: word.means("hide", uid, not shown))
 
     def birth(self) -> None:
         uid, called = self._somebody()
         date = self.chance.choice(DATES)
-
-        def means() -> None:
-            self.words.births.pop(uid, None)
-            if date != "unknown":
-                self.words.births[uid] = date
-
-        self._said(["people", "birth", called, date], means)
+        known = None if date == "unknown" else date
+        self._said(["people", "birth", called, date], lambda word: word.means("birth", uid, known))
 
     def me(self) -> None:
         uid, called = self._somebody()
         withdrawn = self.words.me == uid
 
-        def means() -> None:
-            self.words.me = None if withdrawn else uid
+        def means(word: Said) -> None:
+            word.means("is_me", uid, not withdrawn)
             self.entangled.add(uid)
 
         self._said(["people", "me", called, *(["--not"] if withdrawn else [])], means)
@@ -355,31 +348,44 @@ class Library:
         for other in others:
             relation = one, self.chance.choice(("child_of", "partner_of")), other
             numbers = str(self.shown.numbers[one]), relation[1], str(self.shown.numbers[other])
-            self._said(["people", "relate", *numbers], lambda relation=relation: self.words.relate(relation))  # type: ignore[misc]  # it has a default
+            self._said(["people", "relate", *numbers], self._related(relation))
+
+    def _related(self, relation: Relation) -> Callable[[Said], None]:
+        return lambda word: word.means("relate", relation)
 
     def age(self) -> None:
         (face, *_), (called, *_) = self._faces()
         age = self.chance.randrange(1, 90)
-
-        def means() -> None:
-            self.words.ages[face] = age
-
-        self._said(["correct", called, "--age", str(age)], means)
+        self._said(["correct", called, "--age", str(age)], lambda word: word.means("age", face, age))
 
     def undo(self) -> None:
-        if self.before:
-            self._turn("undo", self.before, self.after, "--any")
+        """Undo the latest word."""
+        left = self.talk.left()
+        if left:
+            self._turn("undo", "corrections", "undo", "--any")
+            self.talk.undo(left[-1].batch)
+            self.words = self.talk.words()
+
+    def undo_earlier(self) -> None:
+        """Undo any word but the latest, whatever later ones depend on it."""
+        left = self.talk.left()
+        if len(left) > 1:
+            batch = self.chance.choice(left[:-1]).batch
+            self._turn("undo of an earlier word", child.UNDO, batch)
+            self.talk.undo(batch)
+            self.words = self.talk.words()
 
     def redo(self) -> None:
-        if self.after:
-            self._turn("redo", self.after, self.before)
+        """Do the word again that was undone last."""
+        if self.talk.again:
+            self._turn("redo", "corrections", "redo")
+            self.talk.redo()
+            self.words = self.talk.words()
 
-    def _turn(self, command: str, there: list[Words], here: list[Words], *options: str) -> None:
-        succeeded, text = self.run(["corrections", command, *options])
+    def _turn(self, what: str, *command: str) -> None:
+        succeeded, text = self.run(command)
         assert succeeded, text
-        self.done[command] += 1
-        here.append(self.words)
-        self.words = there.pop()
+        self.done[what] += 1
 
     def forget(self) -> None:
         """Forget somebody of whom nothing was said that others depend on: what is left is plain then."""
@@ -392,6 +398,5 @@ class Library:
         assert succeeded, text
         self.done["forget"] += 1
         self.words.drop(uid, faces)
-        self.before.clear()
-        self.after.clear()
+        self.talk = Talk(self.words)
         self.lines.clear()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from rollcall.people import dates
 from rollcall.people.clusters import Clustered
+from rollcall.people.evidence import BEFORE_ESTIMATE, LEAST_FACES, earliest_photo
 from rollcall.people.linkage import UNKNOWN
 from rollcall.people.reading import LibraryFaces
 
@@ -89,11 +91,34 @@ def person_of_faces(
 
 
 def too_early(library: LibraryFaces, person: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Return which faces are of a photo from before the birth of whom they are taken for, (n,)."""
+    """Return which faces are of a photo from before the birth of whom they are taken for, (n,).
+
+    Where nobody gave a birth date, from long before the one that the faces of that person tell.
+    """
     earliest = np.full(len(person), -np.inf)
+    for rows in _over_long_times(library, person):
+        births = library.faces.births
+        assert births is not None
+        earliest[rows] = earliest_photo(births.mean[rows], births.deviation[rows])
     for them, birth in library.faces.known_births.items():
         earliest[person == them] = birth.mean - 2 * birth.deviation - BEFORE_BIRTH
     return library.taken < earliest
+
+
+def _over_long_times(library: LibraryFaces, person: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+    """Yield the faces of each person or new group with a photo from long before a birth that any of them tells."""
+    births = library.faces.births
+    assert births is not None
+    ours = np.flatnonzero((person != UNKNOWN) & np.isfinite(library.taken) & np.isfinite(births.deviation))
+    order = ours[np.argsort(person[ours], kind="stable")]
+    if not len(order):
+        return
+    first = np.flatnonzero(np.diff(person[order], prepend=person[order[0]] - 1))
+    # No mean is beyond the last of them, so most people need no closer look.
+    last_birth = np.maximum.reduceat(births.mean[order], first)
+    long = np.minimum.reduceat(library.taken[order], first) < last_birth - BEFORE_ESTIMATE
+    for one in np.flatnonzero(long & (np.diff(first, append=len(order)) >= LEAST_FACES)).tolist():
+        yield order[first[one] :][: first[one + 1] - first[one] if one + 1 < len(first) else None]
 
 
 def is_rejected(library: LibraryFaces, person: NDArray[np.int64]) -> NDArray[np.bool_]:

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from rollcall.corrections.kinds import OLDEST
 from rollcall.people import dates
+from rollcall.people.evidence import LEAST_FACES, MOST_DEVIATION
 from rollcall.settings import TagSettings
 from rollcall.storage.library import chunks
 from rollcall.storage.tables import FacePersonRow, FaceRow, PersonNameRow, PersonRow, PhotoRow, VerdictRow
@@ -23,9 +24,6 @@ from rollcall.tags.projection import recompute
 
 #: Faces that are somebody with at least this probability get their age from the birth date.
 LIKELY: Final = 0.9
-#: An estimated birth date is used where it is as certain as this, in years, and rests on so many faces.
-MOST_DEVIATION: Final = 1.5
-LEAST_FACES: Final = 5
 
 
 def compute_ages(

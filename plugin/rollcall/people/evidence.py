@@ -26,6 +26,11 @@ AGE_SHARE: Final = 0.12
 #: The standard deviation of the birth date of somebody with many faces does not fall below this share of that of the
 #: best of them.
 BIRTH_SHARE: Final = 0.5
+#: An estimated birth date is used where it is as certain as this, in years, and rests on so many faces.
+MOST_DEVIATION: Final = 1.5
+LEAST_FACES: Final = 5
+#: A photo from so many years before the estimated birth of somebody does not show them.
+BEFORE_ESTIMATE: Final = 3.0
 
 
 class Evidence(NamedTuple):
@@ -114,6 +119,14 @@ def combined(mean: NDArray[np.floating], deviation: NDArray[np.floating]) -> tup
         centre = float((weight * values).sum() / weight.sum())
     spread = float(max(1.0 / np.sqrt((1.0 / sigma**2).sum()), BIRTH_SHARE * sigma.min()))
     return centre, spread
+
+
+def earliest_photo(mean: NDArray[np.floating], deviation: NDArray[np.floating]) -> float:
+    """Return when photos of somebody can begin, in years, by the births of their faces; minus infinity if unsure."""
+    birth = combined(mean, deviation) if np.isfinite(deviation).sum() >= LEAST_FACES else None
+    if birth is None or birth[1] > MOST_DEVIATION:
+        return -np.inf
+    return birth[0] - BEFORE_ESTIMATE
 
 
 def misfit(

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from rollcall.people import assign, reading, writing
 from rollcall.people.clusters import NEIGHBOURS, Faces, attach_penalty
-from rollcall.people.evidence import Births, evidence
+from rollcall.people.evidence import Births, earliest_photo, evidence
 from rollcall.people.linkage import UNKNOWN
 from rollcall.people.reading import LibraryFaces
 from rollcall.search.vectors import vectors_of
@@ -168,13 +168,22 @@ def _against(around: LibraryFaces, me: int, members: LibraryFaces) -> float:
     faces = around.faces
     same_photo = (around.faces.photos == faces.photos[me]) & (around.person == them)
     same_photo[me] = False
-    birth = faces.known_births.get(them)
-    too_early = birth is not None and around.taken[me] < birth.mean - 2 * birth.deviation - assign.BEFORE_BIRTH
-    if same_photo.any() or (members.faces.photos == faces.photos[me]).any() or too_early:
+    if same_photo.any() or (members.faces.photos == faces.photos[me]).any():
+        return float("inf")
+    if around.taken[me] < _earliest(members):
         return float("inf")
     if them in faces.rejected[me]:
         return float("inf")
     return attach_penalty(_with(members, around, me), len(members), range(len(members)), evidence())
+
+
+def _earliest(members: LibraryFaces) -> float:
+    """Return when photos of the one person of some faces can begin, in years."""
+    birth, theirs = members.faces.known_births.get(int(members.person[0])), members.faces.births
+    assert theirs is not None
+    if birth is None:
+        return earliest_photo(theirs.mean, theirs.deviation)
+    return float(birth.mean - 2 * birth.deviation - assign.BEFORE_BIRTH)
 
 
 def _with(members: LibraryFaces, around: LibraryFaces, me: int) -> Faces:

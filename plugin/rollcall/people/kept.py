@@ -7,7 +7,7 @@ them; people and what is said of them change with every answer, and are read eac
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
@@ -85,15 +85,31 @@ class KeptFaces:
             ]
             if {weights_of(row[2]) for row in rows} - {self._weights}:
                 return False  # which network most of the faces are of may be another one
-            keep = ~np.isin(reading.photo_ids(self._columns.photos), changed)
-            new = reading.columns_of(rows)
-            order = np.argsort(np.concatenate([self._columns.face_ids[keep], new.face_ids]), kind="stable")
-            pairs: Iterable[tuple[Any, Any]] = zip(self._columns, new, strict=True)
-            self._columns = FaceColumns(*(np.concatenate([old[keep], more])[order] for old, more in pairs))
-            vectors = [self._vectors[keep], *([reading.vectors_in(rows)] if rows else [])]
-            self._vectors = np.concatenate(vectors)[order]
+            rows.sort(key=lambda row: row[0])
+            self._columns, self._vectors = _replaced(self._columns, self._vectors, changed, rows)
         self._state = now
         return True
+
+
+def _replaced(
+    columns: FaceColumns, vectors: NDArray[np.float16], photo_ids: Sequence[int], rows: Sequence[Any]
+) -> tuple[FaceColumns, NDArray[np.float16]]:
+    """Return columns and embeddings with the rows of some photos, in the order of their faces, instead of what was."""
+    old = np.isin(reading.photo_ids(columns.photos), photo_ids)
+    new, fresh = reading.columns_of(rows), reading.vectors_in(rows)
+    pairs: Iterable[tuple[Any, Any]] = zip(columns, new, strict=True)
+    if not np.array_equal(columns.face_ids[old], new.face_ids):
+        order = np.argsort(np.concatenate([columns.face_ids[~old], new.face_ids]), kind="stable")
+        columns = FaceColumns(*(np.concatenate([one[~old], more])[order] for one, more in pairs))
+        return columns, np.concatenate([vectors[~old], *([fresh] if rows else [])])[order]
+    if not np.array_equal(vectors[old], fresh):
+        # Others may read these arrays.
+        vectors = vectors.copy()
+        vectors[old] = fresh
+    copies: list[Any] = [one.copy() for one in columns]
+    for one, (_, more) in zip(copies, pairs, strict=True):
+        one[old] = more
+    return FaceColumns(*copies), vectors
 
 
 def _with_people(session: Session, columns: FaceColumns) -> FaceColumns:
@@ -108,7 +124,10 @@ def _with_people(session: Session, columns: FaceColumns) -> FaceColumns:
             FacePersonRow.probability,
         ).order_by(FacePersonRow.face_id)
     )
-    rows = [tuple(row) for row in found] or [(-1, UNKNOWN, 0, 0, 0.0)]
+    # The driver's own tuples: to make rows of them takes longer than to read them.
+    assert found.cursor is not None
+    rows = found.cursor.fetchall() or [(-1, UNKNOWN, 0, 0, 0.0)]
+    found.close()
     numbers, person, stated, confirmed, probability = np.array(rows, np.float64).T
     places = np.minimum(np.searchsorted(numbers, columns.face_ids), len(numbers) - 1)
     seen = numbers[places] == columns.face_ids

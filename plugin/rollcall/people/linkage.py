@@ -7,7 +7,7 @@ the product of their sums over the number of pairs, so no pair has to be stored.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -24,8 +24,8 @@ ONE_EVICTED: Final = 5
 #: The mean similarity from which confirmed faces of one person are one group from the beginning.
 SIMILAR: Final = 0.3
 _PORTION: Final = 1 << 15
-#: Rows that the sums of groups grow by, at most.
-_GROWN: Final = 1 << 16
+#: Groups whose pairs are listed at a time.
+_RANGE: Final = 1 << 17
 #: Of so many faces the photos are looked up each time: to keep them for each pair takes more memory than time.
 _FEW: Final = 32
 #: How many times as many faces a group has that a small one joins at once.
@@ -54,8 +54,9 @@ class Groups:
         self.group = np.arange(n)
         # Of a group of one face it is that of its embedding, so only the others have a row.
         self._row_of_sum = np.full(n, -1, np.int32)
-        self._sums = np.zeros((0, self.vectors.shape[1] if n else 0), np.float32)
-        self._free: list[int] = []
+        # Never more than half as many: zeros take no memory before they are written, and what grows is copied.
+        self._sums = np.zeros((n // 2 + 1, self.vectors.shape[1] if n else 0), np.float32)
+        self._used, self._free = 0, list[int]()
         self.sizes = np.ones(n, np.int64)
         self.members, self.by_photo = {}, {}
         self._labels = self.labels.copy()
@@ -95,12 +96,8 @@ class Groups:
         row = int(self._row_of_sum[group])
         if row < 0:
             if not self._free:
-                before = len(self._sums)
-                grown = np.zeros(
-                    (max(2 * before, 1024) if before < _GROWN else before + _GROWN, value.shape[0]), np.float32
-                )
-                grown[:before] = self._sums
-                self._sums, self._free = grown, list(range(len(grown) - 1, before - 1, -1))
+                self._free.append(self._used)
+                self._used += 1
             row = self._row_of_sum[group] = self._free.pop()
         self._sums[row] = value
 
@@ -242,33 +239,36 @@ def _first_pairs(
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Return the pairs of groups between which there are edges, with their similarities of at least `least`."""
     n = len(groups.vectors)
-    keys = _keys(groups, edges)
     pairs, values = [np.zeros((0, 2), np.int64)], [np.zeros(0)]
-    for start in range(0, len(keys), _PORTION):
-        some = keys[start : start + _PORTION]
-        ends = np.stack([some // n, some % n], axis=1)
-        found = _similarities(groups, ends, penalty)
-        keep = found >= least
-        pairs.append(ends[keep])
-        values.append(found[keep])
+    for keys in _keys(groups, edges):
+        for start in range(0, len(keys), _PORTION):
+            some = keys[start : start + _PORTION]
+            ends = np.stack([some // n, some % n], axis=1)
+            found = _similarities(groups, ends, penalty)
+            keep = found >= least
+            pairs.append(ends[keep])
+            values.append(found[keep])
     return np.concatenate(pairs), np.concatenate(values)
 
 
-def _keys(groups: Groups, edges: NDArray[np.integer]) -> NDArray[np.int64]:
-    """Return a number for each pair of groups with an edge between them, ascending: one times n, and the other."""
+def _keys(groups: Groups, edges: NDArray[np.integer]) -> Iterator[NDArray[np.int64]]:
+    """Yield a number for each pair of groups with an edge between them, ascending: one times n, and the other.
+
+    All edges are looked through for each of a few ranges of groups: the numbers of all pairs take much memory.
+    """
     n = len(groups.vectors)
-    keys = np.empty(edges.size, np.int64)
-    count = 0
-    for start in range(0, n, _PORTION):
-        some = edges[start : start + _PORTION]
-        ours, theirs = groups.group[start : start + _PORTION, None], groups.group[np.maximum(some, 0)]
-        between = (some >= 0) & (ours != theirs) & (ours >= 0) & (theirs >= 0)
-        found = (np.minimum(ours, theirs) * n + np.maximum(ours, theirs))[between]
-        keys[count : count + len(found)] = found
-        count += len(found)
-    keys = keys[:count]
-    keys.sort()
-    return keys if not count else keys[np.concatenate([[True], keys[1:] != keys[:-1]])]
+    for low in range(0, n, _RANGE):
+        parts = [np.zeros(0, np.int64)]
+        for start in range(0, n, _PORTION):
+            some = edges[start : start + _PORTION]
+            ours, theirs = groups.group[start : start + _PORTION, None], groups.group[np.maximum(some, 0)]
+            first = np.minimum(ours, theirs)
+            between = (some >= 0) & (ours != theirs) & (first >= low) & (first < low + _RANGE)
+            parts.append((first * n + np.maximum(ours, theirs))[between])
+        keys = np.concatenate(parts)
+        del parts
+        keys.sort()
+        yield keys if not len(keys) else keys[np.concatenate([[True], keys[1:] != keys[:-1]])]
 
 
 def _similarities(groups: Groups, pairs: NDArray[np.int64], penalty: Penalty) -> NDArray[np.float64]:

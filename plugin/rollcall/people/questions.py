@@ -128,7 +128,7 @@ def of_library(session: Session, limit: int, kept: KeptFaces | None = None) -> l
     if library is None or not len(library):
         return []
     found = questions(library.faces, library.person, library.stated, named)
-    meant = library.person.copy()
+    meant = np.where(np.isin(library.person, list(named)), library.person, UNKNOWN)
     for one in found:
         meant[list(one.faces)] = one.person
     early = assign.too_early(library, meant)

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from rollcall.people import dates
+from rollcall.people import dates, linkage
 from rollcall.people.clusters import Faces, cluster
 from rollcall.people.evidence import Births, births, combined, evidence, misfit
 from rollcall.people.linkage import UNKNOWN
@@ -172,3 +172,12 @@ def test_ages_are_completed_years_from_the_birth_to_the_photo(
     birth: str, taken: str | None, ages: tuple[int, int] | None
 ) -> None:
     assert dates.ages_at(birth, dates.year_of(taken)) == ages
+
+
+def test_groups_are_the_same_however_many_of_their_pairs_are_listed_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    vectors, _ = people(*[5] * 40)
+    found = cluster(Faces(vectors, np.arange(200)))
+    monkeypatch.setattr(linkage, "_RANGE", 7)
+    again = cluster(Faces(vectors, np.arange(200)))
+    assert np.array_equal(found.group, again.group)
+    assert np.array_equal(found.probability, again.probability)
