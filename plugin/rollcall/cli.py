@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import importlib
 import sys
 from contextlib import suppress
@@ -13,7 +12,7 @@ import click
 from rollcall import __version__
 from rollcall.commands import logs
 from rollcall.commands.interrupts import end_now, interrupts
-from rollcall.errors import RollcallError
+from rollcall.errors import RollcallError, is_full
 
 #: Command to module, name in it, and help: a module is imported only when its command is used.
 COMMANDS = {
@@ -120,7 +119,7 @@ def main() -> None:
         sys.stderr.close()
         sys.exit(0)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if not is_full(error):
             raise
         with suppress(OSError):
             sys.stdout.close()  # what it still holds would be written again

@@ -12,7 +12,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 from sqlalchemy.orm import Session
 
-from rollcall.errors import PictureError
+from rollcall.errors import PictureError, is_full
 from rollcall.records import PhotoState
 from rollcall.remote.paths import is_remote
 from rollcall.settings import Settings
@@ -39,6 +39,7 @@ class Result(NamedTuple):
     path: Path | None = None  # of the sidecar
     reason: str = ""  # of a problem
     lasting: bool = False  # the problem is one of the file: it does not pass by itself
+    full: bool = False  # the disk is full: no other sidecar of this folder can be written either
 
 
 class _Plan(NamedTuple):
@@ -89,7 +90,9 @@ def write(
         except ChangedError:
             continue
         except OSError as error:
-            return Result("problem", plan.path, error.strerror or str(error))
+            full = is_full(error)
+            reason = "the disk is full" if full else error.strerror or str(error)
+            return Result("problem", plan.path, reason, full=full)
         if changes or plan.news:
             with database.write() as session:
                 _remember(session, photo_id, plan, stat)

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+import full_disk
 from blobs import draw
 from drawn import open_to_all, ordinary_user
 from rollcall import corrections
@@ -224,6 +225,21 @@ def test_a_read_only_folder_is_told_once_and_written_when_it_can_be(
         library.plugin.write_sidecars()
         assert len(list(folder.glob("*.xmp"))) == 3
         assert not library.plugin.sidecar_status().problems
+
+
+def test_a_full_disk_ends_the_command_with_one_sentence_and_the_next_one_goes_on(
+    tmp_path: Path, make_library: Callable[..., Any]
+) -> None:
+    library = make_library()
+    with full_disk.small_disk(tmp_path / "disk") as disk:
+        for number in range(3):
+            draw(disk / f"{number}.png", (5, 0), seed=number)
+        library.plugin.index(disk)
+        with full_disk.full(disk):
+            with pytest.raises(LibraryError, match=r"disk: sidecars cannot be written, as the disk is full; make room"):
+                library.plugin.write_sidecars([disk])
+            assert not list(disk.glob("*.xmp*")) and not list(disk.glob(".*"))
+        assert library.plugin.write_sidecars([disk]).written == 3
 
 
 def refuse_in(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
