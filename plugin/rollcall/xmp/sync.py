@@ -186,7 +186,7 @@ class Sidecars:
             for photo_id, path in paths.items():
                 if stop is not None and stop.is_set():
                     return count
-                if not (is_remote(path) or path.is_file()):
+                if not (is_remote(path) or files.stat_of(path)):
                     continue
                 if with_embedded or is_remote(path) or photo_id in known or files.existing(path) is not None:
                     count += self._read_photo(photo_id, path, with_embedded=with_embedded)
@@ -339,7 +339,7 @@ class Sidecars:
                 if result.full and until_full:
                     raise LibraryError(path.parent, _FULL)
                 reason = result.reason
-                if not result.lasting:
+                if not result.of_file:
                     failed[path.parent] = reason
             else:
                 report.problems.append((str(path), reason))

@@ -35,6 +35,23 @@ def states(database: Database) -> dict[str, str]:
 # ---- Links, markers, patterns
 
 
+@pytest.mark.parametrize(
+    "folder",
+    [
+        *("@eaDir", "#recycle", "$RECYCLE.BIN", "$Recycle.Bin", "RECYCLER", "found.000", "@sharesnap", "@tmp"),
+        *("Network Trash Folder", "Temporary Items", "__MACOSX", "files_trashbin", "appdata_oc1x2y/preview"),
+        *("A.photoslibrary/resources/derivatives", "A.photoslibrary/Thumbnails", "iPhoto Library/Thumbnails"),
+        *("A.cocatalog/Cache", "Session/CaptureOne/Cache", "A Previews.lrdata"),
+    ],
+)
+def test_what_systems_and_programs_keep_beside_photos_is_left_out(library: Path, folder: str) -> None:
+    draw(library / "2019" / folder / "x.png")
+    kept = ("A.photoslibrary/originals/0/x.png", "Temporary/x.png", "Cache/x.png", "iPhoto Library/Masters/x.png")
+    for name in kept:
+        draw(library / "2019" / name)
+    assert names(library) == sorted(f"2019/{name}" for name in kept)
+
+
 def test_links_that_lead_in_circles_are_walked_once_and_cause_no_warnings(library: Path) -> None:
     draw(library / "a" / "x.png")
     (library / "a" / "up").symlink_to("..")
