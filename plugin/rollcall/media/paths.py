@@ -47,3 +47,22 @@ def is_file(path: Path) -> bool:
         return stat.S_ISREG(os.stat(path).st_mode)
     except (OSError, ValueError):
         return False
+
+
+def is_folder(path: Path) -> bool:
+    """Return whether there is a folder that can be asked for; where `Path.is_dir` raises, False."""
+    try:
+        return stat.S_ISDIR(os.stat(path).st_mode)
+    except (OSError, ValueError):
+        return False
+
+
+def is_missing(path: Path) -> bool:
+    """Return whether nothing is there, as far as can be told: what lies in a closed folder may be."""
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return True
+    except OSError:
+        pass
+    return False

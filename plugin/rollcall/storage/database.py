@@ -299,7 +299,12 @@ def open_database(
         url = postgresql.with_driver(url)
         options["connect_args"] = {"client_encoding": "utf8"}
     if file is not None:
-        options = _file_options(file, shown, read_only)
+        try:
+            options = _file_options(file, shown, read_only)
+        except OSError as error:
+            raise StoreError(
+                shown, f"its file cannot be reached ({error.strerror}); allow it, or choose another: --database FILE"
+            ) from error
     elif url.get_backend_name() == "sqlite":
         options["poolclass"] = StaticPool
     try:

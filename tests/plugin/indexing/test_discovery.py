@@ -16,6 +16,7 @@ from rollcall import events, search
 from rollcall.errors import LibraryError, StoreError
 from rollcall.indexing import discovery
 from rollcall.indexing.indexer import Indexer
+from rollcall.indexing.run import Run
 from rollcall.settings import LibrarySettings, Settings
 from rollcall.storage.database import Database, open_database
 
@@ -30,6 +31,16 @@ def names(root: Path, unreadable: list[str] | None = None, **values: object) -> 
 def states(database: Database) -> dict[str, str]:
     with database.read() as session:
         return {row[0]: row[1] for row in session.execute(text("SELECT path, state FROM v1_photos"))}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="permissions are other things on Windows")
+def test_a_folder_below_one_that_is_closed_is_refused_and_marks_nothing_as_missing(indexer: Indexer) -> None:
+    with open_to_all() as folder:
+        draw(folder / "closed" / "photos" / "a.png")
+        (folder / "closed").chmod(0o700)
+        where = folder / "closed" / "photos"
+        with ordinary_user(), pytest.raises(LibraryError, match="the folder is empty or cannot be read"):
+            indexer.scanner.places([where], Run(False, None))
 
 
 # ---- Links, markers, patterns

@@ -17,6 +17,7 @@ from sqlalchemy import event
 
 import full_disk
 from blobs import BlobAnalyzer, draw
+from drawn import open_to_all, ordinary_user
 from rollcall import corrections
 from rollcall.cli import main
 from rollcall.corrections import transfer
@@ -111,6 +112,27 @@ def test_output_to_a_full_disk_ends_with_a_sentence(
             main()
     assert ended.value.code == 1
     assert "the output: cannot be written, as the disk is full" in capsys.readouterr().err
+
+
+def test_a_file_that_the_system_keeps_from_us_ends_with_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["rollcall", "backup", str(tmp_path / ("x" * 300)), "-d", str(tmp_path / "x.db")])
+    open_database(str(tmp_path / "x.db")).close()
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 1
+    errors = capsys.readouterr().err
+    assert "xxx: cannot be used (File name too long); check its permissions" in errors and "Traceback" not in errors
+
+
+@pytest.mark.skipif(os.name == "nt", reason="permissions are other things on Windows")
+def test_a_database_in_a_closed_folder_is_refused(tmp_path: Path) -> None:
+    with open_to_all() as folder:
+        (folder / "closed").mkdir(mode=0o700)
+        for read_only in (True, False):
+            with ordinary_user(), pytest.raises(StoreError, match="cannot be reached|may not be written"):
+                open_database(str(folder / "closed" / "x.db"), read_only=read_only)
 
 
 def test_the_command_says_so_and_the_next_one_goes_on_when_there_is_room(tmp_path: Path, small_disk: Path) -> None:
