@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import errno
 import importlib
+import os
 import sys
 from contextlib import suppress
-from typing import Any
+from typing import Any, Final
 
 import click
 
 from rollcall import __version__
 from rollcall.commands import logs
 from rollcall.commands.interrupts import end_now, interrupts
-from rollcall.errors import RollcallError
+from rollcall.errors import RollcallError, is_full
 
 #: Command to module, name in it, and help: a module is imported only when its command is used.
 COMMANDS = {
@@ -54,6 +55,12 @@ Exit codes:
   6    another program's server or file cannot be used
   130  stopped by Ctrl-C; what was done is kept
 """
+
+
+#: What the system says of files that it keeps from us; no fault of ours has these.
+_KEPT_FROM_US: Final = frozenset(
+    {errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO, errno.ESTALE, errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTCONN}
+)
 
 
 class _LazyGroup(click.Group):
@@ -97,6 +104,19 @@ def cli(verbose: bool, log_format: logs.LogFormat) -> None:
     """
 
 
+def _of_the_machine(error: OSError) -> str | None:
+    """Return what a person has to know of a full disk, or of a file that the system keeps from us; else None."""
+    if is_full(error):
+        with suppress(OSError):
+            sys.stdout.close()  # what it still holds would be written again
+        place = error.filename or "the output"
+        return f"{place}: cannot be written, as the disk is full; make room, and run it again: nothing is lost"
+    if error.errno in _KEPT_FROM_US and error.filename is not None:
+        place = os.fsdecode(error.filename) if isinstance(error.filename, bytes) else error.filename
+        return f"{place}: cannot be used ({error.strerror}); check its permissions, and that its disk or share is there"
+    return None
+
+
 def main() -> None:
     """Run the command line and exit with its code."""
     try:
@@ -120,12 +140,9 @@ def main() -> None:
         sys.stderr.close()
         sys.exit(0)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        message = _of_the_machine(error)
+        if message is None:
             raise
-        with suppress(OSError):
-            sys.stdout.close()  # what it still holds would be written again
-        place = error.filename or "the output"
-        message = f"{place}: cannot be written, as the disk is full; make room, and run it again: nothing is lost"
         if not logs.print_error(message, RollcallError.exit_code):
             click.echo(f"rollcall: {message}", err=True)
         sys.exit(RollcallError.exit_code)

@@ -33,6 +33,7 @@ Both are attributes of the classes, so that no caller chooses a code by the text
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar, Final
@@ -242,6 +243,25 @@ class InvalidCorrectionError(RequestError):
 
 class InvalidTargetError(RequestError):
     """The target of an erasure or a correction cannot be parsed."""
+
+
+#: What the system says where there is no room: on the disk, or for this user.
+_NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+def is_full(error: OSError) -> bool:
+    """Return whether a file could not be written because its disk, or this user's share of it, is full."""
+    return error.errno in _NO_ROOM
+
+
+def not_written(error: OSError | ValueError, advice: str) -> str:
+    """Return the end of a sentence about a file that cannot be written: why, and what to do.
+
+    On a full disk `advice` would lead nowhere: there has to be room.
+    """
+    if isinstance(error, OSError) and is_full(error):
+        return "cannot be written, as the disk is full; make room, or choose another place"
+    return f"cannot be written ({getattr(error, 'strerror', None) or error}); {advice}"
 
 
 _HINTS: Final = {

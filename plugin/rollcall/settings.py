@@ -105,29 +105,24 @@ EXCLUSION_MARKERS: Final = (".nomedia", ".noimage", ".rollcall-ignore")
 OPT_OUT_MARKER: Final = ".rollcall-ignore"
 
 
+#: Thumbnails, recycle bins and snapshots of NAS and systems; what Macs leave on shares and in archives, and Nextcloud
+#: beside the files; what Lightroom, Apple's and Capture One's libraries keep beside the originals.
+_IGNORED: Final = (
+    *("@eaDir", ".thumbnails", "#recycle", "@Recycle", "$RECYCLE.BIN", "$Recycle.Bin", "RECYCLER"),
+    *("System Volume Information", "lost+found", "found.[0-9][0-9][0-9]", "#snapshot", "@Recently-Snapshot"),
+    *("@sharesnap", "@Transcode", "@tmp"),
+    *("Network Trash Folder", "Temporary Items", "__MACOSX", "files_trashbin", "appdata_*"),
+    *("*.lrdata", "*.photoslibrary/resources", "*.photoslibrary/Thumbnails", "*iPhoto Library/Thumbnails"),
+    *("*.photolibrary/Thumbnails", "*.photolibrary/Previews", "*.aplibrary/Thumbnails", "*.aplibrary/Previews"),
+    *("*.cocatalog/Cache", "*CaptureOne/Cache"),
+)
+
+
 class LibrarySettings(SettingsGroup):
     """Which files belong to the library."""
 
     ignore: tuple[str, ...] = Field(
-        default=(
-            "@eaDir",
-            ".thumbnails",
-            "#recycle",
-            "@Recycle",
-            "$RECYCLE.BIN",
-            "System Volume Information",
-            "lost+found",
-            "#snapshot",
-            "@Recently-Snapshot",
-            # What Lightroom, Apple's and Capture One's libraries keep beside the originals.
-            "*.lrdata",
-            "*.photoslibrary/resources",
-            "*.photolibrary/Thumbnails",
-            "*.photolibrary/Previews",
-            "*.aplibrary/Thumbnails",
-            "*.aplibrary/Previews",
-            "*.cocatalog/Cache",
-        ),
+        default=_IGNORED,
         description="Patterns of names, or of paths relative to the root, that are left out (* ? [abc]).",
     )
     hidden: bool = Field(

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+import full_disk
 from blobs import draw
 from rollcall.media import decode
 from rollcall.web import picture_jobs, pictures
@@ -142,6 +143,19 @@ def test_a_decoding_in_another_process_is_ended_when_it_is_abandoned(tmp_path: P
     with pytest.raises(picture_jobs.worker.Interrupted):
         decode.decode(tmp_path / "large.jp2", before=before, abandoned=abandoned)
     assert decode.decode(tmp_path / "large.jp2", target=100).width == 3000
+
+
+def test_a_full_disk_keeps_no_picture_from_being_shown_and_nothing_half_written_stays(
+    serve: Any, tmp_path: Path
+) -> None:
+    with full_disk.small_disk(tmp_path / "disk") as disk:
+        served = serve(**{"cache.folder": str(disk)})
+        photo, (face,) = served.photo("child.png"), served.faces("child.png")
+        with full_disk.full(disk):
+            for address in (f"photo/{photo}/screen", f"face/{face}"):
+                answer = served.client.get(f"/pictures/{address}.webp")
+                assert (answer.status_code, answer.content[8:12]) == (200, b"WEBP")
+            assert not list(disk.rglob("*.part"))
 
 
 def test_a_picture_is_not_sent_again_to_a_browser_that_has_it(shared: Any) -> None:

@@ -62,7 +62,7 @@ def _paths(images: tuple[str, ...], settings: LibrarySettings) -> Iterator[Path]
                 text = line.rstrip(b"\r\n")
                 if text:
                     yield Path(text.decode("utf-8", "surrogateescape"))
-        elif Path(image).is_dir():
+        elif paths.is_folder(Path(image)):
             folder = Path(image)
             for one in discover(folder, settings):
                 yield folder / paths.from_text(one.relative_path)

@@ -20,6 +20,7 @@ from rollcall.host import Plugin
 from rollcall.indexing.profile import Profile
 from rollcall.indexing.throttle import lower_process_priority
 from rollcall.inference.analyzer import keep_memory
+from rollcall.media import paths
 from rollcall.records import RunSummary
 from rollcall.remote.paths import is_remote, named
 
@@ -135,7 +136,7 @@ def _watch(context: Context, folders: tuple[Path, ...], quiet: bool) -> None:
     with stop_on_signals(exit_code=0) as stop, context.opened(functools.partial(_print_event, quiet=quiet)) as plugin:
         roots = _roots(plugin, folders)
         for root in roots:
-            if not (is_remote(root) or root.is_dir()):
+            if not (is_remote(root) or paths.is_folder(root)):
                 raise LibraryError(root, "the folder is not there; check the path")
         if not quiet:
             console.print("Warming up ...")

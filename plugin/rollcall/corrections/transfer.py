@@ -21,7 +21,7 @@ from rollcall.corrections.log_lines import UNDO_KINDS, of_a_photo
 from rollcall.corrections.people import project_people
 from rollcall.corrections.person_kinds import PERSON_KINDS
 from rollcall.corrections.recover import PAUSE_SECONDS, recover_in_portions
-from rollcall.errors import InvalidCorrectionError, RollcallError
+from rollcall.errors import InvalidCorrectionError, RollcallError, not_written
 from rollcall.settings import TagSettings
 from rollcall.storage import parts
 from rollcall.storage.database import Database
@@ -174,7 +174,7 @@ def write_file(lines: Iterable[Mapping[str, Any]], file: Path) -> None:
             for line in lines:
                 out.write(json.dumps(line) + "\n")
     except OSError as error:
-        raise RollcallError(f"{file}: cannot be written ({error.strerror}); choose another place") from error
+        raise RollcallError(f"{file}: {not_written(error, 'choose another place')}") from error
 
 
 def read_file(file: Path) -> list[dict[str, Any]]:

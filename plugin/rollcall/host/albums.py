@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from rollcall import corrections
 from rollcall.corrections import archive, log
 from rollcall.corrections.kinds import Correction
-from rollcall.errors import NotFoundError, RollcallError
+from rollcall.errors import NotFoundError, RollcallError, not_written
 from rollcall.host.base import PluginBase
 from rollcall.media.zipping import named, zipped
 from rollcall.remote.paths import is_remote
@@ -269,7 +269,7 @@ class AlbumsMixin(PluginBase):
             with completed(file) as part, part.open("wb") as out:
                 out.writelines(zipped(found))
         except OSError as error:
-            raise RollcallError(f"{file}: cannot be written ({error.strerror}); choose another place") from error
+            raise RollcallError(f"{file}: {not_written(error, 'choose another place')}") from error
         return len(found)
 
     def _originals(self, photo_ids: Sequence[int]) -> Iterator[tuple[int, Path]]:

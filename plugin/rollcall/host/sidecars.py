@@ -46,7 +46,7 @@ class SidecarMixin(PluginBase):
         SettingsError
             If no folder is named and no setting turns writing on.
         LibraryError
-            If a folder is not in the library.
+            If a folder is not in the library, or its disk is full.
         BusyError
             If other work does not end within `timeout` seconds, or another process indexes.
         """
@@ -117,7 +117,7 @@ class SidecarMixin(PluginBase):
         Raises
         ------
         LibraryError
-            If a folder is not in the library.
+            If a folder is not in the library, or its disk is full.
         BusyError
             If other work does not end within `timeout` seconds, or another process indexes.
         """

@@ -15,6 +15,7 @@ from rollcall.indexing.reanalysis import describe_faces, recover_corrections
 from rollcall.indexing.remote_places import RemotePlaces
 from rollcall.indexing.run import LeaveAlone, Meanwhile, Noticed, PictureAnalyzer, Run, StoppedError, Tools
 from rollcall.indexing.scan import Scanner
+from rollcall.media import paths
 from rollcall.people import grouping
 from rollcall.privacy.switches import retained_notices
 from rollcall.records import RunSummary
@@ -87,7 +88,7 @@ class Indexer:
             try:
                 remote = RemotePlaces(places, run, self.tools.publish)
                 for place in places:
-                    if place.prefix and place.folder.is_file():
+                    if place.prefix and paths.is_file(place.folder):
                         self.scanner.check_paths(place._replace(prefix=""), [place.folder], run)
                     else:
                         remote.attempt(place, self.scanner.scan)

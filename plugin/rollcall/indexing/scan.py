@@ -77,7 +77,7 @@ class Scanner:
         with self.database.read() as session:
             known = locate(session, folder)
         remote = is_remote(folder)
-        if known is not None and (remote or folder.is_dir()) and self._is_excluded(known.root, folder):
+        if known is not None and (remote or paths.is_folder(folder)) and self._is_excluded(known.root, folder):
             # A hidden or ignored folder that is named belongs to the library all the same: as a root of its own.
             known = None
         erased = self.exclusions.erased_paths().folder_above(paths.to_text(str(folder)))
@@ -87,7 +87,7 @@ class Scanner:
                 root,
                 Sentence("the folder %(name)s was forgotten; index that one by its name to have it again", name=name),
             )
-        if folder.is_file():
+        if paths.is_file(folder):
             if known is None:
                 raise LibraryError(
                     root, Sentence("this is a file outside of all folders of the library; index its folder")
@@ -126,7 +126,7 @@ class Scanner:
         """
         folder = resolved(folder)
         erased = self.exclusions.erased_paths().folder_above(paths.to_text(str(folder)))
-        if erased is not None or is_remote(folder) or not folder.is_dir():
+        if erased is not None or is_remote(folder) or not paths.is_folder(folder):
             self._place(folder, watched=False)  # raises with the reason, but of a remote folder that is there
             return
         with self.database.write() as session:
@@ -141,12 +141,12 @@ class Scanner:
 
     def _unavailable(self, root: Path, folder: Path, known: Place | None, watched: bool) -> LibraryError:
         """Return the error of a folder that is missing or empty; add it as a root if it is watched and empty."""
-        there = folder.is_dir()
+        there = not paths.is_missing(folder)
         reason = Sentence("the folder is empty or cannot be read") if there else Sentence("the folder is not there")
         hint = Sentence("check the path")
         if known:
             hint = Sentence("nothing was marked as missing; plug the disk in or mount the share, and run again")
-        elif watched and folder.is_dir():
+        elif watched and paths.is_folder(folder):
             with self.database.write() as session:
                 add_root(session, folder, self._is_excluded)
             hint = Sentence("its photos are indexed when they arrive")

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from rollcall.errors import UnreadableError
+from rollcall.errors import UnreadableError, not_written
 from rollcall.records import Box, Face
 
 _COLOURS: Final = {
@@ -127,8 +127,5 @@ def save(image: Image.Image, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         image.save(path, quality=90)
     except (OSError, ValueError) as error:
-        raise UnreadableError(
-            path,
-            f"the picture cannot be written ({error})",
-            "name a file ending in .png or .jpg in a folder that may be written",
-        ) from error
+        advice = "name a file ending in .png or .jpg in a folder that may be written"
+        raise UnreadableError(path, f"the picture {not_written(error, advice)}") from error

@@ -25,6 +25,9 @@ _EXIF: Final = 0x8769
 _GPS: Final = 0x8825
 #: TIFF, BigTIFF, and what Olympus and Panasonic write in their raw files instead of 42.
 _MAGIC: Final = {42: False, 43: True, 0x4F52: False, 0x5352: False, 0x55: False}
+#: How Panasonic's raw files say what they are, and their tags for the borders of the sensor: top, left, bottom, right.
+_PANASONIC: Final = b"\x55\0"
+_BORDERS: Final = (4, 5, 6, 7)
 #: Bytes of a value by its type.
 _SIZES: Final = {
     1: 1,
@@ -121,8 +124,16 @@ class Exif(NamedTuple):
         """Return width and height of the camera's picture, as stored, in pixels; (0, 0) where they are not given."""
         crops = [directory.ratios(_CROP_SIZE, 2) for directory in (*self.sub, self.main)]
         sizes = [(round(crop[0]), round(crop[1])) for crop in crops if len(crop) == 2 and max(crop) < 1e6]
+        sizes.append(self._bordered())
         sizes.append((self.exif.number(_PIXEL_X) or 0, self.exif.number(_PIXEL_Y) or 0))
         return next((size for size in sizes if min(size) > 0), (0, 0))
+
+    def _bordered(self) -> tuple[int, int]:
+        """Return width and height between the borders of the sensor in a raw file of Panasonic's, else (0, 0)."""
+        if self.main.block[2:4] != _PANASONIC:
+            return 0, 0
+        top, left, bottom, right = (self.main.number(tag) or 0 for tag in _BORDERS)
+        return max(right - left, 0), max(bottom - top, 0)
 
     def largest(self) -> tuple[int, int]:
         """Return width and height, in pixels, of the largest picture that the directories describe."""

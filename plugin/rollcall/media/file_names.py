@@ -11,15 +11,17 @@ from rollcall.records import CaptureTime, TimeSource
 
 _FIRST_YEAR: Final = 1990
 _DAY: Final = r"(?P<year>19[0-9]{2}|20[0-9]{2})(?P<mark>[-_. ]?)(?P<month>[0-9]{2})(?P=mark)(?P<day>[0-9]{2})"
+#: What stands between day and clock in the names of screenshots, in the languages of systems.
+_AT: Final = "at|um|à|a\u0300|a las|a la\\(s\\)|às|alle|alle ore|om|kl\\.?|klo|o|в"
 #: IMG_20190612_101500, Screenshot_2019-06-12-10-15-00, 2019-06-12 10.15.00, "WhatsApp Image 2019-06-12 at 10.15.00 PM"
 _WITH_CLOCK: Final = re.compile(
-    rf"(?<![0-9]){_DAY}(?:[-_. T]|\s?at\s|,\s)?\s?"
+    rf"(?<![0-9]){_DAY}(?:[-_. T]|\s?(?:{_AT})\s|,\s)?\s?"
     r"(?P<hour>[0-9]{1,2})(?P<colon>[-_.:h ]?)(?P<minute>[0-9]{2})(?:[-_.:m ]?(?P<second>[0-9]{2}))"
     r"(?:[-_.]?(?P<fraction>[0-9]{3}))?(?![0-9])(?:\s?(?P<half>[AaPp])\.?[Mm])?"
 )
-#: IMG-20190612-WA0001, and names that are nothing but a day or begin with one.
+#: IMG-20190612-WA0001, IMG_20190612, and names that are nothing but a day or begin with one.
 _DAY_ONLY: Final = (
-    re.compile(rf"(?i:img|vid|ptt|stk)[-_]{_DAY}[-_](?i:wa)[0-9]+"),
+    re.compile(rf"(?i:img|vid|ptt|stk|pxl|dsc|pano|photo|scan)[-_]{_DAY}(?![0-9])"),
     re.compile(
         r"(?<![0-9])(?P<year>19[0-9]{2}|20[0-9]{2})(?P<mark>[-_.])(?P<month>[0-9]{2})(?P=mark)(?P<day>[0-9]{2})(?![0-9])"
     ),

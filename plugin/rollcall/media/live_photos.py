@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from rollcall.media import boxes
+from rollcall.media import boxes, paths
 from rollcall.media.formats import RAW_SUFFIXES, SUFFIXES
 
 #: The suffixes of moving parts.
@@ -39,14 +39,14 @@ def is_moving_part(video: Path, size: int, has_still: Callable[[str], bool]) -> 
 
 def still_beside(video: Path) -> bool:
     """Return whether a picture of the stem of a video is in its folder."""
-    return any(one.is_file() for suffix in STILL_SUFFIXES for one in _spelled(video, suffix))
+    return any(paths.is_file(one) for suffix in STILL_SUFFIXES for one in _spelled(video, suffix))
 
 
 def moving_parts_beside(still: Path) -> list[Path]:
     """Return the files that may be the moving part of a picture."""
     if still.suffix.lower() not in STILL_SUFFIXES:
         return []
-    return [one for suffix in sorted(MOVING_SUFFIXES) for one in _spelled(still, suffix) if one.is_file()]
+    return [one for suffix in sorted(MOVING_SUFFIXES) for one in _spelled(still, suffix) if paths.is_file(one)]
 
 
 def _spelled(path: Path, suffix: str) -> list[Path]:

@@ -1,7 +1,8 @@
 """Capture times that makers of cameras keep in blocks of their own, where EXIF has none or came later.
 
-Read are Olympus' and Agfa's text (APP12), Canon's heap (CIFF: APP0, and CRW files), the notes of Reconyx' trail
-cameras, and the records of FLIR's thermal cameras (APP1, FFF). Nothing here raises, whatever the bytes.
+Read are Olympus' and Agfa's text (APP12), Canon's heap (CIFF: APP0, and CRW files), Casio's first digital cameras
+(QVCI: APP1), the notes of Reconyx' trail cameras, and the records of FLIR's thermal cameras (APP1, FFF). Nothing here
+raises, whatever the bytes.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ _CAPTURED: Final = 0x180E
 _SUBHEAPS: Final = (0x2800, 0x3000)
 _DEEPEST: Final = 4
 _MOST_RECORDS: Final = 200
+#: Casio's block, and where in it the time stands, such as 1998.10.24.12.08.57.
+_CASIO, _CASIO_TIME = b"QVCI\0", slice(77, 97)
 _FLIR: Final = b"FLIR\0\1"
 #: FLIR's record on the camera, and where its time lies: seconds, milliseconds, minutes west of Greenwich.
 _CAMERA_RECORD, _FLIR_TIME = 0x20, 900
@@ -39,6 +42,8 @@ def in_jpeg(data: bytes) -> Iterator[Moment]:
             yield from _since_1970(int(match[1])) if match else ()
         elif marker == _APP0 and data[start + 6 : start + 14] in _HEAPS:
             yield from in_heap(data[start:end])
+        elif marker == _APP1 and data.startswith(_CASIO, start):
+            yield from _of_casio(data[start:end][_CASIO_TIME])
         elif marker == _APP1 and data.startswith(_FLIR, start) and end - start > 8:
             # The number of the part, that of the last, and the part.
             thermal.setdefault(data[start + 6], data[start + 8 : end])
@@ -69,6 +74,13 @@ def of_reconyx(notes: bytes) -> Iterator[Moment]:
     else:
         return
     local = times.plausible(year, month, day, hour, minute, second) if month and day else None
+    if local is not None:
+        yield Moment(local, None)
+
+
+def _of_casio(text: bytes) -> Iterator[Moment]:
+    parts = re.match(rb"([0-9]{4})" + rb"\.([0-9]{2})" * 5, text)
+    local = times.plausible(*map(int, parts.groups())) if parts else None
     if local is not None:
         yield Moment(local, None)
 

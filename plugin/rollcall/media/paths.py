@@ -1,7 +1,10 @@
-"""Names of files as text that a database can hold, whatever bytes the file system holds."""
+"""Names of files as text that a database can hold, whatever bytes the file system holds; and whether there are such."""
 
 from __future__ import annotations
 
+import os
+import stat
+from pathlib import Path
 from typing import Final
 
 _SHIFT: Final = 0xF700 - 0xDC00
@@ -33,3 +36,33 @@ def from_text(text: str) -> str:
     if bytewise == text:
         return text
     return bytewise.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
+
+
+def is_file(path: Path) -> bool:
+    """Return whether there is an ordinary file; also of names that no file can have, and in folders that are closed.
+
+    `Path.is_file` raises for these, among them a name that was made longer than file systems allow.
+    """
+    try:
+        return stat.S_ISREG(os.stat(path).st_mode)
+    except (OSError, ValueError):
+        return False
+
+
+def is_folder(path: Path) -> bool:
+    """Return whether there is a folder that can be asked for; where `Path.is_dir` raises, False."""
+    try:
+        return stat.S_ISDIR(os.stat(path).st_mode)
+    except (OSError, ValueError):
+        return False
+
+
+def is_missing(path: Path) -> bool:
+    """Return whether nothing is there, as far as can be told: what lies in a closed folder may be."""
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return True
+    except OSError:
+        pass
+    return False

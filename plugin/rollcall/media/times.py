@@ -28,6 +28,11 @@ _ZONE: Final = r"\s?(?P<zone>Z|UTC|GMT|[+-][0-9]{1,2}(?::?[0-9]{2})?)?"
 _FORMS: Final = tuple(
     re.compile(rf"\s*{date}(?:(?:\s*[T:_,]\s*|\s+){clock}{_FRACTION}{_HALF}{_ZONE})?")
     for date, clock in ((_DATE[0], _CLOCK[0]), (_DATE[0], _CLOCK[1]), (_DATE[1], _CLOCK[0]), (_DATE[1], _CLOCK[1]))
+) + (
+    # Fourteen digits in a row.
+    re.compile(
+        rf"\s*{_DATE[1]}(?P<hour>[0-9]{{2}})(?P<minute>[0-9]{{2}})(?P<second>[0-9]{{2}}){_FRACTION}{_HALF}{_ZONE}"
+    ),
 )
 #: C's form: "Wed Jun 12 10:15:00 2019".
 _CTIME: Final = re.compile(

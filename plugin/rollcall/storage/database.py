@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 import os
 import sqlite3
@@ -18,11 +19,11 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import StaticPool
 
-from rollcall.errors import BusyError, StoreError
+from rollcall.errors import BusyError, StoreError, not_written
 from rollcall.storage import change_feed, migrating, mounts, parts, postgresql, sqlite, views
 from rollcall.storage.change_feed import Change
 from rollcall.storage.commits import Commits
-from rollcall.storage.failures import store_errors
+from rollcall.storage.failures import is_full, store_errors
 from rollcall.storage.private import private_file, private_folder
 
 #: The newest revision in `migrations/versions`; a test holds the two together.
@@ -135,9 +136,7 @@ class Database:
             with parts.completed(file) as part:
                 sqlite.copy(self.file, part)
         except (OSError, sqlite3.Error) as error:
-            raise StoreError(
-                self.url, f"the backup {file} cannot be written ({error}); choose another place"
-            ) from error
+            raise StoreError(self.url, f"the backup {file} {_not_copied(error)}") from error
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -223,11 +222,8 @@ class Database:
         except Timeout as error:
             raise _indexed_by_another(self.url) from error
         except OSError as error:
-            raise StoreError(
-                self.url,
-                f"{lock.lock_file} cannot be written ({error.strerror}); it belongs to another user, or the"
-                " folder is read-only",
-            ) from error
+            advice = "it belongs to another user, or the folder is read-only"
+            raise StoreError(self.url, f"{lock.lock_file} {not_written(error, advice)}") from error
         try:
             yield
         finally:
@@ -249,6 +245,13 @@ class Database:
             yield lock if got else None
         finally:
             lock.release()
+
+
+def _not_copied(error: OSError | sqlite3.Error) -> str:
+    """Return why a backup cannot be written, and what to do."""
+    if isinstance(error, sqlite3.Error):
+        error = OSError(errno.ENOSPC if "is full" in str(error) else 0, str(error))
+    return not_written(error, "choose another place")
 
 
 def _indexed_by_another(url: str) -> BusyError:
@@ -296,7 +299,12 @@ def open_database(
         url = postgresql.with_driver(url)
         options["connect_args"] = {"client_encoding": "utf8"}
     if file is not None:
-        options = _file_options(file, shown, read_only)
+        try:
+            options = _file_options(file, shown, read_only)
+        except OSError as error:
+            raise StoreError(
+                shown, f"its file cannot be reached ({error.strerror}); allow it, or choose another: --database FILE"
+            ) from error
     elif url.get_backend_name() == "sqlite":
         options["poolclass"] = StaticPool
     try:
@@ -336,13 +344,16 @@ def _file_options(file: Path, shown: str, read_only: bool) -> dict[str, Any]:
     if read_only:
         if not file.exists():
             raise StoreError(shown, "there is no database yet; index a folder first with `rollcall index FOLDER`")
-        if sqlite.is_at_rest(file) and not _may_write(file.parent):
+        # Where nothing can be written beside it, it can still be read; there, nothing can change it either.
+        if sqlite.is_at_rest(file) and (not _may_write(file.parent) or is_full(file.parent)):
             return {"creator": partial(sqlite.connect_at_rest, file)}
         return {}
     try:
         private_folder(file.parent)
     except OSError as error:
-        raise StoreError(shown, f"its folder cannot be made ({error.strerror})") from error
+        raise StoreError(
+            shown, f"its folder {not_written(error, 'choose another with the option --database')}"
+        ) from error
     for path in (file.parent, file):
         if path.exists() and not _may_write(path):
             raise StoreError(

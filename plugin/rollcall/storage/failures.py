@@ -52,7 +52,8 @@ def _file_of(url: str) -> Path | None:
     return Path(found.database) if found.get_backend_name() == "sqlite" and found.database else None
 
 
-def _is_full(folder: Path) -> bool:
+def is_full(folder: Path) -> bool:
+    """Return whether a disk has next to no room."""
     try:
         return shutil.disk_usage(folder).free < _NO_ROOM
     except OSError:
@@ -62,7 +63,7 @@ def _is_full(folder: Path) -> bool:
 def reason(message: str, file: Path | None = None) -> str:
     """Return a database's message as a sentence with what to do; `file` is the database."""
     # Where there is no room for the index of its log, SQLite says nothing but that.
-    if "disk I/O error" in message and file is not None and _is_full(file.parent):
+    if "disk I/O error" in message and file is not None and is_full(file.parent):
         return _FULL.format(message)
     for part, sentence in _MESSAGES:
         if part in message:

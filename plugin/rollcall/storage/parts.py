@@ -8,12 +8,13 @@ from pathlib import Path
 
 
 @contextmanager
-def completed(file: Path) -> Iterator[Path]:
+def completed(file: Path, *, name: str = "") -> Iterator[Path]:
     """Give the name of a file to write beside another, whose place it takes in the end.
 
-    Nothing stays of one that fails: on a full disk it would hold the room that is missing.
+    Nothing stays of one that fails: on a full disk it would hold the room that is missing. `name` tells apart what
+    several threads write at once.
     """
-    part = file.with_name(f"{file.name}.part")
+    part = file.with_name(f"{file.name}{name and '.'}{name}.part")
     try:
         yield part
         part.replace(file)

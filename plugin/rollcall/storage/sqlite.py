@@ -13,12 +13,14 @@ from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, event
 
-from rollcall.storage import mounts, private
+from rollcall.storage import failures, mounts, private
 
 #: How long a writer waits for another before it gives up, in milliseconds.
 BUSY_MS = 60_000
 #: How much of the file is mapped into memory, in bytes.
 _MAPPED = 1 << 28
+#: How large the index of a write-ahead log is at least while a process has the database open, in bytes.
+_INDEX_PAGE = 1 << 15
 
 
 def prepare(engine: Engine, read_only: bool) -> None:
@@ -98,13 +100,29 @@ def scrub(connection: sqlite3.Connection, wait: float) -> bool:
 
 
 def is_at_rest(file: Path) -> bool:
-    """Return whether no process has a database open, so that its file is complete without a write-ahead log."""
-    return not any(file.with_name(f"{file.name}{suffix}").exists() for suffix in ("-wal", "-shm"))
+    """Return whether no process has a database open, so that its file is complete without a write-ahead log.
+
+    What a process leaves that could not open it, for want of room, is an empty log and less than one page of its index.
+    """
+    return _size(file, "-wal") == 0 and _size(file, "-shm") < _INDEX_PAGE
+
+
+def _size(file: Path, suffix: str) -> int:
+    """Return the size of a file beside a database, in bytes, 0 where there is none."""
+    try:
+        return file.with_name(f"{file.name}{suffix}").stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def connect_at_rest(file: Path) -> sqlite3.Connection:
     """Open a database where nothing can be written, such as on a read-only medium, without files beside it."""
     return sqlite3.connect(f"{file.resolve().as_uri()}?immutable=1", uri=True, check_same_thread=False)
+
+
+def _to_be_read(file: Path) -> sqlite3.Connection:
+    """Open a database that is only read; from a full disk, where nothing can be written beside it, too."""
+    return connect_at_rest(file) if is_at_rest(file) and failures.is_full(file.parent) else sqlite3.connect(file)
 
 
 def copies(file: Path) -> list[Path]:
@@ -117,7 +135,7 @@ def copy(file: Path, target: Path) -> None:
     # Who may not read the database may not read its copies either.
     private.create(target, stat.S_IMODE(file.stat().st_mode))
     try:
-        with closing(sqlite3.connect(file)) as source, closing(sqlite3.connect(target)) as destination:
+        with closing(_to_be_read(file)) as source, closing(sqlite3.connect(target)) as destination:
             source.backup(destination)
     except BaseException:
         # Half a copy is none, and must not be taken for one.

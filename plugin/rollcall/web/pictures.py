@@ -31,6 +31,7 @@ from rollcall.remote.paths import is_remote
 from rollcall.remote.trouble import ChangedError
 from rollcall.search.details import VERSION_LENGTH, FaceDetails
 from rollcall.sentences import Sentence
+from rollcall.storage import parts
 from rollcall.storage.private import private_folder
 from rollcall.web.picture_jobs import Make, PictureJobs
 
@@ -232,10 +233,9 @@ class Pictures:
         # A full disk must not keep the picture from being shown.
         with suppress(OSError):
             private_folder(path.parent, below=self.plugin.settings.thumbnail_folder)
-            part = path.with_suffix(f".{threading.get_ident()}.part")
-            part.touch(mode=0o600)
-            part.write_bytes(data)
-            part.replace(path)
+            with parts.completed(path, name=str(threading.get_ident())) as part:
+                part.touch(mode=0o600)
+                part.write_bytes(data)
         with self._lock:
             self._written += 1
             if self._written % _SWEEP == 1:

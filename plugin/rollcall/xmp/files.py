@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import os
 import stat
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
 from rollcall.errors import PictureError
-from rollcall.media import reading
+from rollcall.media import paths, reading
 from rollcall.media.formats import RAW_SUFFIXES, SUFFIXES, VIDEO_SUFFIXES
 from rollcall.xmp import content, packets
 from rollcall.xmp.packets import BadPacketError
@@ -18,6 +19,8 @@ from rollcall.xmp.packets import BadPacketError
 SUFFIX: Final = ".xmp"
 #: What a sidecar is written to before it is renamed; one that a kill left behind is written over the next time.
 _PART: Final = ".rollcall-part"
+#: How many bytes a name may have on most file systems.
+_LONGEST_NAME: Final = 255
 NewName = Literal["auto", "photo.jpg.xmp", "photo.xmp"]
 
 
@@ -76,10 +79,10 @@ def read(path: Path, max_seconds: float) -> tuple[bytes, SidecarStat]:
 def existing(photo: Path) -> Path | None:
     """Return the sidecar that stands beside a photo: `a.jpg.xmp`, else `a.xmp` if it belongs to this photo."""
     for name in _spelled(photo.name):
-        if (found := photo.with_name(name)).is_file():
+        if paths.is_file(found := photo.with_name(name)):
             return found
     for name in _spelled(photo.stem):
-        if (found := photo.with_name(name)).is_file() and belongs(found, photo):
+        if paths.is_file(found := photo.with_name(name)) and belongs(found, photo):
             return found
     return None
 
@@ -99,7 +102,7 @@ def new(photo: Path, setting: NewName) -> Path:
 def photos_of(sidecar: Path) -> list[Path]:
     """Return the pictures that a sidecar may belong to, by its name and those of the files beside it."""
     base = sidecar.with_name(sidecar.stem)
-    if base.suffix.lower() in SUFFIXES | VIDEO_SUFFIXES and base.is_file():
+    if base.suffix.lower() in SUFFIXES | VIDEO_SUFFIXES and paths.is_file(base):
         return [base]
     return [one for one in _of_stem(sidecar) if belongs(sidecar, one)]
 
@@ -176,7 +179,7 @@ def replace(path: Path, data: bytes, expected: SidecarStat | None, photo: Path, 
         raise ValueError(f"{path} is no sidecar")
     # A link stays one: the file that it leads to is replaced.
     target = Path(os.path.realpath(path))
-    part = target.with_name(f".{target.name}{_PART}")
+    part = _part_of(target)
     try:
         _write(part, data, target if expected is not None else photo)
         if stat_of(target) != expected:
@@ -211,6 +214,14 @@ def remove(path: Path, expected: SidecarStat) -> None:
     path.unlink()
 
 
+def _part_of(target: Path) -> Path:
+    """Return the file that a sidecar is written to first; of a name that leaves no room for more, one with a digest."""
+    name = os.fsencode(target.name)
+    if len(name) + len(_PART) < _LONGEST_NAME:
+        return target.with_name(f".{target.name}{_PART}")
+    return target.with_name(f".{hashlib.blake2b(name, digest_size=16).hexdigest()}{_PART}")
+
+
 def _write(part: Path, data: bytes, like: Path) -> None:
     """Write and flush a new file with the permissions of another one."""
     with contextlib.suppress(FileNotFoundError):
@@ -239,6 +250,8 @@ def _put_in_place(part: Path, target: Path) -> None:
         # At once: it changes the time of the file's last change.
         part.unlink()
     except FileExistsError as error:
+        if target.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target)) from error
         raise ChangedError from error
     except OSError as error:
         # File systems without hard links, and systems that restrict them.

@@ -64,7 +64,9 @@ def parse(data: bytes) -> Packet:
     try:
         root = etree.fromstring(data if data[:2] in _WIDE else data.rstrip(b"\0"), parser)
     except (etree.XMLSyntaxError, ValueError) as error:
-        raise BadPacketError(f"it is not well-formed XML ({error})") from error
+        # The parser's own words are of limits, functions and a file called <string>.
+        where = f" (line {error.lineno}, column {error.offset})" if isinstance(error, etree.XMLSyntaxError) else ""
+        raise BadPacketError(f"it is not well-formed XML{where}") from error
     tree = root.getroottree()
     if tree.docinfo.doctype or tree.docinfo.internalDTD is not None:
         raise BadPacketError("it declares a document type, which no metadata needs")

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from rollcall import events
 from rollcall.corrections import archive
-from rollcall.errors import PictureError, RemoteError
+from rollcall.errors import LibraryError, PictureError, RemoteError
 from rollcall.records import PhotoState
 from rollcall.remote.copies import SHARED, at_hand
 from rollcall.remote.paths import is_remote
@@ -39,6 +39,7 @@ _SETTINGS: Final = "xmp settings"
 #: After what time a sidecar that could not be written is tried again, in minutes.
 _RETRY_MINUTES: Final = 10
 _EVENTS: Final = 5000
+_FULL: Final = "sidecars cannot be written, as the disk is full; make room, and run it again: it goes on where it ended"
 
 
 class Sidecars:
@@ -185,7 +186,7 @@ class Sidecars:
             for photo_id, path in paths.items():
                 if stop is not None and stop.is_set():
                     return count
-                if not (is_remote(path) or path.is_file()):
+                if not (is_remote(path) or files.stat_of(path)):
                     continue
                 if with_embedded or is_remote(path) or photo_id in known or files.existing(path) is not None:
                     count += self._read_photo(photo_id, path, with_embedded=with_embedded)
@@ -288,13 +289,14 @@ class Sidecars:
         """Bring the sidecars of the photos of some places, or of all, in line with what Rollcall knows.
 
         With the scope "none" everything of Rollcall's is taken out of them; None: as the settings have it.
+        A full disk ends it with a `LibraryError`.
         """
         report = SidecarReport()
         if scope == "none":
             todo: Iterator[int] = iter(self._written(places))
         else:
             todo = self._indexed(places)
-        self._write(todo, scope, report, stop, dry_run=dry_run)
+        self._write(todo, scope, report, stop, dry_run=dry_run, until_full=True)
         return report
 
     def _written(self, places: Sequence[Place]) -> list[int]:
@@ -313,6 +315,7 @@ class Sidecars:
         stop: threading.Event | None,
         *,
         dry_run: bool = False,
+        until_full: bool = False,
     ) -> None:
         failed: dict[Path, str] = {}
         left: set[Path] = set()
@@ -333,14 +336,15 @@ class Sidecars:
                 report.add(result)
                 if result.state != "problem":
                     continue
+                if result.full and until_full:
+                    raise LibraryError(path.parent, _FULL)
                 reason = result.reason
-                if not result.lasting:
+                if not result.of_file:
                     failed[path.parent] = reason
             else:
                 report.problems.append((str(path), reason))
             if not dry_run:
                 self._store_problem(photo_id, path, reason)
-
         if left:
             number = "1 photo lies" if len(left) == 1 else f"{len(left):,} photos lie"
             self.publish(events.Warned(f"{number} in remote folders, where nothing is written: no sidecars were made"))

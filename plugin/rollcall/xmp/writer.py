@@ -6,13 +6,15 @@ known as such, whether the file was replaced or not.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 
 from sqlalchemy.orm import Session
 
-from rollcall.errors import PictureError
+from rollcall.errors import PictureError, is_full
+from rollcall.media import paths
 from rollcall.records import PhotoState
 from rollcall.remote.paths import is_remote
 from rollcall.settings import Settings
@@ -29,6 +31,13 @@ from rollcall.xmp.wanted import Scope
 
 #: How often a sidecar is read again that other programs change while it is being written.
 _ATTEMPTS: Final = 5
+#: What is said of a file that cannot be written for a reason of its own.
+_OF_FILE: Final = {
+    errno.ENAMETOOLONG: "the photo's name leaves no room for that of a sidecar; give it a shorter one",
+    errno.EISDIR: "a folder has the name of the sidecar; give it another one",
+}
+#: Why no file of a folder can be written.
+_OF_FOLDER: Final = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO, errno.ESTALE})
 State = Literal["written", "deleted", "unchanged", "nothing", "problem"]
 
 
@@ -38,7 +47,8 @@ class Result(NamedTuple):
     state: State
     path: Path | None = None  # of the sidecar
     reason: str = ""  # of a problem
-    lasting: bool = False  # the problem is one of the file: it does not pass by itself
+    of_file: bool = False  # the problem is one of this file: others of its folder may be written
+    full: bool = False  # the disk is full: no other sidecar of this folder can be written either
 
 
 class _Plan(NamedTuple):
@@ -89,12 +99,19 @@ def write(
         except ChangedError:
             continue
         except OSError as error:
-            return Result("problem", plan.path, error.strerror or str(error))
+            return _not_written(plan.path, error)
         if changes or plan.news:
             with database.write() as session:
                 _remember(session, photo_id, plan, stat)
         return Result("unchanged" if not changes else "written" if plan.after else "deleted", plan.path)
-    return Result("problem", plan.path, "another program changes it all the time")
+    return Result("problem", plan.path, "another program changes it all the time", of_file=True)
+
+
+def _not_written(path: Path, error: OSError) -> Result:
+    if is_full(error):
+        return Result("problem", path, "the disk is full", full=True)
+    reason = _OF_FILE.get(error.errno or 0) or error.strerror or str(error)
+    return Result("problem", path, reason, of_file=error.errno not in _OF_FOLDER)
 
 
 # ---- What is to be written
@@ -113,10 +130,10 @@ def _plan(session: Session, photo_id: int, settings: Settings, scope: Scope | No
     try:
         given = None if here is None else _read(here, settings)
     except BadPacketError as error:
-        return Result("problem", here, f"{error}; it was left as it is", lasting=True)
+        return Result("problem", here, f"{error}; it was left as it is", of_file=True)
     except PictureError as error:
-        return Result("problem", here, error.reason)
-    if given is None and not path.is_file():
+        return Result("problem", here, error.reason, of_file=True)
+    if given is None and not paths.is_file(path):
         return Result("nothing")  # its folder is not there at present
     _take_into_account(session, photo_id, here, given, settings)
     memory = rows.memory_of(session, photo_id)

@@ -16,6 +16,7 @@ from rollcall import events, search
 from rollcall.errors import LibraryError, StoreError
 from rollcall.indexing import discovery
 from rollcall.indexing.indexer import Indexer
+from rollcall.indexing.run import Run
 from rollcall.settings import LibrarySettings, Settings
 from rollcall.storage.database import Database, open_database
 
@@ -32,7 +33,34 @@ def states(database: Database) -> dict[str, str]:
         return {row[0]: row[1] for row in session.execute(text("SELECT path, state FROM v1_photos"))}
 
 
+@pytest.mark.skipif(os.name == "nt", reason="permissions are other things on Windows")
+def test_a_folder_below_one_that_is_closed_is_refused_and_marks_nothing_as_missing(indexer: Indexer) -> None:
+    with open_to_all() as folder:
+        draw(folder / "closed" / "photos" / "a.png")
+        (folder / "closed").chmod(0o700)
+        where = folder / "closed" / "photos"
+        with ordinary_user(), pytest.raises(LibraryError, match="the folder is empty or cannot be read"):
+            indexer.scanner.places([where], Run(False, None))
+
+
 # ---- Links, markers, patterns
+
+
+@pytest.mark.parametrize(
+    "folder",
+    [
+        *("@eaDir", "#recycle", "$RECYCLE.BIN", "$Recycle.Bin", "RECYCLER", "found.000", "@sharesnap", "@tmp"),
+        *("Network Trash Folder", "Temporary Items", "__MACOSX", "files_trashbin", "appdata_oc1x2y/preview"),
+        *("A.photoslibrary/resources/derivatives", "A.photoslibrary/Thumbnails", "iPhoto Library/Thumbnails"),
+        *("A.cocatalog/Cache", "Session/CaptureOne/Cache", "A Previews.lrdata"),
+    ],
+)
+def test_what_systems_and_programs_keep_beside_photos_is_left_out(library: Path, folder: str) -> None:
+    draw(library / "2019" / folder / "x.png")
+    kept = ("A.photoslibrary/originals/0/x.png", "Temporary/x.png", "Cache/x.png", "iPhoto Library/Masters/x.png")
+    for name in kept:
+        draw(library / "2019" / name)
+    assert names(library) == sorted(f"2019/{name}" for name in kept)
 
 
 def test_links_that_lead_in_circles_are_walked_once_and_cause_no_warnings(library: Path) -> None:

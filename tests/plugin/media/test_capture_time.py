@@ -78,7 +78,8 @@ def test_xmp_and_iptc_are_found_in_a_png(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("written", "offset"), [("2019:06:12 12:00:30", None), ("Wed, 12 Jun 2019 12:00:30 +0200", 120)]
+    ("written", "offset"),
+    [("2019:06:12 12:00:30", None), ("20190612120030", None), ("Wed, 12 Jun 2019 12:00:30 +0200", 120)],
 )
 def test_the_time_that_a_png_holds_as_text_is_read(written: str, offset: int | None, tmp_path: Path) -> None:
     text = PngImagePlugin.PngInfo()
@@ -215,6 +216,10 @@ def test_no_record_raises(data: bytes) -> None:
         ("signal-2019-06-12-120030.jpg", CaptureTime(NOON, None, "file name")),
         ("photo_2019-06-12_12-00-30.jpg", CaptureTime(NOON, None, "file name")),
         ("IMG-20190612-WA0001.jpg", CaptureTime(datetime(2019, 6, 12), None, "file name")),
+        ("IMG_20190612.jpg", CaptureTime(datetime(2019, 6, 12), None, "file name")),
+        ("IMG_201906123.jpg", None),
+        ("Bildschirmfoto 2019-06-12 um 12.00.30.png", CaptureTime(NOON, None, "file name")),
+        ("Capture d'e\u0301cran 2019-06-12 a\u0300 12.00.30.png", CaptureTime(NOON, None, "file name")),
         ("2019-06-12 birthday.jpg", CaptureTime(datetime(2019, 6, 12), None, "file name")),
         ("mmexport1560340830000.jpg", CaptureTime(NOON, 0, "file name")),
         ("FB_IMG_1560340830000.jpg", CaptureTime(NOON, 0, "file name")),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from drawn import Pixels, difference, encoded, exif_bytes, need, quarters, stored
-from rollcall.media import boxes, decode
+from rollcall.media import boxes, decode, exif
 from rollcall.records import CaptureTime
 
 ORIENTATION, TAKEN = 0x0112, 0x9003
@@ -100,6 +101,15 @@ def test_a_raw_file_without_a_large_preview_has_its_own_size_and_time(
     assert width == {None: 320, 80: 80}[target]
     corners = picture.pixels[[height // 4, height // 4, -height // 4, -height // 4], [width // 4, -width // 4] * 2]
     assert corners.argmax(axis=1).tolist()[:3] == [0, 1, 2]
+
+
+def test_a_raw_file_of_panasonic_has_the_size_between_its_borders() -> None:
+    tags = ((2, 3724), (3, 2754), (4, 6), (5, 8), (6, 2742), (7, 3656))
+    entries = b"".join(struct.pack("<HHIHH", tag, 3, 1, value, 0) for tag, value in tags)
+    directory = struct.pack("<IH", 8, len(tags)) + entries + bytes(4)
+    for magic, size in ((b"IIU\0", (3648, 2736)), (b"II*\0", (0, 0))):
+        found = exif.read(magic + directory)
+        assert found is not None and found.size() == size
 
 
 @pytest.mark.parametrize("orientation", [1, 6])

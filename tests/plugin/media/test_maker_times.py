@@ -51,6 +51,12 @@ def test_the_text_of_olympus_is_read(tmp_path: Path) -> None:
     assert taken(tmp_path, segment(0xEC, text)) == (TAKEN, None)
 
 
+def test_the_block_of_the_first_casios_is_read(tmp_path: Path) -> None:
+    block = b"QVCI".ljust(77, b"\0") + b"2019.06.12.10.15.00\0"
+    assert taken(tmp_path, segment(0xE1, block)) == (TAKEN, None)
+    assert taken(tmp_path, segment(0xE1, block.replace(b".06.", b".13."))) is None
+
+
 def test_the_heap_of_canon_is_read(tmp_path: Path) -> None:
     assert taken(tmp_path, segment(0xE0, heap())) == (TAKEN, None)
 

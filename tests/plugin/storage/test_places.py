@@ -10,14 +10,20 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 from sqlalchemy import event
 
+import full_disk
 from blobs import BlobAnalyzer, draw
+from drawn import open_to_all, ordinary_user
 from rollcall import corrections
 from rollcall.cli import main
-from rollcall.errors import StoreError
+from rollcall.corrections import transfer
+from rollcall.errors import RollcallError, StoreError
 from rollcall.host import Plugin
+from rollcall.media import annotate
 from rollcall.storage import failures, mounts, sqlite
 from rollcall.storage.database import open_database
 
@@ -85,23 +91,12 @@ def test_a_full_disk_ends_the_run_and_loses_nothing(tmp_path: Path, limit: Limit
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of half a megabyte."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    made = sys.platform == "linux" and subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=800k", "tmpfs", str(folder)], capture_output=True
-    )
-    if not made or made.returncode:
-        pytest.skip("this user may not mount file systems")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
+    with full_disk.small_disk(tmp_path / "disk") as folder:
+        yield folder
 
 
 def test_a_disk_without_any_room_is_called_full_and_not_broken(small_disk: Path) -> None:
-    with pytest.raises(OSError, match="space"), (small_disk / "filler").open("wb", buffering=0) as file:
-        while file.write(bytes(1 << 16)):
-            pass
-    with pytest.raises(StoreError, match="the disk is full .*make room"):
+    with full_disk.full(small_disk), pytest.raises(StoreError, match="the disk is full .*make room"):
         open_database(str(small_disk / "x.db"))
     assert "check it" in failures.reason("disk I/O error", Path(__file__))
 
@@ -117,6 +112,27 @@ def test_output_to_a_full_disk_ends_with_a_sentence(
             main()
     assert ended.value.code == 1
     assert "the output: cannot be written, as the disk is full" in capsys.readouterr().err
+
+
+def test_a_file_that_the_system_keeps_from_us_ends_with_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["rollcall", "backup", str(tmp_path / ("x" * 300)), "-d", str(tmp_path / "x.db")])
+    open_database(str(tmp_path / "x.db")).close()
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 1
+    errors = capsys.readouterr().err
+    assert "xxx: cannot be used (File name too long); check its permissions" in errors and "Traceback" not in errors
+
+
+@pytest.mark.skipif(os.name == "nt", reason="permissions are other things on Windows")
+def test_a_database_in_a_closed_folder_is_refused(tmp_path: Path) -> None:
+    with open_to_all() as folder:
+        (folder / "closed").mkdir(mode=0o700)
+        for read_only in (True, False):
+            with ordinary_user(), pytest.raises(StoreError, match="cannot be reached|may not be written"):
+                open_database(str(folder / "closed" / "x.db"), read_only=read_only)
 
 
 def test_the_command_says_so_and_the_next_one_goes_on_when_there_is_room(tmp_path: Path, small_disk: Path) -> None:
@@ -142,6 +158,48 @@ def test_the_command_says_so_and_the_next_one_goes_on_when_there_is_room(tmp_pat
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         assert connection.execute("SELECT state, COUNT(*) FROM photos GROUP BY state").fetchall() == [("indexed", 40)]
     connection.close()
+
+
+def test_a_library_on_a_full_disk_is_still_read_and_copied_to_another(tmp_path: Path, small_disk: Path) -> None:
+    subprocess.run(["mount", "-o", "remount,size=4m", str(small_disk)], check=True)
+    draw(tmp_path / "photos" / "a.png", (30, 255))
+    database = small_disk / "x.db"
+    with opened(database) as plugin:
+        plugin.index(tmp_path / "photos")
+        plugin.correct(corrections.age(1, 41))
+    with full_disk.full(small_disk):
+        # What could not be opened for writing leaves files that must not keep it from being read.
+        with pytest.raises(StoreError, match="the disk is full"):
+            opened(database)
+        plugin = Plugin({"database.url": f"sqlite:///{database}"}, analyzer=BlobAnalyzer())
+        plugin.start(read_only=True)
+        assert [hit.path.name for hit in plugin.search("faces:1")] == ["a.png"]
+        assert len(plugin.corrections()) == 1
+        with pytest.raises(StoreError, match=r"copy\.db cannot be written, as the disk is full; make room"):
+            plugin.backup(small_disk / "copy.db")
+        plugin.backup(tmp_path / "copy.db")
+        plugin.stop()
+    with opened(tmp_path / "copy.db") as copy, opened(database) as plugin:
+        plugin.correct(corrections.age(1, 42))
+        assert (len(copy.corrections()), len(plugin.corrections())) == (1, 2)
+
+
+def test_what_is_written_to_a_full_disk_says_so_and_leaves_nothing(tmp_path: Path, small_disk: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 255, (200, 200, 3), np.uint8)
+    draw(tmp_path / "photos" / "a.png", (30, 255))
+    with opened(tmp_path / "x.db") as plugin:
+        plugin.index(tmp_path / "photos")
+        album = plugin.save_album("All", "adults").album_id
+        with full_disk.full(small_disk):
+            for write in (
+                lambda: annotate.save(Image.fromarray(pixels), small_disk / "a.jpg"),
+                lambda: transfer.write_file(plugin.export_corrections(), small_disk / "a.jsonl"),
+                lambda: plugin.export_album(album, small_disk / "a.zip"),
+            ):
+                with pytest.raises(RollcallError, match="cannot be written, as the disk is full; make room") as caught:
+                    write()
+                assert "Errno" not in str(caught.value)
+            assert [path.name for path in small_disk.iterdir()] == ["filler"]
 
 
 @pytest.fixture

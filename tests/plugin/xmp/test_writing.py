@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+import full_disk
 from blobs import draw
 from drawn import open_to_all, ordinary_user
 from rollcall import corrections
@@ -224,6 +225,40 @@ def test_a_read_only_folder_is_told_once_and_written_when_it_can_be(
         library.plugin.write_sidecars()
         assert len(list(folder.glob("*.xmp"))) == 3
         assert not library.plugin.sidecar_status().problems
+
+
+def test_a_full_disk_ends_the_command_with_one_sentence_and_the_next_one_goes_on(
+    tmp_path: Path, make_library: Callable[..., Any]
+) -> None:
+    library = make_library()
+    with full_disk.small_disk(tmp_path / "disk") as disk:
+        for number in range(3):
+            draw(disk / f"{number}.png", (5, 0), seed=number)
+        library.plugin.index(disk)
+        with full_disk.full(disk):
+            with pytest.raises(LibraryError, match=r"disk: sidecars cannot be written, as the disk is full; make room"):
+                library.plugin.write_sidecars([disk])
+            assert not list(disk.glob("*.xmp*")) and not list(disk.glob(".*"))
+        assert library.plugin.write_sidecars([disk]).written == 3
+
+
+def test_a_photo_whose_sidecar_cannot_be_there_stops_neither_the_run_nor_its_folder(
+    make_library: Callable[..., Any],
+) -> None:
+    library = make_library(write_photos=True)
+    # No name has more than 255 bytes; beside one of 250 the sidecar's own fits, and that of what is written first not.
+    for number, length in enumerate((255, 254, 250, 5)):
+        draw(library.folder / "short.png", (5, 0), seed=number).rename(library.folder / f"{number:0{length - 4}}.png")
+    draw(library.folder / "b.png", (5, 0), seed=9)
+    (library.folder / "b.png.xmp").mkdir()
+    library.index()
+    assert library.plugin.status().photos == {"indexed": 5}
+    written = sorted(len(path.name) for path in library.folder.glob("*.xmp") if path.is_file())
+    assert written == [9, 254]
+    problems = library.plugin.sidecar_status().problems.values()
+    assert [sum(word in one for one in problems) for word in ("shorter one", "a folder has the name")] == [2, 1]
+    library.index()
+    assert library.plugin.write_sidecars([library.folder]).unchanged == 2
 
 
 def refuse_in(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
