@@ -102,6 +102,7 @@ def test_the_wheel_contains_all_data_files(tmp_path: Path) -> None:
     assert {
         "rollcall/plugin.toml",
         "rollcall/migrations/env.py",
+        "rollcall/migrations/newest.sql",
         "rollcall/search/languages/de.toml",
         *(f"rollcall/web/locales/{code}/LC_MESSAGES/page.po" for code in ("de", "es", "fr")),
         "rollcall/migrations/versions/0001_the_first_tables.py",

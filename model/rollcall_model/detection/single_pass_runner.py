@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jax import shard_map
+from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 from jaxtyping import Float32, Int, UInt8
 
@@ -25,9 +26,9 @@ from rollcall_model.types import Detections
 
 #: Pixels of a band on a CPU: with more, arrays leave the cache; with fewer, margins cost more than that.
 _BAND: Final = 480 * 1280
-#: Windows in a bucket for each device.
+#: Windows in a bucket for each device, of several devices.
 _WINDOW_BUCKETS: Final = (1, 4)
-#: Views in a bucket for each device: those of one picture, and of several.
+#: Views in a bucket for each device: those of one picture, and, of several devices, of several.
 _VIEW_BUCKETS: Final = (4, 16)
 
 Pictures = Sequence[UInt8[np.ndarray, "h w 3"]]
@@ -52,18 +53,20 @@ class Runner:
         sharded = shard_map(
             forward, mesh=batching.mesh, in_specs=(P("batch"), P()), out_specs=P("batch"), check_vma=False
         )
-        self._program: Callable[..., Any] = jax.jit(sharded)
+        self._everywhere = NamedSharding(batching.mesh, P())
+        self._program: Callable[..., Any] = jax.jit(sharded, in_shardings=(batching.sharding, self._everywhere))
         self._windows = {side: batching.compile(net, 1, _of_squares(side)) for side in windows.SIDES}
         self._views = batching.compile(net, 1, _of_squares(orientation.SIDE))
-        self._places: dict[Shape, Float32[np.ndarray, "a 3"]] = {}
+        self._places: dict[Shape, jax.Array] = {}
+        self._window_buckets, self._view_buckets = map(batching.buckets, (_WINDOW_BUCKETS, _VIEW_BUCKETS))
 
     def warm_up(self, shapes: Sequence[Shape], *, with_windows: bool) -> None:
         """Compile the programs of canvases of these shapes, of views, and of windows (or load them from the cache)."""
         for shape in shapes:
             jax.block_until_ready(self._run(shape, []))
-        programs = [(self._views, _VIEW_BUCKETS, orientation.SIDE)]
+        programs = [(self._views, self._view_buckets, orientation.SIDE)]
         if with_windows:
-            programs += [(program, _WINDOW_BUCKETS, side) for side, program in self._windows.items()]
+            programs += [(program, self._window_buckets, side) for side, program in self._windows.items()]
         for program, buckets, side in programs:
             for bucket in buckets:
                 self._batching.warm_up(program, bucket * self._batching.devices, side, side)
@@ -107,7 +110,7 @@ class Runner:
                     windows.cut(image, shape, window, pixels)
 
             groups = runs(np.array([chosen[number][0] for number in mine]))
-            outputs = self._batching.run(program, groups, len(mine), cut, side, _WINDOW_BUCKETS)
+            outputs = self._batching.run(program, groups, len(mine), cut, side, self._window_buckets)
             for row, number in enumerate(mine):
                 result[number] = _of_window(self._above([part[row] for part in outputs]), chosen[number][1])
         return [result[number] for number in range(len(chosen))]
@@ -122,14 +125,13 @@ class Runner:
                 pixels[:] = views[row]
 
         groups = [np.arange(len(views))]
-        outputs = self._batching.run(self._views, groups, len(views), cut, orientation.SIDE, _VIEW_BUCKETS)
+        outputs = self._batching.run(self._views, groups, len(views), cut, orientation.SIDE, self._view_buckets)
         return np.asarray(outputs[0].max(axis=1))
 
     def _run(self, shape: Shape, pictures: Pictures) -> Any:
-        pixels = self._batching.put(canvases.place(pictures, shape, self._batching.devices))
         if shape not in self._places:
-            self._places[shape] = single_pass.anchors(*shape)
-        return self._program(pixels, self._places[shape])
+            self._places[shape] = jax.device_put(single_pass.anchors(*shape), self._everywhere)
+        return self._program(canvases.place(pictures, shape, self._batching.devices), self._places[shape])
 
     def _above(self, arrays: Sequence[np.ndarray]) -> Detections:
         """Return the places that score enough, of all scores, boxes and landmarks of a picture."""

@@ -53,6 +53,11 @@ class _BatchState:
     any_face_erased: bool
     waiting: set[str]  # content hashes that lines of the log wait for
 
+    def is_plain(self, photo: AnalysedPhoto) -> bool:
+        """Return whether a photo is new, and neither a known one that moved nor one that corrections wait for."""
+        known = photo.picture is None or photo.picture.content_hash in self.movable | self.waiting
+        return photo.photo.photo_id in self.new and not known
+
 
 class BatchStore:
     """Stores photos that were analysed, moved, went missing or failed."""
@@ -63,13 +68,21 @@ class BatchStore:
     def store(self, batch: Sequence[AnalysedPhoto]) -> list[tuple[int, int]]:
         """Store an analysed batch in one transaction; return each photo's number and how many faces it has."""
         version = self.tools.model_version
-        stored = []
+        stored: list[tuple[int, int]] = []
+        plain: list[AnalysedPhoto] = []
         with self.tools.profile("write", parallel=True), self.tools.database.write() as session:
             learnt = adaptation_store.current(session, version)
             state = self._state(session, batch)
-            for photo in batch:
-                faces = photo.faces if learnt is None else tuple(map(learnt.applied, photo.faces))
-                stored.append(self._store_one(session, photo, faces, version, state))
+            for one in batch:
+                photo = one if learnt is None else one._replace(faces=tuple(map(learnt.applied, one.faces)))
+                if state.is_plain(photo):
+                    plain.append(photo)
+                    continue
+                # In the order of the batch: what is stored of a photo may make others less plain.
+                stored += self._store_plain(session, plain, version, state)
+                plain.clear()
+                stored.append(self._store_one(session, photo, version, state))
+            stored += self._store_plain(session, plain, version, state)
         return stored
 
     @staticmethod
@@ -84,33 +97,34 @@ class BatchStore:
             reattach.waiting_contents(session, hashes),
         )
 
-    def _store_one(
-        self, session: Session, photo: AnalysedPhoto, faces: tuple[Face, ...], version: str, state: _BatchState
-    ) -> tuple[int, int]:
+    def _store_plain(
+        self, session: Session, photos: Sequence[AnalysedPhoto], version: str, state: _BatchState
+    ) -> list[tuple[int, int]]:
+        """Store new photos that nothing is known of; return the number of each and how many faces it has."""
+        if not photos:
+            return []
+        new = [
+            persist.NewPhoto(
+                photo.photo.photo_id, photo.stat, _analysis(session, photo.photo.photo_id, photo, version, state)
+            )
+            for photo in photos
+        ]
+        persist.store_new(session, new, version, self.tools.settings.tags)
+        for photo in photos:
+            if self.tools.settings.xmp.read and photo.picture is not None:
+                host_metadata.store_embedded(session, photo.photo.photo_id, photo.picture, new=True)
+        state.new.difference_update(one.photo_id for one in new)
+        return [(one.photo_id, len(one.analysis.faces)) for one in new]
+
+    def _store_one(self, session: Session, photo: AnalysedPhoto, version: str, state: _BatchState) -> tuple[int, int]:
         """Store one analysis and reattach its corrections; return the photo's number and how many faces it has."""
         picture, settings = photo.picture, self.tools.settings.tags
         assert picture is not None
         photo_id = self._photo_of(session, photo.photo, picture.content_hash, state)
-        new = photo_id in state.new
-        if state.any_face_erased:
-            faces = tombstones.without_erased(session, photo_id, picture.content_hash, faces)
-        analysis = Analysis(
-            picture.width,
-            picture.height,
-            picture.orientation,
-            picture.content_hash,
-            picture.taken,
-            faces,
-            version,
-            photo.perceptual_hash,
-            picture.warnings,
-            picture.video,
-        )
-        stored = persist.store_analysis(session, photo_id, photo.stat, analysis, settings, new=new)
+        analysis = _analysis(session, photo_id, photo, version, state)
+        stored = persist.store_analysis(session, photo_id, photo.stat, analysis, settings)
         if self.tools.settings.xmp.read:
-            host_metadata.store_embedded(session, photo_id, picture, new=new)
-        if new and picture.content_hash not in state.waiting:
-            return photo_id, len(faces)
+            host_metadata.store_embedded(session, photo_id, picture, new=False)
         corrected = reattach.reattach(session, photo_id, stored)
         if corrected.photo_ids:
             # Corrections of one photo may now wait for another of the batch.
@@ -118,7 +132,7 @@ class BatchStore:
         described = self._describe(session, photo_id, picture, version)
         if described or corrected.photo_ids:
             project_photo(session, photo_id, settings)
-        return photo_id, len(faces)
+        return photo_id, len(analysis.faces)
 
     def _photo_of(self, session: Session, photo: PendingPhoto, content_hash: str, state: _BatchState) -> int:
         """Return the photo that a file is: the one at its path, or a known one of this content that moved here."""
@@ -199,3 +213,23 @@ class BatchStore:
             pending = moves.relocate(session, candidate.photo_id, photo.photo_id, self.tools.model_version)
             change_feed.record(session, ChangeKind.PHOTO_MOVED, candidate.photo_id)
         return True, pending
+
+
+def _analysis(session: Session, photo_id: int, photo: AnalysedPhoto, version: str, state: _BatchState) -> Analysis:
+    """Return what is to be stored of a photo: nothing of faces that were erased."""
+    picture, faces = photo.picture, photo.faces
+    assert picture is not None
+    if state.any_face_erased:
+        faces = tombstones.without_erased(session, photo_id, picture.content_hash, faces)
+    return Analysis(
+        picture.width,
+        picture.height,
+        picture.orientation,
+        picture.content_hash,
+        picture.taken,
+        faces,
+        version,
+        photo.perceptual_hash,
+        picture.warnings,
+        picture.video,
+    )

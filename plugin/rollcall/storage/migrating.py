@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, Engine, inspect, select, text
 
@@ -10,6 +11,9 @@ from rollcall import resources
 from rollcall.errors import NewerDatabaseError
 from rollcall.storage import postgresql, sqlite, views
 from rollcall.storage.tables import MetaRow, PhotoRow
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 
 def state(engine: Engine) -> tuple[str | None, str | None]:
@@ -32,13 +36,6 @@ def _fingerprint(connection: Connection) -> str | None:
 
 def bring_up_to_date(engine: Engine, head: str, file: Path | None, backups: int) -> None:
     """Migrate a database to the revision `head` and create its views again if their text changed."""
-    from alembic import command
-    from alembic.config import Config
-    from alembic.script import ScriptDirectory
-
-    config = Config()
-    config.set_main_option("script_location", str(resources.find("migrations")).replace("%", "%%"))
-    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
     # The write lock is taken first and the revision read again under it: of two processes that
     # open an old database at once, one migrates and the other finds nothing left to do.
     dialect = engine.dialect.name
@@ -46,16 +43,14 @@ def bring_up_to_date(engine: Engine, head: str, file: Path | None, backups: int)
         found = _revision(connection)
         if found is None and dialect == "postgresql":
             postgresql.check_encoding(connection, engine.url.render_as_string())
-        if found is not None and found not in known:
-            raise NewerDatabaseError(
-                engine.url.render_as_string(),
-                f"the database was written by a newer Rollcall (revision {found}); update Rollcall to open it",
-            )
-        if found != head:
-            if found is not None and file is not None and connection.execute(select(PhotoRow.id).limit(1)).first():
+        if found is not None and found != head:
+            _check_known(found, engine.url.render_as_string())
+            if file is not None and connection.execute(select(PhotoRow.id).limit(1)).first():
                 sqlite.back_up(file, backups)
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+        if found is None and dialect == "sqlite":
+            found = _make_tables(connection)
+        if found != head:
+            _migrate(connection)
         if _fingerprint(connection) != views.fingerprint(dialect):
             for statement in views.statements(dialect):
                 connection.execute(text(statement))
@@ -63,3 +58,47 @@ def bring_up_to_date(engine: Engine, head: str, file: Path | None, backups: int)
             connection.execute(
                 MetaRow.__table__.insert().values(key="views", value=views.fingerprint(dialect))  # type: ignore[attr-defined]
             )
+
+
+def _make_tables(connection: Connection) -> str | None:
+    """Make the tables of a new SQLite database as all migrations would; return the revision that they are of.
+
+    Alembic and its migrations take 0.2 s of a processor, these statements a hundredth of that.
+    """
+    for statement in resources.find("migrations").joinpath("newest.sql").read_text(encoding="utf-8").split(";\n"):
+        if statement:
+            connection.exec_driver_sql(statement)
+    return _revision(connection)
+
+
+def _migrate(connection: Connection) -> None:
+    from alembic import command
+
+    config = _configuration()
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def _check_known(revision: str, url: str) -> None:
+    """Raise if a newer program wrote a database.
+
+    Raises
+    ------
+    NewerDatabaseError
+        If no migration of this program leads to its revision.
+    """
+    from alembic.script import ScriptDirectory
+
+    known = {script.revision for script in ScriptDirectory.from_config(_configuration()).walk_revisions()}
+    if revision not in known:
+        raise NewerDatabaseError(
+            url, f"the database was written by a newer Rollcall (revision {revision}); update Rollcall to open it"
+        )
+
+
+def _configuration() -> Config:
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(resources.find("migrations")).replace("%", "%%"))
+    return config

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from rollcall.records import AttributeLabels, TagSource, TagState
 from rollcall.settings import TagSettings
 from rollcall.storage import change_feed, revisions
+from rollcall.storage.bulk import insert_rows
 from rollcall.storage.change_feed import ChangeKind
 from rollcall.storage.library import now
 from rollcall.storage.tables import FaceRow, PhotoGroupRow, PhotoRow, PredictionRow, TagRow, VerdictRow
@@ -31,15 +32,25 @@ def recompute(session: Session, photo_id: int, settings: TagSettings) -> None:
     Tags that a person or a host set, and tags that a person rejected, stay as they are.
     """
     session.flush()
-    _write(session, photo_id, effective_probabilities(session, photo_id), settings, new=False)
+    _write(session, photo_id, effective_probabilities(session, photo_id), settings)
 
 
-def compute_new(
-    session: Session, photo_id: int, predictions: Sequence[Mapping[str, Any]], settings: TagSettings
-) -> None:
-    """Do the same as `recompute` for a photo without rows yet, from the columns of its faces' predictions."""
-    faces = [FaceProbabilities(**{name: one.get(name) for name in FaceProbabilities._fields}) for one in predictions]
-    _write(session, photo_id, faces, settings, new=True)
+def add_new(session: Session, photos: Sequence[tuple[int, Sequence[Mapping[str, Any]]]], settings: TagSettings) -> None:
+    """Write the groups and automatic tags of photos without rows yet, from the columns of their faces' predictions.
+
+    Does what `recompute` does, in statements for all photos together; their numbers of faces are written by the caller.
+    """
+    groups: list[dict[str, Any]] = []
+    tags: list[dict[str, Any]] = []
+    for photo_id, predictions in photos:
+        faces = [FaceProbabilities(*map(one.get, FaceProbabilities._fields)) for one in predictions]
+        probabilities = group_probabilities(faces)
+        groups += _group_rows(photo_id, probabilities)
+        wanted = automatic_tags(probabilities, len(faces), tag_rules(settings))
+        _record_changes(session, photo_id, {}, wanted)
+        tags += [_tag_row(photo_id, tag) for tag in wanted]
+    insert_rows(session, PhotoGroupRow, groups)
+    insert_rows(session, TagRow, tags)
 
 
 def effective_probabilities(session: Session, photo_id: int) -> list[FaceProbabilities]:
@@ -64,53 +75,47 @@ def effective_probabilities(session: Session, photo_id: int) -> list[FaceProbabi
     return result
 
 
-def _write(
-    session: Session, photo_id: int, faces: Sequence[FaceProbabilities], settings: TagSettings, *, new: bool
-) -> None:
+def _write(session: Session, photo_id: int, faces: Sequence[FaceProbabilities], settings: TagSettings) -> None:
     groups = group_probabilities(faces)
     values = {"face_count": len(faces), "revision": revisions.take(session)}
     session.execute(update(PhotoRow).where(PhotoRow.id == photo_id).values(**values))
-    if not new:
-        session.execute(delete(PhotoGroupRow).where(PhotoGroupRow.photo_id == photo_id))
-    if groups:
-        session.execute(
-            insert(PhotoGroupRow.__table__),  # type: ignore[arg-type]
-            [
-                {"photo_id": photo_id, "name": name, "at_least": count, "probability": probability}
-                for name, probabilities in groups.items()
-                for count, probability in enumerate(probabilities, 1)
-            ],
-        )
+    session.execute(delete(PhotoGroupRow).where(PhotoGroupRow.photo_id == photo_id))
+    insert_rows(session, PhotoGroupRow, _group_rows(photo_id, groups))
     wanted = automatic_tags(groups, len(faces), tag_rules(settings))
-    if not new:
-        wanted += names.of_photos(session, [photo_id], settings).get(photo_id, [])
-    if wanted or not new:
-        _write_tags(session, photo_id, wanted, new=new)
+    _write_tags(session, photo_id, wanted + names.of_photos(session, [photo_id], settings).get(photo_id, []))
 
 
-def _write_tags(session: Session, photo_id: int, wanted: Sequence[Tag], *, new: bool) -> None:
+def _group_rows(photo_id: int, groups: Mapping[str, Sequence[float]]) -> list[dict[str, Any]]:
+    return [
+        {"photo_id": photo_id, "name": name, "at_least": count, "probability": probability}
+        for name, probabilities in groups.items()
+        for count, probability in enumerate(probabilities, 1)
+    ]
+
+
+def _tag_row(photo_id: int, tag: Tag) -> dict[str, Any]:
+    return {
+        "photo_id": photo_id,
+        "name": tag.name,
+        "source": TagSource.AUTO,
+        "probability": tag.probability,
+        "state": tag.state,
+        "created_at": now(),
+    }
+
+
+def _write_tags(session: Session, photo_id: int, wanted: Sequence[Tag]) -> None:
     """Make a photo's automatic tags the wanted ones; tags of people and hosts, and rejected ones, stay."""
-    rows = [] if new else session.scalars(select(TagRow).where(TagRow.photo_id == photo_id)).all()
-    stored = {row.name: row for row in rows}
+    stored = {row.name: row for row in session.scalars(select(TagRow).where(TagRow.photo_id == photo_id))}
     _record_changes(session, photo_id, stored, wanted)
     added = []
     for tag in wanted:
         row = stored.pop(tag.name, None)
         if row is None:
-            added.append(
-                {
-                    "photo_id": photo_id,
-                    "name": tag.name,
-                    "source": TagSource.AUTO,
-                    "probability": tag.probability,
-                    "state": tag.state,
-                    "created_at": now(),
-                }
-            )
+            added.append(_tag_row(photo_id, tag))
         elif is_replaceable(row):
             row.probability, row.state = tag.probability, tag.state
-    if added:
-        session.execute(insert(TagRow.__table__), added)  # type: ignore[arg-type]
+    insert_rows(session, TagRow, added)
     for row in stored.values():
         if is_replaceable(row):
             session.delete(row)

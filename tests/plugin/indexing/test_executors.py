@@ -21,6 +21,7 @@ from sqlalchemy import text
 from blobs import BlobAnalyzer, draw
 from mortal import MortalAnalyzer
 from rollcall import events
+from rollcall.errors import ModelError
 from rollcall.indexing.executors import choosing, processes
 from rollcall.indexing.executors.analysis import Task
 from rollcall.indexing.executors.base import Executor
@@ -338,3 +339,19 @@ def test_a_node_that_is_killed_loses_no_photo_and_stores_none_twice(
     assert sorted(indexed) == sorted(set(indexed)) and len(indexed) == 60
     with database.read() as session:
         assert session.scalar(text("SELECT COUNT(*) FROM faces")) == 60
+
+
+def test_a_cluster_that_does_not_do_the_work_ends_the_run_with_a_sentence(cluster: Any, library: Path) -> None:
+    import ray
+
+    wanted = settings("ray", ray_address=cluster.address)
+    executor = choosing.executor_for(choosing.Work(BlobAnalyzer(), wanted, Profile(), 1))
+    file = draw(library / "a.png", (30, 255))
+
+    def cancelled() -> bool:
+        """Never stop the run, while somebody at the cluster cancels its work before it begins."""
+        ray.cancel(executor._waiting[0].reference)  # type: ignore[attr-defined]
+        return False
+
+    with closing(executor), pytest.raises(ModelError, match="does not analyse photos .*; see to it"):
+        list(executor.outcomes(iter([Task(0, file, file.stat().st_size)]), cancelled))

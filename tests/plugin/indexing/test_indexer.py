@@ -11,6 +11,7 @@ import sys
 import textwrap
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from unittest import mock
 
@@ -21,6 +22,7 @@ from blobs import BlobAnalyzer, draw
 from rollcall import events
 from rollcall.detector_settings import DetectorSettings
 from rollcall.errors import LibraryError, StoreError
+from rollcall.indexing.batch import AnalysedPhoto, BatchStore
 from rollcall.indexing.indexer import Indexer
 from rollcall.settings import Settings
 from rollcall.storage.database import Database, open_database
@@ -50,19 +52,45 @@ def test_a_folder_becomes_photos_and_faces(indexer: Indexer, database: Database,
     assert rows(database, "SELECT faces, p_children FROM v1_photos ORDER BY path") == [(2, 1.0), (0, None)]
 
 
-def test_a_batch_of_new_photos_takes_few_statements_for_each(
+def test_a_batch_of_new_photos_takes_as_many_statements_as_a_smaller_one(
     indexer: Indexer, database: Database, library: Path
 ) -> None:
-    draw(library / "first.png", (5, 255))
-    indexer.run([library])
-    for number in range(8):
-        draw(library / f"{number}.png", (5, 255), (40, 0), seed=number)
+    counts: list[int] = []
     statements: list[str] = []
     event.listen(database.engine, "before_cursor_execute", lambda *given: statements.append(given[2]), named=False)
-    with mock.patch.object(indexer.pipeline.store, "store", wraps=indexer.pipeline.store.store) as store:
-        assert indexer.run([library]).indexed == 8
-    assert store.call_count == 1
-    assert 0 < len(statements) <= 120 + 8 * 6, statements
+
+    def store(batch: Sequence[AnalysedPhoto]) -> list[tuple[int, int]]:
+        statements.clear()
+        stored = BatchStore.store(indexer.pipeline.store, batch)
+        counts.append(len(statements))
+        return stored
+
+    for batch in (1, 2, 8):  # the first one asks what later ones know
+        for number in range(batch):
+            draw(library / f"{batch}-{number}.png", (5, 255), (40, 0), seed=number)
+        with mock.patch.object(indexer.pipeline.store, "store", store):
+            assert indexer.run([library]).indexed == batch
+    assert 0 < counts[1] == counts[2], statements
+
+
+def test_photos_that_are_new_are_stored_as_they_are_when_analysed_again(
+    indexer: Indexer, database: Database, library: Path
+) -> None:
+    for number, faces in enumerate([((5, 255), (40, 0)), (), ((70, 100),), ((30, 255), (31, 255), (2, 0))]):
+        draw(library / f"{number}.png", *faces, seed=number)
+    kept = (
+        "SELECT id, path, state, face_count, width, height, content_hash, look, error, model_version FROM photos",
+        "SELECT * FROM faces ORDER BY id",
+        "SELECT * FROM predictions ORDER BY face_id",
+        "SELECT * FROM embeddings ORDER BY face_id",
+        "SELECT * FROM photo_groups ORDER BY photo_id, name, at_least",
+        "SELECT photo_id, name, source, probability, state FROM tags ORDER BY photo_id, name",
+    )
+    indexer.run([library])
+    new = [rows(database, sql) for sql in kept]
+    indexer.run([library], force=True)
+    assert [rows(database, sql) for sql in kept] == new
+    assert all(new)
 
 
 def test_a_second_run_analyses_nothing(indexer: Indexer, analyzer: BlobAnalyzer, library: Path) -> None:

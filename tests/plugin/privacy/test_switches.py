@@ -63,7 +63,7 @@ def test_a_head_that_is_off_is_not_in_the_compiled_program() -> None:
     from rollcall_model.types import EMBEDDING
 
     def program(model: AttributeModel) -> str:
-        crops = np.zeros((model._devices, model.size, model.size, 3), np.uint8)
+        crops = np.zeros((model._buckets[0], model.size, model.size, 3), np.uint8)
         return str(model._run.lower(crops).compile().as_text())  # type: ignore[attr-defined]
 
     weights = f"f32[320,{EMBEDDING}]"

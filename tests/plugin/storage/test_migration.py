@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from shutil import copytree
 
+import pytest
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, create_engine, text
@@ -14,7 +16,7 @@ from rollcall import resources, search
 from rollcall.model_version import ModelVersion
 from rollcall.settings import TagSettings
 from rollcall.storage import revisions
-from rollcall.storage.database import open_database
+from rollcall.storage.database import HEAD, open_database
 from rollcall.tags import projection
 
 
@@ -29,6 +31,41 @@ def old_database(file: Path, revision: str) -> Iterator[Connection]:
         command.upgrade(config, revision)
         yield connection
     engine.dispose()
+
+
+def tables(connection: Connection) -> list[str]:
+    """Return the statements that would make a database's tables and then its indexes, and its revision."""
+    order = "ORDER BY type = 'index', CASE type WHEN 'index' THEN name END, rowid"
+    made = connection.execute(text(f"SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND type != 'view' {order}"))
+    (revision,) = connection.execute(text("SELECT version_num FROM alembic_version")).scalars()
+    return [*(" ".join(sql.split()) for sql in made.scalars() if "sqlite_sequence" not in sql), revision]
+
+
+def made_by_opening(file: Path) -> list[str]:
+    """Open a database that is not there, and return its tables."""
+    database = open_database(str(file))
+    with database.engine.connect() as connection:
+        found = tables(connection)
+    database.close()
+    return found
+
+
+def test_a_new_database_is_what_the_migrations_make(tmp_path: Path) -> None:
+    with old_database(tmp_path / "migrated.db", HEAD) as connection:
+        migrated = tables(connection)
+    assert made_by_opening(tmp_path / "new.db") == migrated, "run scripts/write_tables.py"
+
+
+def test_a_new_database_is_up_to_date_where_its_tables_are_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = copytree(resources.find("migrations"), tmp_path / "migrations")
+    with old_database(tmp_path / "old.db", "0014") as connection:
+        *statements, revision = tables(connection)
+    statements.append(f"INSERT INTO alembic_version VALUES ('{revision}')")
+    (folder / "newest.sql").write_text(";\n".join(statements))
+    with old_database(tmp_path / "migrated.db", HEAD) as connection:
+        migrated = tables(connection)
+    monkeypatch.setattr(resources, "find", lambda name: tmp_path / name)
+    assert made_by_opening(tmp_path / "new.db") == migrated
 
 
 def add_photo(connection: Connection, face_id: int) -> None:

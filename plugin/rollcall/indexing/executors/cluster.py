@@ -39,7 +39,6 @@ _GONE: Final = (
     ray.exceptions.WorkerCrashedError,
     ray.exceptions.OutOfMemoryError,
     ray.exceptions.NodeDiedError,
-    ray.exceptions.LocalRayletDiedError,
 )
 
 
@@ -128,7 +127,7 @@ class RayExecutor:
                 self._join()
             except (ConnectionError, ValueError, RuntimeError) as error:
                 raise ModelError(
-                    f"the Ray cluster {self._address or 'of this computer'} cannot be used ({error}); check"
+                    f"the Ray cluster {self._name} cannot be used ({error}); check"
                     " power.ray_address, and that it runs the same versions of Ray and Python"
                 ) from error
             finally:
@@ -166,13 +165,19 @@ class RayExecutor:
             if isinstance(cause, RemoteError):
                 raise RemoteError(cause.address, cause.reason) from error
             raise MemoryError(str(cause)) if isinstance(cause, MemoryError) else ModelError(str(cause)) from error
-        except (
-            ray.exceptions.WorkerCrashedError,
-            ray.exceptions.OutOfMemoryError,
-            ray.exceptions.NodeDiedError,
-        ) as error:
+        except _GONE as error:
             if chunk.alone:
                 return [lost(chunk.tasks[0], type(error).__name__, None)]
             again = [self._given([task], alone=True) for task in chunk.tasks]
             return [outcome for one in again for outcome in self._result(one, stopping)]
+        except ray.exceptions.RayError as error:
+            reason = str(error).strip().partition("\n")[0]
+            raise ModelError(
+                f"the Ray cluster {self._name} does not analyse photos ({type(error).__name__}: {reason}); see to it,"
+                " or set power.executor to processes, and index again: what is done stays done"
+            ) from error
         return found
+
+    @property
+    def _name(self) -> str:
+        return self._address or "of this computer"
