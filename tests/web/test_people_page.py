@@ -48,6 +48,13 @@ def test_groups_are_named_one_after_another_with_the_keyboard_alone(page: Any, s
     assert served.rows(f"{FACES} AND person_state = 'confirmed'", served.people[BEN]) == [(4,)]
 
 
+def test_nothing_left_to_undo_is_a_message_over_the_person(page: Any, served: Any) -> None:
+    page.goto(f"{served.url}/person/{served.people[STRANGER]}")
+    page.keyboard.press("U")
+    page.locator("#toasts").get_by_text("nothing to redo").wait_for()
+    assert page.locator("#person h1").is_visible()
+
+
 def test_one_group_dragged_onto_another_is_the_same_person(page: Any, served: Any) -> None:
     page.goto(f"{served.url}/people")
     source = page.locator(f"[data-person='{served.people[STRANGER]}'] img")
