@@ -17,7 +17,7 @@ FIRST = (
     "tests/web",
 )
 
-# Many tests start programs. Where no bytecode is kept, each of them compiles all its libraries again: 4 s of a processor.
+# Many tests start programs: without bytecode each of them compiles all its libraries again, for 4 s of a processor.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 

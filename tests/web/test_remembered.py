@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -136,3 +137,17 @@ def test_a_database_of_which_commits_are_not_known_keeps_nothing(
     for _ in range(2):
         kept.get("a", lambda: asked.append(1))
     assert len(asked) == 2
+
+
+def test_looking_ahead_takes_no_processor_while_it_fails(served: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[float] = []
+    state = served.plugin.state
+
+    def counted() -> Any:
+        tried.append(time.monotonic())
+        return state()
+
+    monkeypatch.setattr(served.plugin, "state", counted)
+    served.plugin.stop()
+    until(lambda: len(tried) >= 4)
+    assert min(after - before for before, after in zip(tried, tried[1:], strict=False)) > 0.1

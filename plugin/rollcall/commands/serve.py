@@ -84,7 +84,7 @@ def serve(
     """
     from rollcall.media import allocator
     from rollcall.web import login, security
-    from rollcall.web.app import create
+    from rollcall.web.app import create, end
     from rollcall.web.home_network import is_of_home
 
     access = login.access_of(settings.serve)
@@ -113,6 +113,7 @@ def serve(
             file = stack.enter_context(doorway(address)) if opened else None
             _run(app, listening, lambda: _announce(address, file, access, app))
     finally:
+        end(app)
         plugin.stop()
 
 

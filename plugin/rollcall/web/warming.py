@@ -64,21 +64,24 @@ class Warming:
             self._thread.join(_ENDING)
 
     def _run(self) -> None:
-        state, since = self.plugin.state(), time.monotonic()
-        while not self._closing.is_set():
+        state: object = None
+        since, said = time.monotonic(), ""
+        # Each round waits, also one that failed: a database may be out of reach for hours.
+        while not self._closing.wait(_EVERY):
             try:
-                while self._prepare and state is not None and self._is_free():
-                    self._prepare.pop(0)()
-                self._closing.wait(_EVERY)
                 now = self.plugin.state()
                 if now != state:
                     state, since = now, time.monotonic()
+                while self._prepare and now is not None and self._is_free():
+                    self._prepare.pop(0)()
                 if now is None or self._prepare or not self._is_free():
                     continue
                 if time.monotonic() - since >= SETTLED and time.monotonic() - self._asked < _USED_FOR:
                     self.remembered.renew(self._is_free)
             except RollcallError as error:  # the page says so to whoever asks for it
-                log.info("nothing is looked up ahead (%s)", error)
+                if str(error) != said:
+                    said = str(error)
+                    log.info("nothing is looked up ahead (%s)", error)
 
     def _is_free(self) -> bool:
         """Return whether nobody waits, and no run commits again and again."""
