@@ -14,6 +14,7 @@ from blobs import BlobAnalyzer, draw
 from rollcall import corrections
 from rollcall.web.pages.rendering import for_people
 from web.test_page import until
+from web.waiting import ready
 
 HTMX = {"HX-Request": "true"}
 
@@ -50,6 +51,17 @@ def test_a_wrong_origin_of_a_host_is_refused_with_a_sentence(wrong: str) -> None
 
 
 # ---- The review
+
+
+@pytest.mark.parametrize(("age", "likely"), [(6, "yes"), (40, "no")])
+def test_look_alikes_are_asked_for_what_the_ticked_are(serve: Callable, age: int, likely: str) -> None:
+    served = serve(lambda folder: draw(folder / "one.png", (age, 0)))
+    (face,) = served.faces("one.png")
+    text = served.client.get(f"/review/alike/{face}", params={"group": "children"}).text
+    assert ("Which of these are children?" if likely == "yes" else "Which of these are not children?") in text
+    primary = re.findall(r'<button class="primary" name="what" value="(\w+)"', text)
+    assert primary == (["yes"] if likely == "yes" else [one for one in ("no", "younger", "older") if one in primary])
+    assert "the ticked are children" in text
 
 
 def test_look_alikes_are_ticked_and_sorted_by_their_likely_answer(serve: Callable) -> None:
@@ -279,3 +291,24 @@ def test_technical_words_stand_in_technical_parts_alone(shared: Any) -> None:
         assert (
             re.findall(r"Insight|Indexing|interval|detector|blobs-1|tags\.precision|Nothing is going on", plain) == []
         )
+
+
+# ---- Before the first photo
+
+
+def test_pages_say_why_they_are_empty_and_offer_nothing_that_does_nothing(serve: Callable) -> None:
+    served = serve(lambda folder: (folder / "broken.jpg").write_bytes(b"none"))
+    people, review = (served.client.get(path).text for path in ("/people", "/review"))
+    assert "Nobody yet" in people and "The ticked are one person" not in people and "groups below" not in people
+    assert "No photo was looked at yet" in review and "undo the last answer" not in review
+
+
+def test_a_run_says_that_it_is_getting_ready_until_the_first_photo(page: Any, served: Any) -> None:
+    page.goto(f"{served.url}/indexing")
+    ready(page)
+    report = """(done) => document.dispatchEvent(new CustomEvent("rollcall:progress", { detail: {
+        state: "running", total: 9, done, skipped: 0, faces: 0, failed: 0, seconds: 3, last: "", message: "" } }))"""
+    page.evaluate(report, 0)
+    assert "Getting ready" in page.locator("#run-state").inner_text()
+    page.evaluate(report, 1)
+    assert "Looking at photos" in page.locator("#run-state").inner_text()

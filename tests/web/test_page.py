@@ -10,7 +10,8 @@ import pytest
 
 from blobs import draw
 from drawn import stored
-from web.waiting import until
+from rollcall import corrections
+from web.waiting import ready, until
 
 AXE = Path(__file__).with_name("axe.min.js")
 PAGES = ("/", "/?q=kids", "/?q=two+childs", "/photo/{photo}", "/photo/{photo}?face={face}", "/review", "/tags")
@@ -54,6 +55,39 @@ def test_scrolling_brings_all_photos_once(page: Any, serve: Any, served: Any) ->
 
     until(all_there)
     assert len(set(page.eval_on_selector_all(".tile a", "all => all.map(a => a.href)"))) == 101
+
+
+def test_a_photo_that_shows_itself_anew_leaves_a_name_that_is_typed(page: Any, served: Any) -> None:
+    page.goto(f"{served.url}/photo/{served.photo('child.png')}?face={served.faces('child.png')[0]}")
+    ready(page)
+    page.locator("#who-name").press_sequentially("Mi")
+    # As beside a face that was drawn and is not looked at yet.
+    page.evaluate(
+        """() => {
+            window.held = 0;
+            document.addEventListener("htmx:beforeRequest", (event) => {
+                if (event.target.id === "again" && event.defaultPrevented) window.held += 1;
+            });
+            document.querySelector("#photo .side").insertAdjacentHTML("beforeend",
+                `<p id="again" data-waits hx-get="${location.href}" hx-trigger="every 50ms" hx-target="#photo"></p>`);
+            htmx.process(document.getElementById("again"));
+        }"""
+    )
+    page.wait_for_function("() => window.held > 2")
+    assert page.locator("#who-name").input_value() == "Mi"
+    page.locator("#who-name").fill("")
+    page.evaluate("document.activeElement.blur()")
+    page.wait_for_function("() => !document.getElementById('again')")
+
+
+def test_words_of_tags_are_whole_beside_the_photo(page: Any, served: Any) -> None:
+    photo = served.photo("child.png")
+    served.plugin.correct(
+        corrections.tag(photo, "People/Teenagers", True), corrections.tag(photo, "People/Grandchildren", True)
+    )
+    page.goto(f"{served.url}/photo/{photo}")
+    heights = page.eval_on_selector_all(".tag span", "all => all.map(one => one.clientHeight)")
+    assert len(heights) >= 2 and max(heights) < 36, "one line each"
 
 
 def test_an_age_is_corrected_undone_and_done_again(page: Any, served: Any) -> None:

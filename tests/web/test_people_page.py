@@ -44,8 +44,15 @@ def test_groups_are_named_one_after_another_with_the_keyboard_alone(page: Any, s
     settled(page)
     page.evaluate("document.activeElement.blur()")
     page.keyboard.press("u")
-    page.get_by_text("Undone.").first.wait_for()
+    page.locator("#toasts").get_by_text("Undone: two made one person").wait_for()
     assert served.rows(f"{FACES} AND person_state = 'confirmed'", served.people[BEN]) == [(4,)]
+
+
+def test_nothing_left_to_undo_is_a_message_over_the_person(page: Any, served: Any) -> None:
+    page.goto(f"{served.url}/person/{served.people[STRANGER]}")
+    page.keyboard.press("U")
+    page.locator("#toasts").get_by_text("nothing to redo").wait_for()
+    assert page.locator("#person h1").is_visible()
 
 
 def test_one_group_dragged_onto_another_is_the_same_person(page: Any, served: Any) -> None:
@@ -111,7 +118,7 @@ def test_a_question_about_a_whole_group_is_answered_by_one_key_and_undone_by_ano
     page.get_by_text("This is Anna; u takes it back.").first.wait_for()
     assert served.rows(confirmed, anna) == [(5,)]
     page.keyboard.press("u")
-    page.get_by_text("The last answer is undone.").first.wait_for()
+    page.locator("#toasts").get_by_text("Undone: two made one person").wait_for()
     assert served.rows(confirmed, anna) == [(3,)]
 
 

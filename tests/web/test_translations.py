@@ -14,7 +14,7 @@ import pytest
 
 from rollcall import search
 from rollcall.errors import LibraryError, NotFoundError, UnreadableError
-from rollcall.sentences import Quoted, Sentence
+from rollcall.sentences import Quoted, Sentence, joined
 from rollcall.web import formats, names, translation
 from rollcall.web.pages.rendering import templates
 from web import marked, marked_scripts
@@ -196,6 +196,12 @@ def test_an_error_of_any_room_is_shown_in_the_readers_language(speak: Any) -> No
     assert translation.sentence_of(NotFoundError("photo", 7)).startswith("es gibt kein Foto 7; ")
     assert translation.sentence_of(ValueError("anything")) == "anything"
     assert not translation.is_translated("anything")
+
+
+def test_nothing_to_say_is_nothing_in_every_language(speak: Any) -> None:
+    for language in translation.LANGUAGES:
+        speak(language)
+        assert translation.translated(joined([])) == translation.gettext("") == ""
 
 
 def test_what_somebody_typed_is_quoted_as_the_language_does(speak: Any) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from rollcall.ages import OLDEST
 from rollcall.corrections.kinds import OLDEST as OLDEST_GIVEN
@@ -83,6 +83,16 @@ class History:
         """
         return self.plugin.redo()
 
+    def step(self, what: Literal["undo", "redo"], photo_id: int | None = None) -> Toast:
+        """Undo or redo, and return the message on it; `photo_id` is the photo that is shown.
+
+        Raises
+        ------
+        ConflictError
+            If there is nothing to undo, or to redo.
+        """
+        return undone(self.undo(), photo_id) if what == "undo" else redone(self.redo(), photo_id)
+
 
 def undone(result: CorrectionResult, photo_id: int | None = None) -> Toast:
     """Return the message on what was undone, with a way back; `photo_id` is the photo that is shown."""
@@ -102,6 +112,9 @@ def _elsewhere(result: CorrectionResult, photo_id: int | None) -> int | None:
 def _what(entries: Sequence[LogEntry]) -> str:
     if not entries:
         return gettext("nothing")
+    # A name, or that two are one, says what was done; of the faces that follow from it there may be hundreds.
+    entries = [one for one in entries if one.kind != "member"] or entries
+    entries = sorted(entries, key=lambda one: one.kind not in ("person_name", "person_merge"))
     first = describe(entries[0])
     name = (entries[0].path or "").rpartition("/")[2]
     if len({entry.path for entry in entries}) == 1 and name:
@@ -140,6 +153,29 @@ def describe(entry: LogEntry) -> str:
         case "album_photo":
             inside = value.get("inside")
             return gettext("photo added to an album") if inside else gettext("photo taken out of an album")
+    return _of_person(entry.kind, value)
+
+
+def _of_person(kind: str, value: Mapping[str, Any]) -> str:
+    match kind:
+        case "person" | "member":
+            return gettext("who a face is")
+        case "not_person":
+            return gettext("who a face is not") if value.get("holds") else gettext("who a face may be")
+        case "person_name":
+            names_given = value.get("names")
+            return gettext("the name “%(name)s”", name=names_given[0]) if names_given else gettext("a name taken away")
+        case "person_hidden":
+            return gettext("somebody hidden") if value.get("hidden") else gettext("somebody shown again")
+        case "person_birth":
+            date = value.get("date")
+            return gettext("the birth date %(date)s", date=date) if date else gettext("no birth date")
+        case "person_me":
+            return gettext("who you are")
+        case "person_relation":
+            return gettext("a relation")
+        case "person_merge":
+            return gettext("two made one person")
     # What is added of people.
     return gettext("something said of a person")
 

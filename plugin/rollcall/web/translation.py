@@ -115,7 +115,8 @@ def chosen_language() -> str:
 
 def gettext(text: str, /, **values: Any) -> str:
     """Return a text in the language of the answer."""
-    return texts(language()).of_page.gettext(text) % values
+    # What catalogs have for the empty text is their own header.
+    return texts(language()).of_page.gettext(text) % values if text else ""
 
 
 def pgettext(context: str, text: str, /, **values: Any) -> str:

@@ -17,6 +17,7 @@ from rollcall.people.portrait import Kind
 from rollcall.sentences import Sentence
 from rollcall.web.history import History
 from rollcall.web.inputs import history_of, plugin_of, remembered_of
+from rollcall.web.messages import Toast
 from rollcall.web.pages import photo
 from rollcall.web.pages.rendering import is_part, page
 from rollcall.web.people_forms import FaceForm, PeopleForm, ProposalForm, answer_face, merge, name_group, named
@@ -40,7 +41,9 @@ def show(request: Request, hidden: bool = False) -> Response:
     return _people(request, hidden=hidden)
 
 
-def _people(request: Request, *, hidden: bool = False, message: str = "", code: int = 200) -> Response:
+def _people(
+    request: Request, *, hidden: bool = False, message: str = "", code: int = 200, toast: Toast | None = None
+) -> Response:
     plugin, remembered = plugin_of(request), remembered_of(request)
     lists, waiting = prefetched(plugin, remembered, ("hidden",) if hidden else ("named", "unnamed"))
     values: dict[str, Any] = {
@@ -50,6 +53,7 @@ def _people(request: Request, *, hidden: bool = False, message: str = "", code: 
         "names": completions(plugin),
         "hidden": hidden,
         "message": message,
+        "toast": toast,
     }
     return page(request, "_people.html" if is_part(request) else "people.html", code, **values)
 
@@ -94,6 +98,8 @@ def once(request: Request) -> Response:
 @router.post("/people", response_class=HTMLResponse)
 def change(request: Request, form: Annotated[PeopleForm, Form()], hidden: bool = False) -> Response:
     """Name, merge, hide or show people, and show the lists as they are now."""
+    if form.what in ("undo", "redo"):
+        return _people(request, hidden=hidden, toast=history_of(request).step(form.what))
     try:
         return _people(request, hidden=hidden, message=_change(history_of(request), form))
     except RequestError as error:
@@ -104,9 +110,6 @@ def change(request: Request, form: Annotated[PeopleForm, Form()], hidden: bool =
 def _change(past: History, form: PeopleForm) -> str:
     """Record what a form says; return a sentence for the person."""
     plugin = past.plugin
-    if form.what in ("undo", "redo"):
-        past.undo() if form.what == "undo" else past.redo()
-        return gettext("Undone.") if form.what == "undo" else gettext("Done again.")
     if form.what == "hide_once":
         numbers = plugin.people_seen_on_one_day()[:MOST_HIDDEN]
         plugin.hide_people(*numbers, origin=past.tab)
@@ -148,7 +151,14 @@ def review(request: Request, person: Annotated[RowId | None, Query()] = None) ->
     return _row(request, person)
 
 
-def _row(request: Request, person_id: int | None, message: str = "", code: int = 200, after: int = 0) -> Response:
+def _row(
+    request: Request,
+    person_id: int | None,
+    message: str = "",
+    code: int = 200,
+    after: int = 0,
+    toast: Toast | None = None,
+) -> Response:
     plugin = plugin_of(request)
     waiting = remembered_of(request).get("proposals", plugin.proposals)
     left = dict(waiting)
@@ -167,6 +177,7 @@ def _row(request: Request, person_id: int | None, message: str = "", code: int =
         "left": sum(left.values()),
         "after": after,
         "message": message,
+        "toast": toast,
     }
     return page(request, "_proposals.html" if is_part(request) else "people_review.html", code, **values)
 
@@ -174,6 +185,8 @@ def _row(request: Request, person_id: int | None, message: str = "", code: int =
 @router.post("/people/review", response_class=HTMLResponse)
 def answer(request: Request, form: Annotated[ProposalForm, Form()], after: Annotated[RowId, Query()] = 0) -> Response:
     """Record one answer for the faces that are ticked, and show the next row."""
+    if form.what == "undo":
+        return _row(request, form.person, toast=history_of(request).step("undo"))
     try:
         message = _answer(history_of(request), form)
     except RequestError as error:
@@ -183,9 +196,6 @@ def answer(request: Request, form: Annotated[ProposalForm, Form()], after: Annot
 
 def _answer(past: History, form: ProposalForm) -> str:
     plugin = past.plugin
-    if form.what == "undo":
-        past.undo()
-        return gettext("The last answer is undone.")
     if form.what == "skip" or form.person is None or not form.faces:
         return "" if form.what == "skip" else gettext("No face was ticked.")
     person = plugin.person(form.person)

@@ -13,6 +13,7 @@ from rollcall.host import Plugin
 from rollcall.people.questions import Question, in_rows
 from rollcall.web.history import History
 from rollcall.web.inputs import history_of, plugin_of, remembered_of
+from rollcall.web.messages import Toast
 from rollcall.web.pages.rendering import is_part, page
 from rollcall.web.people_forms import ProposalForm
 from rollcall.web.translation import gettext, sentence_of
@@ -83,7 +84,7 @@ def show(request: Request) -> Response:
     return _asked(request)
 
 
-def _asked(request: Request, message: str = "", code: int = 200) -> Response:
+def _asked(request: Request, message: str = "", code: int = 200, toast: Toast | None = None) -> Response:
     question = _queue(request).next()
     values: dict[str, Any] = {
         "person": None if question is None else plugin_of(request).person(question.person),
@@ -91,6 +92,7 @@ def _asked(request: Request, message: str = "", code: int = 200) -> Response:
         "more": 0 if question is None else max(len(question.faces) - ROW, 0),
         "chance": 0.0 if question is None else question.probability,
         "message": message,
+        "toast": toast,
     }
     return page(request, "_people_question.html" if is_part(request) else "people_question.html", code, **values)
 
@@ -99,6 +101,10 @@ def _asked(request: Request, message: str = "", code: int = 200) -> Response:
 def answer(request: Request, form: Annotated[ProposalForm, Form()]) -> Response:
     """Record one answer for the faces that are ticked, and show the next question."""
     queue = _queue(request)
+    if form.what == "undo":
+        toast = history_of(request).step("undo")
+        queue.reset()
+        return _asked(request, toast=toast)
     try:
         message = _answer(queue, history_of(request), form)
     except RequestError as error:
@@ -108,10 +114,6 @@ def answer(request: Request, form: Annotated[ProposalForm, Form()]) -> Response:
 
 
 def _answer(queue: PeopleQueue, past: History, form: ProposalForm) -> str:
-    if form.what == "undo":
-        past.undo()
-        queue.reset()
-        return gettext("The last answer is undone.")
     question = queue.find(form.person, form.faces[0]) if form.faces else None
     if form.what == "skip":
         question = question or queue.next()

@@ -14,8 +14,8 @@ from rollcall.errors import NotFoundError, RequestError
 from rollcall.host import Plugin
 from rollcall.people.persons import Person
 from rollcall.people.portrait import FaceOrder, PortraitFace
-from rollcall.web.history import History
 from rollcall.web.inputs import history_of, plugin_of, remembered_of
+from rollcall.web.messages import Toast
 from rollcall.web.pages.people import completions
 from rollcall.web.pages.rendering import is_part, page
 from rollcall.web.people_forms import ForgetForm, PersonForm, change_person, named
@@ -34,7 +34,12 @@ def show(request: Request, person_id: RowId, order: FaceOrder = "newest") -> Res
 
 
 def _person(
-    request: Request, person_id: int, order: FaceOrder = "newest", message: str = "", code: int = 200
+    request: Request,
+    person_id: int,
+    order: FaceOrder = "newest",
+    message: str = "",
+    code: int = 200,
+    toast: Toast | None = None,
 ) -> Response:
     plugin = plugin_of(request)
     portrait = plugin.person_portrait(person_id)
@@ -46,6 +51,7 @@ def _person(
         "orders": ORDERS,
         "names": completions(plugin),
         "message": message,
+        "toast": toast,
         **_faces(plugin, person_id, order, 0),
     }
     return page(request, "_person.html" if is_part(request) else "person.html", code, **values)
@@ -85,13 +91,17 @@ def more(
 def change(request: Request, person_id: RowId, form: Annotated[PersonForm, Form()]) -> Response:
     """Record what a form says of a person, and show the person as they are now."""
     plugin = plugin_of(request)
+    past, toast = history_of(request), None
+    if form.what in ("undo", "redo"):
+        toast = past.step(form.what)
+    else:
+        try:
+            change_person(past, plugin.person(person_id), form)
+        except RequestError as error:
+            # Shown above the person, who is whole.
+            return _person(request, person_id, message=sentence_of(error), code=error.status)
     try:
-        _change(history_of(request), person_id, form)
-    except RequestError as error:
-        # Shown above the person, who is whole.
-        return _person(request, person_id, message=sentence_of(error), code=error.status)
-    try:
-        return _person(request, person_id, message=_done(form))
+        return _person(request, person_id, message="" if toast else _done(form), toast=toast)
     except NotFoundError:
         # They are one with somebody else, or nothing is left of the group.
         other = named(plugin, form.name) if form.what == "merge" else None
@@ -125,26 +135,13 @@ def forget(request: Request, person_id: RowId, form: Annotated[ForgetForm, Form(
     try:
         plugin_of(request).forget(people=[person_id])
     except RequestError as error:
-        return _question(request, person_id, str(error), error.status)
+        return _question(request, person_id, sentence_of(error), error.status)
     return _elsewhere(request, "/people")
-
-
-def _change(past: History, person_id: int, form: PersonForm) -> None:
-    if form.what == "undo":
-        past.undo()
-    elif form.what == "redo":
-        past.redo()
-    else:
-        change_person(past, past.plugin.person(person_id), form)
 
 
 def _done(form: PersonForm) -> str:
     count = len(form.faces)
     match form.what:
-        case "undo":
-            return gettext("Undone.")
-        case "redo":
-            return gettext("Done again.")
         case "split":
             return ngettext(
                 "%(num)s face of somebody else; u takes it back.",

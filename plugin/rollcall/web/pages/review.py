@@ -126,6 +126,7 @@ def _question(request: Request, message: str = "", code: int = 200, answered: An
         "answered": queue.answered,
         "skipped": len(queue.skipped),
         "message": message,
+        "unindexed": not found and not queue.plugin.status().photos.get("indexed"),
     }
     return page(request, "_question.html" if is_part(request) else "review.html", code, **values)
 

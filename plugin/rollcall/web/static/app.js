@@ -59,6 +59,13 @@ for (const end of ["htmx:afterSettle", "htmx:sendError", "htmx:swapError", "htmx
   document.addEventListener(end, () => { busy = false; if (typed.length) press(typed.shift()); });
 }
 
+// What comes by itself waits while a name is typed or a box is moved: it would take away what is not sent yet.
+document.addEventListener("htmx:beforeRequest", (event) => {
+  if (!event.target.matches?.("[data-waits]")) return;
+  const typed = [...document.querySelectorAll("#photo input:not([type=hidden])")].some((one) => one === document.activeElement || one.value !== one.defaultValue);
+  if (typed || document.querySelector("#frame.drawable")) event.preventDefault();
+});
+
 function press(key) {
   const wanted = [...document.querySelectorAll("[data-key]")].find((one) => one.dataset.key === key && !one.disabled);
   if (wanted && busy) { if (typed.length < 8) typed.push(key); } else if (wanted) wanted.click();
@@ -94,7 +101,7 @@ function watchRun(card) {
   };
   const labels = {
     idle: (now) => now.seconds ? done(now) : gettext("Everything is up to date."),
-    running: () => gettext("Looking at photos …"), pausing: () => gettext("Pausing after the photos in flight …"), paused: () => gettext("Paused: the rest is looked at when you go on."),
+    running: (now) => now.total && !now.done ? gettext("Getting ready: the first photos take a moment …") : gettext("Looking at photos …"), pausing: () => gettext("Pausing after the photos in flight …"), paused: () => gettext("Paused: the rest is looked at when you go on."),
   };
   const detail = (now) => {
     const values = { done: number(now.done), total: number(now.total), faces: number(now.faces), skipped: number(now.skipped), failed: number(now.failed), seconds: number(Math.round(now.seconds)), last: now.last };
