@@ -65,7 +65,7 @@ class Warming:
 
     def _run(self) -> None:
         state: object = None
-        since, said = time.monotonic(), ""
+        since, reported = time.monotonic(), ""
         # Each round waits, also one that failed: a database may be out of reach for hours.
         while not self._closing.wait(_EVERY):
             try:
@@ -79,8 +79,8 @@ class Warming:
                 if time.monotonic() - since >= SETTLED and time.monotonic() - self._asked < _USED_FOR:
                     self.remembered.renew(self._is_free)
             except RollcallError as error:  # the page says so to whoever asks for it
-                if str(error) != said:
-                    said = str(error)
+                if str(error) != reported:
+                    reported = str(error)
                     log.info("nothing is looked up ahead (%s)", error)
 
     def _is_free(self) -> bool:

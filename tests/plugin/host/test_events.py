@@ -57,13 +57,13 @@ def test_the_events_of_a_photo_are_in_order(plugin: Plugin, poll: Poll, library:
     draw(library / "a.png", (5, 255))
     draw(library / "b.png", (50, 0), seed=1)
     plugin.index([library])
-    assert poll() == [
-        ("tags_changed", 1, None),
-        ("photo_indexed", 1, None),
-        ("tags_changed", 2, None),
-        ("photo_indexed", 2, None),
-        ("people_changed", None, None),
-    ]
+    found = poll()
+    for photo_id in (1, 2):
+        assert [one for one in found if one[1] == photo_id] == [
+            ("tags_changed", photo_id, None),
+            ("photo_indexed", photo_id, None),
+        ]
+    assert found[4:] == [("people_changed", None, None)]
     plugin.index([library])
     assert poll() == []
     (library / "a.png").rename(library / "moved.png")

@@ -120,7 +120,7 @@ def test_an_error_of_the_writer_ends_the_run_and_loses_nothing(
     for number in range(4):
         draw(library / f"{number}.png", (5, 0), seed=number)
     with monkeypatch.context() as patch:
-        patch.setattr(indexer.pipeline.store, "_store_one", lambda *_: 1 / 0)
+        patch.setattr(indexer.pipeline.store, "_state", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             indexer.run([library])
     with database.read() as session:
