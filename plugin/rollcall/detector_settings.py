@@ -30,7 +30,7 @@ class DetectorSettings(SettingsGroup):
         "cascade that earlier versions used, which misses more.",
     )
     threshold: float = Field(
-        default=0.6,
+        default=0.65,
         gt=0,
         lt=1,
         description="The probability that a face needs; a lower one finds more faces and more that are none. Of "
