@@ -18,6 +18,7 @@ from jaxtyping import Array, UInt8
 
 from rollcall_model import checkpoint, runtime, weights
 from rollcall_model.ages import AGES
+from rollcall_model.attributes import animals
 from rollcall_model.attributes.calibration import calibrate, read_calibration
 from rollcall_model.attributes.network import AttributeConfig, AttributeNet, Outputs
 from rollcall_model.nn import layers
@@ -94,6 +95,7 @@ class AttributeModel:
         self.size = net.config.size
         self.version: str = metadata["version"]
         self.metadata = metadata
+        self.animals = animals.of_weights(metadata)
         calibration = read_calibration(metadata)
         mesh = runtime.mesh()
         self._buckets = [bucket * mesh.size for bucket in (BUCKETS[:-1] if layers.on_cpu() else BUCKETS)]

@@ -34,10 +34,10 @@ _AVERAGED: Final = 0.55
 _TOLERANCE: Final = 0.75
 #: A picture with a face of such a probability is upright; others may lie on their side, if their shorter one has so
 #: many pixels.
-_SURE: Final = 0.95
+_SURE: Final = 0.96
 _LEAST_TURNED: Final = 40
 #: Turned, a face must have such a probability: each view of a landscape or a pet is one more chance to err.
-_TURNED_SURE: Final = 0.85
+_TURNED_SURE: Final = 0.89
 #: A box that ends so many pixels from a part's border may be cut off by it.
 _BORDER: Final = 3
 #: Pictures with a shorter side have no faces.

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, wraps
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeVar
 
@@ -170,6 +170,8 @@ class Analyzer:
     def analyze(self, pictures: Sequence[Picture], *, one_face: bool = False) -> list[tuple[Face, ...]]:
         """Return the faces of each picture, the highest-scoring first, in fractions of the upright picture.
 
+        What the attribute network takes for the head of an animal is left out, unless embeddings are switched off.
+
         With `one_face` every picture is taken to be a portrait of one person: of several faces the one nearest
         the centre is returned, and where none was found a central face is assumed (`detected` is False).
 
@@ -207,7 +209,11 @@ class Analyzer:
         ]
         predictions = iter(self._predict(attributes, crops, [len(faces.scores) for faces in found]))
         return [
-            tuple(self._face(picture, faces, row, next(predictions), seen) for row in range(len(faces.scores)))
+            tuple(
+                self._face(picture, faces, row, prediction, seen)
+                for row, prediction in enumerate(islice(predictions, len(faces.scores)))
+                if one_face or not prediction.is_animal
+            )
             for picture, faces, seen in zip(pictures, found, detected, strict=True)
         ]
 
@@ -317,6 +323,11 @@ class Analyzer:
             prediction.age = outputs.age[row] if wanted.age == "on" else None
             prediction.p_female = float(outputs.p_female[row]) if wanted.gender == "on" else None
             prediction.embedding = outputs.embedding[row] if wanted.embeddings == "on" else None
+        if attributes.animals is not None and wanted.embeddings == "on":
+            for prediction, is_animal in zip(
+                predictions, attributes.animals.are_animals(outputs.embedding), strict=True
+            ):
+                prediction.is_animal = bool(is_animal)
         return predictions
 
     @staticmethod
@@ -347,6 +358,7 @@ class _Prediction:
     age: NDArray[np.float32] | None = None  # (101,), sums to 1
     p_female: float | None = None
     embedding: NDArray[np.float32] | None = None  # (128,), unit length
+    is_animal: bool = False  # unknown without an embedding
 
 
 def keep_memory() -> None:

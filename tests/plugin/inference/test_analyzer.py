@@ -111,3 +111,20 @@ def test_the_faces_of_a_photo_are_judged_together_and_those_of_another_apart(pho
     np.testing.assert_allclose(below_13[6], alone.age_distribution[:13].sum(), rtol=0.02)
     # Nobody beside them is a child, so each is one less probably than by itself.
     assert len(below_13) == 7 and max(below_13[:6]) < 0.7 * below_13[6]
+
+
+def test_what_is_taken_for_an_animal_is_left_out_unless_nothing_tells(photo: Path, compiled: Path) -> None:
+    pictures = [decode.decode(photo)]
+
+    def found(one_face: bool = False, **switches: str) -> int:
+        given = {f"attributes.{name}": value for name, value in switches.items()}
+        analyzer = Analyzer(load(None, {**given, "cache.folder": str(compiled)}))
+        network = analyzer._networks[1]
+        assert network is not None and network.animals is not None
+        # Everybody is one.
+        network.animals = network.animals._replace(least=float("inf"))
+        return len(analyzer.analyze(pictures, one_face=one_face)[0])
+
+    assert found() == 0
+    assert found(embeddings="off") == 1
+    assert found(one_face=True) == 1
