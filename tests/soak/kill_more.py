@@ -33,6 +33,8 @@ def _server(photos: int) -> Any:
     reader, writer = os.pipe()
     pid = os.fork()
     if not pid:
+        # Clients that are killed are no news.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
         server = FakeImmich()
         for number in range(photos):
             server.add_asset(f"/library/{number:03}.png")
