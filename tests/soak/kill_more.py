@@ -150,7 +150,7 @@ class Everything(Killer):
             self.number += 1
             sidecar.write_text(SIDECAR.format(keyword=self.foreign[sidecar]), encoding="utf-8")
 
-    def bridge(self, *, killed: bool = True, url: str = "") -> None:
+    def bridge(self, *more: str, killed: bool = True, url: str = "") -> None:
         options = {
             "bridges.immich_url": url or self.url,
             "bridges.immich_key": FakeImmich.KEY,
@@ -158,7 +158,7 @@ class Everything(Killer):
             "bridges.paths": f"{self.folder}=/library",
         }
         settings = [word for name, value in options.items() for word in ("--set", f"{name}={value}")]
-        code, text, _ = self.command("bridge", "immich", *settings, killed=killed)
+        code, text, _ = self.command("bridge", "immich", *more, *settings, killed=killed)
         assert code in (0, None), text
 
     # ---- Backups
@@ -192,6 +192,9 @@ class Everything(Killer):
 
     def examine_servers(self) -> None:
         """Demand that the server has what one has that gets everything at once, and nothing twice."""
+        if self.completed["restore"]:
+            # An older copy remembers as sent what was taken back since, as if a person had removed it there.
+            self.bridge("--undo", killed=False)
         self.bridge(killed=False)
         with _server(self.photos * 2) as url:
             self.bridge(killed=False, url=url)

@@ -19,6 +19,7 @@ from typing import Any, Final
 from sqlalchemy import select
 
 from rollcall.corrections import transfer
+from rollcall.errors import reason_of
 from rollcall.storage import parts
 from rollcall.storage.database import Database
 from rollcall.storage.library import chunks
@@ -54,7 +55,9 @@ def append(database: Database) -> None:
                 out.flush()
                 os.fsync(out.fileno())
     except OSError as error:
-        log.warning("%s: the archive of corrections cannot be written (%s); the database has them", archive, error)
+        log.warning(
+            "%s: the archive of corrections cannot be written (%s); the database has them", archive, reason_of(error)
+        )
 
 
 def read(archive: Path) -> list[dict[str, Any]]:

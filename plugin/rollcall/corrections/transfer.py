@@ -21,7 +21,7 @@ from rollcall.corrections.log_lines import UNDO_KINDS, of_a_photo
 from rollcall.corrections.people import project_people
 from rollcall.corrections.person_kinds import PERSON_KINDS
 from rollcall.corrections.recover import PAUSE_SECONDS, recover_in_portions
-from rollcall.errors import InvalidCorrectionError, RollcallError, not_written
+from rollcall.errors import InvalidCorrectionError, RollcallError, not_written, reason_of
 from rollcall.settings import TagSettings
 from rollcall.storage import parts
 from rollcall.storage.database import Database
@@ -195,7 +195,7 @@ def read_file(file: Path, *, cut_off: bool = False) -> list[dict[str, Any]]:
             return [json.loads(line) for line in source if line.strip() and (line.endswith("\n") or not cut_off)]
     except (OSError, ValueError) as error:
         raise InvalidCorrectionError(
-            f"{file}: cannot be read as a log of corrections ({error}); export it again"
+            f"{file}: cannot be read as a log of corrections ({reason_of(error)}); export it again"
         ) from error
 
 

@@ -19,7 +19,7 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import StaticPool
 
-from rollcall.errors import BusyError, StoreError, not_written
+from rollcall.errors import BusyError, StoreError, not_written, reason_of
 from rollcall.storage import change_feed, migrating, mounts, parts, postgresql, sqlite, views
 from rollcall.storage.change_feed import Change
 from rollcall.storage.commits import Commits
@@ -116,7 +116,7 @@ class Database:
             try:
                 return sqlite.scrub(connection.dbapi_connection, wait)  # type: ignore[arg-type]
             except sqlite3.Error as error:
-                raise StoreError(self.url, f"its file cannot be rewritten ({error})") from error
+                raise StoreError(self.url, f"its file cannot be rewritten ({reason_of(error)})") from error
             finally:
                 connection.close()
 
