@@ -219,3 +219,18 @@ def test_a_restore_that_is_killed_leaves_a_sound_database_with_its_newest_words(
         backups.restore(file)
     with opened(file) as plugin:
         assert plugin.face(1).age == 33
+
+
+def test_a_file_that_lost_all_its_bytes_is_restored_and_not_begun_anew(file: Path, library: Path) -> None:
+    draw(library / "a.png", (5, 255))
+    with opened(file) as plugin:
+        plugin.index(library)
+        plugin.correct(corrections.age(1, 33))
+    file.write_bytes(b"")
+    with pytest.raises(StoreError, match="its file is empty.*rollcall restore"):
+        opened(file).start()
+    done = CliRunner().invoke(cli, ["restore", "--database", str(file)])
+    assert done.exit_code == 0, done.output
+    with opened(file) as plugin:
+        plugin.index(library)
+        assert plugin.face(1).age == 33
