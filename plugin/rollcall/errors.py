@@ -254,6 +254,11 @@ def is_full(error: OSError) -> bool:
     return error.errno in _NO_ROOM
 
 
+def reason_of(error: Exception) -> str:
+    """Return why something failed in the system's words, without its number and without the path again."""
+    return str(getattr(error, "strerror", None) or error)
+
+
 def not_written(error: OSError | ValueError, advice: str) -> str:
     """Return the end of a sentence about a file that cannot be written: why, and what to do.
 
@@ -261,7 +266,7 @@ def not_written(error: OSError | ValueError, advice: str) -> str:
     """
     if isinstance(error, OSError) and is_full(error):
         return "cannot be written, as the disk is full; make room, or choose another place"
-    return f"cannot be written ({getattr(error, 'strerror', None) or error}); {advice}"
+    return f"cannot be written ({reason_of(error)}); {advice}"
 
 
 _HINTS: Final = {

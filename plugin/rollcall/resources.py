@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from rollcall.errors import ModelError
+from rollcall.errors import ModelError, reason_of
 
 _PACKAGE = Path(__file__).resolve().parent
 _PLACES = (
@@ -52,6 +52,6 @@ def weights_metadata() -> dict[str, Any]:
         metadata: dict[str, Any] = json.loads(header["rollcall"])
     except (OSError, ValueError, KeyError, struct.error) as error:
         raise ModelError(
-            f"the weights of the attribute network cannot be read ({error}); reinstall Rollcall"
+            f"the weights of the attribute network cannot be read ({reason_of(error)}); reinstall Rollcall"
         ) from error
     return metadata

@@ -18,7 +18,7 @@ from pydantic import BaseModel, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from rollcall.detector_settings import DetectorSettings
-from rollcall.errors import SettingsError
+from rollcall.errors import SettingsError, reason_of
 from rollcall.host_settings import RemoteSettings, XmpSettings
 from rollcall.server_settings import BridgeSettings, ServeSettings
 from rollcall.settings_group import SettingsGroup
@@ -108,8 +108,9 @@ OPT_OUT_MARKER: Final = ".rollcall-ignore"
 #: Thumbnails, recycle bins and snapshots of NAS and systems; what Macs leave on shares and in archives, and Nextcloud
 #: beside the files; what Lightroom, Apple's and Capture One's libraries keep beside the originals.
 _IGNORED: Final = (
-    *("@eaDir", ".thumbnails", "#recycle", "@Recycle", "$RECYCLE.BIN", "$Recycle.Bin", "RECYCLER"),
-    *("System Volume Information", "lost+found", "found.[0-9][0-9][0-9]", "#snapshot", "@Recently-Snapshot"),
+    *("@eaDir", "@SynoEAStream", ".thumbnails", "#[Rr]ecycle", "@Recycle", "$RECYCLE.BIN", "$Recycle.Bin"),
+    *("RECYCLER", "RECYCLED", "Recycled", "SYSTEM~[0-9]", "System Volume Information", "lost+found"),
+    *("found.[0-9][0-9][0-9]", "#snapshot", "@Recently-Snapshot", "~$*"),
     *("@sharesnap", "@Transcode", "@tmp"),
     *("Network Trash Folder", "Temporary Items", "__MACOSX", "files_trashbin", "appdata_*"),
     *("*.lrdata", "*.photoslibrary/resources", "*.photoslibrary/Thumbnails", "*iPhoto Library/Thumbnails"),
@@ -353,10 +354,14 @@ def load(file: Path | None = None, overrides: Mapping[str, Any] | None = None) -
     if file is not None or path.exists():
         try:
             data = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-        # Text that is no UTF-8 is a ValueError, and so is text that is no TOML.
-        except (OSError, ValueError) as error:
+        except OSError as error:
             raise SettingsError(
-                f"{path}: the settings cannot be read ({error}); correct the file or remove it"
+                f"{path}: the settings cannot be read ({reason_of(error)}); allow it, or remove what is there"
+            ) from error
+        # Text that is no UTF-8 is a ValueError, and so is text that is no TOML.
+        except ValueError as error:
+            raise SettingsError(
+                f"{path}: the settings cannot be understood ({error}); correct the file or remove it"
             ) from error
     # The environment overrides the file and yields to `overrides`. It is merged here by hand, because
     # pydantic-settings would let initial values win over it.

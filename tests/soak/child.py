@@ -56,13 +56,17 @@ def preload() -> None:
     """Import what commands import, so that forks need not."""
     import rollcall.cli
     import rollcall.commands.adapt
+    import rollcall.commands.albums
     import rollcall.commands.backup
+    import rollcall.commands.bridge
     import rollcall.commands.check
     import rollcall.commands.corrections
     import rollcall.commands.forget
     import rollcall.commands.index
     import rollcall.commands.people
-    import rollcall.commands.tag  # noqa: F401
+    import rollcall.commands.restore
+    import rollcall.commands.tag
+    import rollcall.commands.xmp  # noqa: F401
 
 
 def forked(words: Sequence[str], output: Path) -> int:

@@ -39,6 +39,8 @@ MIN_GAIN: Final = 1.5
 #: never beyond a guess.
 MOST_OF_A_GUESS: Final = 0.8
 _STEPS: Final = 25
+#: The lowest number of faces that a fit is compiled for.
+_FEWEST: Final = 256
 _FLOOR: Final = 1e-8
 
 
@@ -110,6 +112,11 @@ def age_losses(log_p: Float[Array, "n 101"], low: Array, high: Array) -> Float[A
     return -jax.nn.logsumexp(jnp.where(inside, log_p, -1e9), axis=1)
 
 
+_adapted_age = jax.jit(adapted_age)
+_adapted_gender = jax.jit(adapted_gender)
+_age_losses = jax.jit(age_losses)
+
+
 def _prior(theta: Parameters) -> Array:
     return 0.5 * sum(jnp.sum(part**2) for part in theta.values())  # type: ignore[return-value]
 
@@ -160,6 +167,7 @@ class _Head(NamedTuple):
     objective: Callable[..., Array]
     data: tuple[np.ndarray, ...]  # the second one is the features
     corrected: Bool[np.ndarray, " n"]
+    present: Bool[np.ndarray, " n"]  # no padding
     feature_stds: tuple[float, ...]
     guess: Float[np.ndarray, " n"]  # the loss of each face if nothing were known of it
     score: Callable[[Parameters, Any], tuple[np.ndarray, np.ndarray]]  # losses and errors of all faces
@@ -170,7 +178,7 @@ class _Head(NamedTuple):
 
     def fit(self, train: Bool[np.ndarray, " n"], feature_std: float) -> Parameters:
         weight = (train & self.corrected).astype(np.float32)
-        anchor = (~self.corrected).astype(np.float32) * np.float32(ANCHOR_WEIGHT)
+        anchor = (self.present & ~self.corrected).astype(np.float32) * np.float32(ANCHOR_WEIGHT)
         return _solver(self.objective)(self.start(), self.data, weight, anchor, jnp.float32(feature_std))
 
 
@@ -183,17 +191,19 @@ def _age_head(examples: Examples) -> _Head:
     )
 
     def score(theta: Parameters, feature_std: Any) -> tuple[np.ndarray, np.ndarray]:
-        log_p = adapted_age(theta, jnp.asarray(data[0]), jnp.asarray(data[1]), feature_std)
+        log_p = _adapted_age(theta, jnp.asarray(data[0]), jnp.asarray(data[1]), feature_std)
         years = np.asarray(jnp.exp(log_p) @ jnp.arange(AGES, dtype=jnp.float32))
         outside = np.maximum(np.maximum(data[2] - years, years - data[3]), 0)
-        return np.asarray(age_losses(log_p, jnp.asarray(data[2]), jnp.asarray(data[3]))), outside
+        return np.asarray(_age_losses(log_p, jnp.asarray(data[2]), jnp.asarray(data[3]))), outside
 
     def correction(theta: Parameters, feature_std: float) -> HeadCorrection:
         tilt = np.asarray(theta["tilt"], np.float64) * TILT_STD
         return _correction(theta, (float(tilt[0]), float(tilt[1])), feature_std)
 
     guess = np.log(AGES / (data[3] - data[2] + 1))
-    return _Head(_age_objective, data, examples.low >= 0, AGE_FEATURE_STDS, guess, score, correction)
+    return _Head(
+        _age_objective, data, examples.low >= 0, examples.photo >= 0, AGE_FEATURE_STDS, guess, score, correction
+    )
 
 
 def _gender_head(examples: Examples) -> _Head:
@@ -202,14 +212,23 @@ def _gender_head(examples: Examples) -> _Head:
     data = (p, examples.features.astype(np.float32), female, female)
 
     def score(theta: Parameters, feature_std: Any) -> tuple[np.ndarray, np.ndarray]:
-        logit = np.asarray(adapted_gender(theta, jnp.asarray(p), jnp.asarray(data[1]), feature_std))
+        logit = np.asarray(_adapted_gender(theta, jnp.asarray(p), jnp.asarray(data[1]), feature_std))
         return np.asarray(jax.nn.softplus(logit)) - female * logit, ((logit > 0) != (female > 0)).astype(np.float64)
 
     def correction(theta: Parameters, feature_std: float) -> HeadCorrection:
         return _correction(theta, (float(theta["tilt"][0]), 0.0), feature_std)
 
     guess = np.full(len(female), np.log(2.0))
-    return _Head(_gender_objective, data, examples.female >= 0, GENDER_FEATURE_STDS, guess, score, correction)
+    return _Head(
+        _gender_objective,
+        data,
+        examples.female >= 0,
+        examples.photo >= 0,
+        GENDER_FEATURE_STDS,
+        guess,
+        score,
+        correction,
+    )
 
 
 def _correction(theta: Parameters, tilt: tuple[float, float], feature_std: float) -> HeadCorrection:
@@ -261,12 +280,29 @@ def _cross_validate(head: _Head, photos: Int[np.ndarray, " n"]) -> CrossValidati
     return CrossValidation(count, loss, best_loss, gain_error, error, error_after, feature_std, fitted)
 
 
+def _padded(examples: Examples) -> Examples:
+    """Return examples with as many others, of photo -1, as make their number a power of two.
+
+    Programs are compiled for a number of faces, which takes seconds: not anew after each correction.
+    """
+    count = len(examples.photo)
+    more = max(_FEWEST, 1 << max(count - 1, 0).bit_length()) - count
+    filling = (1 / AGES, 0.5, 0, -1, -1, -1, -1)
+    return Examples(
+        *(
+            np.concatenate([part, np.full((more, *part.shape[1:]), value, part.dtype)])
+            for part, value in zip(examples, filling, strict=True)
+        )
+    )
+
+
 def adapt(examples: Examples) -> tuple[CrossValidation, CrossValidation]:
     """Fit corrections of age and gender; each is left out where cross-validation shows no improvement.
 
     Folds are divided by photo. Of several standard deviations of the prior the one with the lowest held-out loss is
     used.
     """
+    examples = _padded(examples)
     return (
         _cross_validate(_age_head(examples), examples.photo),
         _cross_validate(_gender_head(examples), examples.photo),

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from rollcall.commands.common import Context, common, console, plural
-from rollcall.corrections import archive, transfer
+from rollcall.corrections import archive
 from rollcall.errors import StoreError
 from rollcall.storage import backups, sqlite
 from rollcall.storage.database import to_url
@@ -36,7 +36,7 @@ def restore_command(context: Context, backup: Path | None, listed: bool) -> None
     made_since = archive.archive_of(file)
     if made_since.exists():
         with context.opened() as plugin:
-            imported = plugin.import_corrections(transfer.read_file(made_since))
+            imported = plugin.import_corrections(archive.read(made_since))
         if imported.added:
             console.print(f"{plural(imported.added, 'correction')} made since then, from {made_since}", markup=False)
     if former is not None:

@@ -2,6 +2,8 @@
 
 Predictions can be made again, corrections cannot, and backups are a day old at worst. The archive is an exported log
 without embeddings, so `rollcall corrections import` reads it; lines that a database has already are passed over.
+
+The other way round, a database that an older copy took the place of lacks lines that the archive has. They stay in it.
 """
 
 from __future__ import annotations
@@ -9,14 +11,18 @@ from __future__ import annotations
 import json
 import logging
 import os
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import select
 
 from rollcall.corrections import transfer
+from rollcall.errors import reason_of
 from rollcall.storage import parts
 from rollcall.storage.database import Database
+from rollcall.storage.library import chunks
 from rollcall.storage.tables import CorrectionRow
 
 log = logging.getLogger(__name__)
@@ -39,7 +45,7 @@ def append(database: Database) -> None:
     try:
         last = _last_id(database, archive)
         if last is None:
-            rewrite(database)
+            _complete(database, archive)
             return
         with database.read() as session:
             lines = [json.dumps(_line(line)) + "\n" for line in transfer.export_log(session, after=last)]
@@ -49,11 +55,52 @@ def append(database: Database) -> None:
                 out.flush()
                 os.fsync(out.fileno())
     except OSError as error:
-        log.warning("%s: the archive of corrections cannot be written (%s); the database has them", archive, error)
+        log.warning(
+            "%s: the archive of corrections cannot be written (%s); the database has them", archive, reason_of(error)
+        )
 
 
-def rewrite(database: Database) -> None:
-    """Write the archive again from the log, so that it holds nothing that was erased.
+def read(archive: Path) -> list[dict[str, Any]]:
+    """Return the lines of an archive, without a last one that a kill cut off.
+
+    Raises
+    ------
+    InvalidCorrectionError
+        If it cannot be read, or is no archive.
+    """
+    return transfer.read_file(archive, cut_off=True)
+
+
+def _complete(database: Database, archive: Path) -> None:
+    """Write an archive again whose end the log does not know; what only the archive has stays in it."""
+    kept: list[str] = []
+    with suppress(FileNotFoundError), archive.open(encoding="utf-8", errors="replace") as source:
+        # Lines that were cut off have no uid; the database has them, or they were never acknowledged.
+        found = {uid: line for line in source if (uid := _uid(line))}
+        with database.read() as session:
+            for uids in chunks(list(found)):
+                for known in session.scalars(select(CorrectionRow.uid).where(CorrectionRow.uid.in_(uids))):
+                    del found[known]
+        kept = list(found.values())
+    if kept:
+        log.warning(
+            "%s: it has corrections that the database lacks, as after an older copy took its place (%d);"
+            " `rollcall corrections import` adds them",
+            archive,
+            len(kept),
+        )
+    rewrite(database, kept)
+
+
+def _uid(line: str) -> str | None:
+    try:
+        return str(json.loads(line)["uid"]) if line.endswith("\n") else None
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def rewrite(database: Database, kept: Iterable[str] = ()) -> None:
+    """Write the archive again from the log, so that it holds nothing that was erased; `kept` are lines to put before.
 
     Raises
     ------
@@ -74,6 +121,7 @@ def rewrite(database: Database) -> None:
             open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w", encoding="utf-8") as out,  # noqa: PTH123
         ):
             out.write(json.dumps({"format": transfer.FORMAT}) + "\n")
+            out.writelines(kept)
             out.writelines(json.dumps(_line(line)) + "\n" for line in transfer.export_log(session, after=0))
             out.flush()
             os.fsync(out.fileno())

@@ -21,7 +21,7 @@ from rollcall.corrections.log_lines import UNDO_KINDS, of_a_photo
 from rollcall.corrections.people import project_people
 from rollcall.corrections.person_kinds import PERSON_KINDS
 from rollcall.corrections.recover import PAUSE_SECONDS, recover_in_portions
-from rollcall.errors import InvalidCorrectionError, RollcallError, not_written
+from rollcall.errors import InvalidCorrectionError, RollcallError, not_written, reason_of
 from rollcall.settings import TagSettings
 from rollcall.storage import parts
 from rollcall.storage.database import Database
@@ -177,8 +177,8 @@ def write_file(lines: Iterable[Mapping[str, Any]], file: Path) -> None:
         raise RollcallError(f"{file}: {not_written(error, 'choose another place')}") from error
 
 
-def read_file(file: Path) -> list[dict[str, Any]]:
-    """Return the lines of a file that `write_file` wrote.
+def read_file(file: Path, *, cut_off: bool = False) -> list[dict[str, Any]]:
+    """Return the lines of a file that `write_file` wrote; with `cut_off` without a last one that is not whole.
 
     Raises
     ------
@@ -192,10 +192,10 @@ def read_file(file: Path) -> list[dict[str, Any]]:
                 raise InvalidCorrectionError(
                     f"{file}: this is no log of corrections that this Rollcall knows ({FORMAT})"
                 )
-            return [json.loads(line) for line in source if line.strip()]
+            return [json.loads(line) for line in source if line.strip() and (line.endswith("\n") or not cut_off)]
     except (OSError, ValueError) as error:
         raise InvalidCorrectionError(
-            f"{file}: cannot be read as a log of corrections ({error}); export it again"
+            f"{file}: cannot be read as a log of corrections ({reason_of(error)}); export it again"
         ) from error
 
 

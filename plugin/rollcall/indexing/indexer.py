@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 
 from rollcall import events
+from rollcall.errors import reason_of
 from rollcall.indexing.pipeline import Pipeline
 from rollcall.indexing.profile import Profile
 from rollcall.indexing.reanalysis import describe_faces, recover_corrections
@@ -243,7 +244,7 @@ class Indexer:
         try:
             backups.make_daily(file, self.tools.settings.database.daily_backups)
         except (OSError, sqlite3.Error) as error:
-            run.warn(f"{file}: the backup of the day cannot be written ({error})", self.tools.publish)
+            run.warn(f"{file}: the backup of the day cannot be written ({reason_of(error)})", self.tools.publish)
 
     def _warn_of_retained(self, run: Run) -> None:
         """Warn of stored estimates whose switch is off: switching off does not remove them."""

@@ -368,14 +368,18 @@ def keep_memory() -> None:
     memory.keep()
 
 
-def fit_adaptation(examples: Mapping[str, NDArray[Any]]) -> tuple[dict[str, Any], dict[str, Any], Adaptation]:
+def fit_adaptation(
+    examples: Mapping[str, NDArray[Any]], settings: Settings
+) -> tuple[dict[str, Any], dict[str, Any], Adaptation]:
     """Fit an adaptation of each head, and evaluate it on held-out faces.
 
     `examples` are arrays by name, see `adaptation_store.as_arrays`. Returns the fields of `learning.HeadReport` of age
     and of gender, and the adaptation, with None for a head that it does not help.
     """
+    from rollcall_model import runtime
     from rollcall_model.attributes import adapt
 
+    runtime.configure(_usable(settings.cache_folder / "compiled"), settings.workers)
     heads, reports = [], []
     for one in adapt.adapt(adapt.Examples(**examples)):
         fitted = one.fitted

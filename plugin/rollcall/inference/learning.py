@@ -52,7 +52,7 @@ def learn(database: Database, settings: Settings, model_version: str, *, dry_run
     with database.read() as session:
         found = list(adaptation_store.examples(session, model_version, UNCORRECTED))
         faces = session.scalar(select(func.count()).select_from(PredictionRow)) or 0
-    age, gender, learnt = analyzer.fit_adaptation(adaptation_store.as_arrays(found))
+    age, gender, learnt = analyzer.fit_adaptation(adaptation_store.as_arrays(found), settings)
     report = AdaptationReport(None, HeadReport(**age), HeadReport(**gender), _changed(found, learnt, faces))
     if dry_run or not report.helps:
         return report

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from rollcall import events
 from rollcall.corrections import archive
-from rollcall.errors import InvalidTargetError, NotFoundError, StoreError
+from rollcall.errors import InvalidTargetError, NotFoundError, StoreError, reason_of
 from rollcall.privacy import deletion, people
 from rollcall.remote import homes
 from rollcall.remote.paths import is_remote, named
@@ -283,7 +283,7 @@ def scrub(database: Database, settings: Settings, wait: float = WAIT_SECONDS) ->
         archive.rewrite(database)
     except OSError as error:
         raise StoreError(
-            database.url, f"the archive of corrections beside it cannot be rewritten ({error}); remove it"
+            database.url, f"the archive of corrections beside it cannot be rewritten ({reason_of(error)}); remove it"
         ) from error
     with database.write() as session:
         deletion.set_scrub_due(session, False)

@@ -111,6 +111,9 @@ def _replace(file: Path, backup: Path) -> Path | None:
         sqlite.copy(backup, part)
         former = None
         if file.exists():
+            # A kill between the two must not leave a sound database without what stands in its log alone.
+            if is_sound(file):
+                sqlite.empty_log(file)
             former = file.with_name(f"{file.name}.{datetime.now(UTC).strftime('%Y%m%dT%H%M%S%fZ')}.damaged")
             # It stays in its place until the backup takes it: a kill in between must not leave a library without
             # database.

@@ -19,7 +19,8 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import StaticPool
 
-from rollcall.errors import BusyError, StoreError, not_written
+from rollcall.errors import BusyError, StoreError, not_written, reason_of
+from rollcall.storage import backups as backups_of
 from rollcall.storage import change_feed, migrating, mounts, parts, postgresql, sqlite, views
 from rollcall.storage.change_feed import Change
 from rollcall.storage.commits import Commits
@@ -116,7 +117,7 @@ class Database:
             try:
                 return sqlite.scrub(connection.dbapi_connection, wait)  # type: ignore[arg-type]
             except sqlite3.Error as error:
-                raise StoreError(self.url, f"its file cannot be rewritten ({error})") from error
+                raise StoreError(self.url, f"its file cannot be rewritten ({reason_of(error)})") from error
             finally:
                 connection.close()
 
@@ -300,6 +301,7 @@ def open_database(
         options["connect_args"] = {"client_encoding": "utf8"}
     if file is not None:
         try:
+            _refuse_emptied(file, shown)
             options = _file_options(file, shown, read_only)
         except OSError as error:
             raise StoreError(
@@ -331,6 +333,22 @@ def open_database(
                 migrating.bring_up_to_date(engine, HEAD, file, backups)
     server = None if file is not None or cache is None else postgresql.beside(url, cache)
     return Database(engine, read_only, server if engine.dialect.name == "postgresql" else None)
+
+
+def _refuse_emptied(file: Path, shown: str) -> None:
+    """Refuse a file without a byte that has backups: a library was there, and SQLite would begin a new one.
+
+    Raises
+    ------
+    StoreError
+        If it is one.
+    """
+    if file.exists() and not file.stat().st_size and backups_of.newest_first(file):
+        raise StoreError(
+            shown,
+            "its file is empty, though backups lie beside it; `rollcall restore` puts the newest in its place, and to"
+            " begin anew remove the file",
+        )
 
 
 def _file_options(file: Path, shown: str, read_only: bool) -> dict[str, Any]:

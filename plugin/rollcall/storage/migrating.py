@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection, Engine, inspect, select, text
 
 from rollcall import resources
-from rollcall.errors import NewerDatabaseError
+from rollcall.errors import NewerDatabaseError, StoreError
 from rollcall.storage import postgresql, sqlite, views
 from rollcall.storage.tables import MetaRow, PhotoRow
 
@@ -17,9 +17,28 @@ if TYPE_CHECKING:
 
 
 def state(engine: Engine) -> tuple[str | None, str | None]:
-    """Return a database's revision and the fingerprint of its views; None for what it does not have."""
+    """Return a database's revision and the fingerprint of its views; None for what it does not have.
+
+    Raises
+    ------
+    StoreError
+        If a file has the tables of another program: nothing is to be added to these.
+    """
     with engine.connect() as connection:
+        if engine.dialect.name == "sqlite":
+            _refuse_others(connection)
         return _revision(connection), _fingerprint(connection)
+
+
+def _refuse_others(connection: Connection) -> None:
+    # In one statement: another process may be making the tables at this moment.
+    found = connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'table'").scalars().all()
+    tables = {name for name in found if not name.startswith("sqlite_")}
+    if tables and "alembic_version" not in tables:
+        raise StoreError(
+            connection.engine.url.render_as_string(),
+            "it is the database of another program; name another file with the option --database, which is created",
+        )
 
 
 def _revision(connection: Connection) -> str | None:

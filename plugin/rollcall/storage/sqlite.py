@@ -99,6 +99,12 @@ def scrub(connection: sqlite3.Connection, wait: float) -> bool:
         connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
 
 
+def empty_log(file: Path) -> None:
+    """Move what a database's write-ahead log holds into its file, as far as others let it."""
+    with suppress(sqlite3.Error), closing(sqlite3.connect(file)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
 def is_at_rest(file: Path) -> bool:
     """Return whether no process has a database open, so that its file is complete without a write-ahead log.
 

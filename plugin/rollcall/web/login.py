@@ -20,7 +20,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from rollcall.errors import SettingsError
+from rollcall.errors import SettingsError, reason_of
 from rollcall.server_settings import ServeSettings
 from rollcall.web.security import of_this_machine
 from rollcall.web.translation import gettext, language, pgettext
@@ -111,7 +111,9 @@ def _token(file: str) -> str:
     try:
         token = path.read_text(encoding="utf-8").strip()
     except (OSError, ValueError) as error:
-        raise SettingsError(f"setting 'serve.token_file': {path} cannot be read ({error}); make it readable") from error
+        raise SettingsError(
+            f"setting 'serve.token_file': {path} cannot be read ({reason_of(error)}); make it readable"
+        ) from error
     if len(token) < _SHORTEST or not token.isascii():
         raise SettingsError(
             f"setting 'serve.token_file': {path} holds no token of at least {_SHORTEST} letters and digits; write one"

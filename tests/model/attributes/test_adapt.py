@@ -88,3 +88,10 @@ def test_the_identity_parameters_change_nothing() -> None:
         adapt.adapted_gender(theta, jnp.asarray(found.p_female), jnp.asarray(found.features), jnp.float32(5))
     )
     assert 1 / (1 + np.exp(-logit)) == pytest.approx(found.p_female, abs=1e-5)
+
+
+def test_one_more_correction_compiles_nothing() -> None:
+    adapt.adapt(examples(60, bias=15))
+    compiled = adapt._solver(adapt._age_objective)._cache_size()  # type: ignore[attr-defined]
+    adapt.adapt(examples(61, bias=15))
+    assert adapt._solver(adapt._age_objective)._cache_size() == compiled  # type: ignore[attr-defined]

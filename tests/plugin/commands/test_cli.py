@@ -246,3 +246,10 @@ def test_the_example_host_runs(environment: dict[str, str], library: Path, tmp_p
     assert done.returncode == 0, done.stderr
     assert "2 photos, 2 faces, 0 failed" in done.stdout
     assert done.stdout.count("shows a woman") == 2
+
+
+def test_a_settings_file_that_cannot_be_read_is_told_in_words(rollcall: Run, tmp_path: Path) -> None:
+    done = rollcall("settings", "--config", tmp_path)
+    assert done.returncode == 2
+    assert "the settings cannot be read (Is a directory); allow it" in done.stderr
+    assert "Errno" not in done.stderr

@@ -74,3 +74,35 @@ def test_an_archive_that_cannot_be_written_stops_no_correction(plugin: Plugin, f
     archive_of(file).mkdir()
     assert plugin.correct(corrections.age(1, 7)).count == 1
     assert json.dumps(plugin.face(1).age) == "7.0"
+
+
+def test_words_that_only_the_archive_has_stay_in_it(plugin: Plugin, file: Path) -> None:
+    """As after a restore that was killed before it came to the archive, or a copy put in place by hand."""
+    plugin.correct(corrections.age(1, 7))
+    older = file.with_name("older.db")
+    plugin.backup(older)
+    plugin.correct(corrections.age(3, 66))
+    plugin.stop()
+    older.replace(file)
+    for beside in ("-wal", "-shm"):
+        file.with_name(file.name + beside).unlink(missing_ok=True)
+    with Plugin({"database.url": f"sqlite:///{file}"}, analyzer=BlobAnalyzer()) as restored:
+        restored.correct(corrections.age(2, 41))
+        restored.correct(corrections.age(2, 42))
+        lines = read_file(archive_of(file))
+        assert sorted(line["value"]["low"] for line in lines) == [7, 41, 42, 66]
+        restored.import_corrections(lines)
+        assert restored.face(3).age == 66
+
+
+def test_a_restore_reads_an_archive_that_was_cut_off(plugin: Plugin, file: Path) -> None:
+    plugin.correct(corrections.age(1, 7))
+    plugin.correct(corrections.age(3, 66))
+    plugin.stop()
+    archive = archive_of(file)
+    archive.write_bytes(archive.read_bytes() + b'{"uid": "half of')
+    file.write_bytes(b"nothing is left of it")
+    done = CliRunner().invoke(cli, ["restore", "--database", str(file)])
+    assert done.exit_code == 0, done.output
+    with Plugin({"database.url": f"sqlite:///{file}"}, analyzer=BlobAnalyzer()) as restored:
+        assert (restored.face(1).age, restored.face(3).age) == (7, 66)

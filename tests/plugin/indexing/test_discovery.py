@@ -50,6 +50,7 @@ def test_a_folder_below_one_that_is_closed_is_refused_and_marks_nothing_as_missi
     "folder",
     [
         *("@eaDir", "#recycle", "$RECYCLE.BIN", "$Recycle.Bin", "RECYCLER", "found.000", "@sharesnap", "@tmp"),
+        *("Recycled", "RECYCLED", "#Recycle", "SYSTEM~1", "@SynoEAStream"),
         *("Network Trash Folder", "Temporary Items", "__MACOSX", "files_trashbin", "appdata_oc1x2y/preview"),
         *("A.photoslibrary/resources/derivatives", "A.photoslibrary/Thumbnails", "iPhoto Library/Thumbnails"),
         *("A.cocatalog/Cache", "Session/CaptureOne/Cache", "A Previews.lrdata"),
@@ -60,6 +61,7 @@ def test_what_systems_and_programs_keep_beside_photos_is_left_out(library: Path,
     kept = ("A.photoslibrary/originals/0/x.png", "Temporary/x.png", "Cache/x.png", "iPhoto Library/Masters/x.png")
     for name in kept:
         draw(library / "2019" / name)
+    draw(library / "2019" / "~$x.png")
     assert names(library) == sorted(f"2019/{name}" for name in kept)
 
 

@@ -193,3 +193,44 @@ def test_a_kill_at_any_step_of_a_restore_leaves_a_database(
         steps += 1
     backups.restore(file)
     assert backups.is_sound(file) and steps == 2
+
+
+def test_a_restore_that_is_killed_leaves_a_sound_database_with_its_newest_words(
+    file: Path, library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draw(library / "a.png", (5, 255))
+    with opened(file) as plugin:
+        plugin.index(library)
+        plugin.correct(corrections.age(1, 33))
+        # As a process that is killed leaves it: with a log.
+        left = {beside: beside.read_bytes() for beside in (file, file.with_name(f"{file.name}-wal"))}
+    for path, content in left.items():
+        path.write_bytes(content)
+    assert left[file.with_name(f"{file.name}-wal")]
+    original = Path.replace
+
+    def dies(self: Path, target: Path) -> Path:
+        if self.name == f"{file.name}.part":
+            raise KeyboardInterrupt
+        return original(self, target)
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(Path, "replace", dies)
+        backups.restore(file)
+    with opened(file) as plugin:
+        assert plugin.face(1).age == 33
+
+
+def test_a_file_that_lost_all_its_bytes_is_restored_and_not_begun_anew(file: Path, library: Path) -> None:
+    draw(library / "a.png", (5, 255))
+    with opened(file) as plugin:
+        plugin.index(library)
+        plugin.correct(corrections.age(1, 33))
+    file.write_bytes(b"")
+    with pytest.raises(StoreError, match="its file is empty.*rollcall restore"):
+        opened(file).start()
+    done = CliRunner().invoke(cli, ["restore", "--database", str(file)])
+    assert done.exit_code == 0, done.output
+    with opened(file) as plugin:
+        plugin.index(library)
+        assert plugin.face(1).age == 33

@@ -122,3 +122,19 @@ def test_corrections_replace_predictions_in_the_views(indexer: Indexer, database
         session.get_one(VerdictRow, 1).dismissed = True
     with database.read() as session:
         assert session.execute(text("SELECT COUNT(*) FROM v1_faces")).scalar() == 0
+
+
+@pytest.mark.parametrize("table", ["photos", "songs"])
+@pytest.mark.parametrize("read_only", [False, True])
+def test_the_database_of_another_program_is_refused_and_left_alone(tmp_path: Path, table: str, read_only: bool) -> None:
+    file = tmp_path / "other.db"
+    with sqlite3.connect(file) as connection:
+        connection.execute(f"CREATE TABLE {table} (id INTEGER)")
+    connection.close()
+    before = file.read_bytes()
+    with pytest.raises(StoreError, match="the database of another program; name another file"):
+        open_database(str(file), read_only=read_only)
+    with sqlite3.connect(file) as connection:
+        assert connection.execute("SELECT name FROM sqlite_master").fetchall() == [(table,)]
+    connection.close()
+    assert len(file.read_bytes()) == len(before)
