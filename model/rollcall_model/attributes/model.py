@@ -14,7 +14,7 @@ from flax import nnx
 from jax import shard_map
 from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
-from jaxtyping import Array, UInt8
+from jaxtyping import Array, Bool, Float32, UInt8
 
 from rollcall_model import checkpoint, runtime, weights
 from rollcall_model.ages import AGES
@@ -109,6 +109,12 @@ class AttributeModel:
 
         sharded = shard_map(forward, mesh=mesh, in_specs=P("batch"), out_specs=P("batch"), check_vma=False)
         self._run: Callable[[Any], Any] = jax.jit(sharded, in_shardings=NamedSharding(mesh, P("batch")))
+
+    def are_animals(self, embeddings: Float32[np.ndarray, "n 128"]) -> Bool[np.ndarray, " n"]:
+        """Return which faces are heads of animals; none where the embedding was not computed."""
+        if self.animals is None:
+            return np.zeros(len(embeddings), bool)
+        return self.animals.are_animals(embeddings)
 
     def warm_up(self) -> None:
         """Compile every program, or load it from the cache on disk."""

@@ -315,6 +315,7 @@ class Analyzer:
         if not crops or attributes is None:
             return predictions
         outputs = attributes(np.stack(crops))
+        are_animals = attributes.are_animals(outputs.embedding)
         if wanted.age == "on":
             ends = np.cumsum([0, *together])
             for start, end in pairwise(ends):
@@ -323,11 +324,7 @@ class Analyzer:
             prediction.age = outputs.age[row] if wanted.age == "on" else None
             prediction.p_female = float(outputs.p_female[row]) if wanted.gender == "on" else None
             prediction.embedding = outputs.embedding[row] if wanted.embeddings == "on" else None
-        if attributes.animals is not None and wanted.embeddings == "on":
-            for prediction, is_animal in zip(
-                predictions, attributes.animals.are_animals(outputs.embedding), strict=True
-            ):
-                prediction.is_animal = bool(is_animal)
+            prediction.is_animal = bool(are_animals[row])
         return predictions
 
     @staticmethod
