@@ -10,7 +10,7 @@
     if (!answer.ok) throw new Error(String(answer.status));
     const page = new DOMParser().parseFromString(await answer.text(), "text/html"), main = document.getElementById("main");
     const next = page.getElementById("main");
-    if (!next) throw new Error("no page");
+    if (!next) throw new Error(address);
     htmx.swap(main, next.innerHTML, { swapStyle: "innerHTML" });
     document.title = page.title;
     history.replaceState(history.state, "", answer.url);
