@@ -219,6 +219,21 @@ def test_results_keep_their_place(page: Any, served: Any) -> None:
     until(lambda: page.locator(f"#{name}").evaluate("one => Math.abs(one.getBoundingClientRect().top) < innerHeight"))
 
 
+def test_a_photo_keeps_its_neighbours_while_others_are_added_before_it(served: Any) -> None:
+    asked = {"q": "faces:1", "order": "date"}
+    shown = [hit["photo_id"] for hit in served.client.get("/api/search", params=asked).json()["hits"]]
+    for number in range(8):
+        draw(served.library / "added" / f"{number}.png", (5, number), seed=700 + number)
+    served.plugin.index([served.library])
+    text = served.client.get(f"/photo/{shown[1]}", params={**asked, "at": 1}).text
+    now = [hit["photo_id"] for hit in served.client.get("/api/search", params=asked).json()["hits"]]
+    at = now.index(shown[1])
+    assert at > 4 and now[at + 1] == shown[2], "they came before it"
+    assert re.search(rf'/photo/{shown[2]}\?[^"]*at={at + 1}"[^>]*rel="next"', text)
+    assert re.search(rf'/photo/{shown[0]}\?[^"]*at={at - 1}"[^>]*rel="prev"', text)
+    assert f'at={at}#photo-{shown[1]}"' in text, "and back to where it is now"
+
+
 def test_the_page_starts_at_what_is_likely_and_goes_on_to_less_likely_ones(serve: Callable) -> None:
     def library(folder: Path) -> None:
         draw(folder / "child.png", (5, 0))

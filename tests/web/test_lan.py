@@ -107,7 +107,7 @@ def test_a_device_is_answered_in_its_own_language(shared: Shared) -> None:
     assert "Dieser Code gilt nicht" in shared.device().post("/pair", data={"code": "1"}, headers=german).text
     page = device.get(f"{base}/album/1", headers=german).text
     assert '<html lang="de"' in page and "Alle Alben" in page and "/language" not in page
-    assert device.get(f"{base}/people", headers=german).text == "Gäste können das nicht öffnen."
+    assert "Gäste können das nicht öffnen." in device.get(f"{base}/people", headers=german).text
 
 
 def test_what_is_not_shared_and_what_changes_is_refused(shared: Shared) -> None:
@@ -132,6 +132,19 @@ def test_what_is_not_shared_and_what_changes_is_refused(shared: Shared) -> None:
         for path in ("/undo", "/album/1", "/api/corrections", "/sharing", "/albums"):
             assert device.request(method, base + path, data={"what": "remove"}).status_code == 403
     assert len(shared.plugin.albums()) == 2
+
+
+def test_a_forbidden_page_says_so_and_leads_back_to_the_albums(shared: Shared) -> None:
+    device, base = shared.paired()
+    led = {"Referer": f"{shared.origin}{base}/album/1"}  # the cookie is not sent with what lies outside of its path
+    for answer in (device.get(f"{base}/people"), device.get("/people", headers=led)):
+        assert answer.status_code == 403
+        assert "Guests cannot open this." in answer.text and f'href="{base}/albums"' in answer.text
+    for headers in ({}, {"Referer": f"{shared.origin}//evil.example/x"}):
+        answer = device.get("/people", headers=headers)
+        assert answer.status_code == 403 and 'href="/pair"' in answer.text and "evil" not in answer.text
+    script = {"Accept": "*/*"}
+    assert device.get(f"{base}/people", headers=script).text == "Guests cannot open this."
 
 
 def test_a_device_of_ones_own_sees_all_photos_and_changes_nothing(shared: Shared) -> None:

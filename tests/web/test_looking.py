@@ -31,10 +31,31 @@ def test_a_photo_is_enlarged_sharp_and_closed_again(page: Any, served: Any) -> N
     page.locator("dialog.viewer:not(.enlarged)").wait_for()
     page.keyboard.press("ArrowRight")  # the next photo, as large
     page.wait_for_url(re.compile(rf"/photo/(?!{served.photo('family.png')}$)"))
-    viewer.wait_for()
+    until(lambda: page.evaluate("document.querySelector('.viewer img').src === document.getElementById('picture').src"))
     page.keyboard.press("Escape")
     viewer.wait_for(state="detached")
     assert "/photo/" in page.url
+
+
+def test_a_slideshow_stays_in_the_full_screen_while_photos_follow_each_other(page: Any, served: Any) -> None:
+    page.goto(f"{served.url}/photo/{served.photo('family.png')}")
+    ready(page)
+    page.keyboard.press("p")
+    until(lambda: page.evaluate("document.fullscreenElement?.parentElement.className === 'viewer'"))
+    page.evaluate("window.stays = true")
+    seen = [page.url]
+    for _ in range(2):
+        page.keyboard.press("ArrowLeft")
+        until(lambda: page.evaluate("location.href") not in seen)
+        seen.append(page.evaluate("location.href"))
+        name = page.locator("aside h1").inner_text()
+        until(lambda name=name: page.locator(".viewer img").get_attribute("alt") == name)
+        assert name in page.title()
+    assert page.evaluate("window.stays && document.fullscreenElement?.parentElement.className === 'viewer'")
+    page.keyboard.press("Escape")
+    page.locator("dialog.viewer").wait_for(state="detached")
+    page.keyboard.press("d")  # what is behind the viewer is as good as a page that was opened
+    page.locator("#frame.drawable").wait_for()
 
 
 def test_a_question_mark_shows_the_keys_of_the_page(page: Any, served: Any) -> None:
@@ -171,6 +192,11 @@ def test_several_photos_are_selected_and_tagged_as_one_step(page: Any, served: A
     page.get_by_text("4 selected").wait_for()
     tiles.nth(1).click()
     page.get_by_text("3 selected").wait_for()
+    wide = page.viewport_size
+    page.set_viewport_size({"width": 390, "height": 800})
+    bar = page.locator("#selected").bounding_box()
+    assert bar["height"] < 80 and bar["x"] >= 0 and bar["x"] + bar["width"] <= 390, "one row on a phone"
+    page.set_viewport_size(wide)
     page.locator("#selected-tag").fill("Holiday")
     page.get_by_role("button", name="Tag", exact=True).click()
     tagged = "SELECT COUNT(*) FROM v1_tags WHERE tag = 'Holiday' AND state = 'applied'"

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from rollcall_model.detection.detector import Detector
     from rollcall_model.types import Detections
 
-
 log = logging.getLogger(__name__)
 
 P = ParamSpec("P")
@@ -42,7 +41,6 @@ NEAR: Final = 0.5
 NEAR_IOU: Final = 0.3
 #: A box of a shorter side than this, in pixels, is enlarged to it first.
 NEAR_SIDE: Final = 120.0
-
 
 #: The process in which the networks' runtime was started; None: it was not.
 _runtime_pid: int | None = None
@@ -170,8 +168,7 @@ class Analyzer:
     def analyze(self, pictures: Sequence[Picture], *, one_face: bool = False) -> list[tuple[Face, ...]]:
         """Return the faces of each picture, the highest-scoring first, in fractions of the upright picture.
 
-        What the attribute network takes for the head of an animal is left out, unless embeddings are switched off.
-
+        Heads of animals are left out where embeddings are computed, which tell them from people.
         With `one_face` every picture is taken to be a portrait of one person: of several faces the one nearest
         the centre is returned, and where none was found a central face is assumed (`detected` is False).
 
@@ -183,9 +180,8 @@ class Analyzer:
         from rollcall_model.attributes import align
         from rollcall_model.types import nearest_centre, no_detections
 
-        detector, attributes = self._networks
-        if one_face:
-            detector = self._portrait_detector
+        attributes = self._networks[1]
+        detector = self._portrait_detector if one_face else self._networks[0]
         # Players turn a video as its file says, so that its frames are the right way up.
         upright = bool(pictures) and all(picture.video is not None for picture in pictures)
         found = detector.detect([picture.pixels for picture in pictures], upright=upright)

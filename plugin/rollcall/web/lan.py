@@ -17,7 +17,7 @@ import threading
 import time
 from pathlib import Path
 from typing import Final
-from urllib.parse import parse_qs, urlencode
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
@@ -48,6 +48,8 @@ _HEADERS: Final = {
     " base-uri 'none'; frame-ancestors 'none'",
 }
 _STATIC: Final = re.compile(r"/static/[\w.-]+|/manifest\.webmanifest")
+#: The path of a session.
+_SESSION: Final = re.compile(r"/g/[0-9a-f]+")
 _ALBUM: Final = re.compile(r"/album/(\d{1,18})(?:/zip)?")
 _PHOTO: Final = re.compile(r"/photo/(\d{1,18})|/pictures/photo/(\d{1,18})/(?:thumb|screen|large)\.webp")
 #: What a device that sees all photos may ask for beside them.
@@ -124,12 +126,7 @@ class LanGuests:
         token = request.cookies.get(_COOKIE, "")
         device = await run_in_threadpool(self.plugin.guest_of_token, token, path) if token else None
         if device is None:
-            answer = (
-                RedirectResponse("/pair", 303)
-                if _wants_page(request)
-                else _plain(gettext("This device is not paired."), 403)
-            )
-            await _protected(answer, scope, receive, send)
+            await _protected(_unknown(request, path), scope, receive, send)
             return
         inner, guest = scope["path"][len(path) :] or "/", Guest(device.guest_id, device.everything)
         if inner == "/" and not guest.everything:
@@ -139,7 +136,7 @@ class LanGuests:
             await _protected(_manifest(path), scope, receive, send)
             return
         if not await run_in_threadpool(self._may, inner, guest):
-            await _protected(_plain(gettext("Guests cannot open this."), 403), scope, receive, send)
+            await _protected(_refused(request, path), scope, receive, send)
             return
         await self.app(self._admitted(scope, path, inner, guest), receive, _without_reasons(send))
 
@@ -214,6 +211,26 @@ class LanGuests:
 
 def _wants_page(request: Request) -> bool:
     return "text/html" in request.headers.get("accept", "") and "hx-request" not in request.headers
+
+
+def _unknown(request: Request, path: str) -> Response:
+    """Return the answer to whoever asks without a session, or outside of the path of theirs."""
+    if not _wants_page(request):
+        return _plain(gettext("This device is not paired."), 403)
+    if _SESSION.fullmatch(path):
+        return RedirectResponse("/pair", 303)  # it was ended
+    # A page of the owner's. The cookie does not come with it, but the page that led there may tell whose it is.
+    came_from = "/".join(urlsplit(request.headers.get("referer", "")).path.split("/")[:3])
+    return _refused(request, came_from if _SESSION.fullmatch(came_from) else "")
+
+
+def _refused(request: Request, base: str) -> Response:
+    """Say that guests cannot open this, with the way back to the albums below `base`; "" if that is not known."""
+    if not _wants_page(request):
+        return _plain(gettext("Guests cannot open this."), 403)
+    from rollcall.web.pages.rendering import page
+
+    return page(request, "refused.html", 403, albums=f"{base}/albums" if base else "")
 
 
 def _plain(text: str, status: int) -> Response:

@@ -23,6 +23,7 @@ from PIL import Image
 from rollcall.errors import RemoteError, UnreadableError
 from rollcall.host import Plugin
 from rollcall.media import decode, video
+from rollcall.media.conversion import Pixels
 from rollcall.records import Box, Picture
 from rollcall.remote.copies import SHARED
 from rollcall.remote.files import RemoteStat
@@ -151,9 +152,9 @@ class Pictures:
             smallest = min(min(box.width, box.height) for box in missing.values())
             target = int(min(FACE / max(smallest, 0.02), _MOST_FOR_FACES))
             file = self._at_hand(path, version)
-            picture = decode.decode(file, target=target, limits=self.limits, abandoned=abandoned, at=at)
-            image = Image.fromarray(picture.pixels)
-            made = {place: self._store(place, cut_out(image, box)) for place, box in missing.items()}
+            with self._enlarging if target > SCREEN else nullcontext():
+                pixels = decode.decode(file, target=target, limits=self.limits, abandoned=abandoned, at=at).pixels
+                made = {place: self._store(place, cut_out(pixels, box)) for place, box in missing.items()}
             return made[mine]
 
         return Wanted((crop.photo_id, version, "face", mine), f'"{mine.stem}"', mine, make)
@@ -305,12 +306,23 @@ def _face_name(version: str, box: Box, at: float | None) -> str:
     return f"{version}-face-" + "-".join(f"{value:.4f}" for value in box) + ("" if at is None else f"-{at:.3f}")
 
 
-def cut_out(image: Image.Image, box: Box) -> Image.Image:
-    """Return a face with some of what is around it as a square of `FACE` pixels; `box` in fractions of the picture."""
-    side = max(box.width * image.width, box.height * image.height) * 1.5
-    side = max(min(side, image.width, image.height), 1.0)
+def cut_out(pixels: Pixels, box: Box) -> Image.Image:
+    """Return a face with some of what is around it as a square of `FACE` pixels.
+
+    Parameters
+    ----------
+    pixels
+        The picture as uint8 RGB (h, w, 3).
+    box
+        In fractions of the picture.
+    """
+    height, width = pixels.shape[:2]
+    side = max(box.width * width, box.height * height) * 1.5
+    side = max(min(side, width, height), 1.0)
     # Near the edge the square is shifted inwards, so that it holds nothing but picture.
-    left = min(max((box.x + box.width / 2) * image.width - side / 2, 0), image.width - side)
-    top = min(max((box.y + box.height / 2) * image.height - side / 2, 0), image.height - side)
-    face = image.crop((round(left), round(top), round(left + side), round(top + side)))
+    left = min(max((box.x + box.width / 2) * width - side / 2, 0), width - side)
+    top = min(max((box.y + box.height / 2) * height - side / 2, 0), height - side)
+    # Pillow would hold the whole picture a second time, in four bytes a pixel.
+    rows, columns = (slice(round(first), max(round(first + side), round(first) + 1)) for first in (top, left))
+    face = Image.fromarray(pixels[rows, columns])
     return face.resize((FACE, FACE), Image.Resampling.LANCZOS)

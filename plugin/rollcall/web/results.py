@@ -15,6 +15,8 @@ from rollcall.web.inputs import language_of
 
 #: The page begins with photos that are at least this likely; less likely ones are a click away.
 LIKELY: Final = 0.5
+#: A photo is looked for so many places before and behind its own: an index run adds others before it.
+_MOVED: Final = 1000
 
 
 class Results(NamedTuple):
@@ -89,29 +91,37 @@ def around(plugin: Plugin, photo_id: int, results: Results) -> Around:
 
 def _in_results(plugin: Plugin, photo_id: int, results: Results) -> Around:
     first = max(results.at - 1, 0)
-    hits = plugin.search(
-        results.q,
-        limit=4,
+    found = _numbers(plugin, results, first, 4)
+    here = results.at - first
+    if photo_id not in found:
+        further = max(results.at - _MOVED, 0)
+        moved = _numbers(plugin, results, further, 2 * _MOVED)
+        if photo_id in moved:
+            first, found = further, moved
+    if photo_id not in found:
+        # A correction took it out of the results: the one behind it has moved up.
+        before = found[0] if here and found else None
+        after = found[here] if here < len(found) else None
+        return _addresses(photo_id, before, after, results.at - 1, results.at, results)
+    place = found.index(photo_id)
+    before = found[place - 1] if place else None
+    after = found[place + 1] if place + 1 < len(found) else None
+    at = first + place
+    return _addresses(photo_id, before, after, at - 1, at + 1, results._replace(at=at))
+
+
+def _numbers(plugin: Plugin, results: Results, first: int, limit: int) -> list[int]:
+    """Return the photos of so many places of the results, from one on."""
+    hits = plugin.ranked(
+        "" if results.album else results.q,
+        limit=limit,
         offset=first,
         min_probability=results.sure,
         order=results.order,
-        faces=False,
         language=results.language,
         album=results.album or None,
     )
-    found = [hit.photo_id for hit in hits]
-    if photo_id in found:
-        place = found.index(photo_id)
-        before = found[place - 1] if place else None
-        after = found[place + 1] if place + 1 < len(found) else None
-        at = first + place
-    else:
-        # A correction took it out of the results: the one behind it has moved up.
-        here = results.at - first
-        before, at = (found[0] if here and found else None), results.at
-        after = found[here] if here < len(found) else None
-        return _addresses(photo_id, before, after, at - 1, at, results)
-    return _addresses(photo_id, before, after, at - 1, at + 1, results)
+    return [hit.photo_id for hit in hits]
 
 
 def _addresses(

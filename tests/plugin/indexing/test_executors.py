@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import platform
 import signal
 import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ from rollcall.indexing.indexer import Indexer
 from rollcall.indexing.profile import Profile
 from rollcall.inference.analyzer import Analyzer
 from rollcall.media import memory_budget
-from rollcall.records import Picture
+from rollcall.records import Face, Picture
 from rollcall.settings import DetectorSettings, PowerSettings, Settings, load
 from rollcall.storage.database import Database, open_database
 
@@ -355,3 +356,31 @@ def test_a_cluster_that_does_not_do_the_work_ends_the_run_with_a_sentence(cluste
 
     with closing(executor), pytest.raises(ModelError, match="does not analyse photos .*; see to it"):
         list(executor.outcomes(iter([Task(0, file, file.stat().st_size)]), cancelled))
+
+
+class Wasteful(BlobAnalyzer):
+    """An analyzer that leaves a heap full of holes behind, as compiling the networks does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept: list[bytearray] = []
+        self.held = 0
+
+    def analyze(self, pictures: Sequence[Picture]) -> list[tuple[Face, ...]]:
+        freed = []
+        for _ in range(1500):
+            freed.append(np.ones(100 << 10, np.uint8))
+            self.kept.append(bytearray(4096))
+        del freed
+        self.held = psutil.Process().memory_info().rss
+        return super().analyze(pictures)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library than glibc")
+def test_a_run_gives_back_what_it_freed(tmp_path: Path) -> None:
+    draw(tmp_path / "one.png", (30, 0))
+    analyzer = Wasteful()
+    with closing(ThreadExecutor(analyzer, settings("threads"), Profile(), long=False)) as executor:
+        tasks = iter([Task(0, tmp_path / "one.png", (tmp_path / "one.png").stat().st_size)])
+        assert [outcome.reason for outcome in executor.outcomes(tasks, lambda: False)] == [""]
+    assert psutil.Process().memory_info().rss < analyzer.held - (100 << 20)

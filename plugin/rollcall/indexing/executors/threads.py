@@ -11,6 +11,7 @@ from rollcall.indexing import throttle
 from rollcall.indexing.executors.analysis import FaceFinder, Outcome, Task, decoded, estimated, options_here
 from rollcall.indexing.executors.base import StoppedError, Stopping, result_of
 from rollcall.indexing.profile import Profile
+from rollcall.media import allocator
 from rollcall.media.worker import Interrupted
 from rollcall.settings import Settings
 
@@ -48,6 +49,7 @@ class ThreadExecutor:
     def outcomes(self, tasks: Iterator[Task], stopping: Stopping) -> Iterator[Outcome]:
         """See `Executor`; what could not be decoded comes before the batch that is being collected."""
         batch: list[Outcome] = []
+        batches = 0
         for outcome in self._decoded(tasks, stopping):
             if outcome.picture is None:
                 yield outcome
@@ -56,6 +58,10 @@ class ThreadExecutor:
             if len(batch) >= self._size:
                 yield from self._estimated(batch)
                 batch = []
+                batches += 1
+                # As other processes do (`worker_main`): programs are compiled and loaded for the first photos.
+                if batches & (batches - 1) == 0:
+                    allocator.trim()
         yield from self._estimated(batch)
 
     def close(self) -> None:
@@ -65,6 +71,8 @@ class ThreadExecutor:
         nobody stores.
         """
         self._pool.shutdown(wait=False, cancel_futures=True)
+        # What a page or a host that goes on running needs no more.
+        allocator.trim()
 
     def _decoded(self, tasks: Iterator[Task], stopping: Stopping) -> Iterator[Outcome]:
         """Yield tasks decoded, in their order, with at most `_ahead` of them decoded in advance."""

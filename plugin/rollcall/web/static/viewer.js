@@ -4,9 +4,21 @@
   const SLIDE_SECONDS = 5;
   let dialog = null;
 
+  // Put the content of another page of this server in the place of this one's, with its title and its address.
+  async function replace(address) {
+    const answer = await fetch(address, { headers: { Accept: "text/html" } });
+    if (!answer.ok) throw new Error(String(answer.status));
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html"), main = document.getElementById("main");
+    const next = page.getElementById("main");
+    if (!next) throw new Error(address);
+    htmx.swap(main, next.innerHTML, { swapStyle: "innerHTML" });
+    document.title = page.title;
+    history.replaceState(history.state, "", answer.url);
+  }
+
   function open(playing) {
-    const picture = document.getElementById("picture"), button = document.getElementById("enlarge");
-    if (!picture || !button || dialog) return;
+    const picture = document.getElementById("picture"), button = () => document.getElementById("enlarge");
+    if (!picture || !button() || dialog) return;
     dialog = document.createElement("dialog");
     dialog.className = "viewer";
     dialog.setAttribute("aria-label", picture.alt);
@@ -15,12 +27,16 @@
     const close = document.createElement("button");
     close.type = "button"; close.className = "close"; close.textContent = "✕"; close.setAttribute("aria-label", gettext("Close"));
     close.addEventListener("click", () => dialog.close());
-    dialog.append(image, close);
+    // Browsers let no dialog have the full screen, but what is in one.
+    const stage = document.createElement("div");
+    stage.append(image, close);
+    dialog.append(stage);
     document.body.append(dialog);
     dialog.showModal();
-    if (playing) dialog.requestFullscreen?.().catch(() => {});
+    const fill = () => stage.requestFullscreen?.().catch(() => {});
+    if (playing) fill();
 
-    let scale = 1, x = 0, y = 0, sharp = false, slide = 0;
+    let scale = 1, x = 0, y = 0, sharp = false, slide = 0, turning = false, pressed = "";
     const pointers = new Map();
     const draw = () => {
       const most = [Math.max(image.clientWidth * scale - innerWidth, 0) / 2, Math.max(image.clientHeight * scale - innerHeight, 0) / 2];
@@ -30,9 +46,9 @@
       if (scale > 1.2 && !sharp) {
         sharp = true;
         const large = new Image();
-        large.src = button.dataset.large;
+        large.src = button().dataset.large;
         // Shown when it is there whole: until then the small one stands in its place.
-        large.decode().then(() => { image.src = large.src; image.dataset.sharp = "yes"; }).catch(() => {});
+        large.decode().then(() => { if (button()?.dataset.large === large.getAttribute("src")) { image.src = large.src; image.dataset.sharp = "yes"; } }).catch(() => {});
       }
     };
     const zoom = (factor, cx = innerWidth / 2, cy = innerHeight / 2) => {
@@ -42,11 +58,28 @@
       y = (y - (cy - innerHeight / 2)) * to / scale + (cy - innerHeight / 2);
       scale = to; draw();
     };
-    const turn = (key) => {
+    // The page of the next photo takes the place of this one behind the viewer: another page would leave the full screen.
+    const turn = async (key) => {
+      if (turning) { pressed = key; return; }
       const link = document.querySelector(`a[data-key=${key}]`);
       if (!link) { dialog.close(); return; }
-      sessionStorage.setItem("rollcall.viewer", playing ? "playing" : "open");
-      link.click();
+      turning = true;
+      clearTimeout(slide);
+      try { await replace(link.href); } catch { dialog?.close(); return; } finally { turning = false; }
+      if (!dialog) return;
+      const next = document.getElementById("picture");
+      if (!next || !button()) { dialog.close(); return; }
+      scale = 1; x = y = 0; sharp = false; draw();
+      const shown = new Image(), from = next.src;
+      shown.src = from;
+      dialog.setAttribute("aria-label", next.alt);
+      // Shown when it is there whole; one that cannot be shown is passed over by a slideshow, too.
+      shown.decode().catch(() => {}).then(() => {
+        if (!dialog || document.getElementById("picture")?.src !== from) return;
+        image.src = from; image.alt = next.alt; delete image.dataset.sharp;
+        play();
+      });
+      if (pressed) { const again = pressed; pressed = ""; turn(again); }
     };
     dialog.addEventListener("wheel", (event) => { event.preventDefault(); zoom(Math.exp(-event.deltaY / 400), event.clientX, event.clientY); }, { passive: false });
     dialog.addEventListener("dblclick", (event) => zoom(scale > 1 ? 0 : 3, event.clientX, event.clientY));
@@ -62,20 +95,22 @@
       pointers.set(event.pointerId, now);
     });
     for (const end of ["pointerup", "pointercancel"]) image.addEventListener(end, (event) => pointers.delete(event.pointerId));
-    dialog.addEventListener("keydown", (event) => {
+    // Wherever the focus is: a browser takes it away for a moment as it fills the screen.
+    const keys = (event) => {
       if (event.ctrlKey || event.metaKey || event.altKey) return;
       const pan = { ArrowUp: [0, 80], ArrowDown: [0, -80], ArrowLeft: [80, 0], ArrowRight: [-80, 0] }[event.key];
       if (event.key === "+" || event.key === "=") zoom(1.5); else if (event.key === "-") zoom(1 / 1.5); else if (event.key === "0") zoom(0);
-      else if (event.key === "f" || event.key === "F") { if (document.fullscreenElement) document.exitFullscreen(); else dialog.requestFullscreen?.(); }
+      else if (event.key === "f" || event.key === "F") { if (document.fullscreenElement) document.exitFullscreen(); else fill(); }
       else if (pan && scale > 1) { x += pan[0]; y += pan[1]; draw(); }
       else if (event.key === "ArrowLeft" || event.key === "ArrowRight") turn(event.key);
       else if (event.key === " ") { playing = !playing; play(); }
       else return;
       event.preventDefault(); event.stopPropagation();
-    });
+    };
+    document.addEventListener("keydown", keys, true);
     function play() { clearTimeout(slide); if (playing) slide = setTimeout(() => turn("ArrowRight"), 1000 * SLIDE_SECONDS); }
     play();
-    dialog.addEventListener("close", () => { clearTimeout(slide); dialog.remove(); dialog = null; button.focus({ preventScroll: true }); });
+    dialog.addEventListener("close", () => { clearTimeout(slide); document.removeEventListener("keydown", keys, true); dialog.remove(); dialog = null; button()?.focus({ preventScroll: true }); });
   }
 
   document.addEventListener("click", (event) => { if (event.target.id === "enlarge") open(false); });
@@ -83,10 +118,5 @@
   document.addEventListener("keydown", (event) => {
     if (event.key !== "p" || dialog || event.ctrlKey || event.metaKey || event.altKey || event.target.closest?.("input, select, textarea")) return;
     open(true);
-  });
-  document.addEventListener("DOMContentLoaded", () => {
-    const state = sessionStorage.getItem("rollcall.viewer");
-    sessionStorage.removeItem("rollcall.viewer");
-    if (state) open(state === "playing");
   });
 })();
