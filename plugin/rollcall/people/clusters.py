@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rollcall.people.evidence import Births, Evidence, combined, evidence, misfit
-from rollcall.people.linkage import UNKNOWN, Groups, link
+from rollcall.people.linkage import UNKNOWN, Groups, link, numbered
 from rollcall.people.neighbours import Chosen, neighbours
 from rollcall.search.cells import Matrix
 
@@ -24,6 +24,8 @@ _NEAREST: Final = 2
 #: The least similarity of faces between which groups are compared.
 _EDGE: Final = 0.2
 _BLOCK: Final = 4096
+#: Faces that are smoothed at a time: each takes the embeddings of its neighbours.
+_SMOOTHED: Final = 1024
 #: Smoothed embeddings of more faces than this are kept in 16 bits.
 _PRECISE: Final = 100_000
 #: The cosine from which a rejected face speaks for another one, too, and by how much it has to exceed that with every
@@ -120,11 +122,13 @@ def implied(faces: Faces) -> Sequence[frozenset[int]]:
     Nobody looked at these faces, but at some like them. A face is compared with the rejected and the confirmed faces of
     each person; a confirmed one is whom a person said.
     """
-    rejected = list(faces.rejected)
     answered: dict[int, list[int]] = {}
     for row, some in enumerate(faces.rejected):
         for label in some:
             answered.setdefault(label, []).append(row)
+    if not answered:
+        return faces.rejected
+    rejected = list(faces.rejected)
     for label, rows in answered.items():
         ours = np.flatnonzero(faces.labels == label)
         if not len(ours):
@@ -153,46 +157,73 @@ class _Part:
     def __init__(self, faces: Faces, rows: NDArray[np.int64]) -> None:
         assert faces.births is not None
         self.vectors = faces.vectors if len(rows) == len(faces.vectors) else Chosen(faces.vectors, rows)
-        self.photos, self.ages = faces.photos[rows], faces.ages[rows]
-        self.labels, self.dimension = faces.labels[rows], faces.vectors.shape[1]
-        self.births = Births(faces.births.mean[rows].copy(), faces.births.deviation[rows].copy())
-        self.rejected = [faces.rejected[row] for row in rows.tolist()]
+        self.photos = numbered(_taken(faces.photos, rows))
+        self.ages, self.labels = _taken(faces.ages, rows), _taken(faces.labels, rows)
+        self.dimension = faces.vectors.shape[1]
+        self.births = Births(*(_taken(column, rows) for column in faces.births))
+        self.rejected = {i: some for i, row in enumerate(rows) if (some := faces.rejected[row])}
+        if faces.known_births:
+            self.births = Births(*(column.copy() for column in self.births))
         for label, birth in faces.known_births.items():
             # What a person stated of a birth date is known of each face of theirs.
             self.births.mean[self.labels == label] = birth.mean
             self.births.deviation[self.labels == label] = birth.deviation
 
 
+def _taken(column: NDArray[Any], rows: NDArray[np.int64]) -> NDArray[Any]:
+    """Return some rows of a column, ascending; the column itself, not to be written to, if these are all."""
+    return column if len(rows) == len(column) else column[rows]
+
+
 class _Penalty:
     """What the ages and birth dates of two groups take from their similarity."""
 
     def __init__(self, groups: Groups, part: _Part, constants: Evidence) -> None:
-        self.groups, self.constants = groups, constants
-        self.ages = np.array(part.ages, np.float64)
-        self.mean, self.deviation = part.births.mean, part.births.deviation
-        self._faces = Births(part.births.mean.copy(), part.births.deviation.copy())
-        self._face_ages = part.ages
-        self._sizes = np.ones(len(self.ages), np.int64)
+        self.groups, self.constants, self._faces = groups, constants, part
+        # Of a group of one face they are those of the face, so only the others have a row: size, age, birth, deviation.
+        # Such groups are at most half as many as faces, and zeros take no memory before they are written.
+        self._row = np.full(len(part.ages), -1, np.int32)
+        self._rows, self._used = np.zeros((len(part.ages) // 2 + 1, 4)), 0
 
-    def __call__(self, a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.float64]:
-        self._refresh(np.concatenate([a, b]))
+    def __call__(self, a: NDArray[np.integer], b: NDArray[np.integer]) -> NDArray[np.float64]:
+        both = np.concatenate([a, b])
+        found = self._of(both)
+        grown = np.unique(both[found[0] != self.groups.sizes[both]])
+        if len(grown):
+            for group in grown.tolist():
+                self._refresh(group)
+            found = self._of(both)
+        of_a, of_b = found[:, : len(a)], found[:, len(a) :]
         adult = self.constants.impostor_mean[-1]
         # Smoothing brings faces nearer, so what age takes from a cosine counts as much here.
-        ages = adult - self.constants.adult_equivalent(np.full(len(a), adult), self.ages[a], self.ages[b])
-        sizes = self.groups.sizes
-        few = self.constants.small / np.sqrt(sizes[a] * sizes[b])
-        return np.asarray(ages + few + misfit(self.mean[a], self.deviation[a], self.mean[b], self.deviation[b]))
+        ages = adult - self.constants.adult_equivalent(np.full(len(a), adult), of_a[1], of_b[1])
+        few = self.constants.small / np.sqrt(of_a[0] * of_b[0])
+        return np.asarray(ages + few + misfit(*of_a[2:], *of_b[2:]))
 
-    def _refresh(self, groups: NDArray[np.int64]) -> None:
-        """Compute age and birth date again of groups that have grown."""
-        for group in np.unique(groups[self._sizes[groups] != self.groups.sizes[groups]]).tolist():
-            rows = self.groups.faces(group)[:_DATED]
-            self._sizes[group] = self.groups.sizes[group]
-            known = self._face_ages[rows][~np.isnan(self._face_ages[rows])]
-            self.ages[group] = known.mean() if len(known) else np.nan
-            birth = combined(self._faces.mean[rows], self._faces.deviation[rows])
-            if birth is not None:
-                self.mean[group], self.deviation[group] = birth
+    def _of(self, groups: NDArray[np.integer]) -> NDArray[np.float64]:
+        """Return size, age, birth date and its deviation of m groups as they were last computed, (4, m)."""
+        rows, births = self._row[groups], self._faces.births
+        found = np.empty((4, len(groups)))
+        found[0], found[1] = 1.0, self._faces.ages[groups]
+        found[2], found[3] = births.mean[groups], births.deviation[groups]
+        several = np.flatnonzero(rows >= 0)
+        found[:, several] = self._rows[rows[several]].T
+        return found
+
+    def _refresh(self, group: int) -> None:
+        """Compute age and birth date again of a group that has grown."""
+        births, faces = self._faces.births, self.groups.faces(group)[:_DATED]
+        if self._row[group] < 0:
+            self._row[group] = self._used
+            self._rows[self._used, 2:] = births.mean[group], births.deviation[group]
+            self._used += 1
+        row = self._rows[self._row[group]]
+        ages = self._faces.ages[faces]
+        known = ages[~np.isnan(ages)]
+        row[:2] = self.groups.sizes[group], known.mean() if len(known) else np.nan
+        birth = combined(births.mean[faces], births.deviation[faces])
+        if birth is not None:
+            row[2:] = birth
 
 
 def _neighbourhood(part: _Part, constants: Evidence) -> tuple[NDArray[np.floating], NDArray[np.int32]]:
@@ -200,8 +231,8 @@ def _neighbourhood(part: _Part, constants: Evidence) -> tuple[NDArray[np.floatin
     near = neighbours(part.vectors, NEIGHBOURS)
     n = len(part.vectors)
     result = np.empty((n, part.dimension), np.float32 if n <= _PRECISE else np.float16)
-    for start in range(0, n, _BLOCK):
-        rows = slice(start, min(start + _BLOCK, n))
+    for start in range(0, n, _SMOOTHED):
+        rows = slice(start, min(start + _SMOOTHED, n))
         faces, cosine = near.faces[rows], near.cosine[rows]
         likely = constants.adult_equivalent(cosine, part.ages[rows, None], part.ages[faces])
         weights = np.where(faces >= 0, constants.probability(likely), 0.0)

@@ -29,8 +29,9 @@ BIRTH_SHARE: Final = 0.5
 #: An estimated birth date is used where it is as certain as this, in years, and rests on so many faces.
 MOST_DEVIATION: Final = 1.5
 LEAST_FACES: Final = 5
-#: A photo from so many years before the estimated birth of somebody does not show them.
-BEFORE_ESTIMATE: Final = 3.0
+#: A photo from so many years before the estimated birth of somebody does not show them: the estimate may err by a year,
+#: and nobody shall be on photos from more than three years before the true one.
+BEFORE_ESTIMATE: Final = 2.0
 
 
 class Evidence(NamedTuple):

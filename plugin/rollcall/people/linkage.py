@@ -7,7 +7,8 @@ the product of their sums over the number of pairs, so no pair has to be stored.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from array import array
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -16,6 +17,8 @@ from numpy.typing import NDArray
 
 #: The label of a face that nobody has confirmed.
 UNKNOWN: Final = -1
+#: The photo of a face that is the only one of it.
+OWN_PHOTO: Final = -1
 #: Of two groups that share photos, the faces that stand in the way are taken out of them if they are at most this share
 #: of the smaller group.
 EVICTED_SHARE: Final = 0.05
@@ -23,7 +26,8 @@ EVICTED_SHARE: Final = 0.05
 ONE_EVICTED: Final = 5
 #: The mean similarity from which confirmed faces of one person are one group from the beginning.
 SIMILAR: Final = 0.3
-_PORTION: Final = 1 << 15
+#: Rows of arrays that are looked at a time; each pair takes two embeddings.
+_PORTION: Final = 1 << 14
 #: Groups whose pairs are listed at a time.
 _RANGE: Final = 1 << 17
 #: Of so many faces the photos are looked up each time: to keep them for each pair takes more memory than time.
@@ -32,7 +36,7 @@ _FEW: Final = 32
 _MUCH_LARGER: Final = 8
 
 #: Returns what is taken from the mean similarity of pairs of groups, given by two arrays of their numbers.
-Penalty = Callable[[NDArray[np.int64], NDArray[np.int64]], NDArray[np.float64]]
+Penalty = Callable[[NDArray[np.integer], NDArray[np.integer]], NDArray[np.float64]]
 
 
 @dataclass
@@ -40,37 +44,38 @@ class Groups:
     """Groups of n faces while they grow; a group is named by one of its faces."""
 
     vectors: NDArray[np.floating]  # (n, d), unit length
-    photos: NDArray[np.int64]  # (n,)
+    photos: NDArray[np.int32]  # (n,) as of `numbered`
     labels: NDArray[np.int64]  # (n,) of confirmed faces, by person; else UNKNOWN
-    rejected: Sequence[frozenset[int]]  # (n,) labels that a face is not
-    group: NDArray[np.int64] = field(init=False)  # (n,) the group of each face
-    sizes: NDArray[np.int64] = field(init=False)  # (n,)
-    members: dict[int, list[int]] = field(init=False)  # of groups of more than one face
-    by_photo: dict[int, dict[int, int]] = field(init=False)  # of large groups, the face in each photo
+    rejected: Mapping[int, frozenset[int]]  # by face: labels that it is not
+    group: NDArray[np.int32] = field(init=False)  # (n,) the group of each face
+    sizes: NDArray[np.int32] = field(init=False)  # (n,)
+    members: dict[int, array[int]] = field(init=False)  # of groups of more than one face
+    by_photo: dict[int, dict[int, int]] = field(init=False)  # of large groups, the face in each photo of several
     evicted: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         n = len(self.vectors)
-        self.group = np.arange(n)
+        self.group = np.arange(n, dtype=np.int32)
         # Of a group of one face it is that of its embedding, so only the others have a row.
         self._row_of_sum = np.full(n, -1, np.int32)
         # Never more than half as many: zeros take no memory before they are written, and what grows is copied.
         self._sums = np.zeros((n // 2 + 1, self.vectors.shape[1] if n else 0), np.float32)
         self._used, self._free = 0, list[int]()
-        self.sizes = np.ones(n, np.int64)
+        self.sizes = np.ones(n, np.int32)
         self.members, self.by_photo = {}, {}
-        self._labels = self.labels.copy()
-        self._rejected: dict[int, frozenset[int]] = {i: one for i, one in enumerate(self.rejected) if one}
+        self._labels = dict[int, int]()  # of groups that have one
+        self._rejected = dict(self.rejected)
         for label in np.unique(self.labels[self.labels != UNKNOWN]):
-            self._start(np.flatnonzero(self.labels == label).tolist())
+            self._start(np.flatnonzero(self.labels == label).tolist(), int(label))
 
-    def _start(self, faces: Sequence[int]) -> None:
+    def _start(self, faces: Sequence[int], label: int) -> None:
         """Make groups of confirmed faces of one person that are similar: a child and an adult stay two groups.
 
         The mean of both would be like neither, and no other face of theirs would be similar to it.
         """
         groups: list[int] = []
         for face in faces:
+            self._labels[face] = label
             if groups:
                 means = np.stack([self._sum(group) / self.sizes[group] for group in groups])
                 similar = means @ np.asarray(self.vectors[face], np.float32)
@@ -80,7 +85,7 @@ class Groups:
                     continue
             groups.append(face)
 
-    def sums(self, groups: NDArray[np.int64]) -> NDArray[np.float32]:
+    def sums(self, groups: NDArray[np.integer]) -> NDArray[np.float32]:
         """Return the sums of the embeddings of m groups, (m, d)."""
         rows = self._row_of_sum[groups]
         found = np.asarray(self.vectors[groups], np.float32)
@@ -101,9 +106,13 @@ class Groups:
             row = self._row_of_sum[group] = self._free.pop()
         self._sums[row] = value
 
-    def faces(self, group: int) -> list[int]:
+    def faces(self, group: int) -> Sequence[int]:
         """Return the faces of a group."""
         return self.members.get(group, [group])
+
+    def comparisons(self, a: NDArray[np.integer], b: NDArray[np.integer]) -> NDArray[np.int64]:
+        """Return how many pairs of faces there are between m pairs of groups, (m,)."""
+        return np.asarray(self.sizes[a].astype(np.int64) * self.sizes[b])
 
     def count(self) -> int:
         """Return how many groups there are, faces that are alone included."""
@@ -111,7 +120,7 @@ class Groups:
 
     def merge(self, a: int, b: int) -> bool:
         """Make one group of two, unless something that a person stated, or a photo of both, forbids it."""
-        label, other = int(self._labels[a]), int(self._labels[b])
+        label, other = self._labels.get(a, UNKNOWN), self._labels.get(b, UNKNOWN)
         if label not in (UNKNOWN, other) and other != UNKNOWN:
             return False
         if other in self._rejected.get(a, ()) or label in self._rejected.get(b, ()):
@@ -126,15 +135,15 @@ class Groups:
         if (self.sizes[a], -a) < (self.sizes[b], -b):
             a, b = b, a
         faces, photos = self.faces(b), self._photos(a)
-        if self._labels[a] == UNKNOWN:
-            self._labels[a] = self._labels[b]
+        if (label := self._labels.pop(b, UNKNOWN)) != UNKNOWN:
+            self._labels.setdefault(a, label)
         rejected = self._rejected.get(a, frozenset()) | self._rejected.pop(b, frozenset())
         if rejected:
             self._rejected[a] = rejected
-        self.members.setdefault(a, [a]).extend(faces)
+        self.members.setdefault(a, array("i", [a])).extend(faces)
         self.members.pop(b, None)
-        for face in faces:
-            photos.setdefault(int(self.photos[face]), face)
+        for photo, face in self._in_photos(faces):
+            photos.setdefault(photo, face)
         if len(self.members[a]) > _FEW:
             self.by_photo[a] = photos
         self.by_photo.pop(b, None)
@@ -148,14 +157,18 @@ class Groups:
 
     def _photos(self, group: int) -> dict[int, int]:
         found = self.by_photo.get(group)
-        return {int(self.photos[face]): face for face in self.faces(group)} if found is None else found
+        return dict(self._in_photos(self.faces(group))) if found is None else found
+
+    def _in_photos(self, faces: Sequence[int]) -> list[tuple[int, int]]:
+        """Return photo and face of those faces that are not the only one of their photo."""
+        return [(photo, face) for face in faces if (photo := int(self.photos[face])) != OWN_PHOTO]
 
     def _make_way(self, a: int, b: int) -> bool:
         """Take out faces of photos that both groups show; return False if they are too many or confirmed."""
         if self.sizes[a] < self.sizes[b]:
             a, b = b, a
         theirs, by_photo = self.faces(b), self._photos(a)
-        shared = [(by_photo[photo], face) for face in theirs if (photo := int(self.photos[face])) in by_photo]
+        shared = [(by_photo[photo], face) for photo, face in self._in_photos(theirs) if photo in by_photo]
         if not shared:
             return True
         most = max(EVICTED_SHARE * len(theirs), 1.0 if len(theirs) >= ONE_EVICTED else 0.0)
@@ -174,7 +187,7 @@ class Groups:
 
     def _evict(self, face: int) -> None:
         group = int(self.group[face])
-        faces = [one for one in self.faces(group) if one != face]
+        faces = array("i", [one for one in self.faces(group) if one != face])
         self.evicted.add(face)
         if group in self.by_photo:
             # Only confirmed faces share a photo, and these are not evicted.
@@ -183,6 +196,12 @@ class Groups:
         self.sizes[group] -= 1
         self.members[group] = faces
         self.group[face] = -1
+
+
+def numbered(photos: NDArray[np.integer]) -> NDArray[np.int32]:
+    """Return a number from 0 for the photo of each of n faces, (n,); `OWN_PHOTO` where it shows none of the others."""
+    _, number, faces = np.unique(photos, return_inverse=True, return_counts=True)
+    return np.where(faces[number] > 1, number, OWN_PHOTO).astype(np.int32)
 
 
 def link(groups: Groups, edges: NDArray[np.integer], threshold: float, penalty: Penalty, slack: float = 0.0) -> None:
@@ -216,34 +235,37 @@ def _merge(groups: Groups, a: int, b: int) -> bool:
 
 def _renamed(
     groups: Groups,
-    pairs: NDArray[np.int64],
+    pairs: NDArray[np.int32],
     values: NDArray[np.float64],
     blocked: NDArray[np.bool_],
-    changed: NDArray[np.int64],
+    changed: NDArray[np.int32],
     penalty: Penalty,
-) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.bool_]]:
+) -> tuple[NDArray[np.int32], NDArray[np.float64], NDArray[np.bool_]]:
     """Return the edges between the groups as they are now, each once, with similarities, and which are blocked."""
     now = np.sort(groups.group[pairs], axis=1)
     # A group is named by one of its faces, which may have been taken out of it.
     keep = (now[:, 0] != now[:, 1]) & (now[:, 0] >= 0)
     now, values, blocked = now[keep], values[keep], blocked[keep]
-    _, first = np.unique(now[:, 0] * len(groups.vectors) + now[:, 1], return_index=True)
+    _, first = np.unique(now[:, 0].astype(np.int64) * len(groups.vectors) + now[:, 1], return_index=True)
     now, values, blocked = now[first], values[first], blocked[first]
-    stale = np.isin(now, changed).any(axis=1)
+    # One place more, for the -1 of a face that was taken out.
+    is_changed = np.zeros(len(groups.vectors) + 1, np.bool_)
+    is_changed[changed] = True
+    stale = is_changed[now].any(axis=1)
     values[stale] = _similarities(groups, now[stale], penalty)
     return now, values, blocked & ~stale
 
 
 def _first_pairs(
     groups: Groups, edges: NDArray[np.integer], least: float, penalty: Penalty
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
     """Return the pairs of groups between which there are edges, with their similarities of at least `least`."""
     n = len(groups.vectors)
-    pairs, values = [np.zeros((0, 2), np.int64)], [np.zeros(0)]
+    pairs, values = [np.zeros((0, 2), np.int32)], [np.zeros(0)]
     for keys in _keys(groups, edges):
         for start in range(0, len(keys), _PORTION):
             some = keys[start : start + _PORTION]
-            ends = np.stack([some // n, some % n], axis=1)
+            ends = np.stack([some // n, some % n], axis=1).astype(np.int32)
             found = _similarities(groups, ends, penalty)
             keep = found >= least
             pairs.append(ends[keep])
@@ -264,33 +286,33 @@ def _keys(groups: Groups, edges: NDArray[np.integer]) -> Iterator[NDArray[np.int
             ours, theirs = groups.group[start : start + _PORTION, None], groups.group[np.maximum(some, 0)]
             first = np.minimum(ours, theirs)
             between = (some >= 0) & (ours != theirs) & (first >= low) & (first < low + _RANGE)
-            parts.append((first * n + np.maximum(ours, theirs))[between])
+            parts.append(first[between].astype(np.int64) * n + np.maximum(ours, theirs)[between])
         keys = np.concatenate(parts)
         del parts
         keys.sort()
         yield keys if not len(keys) else keys[np.concatenate([[True], keys[1:] != keys[:-1]])]
 
 
-def _similarities(groups: Groups, pairs: NDArray[np.int64], penalty: Penalty) -> NDArray[np.float64]:
+def _similarities(groups: Groups, pairs: NDArray[np.int32], penalty: Penalty) -> NDArray[np.float64]:
     """Return the mean similarity of pairs of groups, less the penalty."""
     found = np.empty(len(pairs))
     for start in range(0, len(pairs), _PORTION):
         a, b = pairs[start : start + _PORTION].T
         product = np.einsum("ij,ij->i", groups.sums(a), groups.sums(b))
-        found[start : start + _PORTION] = product / (groups.sizes[a] * groups.sizes[b]) - penalty(a, b)
+        found[start : start + _PORTION] = product / groups.comparisons(a, b) - penalty(a, b)
     return found
 
 
-def _chosen(pairs: NDArray[np.int64], values: NDArray[np.float64], sizes: NDArray[np.int64]) -> NDArray[np.int64]:
+def _chosen(pairs: NDArray[np.int32], values: NDArray[np.float64], sizes: NDArray[np.int32]) -> NDArray[np.int64]:
     """Return the edges that are the best of both their groups, the most similar first; ties go to lower numbers.
 
     A group that is much smaller than its best one does not wait for its turn: it would hardly change that one.
     """
     n = len(sizes)
     order = np.lexsort((pairs[:, 1], pairs[:, 0], -values))
-    rank = np.empty(len(pairs), np.int64)
-    rank[order] = np.arange(len(pairs))
-    best = np.full(n, len(pairs), np.int64)
+    rank = np.empty(len(pairs), np.int32)
+    rank[order] = np.arange(len(pairs), dtype=np.int32)
+    best = np.full(n, len(pairs), np.int32)
     np.minimum.at(best, pairs[:, 0], rank)
     np.minimum.at(best, pairs[:, 1], rank)
     first, second = pairs[order].T

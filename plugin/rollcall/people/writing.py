@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from rollcall.corrections.people_log import stated_people
 from rollcall.corrections.person_kinds import new_uid
-from rollcall.people.evidence import combined
+from rollcall.people.evidence import combined, misfit
 from rollcall.people.linkage import UNKNOWN
 from rollcall.people.reading import LibraryFaces
 from rollcall.storage import change_feed
@@ -165,12 +165,29 @@ def _summarize(row: PersonRow, library: LibraryFaces, some: NDArray[np.int64]) -
         row.cover_face_id, row.birth_estimate, row.birth_deviation = None, None, None
         return
     order = some[np.argsort(-library.probability[some], kind="stable")][:_BIRTH_FACES]
-    best = max(order.tolist(), key=lambda face: (float(library.quality[face]), -face))
-    row.cover_face_id = int(library.face_ids[best])
     births = library.faces.births
     assert births is not None
     estimate = combined(births.mean[order], births.deviation[order])
+    known = library.faces.known_births.get(row.id)
+    fitting = _fitting(library, order, estimate if known is None else (float(known.mean), float(known.deviation)))
+    best = max((fitting if len(fitting) else order).tolist(), key=lambda face: (float(library.quality[face]), -face))
+    row.cover_face_id = int(library.face_ids[best])
     row.birth_estimate, row.birth_deviation = (None, None) if estimate is None else estimate
+
+
+def _fitting(library: LibraryFaces, some: NDArray[np.int64], birth: tuple[float, float] | None) -> NDArray[np.int64]:
+    """Return those of some faces whose age and date fit a birth date, given by its mean and deviation.
+
+    Who names a group confirms its cover, so that should not be the one face that is somebody else's.
+    """
+    births = library.faces.births
+    if birth is None or births is None:
+        return some
+    mean, deviation = birth
+    doubt = misfit(births.mean[some], births.deviation[some], np.array(mean), np.array(deviation))
+    # Photos without a date speak against nothing.
+    fits = (doubt == 0) & ~(library.taken[some] < mean - 2 * deviation)
+    return np.asarray(some[fits])
 
 
 def people_of(session: Session, face_ids: Sequence[int]) -> dict[int, int | None]:

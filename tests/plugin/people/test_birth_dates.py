@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from blobs import draw
@@ -62,6 +63,35 @@ def test_nobody_is_in_photos_from_before_their_birth(family: Plugin, folder: Pat
         " WHERE f.person = 'Anna' AND f.person_state = 'proposed'",
     )[0][0]
     assert str(taken) >= "2016"
+
+
+def test_a_single_new_face_is_nobody_whose_faces_tell_a_much_later_birth(family: Plugin, folder: Path) -> None:
+    anna = family.name_person(family.people()[0].person_id, "Anna").person_id
+    theirs = faces_of_person(family, anna)
+    draw(folder / "IMG_20200601_120000.png", (10, ANNA), seed=50)
+    family.index(folder)
+    joined = faces_of_person(family, anna) - theirs
+    # As old as Anna is now, on a photo from before her birth: her faces tell it, nobody gave it.
+    draw(folder / "IMG_20050601_120000.png", (0, ANNA), seed=51)
+    family.index(folder)
+    assert joined == set(faces_of(family, 10, 10))
+    assert who(family, faces_of(family, 0, 0)[0])[0] is None
+
+
+def test_naming_a_group_does_not_confirm_a_face_from_before_the_birth_that_the_others_tell(
+    folder: Path, make_plugin: Callable[..., Plugin]
+) -> None:
+    # All are as good for a cover, so that it would be the first: of too few faces to keep it out of the group.
+    for year, age in ((2004, 1), (2014, 4), (2015, 5), (2016, 6)):
+        draw(folder / f"IMG_{year}0601_120000.png", (age, ANNA), seed=year)
+    plugin = make_plugin()
+    plugin.index(folder)
+    group = plugin.people()[0]
+    assert faces_of_person(plugin, group.person_id) == set(faces_of(plugin, 1, 6))
+    plugin.name_person(group.person_id, "Anna")
+    states = [who(plugin, face)[1] for face in faces_of(plugin, 1, 6)]
+    assert states[0] != "confirmed"
+    assert states.count("confirmed") == 1
 
 
 def test_a_group_has_an_estimate_with_its_uncertainty(family: Plugin) -> None:

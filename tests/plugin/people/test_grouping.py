@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from rollcall.people import dates, linkage
+from rollcall.people import clusters, dates, linkage
 from rollcall.people.clusters import Faces, cluster
 from rollcall.people.evidence import Births, births, combined, evidence, misfit
 from rollcall.people.linkage import UNKNOWN
@@ -174,10 +174,40 @@ def test_ages_are_completed_years_from_the_birth_to_the_photo(
     assert dates.ages_at(birth, dates.year_of(taken)) == ages
 
 
-def test_groups_are_the_same_however_many_of_their_pairs_are_listed_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_groups_are_the_same_however_many_faces_and_pairs_are_looked_at_at_a_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     vectors, _ = people(*[5] * 40)
     found = cluster(Faces(vectors, np.arange(200)))
-    monkeypatch.setattr(linkage, "_RANGE", 7)
+    for module, name in ((linkage, "_RANGE"), (linkage, "_PORTION"), (clusters, "_SMOOTHED")):
+        monkeypatch.setattr(module, name, 7)
     again = cluster(Faces(vectors, np.arange(200)))
     assert np.array_equal(found.group, again.group)
     assert np.array_equal(found.probability, again.probability)
+
+
+def test_photos_that_show_no_other_face_are_not_told_apart() -> None:
+    assert linkage.numbered(np.array([900, -4, 900, 7, -4, 12])).tolist() == [3, 0, 3, -1, 0, -1]
+
+
+def test_a_group_that_grew_has_the_age_and_birth_date_of_all_its_faces() -> None:
+    vectors, _ = people(4)
+    ages = np.array([4, 6, np.nan, 30], np.float32)
+    dated = births(ages, np.full(4, 2.0), np.array([2014.0, 2016.0, 2015.0, 2016.0]))
+    known = {7: Births(np.array(2009.0), np.array(0.1))}
+    labels = np.array([UNKNOWN, UNKNOWN, 7, UNKNOWN])
+    part = clusters._Part(Faces(vectors, np.arange(4), ages, dated, labels=labels, known_births=known), np.arange(4))
+    groups = linkage.Groups(vectors, part.photos, part.labels, part.rejected)
+    penalty = clusters._Penalty(groups, part, evidence())
+    before = penalty(np.array([0]), np.array([3]))
+    assert groups.merge(0, 1)
+    assert groups.merge(0, 2)
+    after = penalty(np.array([3]), np.array([0]))
+    mean, deviation = combined(part.births.mean[:3], part.births.deviation[:3]) or (0.0, 0.0)
+    adult = evidence().impostor_mean[-1]
+    by_age = adult - evidence().adult_equivalent(np.array([adult]), np.array([5.0]), np.array([30.0]))
+    by_birth = misfit(dated.mean[[3]], dated.deviation[[3]], np.array([mean]), np.array([deviation]))
+    assert after == pytest.approx(by_age + by_birth + evidence().small / math.sqrt(3))
+    assert after != pytest.approx(before)
+    # What the caller knows of its faces is not written to.
+    assert not np.isfinite(dated.deviation[2])
