@@ -24,6 +24,8 @@ _NEAREST: Final = 2
 #: The least similarity of faces between which groups are compared.
 _EDGE: Final = 0.2
 _BLOCK: Final = 4096
+#: Similarities that are held at a time.
+_SIMILARITIES: Final = 1 << 22
 #: Faces that are smoothed at a time: each takes the embeddings of its neighbours.
 _SMOOTHED: Final = 1024
 #: Smoothed embeddings of more faces than this are kept in 16 bits.
@@ -279,16 +281,16 @@ def _attach(faces: Faces, found: Clustered, left: NDArray[np.int64], constants: 
     anchors = np.flatnonzero(found.group >= 0)
     count = int(found.group.max()) + 1
     sums = np.zeros((count, faces.vectors.shape[1]), np.float32)
-    np.add.at(sums, found.group[anchors], np.asarray(faces.vectors[anchors], np.float32))
+    for start in range(0, len(anchors), _BLOCK):
+        some = anchors[start : start + _BLOCK]
+        np.add.at(sums, found.group[some], np.asarray(faces.vectors[some], np.float32))
     centres = sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-9)
     members: dict[int, list[int]] = {}
     for face in anchors.tolist():
         members.setdefault(int(found.group[face]), []).append(face)
     for start in range(0, len(left), _BLOCK):
         rows = left[start : start + _BLOCK]
-        similarity = np.asarray(faces.vectors[rows], np.float32) @ centres.T
-        best = similarity.argmax(axis=1)
-        value = similarity[np.arange(len(rows)), best]
+        best, value = _nearest(faces.vectors[rows], centres)
         for face, group, near in sorted(
             zip(rows.tolist(), best.tolist(), value.tolist(), strict=True), key=lambda one: (-one[2], one[0])
         ):
@@ -299,6 +301,19 @@ def _attach(faces: Faces, found: Clustered, left: NDArray[np.int64], constants: 
                 found.group[face] = group
                 found.probability[face] = float(constants.member_probability(np.array(near - penalty)))
                 members[group].append(face)
+
+
+def _nearest(
+    vectors: NDArray[np.floating], centres: NDArray[np.float32]
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Return which centre is nearest to each embedding, and its similarity: of few at a time where centres are many."""
+    portion = max(_SIMILARITIES // max(len(centres), 1), 1)
+    best, value = [np.zeros(0, np.int64)], [np.zeros(0, np.float32)]
+    for start in range(0, len(vectors), portion):
+        similarity = np.asarray(vectors[start : start + portion], np.float32) @ centres.T
+        best.append(similarity.argmax(axis=1))
+        value.append(similarity[np.arange(len(similarity)), best[-1]])
+    return np.concatenate(best), np.concatenate(value)
 
 
 def attach_penalty(faces: Faces, face: int, members: Sequence[int], constants: Evidence) -> float:
