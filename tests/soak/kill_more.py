@@ -192,9 +192,9 @@ class Everything(Killer):
 
     def examine_servers(self) -> None:
         """Demand that the server has what one has that gets everything at once, and nothing twice."""
-        if self.completed["restore"]:
-            # An older copy remembers as sent what was taken back since, as if a person had removed it there.
-            self.bridge("--undo", killed=False)
+        # Not known to the bridge: what an older copy remembers as sent though it was taken back since, and that a photo
+        # whose file was renamed is another one to the server.
+        self.bridge("--undo", killed=False)
         self.bridge(killed=False)
         with _server(self.photos * 2) as url:
             self.bridge(killed=False, url=url)
