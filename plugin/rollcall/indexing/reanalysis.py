@@ -20,6 +20,7 @@ from rollcall.remote.copies import at_hand
 from rollcall.remote.trouble import ChangedError
 from rollcall.settings import Settings
 from rollcall.storage import change_feed
+from rollcall.storage.change_feed import ChangeKind
 from rollcall.storage.library import drop_empty_roots, path_of
 from rollcall.storage.tables import FaceRow
 
@@ -74,6 +75,8 @@ def _describe_photo(tools: Tools, photo_id: int) -> None:
             if row is not None:
                 persist.store_description(session, row, learnt.applied(face), version)
         project_photo(session, photo_id, settings.tags)
+        # Who read the embeddings since the face was drawn would never learn of its own.
+        change_feed.record(session, ChangeKind.PHOTO_INDEXED, photo_id)
 
 
 @contextmanager

@@ -13,6 +13,8 @@ from click.testing import CliRunner
 from blobs import BlobAnalyzer, draw
 from rollcall import Plugin, corrections
 from rollcall.cli import cli
+from rollcall.host.correcting import CorrectingMixin
+from rollcall.records import Box
 
 
 @pytest.fixture
@@ -84,3 +86,14 @@ def test_the_command_ends_with_1_until_it_is_repaired(plugin: Plugin, file: Path
     as_json = json.loads(run.invoke(cli, ["check", "--json", "--database", str(file)]).stdout)
     assert (as_json["healthy"], len(as_json["wrong_content"])) == (False, 1)
     assert run.invoke(cli, ["check", "--repair", "--database", str(file)]).exit_code == 0
+
+
+def test_the_embedding_of_a_drawn_face_reaches_who_read_before_it_was_there(
+    plugin: Plugin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(CorrectingMixin, "_describe", lambda self, result, wait: result)
+        plugin.correct(corrections.draw(1, Box(0.7, 0.1, 0.2, 0.2)))
+    assert plugin.check().embeddings_file == ""
+    assert plugin.service.describe([1], 60)
+    assert plugin.check().embeddings_file == ""
