@@ -183,9 +183,9 @@ class _Penalty:
     def __init__(self, groups: Groups, part: _Part, constants: Evidence) -> None:
         self.groups, self.constants, self._faces = groups, constants, part
         # Of a group of one face they are those of the face, so only the others have a row: size, age, birth, deviation.
-        # Such groups are at most half as many as faces, and zeros take no memory before they are written.
+        # One for each number, as a group that fell apart keeps its own: zeros take no memory before they are written.
         self._row = np.full(len(part.ages), -1, np.int32)
-        self._rows, self._used = np.zeros((len(part.ages) // 2 + 1, 4)), 0
+        self._rows, self._used = np.zeros((len(part.ages), 4)), 0
 
     def __call__(self, a: NDArray[np.integer], b: NDArray[np.integer]) -> NDArray[np.float64]:
         both = np.concatenate([a, b])
