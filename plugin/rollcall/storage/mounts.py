@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -35,14 +36,32 @@ def file_system(path: Path, mounts: Path = _MOUNTS) -> str:
     except OSError:
         return ""
     best, kind = Path(), ""
-    for line in lines:
-        fields = line.split(" ")
+    for fields in (line.split(" ") for line in lines):
         if len(fields) < 3:
             continue
-        point = Path(fields[1].replace("\\040", " ").replace("\\011", "\t").replace("\\134", "\\"))
+        point = _point(fields[1])
         if path.is_relative_to(point) and len(point.parts) >= len(best.parts):
             best, kind = point, fields[2]
     return kind
+
+
+def below(folder: Path, mounts: Path = _MOUNTS) -> frozenset[tuple[Path, int]]:
+    """Return where below a folder other file systems are mounted, with their devices; empty if that is not known."""
+    try:
+        lines = mounts.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return frozenset()
+    points = {_point(fields[1]) for fields in (line.split(" ") for line in lines) if len(fields) > 1}
+    found = set()
+    for point in points:
+        with suppress(OSError):
+            if point != folder and point.is_relative_to(folder):
+                found.add((point, point.stat().st_dev))
+    return frozenset(found)
+
+
+def _point(field: str) -> Path:
+    return Path(field.replace("\\040", " ").replace("\\011", "\t").replace("\\134", "\\"))
 
 
 def is_remote(path: Path, mounts: Path = _MOUNTS) -> bool:
