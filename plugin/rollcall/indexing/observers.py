@@ -153,7 +153,7 @@ class _Identity(NamedTuple):
     """What tells a folder from another one at the same path, with what is reached through it."""
 
     number: tuple[int, int]
-    mounted: frozenset[tuple[Path, int]]
+    mounted: frozenset[tuple[Path, str]]
     links: dict[Path, tuple[int, int]]
 
     @classmethod

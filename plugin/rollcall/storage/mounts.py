@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -27,6 +26,8 @@ _COUNTING: Final = frozenset(
     {"ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "jfs", "bcachefs", "tmpfs", "overlay"}
 )
 _MOUNTS: Final = Path("/proc/mounts")
+#: With numbers of mounts and devices; see proc_pid_mountinfo(5).
+_MOUNT_INFO: Final = Path("/proc/self/mountinfo")
 
 
 def file_system(path: Path, mounts: Path = _MOUNTS) -> str:
@@ -45,19 +46,17 @@ def file_system(path: Path, mounts: Path = _MOUNTS) -> str:
     return kind
 
 
-def below(folder: Path, mounts: Path = _MOUNTS) -> frozenset[tuple[Path, int]]:
-    """Return where below a folder other file systems are mounted, with their devices; empty if that is not known."""
+def below(folder: Path, mounts: Path = _MOUNT_INFO) -> frozenset[tuple[Path, str]]:
+    """Return where below a folder other file systems are mounted, with what tells each from another mounted there.
+
+    Empty where the system does not tell. Nothing is asked of the file systems: a server may be away.
+    """
     try:
         lines = mounts.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return frozenset()
-    points = {_point(fields[1]) for fields in (line.split(" ") for line in lines) if len(fields) > 1}
-    found = set()
-    for point in points:
-        with suppress(OSError):
-            if point != folder and point.is_relative_to(folder):
-                found.add((point, point.stat().st_dev))
-    return frozenset(found)
+    found = ((_point(fields[4]), " ".join(fields[:3])) for line in lines if len(fields := line.split(" ")) > 4)
+    return frozenset(one for one in found if one[0] != folder and one[0].is_relative_to(folder))
 
 
 def _point(field: str) -> Path:
