@@ -15,6 +15,7 @@ from watchdog.observers import Observer
 from watchdog.observers.polling import PollingObserver
 
 from rollcall import events
+from rollcall.media import paths
 from rollcall.settings import WatchSettings
 from rollcall.storage import mounts
 from rollcall.storage.mounts import is_remote
@@ -101,7 +102,7 @@ class Observers:
         self._identities[root] = identity
         for link in links:
             home = Path(os.path.realpath(link))
-            if home.is_dir():
+            if paths.is_folder(home):
                 observer.schedule(_Handler(link, home, self.on_change), str(home), recursive=True)
 
     def stop(self, root: Path) -> None:
@@ -226,7 +227,7 @@ class _Handler(FileSystemEventHandler):
             if raw:
                 closed = event.event_type in ("closed", "moved", "deleted")
                 path = Path(os.fsdecode(raw))
-                if event.event_type in ("created", "moved") and path.is_symlink() and path.is_dir():
+                if event.event_type in ("created", "moved") and paths.is_link(path) and paths.is_folder(path):
                     self.on_link(self.root)
                 if self.home != self.root and path.is_relative_to(self.home):
                     path = self.root / path.relative_to(self.home)

@@ -116,7 +116,7 @@ def restore(file: Path, backup: Path | None = None) -> tuple[Path, Path | None]:
 
 def _replace(file: Path, backup: Path) -> Path | None:
     file.with_name(f"{file.name}.part").unlink(missing_ok=True)
-    with parts.completed(file) as part, _told(file):
+    with parts.completed(file) as part, _marked(file):
         sqlite.copy(backup, part)
         former = None
         if file.exists():
@@ -155,7 +155,7 @@ def _mark_of(file: Path) -> Path:
 
 
 @contextmanager
-def _told(file: Path) -> Iterator[None]:
+def _marked(file: Path) -> Iterator[None]:
     """Change what `replaced_at` returns, before and after: who opens the database in between may have the former."""
     mark = _mark_of(file)
     private.create(mark, 0o600)

@@ -286,7 +286,7 @@ def _without_link(url: URL) -> URL:
     What lies beside a database is named after its file, above all the lock: by two names it would be two.
     """
     file = sqlite.file_of(url) if url.get_backend_name() == "sqlite" else None
-    return url.set(database=str(parts.resolved(file))) if file is not None and file.is_symlink() else url
+    return url if file is None or parts.resolved(file) is file else url.set(database=str(parts.resolved(file)))
 
 
 def open_database(

@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from rollcall.media import paths
+
 
 def resolved(file: Path) -> Path:
     """Return the file that a link leads to; any other path as it is."""
-    return Path(os.path.realpath(file)) if file.is_symlink() else file
+    return Path(os.path.realpath(file)) if paths.is_link(file) else file
 
 
 @contextmanager
