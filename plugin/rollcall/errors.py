@@ -34,6 +34,8 @@ Both are attributes of the classes, so that no caller chooses a code by the text
 from __future__ import annotations
 
 import errno
+import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar, Final
@@ -254,9 +256,21 @@ def is_full(error: OSError) -> bool:
     return error.errno in _NO_ROOM
 
 
+#: What the system, and the libraries for connections, put around their words.
+_NUMBERS: Final = re.compile(r"\[(?:Errno|WinError|SSL)[^\]]*\]\s*|\s*\(_ssl\.c:\d+\)")
+
+
 def reason_of(error: Exception) -> str:
-    """Return why something failed in the system's words, without its number and without the path again."""
-    return str(getattr(error, "strerror", None) or error)
+    """Return why something failed in plain words: without the system's numbers, the path again, or a parser's terms."""
+    if getattr(error, "strerror", None):
+        return str(error.strerror)  # type: ignore[attr-defined]
+    if isinstance(error, UnicodeError):
+        return "it holds bytes that are no text in UTF-8"
+    if isinstance(error, json.JSONDecodeError):
+        return f"line {error.lineno} is no JSON at column {error.colno}"
+    if isinstance(error, KeyError):
+        return f"its {error.args[0]!r} is missing" if error.args else "something is missing in it"
+    return _NUMBERS.sub("", str(error)).strip() or type(error).__name__
 
 
 def not_written(error: OSError | ValueError, advice: str) -> str:

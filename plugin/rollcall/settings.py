@@ -351,18 +351,19 @@ def load(file: Path | None = None, overrides: Mapping[str, Any] | None = None) -
     """
     path = file or config_path()
     data: dict[str, Any] = {}
-    if file is not None or path.exists():
-        try:
-            data = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-        except OSError as error:
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        # Only the file that is read unasked need not be there.
+        if file is not None or not isinstance(error, FileNotFoundError | NotADirectoryError):
             raise SettingsError(
                 f"{path}: the settings cannot be read ({reason_of(error)}); allow it, or remove what is there"
             ) from error
-        # Text that is no UTF-8 is a ValueError, and so is text that is no TOML.
-        except ValueError as error:
-            raise SettingsError(
-                f"{path}: the settings cannot be understood ({error}); correct the file or remove it"
-            ) from error
+    # Text that is no UTF-8 is a ValueError, and so is text that is no TOML.
+    except ValueError as error:
+        raise SettingsError(
+            f"{path}: the settings cannot be understood ({reason_of(error)}); correct the file or remove it"
+        ) from error
     # The environment overrides the file and yields to `overrides`. It is merged here by hand, because
     # pydantic-settings would let initial values win over it.
     prefix = "ROLLCALL_"

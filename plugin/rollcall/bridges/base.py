@@ -7,6 +7,8 @@ doing and taking back are done by `bridges.sync` for all of them.
 
 from __future__ import annotations
 
+import hashlib
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -28,11 +30,23 @@ class Item(NamedTuple):
     value: Mapping[str, Any]  # what JSON can hold; when it changes, the server's is changed
     photo: PhotoContent | None = None  # the photo that it is about
     needs: tuple[Name, ...] = ()  # items that the server must have before
+    # The server's identifiers of the photo where they are known, such as those it was sent to; None: look for it.
+    place: Mapping[str, Any] | None = None
 
     @property
     def name(self) -> Name:
         """Kind and key."""
         return self.kind, self.key
+
+    @property
+    def path(self) -> str:
+        """What tells whether the photo was moved since: a digest of its path, as erased paths must not stay.
+
+        Empty without a photo, and where its place is not looked for.
+        """
+        if self.photo is None or self.place is not None:
+            return ""
+        return hashlib.blake2b(os.fsencode(self.photo.file), digest_size=12).hexdigest()
 
 
 class Found(NamedTuple):
@@ -55,6 +69,7 @@ class Remembered:
     state: str = "sending"
     remote: Mapping[str, Any] = field(default_factory=dict)
     before: Mapping[str, Any] | None = None  # None: Rollcall made it
+    path: str = ""  # of the photo when its place on the server was last looked up; empty: not known
 
     @property
     def name(self) -> Name:
@@ -111,6 +126,19 @@ class Bridge(ABC):
     def group(self, item: Item) -> str:
         """Return a name that items which are made by one request share."""
         return item.key
+
+    def place(self, item: Item) -> Mapping[str, Any]:
+        """Return the server's identifiers of an item's photo, under the names that `remote` has them; empty if none.
+
+        Asked for a photo that was moved here: where they differ from those that it had, what was sent is taken back
+        there and made here.
+
+        Raises
+        ------
+        RefusedItem
+            If the server has no such photo.
+        """
+        return {}
 
     @abstractmethod
     def find(self, item: Item) -> Found | None:

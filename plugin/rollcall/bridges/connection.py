@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any, Final, NamedTuple, Protocol
 
-from rollcall.errors import BridgeError
+from rollcall.errors import BridgeError, reason_of
 
 #: Statuses of a server that is overloaded or restarts.
 _PASSING: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -179,7 +179,7 @@ class Connection:
                 status = answer.status
             except (OSError, ValueError) as error:
                 # ValueError: the answer came half, so that it is no JSON.
-                trouble, passing, status, answer = str(error) or type(error).__name__, True, 0, Answer(0, {}, b"")
+                trouble, passing, status, answer = reason_of(error), True, 0, Answer(0, {}, b"")
             if not passing:
                 raise BridgeError(self.url, _advice(status, trouble, path), status)
             if not asks and method not in _REPEATABLE and status != 429:
@@ -201,10 +201,10 @@ class Connection:
             answer = self._transport.request(method, url, headers={**self._headers, **headers}, content=content)
         except httpx.InvalidURL as error:
             raise BridgeError(
-                self.url, f"this is no address of a server ({error}); correct it in the settings"
+                self.url, f"this is no address of a server ({reason_of(error)}); correct it in the settings"
             ) from error
         except httpx.HTTPError as error:
-            raise OSError(str(error) or type(error).__name__) from error
+            raise OSError(reason_of(error)) from error
         return Answer(
             answer.status_code, {name.lower(): text for name, text in answer.headers.items()}, bytes(answer.content)
         )

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from rollcall.bridges.base import Found, Item, RefusedItem, Remembered, best_cover
 from rollcall.bridges.connection import Connection
-from rollcall.bridges.content import Content, PhotoContent, as_json
+from rollcall.bridges.content import Content, as_json
 from rollcall.bridges.immich_server import ImmichServer
 from rollcall.bridges.places import FileIndex, PathMap, tag_levels
 from rollcall.errors import BridgeError
@@ -62,7 +62,7 @@ class Immich(ImmichServer):
             return None if found is None else Found({"id": found})
         if item.kind == "person":
             return self._find_person(item)
-        asset = self._asset(item.photo)
+        asset = self._asset(item)
         if item.kind == "face":
             return self._find_face(item, asset)
         tag = self.remote("tag", str(item.value["tag"]))
@@ -84,7 +84,7 @@ class Immich(ImmichServer):
         if first.kind == "face":
             return [self._make_face(first)]
         tag = str(self.required(self.remote("tag", str(first.value["tag"])), "the tag")["id"])
-        assets = [self._asset(item.photo) for item in items]
+        assets = [self._asset(item) for item in items]
         found = self._tolerate("PUT", f"/api/tags/{tag}/assets", {"ids": list(dict.fromkeys(assets))})
         if found is None:
             raise RefusedItem("the tag was removed on the server, and is not made again")
@@ -126,8 +126,18 @@ class Immich(ImmichServer):
 
     # ---- Assets
 
-    def _asset(self, photo: PhotoContent | None) -> str:
-        found = self._index.find(photo) if self._index is not None and photo is not None else None
+    def place(self, item: Item) -> Mapping[str, Any]:
+        if item.photo is None:
+            return {}
+        if self._index is not None:
+            self._index.add_name(item.photo.file.name)
+        return {"asset": self._asset(item)}
+
+    def _asset(self, item: Item) -> str:
+        known = (item.place or {}).get("asset")
+        if known is not None:
+            return str(known)
+        found = self._index.find(item.photo) if self._index is not None and item.photo is not None else None
         if found is None:
             raise RefusedItem("the server has no such photo")
         return found
@@ -145,6 +155,7 @@ class Immich(ImmichServer):
             for name, row in self._remembered.items()
             if row.kind == "photo tag" and row.state == "done" and name not in names
         }
+        self._tagged.clear()
         for tag, assets in by_tag.items():
             ids = [one for one in dict.fromkeys(assets) if (tag, one) not in others]
             if ids:
@@ -252,7 +263,7 @@ class Immich(ImmichServer):
         return Found(remote, {"person": None if person is None else person["id"]})
 
     def _make_face(self, item: Item) -> Mapping[str, Any]:
-        asset = self._asset(item.photo)
+        asset = self._asset(item)
         assert item.photo is not None
         width, height = item.photo.width, item.photo.height
         if not width or not height:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 from sqlalchemy import ColumnElement, delete, select
 from sqlalchemy.orm import Session
@@ -11,6 +12,9 @@ from rollcall.bridges.base import Name, Remembered
 from rollcall.storage.database import Database
 from rollcall.storage.library import now
 from rollcall.storage.tables import BridgeItemRow
+
+#: Beside the values of an item: no bridge sends it.
+_PATH: Final = "@path"
 
 
 class Memory:
@@ -37,10 +41,7 @@ class Memory:
                 .where(BridgeItemRow.bridge == self.bridge, BridgeItemRow.server == self.server)
                 .order_by(BridgeItemRow.id)
             )
-            return {
-                (row.kind, row.key): Remembered(row.kind, row.key, row.value, row.state, row.remote, row.before)
-                for row in rows
-            }
+            return {(row.kind, row.key): _remembered(row) for row in rows}
 
     def store(self, rows: Iterable[Remembered]) -> None:
         """Store rows in the place of those of the same kind and key."""
@@ -55,6 +56,12 @@ class Memory:
                 remove(session, self.bridge, self.server, one)
 
 
+def _remembered(row: BridgeItemRow) -> Remembered:
+    value = dict(row.value)
+    path = str(value.pop(_PATH, ""))
+    return Remembered(row.kind, row.key, value, row.state, row.remote, row.before, path)
+
+
 def put(session: Session, bridge: str, server: str, one: Remembered) -> None:
     """Store a row in the place of the one of the same kind and key."""
     found = session.scalar(select(BridgeItemRow).where(*_is(bridge, server, one)))
@@ -62,6 +69,8 @@ def put(session: Session, bridge: str, server: str, one: Remembered) -> None:
         found = BridgeItemRow(bridge=bridge, server=server, kind=one.kind, key=one.key, sent_at=now())
         session.add(found)
     found.value, found.remote = dict(one.value), dict(one.remote)
+    if one.path:
+        found.value[_PATH] = one.path
     found.state = one.state
     found.before = None if one.before is None else dict(one.before)
 

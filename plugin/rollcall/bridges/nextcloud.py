@@ -74,7 +74,7 @@ class Nextcloud(Bridge):
             same = (number for name, number in tags.items() if name.casefold() == item.key.casefold())
             found = tags.get(item.key, next(same, None))
             return None if found is None else Found({"id": found})
-        file = self._file(item.photo)
+        file = self._file(item)
         tag = self.remote("tag", str(item.value["tag"]))
         if tag is not None and tag["id"] in self._tags_of(file):
             return Found({"file": file, "tag": tag["id"]})
@@ -84,7 +84,7 @@ class Nextcloud(Bridge):
         (item,) = items
         if item.kind == "tag":
             return [self._make_tag(item.key)]
-        file = self._file(item.photo)
+        file = self._file(item)
         tag = str(self.required(self.remote("tag", str(item.value["tag"])), "the tag")["id"])
         # 409: it has the tag already.
         answer = self.connection.raw("PUT", _relation(file, tag), allowed=_REFUSED | {409})
@@ -122,8 +122,14 @@ class Nextcloud(Bridge):
 
     # ---- Files
 
-    def _file(self, photo: PhotoContent | None) -> str:
-        path = None if photo is None else self._paths.there(photo.file)
+    def place(self, item: Item) -> Mapping[str, Any]:
+        return {} if item.photo is None else {"file": self._file(item)}
+
+    def _file(self, item: Item) -> str:
+        known = (item.place or {}).get("file")
+        if known is not None:
+            return str(known)
+        path = None if item.photo is None else self._paths.there(item.photo.file)
         if path is None:
             raise RefusedItem("the setting bridges.paths does not say where its folder is on the server")
         where = PurePosixPath("/") / path.lstrip("/")

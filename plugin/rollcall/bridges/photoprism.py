@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Final, NamedTuple
 
 from rollcall.bridges.base import Bridge, Found, Item, RefusedItem, Remembered, best_cover
 from rollcall.bridges.connection import Connection
-from rollcall.bridges.content import Content, PhotoContent, as_json
+from rollcall.bridges.content import Content, as_json
 from rollcall.bridges.places import FileIndex, PathMap, ServerFile
 from rollcall.errors import BridgeError
 from rollcall.records import Box
@@ -83,7 +83,7 @@ class PhotoPrism(Bridge):
         if item.kind == "label":
             label = next((one for one in self._all_labels() if _is(one, item.key)), None)
             return None if label is None else Found({"uid": label["uid"]})
-        place = self._place(item.photo)
+        place = self._place(item)
         details = self._details(place.photo)
         if item.kind == "photo label":
             label = _photo_label(details, slug_of(str(item.value["name"])))
@@ -95,7 +95,7 @@ class PhotoPrism(Bridge):
         (item,) = items
         if item.kind == "label":
             return [{}]  # the first photo that gets it makes it
-        place = self._place(item.photo)
+        place = self._place(item)
         if item.kind == "photo label":
             before = {one["labelid"] for one in self._details(place.photo)["labels"] or ()}
             self._photo.clear()
@@ -118,7 +118,7 @@ class PhotoPrism(Bridge):
             return remembered.remote
         _check_name(item)
         uid, old, new = str(remembered.remote["marker"]), str(remembered.value["name"]), str(item.value["name"])
-        place = self._place(item.photo)
+        place = self._place(item)
         marker = self._marker_of(remembered)
         if marker is None or marker["invalid"]:
             raise RefusedItem("a person there removed this face, which stays so")
@@ -164,8 +164,18 @@ class PhotoPrism(Bridge):
             if not photos:
                 return
 
-    def _place(self, photo: PhotoContent | None) -> Place:
-        found = self._index.find(photo) if self._index is not None and photo is not None else None
+    def place(self, item: Item) -> Mapping[str, Any]:
+        if item.photo is None:
+            return {}
+        if self._index is not None:
+            self._index.add_name(item.photo.file.name)
+        return self._place(item)._asdict()
+
+    def _place(self, item: Item) -> Place:
+        known = item.place or {}
+        if "photo" in known and ("file" in known or item.kind == "photo label"):
+            return Place(str(known["photo"]), str(known.get("file", "")))
+        found = self._index.find(item.photo) if self._index is not None and item.photo is not None else None
         if found is None:
             raise RefusedItem("the server has no such photo")
         return found
@@ -218,8 +228,8 @@ class PhotoPrism(Bridge):
 
     def _find_marker(self, item: Item, place: Place) -> Found | None:
         _check_name(item)
-        trace = self.trace(item).get("marker")
-        markers = [one for one in self._markers(place) if one["uid"] != trace or not one["invalid"]]
+        hidden = self._hidden(item, place)
+        markers = [one for one in self._markers(place) if not one["invalid"] or not self._was_ours(one["uid"])]
         index = best_cover(Box(*item.value["box"]), [Box(one["x"], one["y"], one["w"], one["h"]) for one in markers])
         if index is None:
             return None
@@ -227,17 +237,18 @@ class PhotoPrism(Bridge):
         if marker["invalid"]:
             raise RefusedItem("a person there removed this face, which stays so")
         if marker["name"].casefold() == str(item.value["name"]).casefold():
-            return Found({"marker": marker["uid"], **place._asdict()})
+            return Found({"marker": marker["uid"], **place._asdict(), "hidden": hidden})
         if marker["name"]:
             raise RefusedItem("the face has another name on the server, which stays")
         return Found({"marker": marker["uid"], **place._asdict()}, {"name": ""})
 
     def _make_marker(self, item: Item, place: Place) -> Mapping[str, Any]:
         self._photo.clear()
-        trace = self.trace(item).get("marker")
+        hidden = self._hidden(item, place)
+        trace = hidden.pop(place.file, None)
         if trace is not None and self._tolerate("PUT", f"/api/v1/markers/{trace}", {"Invalid": False}) is not None:
             self._name(str(trace), str(item.value["name"]))
-            return {"marker": trace, **place._asdict()}
+            return {"marker": trace, **place._asdict(), "hidden": hidden}
         box = Box(*item.value["box"])
         x, y = min(max(box.x, 0.0), 1.0), min(max(box.y, 0.0), 1.0)
         width, height = (
@@ -257,7 +268,19 @@ class PhotoPrism(Bridge):
             "Name": item.value["name"],
         }
         made = self._needed("POST", "/api/v1/markers", body, "the photo")
-        return {"marker": made["uid"], **place._asdict()}
+        return {"marker": made["uid"], **place._asdict(), "hidden": hidden}
+
+    def _hidden(self, item: Item, place: Place) -> dict[str, str]:
+        """Return the markers of an item that were taken back, by their files: a photo that moved has several."""
+        trace = self.trace(item)
+        if "hidden" in trace:
+            return dict(trace["hidden"])
+        return {str(trace.get("file", place.file)): str(trace["marker"])} if "marker" in trace else {}
+
+    def _was_ours(self, uid: str) -> bool:
+        """Return whether Rollcall hid a marker, for whichever face: photos may have changed places."""
+        traces = (row.remote for row in self._remembered.values() if row.kind == "marker" and row.before is None)
+        return any(uid in one.get("hidden", {"": one.get("marker")}).values() for one in traces)
 
     def _name(self, marker: str, name: str) -> None:
         self._needed("PUT", f"/api/v1/markers/{marker}", {"Name": name, "SubjSrc": "manual"}, "the marker")
@@ -279,9 +302,12 @@ class PhotoPrism(Bridge):
             if marker["name"]:
                 self._tolerate("DELETE", f"/api/v1/markers/{uid}/subject")
             return None
+        trace = row.remote
+        if "file" in trace:
+            trace = {"hidden": {**trace.get("hidden", {}), str(trace["file"]): uid}}
         if marker["invalid"]:
-            return row.remote  # a person there removed it, or a run before this one that was killed
-        return row.remote if self._hide(uid) else None
+            return trace  # a person there removed it, or a run before this one that was killed
+        return trace if self._hide(uid) else None
 
     def _marker_of(self, row: Remembered) -> dict[str, Any] | None:
         """Return a marker as the server has it; None if it is gone."""

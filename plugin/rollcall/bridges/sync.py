@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, TypeVar
 
 from rollcall.bridges import content as contents
-from rollcall.bridges.base import Bridge, Item, Name, RefusedItem, Remembered
+from rollcall.bridges.base import Bridge, Item, RefusedItem, Remembered
 from rollcall.bridges.connection import UnclearError
 from rollcall.bridges.content import Content
 from rollcall.bridges.memory import Memory
+from rollcall.bridges.plan import Plan, compare
 from rollcall.errors import BridgeError
 
 T = TypeVar("T")
@@ -44,34 +45,6 @@ class BridgeReport:
     def reasons(self) -> Counter[str]:
         """How many items were left out for each reason."""
         return Counter(reason for _, _, reason in self.left_out)
-
-
-class Plan(NamedTuple):
-    """The difference between what is wanted and what is remembered."""
-
-    new: list[Item]
-    changed: list[Item]
-    gone: list[Remembered]
-
-    @property
-    def total(self) -> int:
-        """How many items it is about."""
-        return len(self.new) + len(self.changed) + len(self.gone)
-
-
-def compare(wanted: Iterable[Item], remembered: dict[Name, Remembered]) -> Plan:
-    """Return what has to be done."""
-    plan = Plan([], [], [])
-    names = set()
-    for item in wanted:
-        names.add(item.name)
-        row = remembered.get(item.name)
-        if row is None or row.state in ("sending", "withdrawn"):
-            plan.new.append(item)
-        elif dict(row.value) != dict(item.value):
-            plan.changed.append(item)
-    plan.gone.extend(row for name, row in remembered.items() if name not in names and row.state != "withdrawn")
-    return plan
 
 
 class Sync:
@@ -121,9 +94,12 @@ class Sync:
         """
         plan = compare(self.bridge.wanted(self.content), self._rows)
         self._total = plan.total
-        if plan.new or plan.changed:
+        if plan.new or plan.changed or plan.moved:
             self.bridge.prepare(self.content)
+        moved = self._moved(plan)
+        self._total += len(moved)  # they are taken back, and made
         for kind in self.bridge.kinds:
+            self._move([item for item in moved if item.kind == kind], plan.new)
             self._change([item for item in plan.changed if item.kind == kind], plan.new)
             for part in self._parts([item for item in plan.new if item.kind == kind]):
                 self._make(part)
@@ -242,8 +218,9 @@ class Sync:
         found = self.bridge.find(item)
         resumed = known is not None and known.state == "sending"
         if found is None:
-            trace = {} if known is None else known.remote
-            return [(item, Remembered(item.kind, item.key, item.value, remote=trace))]
+            # Where it is being sent to: there it is looked for after a kill, also if the photo was moved meanwhile.
+            trace = {**({} if known is None else known.remote), **self.bridge.place(item)}
+            return [(item, Remembered(item.kind, item.key, item.value, remote=trace, path=item.path))]
         if found.before is None:
             # A run before this one sent it and ended before it could note that.
             before = known.before if known is not None else None
@@ -254,11 +231,12 @@ class Sync:
                 "done" if resumed else "theirs",
                 found.remote,
                 before if resumed else None,
+                item.path,
             )
             (self.report.made if resumed else self.report.already_there)[item.kind] += 1
             self._store([row])
             return []
-        row = Remembered(item.kind, item.key, item.value, "sending", found.remote, found.before)
+        row = Remembered(item.kind, item.key, item.value, "sending", found.remote, found.before, item.path)
         if known is not None and resumed and known.before is not None:
             row.before = known.before
         self.report.changed[item.kind] += 1
@@ -267,6 +245,46 @@ class Sync:
             row = replace(row, remote=self._changed(item, row), state="done")
             self._store([row])
         return []
+
+    # ---- Move
+
+    def _moved(self, plan: Plan) -> list[Item]:
+        """Return the items whose photos have other places on the server; those that have the same may be changed."""
+        moved = []
+        for one in plan.moved:
+            if self._stop.is_set():
+                break
+            item, row = one, self._rows[one.name]
+            try:
+                place = self._until_clear(lambda item=item: self.bridge.place(item))  # type: ignore[misc]
+            except RefusedItem as refused:
+                if row.path:
+                    self._leave_out(item.kind, item.key, f"its photo was moved here, and {refused.reason}; it stays")
+                place = {}
+                if row.state != "sending":
+                    item = item._replace(place=row.remote)
+            if row.state == "sending" or any(row.remote.get(name, at) != at for name, at in place.items()):
+                moved.append(item)
+                continue
+            if place:
+                row = replace(row, path=item.path)
+                self._store([row])
+            if dict(row.value) != dict(item.value):
+                plan.changed.append(item)
+            else:
+                self._step(1)
+        return moved
+
+    def _move(self, items: Sequence[Item], new: list[Item]) -> None:
+        """Take items back where their photos were; all of them first, as photos may have changed places."""
+        self._take_back([self._rows[item.name] for item in items])
+        for item in items:
+            row = self._rows.get(item.name)
+            if self.dry_run:
+                self._rows.pop(item.name, None)
+            elif row is not None and row.state != "withdrawn":
+                continue  # the run was stopped before
+            new.append(item)
 
     # ---- Change
 
@@ -344,7 +362,7 @@ class Sync:
             number = row.value.get("photo")
             photo = contents.photo(self.memory.database, number) if isinstance(number, int) else None
             try:
-                found = self.bridge.find(Item(row.kind, row.key, row.value, photo))
+                found = self.bridge.find(Item(row.kind, row.key, row.value, photo, place=row.remote))
             except RefusedItem:
                 found = None
             if found is not None and found.before is None:

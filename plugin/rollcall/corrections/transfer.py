@@ -138,7 +138,7 @@ def _checked(lines: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
             rows.append(_row(line))
         except (InvalidCorrectionError, KeyError, TypeError, ValueError, AttributeError, binascii.Error) as error:
             raise InvalidCorrectionError(
-                f"correction {number} of the file is none ({error}); nothing was imported"
+                f"correction {number} of the file is none ({reason_of(error)}); nothing was imported"
             ) from error
     return rows
 

@@ -273,6 +273,40 @@ def is_included(root: Path, relative: PurePosixPath, settings: LibrarySettings) 
     return not links or (settings.follow_links and not any(_has_own_name(root, link, settings) for link in links))
 
 
+def links_in(root: Path, settings: LibrarySettings) -> Iterator[Path]:
+    """Yield the links to folders that a walk over a root enters; also links that lead nowhere at present."""
+    waiting = [(root, False)] if settings.follow_links else []
+    seen: set[_Key] = set()
+    while waiting:
+        folder, is_link = waiting.pop()
+        below = PurePosixPath(folder.relative_to(root).as_posix())
+        if is_link:
+            key = next(_keys([folder]), None)
+            if key in seen or not is_included(root, below, settings):
+                continue
+            yield folder
+            if key is None:
+                continue
+            seen.add(key)
+        elif below != _WHOLE and is_excluded(below, settings):
+            continue
+        try:
+            with os.scandir(folder) as entries:
+                found = [(Path(entry.path), entry.is_symlink()) for entry in entries if _leads_on(entry)]
+        except OSError:
+            continue
+        # As the walk: of two links to one folder the first counts.
+        waiting.extend(sorted(found, reverse=True))
+
+
+def _leads_on(entry: os.DirEntry[str]) -> bool:
+    """Return whether an entry is a folder, or a link to one or to nothing."""
+    try:
+        return entry.is_dir() or (entry.is_symlink() and not os.path.exists(entry.path))  # noqa: PTH110 (many entries)
+    except OSError:
+        return False
+
+
 def is_excluded_by_name(relative: PurePosixPath, settings: LibrarySettings) -> bool:
     """Return whether a path is hidden or ignored by its name or by that of a folder above it, up to the root."""
     parts = relative.parts

@@ -182,7 +182,8 @@ class Indexer:
         result: dict[Place, list[Path]] = {}
         with self.tools.database.read() as session:
             for path in changed:
-                place = locate(session, path)
+                # A link may lead out of all roots; what lies behind it belongs to the root all the same.
+                place = locate(session, path) or locate(session, path, resolve=False)
                 if place is not None:
                     result.setdefault(place._replace(prefix=""), []).append(place.folder)
         return result

@@ -5,19 +5,25 @@ from __future__ import annotations
 import errno
 import logging
 import os
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
 from watchdog.observers.polling import PollingObserver
 
 from rollcall import events
+from rollcall.media import paths
 from rollcall.settings import WatchSettings
+from rollcall.storage import mounts
 from rollcall.storage.mounts import is_remote
 
 log = logging.getLogger(__name__)
+
+# It says of folders that are moved in and out that it watches them twice, on standard error.
+warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"watchdog\.")
 
 #: Gets a path that changed, whether it is a folder, and whether a file was closed there after writing.
 OnChange = Callable[[Path, bool, bool], None]
@@ -32,6 +38,8 @@ class Observers:
         Gets every path that something happened to.
     on_loss
         Called when events were lost: the system held more than its queue can.
+    links_in
+        Returns the links to folders in a root; what happens behind them causes no events in the root.
     """
 
     def __init__(
@@ -40,10 +48,13 @@ class Observers:
         on_change: OnChange,
         publish: events.Listener,
         on_loss: Callable[[], None] = lambda: None,
+        links_in: Callable[[Path], Iterable[Path]] = lambda root: (),
     ) -> None:
         self.settings, self.on_change, self.publish = settings, on_change, publish
+        self.links_in = links_in
         self.running: dict[Path, Any] = {}
-        self._identities: dict[Path, tuple[int, int]] = {}
+        self._identities: dict[Path, _Identity] = {}
+        self._relinked: set[Path] = set()  # roots in which links to folders were made
         self._losses = _LossHandler(on_loss)
         _WATCHDOG_LOG.addHandler(self._losses)
 
@@ -65,7 +76,7 @@ class Observers:
     def _start_native(self, root: Path) -> None:
         observer = Observer()
         try:
-            self._start(observer, root)
+            self._start(observer, root, list(self.links_in(root)))
             _demand_one_more_watch(root)
         except OSError:
             self.running.pop(root, None)
@@ -74,7 +85,7 @@ class Observers:
 
     def _start_polling(self, root: Path) -> None:
         try:
-            self._start(PollingObserver(timeout=self.settings.polling_seconds), root)
+            self._start(PollingObserver(timeout=self.settings.polling_seconds), root, [])  # it follows links itself
         except OSError as error:
             self.publish(
                 events.Warned(
@@ -82,11 +93,17 @@ class Observers:
                 )
             )
 
-    def _start(self, observer: Any, root: Path) -> None:
-        observer.schedule(_Handler(self.on_change), str(root), recursive=True)
+    def _start(self, observer: Any, root: Path, links: Sequence[Path]) -> None:
+        self._relinked.discard(root)
+        identity = _Identity.of(root, links)
+        observer.schedule(_Handler(root, root, self.on_change, self._relinked.add), str(root), recursive=True)
         observer.start()
         self.running[root] = observer
-        self._identities[root] = _identity(root)
+        self._identities[root] = identity
+        for link in links:
+            home = Path(os.path.realpath(link))
+            if paths.is_folder(home):
+                observer.schedule(_Handler(link, home, self.on_change), str(home), recursive=True)
 
     def stop(self, root: Path) -> None:
         """End the observer of a root, if it has one."""
@@ -103,12 +120,18 @@ class Observers:
     def is_broken(self, root: Path) -> bool:
         """Return whether a root has an observer that sees nothing (any more).
 
-        It ended by itself, or another folder lies at the path now: a disk that was unmounted and mounted again.
+        It ended by itself, or another folder lies at the path now: a disk that was unmounted and mounted again, also
+        below the root or behind a link. A folder that was removed and made again, or mounted again, may have the same
+        number; what observed the first one has ended then.
         """
         observer = self.running.get(root)
         if observer is None:
             return False
-        return not observer.is_alive() or not observer.emitters or _identity(root) != self._identities[root]
+        alive = observer.is_alive() and [_is_alive(emitter) for emitter in observer.emitters]
+        if not alive or not all(alive) or root in self._relinked:
+            return True
+        known = self._identities[root]
+        return _Identity.of(root, known.links) != known
 
     def check_limit(self, root: Path) -> bool:
         """Poll a root from now on if the system's limit keeps new folders in it from being watched.
@@ -127,13 +150,33 @@ class Observers:
         return False
 
 
-def _identity(root: Path) -> tuple[int, int]:
-    """Return what tells a folder from another one at the same path."""
+class _Identity(NamedTuple):
+    """What tells a folder from another one at the same path, with what is reached through it."""
+
+    number: tuple[int, int]
+    mounted: frozenset[tuple[Path, str]]
+    links: dict[Path, tuple[int, int]]
+
+    @classmethod
+    def of(cls, root: Path, links: Iterable[Path]) -> _Identity:
+        return cls(_number(root), mounts.below(root), {link: _number(link) for link in links})
+
+
+def _number(folder: Path) -> tuple[int, int]:
     try:
-        info = root.stat()
+        info = folder.stat()
     except OSError:
         return (0, 0)
     return info.st_dev, info.st_ino
+
+
+def _is_alive(emitter: Any) -> bool:
+    """Return whether what gathers events still can.
+
+    When a file system is unmounted, the kernel ends the watches on it; watchdog only strikes them off its list.
+    """
+    watched = getattr(getattr(emitter, "_inotify", None), "_active_callbacks_by_path", None)
+    return emitter.is_alive() and (watched is None or os.fsencode(emitter.watch.path) in watched)
 
 
 def _demand_one_more_watch(root: Path) -> None:
@@ -164,10 +207,15 @@ class _LossHandler(logging.Handler):
 
 
 class _Handler(FileSystemEventHandler):
-    """Calls `on_change` for the events that change files."""
+    """Calls `on_change` for the events that change files, and `on_link` for new links to folders.
 
-    def __init__(self, on_change: OnChange) -> None:
-        self.on_change = on_change
+    What lies in the folder `home` is reported as lying in `root`: for links, they differ.
+    """
+
+    def __init__(
+        self, root: Path, home: Path, on_change: OnChange, on_link: Callable[[Path], None] = lambda root: None
+    ) -> None:
+        self.root, self.home, self.on_change, self.on_link = root, home, on_change, on_link
 
     def on_any_event(self, event: FileSystemEvent) -> None:
         if event.event_type in ("opened", "closed_no_write"):
@@ -178,7 +226,12 @@ class _Handler(FileSystemEventHandler):
         for raw in (event.src_path, event.dest_path):
             if raw:
                 closed = event.event_type in ("closed", "moved", "deleted")
-                self.on_change(Path(os.fsdecode(raw)), event.is_directory, closed)
+                path = Path(os.fsdecode(raw))
+                if event.event_type in ("created", "moved") and paths.is_link(path) and paths.is_folder(path):
+                    self.on_link(self.root)
+                if self.home != self.root and path.is_relative_to(self.home):
+                    path = self.root / path.relative_to(self.home)
+                self.on_change(path, event.is_directory, closed)
 
 
 def _end(observer: Any) -> None:

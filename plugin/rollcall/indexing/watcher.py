@@ -76,7 +76,13 @@ class Watcher:
         self.settings = settings
         self.publish = publish
         self.hints = HintQueue(settings.watch.settle_seconds)
-        self.observers = Observers(settings.watch, self._on_change, publish, self.hints.overflow)
+        self.observers = Observers(
+            settings.watch,
+            self._on_change,
+            publish,
+            self.hints.overflow,
+            lambda root: discovery.links_in(root, settings.library),
+        )
         self.suffixes = discovery.suffixes(settings.videos)
         self._next_scan = 0.0
         self._next_listing = 0.0 if self.remote else math.inf
@@ -200,7 +206,7 @@ class Watcher:
                 if not there:
                     message = f"{root}: the folder went away; it is watched as soon as it is back"
                 else:
-                    message = f"{root}: another disk or folder lies there now; it is scanned and watched from now on"
+                    message = f"{root}: another disk or folder lies there, or in it; it is scanned and watched again"
                 self.publish(events.Warned(message))
             if there and root not in self.observers.running:
                 self.observers.start(root)

@@ -57,6 +57,14 @@ def is_folder(path: Path) -> bool:
         return False
 
 
+def is_link(path: Path) -> bool:
+    """Return whether there is a symbolic link that can be asked for; where `Path.is_symlink` raises, False."""
+    try:
+        return stat.S_ISLNK(os.lstat(path).st_mode)
+    except (OSError, ValueError):
+        return False
+
+
 def is_missing(path: Path) -> bool:
     """Return whether nothing is there, as far as can be told: what lies in a closed folder may be."""
     try:

@@ -10,7 +10,8 @@ import os
 import shutil
 import sqlite3
 import time
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -18,7 +19,7 @@ from typing import Final
 from filelock import FileLock, Timeout
 
 from rollcall.errors import BusyError, StoreError
-from rollcall.storage import failures, parts, sqlite
+from rollcall.storage import failures, parts, private, sqlite
 
 _DAY_SECONDS: Final = 24 * 3600.0
 _SUFFIX: Final = ".daily.backup"
@@ -84,7 +85,7 @@ def restore(file: Path, backup: Path | None = None) -> tuple[Path, Path | None]:
     Raises
     ------
     BusyError
-        If another process indexes into the database.
+        If another process indexes into the database, or has it open.
     StoreError
         If there is no sound backup, or the files cannot be written.
     """
@@ -95,6 +96,14 @@ def restore(file: Path, backup: Path | None = None) -> tuple[Path, Path | None]:
         raise StoreError(str(file), f"{which}; index the folders anew and import the corrections that you exported")
     try:
         with FileLock(f"{file}.lock", timeout=0):
+            if file.exists() and sqlite.is_open_elsewhere(file):
+                # What it writes from now on would go into the former database, and be lost with it.
+                raise BusyError(
+                    str(file),
+                    "another program has this database open, such as `rollcall serve`, a watcher or a photo manager;"
+                    " stop it, restore, and start it again",
+                    "another process",
+                )
             return chosen, _replace(file, chosen)
     except Timeout as error:
         raise BusyError(
@@ -107,7 +116,7 @@ def restore(file: Path, backup: Path | None = None) -> tuple[Path, Path | None]:
 
 def _replace(file: Path, backup: Path) -> Path | None:
     file.with_name(f"{file.name}.part").unlink(missing_ok=True)
-    with parts.completed(file) as part:
+    with parts.completed(file) as part, _marked(file):
         sqlite.copy(backup, part)
         former = None
         if file.exists():
@@ -127,6 +136,40 @@ def _replace(file: Path, backup: Path) -> Path | None:
                 else:
                     wal.unlink()
     return former
+
+
+def replaced_at(file: Path) -> int:
+    """Return when a backup last took a database's place, as `os.stat` gives it; 0 if never.
+
+    Who has the database open since before writes into the former one. Where SQLite cannot tell `restore` that somebody
+    has, as with the journal that network mounts get, this tells who has it open.
+    """
+    try:
+        return _mark_of(file).stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+def _mark_of(file: Path) -> Path:
+    return file.with_name(f"{file.name}.restored")
+
+
+@contextmanager
+def _marked(file: Path) -> Iterator[None]:
+    """Change what `replaced_at` returns, before and after: who opens the database in between may have the former."""
+    mark = _mark_of(file)
+    private.create(mark, 0o600)
+    try:
+        _touch(mark)
+        yield
+    finally:
+        _touch(mark)
+
+
+def _touch(mark: Path) -> None:
+    with suppress(OSError):
+        now = max(time.time_ns(), mark.stat().st_mtime_ns + 1_000_000)
+        os.utime(mark, ns=(now, now))
 
 
 def _keep_as(file: Path, name: Path) -> None:

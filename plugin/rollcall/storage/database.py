@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import errno
-import glob
-import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +18,10 @@ from sqlalchemy.pool import StaticPool
 
 from rollcall.errors import BusyError, StoreError, not_written, reason_of
 from rollcall.storage import backups as backups_of
-from rollcall.storage import change_feed, migrating, mounts, parts, postgresql, sqlite, views
+from rollcall.storage import change_feed, migrating, parts, postgresql, sqlite, sqlite_files, views
 from rollcall.storage.change_feed import Change
 from rollcall.storage.commits import Commits
-from rollcall.storage.failures import is_full, store_errors
-from rollcall.storage.private import private_file, private_folder
+from rollcall.storage.failures import store_errors
 
 #: The newest revision in `migrations/versions`; a test holds the two together.
 HEAD = "0015"
@@ -34,13 +30,14 @@ HEAD = "0015"
 class Database:
     """An open database: transactions for reading and for writing."""
 
-    def __init__(self, engine: Engine, read_only: bool, beside: Path | None = None) -> None:
+    def __init__(self, engine: Engine, read_only: bool, beside: Path | None = None, *, replaced_at: int = 0) -> None:
         self.engine = engine
         self.read_only = read_only
         self._writing = engine.execution_options(writes=True)
         self._reading = engine if self.is_sqlite else postgresql.reading(engine)
         self._beside = beside
         self._right: postgresql.ServerLock | None = None  # while this process indexes into a server's database
+        self._replaced_at = replaced_at
         self._commits = None if self.file is None else Commits(self.file)
         #: Called with the changes that this process has committed, on the thread that wrote them.
         self.on_commit: Callable[[Sequence[Change]], None] | None = None
@@ -163,6 +160,12 @@ class Database:
         if self._right is not None:
             self._right.check()
         with Session(self._writing) as session, store_errors(self.url), session.begin():
+            if self.file is not None and backups_of.replaced_at(self.file) != self._replaced_at:
+                raise StoreError(
+                    self.url,
+                    "a backup took its place while it was open here, and what is written now would be lost with the"
+                    " former one; start Rollcall again",
+                )
             yield session
             changes = change_feed.write(session)
         if self.on_commit is not None and changes:
@@ -270,11 +273,20 @@ def to_url(text_or_path: str) -> URL:
         If it contains :// and is not a URL.
     """
     if "://" not in text_or_path:
-        return URL.create("sqlite", database=str(Path(text_or_path).expanduser()))
+        return _without_link(URL.create("sqlite", database=str(Path(text_or_path).expanduser())))
     try:
-        return make_url(text_or_path)
+        return _without_link(make_url(text_or_path))
     except ArgumentError as error:
         raise StoreError(text_or_path, "this is not a database URL; give one like sqlite:///photos.db") from error
+
+
+def _without_link(url: URL) -> URL:
+    """Return the URL of the file that a link leads to.
+
+    What lies beside a database is named after its file, above all the lock: by two names it would be two.
+    """
+    file = sqlite.file_of(url) if url.get_backend_name() == "sqlite" else None
+    return url if file is None or parts.resolved(file) is file else url.set(database=str(parts.resolved(file)))
 
 
 def open_database(
@@ -296,13 +308,15 @@ def open_database(
     shown = url.render_as_string()
     file = sqlite.file_of(url) if url.get_backend_name() == "sqlite" else None
     options: dict[str, Any] = {}
+    replaced_at = 0
     if postgresql.is_postgresql(url):
         url = postgresql.with_driver(url)
         options["connect_args"] = {"client_encoding": "utf8"}
     if file is not None:
+        replaced_at = backups_of.replaced_at(file)  # before anything is opened
         try:
-            _refuse_emptied(file, shown)
-            options = _file_options(file, shown, read_only)
+            sqlite_files.refuse_emptied(file, shown)
+            options = sqlite_files.options(file, shown, read_only)
         except OSError as error:
             raise StoreError(
                 shown, f"its file cannot be reached ({error.strerror}); allow it, or choose another: --database FILE"
@@ -332,63 +346,5 @@ def open_database(
             if not read_only:
                 migrating.bring_up_to_date(engine, HEAD, file, backups)
     server = None if file is not None or cache is None else postgresql.beside(url, cache)
-    return Database(engine, read_only, server if engine.dialect.name == "postgresql" else None)
-
-
-def _refuse_emptied(file: Path, shown: str) -> None:
-    """Refuse a file without a byte that has backups: a library was there, and SQLite would begin a new one.
-
-    Raises
-    ------
-    StoreError
-        If it is one.
-    """
-    if file.exists() and not file.stat().st_size and backups_of.newest_first(file):
-        raise StoreError(
-            shown,
-            "its file is empty, though backups lie beside it; `rollcall restore` puts the newest in its place, and to"
-            " begin anew remove the file",
-        )
-
-
-def _file_options(file: Path, shown: str, read_only: bool) -> dict[str, Any]:
-    """Return the engine's options for an SQLite file.
-
-    Raises
-    ------
-    StoreError
-        If the file does not exist and is to be read, or it or its folder cannot be written.
-    """
-    if read_only:
-        if not file.exists():
-            raise StoreError(shown, "there is no database yet; index a folder first with `rollcall index FOLDER`")
-        # Where nothing can be written beside it, it can still be read; there, nothing can change it either.
-        if sqlite.is_at_rest(file) and (not _may_write(file.parent) or is_full(file.parent)):
-            return {"creator": partial(sqlite.connect_at_rest, file)}
-        return {}
-    try:
-        private_folder(file.parent)
-    except OSError as error:
-        raise StoreError(
-            shown, f"its folder {not_written(error, 'choose another with the option --database')}"
-        ) from error
-    for path in (file.parent, file):
-        if path.exists() and not _may_write(path):
-            raise StoreError(
-                shown, f"{path} may not be written; allow it, or choose another place with the option --database"
-            )
-    if mounts.is_remote(file.parent.resolve()) and not mounts.can_lock(file.parent):
-        raise StoreError(
-            shown,
-            "the share that it lies on does not lock files, so two programs would damage it; choose a place on a local"
-            " disk with the option --database (the photos may stay on the share)",
-        )
-    private_file(file)
-    for path in sorted(file.parent.glob(f"{glob.escape(file.name)}[-.]*")):
-        if path.suffix != ".lock":
-            private_file(path)
-    return {}
-
-
-def _may_write(path: Path) -> bool:
-    return os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
+    beside = server if engine.dialect.name == "postgresql" else None
+    return Database(engine, read_only, beside, replaced_at=replaced_at)

@@ -12,7 +12,7 @@ from typing import Final
 from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError
 
-from rollcall.errors import StoreError
+from rollcall.errors import StoreError, reason_of
 from rollcall.storage import postgresql
 
 
@@ -45,6 +45,26 @@ _MESSAGES: Final = (
     ("is locked", "another program has kept the database locked for too long ({}); close it, and run it again"),
     ("disk I/O error", "the disk, or the share, that the database lies on does not work ({}); check it"),
 )
+
+
+#: The same of databases that are not the library: of other programs, or of a service.
+_OTHERS: Final = (
+    ("no such table", "it is the database of another program, or of a version that is not known"),
+    ("no such column", "it is the database of another program, or of a version that is not known"),
+    ("not a database", "it is no SQLite database, or a damaged one"),
+    ("malformed", "it is damaged"),
+    ("is locked", "another program keeps it locked"),
+    ("unable to open", "it, or its folder, may not be opened"),
+    ("readonly", "it may not be written"),
+    ("is full", "the disk is full"),
+    ("disk I/O error", "the disk, or the share, that it lies on does not work"),
+)
+
+
+def of_other(error: sqlite3.Error | OSError) -> str:
+    """Return why a database that is not the library cannot be used, in plain words."""
+    message = str(error)
+    return next((words for part, words in _OTHERS if part in message), reason_of(error))
 
 
 def _file_of(url: str) -> Path | None:

@@ -26,6 +26,8 @@ _COUNTING: Final = frozenset(
     {"ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "jfs", "bcachefs", "tmpfs", "overlay"}
 )
 _MOUNTS: Final = Path("/proc/mounts")
+#: With numbers of mounts and devices; see proc_pid_mountinfo(5).
+_MOUNT_INFO: Final = Path("/proc/self/mountinfo")
 
 
 def file_system(path: Path, mounts: Path = _MOUNTS) -> str:
@@ -35,14 +37,30 @@ def file_system(path: Path, mounts: Path = _MOUNTS) -> str:
     except OSError:
         return ""
     best, kind = Path(), ""
-    for line in lines:
-        fields = line.split(" ")
+    for fields in (line.split(" ") for line in lines):
         if len(fields) < 3:
             continue
-        point = Path(fields[1].replace("\\040", " ").replace("\\011", "\t").replace("\\134", "\\"))
+        point = _point(fields[1])
         if path.is_relative_to(point) and len(point.parts) >= len(best.parts):
             best, kind = point, fields[2]
     return kind
+
+
+def below(folder: Path, mounts: Path = _MOUNT_INFO) -> frozenset[tuple[Path, str]]:
+    """Return where below a folder other file systems are mounted, with what tells each from another mounted there.
+
+    Empty where the system does not tell. Nothing is asked of the file systems: a server may be away.
+    """
+    try:
+        lines = mounts.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return frozenset()
+    found = ((_point(fields[4]), " ".join(fields[:3])) for line in lines if len(fields := line.split(" ")) > 4)
+    return frozenset(one for one in found if one[0] != folder and one[0].is_relative_to(folder))
+
+
+def _point(field: str) -> Path:
+    return Path(field.replace("\\040", " ").replace("\\011", "\t").replace("\\134", "\\"))
 
 
 def is_remote(path: Path, mounts: Path = _MOUNTS) -> bool:

@@ -105,6 +105,21 @@ def empty_log(file: Path) -> None:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
+def is_open_elsewhere(file: Path, wait: float = 1.0) -> bool:
+    """Return whether somebody else has a database open; False where that cannot be told: without a write-ahead log.
+
+    Only who has it alone can leave that log, which the next to open it chooses again. What it holds goes into the file.
+    """
+    with closing(sqlite3.connect(file, timeout=wait, isolation_level=None)) as connection:
+        try:
+            connection.execute("PRAGMA journal_mode = DELETE")
+        except sqlite3.OperationalError as error:
+            return error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+        except sqlite3.DatabaseError:  # too damaged for anybody
+            return False
+    return False
+
+
 def is_at_rest(file: Path) -> bool:
     """Return whether no process has a database open, so that its file is complete without a write-ahead log.
 

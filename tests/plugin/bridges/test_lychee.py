@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -126,6 +127,38 @@ def service(tmp_path: Path, uploads: Path, lychee: FakeLychee) -> Iterator[Lyche
 def client(service: LycheeService) -> TestClient:
     """Calls the service; its worker is not started, the test takes its steps."""
     return TestClient(service.app())
+
+
+def test_a_file_that_cannot_be_used_is_one_sentence_and_its_jobs_wait(
+    service: LycheeService, client: TestClient, lychee: FakeLychee
+) -> None:
+    connection = service.store._connection
+    assert client.post("/detect", json={"photo_id": "p", "photo_path": "or/a.png"}, headers=KEY).status_code == 202
+    for table in ("jobs", "faces"):
+        connection.execute(f"ALTER TABLE {table} RENAME TO away_{table}")
+    answer = client.request("DELETE", "/embeddings", json={"face_ids": ["x"]}, headers=KEY)
+    assert answer.status_code == 503 and "it is the database of another program" in answer.json()["detail"]
+    service.worker.start()
+    time.sleep(0.2)
+    for table in ("jobs", "faces"):
+        connection.execute(f"ALTER TABLE away_{table} RENAME TO {table}")
+    for _ in range(600):
+        service.worker.woken.set()
+        if lychee.status:
+            break
+        time.sleep(0.05)
+    service.worker.stopping.set()
+    service.worker.woken.set()
+    service.worker.join(30)
+    assert lychee.status == {"p": "success"}
+
+
+@pytest.mark.parametrize("content", [b"no database at all " * 9, None], ids=["not a database", "a folder"])
+def test_a_file_that_cannot_be_opened_is_told_in_words(tmp_path: Path, content: bytes | None) -> None:
+    file = tmp_path / "x.lychee"
+    file.mkdir() if content is None else file.write_bytes(content)
+    with pytest.raises(BridgeError, match=r"x\.lychee: .*(damaged one|may not be opened); allow it, or delete"):
+        LycheeStore(file, "model")
 
 
 def work(service: LycheeService) -> None:

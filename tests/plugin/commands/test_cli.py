@@ -253,3 +253,17 @@ def test_a_settings_file_that_cannot_be_read_is_told_in_words(rollcall: Run, tmp
     assert done.returncode == 2
     assert "the settings cannot be read (Is a directory); allow it" in done.stderr
     assert "Errno" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"), [(b"\xff\xfe\x00", "no text in UTF-8"), (b"a = \n", "Invalid value (at line 1, column 5)")]
+)
+def test_a_settings_file_that_is_none_is_told_in_words(
+    rollcall: Run, tmp_path: Path, content: bytes, reason: str
+) -> None:
+    file = tmp_path / "rollcall.toml"
+    file.write_bytes(content)
+    done = rollcall("settings", "--config", file)
+    assert done.returncode == 2
+    assert f"{file}: the settings cannot be understood (" in done.stderr and reason in done.stderr
+    assert "codec" not in done.stderr

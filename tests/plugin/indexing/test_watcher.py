@@ -5,13 +5,16 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import shutil
+import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from sqlalchemy import text
@@ -57,6 +60,28 @@ class Recorder:
         return RunSummary()
 
 
+def _may_mount() -> bool:
+    if sys.platform != "linux" or os.geteuid() != 0:
+        return False
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            with _mounted(Path(folder)):
+                return True
+        except (OSError, subprocess.CalledProcessError):
+            return False
+
+
+@contextmanager
+def _mounted(folder: Path) -> Iterator[None]:
+    """Mount an empty disk in memory."""
+    subprocess.run(["mount", "-t", "tmpfs", "none", folder], check=True, capture_output=True)
+    try:
+        yield
+    finally:
+        # Something may be reading there at this moment.
+        until(lambda: subprocess.run(["umount", folder], check=False, capture_output=True).returncode == 0)
+
+
 def settings(**values: Any) -> Settings:
     return Settings(watch=WatchSettings(**({"settle_seconds": 0.2} | values)))
 
@@ -93,6 +118,9 @@ def states(database: Database) -> dict[str, str]:
 
 def warnings(events_seen: list[events.Event]) -> list[str]:
     return [event.message for event in events_seen if isinstance(event, events.Warned)]
+
+
+_MAY_MOUNT: Final = _may_mount()
 
 
 def test_a_file_that_is_still_being_written_is_not_indexed(
@@ -323,6 +351,85 @@ def test_a_folder_that_was_exchanged_for_another_is_scanned_and_watched_again(
         until(lambda: states(database).get("b.png") == "indexed")
         draw(library / "c.png", (7, 255), seed=2)
         until(lambda: states(database).get("c.png") == "indexed")
+
+
+def test_a_folder_that_was_removed_and_made_again_is_watched_again(
+    indexer: Indexer,
+    database: Database,
+    library: Path,
+    events_seen: list[events.Event],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The new folder often has the number of the old one."""
+    monkeypatch.setattr(watcher, "_CHECK_ROOTS_SECONDS", 0.2)
+    draw(library / "a.png", (5, 255))
+    with watching(indexer, library, events_seen):
+        until(lambda: "a.png" in states(database))
+        shutil.rmtree(library)
+        draw(library / "b.png", (6, 255), seed=1)
+        until(lambda: states(database).get("b.png") == "indexed")
+        draw(library / "sub" / "c.png", (7, 255), seed=2)
+        until(lambda: states(database).get("sub/c.png") == "indexed")
+
+
+def test_what_happens_behind_links_is_seen(
+    indexer: Indexer,
+    database: Database,
+    library: Path,
+    events_seen: list[events.Event],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(watcher, "_CHECK_ROOTS_SECONDS", 0.2)
+    home = library.parent / "elsewhere"
+    draw(home / "a.png", (5, 255))
+    (library / "old").symlink_to(home)
+    with watching(indexer, library, events_seen):
+        until(lambda: "old/a.png" in states(database))
+        draw(home / "sub" / "b.png", (6, 255), seed=1)
+        until(lambda: states(database).get("old/sub/b.png") == "indexed")
+        draw(library.parent / "other" / "c.png", (7, 255), seed=2)
+        (library / "new").symlink_to(library.parent / "other")
+        until(lambda: states(database).get("new/c.png") == "indexed")
+        draw(library.parent / "other" / "d.png", (8, 255), seed=3)
+        until(lambda: states(database).get("new/d.png") == "indexed")
+        home.rename(library.parent / "away")
+        until(lambda: states(database).get("old/a.png") == "missing")
+        (library.parent / "away").rename(home)
+        until(lambda: states(database).get("old/a.png") == "indexed")
+
+
+@pytest.mark.skipif(not _MAY_MOUNT, reason="only root may mount file systems")
+def test_a_disk_that_is_mounted_again_at_once_is_watched_again_also_below_a_root(
+    indexer: Indexer,
+    database: Database,
+    library: Path,
+    events_seen: list[events.Event],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It often has the numbers of the one before."""
+    monkeypatch.setattr(watcher, "_CHECK_ROOTS_SECONDS", 0.2)
+    (library / "card").mkdir()
+    draw(library / "a.png", (5, 255))
+    with ExitStack() as mounted:
+        with watching(indexer, library, events_seen):
+            until(lambda: "a.png" in states(database))
+            mounted.enter_context(_mounted(library / "card"))
+            draw(library / "card" / "b.png", (6, 255), seed=1)
+            until(lambda: states(database).get("card/b.png") == "indexed")
+            draw(library / "card" / "c.png", (7, 255), seed=2)
+            until(lambda: states(database).get("card/c.png") == "indexed")
+            mounted.close()
+            until(lambda: states(database).get("card/c.png") == "missing")
+        mounted.enter_context(_mounted(library))
+        draw(library / "d.png", (8, 255), seed=3)
+        with watching(indexer, library, events_seen):
+            until(lambda: states(database).get("d.png") == "indexed")
+            mounted.close()
+            mounted.enter_context(_mounted(library))
+            draw(library / "e.png", (9, 255), seed=4)
+            until(lambda: states(database).get("e.png") == "indexed")
+            draw(library / "sub" / "f.png", (10, 255), seed=5)
+            until(lambda: states(database).get("sub/f.png") == "indexed")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only inotify has such a limit")

@@ -234,3 +234,65 @@ def test_a_file_that_lost_all_its_bytes_is_restored_and_not_begun_anew(file: Pat
     with opened(file) as plugin:
         plugin.index(library)
         assert plugin.face(1).age == 33
+
+
+def test_a_database_that_another_program_has_open_is_not_replaced(file: Path, library: Path) -> None:
+    draw(library / "a.png", (5, 255))
+    with opened(file) as plugin:
+        plugin.index(library)
+        plugin.correct(corrections.age(1, 33))
+        with pytest.raises(BusyError, match="rollcall serve"):
+            backups.restore(file)
+        plugin.correct(corrections.age(1, 44))
+    assert not list(file.parent.glob("*.damaged*"))
+    with opened(file) as plugin:
+        assert plugin.face(1).age == 44
+    assert backups.restore(file)[1] is not None
+
+
+def test_who_has_the_former_database_open_is_told_before_a_word_is_lost(
+    file: Path, library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a network mount, where SQLite cannot tell that a database is open."""
+    draw(library / "a.png", (5, 255))
+    monkeypatch.setattr(sqlite, "is_open_elsewhere", lambda file: False)
+    with opened(file) as plugin:
+        plugin.index(library)
+        backups.restore(file)
+        with pytest.raises(StoreError, match="start Rollcall again"):
+            plugin.correct(corrections.age(1, 33))
+    with opened(file) as plugin:
+        plugin.correct(corrections.age(1, 33))
+        assert plugin.face(1).age == 33
+
+
+def test_a_link_to_a_database_stays_one(file: Path, library: Path, tmp_path: Path) -> None:
+    draw(library / "a.png", (5, 255))
+    link = tmp_path / "elsewhere" / "link.db"
+    link.parent.mkdir()
+    link.symlink_to(file)
+    with opened(link) as plugin:
+        plugin.index(library)
+        plugin.correct(corrections.age(1, 33))
+        with FileLock(f"{file}.lock"), pytest.raises(BusyError):
+            plugin.index(library, timeout=0)
+        plugin.backup(link.parent / "mine")
+    assert sorted(one.name for one in link.parent.iterdir()) == ["link.db", "mine"], "all else lies beside its file"
+    file.write_bytes(b"damaged")
+    done = CliRunner().invoke(cli, ["restore", "--database", str(link)])
+    assert done.exit_code == 0, done.output
+    assert link.is_symlink() and backups.is_sound(file)
+    with opened(file) as plugin:
+        assert plugin.face(1).age == 33
+
+
+def test_an_export_through_a_link_keeps_the_link(file: Path, library: Path, tmp_path: Path) -> None:
+    draw(library / "a.png", (5, 255))
+    target, link = tmp_path / "there.jsonl", tmp_path / "link.jsonl"
+    link.symlink_to(target)
+    with opened(file) as plugin:
+        plugin.index(library)
+        plugin.correct(corrections.age(1, 33))
+    done = CliRunner().invoke(cli, ["corrections", "export", str(link), "--database", str(file)])
+    assert done.exit_code == 0, done.output
+    assert link.is_symlink() and '"age"' in target.read_text(encoding="utf-8")

@@ -14,7 +14,9 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 from rollcall.bridges.imports.names import NamedRegion, PhotoNames, PhotoPlace
 from rollcall.errors import BridgeError
+from rollcall.media import paths
 from rollcall.records import Box
+from rollcall.storage.failures import of_other
 
 #: Of images: visible or hidden; others are in the trash.
 _SHOWN: Final = (1, 2)
@@ -44,14 +46,14 @@ class DigiKam:
     name = "digikam"
 
     def __init__(self, file: Path) -> None:
-        if not file.is_file():
+        if not paths.is_file(file):
             raise BridgeError(file, "there is no such file; name digiKam's database, digikam4.db")
         try:
             with closing(sqlite3.connect(f"file:{quote(str(file.resolve()))}?mode=ro", uri=True)) as connection:
                 self._photos = self._read(connection)
         except sqlite3.Error as error:
             raise BridgeError(
-                file, f"it cannot be read as digiKam's database ({error}); close digiKam, or name digikam4.db"
+                file, f"it cannot be read as digiKam's database: {of_other(error)}; close digiKam, or name digikam4.db"
             ) from error
 
     def names_of(self, photo: PhotoPlace) -> PhotoNames:

@@ -7,6 +7,7 @@ As the documentation of Lychee's AI vision service describes it: `/detect`, `/ma
 from __future__ import annotations
 
 import hmac
+import sqlite3
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,12 +16,13 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, FastAPI, Header, HTTPException, Request, UploadFile
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import RedirectResponse, Response
+from fastapi.responses import JSONResponse, RedirectResponse, Response
 from pydantic import BaseModel, Field
 
 from rollcall.bridges.lychee.store import LycheeStore
 from rollcall.bridges.lychee.worker import Engine, Worker
 from rollcall.errors import PictureError, SettingsError
+from rollcall.storage.failures import of_other
 
 #: A selfie has no more bytes.
 _LARGEST: Final = 64 << 20
@@ -79,6 +81,11 @@ def create(
             raise HTTPException(401, "Invalid or missing API key")
 
     app = FastAPI(title="Rollcall for Lychee", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
+
+    @app.exception_handler(sqlite3.Error)
+    def not_stored(_request: Request, error: sqlite3.Error) -> JSONResponse:
+        return JSONResponse({"detail": f"{store.file}: {of_other(error)}; see to it, and try again"}, 503)
+
     app.include_router(_open_routes(store, engine))
     routers = (
         _job_routes(store, worker, photos.resolve()),

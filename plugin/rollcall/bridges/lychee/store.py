@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rollcall.errors import BridgeError
+from rollcall.storage.failures import of_other
 
 Vectors = NDArray[np.float32]
 
@@ -72,7 +73,11 @@ class LycheeStore:
             self._connection.execute("PRAGMA secure_delete = ON")
             self._connection.executescript(_TABLES)
         except (OSError, sqlite3.Error) as error:
-            raise BridgeError(file, f"the service's file cannot be opened ({error}); check its folder") from error
+            raise BridgeError(
+                file,
+                f"the face service's file cannot be opened: {of_other(error)}; allow it, or delete the file and scan"
+                " the photos in Lychee again",
+            ) from error
 
     def close(self) -> None:
         """Close the file."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import logging
+import sqlite3
 import threading
 import uuid
 from collections.abc import Sequence
@@ -22,6 +23,7 @@ from rollcall.indexing.run import PictureAnalyzer
 from rollcall.media import decode
 from rollcall.records import Box, Face, Picture
 from rollcall.settings import Settings
+from rollcall.storage.failures import of_other
 
 _LOG: Final = logging.getLogger(__name__)
 _RESULTS: Final = "/api/v2/FaceDetection/results"
@@ -90,8 +92,13 @@ class Worker(threading.Thread):
         """Work until stopped."""
         pause = 1.0
         while not self.stopping.is_set():
-            if not self.step():
-                self.woken.wait(pause if self.store.next_job() is not None else 60.0)
+            try:
+                done, waits = self.step(), self.store.next_job() is not None
+            except sqlite3.Error as error:  # such as of a full disk: the thread goes on when there is room
+                _LOG.error("%s: %s; the jobs of Lychee wait", self.store.file, of_other(error))
+                done, waits = False, True
+            if not done:
+                self.woken.wait(pause if waits else 60.0)
                 self.woken.clear()
                 pause = min(pause * 2, _LONGEST_PAUSE)
             else:
