@@ -26,6 +26,9 @@ from rollcall.storage.tables import PersonNameRow, PersonRow
 
 #: The least probability that an answer changes who a face is: what is surer is not asked.
 LEAST: Final = 0.02
+#: Of whom else faces may be: how many are told, and their least probability.
+ELSE: Final = 5
+_LEAST_ELSE: Final = 0.01
 #: Rounds in which a person's faces are divided in two.
 _ROUNDS: Final = 8
 _BLOCK: Final = 4096
@@ -36,19 +39,28 @@ _HOPELESS: Final = -9.0
 
 
 @dataclass(frozen=True, slots=True)
+class Candidate:
+    """Somebody else whom the faces of a question may be."""
+
+    person: int
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
 class Question:
-    """Whether some faces are a person."""
+    """Whether some faces are a person, or else one of a few others."""
 
     person: int  # the number of whom they may be
     faces: tuple[int, ...]  # the faces that the answer settles: rows, or numbers; the most typical first
     probability: float  # that they are
     kind: Literal["join", "check"]  # of nobody so far, or of this person so far
+    candidates: tuple[Candidate, ...] = ()  # whom else they may be, the likeliest first
 
     @property
     def worth(self) -> float:
-        """How many faces the answer is expected to give to somebody else."""
-        changes = self.probability if self.kind == "join" else 1.0 - self.probability
-        return changes * len(self.faces)
+        """How many faces the answer is expected to take from whom they are not, and to give to whom they are."""
+        others = sum(one.probability for one in self.candidates)
+        return (others + (self.probability if self.kind == "join" else 1.0 - self.probability)) * len(self.faces)
 
 
 def questions(
@@ -97,7 +109,7 @@ def in_rows(asked: Sequence[Question], most: int) -> list[Question]:
     """Return questions where those about one face each stand in rows: up to `most` of a person, and of one kind.
 
     A row is answered face by face, so its worth, by which it is ordered, is that of them all. Its probability is that
-    of the first face.
+    of the first face. In a row of several faces nobody else is told whom they may be: each may be another one.
     """
     rows: dict[tuple[int, str], list[Question]] = {}
     found: list[tuple[float, Question]] = []
@@ -109,8 +121,12 @@ def in_rows(asked: Sequence[Question], most: int) -> list[Question]:
     for singles in rows.values():
         for start in range(0, len(singles), most):
             some = singles[start : start + most]
-            row = replace(some[0], faces=tuple(one.faces[0] for one in some))
-            found.append((sum(one.worth for one in some), row))
+            if len(some) == 1:
+                found.append((some[0].worth, some[0]))
+                continue
+            alone = [replace(one, candidates=()) for one in some]
+            row = replace(alone[0], faces=tuple(one.faces[0] for one in some))
+            found.append((sum(one.worth for one in alone), row))
     found.sort(key=lambda one: (-one[0], one[1].faces[0]))
     return [row for _, row in found]
 
@@ -131,9 +147,29 @@ def of_library(session: Session, limit: int, kept: KeptFaces | None = None) -> l
     meant = np.where(np.isin(library.person, list(named)), library.person, UNKNOWN)
     for one in found:
         meant[list(one.faces)] = one.person
-    early = assign.too_early(library, meant)
-    possible = (one for one in found if one.kind == "check" or not early[list(one.faces)].any())
-    return [replace(one, faces=tuple(library.face_ids[list(one.faces)].tolist())) for one in islice(possible, limit)]
+    born = assign.earliest_photos(library, meant)
+
+    def early(faces: Sequence[int], person: int) -> bool:
+        return bool((library.taken[list(faces)] < born.get(person, -np.inf)).any())
+
+    possible = (one for one in found if one.kind == "check" or not early(one.faces, one.person))
+    answered = np.fromiter(map(bool, library.faces.rejected), np.bool_, len(library))
+    photos = dict[int, frozenset[int]]()
+
+    def may_be(faces: Sequence[int], person: int) -> bool:
+        if person not in photos:
+            photos[person] = frozenset(library.faces.photos[library.person == person].tolist())
+        rows = np.array(faces)
+        return not early(faces, person) and not _forbidden(library.faces, rows, person, photos[person], answered)
+
+    return [
+        replace(
+            one,
+            faces=tuple(library.face_ids[list(one.faces)].tolist()),
+            candidates=tuple(other for other in one.candidates if may_be(one.faces, other.person)),
+        )
+        for one in islice(possible, limit)
+    ]
 
 
 class _Parts(NamedTuple):
@@ -180,7 +216,8 @@ def _joins(faces: Faces, people: People, parts: _Parts, more: float) -> Iterator
             chance = probabilities(score)
             best = int(chance.argmax())
             if chance[best] >= LEAST:
-                yield Question(int(people.numbers[best]), _typical_first(faces, rows), float(chance[best]), "join")
+                them, likely = int(people.numbers[best]), float(chance[best])
+                yield Question(them, _typical_first(faces, rows), likely, "join", _candidates(people, chance, best))
 
 
 def _among_candidates(
@@ -207,6 +244,14 @@ def _among_candidates(
     return found
 
 
+def _candidates(people: People, chances: NDArray[np.float64], asked: int) -> tuple[Candidate, ...]:
+    """Return whom else faces may be, by the probabilities of all people (p,), than the one who is asked for."""
+    likely = np.flatnonzero(chances >= _LEAST_ELSE)
+    order = likely[np.argsort(-chances[likely], kind="stable")]
+    some = order[order != asked][:ELSE].tolist()
+    return tuple(Candidate(int(people.numbers[one]), float(chances[one])) for one in some)
+
+
 def _checks(faces: Faces, people: People, at: int, stated: NDArray[np.bool_], more: float) -> Iterator[Question]:
     """Yield questions about the faces of a person: the part that is unlike the others, and each unlike one."""
     them, rows = int(people.numbers[at]), people.rows[at]
@@ -219,9 +264,9 @@ def _checks(faces: Faces, people: People, at: int, stated: NDArray[np.bool_], mo
     lengths = np.linalg.norm(rest, axis=1)
     similar = np.einsum("nd,nd->n", vectors, rest) / np.maximum(lengths, 1e-9)
     chances = _theirs(people, at, vectors, similar, lengths / (len(rows) - 1), len(rows) - 1, more)
-    for face, chance in zip(rows[free].tolist(), chances[free].tolist(), strict=True):
-        if chance <= 1.0 - LEAST:
-            yield Question(them, (face,), chance, "check")
+    for face, chance in zip(rows[free].tolist(), chances[free], strict=True):
+        if chance[at] <= 1.0 - LEAST:
+            yield Question(them, (face,), float(chance[at]), "check", _candidates(people, chance, at))
     for part in (_apart(vectors, free, similar), _halves(vectors, free)):
         count = int(part.sum())
         if not 2 <= count < len(rows):
@@ -231,8 +276,9 @@ def _checks(faces: Faces, people: People, at: int, stated: NDArray[np.bool_], mo
         of_part = _theirs(
             people, at, centre[None], np.array([near]), np.array([length]), len(rows) - count, more, own=False
         )
-        if of_part[0] <= 1.0 - LEAST:
-            yield Question(them, _typical_first(faces, rows[part]), float(of_part[0]), "check")
+        if of_part[0, at] <= 1.0 - LEAST:
+            others = _candidates(people, of_part[0], at)
+            yield Question(them, _typical_first(faces, rows[part]), float(of_part[0, at]), "check", others)
 
 
 def _theirs(
@@ -245,7 +291,7 @@ def _theirs(
     more: float,
     own: bool = True,
 ) -> NDArray[np.float64]:
-    """Return the probability that m centres (m, d) are a person, by their similarity to the others of the person.
+    """Return the probabilities of all people (m, p) for m centres (m, d), by their similarity to a person's others.
 
     `similar` are the cosines (m,) with the centre of these, `lengths` (m,) that of their mean, `size` how many they
     are. That they are theirs so far counts for single faces, not for a part that was chosen to be unlike the rest.
@@ -254,7 +300,7 @@ def _theirs(
     scores[:, at] += CHECK.cosine * (similar - centres @ people.centres[at])
     scores[:, at] += CHECK.length * (lengths - people.lengths[at])
     scores[:, at] += CHECK.size * (np.log(size) - np.log(people.sizes[at])) + CHECK.own * own
-    return probabilities(scores)[:, at]
+    return probabilities(scores)
 
 
 def _apart(vectors: NDArray[np.float32], free: NDArray[np.bool_], similar: NDArray[np.float32]) -> NDArray[np.bool_]:

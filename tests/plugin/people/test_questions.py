@@ -7,19 +7,22 @@ from pathlib import Path
 from unittest.mock import Mock, patch
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 import people_blobs
 from blobs import draw
 from people_blobs import faces_of, rows, who
 from rollcall import corrections
+from rollcall.errors import InvalidCorrectionError
 from rollcall.host import Plugin
 from rollcall.people import reading
 from rollcall.people.clusters import Faces
 from rollcall.people.kept import KeptFaces, kept_faces_of
 from rollcall.people.linkage import UNKNOWN
-from rollcall.people.questions import Question, in_rows, questions
+from rollcall.people.questions import Candidate, Question, in_rows, questions
 from rollcall.people.questions import of_library as questions_of_library
+from rollcall.storage.tables import EmbeddingRow, FaceRow
 
 ANNA, BEN, GROUP = 1, 2, 7
 
@@ -119,6 +122,12 @@ def test_faces_of_one_person_stand_in_rows_and_groups_by_themselves() -> None:
         (BEN, (9,)),
         (ANNA, (3,)),
     ]
+
+
+def test_a_row_of_several_faces_tells_nobody_else_a_single_face_does() -> None:
+    others = (Candidate(BEN, 0.4),)
+    asked = [Question(ANNA, (face,), 0.5, "join", others) for face in (1, 2, 3)]
+    assert [(one.faces, one.candidates) for one in in_rows(asked, 2)] == [((1, 2), ()), ((3,), others)]
 
 
 def test_who_is_unticked_in_a_row_is_not_the_person(family: Plugin) -> None:
@@ -227,3 +236,68 @@ def test_a_no_leaves_the_share_of_a_person_to_the_next_one() -> None:
     second = asked()
     assert {first.person, second.person} == {ANNA, BEN}
     assert second.probability > 1.0 - first.probability
+
+
+def test_whom_else_faces_may_be_is_told_unless_a_no_or_a_photo_forbids_it(family: Plugin) -> None:
+    anna, ben = (one.person_id for one in family.people())
+    family.name_person(anna, "Anna")
+    family.name_person(ben, "Ben")
+    stranger, of_ben = faces_of(family, 50, 50)[0], family.person_faces(ben)[-1].face_id
+    with family.database.write() as session:
+        everyone = reading.read_faces(session)
+        vectors = np.asarray(everyone.faces.vectors, np.float32)
+        between = vectors[everyone.person == anna].mean(axis=0) + 0.9 * vectors[everyone.person == ben].mean(axis=0)
+        between = (between / np.linalg.norm(between)).astype("<f2")
+        session.get_one(EmbeddingRow, stranger).vector = between.tobytes()
+
+    def told() -> tuple[int, ...]:
+        with family.database.read() as session:
+            (one,) = [one for one in questions_of_library(session, 20) if one.faces == (stranger,)]
+        return (one.person, *(other.person for other in one.candidates))
+
+    assert told() == (anna, ben)
+    family.reject_faces(ben, [stranger])
+    assert told() == (anna,)
+    family.undo()
+    with family.database.write() as session:
+        session.get_one(FaceRow, stranger).photo_id = session.get_one(FaceRow, of_ben).photo_id
+    assert told() == (anna,)
+
+
+def test_a_question_about_a_face_between_two_people_tells_both() -> None:
+    faces = Faces(np.concatenate([_faces_like(0, 6, 1), _faces_like(1, 6, 2), np.zeros((1, 64))]), np.arange(13))
+    between = faces.vectors[:6].mean(axis=0) + 0.9 * faces.vectors[6:12].mean(axis=0)
+    faces.vectors[12] = between / np.linalg.norm(between)
+    person = np.array([ANNA] * 6 + [BEN] * 6 + [UNKNOWN])
+    asked = questions(faces, person, np.zeros(13, np.bool_), {ANNA, BEN})
+    (one,) = [one for one in asked if one.faces == (12,)]
+    assert [one.person, *(other.person for other in one.candidates)] in ([ANNA, BEN], [BEN, ANNA])
+    assert one.worth == one.probability + one.candidates[0].probability > one.probability
+
+
+def test_an_answer_says_who_it_is_instead_and_whom_else_it_is_not(family: Plugin) -> None:
+    anna, ben = (one.person_id for one in family.people())
+    family.name_person(anna, "Anna")
+    family.name_person(ben, "Ben")
+    stranger = faces_of(family, 50, 50)[0]
+    rejected = f"SELECT person_id FROM person_rejections WHERE face_id = {stranger} ORDER BY person_id"
+    question = Question(anna, (stranger,), 0.5, "join", (Candidate(ben, 0.4),))
+    assert family.answer_question(question, yes=False, instead=ben).person_id == ben
+    assert who(family, stranger) == ("Ben", "confirmed", "user")
+    assert rows(family, rejected) == [(anna,)]
+    family.undo()
+    assert who(family, stranger)[0] is None
+    family.answer_question(question, yes=False, nor=[ben])
+    assert rows(family, rejected) == [(anna,), (ben,)]
+    for wrong in ({"yes": True, "instead": ben}, {"yes": False, "instead": ben, "nor": [ben]}):
+        with pytest.raises(InvalidCorrectionError, match="who they are instead"):
+            family.answer_question(question, **wrong)
+
+
+def test_a_group_that_is_somebody_else_becomes_one_with_them(family: Plugin) -> None:
+    anna, ben = (one.person_id for one in family.people())
+    family.name_person(anna, "Anna")
+    cara = family.name_face(faces_of(family, 50, 50)[0], "Cara").person_id
+    theirs = [one.face_id for one in family.person_faces(ben)]
+    family.answer_question(Question(anna, tuple(theirs), 0.5, "join"), yes=False, seen=theirs, instead=cara)
+    assert {who(family, face)[:2] for face in theirs} == {("Cara", "confirmed")}
