@@ -9,6 +9,7 @@ from unittest.mock import Mock, patch
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from sqlalchemy import event, update
 
 import people_blobs
 from blobs import draw
@@ -22,7 +23,8 @@ from rollcall.people.kept import KeptFaces, kept_faces_of
 from rollcall.people.linkage import UNKNOWN
 from rollcall.people.questions import Candidate, Question, in_rows, questions
 from rollcall.people.questions import of_library as questions_of_library
-from rollcall.storage.tables import EmbeddingRow, FaceRow
+from rollcall.storage import people_changes
+from rollcall.storage.tables import EmbeddingRow, FacePersonRow, FaceRow
 
 ANNA, BEN, GROUP = 1, 2, 7
 
@@ -168,7 +170,7 @@ def test_what_is_kept_between_questions_follows_everything_that_this_and_other_p
         with family.database.read() as session:
             one, all_read = kept.read(session), reading.read_faces(session)
             again = questions_of_library(session, 20)
-        for name in ("face_ids", "taken", "person", "stated", "certain", "seen"):
+        for name in ("face_ids", "taken", "person", "stated", "certain", "seen", "probability"):
             assert np.array_equal(getattr(one, name), getattr(all_read, name), equal_nan=name == "taken"), name
         for name in ("vectors", "photos", "weak", "labels", "rejected"):
             assert np.array_equal(getattr(one.faces, name), getattr(all_read.faces, name)), name
@@ -188,9 +190,34 @@ def test_what_is_kept_between_questions_follows_everything_that_this_and_other_p
         ):
             change()
             assert same()
+        # Who did not follow for long cannot know which lines are gone.
+        with patch.object(people_changes, "KEPT", 1), other.database.write() as session:
+            session.execute(update(FacePersonRow).values(probability=0.75))
+            people_changes.trim(session)
+        assert same()
     other.forget(embeddings=True)
     assert kept_faces_of(family.database) is kept
     assert same()
+
+
+def test_after_an_answer_only_those_faces_are_read_again_that_it_is_about(family: Plugin) -> None:
+    anna = family.people()[0].person_id
+    family.name_person(anna, "Anna")
+    kept = kept_faces_of(family.database)
+    with family.database.read() as session:
+        kept.read(session)
+    stranger = faces_of(family, 50, 50)[0]
+    read = list[str]()
+    for answer in (family.confirm_faces, family.reject_faces):
+        answer(anna, [stranger])
+        read.clear()
+        with family.database.read() as session:
+            event.listen(session.connection(), "after_cursor_execute", lambda *of: read.append(of[2]))
+            library = kept.read(session)
+        assert not [one for one in read if "face_people" in one and "IN (" not in one]
+        row = library.face_ids.tolist().index(stranger)
+        assert (library.person[row] == anna) == (answer == family.confirm_faces)
+        assert (anna in library.faces.rejected[row]) == (answer == family.reject_faces)
 
 
 def test_a_face_like_others_that_are_unlike_each_other_is_likelier_theirs() -> None:
