@@ -20,6 +20,7 @@ from rollcall.model_version import weights_of
 from rollcall.people import reading
 from rollcall.people.linkage import UNKNOWN
 from rollcall.people.reading import FaceColumns, LibraryFaces
+from rollcall.people.shapes import Shapes
 from rollcall.search.vector_file import State
 from rollcall.search.vectors import changed_photos, state_of
 from rollcall.storage import people_changes
@@ -53,6 +54,7 @@ class KeptFaces:
         self._weights = ""
         self._rejected: list[frozenset[int]] = []
         self._people = 0  # the newest change of who faces are that is in the columns
+        self.shapes = Shapes()
         self._lock = threading.Lock()
 
     def read(self, session: Session) -> LibraryFaces:
