@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from rollcall.people.clusters import Faces
 from rollcall.people.linkage import UNKNOWN
-from rollcall.people.posterior import CHECK, JOIN, People, centre_of, probabilities, strangers, unit, widest
+from rollcall.people.posterior import CHECK, JOIN, People, probabilities, strangers, unit, widest
 from rollcall.people.shapes import Parts, Shape, Shapes
 
 #: The least probability that an answer changes who a face is: what is surer is not asked.
@@ -75,15 +75,21 @@ class Open(NamedTuple):
 
 
 def open_questions(
-    faces: Faces, person: NDArray[np.int64], stated: NDArray[np.bool_], people: People, shapes: Shapes
+    faces: Faces,
+    person: NDArray[np.int64],
+    stated: NDArray[np.bool_],
+    people: People,
+    shapes: Shapes,
+    forbidden: Forbidden,
 ) -> list[Open]:
     """Return all questions about people that could be asked; several may be about one face."""
+    shapes.forget(people.numbers)
     free = ~stated
     for rows in people.rows:
         free[rows] = False
     parts = _of_nobody(faces, person, free)
     more = strangers(len(parts.starts))
-    found = [*_joins(faces, people, parts, more, shapes)]
+    found = [*_joins(faces, people, parts, more, shapes, forbidden)]
     for at in range(len(people.numbers)):
         found += _checks(faces, people, at, stated, more, shapes)
     return found
@@ -108,11 +114,12 @@ def _of_nobody(faces: Faces, person: NDArray[np.int64], free: NDArray[np.bool_])
     return Parts(rows[np.repeat(clear, sizes)], np.cumsum(kept) - kept, group)
 
 
-def _joins(faces: Faces, people: People, parts: Parts, more: float, shapes: Shapes) -> Iterator[Open]:
+def _joins(
+    faces: Faces, people: People, parts: Parts, more: float, shapes: Shapes, forbidden: Forbidden
+) -> Iterator[Open]:
     """Yield questions about the faces and groups of nobody: whether they are the likeliest person."""
     ends = parts.ends
     of_all = shapes.centres(faces.vectors, parts)
-    forbidden = Forbidden(faces, shapes)
     for at in range(0, len(parts.starts), _BLOCK):
         starts, until = parts.starts[at : at + _BLOCK], ends[at : at + _BLOCK]
         centres = of_all[at : at + _BLOCK]
@@ -138,6 +145,7 @@ class Forbidden:
         self._faces = faces
         self._codes, self._photos = shapes.photo_codes(faces.photos)
         self._answered = np.fromiter(map(bool, faces.rejected), np.bool_, len(faces.rejected))
+        self._of_people = dict[int, frozenset[int]]()
 
     def of(self, person: int, theirs: NDArray[np.int64], parts: Sequence[NDArray[np.int64]]) -> NDArray[np.bool_]:
         """Return which of m groups of faces are not a person, of whom `theirs` are the faces, (m,)."""
@@ -151,6 +159,17 @@ class Forbidden:
             some = parts[one][self._answered[parts[one]]].tolist()
             found[one] |= any(person in self._faces.rejected[row] for row in some)
         return np.asarray(found)
+
+    def one(self, person: int, people: NDArray[np.int64], rows: Sequence[int]) -> bool:
+        """Return whether a few faces are not a person; whom all faces are is given by `people`, (n,)."""
+        photos = self._of_people.get(person)
+        if photos is None:
+            theirs = np.flatnonzero(people == person)
+            photos = self._of_people[person] = frozenset(self._codes[theirs].tolist())
+        some = np.array(rows, np.int64)
+        if not photos.isdisjoint(self._codes[some].tolist()):
+            return True
+        return any(person in self._faces.rejected[row] for row in some[self._answered[some]].tolist())
 
 
 def _among_candidates(
@@ -289,5 +308,5 @@ def _settled(vectors: NDArray[np.float32], free: NDArray[np.bool_], part: NDArra
 def _typical_first(faces: Faces, rows: NDArray[np.int64]) -> tuple[int, ...]:
     if len(rows) == 1:
         return (int(rows[0]),)
-    order = np.argsort(-(np.asarray(faces.vectors[rows], np.float32) @ centre_of(faces.vectors, rows)), kind="stable")
-    return tuple(rows[order].tolist())
+    vectors = np.asarray(faces.vectors[rows], np.float32)
+    return tuple(rows[np.argsort(-(vectors @ unit(vectors.sum(axis=0))), kind="stable")].tolist())

@@ -49,24 +49,35 @@ def questions(
     named
         The people who are asked for.
     """
-    return list(_chosen(faces, person, stated, named, Shapes()))
+    shapes = Shapes()
+    theirs = np.isin(person, np.fromiter(named, np.int64, len(named)))
+    return list(_chosen(faces, np.where(theirs, person, UNKNOWN), person, stated, shapes, Forbidden(faces, shapes)))
 
 
 def _chosen(
-    faces: Faces, person: NDArray[np.int64], stated: NDArray[np.bool_], named: Collection[int], shapes: Shapes
+    faces: Faces,
+    named: NDArray[np.int64],
+    person: NDArray[np.int64],
+    stated: NDArray[np.bool_],
+    shapes: Shapes,
+    forbidden: Forbidden,
 ) -> Iterator[Question]:
-    """Yield what to ask, what is worth the most first; few of very many questions are made."""
-    order = np.flatnonzero(np.isin(person, np.fromiter(named, np.int64, len(named))))
+    """Yield what to ask, what is worth the most first; few of very many questions are made.
+
+    The people of all faces are given, (n,), and those of the `named`, which are UNKNOWN for the other faces.
+    """
+    order = np.flatnonzero(named != UNKNOWN)
     if not len(order):
         return
-    order = order[np.argsort(person[order], kind="stable")]
-    numbers, first = np.unique(person[order], return_index=True)
+    order = order[np.argsort(named[order], kind="stable")]
+    numbers, first = np.unique(named[order], return_index=True)
     people = People(faces.vectors, dict(zip(numbers.tolist(), np.split(order, first[1:]), strict=True)))
-    found = open_questions(faces, person, stated, people, shapes)
+    found = open_questions(faces, person, stated, people, shapes, forbidden)
     # A face is asked about once: by the question that settles the most.
-    found.sort(key=lambda one: (-one.worth, one.rows[0]))
+    worths, faces_of = np.array([one.worth for one in found]), np.array([one.rows[0] for one in found], np.int64)
     asked: set[int] = set()
-    for one in found:
+    for place in np.lexsort((faces_of, -worths)).tolist():
+        one = found[place]
         rows = one.rows.tolist()
         if asked.isdisjoint(rows):
             asked.update(rows)
@@ -112,19 +123,17 @@ def of_library(session: Session, limit: int, kept: KeptFaces | None = None) -> l
     if library is None or not len(library):
         return []
     faces, shapes = library.faces, Shapes() if kept is None else kept.shapes
-    born = assign.earliest_photos(library, np.where(np.isin(library.person, list(named)), library.person, UNKNOWN))
+    theirs = np.where(np.isin(library.person, list(named)), library.person, UNKNOWN)
+    born = assign.earliest_photos(library, theirs)
     forbidden = Forbidden(faces, shapes)
-    members = dict[int, NDArray[np.int64]]()
 
     def early(rows: Sequence[int], person: int) -> bool:
         return bool((library.taken[list(rows)] < born.get(person, -np.inf)).any())
 
     def may_be(rows: Sequence[int], person: int) -> bool:
-        if person not in members:
-            members[person] = np.flatnonzero(library.person == person)
-        return not early(rows, person) and not forbidden.of(person, members[person], [np.array(rows)])[0]
+        return not early(rows, person) and not forbidden.one(person, library.person, rows)
 
-    found = _chosen(faces, library.person, library.stated, named, shapes)
+    found = _chosen(faces, theirs, library.person, library.stated, shapes, forbidden)
     possible = (one for one in found if one.kind == "check" or not early(one.faces, one.person))
     return [
         replace(

@@ -72,6 +72,12 @@ class Shapes:
             kept = self._codes = ref(photos), codes.astype(np.int32), len(found)
         return kept[1], kept[2]
 
+    def forget(self, people: NDArray[np.int64]) -> None:
+        """Forget everybody but some people, unless few others are kept."""
+        if len(self._of_people) > 2 * len(people):
+            kept = set(people.tolist())
+            self._of_people = {one: shape for one, shape in list(self._of_people.items()) if one in kept}
+
     def centres(self, vectors: NDArray[np.floating], parts: Parts) -> NDArray[np.float32]:
         """Return the means of groups, of unit length, (k, d)."""
         before, keys = self._centres, parts.keys

@@ -23,6 +23,7 @@ from rollcall.people.kept import KeptFaces, kept_faces_of
 from rollcall.people.linkage import UNKNOWN
 from rollcall.people.questions import Candidate, Question, in_rows, questions
 from rollcall.people.questions import of_library as questions_of_library
+from rollcall.people.shapes import Parts, Shapes
 from rollcall.storage import people_changes
 from rollcall.storage.tables import EmbeddingRow, FacePersonRow, FaceRow
 
@@ -328,3 +329,18 @@ def test_a_group_that_is_somebody_else_becomes_one_with_them(family: Plugin) -> 
     theirs = [one.face_id for one in family.person_faces(ben)]
     family.answer_question(Question(anna, tuple(theirs), 0.5, "join"), yes=False, seen=theirs, instead=cara)
     assert {who(family, face)[:2] for face in theirs} == {("Cara", "confirmed")}
+
+
+def test_the_means_of_groups_that_are_kept_follow_faces_that_move_between_them() -> None:
+    random, shapes = np.random.default_rng(5), Shapes()
+    vectors = np.concatenate([_faces_like(centre, 12, centre) for centre in range(5)])
+    group = random.integers(1, 9, 60)
+    for _ in range(6):
+        group = np.where(random.random(60) < 0.05, random.integers(1, 12, 60), group)
+        rows = np.argsort(group, kind="stable")
+        parts = Parts(rows, np.flatnonzero(np.diff(group[rows], prepend=0)), group)
+        found = shapes.centres(vectors, parts)
+        assert np.array_equal(found, Shapes().centres(vectors, parts))
+        means = [vectors[group == one].mean(axis=0) for one in np.unique(group)]
+        np.testing.assert_allclose(found, [one / np.linalg.norm(one) for one in means], atol=1e-5)
+    assert np.array_equal(shapes.centres(vectors[::-1], parts), Shapes().centres(vectors[::-1], parts))
