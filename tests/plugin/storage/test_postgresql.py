@@ -373,6 +373,23 @@ def test_the_index_finds_the_faces_that_comparing_with_all_finds(changing: Both,
 # ---- Servers that are not as they should be
 
 
+def test_triggers_of_both_note_of_which_faces_who_they_are_was_written(changing: Both) -> None:
+    def written(plugin: Plugin) -> list[list[int]]:
+        them = plugin.people()[0].person_id
+        face = plugin.person_faces(them)[-1].face_id
+        found = []
+        for say in (plugin.reject_faces, plugin.confirm_faces):
+            with plugin.database.read() as session:
+                before = people_changes.newest(session)
+            say(them, [face])
+            with plugin.database.read() as session:
+                found.append(people_changes.since(session, before, 100))
+            assert face in (found[-1] or [])
+        return [sorted(some or []) for some in found]
+
+    changing.same(written)
+
+
 def test_an_older_database_is_migrated_with_what_it_holds(postgresql: Server) -> None:
     from alembic import command
     from alembic.config import Config
@@ -417,20 +434,3 @@ def test_a_database_that_cannot_hold_every_name_is_refused(postgresql: Server) -
     postgresql.execute("CREATE DATABASE narrow TEMPLATE template0 ENCODING 'SQL_ASCII' LOCALE 'C' LOCALE_PROVIDER libc")
     with pytest.raises(StoreError, match="SQL_ASCII.*UTF8"):
         open_database(postgresql.url("narrow"))
-
-
-def test_triggers_of_both_note_of_which_faces_who_they_are_was_written(changing: Both) -> None:
-    def written(plugin: Plugin) -> list[list[int]]:
-        them = plugin.people()[0].person_id
-        face = plugin.person_faces(them)[-1].face_id
-        found = []
-        for say in (plugin.reject_faces, plugin.confirm_faces):
-            with plugin.database.read() as session:
-                before = people_changes.newest(session)
-            say(them, [face])
-            with plugin.database.read() as session:
-                found.append(people_changes.since(session, before, 100))
-            assert face in (found[-1] or [])
-        return [sorted(some or []) for some in found]
-
-    changing.same(written)
