@@ -7,8 +7,10 @@ After each step all faces are grouped anew, as `rollcall people group` does. Sco
     python benchmarks/simulated_user.py --crops FOLDER [--split train] [--names 61] [--answers 60] [--draws 5]
 
 With `--draws` so many tests of 61 people are drawn from either half of the training people, and only questions are
-answered, by one face each and in rows. The models of the questions are fitted on the first half (`posterior.py`), so
-that the second half is of people whom nothing was chosen on.
+answered, by one face each and in rows, with yes or no alone, and with whom the faces are instead where a question
+tells them as somebody else whom they may be. The models of the questions are fitted on the first half (`posterior.py`),
+and on other draws of it was chosen how many a question tells, so that the second half is of people whom nothing was
+chosen on.
 
 FOLDER is what `rollcall_model.training.prepare` wrote; faces are those of CelebA in it, with the labels it has.
 """
@@ -16,13 +18,15 @@ FOLDER is what `rollcall_model.training.prepare` wrote; faces are those of Celeb
 from __future__ import annotations
 
 import argparse
+from copy import copy
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from rollcall.people.clusters import Clustered, Faces, cluster
 from rollcall.people.linkage import UNKNOWN
-from rollcall.people.questions import in_rows, questions
+from rollcall.people.questions import Question, in_rows, questions
 from rollcall_model import weights
 from rollcall_model.evaluation.grouping import GroupingScores, grouping_scores
 from rollcall_model.evaluation.people import PEOPLE, Labelled, read, tests
@@ -41,6 +45,12 @@ class User:
         self.labels = np.full(n, UNKNOWN, np.int64)
         self.rejected: list[frozenset[int]] = [frozenset()] * n
         self.found = self.group()
+
+    def copy(self) -> User:
+        """Return somebody who has said the same."""
+        other = copy(self)
+        other.labels, other.rejected = self.labels.copy(), list(self.rejected)
+        return other
 
     def group(self) -> Clustered:
         """Group all faces anew under what was said."""
@@ -76,12 +86,12 @@ class User:
                 self.rejected[face] = self.rejected[face] | {int(names[face])}
         self.group()
 
-    def answer_questions(self, count: int, each: int = 5, row: int = 1) -> int:
+    def answer_questions(self, count: int, each: int = 5, row: int = 1, choices: bool = True) -> int:
         """Answer so many questions of `rollcall people questions`; return about how many faces.
 
         With a `row` of 1 each is answered by the face that is shown first; else as the page shows them, in rows of up
-        to so many faces of which each is ticked or not. The library is grouped anew, and asked anew, after each `each`
-        answers.
+        to so many faces of which each is ticked or not. With `choices` an answer may choose one of the candidates, or
+        none of them all. The library is grouped anew, and asked anew, after each `each` answers.
         """
         answered = 0
         for start in range(0, count, each):
@@ -91,16 +101,32 @@ class User:
             )
             faces = Faces(self.test.vectors, np.arange(len(names)), labels=self.labels, rejected=self.rejected)
             asked = questions(faces, person, self.labels != UNKNOWN, set(self.labels[self.labels != UNKNOWN].tolist()))
+            if not choices:
+                asked = sorted((replace(one, candidates=()) for one in asked), key=lambda one: -one.worth)
             shown = asked if row == 1 else in_rows(asked, row)
             for one in shown[: min(each, count - start)]:
-                for face in one.faces[:row]:
-                    answered += 1
-                    if self.truth[face] == one.person:
-                        self.labels[face] = one.person
-                    else:
-                        self.rejected[face] = self.rejected[face] | {one.person}
+                answered += self.answer_question(one, row)
             self.group()
         return answered
+
+    def answer_question(self, asked: Question, row: int) -> int:
+        """Answer a question by up to so many of its faces, with one key; return about how many."""
+        faces = list(asked.faces[:row])
+        who = {asked.person, *(one.person for one in asked.candidates)}
+        first = int(self.truth[faces[0]])
+        if any(self.truth[face] == asked.person for face in faces):
+            meant = asked.person
+        else:
+            meant = first if first in who else UNKNOWN
+        if meant not in (UNKNOWN, asked.person):
+            # Who is unticked is not spoken of.
+            faces = [face for face in faces if self.truth[face] == meant]
+        for face in faces:
+            if self.truth[face] == meant:
+                self.labels[face] = meant
+            wrong = {asked.person} if meant != UNKNOWN else who - {int(self.truth[face])}
+            self.rejected[face] = self.rejected[face] | (wrong - {int(self.labels[face])})
+        return len(faces)
 
     def names(self) -> np.ndarray:
         """Return the name of the group that each face is in, or UNKNOWN, (n,)."""
@@ -120,7 +146,7 @@ class User:
 
 def line(step: str, scores: GroupingScores) -> str:
     """Return one line of the report."""
-    return f"{step:<40} precision {scores.precision:.3f}  recall {scores.recall:.3f}  F {scores.f:.3f}"
+    return f"{step:<48} precision {scores.precision:.3f}  recall {scores.recall:.3f}  F {scores.f:.3f}"
 
 
 def halves(faces: Labelled) -> dict[str, np.ndarray]:
@@ -139,13 +165,14 @@ def drawn(faces: Labelled, draws: int, given: argparse.Namespace) -> None:
             test = faces.take(np.flatnonzero((faces.source == "celeba") & np.isin(faces.person, chosen)))
             print(f"{half}, draw {seed + 1}: {len(test.vectors):,} faces of {len(chosen)} people")
             print(line("automatic", User(test).scores()))
-            for row in (1, 12):
-                user = User(test)
-                user.name_largest(given.names)
-                if row == 1:
-                    print(line(f"{given.names} names typed", user.scores()))
-                count = user.answer_questions(given.answers, row=row)
-                print(line(f"{given.answers} questions, {count} faces", user.scores()), flush=True)
+            named = User(test)
+            named.name_largest(given.names)
+            print(line(f"{given.names} names typed", named.scores()))
+            for row, choices in ((1, False), (1, True), (12, False), (12, True)):
+                user = named.copy()
+                count = user.answer_questions(given.answers, row=row, choices=choices)
+                how = "yes, no or who" if choices else "yes or no"
+                print(line(f"{given.answers} questions ({how}), {count} faces", user.scores()), flush=True)
 
 
 def main() -> None:

@@ -291,6 +291,23 @@ CREATE TABLE guests (
 	CONSTRAINT uq_guests_path UNIQUE (path)
 );
 
+CREATE TABLE people_changes (
+	id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+	face_id INTEGER NOT NULL
+);
+
+CREATE TRIGGER face_people_insert AFTER INSERT ON face_people BEGIN INSERT INTO people_changes (face_id) VALUES (new.face_id); END;
+
+CREATE TRIGGER face_people_update AFTER UPDATE ON face_people BEGIN INSERT INTO people_changes (face_id) VALUES (new.face_id); END;
+
+CREATE TRIGGER face_people_delete AFTER DELETE ON face_people BEGIN INSERT INTO people_changes (face_id) VALUES (old.face_id); END;
+
+CREATE TRIGGER person_rejections_insert AFTER INSERT ON person_rejections BEGIN INSERT INTO people_changes (face_id) VALUES (new.face_id); END;
+
+CREATE TRIGGER person_rejections_update AFTER UPDATE ON person_rejections BEGIN INSERT INTO people_changes (face_id) VALUES (new.face_id); END;
+
+CREATE TRIGGER person_rejections_delete AFTER DELETE ON person_rejections BEGIN INSERT INTO people_changes (face_id) VALUES (old.face_id); END;
+
 CREATE INDEX ix_album_photos_photo_id ON album_photos (photo_id);
 
 CREATE INDEX ix_corrections_batch ON corrections (batch);
@@ -339,4 +356,4 @@ CREATE INDEX ix_photos_taken_local ON photos (taken_local);
 
 CREATE INDEX ix_tags_name_state_photo_id ON tags (name, state, photo_id);
 
-INSERT INTO alembic_version VALUES ('0015');
+INSERT INTO alembic_version VALUES ('0016');

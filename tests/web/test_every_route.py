@@ -53,7 +53,13 @@ ACTIONS: dict[str, dict[str, tuple[str, ...]]] = {
         "undo": (),
     },
     "/people/review": {"yes": ("what", "person", "faces"), "no": ("faces",), "skip": ("after",), "undo": ()},
-    "/people/questions": {"yes": ("what", "person", "faces"), "no": ("faces",), "skip": (), "undo": ()},
+    "/people/questions": {
+        "yes": ("what", "person", "faces"),
+        "no": ("faces",),
+        "instead": ("instead",),
+        "skip": (),
+        "undo": (),
+    },
     "/photo/{photo_id}/who": {"name": ("what", "face", "name"), "yes": ("face",), "no": ("face",)},
     "/person/{person_id}": {
         "names": ("what", "name"),
@@ -205,6 +211,7 @@ class Driver:
             "person": anna,
             "people": anna,
             "other": ben,
+            "instead": ben,
             "others": [ben],
             "face_ids": [face],
             "names": ["Anna", "Nan"],

@@ -7,10 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from peopled import ANNA, BEN, GROUP, OTHER, STRANGER, SharpAnalyzer, add_people, draw_people
-from rollcall.storage.tables import FacePersonRow, PersonRow
+from rollcall.storage.tables import EmbeddingRow, FacePersonRow, PersonRow
 from web.waiting import settled, until
 
 AXE = Path(__file__).with_name("axe.min.js")
@@ -133,6 +134,38 @@ def test_a_no_to_a_question_never_comes_back(served: Any) -> None:
     assert "This is not Anna" in answer.text
     assert served.rows("SELECT COUNT(*) FROM person_rejections WHERE face_id = ?", face) == [(1,)]
     assert f'value="{face}" checked' not in served.client.get("/people/questions").text
+
+
+def test_a_face_between_two_people_is_one_of_them_or_none_by_one_key(page: Any, served: Any) -> None:
+    anna, ben, plugin = served.people[ANNA], served.people[BEN], served.plugin
+    face = plugin.person_faces(served.people[STRANGER])[0].face_id
+    with plugin.database.write() as session:
+        mean = [
+            np.frombuffer(session.get_one(EmbeddingRow, plugin.person(one).cover_face_id).vector, "<f2").astype(float)
+            for one in (anna, ben)
+        ]
+        between = mean[0] + 0.9 * mean[1]
+        session.get_one(EmbeddingRow, face).vector = (between / np.linalg.norm(between)).astype("<f2").tobytes()
+        row = session.get_one(FacePersonRow, face)
+        row.person_id, row.state, row.probability = None, "automatic", 0.0
+    page.goto(f"{served.url}/people/questions")
+    page.get_by_role("heading", name="Is this Anna?").wait_for()
+    page.get_by_role("button", name="b Ben").wait_for()
+    page.keyboard.press("b")
+    page.get_by_text("This is Ben; u takes it back.").first.wait_for()
+    who = "SELECT person FROM v1_faces WHERE face_id = ? AND person_state = 'confirmed'"
+    assert served.rows(who, face) == [("Ben",)]
+    page.keyboard.press("u")
+    page.get_by_role("heading", name="Is this Anna?").wait_for()
+    assert served.rows(who, face) == []
+    asked = {"what": "instead", "person": anna, "faces": face, "instead": served.people[GROUP]}
+    assert served.client.post("/people/questions", data=asked).status_code == 422
+    page.reload()
+    page.get_by_role("button", name="n nobody of these").wait_for()
+    page.keyboard.press("n")
+    page.get_by_text("This is nobody of them; u takes it back.").first.wait_for()
+    rejected = "SELECT person_id FROM person_rejections WHERE face_id = ? ORDER BY person_id"
+    assert served.rows(rejected, face) == sorted([(anna,), (ben,)])
 
 
 def test_a_person_has_a_birth_date_relatives_and_is_me(page: Any, served: Any) -> None:

@@ -112,7 +112,10 @@ def questions_command(context: Context, limit: int, as_json: bool) -> None:
             else:
                 faces = " ".join(f"face:{face}" for face in one.faces)
                 name = plugin.person(one.person).name
-                click.echo(f"{one.kind}  {name}?  {one.probability:.0%}  {faces}")
+                also = "".join(
+                    f"  or {plugin.person(other.person).name} {other.probability:.0%}" for other in one.candidates
+                )
+                click.echo(f"{one.kind}  {name}?  {one.probability:.0%}{also}  {faces}")
 
 
 @people_group.command("merge")

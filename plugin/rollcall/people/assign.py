@@ -96,13 +96,35 @@ def too_early(library: LibraryFaces, person: NDArray[np.int64]) -> NDArray[np.bo
     Where nobody gave a birth date, from long before the one that the faces of that person tell.
     """
     earliest = np.full(len(person), -np.inf)
-    for rows in _over_long_times(library, person):
-        births = library.faces.births
-        assert births is not None
-        earliest[rows] = earliest_photo(births.mean[rows], births.deviation[rows])
-    for them, birth in library.faces.known_births.items():
-        earliest[person == them] = birth.mean - 2 * birth.deviation - BEFORE_BIRTH
+    for rows, moment in _born_later(library, person):
+        earliest[rows] = moment
+    for them, moment in _known_to_be_born(library).items():
+        earliest[person == them] = moment
     return library.taken < earliest
+
+
+def earliest_photos(library: LibraryFaces, person: NDArray[np.int64]) -> dict[int, float]:
+    """Return from when on, in years, there can be photos of those of some people of whom that is known.
+
+    Who is whom is given by `person`, (n,); of most people it is not known.
+    """
+    found = {int(person[rows[0]]): moment for rows, moment in _born_later(library, person)}
+    return found | _known_to_be_born(library)
+
+
+def _known_to_be_born(library: LibraryFaces) -> dict[int, float]:
+    return {
+        them: float(birth.mean - 2 * birth.deviation - BEFORE_BIRTH)
+        for them, birth in library.faces.known_births.items()
+    }
+
+
+def _born_later(library: LibraryFaces, person: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], float]]:
+    """Yield the faces of each person whose birth, as they tell it, may be after a photo; and when photos can begin."""
+    births = library.faces.births
+    assert births is not None
+    for rows in _over_long_times(library, person):
+        yield rows, earliest_photo(births.mean[rows], births.deviation[rows])
 
 
 def _over_long_times(library: LibraryFaces, person: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:

@@ -22,7 +22,7 @@ from rollcall.people.evidence import evidence
 from rollcall.people.linkage import UNKNOWN
 from rollcall.people.reading import LibraryFaces
 from rollcall.settings import TagSettings
-from rollcall.storage import revisions
+from rollcall.storage import people_changes, revisions
 from rollcall.storage.database import Database
 from rollcall.storage.tables import FacePersonRow, PersonNameRow, PersonRow
 from rollcall.tags import names
@@ -68,6 +68,7 @@ def group_all(database: Database, settings: TagSettings) -> GroupingReport:
         writing.drop_empty(session)
         writing.mark_seen(session)
         revisions.set_grouped(session, revision)
+        people_changes.trim(session)
         named = _named(session)
         compute_ages(session, settings, {*library.faces.known_births, *named})
         names.refresh(session, settings, named)
@@ -99,6 +100,7 @@ def group_new(database: Database, settings: TagSettings) -> GroupingReport:
         changed = incremental.attach(session, database, waiting)
         if waiting:
             revisions.set_grouped(session, revision)
+            people_changes.trim(session)
         if changed.faces:
             # Of somebody with many faces these are the only ones that anything is new of.
             compute_ages(session, settings, changed.people, withdraw=False, face_ids=changed.faces)

@@ -16,6 +16,7 @@ from rollcall.people.clusters import NEIGHBOURS, Faces, attach_penalty
 from rollcall.people.evidence import Births, earliest_photo, evidence
 from rollcall.people.linkage import UNKNOWN
 from rollcall.people.reading import LibraryFaces
+from rollcall.people.stated_births import known_births
 from rollcall.search.vectors import vectors_of
 from rollcall.storage import change_feed
 from rollcall.storage.change_feed import ChangeKind
@@ -46,7 +47,7 @@ def attach(session: Session, database: Database, face_ids: Sequence[int]) -> Att
     changed = Attached(set(), set())
     if not face_ids:
         return changed
-    births = reading.known_births(session)
+    births = known_births(session)
     new = reading.faces_by_id(session, face_ids, births)
     people = writing.count_people(session)
     missing = sorted(set(face_ids) - set(new.face_ids.tolist()))

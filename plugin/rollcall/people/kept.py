@@ -1,7 +1,7 @@
 """The faces of a library in memory, for questions that are asked one after another.
 
-What is kept of a face changes only with its photo, and the change feed tells which photos changed, whoever changed
-them; people and what is said of them change with every answer, and are read each time.
+What is kept of a face changes with its photo, and the change feed tells which photos changed; who it is changes with
+answers, and `people_changes` tells of which faces, whoever wrote them.
 """
 
 from __future__ import annotations
@@ -20,16 +20,21 @@ from rollcall.model_version import weights_of
 from rollcall.people import reading
 from rollcall.people.linkage import UNKNOWN
 from rollcall.people.reading import FaceColumns, LibraryFaces
+from rollcall.people.shapes import Shapes
 from rollcall.search.vector_file import State
 from rollcall.search.vectors import changed_photos, state_of
+from rollcall.storage import people_changes
 from rollcall.storage.database import Database
-from rollcall.storage.library import chunks
+from rollcall.storage.library import CHUNK, chunks
 from rollcall.storage.tables import FacePersonRow, FaceRow
 
 #: With more changed photos than this all faces are read again.
 _MOST_CHANGED: Final = 5_000
 #: More faces than this are not kept: about 150 MB.
 MOST_KEPT: Final = 500_000
+
+#: The columns that tell who faces are.
+_OF_PEOPLE: Final = ("people", "stated", "confirmed", "probability", "seen")
 
 _OF_DATABASES: Final[WeakKeyDictionary[Database, KeptFaces]] = WeakKeyDictionary()
 
@@ -47,6 +52,9 @@ class KeptFaces:
         self._columns: FaceColumns | None = None
         self._vectors: NDArray[np.float16] = np.zeros((0, 0), np.float16)
         self._weights = ""
+        self._rejected: list[frozenset[int]] = []
+        self._people = 0  # the newest change of who faces are that is in the columns
+        self.shapes = Shapes()
         self._lock = threading.Lock()
 
     def read(self, session: Session) -> LibraryFaces:
@@ -58,9 +66,10 @@ class KeptFaces:
             now = state_of(session)
             if not self._update(session, now):
                 return self._read_all(session, now)
+            self._update_people(session)
             assert self._columns is not None
-            columns, vectors = _with_people(session, self._columns), self._vectors
-        return reading.built(session, [columns], vectors)
+            columns, vectors, rejected = self._columns, self._vectors, self._rejected
+        return reading.built(session, [columns], vectors, rejected=rejected)
 
     def _read_all(self, session: Session, now: State) -> LibraryFaces:
         self._state, self._columns, self._vectors = None, None, np.zeros((0, 0), np.float16)
@@ -68,6 +77,9 @@ class KeptFaces:
         if 0 < len(vectors) <= MOST_KEPT:
             parts = [FaceColumns(*map(np.concatenate, zip(*parts, strict=True)))]
             self._state, self._columns, self._vectors, self._weights = now, parts[0], vectors, weights
+            self._rejected = reading.rejections(session, parts[0].face_ids)
+            self._people = people_changes.newest(session)
+            return reading.built(session, parts, vectors, rejected=self._rejected)
         return reading.built(session, parts, vectors)
 
     def _update(self, session: Session, now: State) -> bool:
@@ -86,9 +98,45 @@ class KeptFaces:
             if {weights_of(row[2]) for row in rows} - {self._weights}:
                 return False  # which network most of the faces are of may be another one
             rows.sort(key=lambda row: row[0])
+            before = self._columns.face_ids
             self._columns, self._vectors = _replaced(self._columns, self._vectors, changed, rows)
+            if not np.array_equal(before, self._columns.face_ids):
+                self._rejected = reading.rejections(session, self._columns.face_ids)
         self._state = now
         return True
+
+    def _update_people(self, session: Session) -> None:
+        """Read who those faces are, and are not, of which that was written."""
+        assert self._columns is not None
+        newest = people_changes.newest(session)
+        changed = people_changes.since(session, self._people, _MOST_CHANGED)
+        if changed is None:
+            self._columns = _with_people(session, self._columns)
+            self._rejected = reading.rejections(session, self._columns.face_ids)
+        elif changed:
+            ids = self._columns.face_ids
+            numbers = np.sort(np.array(changed, np.int64))
+            places = np.minimum(np.searchsorted(ids, numbers), len(ids) - 1)
+            there = ids[places] == numbers
+            numbers, places = numbers[there], places[there]
+            # Others may read these arrays.
+            some: list[Any] = [one[places] for one in self._columns]
+            now = _with_people(session, FaceColumns(*some), numbers.tolist())
+            self._columns = self._columns._replace(
+                **{name: _with_some(getattr(self._columns, name), places, getattr(now, name)) for name in _OF_PEOPLE}
+            )
+            self._rejected = self._rejected.copy()
+            for start in range(0, len(numbers), CHUNK):
+                rejected = reading.rejections(session, numbers[start : start + CHUNK])
+                for place, people in zip(places[start : start + CHUNK].tolist(), rejected, strict=True):
+                    self._rejected[place] = people
+        self._people = newest
+
+
+def _with_some(column: NDArray[Any], places: NDArray[np.int64], values: NDArray[Any]) -> NDArray[Any]:
+    column = column.copy()
+    column[places] = values
+    return column
 
 
 def _replaced(
@@ -112,22 +160,25 @@ def _replaced(
     return FaceColumns(*copies), vectors
 
 
-def _with_people(session: Session, columns: FaceColumns) -> FaceColumns:
-    """Return columns with whom the faces are at present."""
+def _with_people(session: Session, columns: FaceColumns, face_ids: Sequence[int] | None = None) -> FaceColumns:
+    """Return columns with whom the faces are at present; these are `face_ids`, or else most of the library."""
     # Numbers alone: they become arrays several times as fast as texts do.
-    found = session.connection().execute(
-        select(
-            FacePersonRow.face_id,
-            func.coalesce(FacePersonRow.person_id, UNKNOWN),
-            case((FacePersonRow.source != "auto", 1), else_=0),
-            case((FacePersonRow.state == "confirmed", 1), else_=0),
-            FacePersonRow.probability,
-        ).order_by(FacePersonRow.face_id)
-    )
-    # The driver's own tuples: to make rows of them takes longer than to read them.
-    assert found.cursor is not None
-    rows = found.cursor.fetchall() or [(-1, UNKNOWN, 0, 0, 0.0)]
-    found.close()
+    statement = select(
+        FacePersonRow.face_id,
+        func.coalesce(FacePersonRow.person_id, UNKNOWN),
+        case((FacePersonRow.source != "auto", 1), else_=0),
+        case((FacePersonRow.state == "confirmed", 1), else_=0),
+        FacePersonRow.probability,
+    ).order_by(FacePersonRow.face_id)
+    rows: list[Any] = []
+    for part in [None] if face_ids is None else chunks(face_ids):
+        some = statement if part is None else statement.where(FacePersonRow.face_id.in_(part))
+        found = session.connection().execute(some)
+        # The driver's own tuples: to make rows of them takes longer than to read them.
+        assert found.cursor is not None
+        rows += found.cursor.fetchall()
+        found.close()
+    rows = rows or [(-1, UNKNOWN, 0, 0, 0.0)]
     numbers, person, stated, confirmed, probability = np.array(rows, np.float64).T
     places = np.minimum(np.searchsorted(numbers, columns.face_ids), len(numbers) - 1)
     seen = numbers[places] == columns.face_ids

@@ -8,7 +8,6 @@ among them, after names were typed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -81,11 +80,6 @@ def probabilities(scores: NDArray[np.float64]) -> NDArray[np.float64]:
     most = np.maximum(scores.max(axis=-1, keepdims=True), 0.0)
     shares = np.exp(scores - most)
     return np.asarray(shares / (shares.sum(axis=-1, keepdims=True) + np.exp(-most)))
-
-
-def centre_of(vectors: NDArray[np.floating], rows: Sequence[int] | NDArray[np.int64]) -> NDArray[np.float32]:
-    """Return the mean of some faces, of unit length, (d,)."""
-    return unit(np.asarray(vectors[rows], np.float32).sum(axis=0))
 
 
 def centres_of(

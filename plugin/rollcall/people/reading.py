@@ -18,6 +18,7 @@ from rollcall.people import dates
 from rollcall.people.clusters import Faces
 from rollcall.people.evidence import WEAK_SCORE, WEAK_SHARPNESS, WEAK_SIDE, Births, births
 from rollcall.people.linkage import UNKNOWN
+from rollcall.people.stated_births import known_births
 from rollcall.storage import revisions, sqlite
 from rollcall.storage.library import CHUNK, chunks
 from rollcall.storage.tables import (
@@ -332,12 +333,20 @@ def built(
     parts: Sequence[FaceColumns],
     matrix: NDArray[np.float16],
     births_of: dict[int, Births] | None = None,
+    rejected: list[frozenset[int]] | None = None,
 ) -> LibraryFaces:
-    """Return faces from their columns, in parts, and their embeddings (n, d); what is said of people is read."""
-    columns = FaceColumns(*map(np.concatenate, zip(*(parts or [columns_of([])]), strict=True)))
+    """Return faces from their columns, in parts, and their embeddings (n, d); what is said of people is read.
+
+    The people whom each face is not are read unless they are given.
+    """
+    if len(parts) == 1:
+        columns = parts[0]
+    else:
+        columns = FaceColumns(*map(np.concatenate, zip(*(parts or [columns_of([])]), strict=True)))
     labels = np.where(columns.confirmed, columns.people, UNKNOWN)
     # A person with hints alone, and no confirmed face, is found by these.
-    hinted = columns.stated & ~np.isin(columns.people, labels)
+    hinted = columns.stated.copy()
+    hinted[hinted] = ~np.isin(columns.people[hinted], labels[columns.confirmed])
     return LibraryFaces(
         columns.face_ids,
         Faces(
@@ -347,7 +356,7 @@ def built(
             Births(columns.birth_means, columns.birth_deviations),
             columns.weak,
             np.where(hinted, columns.people, labels),
-            _rejected(session, columns.face_ids),
+            rejections(session, columns.face_ids) if rejected is None else rejected,
             known_births(session) if births_of is None else births_of,
         ),
         columns.taken,
@@ -370,7 +379,8 @@ def _rejections_of() -> Select[int, int]:
     return select(*columns).where(PersonRejectionRow.face_id.in_(bindparam("ids", expanding=True)))
 
 
-def _rejected(session: Session, face_ids: NDArray[np.int64]) -> list[frozenset[int]]:
+def rejections(session: Session, face_ids: NDArray[np.int64]) -> list[frozenset[int]]:
+    """Return the people whom n faces are not, (n,)."""
     found: dict[int, set[int]] = {}
     connection = session.connection()
     rows = (
@@ -382,17 +392,3 @@ def _rejected(session: Session, face_ids: NDArray[np.int64]) -> list[frozenset[i
         found.setdefault(face_id, set()).add(person_id)
     nobody: frozenset[int] = frozenset()
     return [frozenset(found[one]) if one in found else nobody for one in face_ids.tolist()]
-
-
-_WITH_BIRTH: Final = select(PersonRow.id, PersonRow.birth_date).where(PersonRow.birth_date.is_not(None))
-
-
-def known_births(session: Session) -> dict[int, Births]:
-    """Return the birth dates that persons stated, by person."""
-    session.flush()
-    rows = session.connection().execute(_WITH_BIRTH)
-    result = {}
-    for person_id, text in rows:
-        first, last = dates.range_of(str(text))
-        result[person_id] = Births(np.array((first + last) / 2), np.array(max((last - first) / 4, 0.1)))
-    return result

@@ -97,24 +97,37 @@ def answer(
     yes: bool,
     seen: Sequence[int] | None = None,
     others: Sequence[int] = (),
+    instead: int | None = None,
+    nor: Sequence[int] = (),
 ) -> list[Correction]:
     """Return the corrections that answer a question: a group of nobody is the person, or faces are or are not.
 
     The faces that were `seen` are answered each, None for the first alone; `others` are not the person, whatever these
-    are. A group is the person if all that the question begins with were.
+    are. A group is the person if all that the question begins with were. Without a yes these faces are `instead`
+    somebody, and none of `nor`.
     """
     given = reject(session, question.person, others)
     faces = list(dict.fromkeys(seen or question.faces[:1]))
-    if not yes:
-        return given + reject(session, question.person, faces)
+    if yes:
+        return given + _are(session, question, question.person, faces, others)
+    for one in dict.fromkeys((question.person, *nor)):
+        given += reject(session, one, faces)
+    return given if instead is None else given + _are(session, question, instead, faces, others)
+
+
+def _are(
+    session: Session, question: Question, person_id: int, faces: Sequence[int], others: Sequence[int]
+) -> list[Correction]:
+    """Return the corrections that say the faces of a question are somebody, and with them the whole group of nobody."""
+    given = list[Correction]()
     group = session.scalar(select(FacePersonRow.person_id).where(FacePersonRow.face_id == faces[0]))
     whole = set(faces) == set(question.faces[: len(faces)])
-    if question.kind == "join" and whole and len(question.faces) > 1 and group not in (None, question.person):
+    if question.kind == "join" and whole and len(question.faces) > 1 and group not in (None, person_id):
         assert group is not None
         # The cover that goes with the group may be one of those that are not the person.
-        given += [one for one in merge(session, question.person, [group]) if one.face_id not in others]
+        given = [one for one in merge(session, person_id, [group]) if one.face_id not in others]
     already = {one.face_id for one in given if one.kind == "person"}
-    return [*given, *confirm(session, question.person, [face for face in faces if face not in already])]
+    return [*given, *confirm(session, person_id, [face for face in faces if face not in already])]
 
 
 def split(session: Session, face_ids: Sequence[int], text: str | None) -> tuple[str, list[Correction]]:

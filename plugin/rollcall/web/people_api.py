@@ -136,14 +136,22 @@ class PersonFaceModel(BaseModel):
         return cls(**{name: getattr(face, name) for name in cls.model_fields})
 
 
+class CandidateModel(BaseModel):
+    """Somebody else whom the faces of a question may be."""
+
+    person: int
+    probability: float
+
+
 class QuestionModel(BaseModel):
-    """Whether some faces are a person: confirm or reject the first of them, or merge their group."""
+    """Whether some faces are a person, or else a candidate: confirm or reject the first, or merge their group."""
 
     person: int
     faces: list[int]  # the most typical first
     probability: float
     kind: Literal["join", "check"]  # of nobody so far, or of this person so far
-    worth: float  # how many faces the answer is expected to give to somebody else
+    candidates: list[CandidateModel]  # the likeliest first
+    worth: float  # how many faces the answer is expected to take from somebody, and to give to somebody
 
     @classmethod
     def of(cls, question: Question) -> QuestionModel:

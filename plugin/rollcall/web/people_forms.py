@@ -56,10 +56,11 @@ class FaceForm(BaseModel):
 
 
 class ProposalForm(BaseModel):
-    """An answer to a row of proposals: of the faces that are ticked."""
+    """An answer to a row of proposals: of the faces that are ticked. They may be somebody `instead` of the person."""
 
-    what: Literal["yes", "no", "skip", "undo"]
+    what: Literal["yes", "no", "skip", "undo", "instead"] = "instead"
     person: RowId | None = None
+    instead: RowId | None = None
     faces: Annotated[list[RowId], Field(max_length=500)] = []
 
 

@@ -7,19 +7,25 @@ from pathlib import Path
 from unittest.mock import Mock, patch
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
+from sqlalchemy import event, update
 
 import people_blobs
 from blobs import draw
 from people_blobs import faces_of, rows, who
 from rollcall import corrections
+from rollcall.errors import InvalidCorrectionError
 from rollcall.host import Plugin
 from rollcall.people import reading
 from rollcall.people.clusters import Faces
 from rollcall.people.kept import KeptFaces, kept_faces_of
 from rollcall.people.linkage import UNKNOWN
-from rollcall.people.questions import Question, in_rows, questions
+from rollcall.people.questions import Candidate, Question, in_rows, questions
 from rollcall.people.questions import of_library as questions_of_library
+from rollcall.people.shapes import Parts, Shapes
+from rollcall.storage import people_changes
+from rollcall.storage.tables import EmbeddingRow, FacePersonRow, FaceRow
 
 ANNA, BEN, GROUP = 1, 2, 7
 
@@ -121,6 +127,12 @@ def test_faces_of_one_person_stand_in_rows_and_groups_by_themselves() -> None:
     ]
 
 
+def test_a_row_of_several_faces_tells_nobody_else_a_single_face_does() -> None:
+    others = (Candidate(BEN, 0.4),)
+    asked = [Question(ANNA, (face,), 0.5, "join", others) for face in (1, 2, 3)]
+    assert [(one.faces, one.candidates) for one in in_rows(asked, 2)] == [((1, 2), ()), ((3,), others)]
+
+
 def test_who_is_unticked_in_a_row_is_not_the_person(family: Plugin) -> None:
     anna = family.people()[0].person_id
     family.name_person(anna, "Anna")
@@ -159,7 +171,7 @@ def test_what_is_kept_between_questions_follows_everything_that_this_and_other_p
         with family.database.read() as session:
             one, all_read = kept.read(session), reading.read_faces(session)
             again = questions_of_library(session, 20)
-        for name in ("face_ids", "taken", "person", "stated", "certain", "seen"):
+        for name in ("face_ids", "taken", "person", "stated", "certain", "seen", "probability"):
             assert np.array_equal(getattr(one, name), getattr(all_read, name), equal_nan=name == "taken"), name
         for name in ("vectors", "photos", "weak", "labels", "rejected"):
             assert np.array_equal(getattr(one.faces, name), getattr(all_read.faces, name)), name
@@ -179,9 +191,34 @@ def test_what_is_kept_between_questions_follows_everything_that_this_and_other_p
         ):
             change()
             assert same()
+        # Who did not follow for long cannot know which lines are gone.
+        with patch.object(people_changes, "KEPT", 1), other.database.write() as session:
+            session.execute(update(FacePersonRow).values(probability=0.75))
+            people_changes.trim(session)
+        assert same()
     other.forget(embeddings=True)
     assert kept_faces_of(family.database) is kept
     assert same()
+
+
+def test_after_an_answer_only_those_faces_are_read_again_that_it_is_about(family: Plugin) -> None:
+    anna = family.people()[0].person_id
+    family.name_person(anna, "Anna")
+    kept = kept_faces_of(family.database)
+    with family.database.read() as session:
+        kept.read(session)
+    stranger = faces_of(family, 50, 50)[0]
+    read = list[str]()
+    for answer in (family.confirm_faces, family.reject_faces):
+        answer(anna, [stranger])
+        read.clear()
+        with family.database.read() as session:
+            event.listen(session.connection(), "after_cursor_execute", lambda *of: read.append(of[2]))
+            library = kept.read(session)
+        assert not [one for one in read if "face_people" in one and "IN (" not in one]
+        row = library.face_ids.tolist().index(stranger)
+        assert (library.person[row] == anna) == (answer == family.confirm_faces)
+        assert (anna in library.faces.rejected[row]) == (answer == family.reject_faces)
 
 
 def test_a_face_like_others_that_are_unlike_each_other_is_likelier_theirs() -> None:
@@ -227,3 +264,83 @@ def test_a_no_leaves_the_share_of_a_person_to_the_next_one() -> None:
     second = asked()
     assert {first.person, second.person} == {ANNA, BEN}
     assert second.probability > 1.0 - first.probability
+
+
+def test_whom_else_faces_may_be_is_told_unless_a_no_or_a_photo_forbids_it(family: Plugin) -> None:
+    anna, ben = (one.person_id for one in family.people())
+    family.name_person(anna, "Anna")
+    family.name_person(ben, "Ben")
+    stranger, of_ben = faces_of(family, 50, 50)[0], family.person_faces(ben)[-1].face_id
+    with family.database.write() as session:
+        everyone = reading.read_faces(session)
+        vectors = np.asarray(everyone.faces.vectors, np.float32)
+        between = vectors[everyone.person == anna].mean(axis=0) + 0.9 * vectors[everyone.person == ben].mean(axis=0)
+        between = (between / np.linalg.norm(between)).astype("<f2")
+        session.get_one(EmbeddingRow, stranger).vector = between.tobytes()
+
+    def told() -> tuple[int, ...]:
+        with family.database.read() as session:
+            (one,) = [one for one in questions_of_library(session, 20) if one.faces == (stranger,)]
+        return (one.person, *(other.person for other in one.candidates))
+
+    assert told() == (anna, ben)
+    family.reject_faces(ben, [stranger])
+    assert told() == (anna,)
+    family.undo()
+    with family.database.write() as session:
+        session.get_one(FaceRow, stranger).photo_id = session.get_one(FaceRow, of_ben).photo_id
+    assert told() == (anna,)
+
+
+def test_a_question_about_a_face_between_two_people_tells_both() -> None:
+    faces = Faces(np.concatenate([_faces_like(0, 6, 1), _faces_like(1, 6, 2), np.zeros((1, 64))]), np.arange(13))
+    between = faces.vectors[:6].mean(axis=0) + 0.9 * faces.vectors[6:12].mean(axis=0)
+    faces.vectors[12] = between / np.linalg.norm(between)
+    person = np.array([ANNA] * 6 + [BEN] * 6 + [UNKNOWN])
+    asked = questions(faces, person, np.zeros(13, np.bool_), {ANNA, BEN})
+    (one,) = [one for one in asked if one.faces == (12,)]
+    assert [one.person, *(other.person for other in one.candidates)] in ([ANNA, BEN], [BEN, ANNA])
+    assert one.worth == one.probability + one.candidates[0].probability > one.probability
+
+
+def test_an_answer_says_who_it_is_instead_and_whom_else_it_is_not(family: Plugin) -> None:
+    anna, ben = (one.person_id for one in family.people())
+    family.name_person(anna, "Anna")
+    family.name_person(ben, "Ben")
+    stranger = faces_of(family, 50, 50)[0]
+    rejected = f"SELECT person_id FROM person_rejections WHERE face_id = {stranger} ORDER BY person_id"
+    question = Question(anna, (stranger,), 0.5, "join", (Candidate(ben, 0.4),))
+    assert family.answer_question(question, yes=False, instead=ben).person_id == ben
+    assert who(family, stranger) == ("Ben", "confirmed", "user")
+    assert rows(family, rejected) == [(anna,)]
+    family.undo()
+    assert who(family, stranger)[0] is None
+    family.answer_question(question, yes=False, nor=[ben])
+    assert rows(family, rejected) == [(anna,), (ben,)]
+    for wrong in ({"yes": True, "instead": ben}, {"yes": False, "instead": ben, "nor": [ben]}):
+        with pytest.raises(InvalidCorrectionError, match="who they are instead"):
+            family.answer_question(question, **wrong)
+
+
+def test_a_group_that_is_somebody_else_becomes_one_with_them(family: Plugin) -> None:
+    anna, ben = (one.person_id for one in family.people())
+    family.name_person(anna, "Anna")
+    cara = family.name_face(faces_of(family, 50, 50)[0], "Cara").person_id
+    theirs = [one.face_id for one in family.person_faces(ben)]
+    family.answer_question(Question(anna, tuple(theirs), 0.5, "join"), yes=False, seen=theirs, instead=cara)
+    assert {who(family, face)[:2] for face in theirs} == {("Cara", "confirmed")}
+
+
+def test_the_means_of_groups_that_are_kept_follow_faces_that_move_between_them() -> None:
+    random, shapes = np.random.default_rng(5), Shapes()
+    vectors = np.concatenate([_faces_like(centre, 12, centre) for centre in range(5)])
+    group = random.integers(1, 9, 60)
+    for _ in range(6):
+        group = np.where(random.random(60) < 0.05, random.integers(1, 12, 60), group)
+        rows = np.argsort(group, kind="stable")
+        parts = Parts(rows, np.flatnonzero(np.diff(group[rows], prepend=0)), group)
+        found = shapes.centres(vectors, parts)
+        assert np.array_equal(found, Shapes().centres(vectors, parts))
+        means = [vectors[group == one].mean(axis=0) for one in np.unique(group)]
+        np.testing.assert_allclose(found, [one / np.linalg.norm(one) for one in means], atol=1e-5)
+    assert np.array_equal(shapes.centres(vectors[::-1], parts), Shapes().centres(vectors[::-1], parts))

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, create_engine, text
 from rollcall import resources, search
 from rollcall.model_version import ModelVersion
 from rollcall.settings import TagSettings
-from rollcall.storage import revisions
+from rollcall.storage import people_changes, revisions
 from rollcall.storage.database import HEAD, open_database
 from rollcall.tags import projection
 
@@ -239,4 +239,28 @@ def test_a_library_from_before_videos_has_photos_only_in_0015(tmp_path: Path) ->
         assert session.execute(text("SELECT duration, poster_time FROM v1_photos")).all() == [(None, None)]
         assert session.execute(text("SELECT face_id, video_time FROM v1_faces")).all() == [(7, None)]
         assert session.execute(text("SELECT state, failure_key FROM photos")).all() == [("indexed", None)]
+    database.close()
+
+
+def test_from_0016_on_each_write_of_who_a_face_is_leaves_a_line_and_what_was_there_stays(tmp_path: Path) -> None:
+    file = tmp_path / "old.db"
+    with old_database(file, "0015") as connection:
+        add_photo(connection, face_id=7)
+        connection.execute(text("INSERT INTO face_people VALUES (7, NULL, 'automatic', 0.0, 'auto')"))
+    database = open_database(str(file))
+    with database.read() as session:
+        assert session.execute(text("SELECT face_id, state FROM face_people")).all() == [(7, "automatic")]
+        assert people_changes.newest(session) == 0
+    for number, statement in enumerate(
+        (
+            "UPDATE face_people SET probability = 0.5",
+            "DELETE FROM face_people",
+            "INSERT INTO face_people VALUES (7, NULL, 'automatic', 0.0, 'auto')",
+            "DELETE FROM faces",
+        )
+    ):
+        with database.write() as session:
+            session.execute(text(statement))
+        with database.read() as session:
+            assert people_changes.since(session, number, 9) == [7]
     database.close()

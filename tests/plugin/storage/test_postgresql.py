@@ -25,7 +25,7 @@ from rollcall.search.columns import columns_of
 from rollcall.search.folding import fold
 from rollcall.search.similarity import most_similar
 from rollcall.search.vectors import vectors_of
-from rollcall.storage import change_feed, pgvector, revisions, views
+from rollcall.storage import change_feed, people_changes, pgvector, revisions, views
 from rollcall.storage.change_feed import ChangeKind
 from rollcall.storage.database import open_database
 
@@ -371,6 +371,23 @@ def test_the_index_finds_the_faces_that_comparing_with_all_finds(changing: Both,
 
 
 # ---- Servers that are not as they should be
+
+
+def test_triggers_of_both_note_of_which_faces_who_they_are_was_written(changing: Both) -> None:
+    def written(plugin: Plugin) -> list[list[int]]:
+        them = plugin.people()[0].person_id
+        face = plugin.person_faces(them)[-1].face_id
+        found = []
+        for say in (plugin.reject_faces, plugin.confirm_faces):
+            with plugin.database.read() as session:
+                before = people_changes.newest(session)
+            say(them, [face])
+            with plugin.database.read() as session:
+                found.append(people_changes.since(session, before, 100))
+            assert face in (found[-1] or [])
+        return [sorted(some or []) for some in found]
+
+    changing.same(written)
 
 
 def test_an_older_database_is_migrated_with_what_it_holds(postgresql: Server) -> None:

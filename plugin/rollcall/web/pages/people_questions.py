@@ -8,9 +8,11 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, Response
 
-from rollcall.errors import RequestError
+from rollcall.errors import InvalidCorrectionError, RequestError
 from rollcall.host import Plugin
+from rollcall.people.persons import Person
 from rollcall.people.questions import Question, in_rows
+from rollcall.web.forms import NOT_UNDERSTOOD
 from rollcall.web.history import History
 from rollcall.web.inputs import history_of, plugin_of, remembered_of
 from rollcall.web.messages import Toast
@@ -23,6 +25,8 @@ router = APIRouter()
 ROW: Final = 12
 #: Questions that the rows are made of: faces of one person stand in one row.
 ASKED: Final = 500
+#: The keys of whom else the faces may be.
+KEYS: Final = "bcdef"
 #: Answers after which the library is asked anew: each tells something about other faces.
 ANSWERS: Final = 5
 
@@ -90,11 +94,17 @@ def _asked(request: Request, message: str = "", code: int = 200, toast: Toast | 
         "person": None if question is None else plugin_of(request).person(question.person),
         "faces": [] if question is None else question.faces[:ROW],
         "more": 0 if question is None else max(len(question.faces) - ROW, 0),
+        "candidates": [] if question is None else _candidates(request, question),
         "chance": 0.0 if question is None else question.probability,
         "message": message,
         "toast": toast,
     }
     return page(request, "_people_question.html" if is_part(request) else "people_question.html", code, **values)
+
+
+def _candidates(request: Request, question: Question) -> list[tuple[str, Person]]:
+    """Return key and person of whom else the faces of a question may be."""
+    return [(key, plugin_of(request).person(one.person)) for key, one in zip(KEYS, question.candidates, strict=False)]
 
 
 @router.post("/people/questions", response_class=HTMLResponse)
@@ -126,13 +136,23 @@ def _answer(queue: PeopleQueue, past: History, form: ProposalForm) -> str:
         # Another tab answered it, or the server was started anew.
         queue.reset()
         return gettext("This was asked too long ago; here is what is asked now.")
+    shown = [one.person for one in question.candidates[: len(KEYS)]]
+    if form.what == "instead" and form.instead not in shown:
+        raise InvalidCorrectionError(NOT_UNDERSTOOD)
     name = past.plugin.person(question.person).name
     seen = [face for face in question.faces if face in form.faces]
     yes = form.what == "yes"
     # Who was unticked in a row that is the person is somebody else.
     others = [face for face in question.faces[:ROW] if face not in seen] if yes else []
-    past.plugin.answer_question(question, yes, seen=seen, others=others, origin=past.tab)
+    instead = form.instead if form.what == "instead" else None
+    # With a no, none of those who were shown is it.
+    nor = shown if form.what == "no" else []
+    them = past.plugin.answer_question(
+        question, yes, seen=seen, others=others, instead=instead, nor=nor, origin=past.tab
+    )
     queue.answered(question)
-    if yes:
-        return gettext("This is %(name)s; u takes it back.", name=name)
+    if yes or instead is not None:
+        return gettext("This is %(name)s; u takes it back.", name=them.name)
+    if nor:
+        return gettext("This is nobody of them; u takes it back.")
     return gettext("This is not %(name)s; u takes it back.", name=name)

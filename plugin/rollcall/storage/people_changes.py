@@ -1,0 +1,45 @@
+"""Of which faces who they are, or who they are not, was written, so that what is kept in memory can follow.
+
+Triggers of the database add a row for each row that is written (revision 0016), whichever process writes it.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import bindparam, delete, func, select
+from sqlalchemy.orm import Session
+
+from rollcall.storage.tables import PeopleChangeRow
+
+#: The newest rows, which are kept.
+KEPT: Final = 20_000
+# Made once: to put them together takes longer than to run them.
+_ENDS: Final = select(func.min(PeopleChangeRow.id), func.max(PeopleChangeRow.id))
+_SINCE: Final = (
+    select(PeopleChangeRow.face_id).where(PeopleChangeRow.id > bindparam("then")).distinct().limit(bindparam("most"))
+)
+
+
+def newest(session: Session) -> int:
+    """Return the number of the newest change that a session sees; 0 before the first."""
+    _, last = session.connection().execute(_ENDS).one()
+    return int(last or 0)
+
+
+def since(session: Session, then: int, most: int) -> list[int] | None:
+    """Return the faces that were written after a change; None if that is not known, or they are more than `most`."""
+    first, last = session.connection().execute(_ENDS).one()
+    if (last or 0) <= then:
+        # Fewer changes than there were: another database stands in its place.
+        return [] if (last or 0) == then else None
+    if first > then + 1:
+        return None
+    found = list(session.connection().execute(_SINCE, {"then": then, "most": most + 1}).scalars())
+    return None if len(found) > most else found
+
+
+def trim(session: Session) -> None:
+    """Forget changes so long ago that whoever has not followed them reads everything again."""
+    session.flush()
+    session.execute(delete(PeopleChangeRow).where(PeopleChangeRow.id <= newest(session) - KEPT))
