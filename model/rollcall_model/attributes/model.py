@@ -23,7 +23,7 @@ from rollcall_model.attributes.calibration import calibrate, read_calibration
 from rollcall_model.attributes.network import AttributeConfig, AttributeNet, Outputs
 from rollcall_model.nn import layers
 from rollcall_model.nn.state import load_state_dict, state_dict
-from rollcall_model.types import EMBEDDING, Attributes
+from rollcall_model.types import EMBEDDING, Attributes, Detections
 
 #: Faces in a bucket for each device; on a CPU without the last, which is no quicker there (5.2 ms a face of one
 #: processor, as with four) and takes 34 MiB more.
@@ -110,11 +110,16 @@ class AttributeModel:
         sharded = shard_map(forward, mesh=mesh, in_specs=P("batch"), out_specs=P("batch"), check_vma=False)
         self._run: Callable[[Any], Any] = jax.jit(sharded, in_shardings=NamedSharding(mesh, P("batch")))
 
-    def are_animals(self, embeddings: Float32[np.ndarray, "n 128"]) -> Bool[np.ndarray, " n"]:
-        """Return which faces are heads of animals; none where the embedding was not computed."""
-        if self.animals is None:
+    def are_animals(
+        self, embeddings: Float32[np.ndarray, "n 128"], found: Sequence[Detections]
+    ) -> Bool[np.ndarray, " n"]:
+        """Return which faces are heads of animals; none where the embedding was not computed.
+
+        `found` are the boxes of one picture after the other that the embeddings are of; without any, none is an animal.
+        """
+        if self.animals is None or not found:
             return np.zeros(len(embeddings), bool)
-        return self.animals.are_animals(embeddings)
+        return self.animals.are_animals(embeddings, Detections(*map(np.concatenate, zip(*found, strict=True))))
 
     def warm_up(self) -> None:
         """Compile every program, or load it from the cache on disk."""

@@ -168,7 +168,7 @@ class Analyzer:
     def analyze(self, pictures: Sequence[Picture], *, one_face: bool = False) -> list[tuple[Face, ...]]:
         """Return the faces of each picture, the highest-scoring first, in fractions of the upright picture.
 
-        Heads of animals are left out where embeddings are computed, which tell them from people.
+        Heads of animals are left out where embeddings are computed, which tell most from people.
         With `one_face` every picture is taken to be a portrait of one person: of several faces the one nearest
         the centre is returned, and where none was found a central face is assumed (`detected` is False).
 
@@ -203,7 +203,7 @@ class Analyzer:
             for picture, faces in zip(pictures, found, strict=True)
             for crop in self._crops(picture, faces.landmarks)
         ]
-        predictions = iter(self._predict(attributes, crops, [len(faces.scores) for faces in found]))
+        predictions = iter(self._predict(attributes, crops, found))
         return [
             tuple(
                 self._face(picture, faces, row, prediction, seen)
@@ -298,11 +298,11 @@ class Analyzer:
         return AttributeConfig().size if attributes is None else attributes.size
 
     def _predict(
-        self, attributes: AttributeModel | None, crops: list[NDArray[np.uint8]], together: Sequence[int] = ()
+        self, attributes: AttributeModel | None, crops: list[NDArray[np.uint8]], found: Sequence[Detections] = ()
     ) -> list[_Prediction]:
         """Return the predictions for crops; `attributes` is None, and not loaded, when all heads are switched off.
 
-        `together`: how many crops are faces of one picture, for each picture in turn; others are judged alone.
+        `found`: the faces of each picture in turn that the crops are of, judged together; others are judged alone.
         """
         from rollcall_model.attributes import age_mix, align
 
@@ -311,9 +311,9 @@ class Analyzer:
         if not crops or attributes is None:
             return predictions
         outputs = attributes(np.stack(crops))
-        are_animals = attributes.are_animals(outputs.embedding)
+        are_animals = attributes.are_animals(outputs.embedding, found)
         if wanted.age == "on":
-            ends = np.cumsum([0, *together])
+            ends = np.cumsum([0, *(len(faces.scores) for faces in found)])
             for start, end in pairwise(ends):
                 outputs.age[start:end] = age_mix.with_mix_of_photo(outputs.age[start:end])
         for row, prediction in enumerate(predictions):

@@ -14,6 +14,7 @@ from rollcall.inference.analyzer import Analyzer
 from rollcall.media import decode
 from rollcall.records import Face, Picture
 from rollcall.settings import load
+from rollcall_model.types import Detections
 
 pytest.importorskip("skimage")
 TARGET = 640
@@ -105,7 +106,11 @@ def test_the_faces_of_a_photo_are_judged_together_and_those_of_another_apart(pho
     (alone,) = analyzer.analyze([picture])[0]
     points = np.array(alone.landmarks, np.float32) * np.array(picture.pixels.shape[1::-1], np.float32)
     (crop,) = analyzer._crops(picture, points[None])
-    *many, beside = analyzer._predict(analyzer._networks[1], [crop] * 7, [6, 1])
+    height, width = picture.pixels.shape[:2]
+    frame = np.array([[alone.box.x, alone.box.y, alone.box.x + alone.box.width, alone.box.y + alone.box.height]])
+    one = Detections((frame * ([width, height] * 2)).astype(np.float32), np.float32([alone.score]), points[None])
+    found = [Detections(*(np.repeat(column, count, axis=0) for column in one)) for count in (6, 1)]
+    *many, beside = analyzer._predict(analyzer._networks[1], [crop] * 7, found)
     below_13 = [float(one.age[:13].sum()) for one in (*many, beside) if one.age is not None]
     assert alone.age_distribution is not None
     np.testing.assert_allclose(below_13[6], alone.age_distribution[:13].sum(), rtol=0.02)
