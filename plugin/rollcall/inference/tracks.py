@@ -22,8 +22,12 @@ if TYPE_CHECKING:
 #: Tracks are one person from this probability on.
 _CERTAIN: Final = 0.98
 #: At one place in neighbouring frames two faces are one person unless their embeddings are less similar than this
-#: probability.
+#: probability: a face that turns away or blurs looks like somebody else. Where both are clear, it is the latter: of two
+#: people who pass each other one in eleven would else be taken for the other.
 _UNLIKELY: Final = 0.1
+_UNLIKELY_CLEAR: Final = 0.5
+#: A face is clear if it is sharp and sure enough to count alone, and looks ahead by so much.
+_CLEAR_AHEAD: Final = 0.4
 #: How far a face moves from frame to frame, in sides of its box, to be at one place still.
 _NEAR: Final = 1.0
 #: How much larger the one of two boxes at one place may be.
@@ -77,6 +81,7 @@ class Tracker:
         """Use a calibration of the embeddings, and the interval between frames in seconds."""
         self._certain = calibration.cosine(_CERTAIN)
         self._unlikely = calibration.cosine(_UNLIKELY)
+        self._unlikely_clear = calibration.cosine(_UNLIKELY_CLEAR)
         self._reach = every * _NEIGHBOURS
         self._tracks: list[_Track] = []
 
@@ -109,7 +114,8 @@ class Tracker:
         near = _is_near(last.box, face.box)
         if cosine is None:
             return last.box.iou(face.box) if near else None
-        if cosine >= self._certain or (near and cosine >= self._unlikely):
+        least = self._unlikely_clear if _is_clear(last) and _is_clear(face) else self._unlikely
+        if cosine >= self._certain or (near and cosine >= least):
             return cosine + (0.3 if near else 0.0)
         return None
 
@@ -178,9 +184,15 @@ def _joined(tracks: Sequence[_Track], certain: float) -> list[_Track]:
 
 def _is_sure(track: _Track) -> bool:
     score = max(face.score for _, face in track.seen)
-    if len(track.seen) > 1:
-        return score >= _TRACK_SCORE
-    return score >= _ALONE_SCORE and track.seen[0][1].sharpness >= _ALONE_SHARPNESS
+    return score >= _TRACK_SCORE if len(track.seen) > 1 else _counts_alone(track.seen[0][1])
+
+
+def _counts_alone(face: Face) -> bool:
+    return face.score >= _ALONE_SCORE and face.sharpness >= _ALONE_SHARPNESS
+
+
+def _is_clear(face: Face) -> bool:
+    return _counts_alone(face) and len(face.landmarks) >= 3 and _ahead(face) >= _CLEAR_AHEAD
 
 
 def _summary(track: _Track) -> Face:
