@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -84,6 +85,7 @@ class Tracker:
         self._unlikely_clear = calibration.cosine(_UNLIKELY_CLEAR)
         self._reach = every * _NEIGHBOURS
         self._tracks: list[_Track] = []
+        self._before = 0.0  # the time of the last frame
 
     def add(self, seconds: float, faces: Sequence[Face]) -> None:
         """Add the faces of one frame."""
@@ -106,23 +108,43 @@ class Tracker:
                 track = _Track()
                 track.add(seconds, face)
                 self._tracks.append(track)
+        self._before = seconds
 
     def _score(self, track: _Track, face: Face) -> float | None:
         """Return how well a face goes on with a track; None if it does not."""
-        last = track.seen[-1][1]
+        seen, last = track.seen[-1]
         cosine = _cosine(last.embedding, face.embedding)
         near = _is_near(last.box, face.box)
         if cosine is None:
             return last.box.iou(face.box) if near else None
         least = self._unlikely_clear if _is_clear(last) and _is_clear(face) else self._unlikely
-        if cosine >= self._certain or (near and cosine >= least):
+        # Who was not at the place in the frame between is at it no longer: then it tells nothing.
+        if cosine >= self._certain or (near and cosine >= least and seen == self._before):
             return cosine + (0.3 if near else 0.0)
         return None
 
     def is_unsure_of(self, seconds: float) -> bool:
-        """Return whether a face of one frame is seen in no other, or surely in none, or may be another track's."""
+        """Return whether a face of one frame is seen in no other, or surely in none, or may be another track's.
+
+        Or whether it may be somebody else than its track is of before or behind it.
+        """
         here = [track for track in self._tracks if seconds in track.times]
-        return any(len(track.seen) == 1 or not _is_sure(track) or self._may_be_another(track) for track in here)
+        return any(
+            len(track.seen) == 1
+            or not _is_sure(track)
+            or self._is_joined_by_place(track, seconds)
+            or self._may_be_another(track)
+            for track in here
+        )
+
+    def _is_joined_by_place(self, track: _Track, seconds: float) -> bool:
+        """Return whether a track's face of one frame is one person with its neighbours without certainty."""
+        cosines = (
+            _cosine(one.embedding, other.embedding)
+            for (before, one), (after, other) in pairwise(track.seen)
+            if seconds in (before, after)
+        )
+        return any(cosine is not None and cosine < self._certain for cosine in cosines)
 
     def _may_be_another(self, track: _Track) -> bool:
         """Return whether a track may be one person with one of other frames, without certainty."""

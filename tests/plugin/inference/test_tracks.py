@@ -87,6 +87,22 @@ def test_a_face_that_is_a_little_similar_is_the_same_unless_both_are_clear(
     assert len(tracked(*([one] for one in first), [then], [then])) == people
 
 
+def test_a_little_similar_face_at_a_place_where_nobody_was_between_is_another() -> None:
+    first = replace(face(1, 0.4), embedding=embedding(1))
+    then = replace(face(1, 0.42), embedding=like(embedding(1), 0.2), landmarks=ASIDE)
+    assert len(tracked([first], [then])) == 1
+    assert len(tracked([first], [], [then])) == 2
+    assert len(tracked([first], [], [first])) == 1
+
+
+@pytest.mark.parametrize(("cosine", "unsure"), [(0.2, True), (0.95, False)])
+def test_a_face_that_its_place_alone_joins_with_another_leaves_doubt(cosine: float, unsure: bool) -> None:
+    tracker = Tracker(CALIBRATION, every=1.0)
+    tracker.add(0.0, [replace(face(1, 0.4), embedding=embedding(1))])
+    tracker.add(2.0, [replace(face(1, 0.42), embedding=like(embedding(1), cosine), landmarks=ASIDE)])
+    assert [tracker.is_unsure_of(seconds) for seconds in (0.0, 2.0)] == [unsure, unsure]
+
+
 def test_estimates_are_those_of_all_frames_and_the_box_that_of_the_best() -> None:
     sharp = face(1, 0.5, age=20, sharpness=400.0)
     (found,) = tracked([face(1, 0.42, age=40, seed=1)], [sharp], [face(1, 0.55, age=40, seed=2)])
