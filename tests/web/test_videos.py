@@ -91,6 +91,18 @@ def test_the_page_shows_the_faces_of_one_frame_and_opens_the_others(shared: Any,
     page.close()
 
 
+def test_the_button_says_from_when_it_plays(shared: Any) -> None:
+    """Also without an open face: the frame that is shown is seldom the first."""
+    for name in ("clip.mov", "plays.webm"):
+        found = shared.client.get(f"/api/photos/{shared.photo(name)}").json()
+        shown = {f"?face={face['face_id']}": face["video_time"] for face in found["faces"]}
+        for query, seconds in ({"": found["poster_time"]} | shown).items():
+            page = shared.client.get(f"/photo/{found['photo_id']}{query}").text
+            button = re.search(r'<button[^>]* id="play".*?</button>', page)
+            assert button is not None and f'data-at="{seconds:.3f}"' in button[0]
+            assert button[0].endswith(f">Play from 0:0{int(seconds)}</button>" if seconds >= 1 else ">Play</button>")
+
+
 def test_the_player_begins_at_the_frame_and_a_face_is_drawn_where_it_is_paused(shared: Any, chromium: Any) -> None:
     page = chromium.new_page(viewport={"width": 1200, "height": 800})
     page.goto(f"{shared.url}/?token={shared.token}")

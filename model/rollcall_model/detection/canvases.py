@@ -15,7 +15,7 @@ _LONGEST: Final = (320, 640, 1024, 1280)
 #: Shorter sides as shares of the longest: of small pictures, and of large ones: wide, and 9:16, 2:3, 3:4, 1:1. Half of
 #: a photo of 1280 pixels is a large one: all photos are searched so on a CPU.
 _SMALL: Final = 320
-_SHARES_SMALL: Final = (0.75, 1.0)
+_SHARES_SMALL: Final = (0.5625, 0.75, 1.0)
 _SHARES: Final = (0.4, 0.5625, 0.6667, 0.75, 1.0)
 
 #: A picture is a panorama when its sides have a greater ratio.

@@ -45,8 +45,10 @@ _LEAST_SIDE: Final = 8
 #: A face with a side of so many pixels is looked at again by the refiner; of smaller ones, as in crowds, the first look
 #: is as exact as their pixels are.
 _REFINED_TWICE: Final = 32
-#: On a CPU, a picture with a longer side is looked at in half its size first.
+#: On a CPU, a picture with a longer side is looked at in half its size first; a frame of a video, of which there are
+#: many, from a smaller side on.
 _DIRECT: Final = 640
+_DIRECT_FRAME: Final = 320
 #: Where the network's score for a face smaller than this, in pixels, reaches this, it is looked at in full size; in the
 #: whole picture if windows would cover so much of it.
 _LIKELY: Final = 0.1
@@ -121,8 +123,8 @@ class SinglePassDetector:
     def detect(self, images: Sequence[UInt8[np.ndarray, "h w 3"]], *, upright: bool = False) -> list[Detections]:
         """Return the faces of each RGB image, the highest-scoring first, in pixels of that image.
 
-        Images may be of any size; one smaller than 8 pixels, or empty, has no faces. With `upright` none is looked at
-        turned.
+        Images may be of any size; one smaller than 8 pixels, or empty, has no faces. With `upright` they are frames of
+        videos: none is looked at turned, and small ones are searched quickly, too.
         """
         return self.refine(images, self.find(images, upright=upright))
 
@@ -145,12 +147,13 @@ class SinglePassDetector:
 
     def _search(self, images: Sequence[UInt8[np.ndarray, "h w 3"]], are_upright: bool) -> list[Detections]:
         """Return the faces of images, each reduced as a whole; those of pictures that lie on their side, too."""
-        first = self._overviews(images)
+        direct = _DIRECT_FRAME if are_upright else _DIRECT
+        first = self._overviews(images, direct)
         upright = [self._suppressed(overview.seen, []) for overview in first]
         quarters = [0] * len(first) if are_upright else self._quarters(first, upright)
         overviews = list(first)
         turned = [index for index, quarter in enumerate(quarters) if quarter]
-        again = self._overviews([turning.turned(images[index], quarters[index]) for index in turned])
+        again = self._overviews([turning.turned(images[index], quarters[index]) for index in turned], direct)
         for index, overview in zip(turned, again, strict=True):
             overviews[index] = overview
         result = [
@@ -162,10 +165,10 @@ class SinglePassDetector:
             result[index] = _joined([back, _scaled(upright[index], first[index].reduced, first[index].shape)])
         return result
 
-    def _overviews(self, images: Sequence[UInt8[np.ndarray, "h w 3"]]) -> list[_Overview]:
-        """Return what is seen in images at first: on a CPU in half their size."""
+    def _overviews(self, images: Sequence[UInt8[np.ndarray, "h w 3"]], direct: int = _DIRECT) -> list[_Overview]:
+        """Return what is seen in images at first: on a CPU in half their size, if a side is longer than `direct`."""
         reduced = [self._reduced_size(*image.shape[:2]) for image in images]
-        in_two = [self._in_two(*shape) for shape in reduced]
+        in_two = [self._in_two(*shape, direct) for shape in reduced]
         sizes = [_half(*shape) if two else shape for shape, two in zip(reduced, in_two, strict=True)]
         near = list(self._threads.map(_nearly, images, reduced))
         found = self._runner.whole(list(self._threads.map(_resized, near, sizes)))
@@ -226,9 +229,9 @@ class SinglePassDetector:
             result[index][1].append(found)
         return result
 
-    def _in_two(self, height: int, width: int) -> bool:
+    def _in_two(self, height: int, width: int, direct: int = _DIRECT) -> bool:
         """Return whether a reduced picture is looked at in half its size first."""
-        return self._quick and max(height, width) > _DIRECT
+        return self._quick and max(height, width) > direct
 
     def _reduced_size(self, height: int, width: int) -> Shape:
         ratio = min(self.config.resolution / max(height, width), 1.0)

@@ -1,7 +1,8 @@
 """Which frames of a video are looked at: the far apart ones all, those between where the others leave doubt.
 
 Whoever is there for two intervals is in one of the far apart frames. Where a face is in that one alone, or not surely
-in two, or where it may be that of another track, the frames before and behind are looked at as well.
+in two, or where it may be that of another track or not that of its own, the frames before and behind are looked at as
+well.
 """
 
 from __future__ import annotations

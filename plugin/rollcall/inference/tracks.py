@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -22,8 +23,12 @@ if TYPE_CHECKING:
 #: Tracks are one person from this probability on.
 _CERTAIN: Final = 0.98
 #: At one place in neighbouring frames two faces are one person unless their embeddings are less similar than this
-#: probability.
+#: probability: a face that turns away or blurs looks like somebody else. Where both are clear, it is the latter: of two
+#: people who pass each other one in eleven would else be taken for the other.
 _UNLIKELY: Final = 0.1
+_UNLIKELY_CLEAR: Final = 0.5
+#: A face is clear if it is sharp and sure enough to count alone, and looks ahead by so much.
+_CLEAR_AHEAD: Final = 0.4
 #: How far a face moves from frame to frame, in sides of its box, to be at one place still.
 _NEAR: Final = 1.0
 #: How much larger the one of two boxes at one place may be.
@@ -77,8 +82,10 @@ class Tracker:
         """Use a calibration of the embeddings, and the interval between frames in seconds."""
         self._certain = calibration.cosine(_CERTAIN)
         self._unlikely = calibration.cosine(_UNLIKELY)
+        self._unlikely_clear = calibration.cosine(_UNLIKELY_CLEAR)
         self._reach = every * _NEIGHBOURS
         self._tracks: list[_Track] = []
+        self._before = 0.0  # the time of the last frame
 
     def add(self, seconds: float, faces: Sequence[Face]) -> None:
         """Add the faces of one frame."""
@@ -101,22 +108,43 @@ class Tracker:
                 track = _Track()
                 track.add(seconds, face)
                 self._tracks.append(track)
+        self._before = seconds
 
     def _score(self, track: _Track, face: Face) -> float | None:
         """Return how well a face goes on with a track; None if it does not."""
-        last = track.seen[-1][1]
+        seen, last = track.seen[-1]
         cosine = _cosine(last.embedding, face.embedding)
         near = _is_near(last.box, face.box)
         if cosine is None:
             return last.box.iou(face.box) if near else None
-        if cosine >= self._certain or (near and cosine >= self._unlikely):
+        least = self._unlikely_clear if _is_clear(last) and _is_clear(face) else self._unlikely
+        # Who was not at the place in the frame between is at it no longer: then it tells nothing.
+        if cosine >= self._certain or (near and cosine >= least and seen == self._before):
             return cosine + (0.3 if near else 0.0)
         return None
 
     def is_unsure_of(self, seconds: float) -> bool:
-        """Return whether a face of one frame is seen in no other, or surely in none, or may be another track's."""
+        """Return whether a face of one frame is seen in no other, or surely in none, or may be another track's.
+
+        Or whether it may be somebody else than its track is of before or behind it.
+        """
         here = [track for track in self._tracks if seconds in track.times]
-        return any(len(track.seen) == 1 or not _is_sure(track) or self._may_be_another(track) for track in here)
+        return any(
+            len(track.seen) == 1
+            or not _is_sure(track)
+            or self._is_joined_by_place(track, seconds)
+            or self._may_be_another(track)
+            for track in here
+        )
+
+    def _is_joined_by_place(self, track: _Track, seconds: float) -> bool:
+        """Return whether a track's face of one frame is one person with its neighbours without certainty."""
+        cosines = (
+            _cosine(one.embedding, other.embedding)
+            for (before, one), (after, other) in pairwise(track.seen)
+            if seconds in (before, after)
+        )
+        return any(cosine is not None and cosine < self._certain for cosine in cosines)
 
     def _may_be_another(self, track: _Track) -> bool:
         """Return whether a track may be one person with one of other frames, without certainty."""
@@ -178,9 +206,15 @@ def _joined(tracks: Sequence[_Track], certain: float) -> list[_Track]:
 
 def _is_sure(track: _Track) -> bool:
     score = max(face.score for _, face in track.seen)
-    if len(track.seen) > 1:
-        return score >= _TRACK_SCORE
-    return score >= _ALONE_SCORE and track.seen[0][1].sharpness >= _ALONE_SHARPNESS
+    return score >= _TRACK_SCORE if len(track.seen) > 1 else _counts_alone(track.seen[0][1])
+
+
+def _counts_alone(face: Face) -> bool:
+    return face.score >= _ALONE_SCORE and face.sharpness >= _ALONE_SHARPNESS
+
+
+def _is_clear(face: Face) -> bool:
+    return _counts_alone(face) and len(face.landmarks) >= 3 and _ahead(face) >= _CLEAR_AHEAD
 
 
 def _summary(track: _Track) -> Face:

@@ -63,6 +63,27 @@ def test_a_picture_that_is_known_to_be_upright_is_not_searched_turned(
     assert len(upright.scores) == 0 or upright.scores.max() < thorough.scores.max()
 
 
+@pytest.mark.parametrize("shape", [(360, 640), (640, 360)])
+def test_a_frame_of_a_video_is_seen_in_half_its_size_first_and_its_small_faces_are_found(
+    single_pass: SinglePassDetector, portraits: Portraits, shape: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The faces have sides of about 25 and 100 pixels; the small one is of half the size that is found well."""
+    seen: list[tuple[int, ...]] = []
+    whole = single_pass._runner.whole
+    monkeypatch.setattr(
+        single_pass._runner, "whole", lambda images: seen.extend(i.shape[:2] for i in images) or whole(images)
+    )
+    frame = np.full((*shape, 3), 128, np.uint8)
+    for width, left, top in ((64, 20, 40), (270, 80, 10)):
+        person = cv2.resize(portraits["hopper"][0], (width, width * 6 // 5), interpolation=cv2.INTER_AREA)
+        frame[top : top + person.shape[0], left : left + width] = person
+    found = single_pass.detect([frame] * 2, upright=True)
+    assert seen == [(shape[0] // 2, shape[1] // 2)] * 2
+    for one in found:
+        sides = one.boxes[:, 2] - one.boxes[:, 0]
+        assert len(sides) == 2 and 18 < sides.min() < 32 and 80 < sides.max() < 140
+
+
 @pytest.mark.parametrize("name", ["astronaut", "hopper"])
 @pytest.mark.parametrize("quarters", [0, 1, 2, 3])
 def test_landmarks_are_near_those_annotated_by_hand_however_the_picture_is_turned(

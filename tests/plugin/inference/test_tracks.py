@@ -64,6 +64,45 @@ def test_somebody_else_at_the_same_place_is_another_face() -> None:
     assert len(tracked(*([face(1, 0.4, seed=n)] for n in range(3)), *([face(2, 0.4, seed=n)] for n in range(3)))) == 2
 
 
+def like(one: np.ndarray, cosine: float) -> np.ndarray:
+    """Return another embedding of a cosine similarity with this one."""
+    other = embedding(9)
+    across = other - (other @ one) * one
+    mixed: np.ndarray = cosine * one + np.sqrt(1 - cosine**2) * across / np.linalg.norm(across)
+    return mixed.astype(np.float32)
+
+
+ASIDE = ((0.43, 0.4), (0.47, 0.4), (0.475, 0.45), (0.44, 0.5), (0.47, 0.5))
+
+
+@pytest.mark.parametrize(
+    ("values", "people"), [({}, 2), ({"landmarks": ASIDE}, 1), ({"sharpness": 10.0}, 1), ({"score": 0.8}, 1)]
+)
+def test_a_face_that_is_a_little_similar_is_the_same_unless_both_are_clear(
+    values: dict[str, object], people: int
+) -> None:
+    """Somebody who turns away or blurs, and somebody else who steps in front."""
+    first = [replace(face(1, 0.4), embedding=embedding(1)) for _ in range(2)]
+    then = replace(face(1, 0.42), embedding=like(embedding(1), 0.2), **values)  # type: ignore[arg-type]
+    assert len(tracked(*([one] for one in first), [then], [then])) == people
+
+
+def test_a_little_similar_face_at_a_place_where_nobody_was_between_is_another() -> None:
+    first = replace(face(1, 0.4), embedding=embedding(1))
+    then = replace(face(1, 0.42), embedding=like(embedding(1), 0.2), landmarks=ASIDE)
+    assert len(tracked([first], [then])) == 1
+    assert len(tracked([first], [], [then])) == 2
+    assert len(tracked([first], [], [first])) == 1
+
+
+@pytest.mark.parametrize(("cosine", "unsure"), [(0.2, True), (0.95, False)])
+def test_a_face_that_its_place_alone_joins_with_another_leaves_doubt(cosine: float, unsure: bool) -> None:
+    tracker = Tracker(CALIBRATION, every=1.0)
+    tracker.add(0.0, [replace(face(1, 0.4), embedding=embedding(1))])
+    tracker.add(2.0, [replace(face(1, 0.42), embedding=like(embedding(1), cosine), landmarks=ASIDE)])
+    assert [tracker.is_unsure_of(seconds) for seconds in (0.0, 2.0)] == [unsure, unsure]
+
+
 def test_estimates_are_those_of_all_frames_and_the_box_that_of_the_best() -> None:
     sharp = face(1, 0.5, age=20, sharpness=400.0)
     (found,) = tracked([face(1, 0.42, age=40, seed=1)], [sharp], [face(1, 0.55, age=40, seed=2)])
