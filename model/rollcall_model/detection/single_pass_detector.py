@@ -45,7 +45,8 @@ _LEAST_SIDE: Final = 8
 #: A face with a side of so many pixels is looked at again by the refiner; of smaller ones, as in crowds, the first look
 #: is as exact as their pixels are.
 _REFINED_TWICE: Final = 32
-#: On a CPU, a picture with a longer side is looked at in half its size first.
+#: On a CPU, a picture with a longer side is looked at in half its size first: in pixels of the picture in which the
+#: smallest face has `SUFFICIENT` of them, so that faces of all sizes are searched for in the same way.
 _DIRECT: Final = 640
 #: Where the network's score for a face smaller than this, in pixels, reaches this, it is looked at in full size; in the
 #: whole picture if windows would cover so much of it.
@@ -228,7 +229,8 @@ class SinglePassDetector:
 
     def _in_two(self, height: int, width: int) -> bool:
         """Return whether a reduced picture is looked at in half its size first."""
-        return self._quick and max(height, width) > _DIRECT
+        smaller = min(SUFFICIENT / self.config.min_face, 1.0)
+        return self._quick and max(height, width) > _DIRECT * smaller
 
     def _reduced_size(self, height: int, width: int) -> Shape:
         ratio = min(self.config.resolution / max(height, width), 1.0)

@@ -63,7 +63,7 @@ class Runner:
     def warm_up(self, shapes: Sequence[Shape], *, with_windows: bool) -> None:
         """Compile the programs of canvases of these shapes, of views, and of windows (or load them from the cache)."""
         for shape in shapes:
-            jax.block_until_ready(self._run(shape, []))
+            jax.block_until_ready(self._run(canvases.Round(shape, ()), []))
         programs = [(self._views, self._view_buckets, orientation.SIDE)]
         if with_windows:
             programs += [(program, self._window_buckets, side) for side, program in self._windows.items()]
@@ -76,14 +76,14 @@ class Runner:
         shapes = [canvases.shape_for(*picture.shape[:2]) for picture in pictures]
         # Enqueued all at once: the first results are read while the next pictures are processed.
         pending = [
-            (one, self._run(one.shape, [pictures[index] for index in one.indices]))
-            for one in canvases.rounds(shapes, self._batching.devices)
+            (one, self._run(one, [pictures[index] for index in one.indices]))
+            for one in canvases.rounds(shapes, self._batching.devices, joint=not layers.on_cpu())
         ]
         results = {
             index: self._above([part[row] for part in arrays])
             for one, outputs in pending
             for arrays in [[np.asarray(part) for part in outputs]]
-            for row, index in enumerate(one.indices)
+            for row, index in zip(one.rows(self._batching.devices), one.indices, strict=True)
         }
         return [results[index] for index in range(len(pictures))]
 
@@ -128,10 +128,11 @@ class Runner:
         outputs = self._batching.run(self._views, groups, len(views), cut, orientation.SIDE, self._view_buckets)
         return np.asarray(outputs[0].max(axis=1))
 
-    def _run(self, shape: Shape, pictures: Pictures) -> Any:
+    def _run(self, one: canvases.Round, pictures: Pictures) -> Any:
+        shape, devices = one.shape, self._batching.devices
         if shape not in self._places:
             self._places[shape] = jax.device_put(single_pass.anchors(*shape), self._everywhere)
-        return self._program(canvases.place(pictures, shape, self._batching.devices), self._places[shape])
+        return self._program(canvases.place(pictures, shape, devices, one.rows(devices)), self._places[shape])
 
     def _above(self, arrays: Sequence[np.ndarray]) -> Detections:
         """Return the places that score enough, of all scores, boxes and landmarks of a picture."""
@@ -140,13 +141,26 @@ class Runner:
 
 
 def _decoded(net: single_pass.SinglePass, pixels: jax.Array, places: jax.Array) -> tuple[jax.Array, ...]:
-    """Return the scores, boxes and landmarks of all places."""
-    outputs = banded.outputs(net, pixels, _BAND // pixels.shape[2]) if layers.on_cpu() else net(pixels)
-    return (
-        single_pass.scores(outputs),
-        single_pass.decode_boxes(outputs, places),
-        single_pass.decode_landmarks(outputs, places),
+    """Return the scores, boxes and landmarks of all places.
+
+    On a CPU black pixels alone have scores of zero without a look: they are what fills up a bucket.
+    """
+
+    def seen(x: jax.Array) -> tuple[jax.Array, ...]:
+        outputs = banded.outputs(net, x, _BAND // x.shape[2]) if layers.on_cpu() else net(x)
+        return (
+            single_pass.scores(outputs),
+            single_pass.decode_boxes(outputs, places),
+            single_pass.decode_landmarks(outputs, places),
+        )
+
+    if not layers.on_cpu():
+        return seen(pixels)
+    nothing = jax.eval_shape(seen, pixels)
+    found: tuple[jax.Array, ...] = jax.lax.cond(
+        pixels.any(), seen, lambda _: jax.tree.map(lambda one: jnp.zeros(one.shape, one.dtype), nothing), pixels
     )
+    return found
 
 
 def _of_squares(side: int) -> Callable[..., Any]:
