@@ -103,10 +103,10 @@ def rounds(shapes: Sequence[Shape], devices: int, *, joint: bool = True) -> list
     while remaining:
         first = remaining.pop(0)
         for other in list(remaining):
-            joint = shape_for(max(first.shape[0], other.shape[0]), max(first.shape[1], other.shape[1]))
+            larger = shape_for(max(first.shape[0], other.shape[0]), max(first.shape[1], other.shape[1]))
             fits = len(first.indices) + len(other.indices) <= devices
-            if fits and _area(joint) < _area(first.shape) + _area(other.shape):
-                first = Round(joint, first.indices + other.indices)
+            if fits and _area(larger) < _area(first.shape) + _area(other.shape):
+                first = Round(larger, first.indices + other.indices)
                 remaining.remove(other)
         result.append(first)
     return result
