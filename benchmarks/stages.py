@@ -24,7 +24,7 @@ from rollcall import Plugin
 from rollcall.host import base
 from rollcall.indexing import batch, pipeline, scan
 from rollcall.inference.analyzer import Analyzer
-from rollcall.media import decode, jpeg, metadata, perceptual_hash, reading
+from rollcall.media import decode, metadata, perceptual_hash, reading
 from rollcall.people import grouping
 from rollcall.records import Picture
 from rollcall.settings import DatabaseSettings, Settings
@@ -78,7 +78,6 @@ _OF_A_PHOTO = (
     ("decoding", "the file is read", reading, "read"),
     ("decoding", "hash of its bytes", decode, "_hash"),
     ("decoding", "JPEG to pixels", cv2, "imdecode"),
-    ("decoding", "blue and red exchanged", jpeg, "to_rgb"),
     ("decoding", "turned upright", decode, "upright"),
     ("decoding", "EXIF, XMP, IPTC", metadata, "find"),
     ("decoding", "the rest", decode, "decode"),

@@ -29,6 +29,11 @@ class Round(NamedTuple):
 
     shape: Shape
     indices: tuple[int, ...]
+    first: int = 0  # the device of the first picture; the others follow, around the last device
+
+    def rows(self, devices: int) -> list[int]:
+        """Return the canvas of each picture."""
+        return [(self.first + number) % devices for number in range(len(self.indices))]
 
 
 def shape_for(height: int, width: int) -> Shape:
@@ -75,10 +80,12 @@ def _starts(length: int, size: int) -> list[int]:
     return [round(index * (length - size) / max(count - 1, 1)) if length > size else 0 for index in range(count)]
 
 
-def rounds(shapes: Sequence[Shape], devices: int) -> list[Round]:
+def rounds(shapes: Sequence[Shape], devices: int, *, joint: bool = True) -> list[Round]:
     """Return how pictures with these canvases are processed: by shape, so that few devices stay idle.
 
-    What is left of several shapes shares a larger canvas where that holds fewer pixels than a round for each.
+    With `joint`, what is left of several shapes shares a larger canvas where that holds fewer pixels than a round for
+    each. Without, for devices that an empty canvas costs nothing, it is spread over the devices: no other shapes are
+    needed than those of the pictures.
     """
     result, remaining = [], []
     for shape in sorted(set(shapes), reverse=True):
@@ -87,23 +94,31 @@ def rounds(shapes: Sequence[Shape], devices: int) -> list[Round]:
         result += [Round(shape, tuple(mine[start : start + devices])) for start in range(0, whole, devices)]
         if mine[whole:]:
             remaining.append(Round(shape, tuple(mine[whole:])))
+    if not joint:
+        taken = 0
+        for one in remaining:
+            result.append(one._replace(first=taken % devices))
+            taken += len(one.indices)
+        return result
     while remaining:
         first = remaining.pop(0)
         for other in list(remaining):
-            joint = shape_for(max(first.shape[0], other.shape[0]), max(first.shape[1], other.shape[1]))
+            larger = shape_for(max(first.shape[0], other.shape[0]), max(first.shape[1], other.shape[1]))
             fits = len(first.indices) + len(other.indices) <= devices
-            if fits and _area(joint) < _area(first.shape) + _area(other.shape):
-                first = Round(joint, first.indices + other.indices)
+            if fits and _area(larger) < _area(first.shape) + _area(other.shape):
+                first = Round(larger, first.indices + other.indices)
                 remaining.remove(other)
         result.append(first)
     return result
 
 
-def place(pictures: Sequence[UInt8[np.ndarray, "h w 3"]], shape: Shape, count: int) -> UInt8[np.ndarray, "n h2 w2 3"]:
-    """Return the pictures at the top left corners of `count` black canvases."""
+def place(
+    pictures: Sequence[UInt8[np.ndarray, "h w 3"]], shape: Shape, count: int, rows: Sequence[int]
+) -> UInt8[np.ndarray, "n h2 w2 3"]:
+    """Return the pictures at the top left corners of those of `count` black canvases that `rows` names."""
     result = np.zeros((count, *shape, 3), np.uint8)
-    for canvas, picture in zip(result, pictures, strict=False):
-        canvas[: picture.shape[0], : picture.shape[1]] = picture
+    for row, picture in zip(rows, pictures, strict=True):
+        result[row, : picture.shape[0], : picture.shape[1]] = picture
     return result
 
 

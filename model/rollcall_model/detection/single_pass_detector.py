@@ -46,7 +46,8 @@ _LEAST_SIDE: Final = 8
 #: is as exact as their pixels are.
 _REFINED_TWICE: Final = 32
 #: On a CPU, a picture with a longer side is looked at in half its size first; a frame of a video, of which there are
-#: many, from a smaller side on.
+#: many, from a smaller side on. In pixels of the picture in which the smallest face has `SUFFICIENT` of them, so that
+#: faces of all sizes are searched for in the same way; pictures of fewer pixels than a frame's are quick to see whole.
 _DIRECT: Final = 640
 _DIRECT_FRAME: Final = 320
 #: Where the network's score for a face smaller than this, in pixels, reaches this, it is looked at in full size; in the
@@ -231,7 +232,8 @@ class SinglePassDetector:
 
     def _in_two(self, height: int, width: int, direct: int = _DIRECT) -> bool:
         """Return whether a reduced picture is looked at in half its size first."""
-        return self._quick and max(height, width) > direct
+        smaller = min(SUFFICIENT / self.config.min_face, 1.0)
+        return self._quick and max(height, width) > max(direct * smaller, _DIRECT_FRAME)
 
     def _reduced_size(self, height: int, width: int) -> Shape:
         ratio = min(self.config.resolution / max(height, width), 1.0)

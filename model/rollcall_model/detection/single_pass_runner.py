@@ -46,24 +46,26 @@ class Runner:
     def __init__(self, net: single_pass.SinglePass, batching: Batching, threads: Executor, least: float) -> None:
         self._batching, self._threads, self._least = batching, threads, least
         graph, state = nnx.split(net)
+        # One processor has no buckets to fill up, and its programs are smaller without a condition: 12 MiB of all.
+        may_be_empty = layers.on_cpu() and batching.devices > 1
 
         def forward(pixels: jax.Array, places: jax.Array) -> Any:
-            return _decoded(nnx.merge(graph, state), pixels, places)
+            return _decoded(nnx.merge(graph, state), pixels, places, may_be_empty)
 
         sharded = shard_map(
             forward, mesh=batching.mesh, in_specs=(P("batch"), P()), out_specs=P("batch"), check_vma=False
         )
         self._everywhere = NamedSharding(batching.mesh, P())
         self._program: Callable[..., Any] = jax.jit(sharded, in_shardings=(batching.sharding, self._everywhere))
-        self._windows = {side: batching.compile(net, 1, _of_squares(side)) for side in windows.SIDES}
-        self._views = batching.compile(net, 1, _of_squares(orientation.SIDE))
+        self._windows = {side: batching.compile(net, 1, _of_squares(side, may_be_empty)) for side in windows.SIDES}
+        self._views = batching.compile(net, 1, _of_squares(orientation.SIDE, may_be_empty))
         self._places: dict[Shape, jax.Array] = {}
         self._window_buckets, self._view_buckets = map(batching.buckets, (_WINDOW_BUCKETS, _VIEW_BUCKETS))
 
     def warm_up(self, shapes: Sequence[Shape], *, with_windows: bool) -> None:
         """Compile the programs of canvases of these shapes, of views, and of windows (or load them from the cache)."""
         for shape in shapes:
-            jax.block_until_ready(self._run(shape, []))
+            jax.block_until_ready(self._run(canvases.Round(shape, ()), []))
         programs = [(self._views, self._view_buckets, orientation.SIDE)]
         if with_windows:
             programs += [(program, self._window_buckets, side) for side, program in self._windows.items()]
@@ -76,14 +78,14 @@ class Runner:
         shapes = [canvases.shape_for(*picture.shape[:2]) for picture in pictures]
         # Enqueued all at once: the first results are read while the next pictures are processed.
         pending = [
-            (one, self._run(one.shape, [pictures[index] for index in one.indices]))
-            for one in canvases.rounds(shapes, self._batching.devices)
+            (one, self._run(one, [pictures[index] for index in one.indices]))
+            for one in canvases.rounds(shapes, self._batching.devices, joint=not layers.on_cpu())
         ]
         results = {
             index: self._above([part[row] for part in arrays])
             for one, outputs in pending
             for arrays in [[np.asarray(part) for part in outputs]]
-            for row, index in enumerate(one.indices)
+            for row, index in zip(one.rows(self._batching.devices), one.indices, strict=True)
         }
         return [results[index] for index in range(len(pictures))]
 
@@ -128,10 +130,11 @@ class Runner:
         outputs = self._batching.run(self._views, groups, len(views), cut, orientation.SIDE, self._view_buckets)
         return np.asarray(outputs[0].max(axis=1))
 
-    def _run(self, shape: Shape, pictures: Pictures) -> Any:
+    def _run(self, one: canvases.Round, pictures: Pictures) -> Any:
+        shape, devices = one.shape, self._batching.devices
         if shape not in self._places:
             self._places[shape] = jax.device_put(single_pass.anchors(*shape), self._everywhere)
-        return self._program(canvases.place(pictures, shape, self._batching.devices), self._places[shape])
+        return self._program(canvases.place(pictures, shape, devices, one.rows(devices)), self._places[shape])
 
     def _above(self, arrays: Sequence[np.ndarray]) -> Detections:
         """Return the places that score enough, of all scores, boxes and landmarks of a picture."""
@@ -139,19 +142,34 @@ class Runner:
         return Detections(arrays[1][above], arrays[0][above], arrays[2][above])
 
 
-def _decoded(net: single_pass.SinglePass, pixels: jax.Array, places: jax.Array) -> tuple[jax.Array, ...]:
-    """Return the scores, boxes and landmarks of all places."""
-    outputs = banded.outputs(net, pixels, _BAND // pixels.shape[2]) if layers.on_cpu() else net(pixels)
-    return (
-        single_pass.scores(outputs),
-        single_pass.decode_boxes(outputs, places),
-        single_pass.decode_landmarks(outputs, places),
+def _decoded(
+    net: single_pass.SinglePass, pixels: jax.Array, places: jax.Array, may_be_empty: bool
+) -> tuple[jax.Array, ...]:
+    """Return the scores, boxes and landmarks of all places.
+
+    If they `may_be_empty`, black pixels alone have scores of zero without a look: they are what fills up a bucket.
+    """
+
+    def seen(x: jax.Array) -> tuple[jax.Array, ...]:
+        outputs = banded.outputs(net, x, _BAND // x.shape[2]) if layers.on_cpu() else net(x)
+        return (
+            single_pass.scores(outputs),
+            single_pass.decode_boxes(outputs, places),
+            single_pass.decode_landmarks(outputs, places),
+        )
+
+    if not may_be_empty:
+        return seen(pixels)
+    nothing = jax.eval_shape(seen, pixels)
+    found: tuple[jax.Array, ...] = jax.lax.cond(
+        pixels.any(), seen, lambda _: jax.tree.map(lambda one: jnp.zeros(one.shape, one.dtype), nothing), pixels
     )
+    return found
 
 
-def _of_squares(side: int) -> Callable[..., Any]:
+def _of_squares(side: int, may_be_empty: bool) -> Callable[..., Any]:
     """Return `_decoded` for squares of this side."""
-    return partial(_decoded, places=jnp.asarray(single_pass.anchors(side, side)))
+    return partial(_decoded, places=jnp.asarray(single_pass.anchors(side, side)), may_be_empty=may_be_empty)
 
 
 def _of_window(found: Detections, window: Window) -> Detections:

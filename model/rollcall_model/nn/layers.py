@@ -213,7 +213,12 @@ _depthwise.defvjp(_depthwise_forward, _depthwise_backward)
 
 
 def pointwise(x: Float[Array, "*b i"], kernel: Float[Array, "i o"]) -> Float[Array, "*b o"]:
-    """Return x @ kernel over the last axis: a 1x1 convolution."""
+    """Return x @ kernel over the last axis: a 1x1 convolution.
+
+    With a kernel of bfloat16 the products are of that type, and their sums of float32.
+    """
+    if kernel.dtype == jnp.bfloat16:
+        return jnp.matmul(x.astype(kernel.dtype), kernel, preferred_element_type=jnp.float32)
     return _pointwise(x, kernel) if on_cpu() and x.ndim == 4 else x @ kernel
 
 

@@ -138,7 +138,7 @@ class Analyzer:
         off = self.settings.attributes.switched_off
         heads = [head for switch, head in _HEADS.items() if switch not in off]
         try:
-            return detectors.build(self.settings.detector), AttributeModel(heads=heads) if heads else None
+            return detectors.build(self.settings.detector), AttributeModel(heads=heads, quick=True) if heads else None
         except checkpoint.WeightsError as error:
             raise ModelError(str(error)) from error
 

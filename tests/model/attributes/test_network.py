@@ -12,7 +12,7 @@ import pytest
 from flax import nnx
 from safetensors.numpy import save_file
 
-from rollcall_model import checkpoint, weights
+from rollcall_model import checkpoint, runtime, weights
 from rollcall_model.attributes.fusion import fuse_batch_norm, unfuse_batch_norm
 from rollcall_model.attributes.model import LEGACY_NAMES, AttributeModel, load_net
 from rollcall_model.attributes.network import AttributeConfig, AttributeNet
@@ -104,6 +104,18 @@ def test_weights_with_the_older_names_of_arrays_give_the_same_outputs(tmp_path: 
     crops = np.random.default_rng(0).integers(0, 256, (3, *[AttributeConfig().size] * 2, 3)).astype(np.uint8)
     for a, b in zip(AttributeModel(path)(crops), AttributeModel(small_weights)(crops), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_quick_products_change_little(small_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On any processor: those without such products compute the same, slowly."""
+    monkeypatch.setattr(runtime, "multiplies_bfloat16", lambda: True)
+    size = AttributeConfig().size
+    crops = np.random.default_rng(0).integers(0, 256, (5, size, size, 3)).astype(np.uint8)
+    exact, quick = AttributeModel(small_weights)(crops), AttributeModel(small_weights, quick=True)(crops)
+    np.testing.assert_allclose(quick.age, exact.age, atol=0.01)
+    np.testing.assert_allclose(quick.p_female, exact.p_female, atol=0.02)
+    assert ((quick.embedding * exact.embedding).sum(1) > 0.999).all()
+    assert (quick.embedding != exact.embedding).any()
 
 
 def test_weights_of_something_else_are_refused_with_their_name(tmp_path: Path) -> None:

@@ -55,8 +55,20 @@ def test_pictures_of_two_shapes_share_a_canvas_where_that_costs_less() -> None:
 
 def test_pictures_lie_at_the_top_left_on_black() -> None:
     picture = np.full((3, 5, 3), 200, np.uint8)
-    (canvas, empty) = canvases.place([picture], (32, 64), 2)
+    (empty, canvas) = canvases.place([picture], (32, 64), 2, [1])
     assert (canvas[:3, :5] == 200).all() and canvas.sum() == picture.sum() and not empty.any()
+
+
+@given(st.lists(st.sampled_from([(200, 200), (480, 640), (640, 480)]), max_size=12), st.integers(1, 4))
+def test_where_empty_canvases_cost_nothing_no_shapes_are_joined_and_devices_share_the_rest(
+    shapes: list[tuple[int, int]], devices: int
+) -> None:
+    found = canvases.rounds(shapes, devices, joint=False)
+    assert all(shapes[index] == one.shape for one in found for index in one.indices)
+    assert sorted(index for one in found for index in one.indices) == list(range(len(shapes)))
+    rows = [row for one in found for row in one.rows(devices)]
+    busy = [rows.count(device) for device in range(devices)]
+    assert max(busy) - min(busy) <= 1
 
 
 @given(st.integers(20, 3000), st.integers(20, 6000))

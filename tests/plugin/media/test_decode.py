@@ -142,6 +142,22 @@ def test_a_large_jpeg_is_reduced_as_far_as_the_target_allows(write: Callable[...
     assert shapes == {300: 400, 400: 400, 401: 800, 1280: 1600, 1601: 3200, None: 3200}
 
 
+@pytest.mark.parametrize("target", [100, 200, 400, None])
+def test_a_jpeg_has_its_colours_in_every_size(target: int | None, write: Callable[..., Path]) -> None:
+    picture = decode.decode(write(encoded(quarters(800, 400), "JPEG")), target=target)
+    assert picture.pixels.shape == (*((target or 800) // step for step in (2, 1)), 3)
+    assert difference(picture.pixels, quarters(target or 800, (target or 800) // 2)) <= 3
+
+
+@pytest.mark.parametrize("target", [100, None])
+def test_a_grey_jpeg_has_three_equal_channels_in_every_size(target: int | None, write: Callable[..., Path]) -> None:
+    buffer = io.BytesIO()
+    Image.fromarray(np.full((400, 800), 90, np.uint8)).save(buffer, "JPEG")
+    pixels = decode.decode(write(buffer.getvalue()), target=target).pixels
+    assert pixels.shape == ((target or 800) // 2, target or 800, 3)
+    assert np.abs(pixels.astype(int) - 90).max() <= 2
+
+
 def test_a_picture_says_where_it_is_from_and_what_the_file_holds(write: Callable[..., Path]) -> None:
     data = encoded(quarters(), "PNG")
     path = write(data, "a.png")

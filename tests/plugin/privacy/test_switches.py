@@ -42,9 +42,11 @@ def test_a_switched_off_estimate_is_neither_computed_nor_returned(
     made: list[tuple[str, ...]] = []
     whole = attributes.AttributeModel.__init__
 
-    def watched(self: attributes.AttributeModel, path: Path | None = None, heads: tuple[str, ...] = ()) -> None:
+    def watched(
+        self: attributes.AttributeModel, path: Path | None = None, heads: tuple[str, ...] = (), *, quick: bool = False
+    ) -> None:
         made.append(tuple(heads))
-        whole(self, path, heads)
+        whole(self, path, heads, quick=quick)
 
     monkeypatch.setattr(attributes.AttributeModel, "__init__", watched)
     analyzer = Analyzer(
