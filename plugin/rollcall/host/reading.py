@@ -107,6 +107,7 @@ class ReadingMixin(PluginBase):
         order: Order = "probability",
         language: str | None = None,
         album: int | None = None,
+        behind: Ranked | None = None,
     ) -> list[Ranked]:
         """Return the numbers and probabilities of the photos that match a query: of thousands quicker than `search`.
 
@@ -124,6 +125,9 @@ class ReadingMixin(PluginBase):
             The language to prefer, such as "de"; None finds it out. English is always understood.
         album
             Only photos of the album of this number.
+        behind
+            What stands at the place before `offset` in the same results, where that is known: the page is then found
+            as quickly far down as at the beginning.
 
         Raises
         ------
@@ -141,6 +145,7 @@ class ReadingMixin(PluginBase):
             order=order,
             language=language,
             album=album,
+            behind=behind,
         )
 
     def prepare_searches(self) -> None:

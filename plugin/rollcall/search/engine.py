@@ -106,8 +106,15 @@ def ranked(
     order: Order = "probability",
     language: str | None = None,
     album: int | None = None,
+    behind: Ranked | None = None,
 ) -> list[Ranked]:
     """Return the numbers and probabilities of the photos that `search` returns, which of thousands is quicker.
+
+    Parameters
+    ----------
+    behind
+        What stands at the place before `offset` in the same results, if that is known: then those before it need not
+        be found again.
 
     Raises
     ------
@@ -118,7 +125,7 @@ def ranked(
     StoreError
         If the database cannot be read.
     """
-    page = _page(min_probability, limit, offset)._replace(paths=False)
+    page = _page(min_probability, limit, offset)._replace(paths=False, behind=behind)
     with database.read() as session:
         matches = _matches(database, session, _term(session, query, language, album), page, order)
     return [Ranked(match.photo_id, match.probability) for match in matches]
