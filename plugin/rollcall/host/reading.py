@@ -126,8 +126,7 @@ class ReadingMixin(PluginBase):
         album
             Only photos of the album of this number.
         behind
-            What stands at the place before `offset` in the same results, where that is known: the page is then found
-            as quickly far down as at the beginning.
+            What stands before `offset` in the same results, if that is known: far down it is quicker then.
 
         Raises
         ------
@@ -146,6 +145,33 @@ class ReadingMixin(PluginBase):
             language=language,
             album=album,
             behind=behind,
+        )
+
+    def is_match(
+        self,
+        photo_id: int,
+        words: str,
+        *,
+        min_probability: float = MIN_PROBABILITY,
+        language: str | None = None,
+        album: int | None = None,
+    ) -> bool:
+        """Return whether a photo is among those that match a query; quicker than to look for it among all.
+
+        Parameters
+        ----------
+        photo_id, words, min_probability, language, album
+            The photo, and what is searched for, as of `ranked`.
+
+        Raises
+        ------
+        InvalidQueryError
+            If the query cannot be understood.
+        NotFoundError
+            If there is no such album.
+        """
+        return engine.is_match(
+            self.database, words, photo_id, min_probability=min_probability, language=language, album=album
         )
 
     def prepare_searches(self) -> None:

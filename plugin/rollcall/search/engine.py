@@ -140,6 +140,31 @@ def _matches(database: Database, session: Session, term: Term, page: Page, order
     return run(database, session, term, page)
 
 
+def is_match(
+    database: Database,
+    query: str,
+    photo_id: int,
+    *,
+    min_probability: float = MIN_PROBABILITY,
+    language: str | None = None,
+    album: int | None = None,
+) -> bool:
+    """Return whether a photo is among those that a query means, by a look at this photo alone.
+
+    Raises
+    ------
+    InvalidQueryError
+        If the query cannot be understood, or names a face that is unknown or has no embedding.
+    NotFoundError
+        If there is no such album.
+    StoreError
+        If the database cannot be read.
+    """
+    with database.read() as session:
+        term = _term(session, query, language, album)
+        return execution.is_match(database, session, term, photo_id, min_probability)
+
+
 def count(
     database: Database,
     query: str,

@@ -96,6 +96,15 @@ def by_probability(database: Database, session: Session, term: Term, page: Page)
     return [Match(int(row[0]), str(row[1]), float(row[2])) for row in rows]
 
 
+def is_match(database: Database, session: Session, term: Term, photo_id: int, min_probability: float) -> bool:
+    """Return whether a photo is shown and meant."""
+    shown = session.execute(text(f"SELECT 1 FROM v1_photos p WHERE p.photo_id = :id AND {SHOWN}"), {"id": photo_id})
+    if shown.first() is None:
+        return False
+    photos = load_photos(session, [photo_id], similar_photos(database, session, term))
+    return any(term.match(photo) >= min_probability for photo in photos)
+
+
 def count(database: Database, session: Session, term: Term, min_probability: float) -> int:
     """Return how many photos are meant."""
     if has_answer(term, min_probability):

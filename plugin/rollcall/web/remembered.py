@@ -27,9 +27,9 @@ State = tuple[int, date]
 #: Answers that are kept at most: those that were asked for last.
 MOST: Final = 64
 #: How many results are looked up in one go while one scrolls.
-STRETCH: Final = 120
+STRETCH: Final = 300
 #: Such stretches that are kept.
-MOST_BLOCKS: Final = 64
+MOST_BLOCKS: Final = 24
 #: For how long a list that is shown goes on as it was, in seconds.
 _OLDEST: Final = 600.0
 #: With more photos than this a page that needs a look at all of them begins without what it finds.
@@ -163,6 +163,11 @@ class Remembered:
             return found
         block = self._block(results, offset, limit, further=further)
         first = offset // STRETCH * STRETCH
+        if len(block.hits) > STRETCH and (results, first + STRETCH) not in self._blocks:
+            # Whoever scrolls goes on.
+            with self._lock:
+                self._found.pop(("ahead", results), None)
+            self._will_ask(("ahead", results), lambda: self._block(results, first + STRETCH, limit, further=True))
         return block.hits[offset - first : offset - first + limit]
 
     def _block(self, results: Results, offset: int, limit: int, *, further: bool) -> Block:
