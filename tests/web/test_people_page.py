@@ -56,6 +56,20 @@ def test_nothing_left_to_undo_is_a_message_over_the_person(page: Any, served: An
     assert page.locator("#person h1").is_visible()
 
 
+def test_a_cover_that_cannot_be_shown_leaves_the_name_readable(chromium: Any, served: Any) -> None:
+    served.library.rename(served.library.with_name("unplugged"))
+    context = chromium.new_context()
+    page = context.new_page()
+    page.goto(f"{served.url}/?token={served.token}")
+    page.goto(f"{served.url}/people")
+    page.locator(".person .unshown").first.wait_for()
+    for card in page.locator(".person:has(.unshown)").all():
+        note, name = card.locator(".unshown").bounding_box(), card.locator(".name").bounding_box()
+        assert note["width"] > 100 and note["y"] + note["height"] <= name["y"] + 1
+        assert "plug in its disk" in card.locator(".unshown").get_attribute("title")
+    context.close()
+
+
 def test_one_group_dragged_onto_another_is_the_same_person(page: Any, served: Any) -> None:
     page.goto(f"{served.url}/people")
     source = page.locator(f"[data-person='{served.people[STRANGER]}'] img")

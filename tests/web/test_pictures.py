@@ -185,8 +185,11 @@ def test_a_picture_that_cannot_be_shown_says_why(serve: Callable, tmp_path: Path
     assert "deleted or moved" in served.client.get(f"/photo/{served.photo('child.png')}").text
     (served.library / "child.png").symlink_to(tmp_path / "elsewhere.png")
     assert "leads out of the library" in served.client.get(address).json()["detail"]
+    (served.library / "year").rename(tmp_path / "stick")
+    inside = served.client.get(f"/pictures/photo/{served.photo('woman.png')}/screen.webp").json()["detail"]
+    assert inside.startswith("the folder year is not there at present: plug in its disk")
     served.library.rename(tmp_path / "unplugged")
-    assert "plug in its disk" in served.client.get(address).json()["detail"]
+    assert "the folder photos is not there at present" in served.client.get(address).json()["detail"]
 
 
 def test_database_and_thumbnails_are_for_their_owner_alone(served: Any) -> None:

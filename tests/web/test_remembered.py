@@ -45,7 +45,7 @@ def test_pages_show_what_was_changed_a_moment_ago(served: Any) -> None:
 
 
 def test_results_go_on_as_they_began_and_begin_as_they_are(served: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(remembered, "EDGES", (0, 10, 20))
+    monkeypatch.setattr(remembered, "STRETCH", 10)
     kept, results = Remembered(served.plugin), Results("", "date", 0.05)
     every = [hit.photo_id for hit in served.plugin.search("", order="date", faces=False)]
 

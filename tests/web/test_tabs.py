@@ -44,6 +44,17 @@ def test_a_server_that_stopped_is_named_and_one_that_comes_back_is_noticed(chrom
     note.get_by_text("has stopped").wait_for()
     context.set_offline(False)
     until(lambda: not note.is_visible())
+    # One that takes requests and answers none, as in a computer that sleeps; nobody waits so long here.
+    page.add_init_script("const wait = setTimeout; window.setTimeout = (f, ms) => wait(f, ms > 5000 ? 1000 : ms)")
+    page.reload()
+    until(lambda: page.evaluate("Boolean(window.rollcallProgress?.())"))
+    # A route that nobody continues is held.
+    page.route("**/tags", lambda _: None)
+    page.route("**/api/status", lambda _: None)
+    page.evaluate("void htmx.ajax('GET', document.documentElement.dataset.base + '/tags', '#results')")
+    note.get_by_text("does not answer at present").wait_for()
+    page.unroute("**/api/status")
+    until(lambda: not note.is_visible())
     context.close()
 
 

@@ -107,6 +107,7 @@ class ReadingMixin(PluginBase):
         order: Order = "probability",
         language: str | None = None,
         album: int | None = None,
+        behind: Ranked | None = None,
     ) -> list[Ranked]:
         """Return the numbers and probabilities of the photos that match a query: of thousands quicker than `search`.
 
@@ -124,6 +125,8 @@ class ReadingMixin(PluginBase):
             The language to prefer, such as "de"; None finds it out. English is always understood.
         album
             Only photos of the album of this number.
+        behind
+            What stands before `offset` in the same results, if that is known: far down it is quicker then.
 
         Raises
         ------
@@ -141,6 +144,34 @@ class ReadingMixin(PluginBase):
             order=order,
             language=language,
             album=album,
+            behind=behind,
+        )
+
+    def is_match(
+        self,
+        photo_id: int,
+        words: str,
+        *,
+        min_probability: float = MIN_PROBABILITY,
+        language: str | None = None,
+        album: int | None = None,
+    ) -> bool:
+        """Return whether a photo is among those that match a query; quicker than to look for it among all.
+
+        Parameters
+        ----------
+        photo_id, words, min_probability, language, album
+            The photo, and what is searched for, as of `ranked`.
+
+        Raises
+        ------
+        InvalidQueryError
+            If the query cannot be understood.
+        NotFoundError
+            If there is no such album.
+        """
+        return engine.is_match(
+            self.database, words, photo_id, min_probability=min_probability, language=language, album=album
         )
 
     def prepare_searches(self) -> None:

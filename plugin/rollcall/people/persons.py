@@ -11,6 +11,7 @@ from sqlalchemy import BindParameter, bindparam, select, text
 from sqlalchemy.orm import Session
 
 from rollcall.errors import NotFoundError
+from rollcall.people.seen import Seen, seen_people_of
 from rollcall.search.folding import fold
 from rollcall.storage.library import chunks
 from rollcall.storage.tables import (
@@ -62,14 +63,6 @@ class PersonFace:
 
 
 _COLUMNS = "person_id, uid, name, names, hidden, is_me, birth_date, birth_date_source, birth_estimate, birth_deviation"
-#: What `v1_people` counts, in one look at the faces of all of them; it looks seven times for each person.
-_SEEN = """
-SELECT w.person_id, COUNT(*), COUNT(DISTINCT f.photo_id), SUM(CASE WHEN w.state = 'proposed' THEN 1 ELSE 0 END),
-    MIN(p.taken_local), MAX(p.taken_local), MIN(f.id)
-FROM face_people w JOIN faces f ON f.id = w.face_id JOIN photos p ON p.id = f.photo_id
-WHERE w.person_id IN :ids AND f.present AND w.face_id NOT IN (SELECT face_id FROM verdicts WHERE dismissed)
-GROUP BY w.person_id
-"""
 
 
 def people(
@@ -115,13 +108,14 @@ def read(session: Session, person_ids: Sequence[int]) -> list[Person]:
     for part in chunks(list(person_ids)):
         relations = _relations(session, part)
         ids: BindParameter[list[int]] = bindparam("ids", list(part), expanding=True)
-        seen = {row[0]: row[1:] for row in session.execute(text(_SEEN).bindparams(ids))}
+        # What `v1_people` counts in seven looks at the faces of each person.
+        seen = seen_people_of(session).of(session, part)
         covers = select(PersonRow.id, PersonRow.cover_face_id).where(PersonRow.id.in_(part))
         chosen: dict[int, int | None] = dict(session.execute(covers).all())
         statement = text(f"SELECT {_COLUMNS} FROM v1_people WHERE person_id IN :ids")
         for row in session.execute(statement.bindparams(ids)):
             columns: dict[str, Any] = dict(row._mapping)
-            *counted, cover = seen.get(columns["person_id"], (0, 0, 0, None, None, None))
+            *counted, cover = seen.get(columns["person_id"], Seen())
             columns |= zip(("faces", "photos", "proposed", "first_seen", "last_seen"), counted, strict=True)
             columns["cover_face_id"] = chosen.get(columns["person_id"]) or cover
             columns["names"] = tuple(json.loads(columns["names"]))

@@ -62,7 +62,7 @@ def _tagged(session: Session, names: Sequence[str]) -> NDArray[np.int64]:
     if not names:
         return np.zeros(0, np.int64)
     statement = text("SELECT photo_id FROM tags WHERE state = 'applied' AND name IN :names")
-    rows = session.execute(statement.bindparams(bindparam("names", list(names), expanding=True)))
+    rows = session.execute(statement.bindparams(bindparam("names", list(names), expanding=True))).all()
     return np.unique(np.array([row[0] for row in rows], np.int64))
 
 

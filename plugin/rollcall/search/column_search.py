@@ -18,7 +18,9 @@ from sqlalchemy.orm import Session
 from rollcall.search import functions
 from rollcall.search.column_conditions import photos_meeting
 from rollcall.search.columns import Columns, columns_of
+from rollcall.search.columns.kept import KEPT
 from rollcall.search.columns.library import Part
+from rollcall.search.columns.reading import day_of
 from rollcall.search.columns.segment import EMPTY
 from rollcall.search.planning import HIDDEN, SHOWN, conjuncts
 from rollcall.search.ranking import Ranked
@@ -33,8 +35,9 @@ _FACTOR: Final = 4
 _LOOKED_UP: Final = 128
 #: After so many photos of which none meets the conditions, all that may meet them are looked for.
 _MOST_IN_VAIN: Final = 1024
-#: The same where of the newest photos fewer than one in so many meets them.
-_FEW: Final = 4
+#: The same where of the newest photos fewer than one in so many meets them: to look some up takes a moment, all of a
+#: tag that many photos have a hundred times as long.
+_FEW: Final = 16
 #: Bounds are raised by this.
 _SLACK: Final = 1e-9
 _NOTHING: Final = Columns(EMPTY)
@@ -95,14 +98,16 @@ class ColumnSearch:
         self._in_vain: int | None = 0
 
     def _bounds(self, part: Part, columns: Columns) -> NDArray[np.float64]:
-        found = self.query.rest.bounds(columns)
-        assert found is not None
-        if not self.query.rest.quick:
-            # The exact probability is computed in another order, and its last bits may be higher.
-            found = np.minimum(found + _SLACK, 1.0)
+        found = KEPT.get(part.segment, self.query.rest, lambda: self._all_bounds(columns))
         result = np.where(found >= self.min_probability, found, -1.0)
         result[part.outdated] = -1.0
         return result
+
+    def _all_bounds(self, columns: Columns) -> NDArray[np.float64]:
+        found = self.query.rest.bounds(columns)
+        assert found is not None
+        # The exact probability is computed in another order, and its last bits may be higher.
+        return found if self.query.rest.quick else np.minimum(found + _SLACK, 1.0)
 
     def count(self) -> int | None:
         """Return how many photos are meant; None where conditions have to be looked up for each."""
@@ -134,23 +139,32 @@ class ColumnSearch:
         photo_ids, probabilities = self._ids[found.rows[order]], found.probabilities[order]
         return list(map(Ranked, photo_ids.tolist(), probabilities.tolist()))
 
-    def newest(self, wanted: int) -> list[Ranked]:
-        """Return the first `wanted` photos that are meant, the newest first, by number where they are of one time."""
-        left = self._evaluated(np.flatnonzero(self._bound >= 0))
+    def newest(self, wanted: int, behind: tuple[str, int] | None = None) -> list[Ranked]:
+        """Return the first `wanted` photos that are meant, the newest first, by number where they are of one time.
+
+        Parameters
+        ----------
+        behind
+            The capture time and number of a photo; only those that come after it are returned.
+        """
+        left = _Rows(np.flatnonzero(self._bound >= 0), self._bound[self._bound >= 0])
         days = np.concatenate([one.days for one in self.columns])
+        if behind is not None:
+            left = left.at(days[left.rows] <= day_of(behind[0]))
         found: list[Ranked] = []
+        size = max(2 * wanted, CHUNK)
         while len(left.rows) and len(found) < wanted:
             of_rows = days[left.rows]
-            count = min(max(2 * wanted, CHUNK), len(of_rows))
+            count, size = min(size, len(of_rows)), 2 * size
             chosen = of_rows >= np.partition(of_rows, len(of_rows) - count)[len(of_rows) - count]
-            met = self._by_time(left.at(chosen))
+            met = self._by_time(self._evaluated(left.rows[chosen]), behind)
             found, left = found + met, left.at(~chosen)
             few = len(found) < wanted and _FEW * len(met) < count
             if few and self.query.conditions and self._in_vain is not None:
                 left = self._those_that_may_meet(left)
         return found[:wanted]
 
-    def _by_time(self, some: _Rows) -> list[Ranked]:
+    def _by_time(self, some: _Rows, behind: tuple[str, int] | None) -> list[Ranked]:
         """Return those of some photos that are shown and meet the conditions, the newest first."""
         probability = dict(zip(self._ids[some.rows].tolist(), some.probabilities.tolist(), strict=True))
         rows: list[tuple[str, int]] = []
@@ -161,16 +175,31 @@ class ColumnSearch:
                 f" WHERE p.photo_id IN ({listed}) AND {self._condition}"
             )
             rows += [(str(row[0]), int(row[1])) for row in self.session.execute(text(statement), self._values)]
-        return [Ranked(photo_id, probability[photo_id]) for _, photo_id in sorted(rows, reverse=True)]
+        return [
+            Ranked(photo_id, probability[photo_id])
+            for taken, photo_id in sorted(rows, reverse=True)
+            if behind is None or (taken, photo_id) < behind
+        ]
 
-    def most_probable(self, wanted: int) -> list[Ranked]:
-        """Return the first `wanted` photos, the most probable first, by number where they are equally probable."""
+    def most_probable(self, wanted: int, behind: Ranked | None = None) -> list[Ranked]:
+        """Return the first `wanted` photos, the most probable first, by number where they are equally probable.
+
+        Parameters
+        ----------
+        behind
+            Only photos that come after this one are returned.
+        """
         best: list[Ranked] = []
         left = _Rows(np.flatnonzero(self._bound >= 0), self._bound[self._bound >= 0])
+        if behind is not None and self.query.rest.quick:
+            left = self._behind(left, behind)
         size = max(_FIRST, 2 * wanted)
         while len(left.rows):
             promising, left = self._first(left, size)
-            best = self._merged(best, self._evaluated(promising.rows), wanted)
+            evaluated = self._evaluated(promising.rows)
+            if behind is not None:
+                evaluated = self._behind(evaluated, behind)
+            best = self._merged(best, evaluated, wanted)
             if len(best) == wanted:
                 left = self._better(left, best[-1])
             elif self._in_vain is not None and self._in_vain > _MOST_IN_VAIN:
@@ -195,6 +224,11 @@ class ColumnSearch:
         equal = (found.probabilities == last.probability) & (self._ids[found.rows] < last.photo_id)
         return found.at((found.probabilities > last.probability) | equal)
 
+    def _behind(self, found: _Rows, first: Ranked) -> _Rows:
+        """Return those rows that come after a photo."""
+        equal = (found.probabilities == first.probability) & (self._ids[found.rows] > first.photo_id)
+        return found.at((found.probabilities < first.probability) | equal)
+
     def _first(self, found: _Rows, count: int) -> tuple[_Rows, _Rows]:
         """Return the most probable rows, by number where they are equally probable, and the others."""
         if len(found.rows) <= count:
@@ -214,10 +248,20 @@ class ColumnSearch:
             for number, columns in enumerate(self.columns):
                 first, last = np.searchsorted(rows, self._starts[number : number + 2])
                 if first < last:
-                    found = self.query.rest.probabilities(columns.at(rows[first:last] - self._starts[number]))
-                    assert found is not None
-                    probabilities[first:last] = found
+                    probabilities[first:last] = self._exactly(columns, rows[first:last] - self._starts[number])
         return _Rows(rows, probabilities).at(probabilities >= self.min_probability)
+
+    def _exactly(self, columns: Columns, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return the probabilities of some photos of a segment; none is computed twice."""
+        rest = self.query.rest
+        # What two searches write here at once is the same.
+        known = KEPT.get(columns.segment, ("exactly", rest), lambda: np.full(len(columns), np.nan))
+        missing = rows[np.isnan(known[rows])]
+        if len(missing):
+            found = rest.probabilities(columns.at(missing))
+            assert found is not None
+            known[missing] = found
+        return known[rows]
 
     def _meeting(self, candidates: Sequence[Ranked]) -> list[Ranked]:
         """Return those of some photos that are shown and meet the conditions."""

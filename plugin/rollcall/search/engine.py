@@ -106,8 +106,15 @@ def ranked(
     order: Order = "probability",
     language: str | None = None,
     album: int | None = None,
+    behind: Ranked | None = None,
 ) -> list[Ranked]:
     """Return the numbers and probabilities of the photos that `search` returns, which of thousands is quicker.
+
+    Parameters
+    ----------
+    behind
+        What stands at the place before `offset` in the same results, if that is known: then those before it need not
+        be found again.
 
     Raises
     ------
@@ -118,7 +125,7 @@ def ranked(
     StoreError
         If the database cannot be read.
     """
-    page = _page(min_probability, limit, offset)._replace(paths=False)
+    page = _page(min_probability, limit, offset)._replace(paths=False, behind=behind)
     with database.read() as session:
         matches = _matches(database, session, _term(session, query, language, album), page, order)
     return [Ranked(match.photo_id, match.probability) for match in matches]
@@ -131,6 +138,31 @@ def _page(min_probability: float, limit: int | None, offset: int) -> Page:
 def _matches(database: Database, session: Session, term: Term, page: Page, order: Order) -> list[Match]:
     run = execution.by_date if order == "date" else execution.by_probability
     return run(database, session, term, page)
+
+
+def is_match(
+    database: Database,
+    query: str,
+    photo_id: int,
+    *,
+    min_probability: float = MIN_PROBABILITY,
+    language: str | None = None,
+    album: int | None = None,
+) -> bool:
+    """Return whether a photo is among those that a query means, by a look at this photo alone.
+
+    Raises
+    ------
+    InvalidQueryError
+        If the query cannot be understood, or names a face that is unknown or has no embedding.
+    NotFoundError
+        If there is no such album.
+    StoreError
+        If the database cannot be read.
+    """
+    with database.read() as session:
+        term = _term(session, query, language, album)
+        return execution.is_match(database, session, term, photo_id, min_probability)
 
 
 def count(

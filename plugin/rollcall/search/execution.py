@@ -45,6 +45,7 @@ class Page(NamedTuple):
     limit: int | None = None
     offset: int = 0
     paths: bool = True  # of many photos they take longer than the photos
+    behind: Ranked | None = None  # a photo of the same results, which stands just before the page
 
     @property
     def stop(self) -> int | None:
@@ -68,6 +69,8 @@ def by_probability(database: Database, session: Session, term: Term, page: Page)
     if page.limit == 0:
         return []
     in_columns = _in_columns(database, session, term, page.min_probability)
+    if in_columns is not None and page.behind is not None and page.limit is not None:
+        return _matches(session, in_columns.most_probable(page.limit, page.behind), page)
     if in_columns is not None:
         # Far down the list it is quicker to look up all that are meant at once.
         far = page.stop is None or page.stop > _FAR
@@ -79,11 +82,27 @@ def by_probability(database: Database, session: Session, term: Term, page: Page)
     meant = _in_sql(database, session, term, page.min_probability)
     if meant is None:
         return _in_memory(database, session, term, page.min_probability)[page.offset : page.stop]
+    wanted, parameters = meant.sql, {**meant.parameters, **page.parameters}
+    if page.behind is not None:
+        # The first comparison is what an index of probabilities serves.
+        wanted = (
+            f"SELECT * FROM ({meant.sql}) AS meant WHERE probability <= :behind"
+            " AND (probability < :behind OR photo_id > :behind_id)"
+        )
+        parameters |= {"behind": page.behind.probability, "behind_id": page.behind.photo_id, "offset": 0}
     rows = session.execute(
-        text(f"{meant.sql}\nORDER BY probability DESC, photo_id\nLIMIT :limit OFFSET :offset"),
-        {**meant.parameters, **page.parameters},
+        text(f"{wanted}\nORDER BY probability DESC, photo_id\nLIMIT :limit OFFSET :offset"), parameters
     )
     return [Match(int(row[0]), str(row[1]), float(row[2])) for row in rows]
+
+
+def is_match(database: Database, session: Session, term: Term, photo_id: int, min_probability: float) -> bool:
+    """Return whether a photo is shown and meant."""
+    shown = session.execute(text(f"SELECT 1 FROM v1_photos p WHERE p.photo_id = :id AND {SHOWN}"), {"id": photo_id})
+    if shown.first() is None:
+        return False
+    photos = load_photos(session, [photo_id], similar_photos(database, session, term))
+    return any(term.match(photo) >= min_probability for photo in photos)
 
 
 def count(database: Database, session: Session, term: Term, min_probability: float) -> int:
@@ -115,7 +134,7 @@ def by_date(database: Database, session: Session, term: Term, page: Page) -> lis
         # An index of probabilities is no help with dates: stored groups are looked for in the columns, too.
         in_columns = None if page.stop is None else _in_columns(database, session, term, page.min_probability, True)
         if in_columns is not None:
-            return _matches(session, in_columns.newest(page.stop or 0)[page.offset :], page)
+            return _matches(session, _newest(session, in_columns, page), page)
         meant = _in_sql(database, session, term, page.min_probability)
         if meant is None:
             newest = _newest_first(session, _in_memory(database, session, term, page.min_probability))
@@ -128,6 +147,16 @@ def by_date(database: Database, session: Session, term: Term, page: Page) -> lis
     order = "ORDER BY p.taken_local DESC NULLS LAST, p.photo_id DESC LIMIT :limit OFFSET :offset"
     rows = session.execute(text(f"{found} {order}"), parameters)
     return [Match(int(row[0]), str(row[1]), float(row[2])) for row in rows]
+
+
+def _newest(session: Session, in_columns: column_search.ColumnSearch, page: Page) -> list[Ranked]:
+    """Return a page of what is meant, the newest first: from its first photo on if the one before it is known."""
+    if page.behind is not None and page.limit is not None:
+        taken = session.execute(text("SELECT taken_local FROM photos WHERE id = :id"), {"id": page.behind.photo_id})
+        row = taken.first()
+        if row is not None:
+            return in_columns.newest(page.limit, (str(row[0] or ""), page.behind.photo_id))
+    return in_columns.newest(page.stop or 0)[page.offset :]
 
 
 def older_than(session: Session, photo_id: int, limit: int | None) -> list[Match]:

@@ -254,14 +254,16 @@ def why_not(path: Path, root: Path, error: OSError) -> str:
     """Return why a file of the library is not there, for people."""
     if isinstance(error, PermissionError):
         return Sentence("the file may not be read: its permissions forbid it")
-    try:
-        away = not root.is_dir() or not any(root.iterdir())
-    except OSError:
-        away = True
-    if away:
-        return Sentence(
-            "the folder %(name)s is not there at present: plug in its disk, or connect its share", name=root.name
-        )
+    # The disk may be that of the root, or of a folder in it.
+    for folder in (root, *reversed([one for one in path.parents if root in one.parents])):
+        try:
+            away = not folder.is_dir() or not any(folder.iterdir())
+        except OSError:
+            away = True
+        if away:
+            return Sentence(
+                "the folder %(name)s is not there at present: plug in its disk, or connect its share", name=folder.name
+            )
     if path.is_symlink():
         return Sentence("the file is a link, and what it leads to is gone")
     return _GONE

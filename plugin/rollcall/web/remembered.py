@@ -26,10 +26,10 @@ Value = TypeVar("Value")
 State = tuple[int, date]
 #: Answers that are kept at most: those that were asked for last.
 MOST: Final = 64
-#: Where stretches of results begin and end that are looked up in one go; behind these each is as long as the last.
-EDGES: Final = (0, 600, 3000)
+#: How many results are looked up in one go while one scrolls.
+STRETCH: Final = 300
 #: Such stretches that are kept.
-MOST_BLOCKS: Final = 8
+MOST_BLOCKS: Final = 24
 #: For how long a list that is shown goes on as it was, in seconds.
 _OLDEST: Final = 600.0
 #: With more photos than this a page that needs a look at all of them begins without what it finds.
@@ -162,29 +162,47 @@ class Remembered:
                 self._will_ask(("ahead", results), lambda: self._block(results, 1, limit, further=True))
             return found
         block = self._block(results, offset, limit, further=further)
-        first, _ = _stretch(offset)
+        first = offset // STRETCH * STRETCH
+        if len(block.hits) > STRETCH and (results, first + STRETCH) not in self._blocks:
+            # Whoever scrolls goes on.
+            with self._lock:
+                self._found.pop(("ahead", results), None)
+            self._will_ask(("ahead", results), lambda: self._block(results, first + STRETCH, limit, further=True))
         return block.hits[offset - first : offset - first + limit]
 
     def _block(self, results: Results, offset: int, limit: int, *, further: bool) -> Block:
         """Return the stretch of results that a place lies in, with one more part, so that each part lies in one."""
-        first, end = _stretch(offset)
-        key, now, state = (results, first), time.monotonic(), self._now()
+        first, now, state = offset // STRETCH * STRETCH, time.monotonic(), self._now()
+        key = (results, first)
+
+        def holds(block: Block | None) -> bool:
+            if block is None:
+                return False
+            return (further and now - block.made < _OLDEST) or (state is not None and block.state == state)
+
         with self._lock:
-            block = self._blocks.get(key)
-        goes_on = block is not None and further and now - block.made < _OLDEST
-        if block is None or not (goes_on or (state is not None and block.state == state)):
-            block = Block(self._search(results, first, end - first + limit), state, now)
+            block, before = self._blocks.get(key), self._blocks.get((results, first - STRETCH))
+        if block is None or not holds(block):
+            # From the last one of the stretch before it on: what lies above need not be found again.
+            behind = before.hits[STRETCH - 1] if before and holds(before) and len(before.hits) >= STRETCH else None
+            block = Block(self._search(results, first, STRETCH + limit, behind), state, now)
             with self._lock:
                 self._blocks[key] = block
                 if len(self._blocks) > MOST_BLOCKS:
                     self._blocks.popitem(last=False)
         return block
 
-    def _search(self, results: Results, offset: int, limit: int) -> list[Ranked]:
+    def _search(self, results: Results, offset: int, limit: int, behind: Ranked | None = None) -> list[Ranked]:
         if results.album:
             sure = self.plugin.album(results.album).min_probability
             return self.plugin.ranked(
-                "", album=results.album, limit=limit, offset=offset, min_probability=sure, order="date"
+                "",
+                album=results.album,
+                limit=limit,
+                offset=offset,
+                min_probability=sure,
+                order="date",
+                behind=behind,
             )
         return self.plugin.ranked(
             results.q,
@@ -193,14 +211,5 @@ class Remembered:
             min_probability=results.sure,
             order=results.order,
             language=results.language,
+            behind=behind,
         )
-
-
-def _stretch(offset: int) -> tuple[int, int]:
-    """Return where the stretch of results begins and ends that a place lies in."""
-    for first, end in zip(EDGES, EDGES[1:], strict=False):
-        if offset < end:
-            return first, end
-    length = EDGES[-1] - EDGES[-2]
-    first = EDGES[-1] + (offset - EDGES[-1]) // length * length
-    return first, first + length

@@ -93,7 +93,7 @@ def _in_results(plugin: Plugin, photo_id: int, results: Results) -> Around:
     first = max(results.at - 1, 0)
     found = _numbers(plugin, results, first, 4)
     here = results.at - first
-    if photo_id not in found:
+    if photo_id not in found and _is_among(plugin, photo_id, results):
         further = max(results.at - _MOVED, 0)
         moved = _numbers(plugin, results, further, 2 * _MOVED)
         if photo_id in moved:
@@ -108,6 +108,17 @@ def _in_results(plugin: Plugin, photo_id: int, results: Results) -> Around:
     after = found[place + 1] if place + 1 < len(found) else None
     at = first + place
     return _addresses(photo_id, before, after, at - 1, at + 1, results._replace(at=at))
+
+
+def _is_among(plugin: Plugin, photo_id: int, results: Results) -> bool:
+    """Return whether a photo is still one of the results, so that it is worth to look for its place."""
+    return plugin.is_match(
+        photo_id,
+        "" if results.album else results.q,
+        min_probability=results.sure,
+        language=results.language,
+        album=results.album or None,
+    )
 
 
 def _numbers(plugin: Plugin, results: Results, first: int, limit: int) -> list[int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -13,6 +14,7 @@ from people_blobs import ANNA, BEN, faces_of, rows, who
 from rollcall import corrections, events
 from rollcall.errors import ConflictError, InvalidCorrectionError, NotFoundError
 from rollcall.host import Plugin
+from rollcall.storage import revisions
 
 
 def groups(plugin: Plugin) -> dict[object, set[int]]:
@@ -219,17 +221,45 @@ def test_a_face_dismissed_or_of_somebody_else_leaves_its_person(family: Plugin) 
     assert who(family, face)[0] == "Anna"
 
 
+def assert_counted(plugin: Plugin) -> list[tuple[Any, ...]]:
+    """Assert that people are counted as the view does, and return what it shows."""
+    columns = ("person_id", "faces", "photos", "proposed", "first_seen", "last_seen", "cover_face_id")
+    wanted = rows(plugin, f"SELECT {', '.join(columns)} FROM v1_people ORDER BY person_id")
+    found = sorted(tuple(getattr(one, name) for name in columns) for one in plugin.people(hidden=None))
+    assert found == [tuple(row) for row in wanted]
+    waiting = sorted(((row[0], row[3]) for row in wanted if row[3]), key=lambda row: (-row[1], row[0]))
+    assert plugin.proposals() == waiting
+    return [tuple(row) for row in wanted]
+
+
+def test_what_is_counted_of_people_follows_every_change(family: Plugin, folder: Path) -> None:
+    anna = family.name_person(person_of(family, faces_of(family, 4, 9)[0]), "Anna").person_id
+    assert_counted(family)
+    *waiting, other = family.person_faces(anna, state="proposed")
+    proposed = [face.face_id for face in waiting]
+    seen = []
+    for change in (
+        lambda: family.correct(corrections.not_a_face(proposed[0])),
+        family.undo,
+        lambda: family.confirm_faces(anna, proposed[:2]),
+        lambda: family.reject_faces(anna, proposed[2:3]),
+        lambda: draw(family.photos([other.photo_id])[0].path, seed=4),
+        lambda: family.forget(faces=proposed[1:2], dry_run=False),
+    ):
+        change()
+        family.index(folder)
+        seen.append(assert_counted(family))
+    assert all(one != other for one, other in zip(seen, seen[1:], strict=False))
+
+
 def test_lists_count_what_the_view_shows(family: Plugin) -> None:
     anna = family.name_person(person_of(family, faces_of(family, 4, 9)[0]), "Anna").person_id
     dismissed, *proposed = [face.face_id for face in family.person_faces(anna, state="proposed")]
     family.correct(corrections.not_a_face(dismissed))
     with family.database.write() as session:
         session.execute(text("UPDATE faces SET present = false WHERE id = :id"), {"id": proposed[0]})
-    columns = ("person_id", "faces", "photos", "proposed", "first_seen", "last_seen", "cover_face_id")
-    wanted = rows(family, f"SELECT {', '.join(columns)} FROM v1_people ORDER BY person_id")
-    found = sorted(tuple(getattr(one, name) for name in columns) for one in family.people(hidden=None))
-    assert found == [tuple(row) for row in wanted]
-    assert family.proposals() == [(row[0], row[3]) for row in wanted if row[3]]
+        revisions.mark_faces(session, proposed[:1])
+    wanted = assert_counted(family)
     with family.database.write() as session:
         session.execute(text("UPDATE photos SET taken_local = '2015-08-01T' || SUBSTR(taken_local, 12)"))
     assert family.people_seen_on_one_day() == [row[0] for row in wanted if row[0] != anna]

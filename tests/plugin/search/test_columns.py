@@ -232,6 +232,29 @@ def test_the_newest_first_are_those_of_sql(filled: Database, query: str, monkeyp
     assert [(hit.photo_id, hit.probability) for hit in found] == [(hit.photo_id, hit.probability) for hit in wanted]
 
 
+@pytest.mark.parametrize("query", [*QUERIES[::8], "photos of children", ""])
+def test_one_photo_is_a_match_as_it_is_among_all(filled: Database, query: str) -> None:
+    meant = {one.photo_id for one in engine.ranked(filled, query, min_probability=0.3)}
+    for photo_id in (*range(1, 60), 10**9):
+        assert engine.is_match(filled, query, photo_id, min_probability=0.3) == (photo_id in meant)
+
+
+@pytest.mark.parametrize("query", [*QUERIES[::4], "photos of children"])
+def test_a_page_behind_a_photo_is_that_of_its_place(
+    filled: Database, query: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(column_search, "_FIRST", 3)
+    monkeypatch.setattr(column_search, "CHUNK", 3)
+    for order in ("probability", "date"):
+        wanted = engine.ranked(filled, query, order=order)
+        found = engine.ranked(filled, query, order=order, limit=7)
+        while (
+            more := engine.ranked(filled, query, order=order, limit=7, offset=10**6, behind=found[-1]) if found else []
+        ):
+            found += more
+        assert found == wanted
+
+
 @pytest.mark.parametrize("order", ["probability", "date"])
 def test_numbers_alone_are_those_of_a_search(filled: Database, order: search.Order) -> None:
     for query in (*QUERIES[::20], "photos of children", ""):

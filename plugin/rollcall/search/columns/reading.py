@@ -54,7 +54,7 @@ def read_photos(session: Session, photo_ids: Sequence[int]) -> Rows:
 
 
 def _rows(photos: Iterable[Any], faces: Iterable[Sequence[Any]]) -> Rows:
-    found = [(int(row[0]), _day(row[2]), path_text(row[1])) for row in photos]
+    found = [(int(row[0]), day_of(row[2]), path_text(row[1])) for row in photos]
     parts = [_faces([])] + [_faces(part) for part in faces]
     owners, cumulative, groups, female, male, age_low, age_high = zip(*parts, strict=True)
     ids = np.array([one[0] for one in found], np.int64)
@@ -85,7 +85,7 @@ def _rows(photos: Iterable[Any], faces: Iterable[Sequence[Any]]) -> Rows:
     )
 
 
-def _day(taken: str | None) -> int:
+def day_of(taken: str | None) -> int:
     """Return the day of a time in ISO 8601 as a number; 0 where it is unknown."""
     digits = (taken or "")[:10].replace("-", "")
     return int(digits) if len(digits) == 8 and digits.isdigit() else 0

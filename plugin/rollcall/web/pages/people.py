@@ -25,8 +25,9 @@ from rollcall.web.remembered import Remembered
 from rollcall.web.translation import gettext, ngettext, sentence_of
 
 router = APIRouter()
-#: People that come with one scroll.
+#: People that a list begins with, and that come with one scroll: all faces of each who was not shown yet are counted.
 PAGE: Final = 24
+MORE: Final = 12
 #: Faces of a row of proposals.
 ROW: Final = 12
 #: Names that the fields complete.
@@ -73,9 +74,10 @@ def completions(plugin: Plugin) -> list[str]:
 
 def _list(plugin: Plugin, kind: Kind, offset: int) -> tuple[list[Person], int | None]:
     """Return a part of the people of a kind, and where the next one begins; None where there is none."""
+    length = MORE if offset else PAGE
     shown: dict[Kind, bool | None] = {"named": True, "unnamed": False, "hidden": None}
-    found = plugin.people(named=shown[kind], hidden=kind == "hidden", limit=PAGE + 1, offset=offset)
-    return found[:PAGE], offset + PAGE if len(found) > PAGE else None
+    found = plugin.people(named=shown[kind], hidden=kind == "hidden", limit=length + 1, offset=offset)
+    return found[:length], offset + length if len(found) > length else None
 
 
 @router.get("/people/more", response_class=HTMLResponse)

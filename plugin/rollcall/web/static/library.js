@@ -109,6 +109,14 @@
     try { const answer = await fetch(picture.src); if (!answer.ok) reason = (await answer.json()).detail || ""; } catch { return; }
     const note = document.createElement("span");
     note.className = "unshown"; note.textContent = reason || gettext("cannot be shown");
+    if (!picture.closest(".tile, .frame")) {
+      // It stands where the picture stood, between other things; a small one has no room for words.
+      const { width, height } = picture.getBoundingClientRect(), { borderRadius } = getComputedStyle(picture);
+      note.classList.add("inside");
+      Object.assign(note.style, { width: `${width || picture.width}px`, height: `${height || picture.height}px`, borderRadius });
+      note.title = note.textContent;
+      note.classList.toggle("small", (width || picture.width) < 120);
+    }
     picture.hidden = true;
     picture.after(note);
   }, true);

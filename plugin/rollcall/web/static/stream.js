@@ -24,8 +24,18 @@
     note.textContent = note.dataset[state] || "";
   }
 
+  // So long an answer may take before the server is asked whether it is there, and as long that one, in milliseconds.
+  const PATIENCE = 8000;
+
   async function ask() {
-    try { return (await fetch(`${base}/api/status`)).status === 403 ? "other" : "here"; } catch { return "stopped"; }
+    const given = new AbortController(), timer = setTimeout(() => given.abort(), PATIENCE);
+    try {
+      return (await fetch(`${base}/api/status`, { signal: given.signal })).status === 403 ? "other" : "here";
+    } catch {
+      return given.signal.aborted ? "silent" : "stopped";
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   let source = null, checking = false;
@@ -53,6 +63,13 @@
   addEventListener("pagehide", () => { leaving = true; });
   addEventListener("pageshow", () => { leaving = false; if (leading && !source) check(); });
   document.addEventListener("htmx:sendError", check);
+  // A server that was stopped in the middle, or sleeps, takes requests and answers none.
+  const waiting = new Map();
+  document.addEventListener("htmx:beforeSend", (event) => waiting.set(event.detail.xhr, setTimeout(check, PATIENCE)));
+  document.addEventListener("htmx:afterRequest", (event) => {
+    clearTimeout(waiting.get(event.detail.xhr));
+    waiting.delete(event.detail.xhr);
+  });
   document.addEventListener("DOMContentLoaded", () => {
     const lead = () => { leading = true; listen(); return new Promise(() => {}); };
     // Without locks, which old browsers lack, each tab has its own connection.
