@@ -49,3 +49,14 @@ def test_tags_and_photos_that_are_gone_there_end_no_run(library: Plugin, server:
     }
     library.bridge("nextcloud", undo=True, transport=server)
     assert not server.tags and not server.relations and not server.refused
+
+
+def test_a_name_that_the_server_would_cut_off_is_left_out_and_told(library: Plugin, server: FakeNextcloud) -> None:
+    long = "Länder/" + "Baden-Württemberg/" * 3 + "Bad Säckingen"
+    library.correct(corrections.tag(1, long, accepted=True))
+    library.correct(corrections.tag(1, "ä" * 32, accepted=True))
+    for dry_run in (True, False):
+        report = library.bridge("nextcloud", dry_run=dry_run, transport=server)
+        assert ("tag", long) in {(kind, name) for kind, name, _ in report.left_out}
+        assert report.reasons["the server takes names of tags of up to 64 bytes"] == 1
+    assert "ä" * 32 in server.tags.values() and not server.refused
