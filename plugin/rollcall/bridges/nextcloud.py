@@ -135,14 +135,15 @@ class Nextcloud(Bridge):
         known = (item.place or {}).get("file")
         if known is not None:
             return str(known)
-        path = None if item.photo is None else self._paths.there(item.photo.file)
-        if path is None:
+        paths = [] if item.photo is None else self._paths.there(item.photo.file)
+        if not paths:
             raise RefusedItem("the setting bridges.paths does not say where its folder is on the server")
-        where = PurePosixPath("/") / path.lstrip("/")
-        found = self._files_in(str(where.parent)).get(where.name)
-        if found is None:
-            raise RefusedItem("the server has no such photo")
-        return found
+        for path in paths:
+            where = PurePosixPath("/") / path.lstrip("/")
+            found = self._files_in(str(where.parent)).get(where.name)
+            if found is not None:
+                return found
+        raise RefusedItem("the server has no such photo")
 
     def _files_in(self, folder: str) -> dict[str, str]:
         if folder not in self._folders:
@@ -153,7 +154,8 @@ class Nextcloud(Bridge):
                 number = properties.get(f"{_OC}fileid")
                 if number:
                     found[unquote(href.rstrip("/").rpartition("/")[2])] = number
-            self._folders = {folder: found}
+            # The last one, and those that are not there, as they are another server's.
+            self._folders = {one: files for one, files in self._folders.items() if not files} | {folder: found}
         return self._folders[folder]
 
     # ---- Tags
