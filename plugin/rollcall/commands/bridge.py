@@ -53,7 +53,7 @@ def bridge_command(context: Context, name: str, source: Path | None, dry_run: bo
     if as_json:
         click.echo(json.dumps(values, ensure_ascii=False))
     elif source is not None:
-        show_import(imported, dry_run=dry_run)
+        show_import(imported, dry_run=dry_run, undo=undo)
     else:
         show(report, dry_run=dry_run)
 
@@ -100,7 +100,7 @@ def show(report: BridgeReport, *, dry_run: bool) -> None:
         console.print("Stopped before the end; the next run goes on.", style="yellow")
 
 
-def show_import(report: ImportReport, *, dry_run: bool) -> None:
+def show_import(report: ImportReport, *, dry_run: bool, undo: bool) -> None:
     """Print the report of an import for people."""
     would = "would be " if dry_run else ""
     rows = (
@@ -114,7 +114,7 @@ def show_import(report: ImportReport, *, dry_run: bool) -> None:
         (report.already_there, "name", "there already"),
     )
     if not any(count for count, _, _ in rows):
-        click.echo("Nothing to import or to take back.")
+        click.echo("Nothing to take back." if undo else "Nothing new was found there for the photos that are indexed.")
     for count, noun, what in rows:
         if count:
             click.echo(f"{count:,} {noun if noun == 'people' else plural(count, noun).partition(' ')[2]} {what}")

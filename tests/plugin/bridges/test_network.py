@@ -127,7 +127,8 @@ def test_the_command_imports_names(plugin: Plugin, tmp_path: Path, photos: Path)
     made.add_face(1, 10, (10, 50, 30, 30))
     assert "1 face named" in run(plugin, "digikam", str(made.file)).stdout.replace("\n", " ")
     assert json.loads(run(plugin, "digikam", str(made.file), "--undo", "--json").stdout)["taken_back"] == 2
-    assert run(plugin, "digikam", str(made.file), "--undo").stdout == "Nothing to import or to take back.\n"
+    assert run(plugin, "digikam", str(made.file), "--undo").stdout == "Nothing to take back.\n"
+    assert "Nothing new was found" in run(plugin, "takeout", str(tmp_path)).stdout
 
 
 @pytest.mark.parametrize("words", [("digikam",), ("immich", "folder"), ("lychee", "--undo"), ("flickr",)])
