@@ -5,11 +5,13 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Callable
+from datetime import date
 from typing import Any, ClassVar
 
 from strict_server import BadRequest, Reply, StrictServer, body, checked, no_body
 
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+ID = "00000000-0000-4000-8000-000000000000"
 DATE = re.compile(r"\d{4}-\d\d-\d\d")
 TEXT = re.compile(r"(?s).+")
 #: Queries by address.
@@ -214,6 +216,9 @@ class FakeImmich(StrictServer):
         return Reply(200, answers)
 
     def _all_people(self, query: dict[str, str], content: bytes | None) -> Reply:
+        wrong = [one for one in ("closestAssetId", "closestPersonId") if not UUID.fullmatch(query.get(one, ID))]
+        if wrong or not all(query.get(one, "1").isdecimal() for one in ("size", "page")):
+            raise BadRequest(f"query {query}")
         size, page = int(query.get("size", 500)), int(query.get("page", 1))
         if query.get("withHidden") not in (None, "true", "false") or not 1 <= size <= 1000 or page < 1:
             raise BadRequest(f"query {query}")
@@ -238,8 +243,17 @@ class FakeImmich(StrictServer):
         "color": (re.compile("#?([0-9A-Fa-f]{3,4}|[0-9A-Fa-f]{6}|[0-9A-Fa-f]{8})"), None),
     }
 
+    def _checked_person(self, content: bytes | None, **more: Any) -> dict[str, Any]:
+        value = checked(body(content), {}, {**self._PERSON, **more})
+        if value.get("birthDate") is not None:
+            try:
+                date.fromisoformat(value["birthDate"])
+            except ValueError as error:
+                raise BadRequest(f"birthDate {value['birthDate']}") from error
+        return value
+
     def _create_person(self, query: Any, content: bytes | None) -> Reply:
-        value = checked(body(content), {}, self._PERSON)
+        value = self._checked_person(content)
         key = self.add_person(value.get("name", ""), value.get("birthDate"))
         self.new.add(key)
         return Reply(201, self.people[key])
@@ -252,7 +266,7 @@ class FakeImmich(StrictServer):
         return Reply(200, found) if found else Reply(400, {"message": "Not found or no person.read access"})
 
     def _update_person(self, key: str, query: Any, content: bytes | None) -> Reply:
-        value = checked(body(content), {}, {**self._PERSON, "featureFaceAssetId": UUID})
+        value = self._checked_person(content, featureFaceAssetId=UUID)
         if key not in self.people:
             return Reply(400, {"message": "Not found or no person.update access"})
         self.people[key].update(value)

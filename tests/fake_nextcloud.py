@@ -104,6 +104,10 @@ class FakeNextcloud(StrictServer):
     def _create_tag(self, query: Any, content: bytes | None) -> Reply:
         kinds = {"name": str, "userVisible": bool, "userAssignable": bool}
         value = checked(body(content), kinds, {"groups": str})
+        if self.headers.get("content-type", "").partition(";")[0] != "application/json":
+            raise BadRequest("a tag that is not given as JSON")
+        if not 0 < len(value["name"].encode()) <= 64:
+            raise BadRequest("a name that is empty, or would be cut off")
         if value["name"].casefold() in {one.casefold() for one in (*self.tags.values(), *self.unseen)}:
             return Reply(409, {"message": "Tag already exists"})
         number = self.add_tag(value["name"])

@@ -14,6 +14,8 @@ QUERIES = {
     "/api/v1/photos": frozenset({"count", "offset", "order", "merged", "public", "quality", "q", "s", "path", "video"}),
     "/api/v1/labels": frozenset({"count", "offset", "all", "q"}),
 }
+#: Sources and types have at most eight characters.
+SOURCE = re.compile(".{0,8}")
 
 
 class FakePhotoPrism(StrictServer):
@@ -159,13 +161,17 @@ class FakePhotoPrism(StrictServer):
         value = checked(body(content), {"Name": str}, {"Uncertainty": int, "Priority": int})
         if uid not in self.photos:
             return Reply(404, {"error": "Entity not found"})
-        if not 0 <= value.get("Uncertainty", 0) <= 100 or not value["Name"].strip():
-            raise BadRequest("uncertainty or name")
+        if not 0 <= value.get("Uncertainty", 0) <= 100:
+            raise BadRequest("uncertainty")
+        if not re.search(r"\w", value["Name"]):
+            return Reply(400, {"error": "Invalid name"})
         self.add_label(uid, value["Name"], value.get("Uncertainty", 0))
         return Reply(200, self._details(uid))
 
     def _change_label(self, uid: str, label: str, query: Any, content: bytes | None) -> Reply:
         value = checked(body(content), {"Uncertainty": int})
+        if not 0 <= value["Uncertainty"] <= 100:
+            raise BadRequest("uncertainty")
         if (uid, label) not in self.photo_labels:
             return Reply(404, {"error": "Record not found"})
         self.photo_labels[uid, label].update(value)
@@ -199,18 +205,19 @@ class FakePhotoPrism(StrictServer):
 
     _MARKER: ClassVar[dict[str, Any]] = {
         "Type": "face",
-        "Src": str,
+        "Src": SOURCE,
         "X": float,
         "Y": float,
         "W": float,
         "H": float,
-        "SubjSrc": str,
+        "SubjSrc": SOURCE,
         "Name": str,
     }
 
     def _create_marker(self, query: Any, content: bytes | None) -> Reply:
-        kinds = {**self._MARKER, "Type": str}
-        value = checked(body(content), {"FileUID": str, **dict.fromkeys("XYWH", float)}, kinds | {"Invalid": bool})
+        kinds = {**self._MARKER, "Type": SOURCE}
+        uid = re.compile("f[a-z0-9]{15}")
+        value = checked(body(content), {"FileUID": uid, **dict.fromkeys("XYWH", float)}, kinds | {"Invalid": bool})
         photo = next((one for one in self.photos if self.file_of(one) == value["FileUID"]), None)
         if photo is None:
             return Reply(404, {"error": "Entity not found"})
@@ -219,9 +226,9 @@ class FakePhotoPrism(StrictServer):
             raise BadRequest("invalid area")
         if len(value.get("Name", "")) > 160:
             raise BadRequest("the name is too long")
-        uid = self.add_marker(photo, box, value.get("Name", ""))
-        self.markers[uid].update(Src="manual", SubjSrc=value.get("SubjSrc", ""))
-        return Reply(200, self.markers[uid])
+        made = self.add_marker(photo, box, value.get("Name", ""))
+        self.markers[made].update(Src="manual", SubjSrc=value.get("SubjSrc", ""))
+        return Reply(201, self.markers[made], headers={"Location": f"/api/v1/markers/{made}"})
 
     def _update_marker(self, uid: str, query: Any, content: bytes | None) -> Reply:
         value = checked(body(content), {}, {"Name": str, "SubjSrc": re.compile("manual"), "Invalid": bool})

@@ -76,7 +76,8 @@ class BridgeSettings(SettingsGroup):
     )
     paths: tuple[str, ...] = Field(
         default=(),
-        description="How servers call folders of this machine: FOLDER HERE=FOLDER THERE, separated by commas.",
+        description="How servers call folders of this machine: FOLDER HERE=FOLDER THERE, separated by commas; a folder "
+        "several times, if several servers call it differently.",
     )
     requests_per_second: float = Field(
         default=20.0, ge=0, description="How many requests a server gets in a second at most; 0: no limit."

@@ -23,6 +23,8 @@ _DAV: Final = "{DAV:}"
 _OC: Final = "{http://owncloud.org/ns}"
 _SPACES: Final = 'xmlns:d="DAV:" xmlns:oc="http://owncloud.org/ns"'
 _GONE: Final = frozenset({404})
+#: The server cuts longer names off, at any byte, so that two names may become one, or none that can be stored.
+_LONGEST_NAME: Final = 64  # bytes
 #: Statuses of answers about a tag and a file: not allowed, no such file, no such tag.
 _REFUSED: Final = frozenset({403, 404, 412})
 
@@ -73,7 +75,11 @@ class Nextcloud(Bridge):
             # Names that differ in capital letters alone are one tag there.
             same = (number for name, number in tags.items() if name.casefold() == item.key.casefold())
             found = tags.get(item.key, next(same, None))
-            return None if found is None else Found({"id": found})
+            if found is not None:
+                return Found({"id": found})
+            if len(item.key.encode()) > _LONGEST_NAME:
+                raise RefusedItem(f"the server takes names of tags of up to {_LONGEST_NAME} bytes")
+            return None
         file = self._file(item)
         tag = self.remote("tag", str(item.value["tag"]))
         if tag is not None and tag["id"] in self._tags_of(file):
@@ -129,14 +135,15 @@ class Nextcloud(Bridge):
         known = (item.place or {}).get("file")
         if known is not None:
             return str(known)
-        path = None if item.photo is None else self._paths.there(item.photo.file)
-        if path is None:
+        paths = [] if item.photo is None else self._paths.there(item.photo.file)
+        if not paths:
             raise RefusedItem("the setting bridges.paths does not say where its folder is on the server")
-        where = PurePosixPath("/") / path.lstrip("/")
-        found = self._files_in(str(where.parent)).get(where.name)
-        if found is None:
-            raise RefusedItem("the server has no such photo")
-        return found
+        for path in paths:
+            where = PurePosixPath("/") / path.lstrip("/")
+            found = self._files_in(str(where.parent)).get(where.name)
+            if found is not None:
+                return found
+        raise RefusedItem("the server has no such photo")
 
     def _files_in(self, folder: str) -> dict[str, str]:
         if folder not in self._folders:
@@ -147,7 +154,8 @@ class Nextcloud(Bridge):
                 number = properties.get(f"{_OC}fileid")
                 if number:
                     found[unquote(href.rstrip("/").rpartition("/")[2])] = number
-            self._folders = {folder: found}
+            # The last one, and those that are not there, as they are another server's.
+            self._folders = {one: files for one, files in self._folders.items() if not files} | {folder: found}
         return self._folders[folder]
 
     # ---- Tags
@@ -175,7 +183,8 @@ class Nextcloud(Bridge):
             raise
         self._tags = None
         number = urlsplit(answer.headers.get("content-location", "")).path.rpartition("/")[2]
-        return {"id": number or self._all_tags()[name]}
+        number = number or self._all_tags().get(name, "")
+        return {"id": number} if number else RefusedItem("the server does not take a tag of this name")
 
     def _tags_of(self, file: str) -> set[str]:
         if file not in self._of_file:

@@ -340,9 +340,14 @@ class PhotoPrism(Bridge):
         Raises
         ------
         RefusedItem
-            If it is gone.
+            If it is gone, or the server does not take this one, such as a label of signs alone.
         """
-        found = self._tolerate(method, path, body)
+        try:
+            found = self._tolerate(method, path, body)
+        except BridgeError as error:
+            if error.status_there != 400:
+                raise
+            raise RefusedItem(f"the server does not take it ({error.reason})") from error
         if found is None:
             raise RefusedItem(f"{what} is gone on the server")
         return found

@@ -20,7 +20,8 @@ class PathMap:
     Parameters
     ----------
     pairs
-        Each ``folder here=folder there``; the longest folder that fits counts.
+        Each ``folder here=folder there``; the longest folder that fits counts. It may be there several times, as each
+        server may call it otherwise.
 
     Raises
     ------
@@ -39,13 +40,11 @@ class PathMap:
             self._pairs.append((Path(here.strip()).expanduser().as_posix().rstrip("/"), there.strip().rstrip("/")))
         self._pairs.sort(key=lambda one: -len(one[0]))
 
-    def there(self, file: Path) -> str | None:
-        """Return the path of a file on the server; None if no pair fits."""
+    def there(self, file: Path) -> list[str]:
+        """Return the paths that a file may have on the server, in the order of the setting; none if no pair fits."""
         path = file.as_posix()
-        for here, there in self._pairs:
-            if path.startswith(f"{here}/"):
-                return f"{there}/{path[len(here) + 1 :]}"
-        return None
+        fits = [pair for pair in self._pairs if path.startswith(f"{pair[0]}/")]
+        return [f"{there}/{path[len(here) + 1 :]}" for here, there in fits if here == fits[0][0]]
 
 
 class ServerFile(NamedTuple, Generic[T]):
@@ -98,8 +97,7 @@ class FileIndex(Generic[T]):
         self._names.add(name.lower())
 
     def _search(self, photo: PhotoContent) -> T | None:
-        mapped = self._paths.there(photo.file)
-        candidates = [mapped] if mapped is not None else [photo.file.as_posix()]
+        candidates = self._paths.there(photo.file) or [photo.file.as_posix()]
         if self._relative:
             candidates.append(photo.path)
         for candidate in candidates:

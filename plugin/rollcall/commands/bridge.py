@@ -53,7 +53,7 @@ def bridge_command(context: Context, name: str, source: Path | None, dry_run: bo
     if as_json:
         click.echo(json.dumps(values, ensure_ascii=False))
     elif source is not None:
-        show_import(imported, dry_run=dry_run)
+        show_import(imported, dry_run=dry_run, undo=undo)
     else:
         show(report, dry_run=dry_run)
 
@@ -90,17 +90,20 @@ def show(report: BridgeReport, *, dry_run: bool) -> None:
     ):
         for kind, count in sorted(counts.items()):
             if count:
-                click.echo(f"{plural(count, kind)} {what}")
+                noun = f"{count:,} people" if kind == "person" and count > 1 else plural(count, kind)
+                click.echo(f"{noun} {what}")
+    if not any((report.made, report.changed, report.taken_back)):
+        click.echo("Nothing to send or to take back.")
     for reason, count in report.reasons.most_common():
         console.print(f"{plural(count, 'item')} left out: {reason}", style="yellow")
     if report.stopped:
         console.print("Stopped before the end; the next run goes on.", style="yellow")
 
 
-def show_import(report: ImportReport, *, dry_run: bool) -> None:
+def show_import(report: ImportReport, *, dry_run: bool, undo: bool) -> None:
     """Print the report of an import for people."""
     would = "would be " if dry_run else ""
-    for count, noun, what in (
+    rows = (
         (report.named, "face", f"{would}named"),
         (report.drawn, "face", f"of these {would}added"),
         (report.ignored, "face", f"{would}ignored"),
@@ -109,7 +112,10 @@ def show_import(report: ImportReport, *, dry_run: bool) -> None:
         (report.people, "person" if report.people == 1 else "people", f"{would}new"),
         (report.taken_back, "decision", f"{would}taken back"),
         (report.already_there, "name", "there already"),
-    ):
+    )
+    if not any(count for count, _, _ in rows):
+        click.echo("Nothing to take back." if undo else "Nothing new was found there for the photos that are indexed.")
+    for count, noun, what in rows:
         if count:
             click.echo(f"{count:,} {noun if noun == 'people' else plural(count, noun).partition(' ')[2]} {what}")
     for reason, count in report.left_out.most_common():

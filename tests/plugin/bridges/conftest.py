@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from fastapi.testclient import TestClient
 
 from blobs import BlobAnalyzer, draw
 from bridged import name_face
+from fake_lychee import FakeLychee, make
 from rollcall import Plugin, corrections
+from rollcall.bridges.lychee.running import LycheeService
 
 SETTINGS: Final = {
     "bridges.requests_per_second": 0,
@@ -71,3 +74,31 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     from rollcall.bridges import connection
 
     monkeypatch.setattr(connection, "_delay", lambda attempt, given: 0.0)
+
+
+@pytest.fixture
+def uploads(tmp_path: Path) -> Path:
+    folder = tmp_path / "uploads"
+    draw(folder / "or" / "a.png", (30, 0), (60, 255), seed=1)
+    draw(folder / "or" / "b.png", (30, 0), seed=2)
+    draw(folder / "or" / "none.png", seed=3)
+    (folder / "or" / "broken.jpg").write_bytes(b"\xff\xd8\xff no picture")
+    return folder
+
+
+@pytest.fixture
+def lychee() -> FakeLychee:
+    return FakeLychee()
+
+
+@pytest.fixture
+def service(tmp_path: Path, uploads: Path, lychee: FakeLychee) -> Iterator[LycheeService]:
+    made = make(tmp_path, uploads, lychee)
+    yield made
+    made.store.close()
+
+
+@pytest.fixture
+def client(service: LycheeService) -> TestClient:
+    """Calls the service; its worker is not started, the test takes its steps."""
+    return TestClient(service.app())

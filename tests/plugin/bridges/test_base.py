@@ -31,11 +31,17 @@ def test_boxes_of_different_extent_around_one_face_are_the_same_face() -> None:
 
 def test_the_longest_folder_that_fits_names_the_path_on_the_server() -> None:
     paths = PathMap(["/photos=/library", "/photos/old/=/attic/"])
-    assert paths.there(Path("/photos/a.jpg")) == "/library/a.jpg"
-    assert paths.there(Path("/photos/old/a.jpg")) == "/attic/a.jpg"
-    assert paths.there(Path("/photosynthesis/a.jpg")) is None
+    assert paths.there(Path("/photos/a.jpg")) == ["/library/a.jpg"]
+    assert paths.there(Path("/photos/old/a.jpg")) == ["/attic/a.jpg"]
+    assert paths.there(Path("/photosynthesis/a.jpg")) == []
     with pytest.raises(SettingsError, match="FOLDER HERE=FOLDER THERE"):
         PathMap(["/photos"])
+
+
+def test_several_servers_may_call_a_folder_differently() -> None:
+    paths = PathMap(["/photos=/usr/src/app/external", "/photos=/Photos", "/photos/old=/attic"])
+    assert paths.there(Path("/photos/a.jpg")) == ["/usr/src/app/external/a.jpg", "/Photos/a.jpg"]
+    assert paths.there(Path("/photos/old/a.jpg")) == ["/attic/a.jpg"]
 
 
 def test_a_file_is_read_for_its_content_only_if_the_server_has_one_of_its_name(tmp_path: Path) -> None:

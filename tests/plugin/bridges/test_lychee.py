@@ -1,11 +1,10 @@
-"""The face service for Lychee, with a strict Lychee that gets its results; also what Lychee's own tests ask of it."""
+"""The face service for Lychee, with a strict Lychee that gets its results."""
 
 from __future__ import annotations
 
 import base64
 import io
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from fastapi.testclient import TestClient
 from PIL import Image
 
 from blobs import BlobAnalyzer, draw
+from fake_lychee import KEY, FakeLychee, detect, make, work
 from rollcall.bridges.lychee.clustering import cluster
 from rollcall.bridges.lychee.running import LycheeService
 from rollcall.bridges.lychee.store import LycheeStore, StoredFace
@@ -22,111 +22,7 @@ from rollcall.bridges.lychee.worker import clipped, crop
 from rollcall.errors import BridgeError, SettingsError
 from rollcall.records import Box
 from rollcall.settings import load
-from strict_server import BadRequest, Killed, Reply, StrictServer, body, checked
-
-KEY = {"X-API-Key": "lychee-key"}
-
-
-class FakeLychee(StrictServer):
-    """The two addresses that take results; a result replaces all faces of its photo."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.faces: dict[str, dict[str, dict[str, Any]]] = {}  # photo to number to face
-        self.status: dict[str, str] = {}
-        self.labels: dict[str, int] = {}
-        self.suggestions: list[dict[str, Any]] = []
-        self.numbers = 0
-        self.route("POST", "/api/v2/FaceDetection/results", self.guarded(self._results))
-        self.route("POST", "/api/v2/FaceDetection/cluster-results", self.guarded(self._clusters))
-
-    def allowed(self) -> bool:
-        return self.headers.get("x-api-key") == "lychee-key"
-
-    def _results(self, query: Any, content: bytes | None) -> Reply:
-        value = checked(
-            body(content), {"photo_id": str, "status": str}, {"faces": [dict], "error_code": str, "message": str}
-        )
-        self.status[value["photo_id"]] = value["status"]
-        if value["status"] == "error":
-            checked(value, {"photo_id": str, "status": str, "error_code": str, "message": str})
-            return Reply(200, {"faces": []})
-        box = dict.fromkeys(("x", "y", "width", "height", "confidence"), float)
-        made: dict[str, dict[str, Any]] = {}
-        mapping = []
-        for face in value["faces"]:
-            kinds = {**box, "laplacian_variance": float, "embedding_id": str, "crop": str, "suggestions": [dict]}
-            checked(face, kinds)
-            if not all(0 <= face[name] <= 1 for name in box):
-                raise BadRequest("a number outside of 0 to 1")
-            known = {number for faces in self.faces.values() for number in faces}
-            for one in face["suggestions"]:
-                checked(one, {"lychee_face_id": str, "confidence": float})
-                if one["lychee_face_id"] not in known or not 0 <= one["confidence"] <= 1:
-                    raise BadRequest("a suggestion of a face that is not there")
-            self.numbers += 1
-            made[f"face-{self.numbers}"] = face
-            mapping.append({"embedding_id": face["embedding_id"], "lychee_face_id": f"face-{self.numbers}"})
-        self.faces[value["photo_id"]] = made
-        return Reply(200, {"faces": mapping})
-
-    def _clusters(self, query: Any, content: bytes | None) -> Reply:
-        value = checked(body(content), {"labels": [dict]}, {"suggestions": [dict]})
-        known = {number for faces in self.faces.values() for number in faces}
-        for one in value["labels"]:
-            checked(one, {"face_id": str, "cluster_label": int})
-            if one["face_id"] not in known:
-                raise BadRequest("a label of a face that is not there")
-        for one in value.get("suggestions", []):
-            checked(one, {"face_id": str, "suggested_face_id": str, "confidence": float})
-            if not {one["face_id"], one["suggested_face_id"]} <= known or not 0 <= one["confidence"] <= 1:
-                raise BadRequest("a suggestion of a face that is not there")
-        self.labels = {one["face_id"]: one["cluster_label"] for one in value["labels"]}
-        self.suggestions = value.get("suggestions", [])
-        return Reply(204)
-
-    def photo_of(self, number: str) -> str:
-        return next(photo for photo, faces in self.faces.items() if number in faces)
-
-
-@pytest.fixture
-def uploads(tmp_path: Path) -> Path:
-    folder = tmp_path / "uploads"
-    draw(folder / "or" / "a.png", (30, 0), (60, 255), seed=1)
-    draw(folder / "or" / "b.png", (30, 0), seed=2)
-    draw(folder / "or" / "none.png", seed=3)
-    (folder / "or" / "broken.jpg").write_bytes(b"\xff\xd8\xff no picture")
-    return folder
-
-
-@pytest.fixture
-def lychee() -> FakeLychee:
-    return FakeLychee()
-
-
-def make(tmp_path: Path, uploads: Path, lychee: FakeLychee) -> LycheeService:
-    settings = load(
-        None,
-        {
-            "bridges.lychee_url": "http://lychee",
-            "bridges.lychee_key": "lychee-key",
-            "bridges.lychee_photos": str(uploads),
-        },
-    )
-    return LycheeService(settings, BlobAnalyzer(), tmp_path / "rollcall.db.lychee", lychee)
-
-
-@pytest.fixture
-def service(tmp_path: Path, uploads: Path, lychee: FakeLychee) -> Iterator[LycheeService]:
-    made = make(tmp_path, uploads, lychee)
-    yield made
-    made.store.close()
-
-
-@pytest.fixture
-def client(service: LycheeService) -> TestClient:
-    """Calls the service; its worker is not started, the test takes its steps."""
-    return TestClient(service.app())
+from strict_server import Killed
 
 
 def test_a_file_that_cannot_be_used_is_one_sentence_and_its_jobs_wait(
@@ -159,16 +55,6 @@ def test_a_file_that_cannot_be_opened_is_told_in_words(tmp_path: Path, content: 
     file.mkdir() if content is None else file.write_bytes(content)
     with pytest.raises(BridgeError, match=r"x\.lychee: .*(damaged one|may not be opened); allow it, or delete"):
         LycheeStore(file, "model")
-
-
-def work(service: LycheeService) -> None:
-    while service.worker.step():
-        pass
-
-
-def detect(client: TestClient, photo: str, path: str) -> None:
-    answer = client.post("/detect", json={"photo_id": photo, "photo_path": path}, headers=KEY)
-    assert answer.status_code == 202, answer.text
 
 
 def test_detected_faces_arrive_with_boxes_crops_and_suggestions(
@@ -287,12 +173,6 @@ def test_jobs_are_done_in_their_order_and_a_full_queue_takes_no_more(service: Ly
     store.end_job(first)
     assert [photo for _, photo in store.jobs()] == ["b"]
     assert store.add_job("detect", "c", most=2)
-
-
-def test_grouping_nothing_is_an_empty_result(client: TestClient, service: LycheeService, lychee: FakeLychee) -> None:
-    client.post("/cluster", headers=KEY)
-    work(service)
-    assert lychee.requests and not lychee.refused and lychee.labels == {}
 
 
 @pytest.mark.parametrize("field", ["file", "image"])

@@ -106,12 +106,12 @@ def test_the_command_says_what_it_did(library: Plugin) -> None:
     server = immich(without="a.png")
     with listening(server) as url:
         dry = run(library, "immich", "--dry-run", url=url)
-        assert "2 persons would be made" in dry.output and not server.changes
+        assert "2 people would be made" in dry.output and not server.changes
         done = run(library, "immich", "--json", url=url)
         report = json.loads(done.stdout)
         assert report["made"]["person"] == 2 and report["left_out"][0]["reason"] == "the server has no such photo"
         again = run(library, "immich", url=url)
-        assert "the server has no such photo" in again.stderr and "made" not in again.stdout
+        assert "the server has no such photo" in again.stderr and again.stdout == "Nothing to send or to take back.\n"
         back = run(library, "immich", "--undo", url=url)
     assert "taken back" in back.stdout
     assert server.state() == immich(without="a.png").state()
@@ -127,6 +127,8 @@ def test_the_command_imports_names(plugin: Plugin, tmp_path: Path, photos: Path)
     made.add_face(1, 10, (10, 50, 30, 30))
     assert "1 face named" in run(plugin, "digikam", str(made.file)).stdout.replace("\n", " ")
     assert json.loads(run(plugin, "digikam", str(made.file), "--undo", "--json").stdout)["taken_back"] == 2
+    assert run(plugin, "digikam", str(made.file), "--undo").stdout == "Nothing to take back.\n"
+    assert "Nothing new was found" in run(plugin, "takeout", str(tmp_path)).stdout
 
 
 @pytest.mark.parametrize("words", [("digikam",), ("immich", "folder"), ("lychee", "--undo"), ("flickr",)])

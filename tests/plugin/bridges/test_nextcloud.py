@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from bridged import nextcloud
@@ -49,3 +51,28 @@ def test_tags_and_photos_that_are_gone_there_end_no_run(library: Plugin, server:
     }
     library.bridge("nextcloud", undo=True, transport=server)
     assert not server.tags and not server.relations and not server.refused
+
+
+def test_a_name_that_the_server_would_cut_off_is_left_out_and_told(library: Plugin, server: FakeNextcloud) -> None:
+    long = "Länder/" + "Baden-Württemberg/" * 3 + "Bad Säckingen"
+    library.correct(corrections.tag(1, long, accepted=True))
+    library.correct(corrections.tag(1, "ä" * 32, accepted=True))
+    for dry_run in (True, False):
+        report = library.bridge("nextcloud", dry_run=dry_run, transport=server)
+        assert ("tag", long) in {(kind, name) for kind, name, _ in report.left_out}
+        assert report.reasons["the server takes names of tags of up to 64 bytes"] == 1
+    assert "ä" * 32 in server.tags.values() and not server.refused
+
+
+def test_a_folder_that_another_server_calls_otherwise_is_found_and_asked_for_once(
+    library: Plugin, server: FakeNextcloud, photos: Path
+) -> None:
+    both = (f"{photos}=/usr/src/app/external", f"{photos}=/library")
+    settings = library.settings.model_copy(
+        update={"bridges": library.settings.bridges.model_copy(update={"paths": both})}
+    )
+    with Plugin(settings=settings, analyzer=library.analyzer) as plugin:
+        report = plugin.bridge("nextcloud", transport=server)
+    assert not report.left_out and not server.refused
+    asked = [path for method, path in server.requests if method == "PROPFIND" and "external" in path]
+    assert len(asked) == len(set(asked)) == 2

@@ -163,3 +163,11 @@ def test_characters_that_names_lose_there_are_left_out_here(library: Plugin, ser
     name_face(library, 4, 'Zoë  "Z" <3', uid="uid-z")
     library.bridge("photoprism", transport=server)
     assert "Zoë Z 3" in {one["Name"] for one in server.markers.values()}
+
+
+def test_a_label_that_the_server_does_not_take_ends_no_run(library: Plugin, server: FakePhotoPrism) -> None:
+    library.correct(corrections.tag(1, "***", accepted=True))
+    report = library.bridge("photoprism", transport=server)
+    assert [(kind, name) for kind, name, _ in report.left_out] == [("photo label", "1:***")]
+    assert "Invalid name" in report.left_out[0][2]
+    assert report.made["marker"] and not server.refused

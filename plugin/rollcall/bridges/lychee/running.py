@@ -44,7 +44,7 @@ class LycheeService:
     def __init__(
         self, settings: Settings, analyzer: PictureAnalyzer, file: Path, transport: Transport | None = None
     ) -> None:
-        self.settings = settings.bridges
+        self.settings, self._detector = settings.bridges, settings.detector
         for name in ("lychee_url", "lychee_key", "lychee_photos"):
             if not getattr(self.settings, name):
                 raise SettingsError(f"setting 'bridges.{name}': the face service for Lychee needs it; set it")
@@ -65,12 +65,17 @@ class LycheeService:
 
         config = {
             "auto_dispatch_dbscan": "True",
+            "blur_threshold": "0",
             "cluster_eps": f"{1 - self.settings.lychee_similarity:g}",
+            "detection_threshold": str(
+                self._detector.threshold if self._detector.network == "single-pass" else self._detector.threshold_onet
+            ),
             "match_threshold": str(self.settings.lychee_similarity),
             "max_faces_per_photo": str(MOST_FACES),
             "thread_pool_size": "1",
             "workers": "1",
-            "detector_backend": "mtcnn",
+            "detector_backend": self._detector.network,
+            "verify_ssl": "True",
             "service": "rollcall",
         }
         return create(

@@ -32,6 +32,8 @@ _CLUSTERS: Final = "/api/v2/FaceDetection/cluster-results"
 MOST_FACES: Final = 100
 _CROP: Final = 150  # pixels
 _LONGEST_PAUSE: Final = 300.0  # seconds
+#: Statuses below 500 that are not about the result that was sent.
+_WAITING: Final = frozenset({401, 403, 408, 425, 429})
 #: Similar faces of other groups that are sent for each face.
 _SUGGESTIONS: Final = 3
 
@@ -116,8 +118,8 @@ class Worker(threading.Thread):
             else:
                 self._cluster()
         except BridgeError as error:
-            # Of another status than 4xx: Lychee restarts, or is away. The job waits.
-            if not 400 <= error.status_there < 500 or error.status_there in (408, 425, 429):
+            # Lychee restarts, is away, or the key is not the same there, which somebody sets right: the job waits.
+            if not 400 <= error.status_there < 500 or error.status_there in _WAITING:
                 _LOG.warning("the result of photo %s waits: %s", job.photo, error)
                 return False
             _LOG.error("Lychee refuses the result of photo %s: %s", job.photo, error)
@@ -146,7 +148,16 @@ class Worker(threading.Thread):
             "faces": [self._face(number, face, picture, job.photo) for number, face in sent.items()],
         }
         # Lychee replaces a photo's faces by these, so that a result may arrive twice.
-        answer = self.connection.ask(_RESULTS, payload)
+        try:
+            answer = self.connection.ask(_RESULTS, payload)
+        except BridgeError as error:
+            if error.status_there != 500:
+                raise
+            # So it answers each time for a photo that was deleted there meanwhile. If it takes the error, it works,
+            # and this one result would hold up all others for ever.
+            self._send_error(job.photo, "internal_error", "Lychee could not take the result")
+            _LOG.error("Lychee could not take the result of photo %s: %s", job.photo, error)
+            return
         self.store.replace_photo(job.photo, self._stored(job.photo, sent, answer))
 
     def _stored(self, photo: str, sent: dict[str, Face], answer: Any) -> list[StoredFace]:
@@ -190,12 +201,20 @@ class Worker(threading.Thread):
 
     def _cluster(self) -> None:
         ids, vectors = self.store.vectors()
+        if not ids:
+            return  # Lychee refuses a result without labels
         labels = cluster(vectors, self.similarity)
         payload = {
             "labels": [{"face_id": one, "cluster_label": label} for one, label in zip(ids, labels, strict=True)],
             "suggestions": self._across(ids, labels, vectors),
         }
-        self.connection.ask(_CLUSTERS, payload)
+        try:
+            self.connection.ask(_CLUSTERS, payload)
+        except BridgeError as error:
+            if error.status_there != 500 or not payload["suggestions"]:
+                raise
+            # A suggestion of a face that was deleted there, without a word to this service, makes all of it fail.
+            self.connection.ask(_CLUSTERS, {**payload, "suggestions": []})
 
     def _across(self, ids: Sequence[str], labels: Sequence[int], vectors: NDArray[np.float32]) -> list[dict[str, Any]]:
         """Return for each face similar ones of other groups, for review."""
