@@ -138,3 +138,9 @@ def test_the_database_of_another_program_is_refused_and_left_alone(tmp_path: Pat
         assert connection.execute("SELECT name FROM sqlite_master").fetchall() == [(table,)]
     connection.close()
     assert len(file.read_bytes()) == len(before)
+
+
+@pytest.mark.parametrize("url", ["mysql://host/photos", "oracle://host/photos", "mssql+pyodbc://host/photos"])
+def test_a_kind_of_database_that_is_not_supported_is_refused_before_its_driver_is_asked_for(url: str) -> None:
+    with pytest.raises(StoreError, match="not supported; use SQLite or PostgreSQL"):
+        open_database(url)
