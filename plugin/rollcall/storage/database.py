@@ -339,11 +339,9 @@ def open_database(
     with store_errors(shown):
         found, fingerprint = migrating.state(engine)
         if found != HEAD or fingerprint != views.fingerprint(engine.dialect.name):
-            if read_only and found != HEAD:
-                raise StoreError(
-                    shown, "the database is of an older Rollcall; any `rollcall index` brings it up to date"
-                )
-            if not read_only:
+            if read_only:
+                migrating.refuse_other(found, HEAD, shown)
+            else:
                 migrating.bring_up_to_date(engine, HEAD, file, backups)
     server = None if file is not None or cache is None else postgresql.beside(url, cache)
     beside = server if engine.dialect.name == "postgresql" else None
