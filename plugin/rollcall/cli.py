@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import errno
 import importlib
 import os
@@ -73,6 +74,28 @@ class _LazyGroup(click.Group):
         # Here, not in the group's function: that a command does not exist is found out before it is called.
         logs.configure(ctx.params["log_format"], verbose=ctx.params["verbose"])
         return super().invoke(ctx)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            # Such as --config: who saw it in the documentation does not know on which side of the command it goes.
+            raise click.UsageError(
+                f"No such option {error.option_name!r} before the command; options of a command stand behind it:"
+                f" rollcall COMMAND {error.option_name} ...",
+                ctx,
+            ) from error
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            near = difflib.get_close_matches(args[0], COMMANDS, 1)
+            if not near:
+                raise
+            raise click.UsageError(f"No such command {args[0]!r}; did you mean {near[0]!r}?", ctx) from error
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:

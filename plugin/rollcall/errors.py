@@ -36,6 +36,7 @@ from __future__ import annotations
 import errno
 import json
 import re
+import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar, Final
@@ -268,9 +269,25 @@ def reason_of(error: Exception) -> str:
         return "it holds bytes that are no text in UTF-8"
     if isinstance(error, json.JSONDecodeError):
         return f"line {error.lineno} is no JSON at column {error.colno}"
+    if isinstance(error, tomllib.TOMLDecodeError):
+        return _of_toml(str(error))
     if isinstance(error, KeyError):
         return f"its {error.args[0]!r} is missing" if error.args else "something is missing in it"
     return _NUMBERS.sub("", str(error)).strip() or type(error).__name__
+
+
+#: What the parser says, and where; without a line, the text ended.
+_TOML: Final = re.compile(r"(?P<what>.*) \(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)", re.S)
+
+
+def _of_toml(message: str) -> str:
+    found = _TOML.fullmatch(message)
+    if found is None:
+        return message
+    what = found["what"][:1].lower() + found["what"][1:]
+    if found["line"] is None:
+        return f"its last line is no TOML: {what}"
+    return f"line {found['line']} is no TOML at column {found['column']}: {what}"
 
 
 def not_written(error: OSError | ValueError, advice: str) -> str:

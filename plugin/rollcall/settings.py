@@ -8,7 +8,6 @@ and `--set detector.min_face=40` on the command line.
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple, get_args
@@ -18,10 +17,11 @@ from pydantic import BaseModel, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from rollcall.detector_settings import DetectorSettings
-from rollcall.errors import SettingsError, reason_of
+from rollcall.errors import SettingsError
 from rollcall.host_settings import RemoteSettings, XmpSettings
 from rollcall.server_settings import BridgeSettings, ServeSettings
 from rollcall.settings_group import SettingsGroup
+from rollcall.settings_sources import read_file, refused
 from rollcall.video_settings import VideoSettings
 
 
@@ -350,37 +350,35 @@ def load(file: Path | None = None, overrides: Mapping[str, Any] | None = None) -
         If the file cannot be read, or a name or value is not understood; the message names it.
     """
     path = file or config_path()
-    data: dict[str, Any] = {}
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        # Only the file that is read unasked need not be there.
-        if file is not None or not isinstance(error, FileNotFoundError | NotADirectoryError):
-            raise SettingsError(
-                f"{path}: the settings cannot be read ({reason_of(error)}); allow it, or remove what is there"
-            ) from error
-    # Text that is no UTF-8 is a ValueError, and so is text that is no TOML.
-    except ValueError as error:
-        raise SettingsError(
-            f"{path}: the settings cannot be understood ({reason_of(error)}); correct the file or remove it"
-        ) from error
+    data = read_file(path, named=file is not None)
     # The environment overrides the file and yields to `overrides`. It is merged here by hand, because
     # pydantic-settings would let initial values win over it.
     prefix = "ROLLCALL_"
+    sources: dict[str, str] = {}
     for variable, value in os.environ.items():
         name = variable[len(prefix) :].lower()
         if variable.upper().startswith(prefix) and ("__" in name or name in Settings.model_fields):
-            _put(data, name.replace("__", "."), value)
+            dotted = name.replace("__", ".")
+            _put(data, dotted, value, variable)
+            sources[dotted] = variable
     for name, value in (overrides or {}).items():
         _put(data, name, value)
+        sources[name] = ""
     try:
         return Settings(**data)
     except ValidationError as error:
         first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"])
-        raise SettingsError(
-            f"setting {name!r}: {first['msg'].lower()}; `rollcall settings` lists every setting and its limits"
-        ) from error
+        source = sources.get(".".join(str(part) for part in first["loc"][:2]), str(path))
+        raise refused(first, source, _names()) from error
+
+
+def _names() -> dict[str, list[str]]:
+    """Return the names of the settings of each group."""
+    names: dict[str, list[str]] = {}
+    for info in describe():
+        group, _, name = info.name.partition(".")
+        names.setdefault(group, []).append(name)
+    return names
 
 
 def _is_list(group: str, name: str) -> bool:
@@ -390,11 +388,12 @@ def _is_list(group: str, name: str) -> bool:
     return name in fields and isinstance(fields[name].default, tuple)
 
 
-def _put(data: dict[str, Any], dotted: str, value: Any) -> None:
+def _put(data: dict[str, Any], dotted: str, value: Any, source: str = "") -> None:
     group, _, name = dotted.partition(".")
     branch = data.setdefault(group, {})
     if not isinstance(branch, dict) or not name:
-        raise SettingsError(f"setting {dotted!r} is not of the form group.name; `rollcall settings` lists them all")
+        where = f"{source}: " if source else ""
+        raise SettingsError(f"{where}setting {dotted!r} is not of the form group.name, such as detector.min_face")
     if isinstance(value, str) and _is_list(group, name):
         value = tuple(part.strip() for part in value.split(",") if part.strip())
     branch[name] = value

@@ -21,7 +21,7 @@ from rollcall.storage.failures import of_other
         (b"\xff".decode, "it holds bytes that are no text in UTF-8"),
         (lambda: json.loads('{"a": }'), "line 1 is no JSON at column 7"),
         (lambda: {}["kind"], "its 'kind' is missing"),
-        (lambda: tomllib.loads("a ="), "Invalid value (at end of document)"),
+        (lambda: tomllib.loads("a ="), "its last line is no TOML: invalid value"),
     ],
 )
 def test_a_reason_is_plain_words(fails: Callable[[], Any], words: str) -> None:

@@ -56,6 +56,6 @@ def _print(report: CheckReport) -> None:
         click.echo(f"The columns for searches are wrong: {report.columns}{deleted}")
     if report.unreadable:
         console.print(f"{plural(len(report.unreadable), 'file')} could not be read and were left as they are")
-    click.echo(
-        "All is well." if report.healthy else "Run `rollcall check --repair`." if not report.repaired else "Mended."
-    )
+    # Nobody shall take a disk that is not there for one whose photos are sound.
+    well = "All is well." if not report.unreadable else "All else is well; plug the disk in, and run it again."
+    click.echo(well if report.healthy else "Run `rollcall check --repair`." if not report.repaired else "Mended.")

@@ -15,8 +15,11 @@ from rich.progress import Progress
 from rollcall import corrections
 from rollcall.ages import AGE_GROUPS
 from rollcall.commands.common import Context, common, console, plural
+from rollcall.corrections.album_kinds import ALBUM_KINDS
 from rollcall.corrections.kinds import Correction
 from rollcall.corrections.log import CorrectionResult, LogEntry
+from rollcall.corrections.log_lines import UNDO_KINDS
+from rollcall.corrections.person_kinds import PERSON_KINDS
 from rollcall.corrections.transfer import read_file, write_file
 from rollcall.records import Box
 
@@ -142,10 +145,19 @@ def _rounded(value: Any) -> Any:
     return round(value, 4) if isinstance(value, float) else value
 
 
+def _about_no_photo(kind: str) -> str:
+    """Return what a line without a photo is about: only those of photos wait for theirs."""
+    if kind in PERSON_KINDS:
+        return "people"
+    if kind in ALBUM_KINDS:
+        return "albums"
+    return "-" if kind in UNDO_KINDS else "waiting"
+
+
 def _line(entry: LogEntry) -> str:
     about = f"face:{entry.face_id}" if entry.face_id is not None else f"photo:{entry.photo_id}"
     if entry.photo_id is None:
-        about = "waiting"
+        about = _about_no_photo(entry.kind)
     state = " (undone)" if entry.undone else ""
     value = f"of line {entry.of_line}"
     if entry.of_line is None:

@@ -142,5 +142,4 @@ def _write_crop(question: Question, folder: Path) -> None:
     margin_x, margin_y = box.width / 2, box.height / 2
     x0, x1 = max(int((box.x - margin_x) * width), 0), int((box.x + box.width + margin_x) * width) + 1
     y0, y1 = max(int((box.y - margin_y) * height), 0), int((box.y + box.height + margin_y) * height) + 1
-    folder.mkdir(parents=True, exist_ok=True)
     annotate.save(Image.fromarray(picture.pixels[y0:y1, x0:x1]), folder / "face.png")

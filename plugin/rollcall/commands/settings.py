@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from rollcall.commands.common import Context, common
+from rollcall.commands.common import Context, common, plural
 from rollcall.server_settings import shown
 from rollcall.settings import config_path, describe
 
@@ -61,8 +61,7 @@ def status_command(context: Context, as_json: bool) -> None:
     )
     click.echo(f"Faces:    {status.faces:,}")
     for tag in tags:
-        click.echo(
-            f"Tag:      {tag.name}: {tag.applied:,} photos, {tag.suggested:,} suggested, {tag.rejected:,} rejected"
-        )
+        photos = plural(tag.applied, "photo")
+        click.echo(f"Tag:      {tag.name}: {photos}, {tag.suggested:,} suggested, {tag.rejected:,} rejected")
     for path, error in failures:
         click.echo(f"Failed:   {path}: {error}")

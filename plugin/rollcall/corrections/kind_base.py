@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from rollcall.errors import InvalidCorrectionError
 from rollcall.records import Box
+from rollcall.refused_values import needed
 from rollcall.sentences import Sentence
 
 #: The largest number that a row can have: SQLite's integers have 64 bits, with a sign.
@@ -79,7 +80,7 @@ def sentence(error: ValidationError) -> str:
         cause = first["ctx"]["error"]
         return cause.args[0] if isinstance(cause, Exception) and cause.args else str(cause)
     name = ".".join(str(part) for part in first["loc"])
-    return f"a correction cannot have {name} = {first['input']!r}: {first['msg'].lower()}"
+    return f"a correction cannot have {name} = {first['input']!r}: it needs {needed(first)}"
 
 
 def inside(box: Box) -> Box:

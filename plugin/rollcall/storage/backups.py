@@ -92,8 +92,13 @@ def restore(file: Path, backup: Path | None = None) -> tuple[Path, Path | None]:
     candidates = newest_first(file) if backup is None else [backup]
     chosen = next((one for one in candidates if is_sound(one)), None)
     if chosen is None:
-        which = "no backup of it is there, or none is sound" if backup is None else f"{backup} is not a sound backup"
-        raise StoreError(str(file), f"{which}; index the folders anew and import the corrections that you exported")
+        if backup is not None:
+            raise StoreError(str(file), f"{backup} is not a sound backup; name another one, nothing was changed")
+        raise StoreError(
+            str(file),
+            "no backup of it is there, or none is sound; index the folders anew and import the corrections that you"
+            " exported",
+        )
     try:
         with FileLock(f"{file}.lock", timeout=0):
             if file.exists() and sqlite.is_open_elsewhere(file):

@@ -21,7 +21,7 @@ from rollcall.storage import backups as backups_of
 from rollcall.storage import change_feed, migrating, parts, postgresql, sqlite, sqlite_files, views
 from rollcall.storage.change_feed import Change
 from rollcall.storage.commits import Commits
-from rollcall.storage.failures import store_errors
+from rollcall.storage.failures import of_other, store_errors
 
 #: The newest revision in `migrations/versions`; a test holds the two together.
 HEAD = "0016"
@@ -254,7 +254,7 @@ class Database:
 def _not_copied(error: OSError | sqlite3.Error) -> str:
     """Return why a backup cannot be written, and what to do."""
     if isinstance(error, sqlite3.Error):
-        error = OSError(errno.ENOSPC if "is full" in str(error) else 0, str(error))
+        error = OSError(errno.ENOSPC if "is full" in str(error) else 0, of_other(error))
     return not_written(error, "choose another place")
 
 
@@ -306,6 +306,8 @@ def open_database(
     """
     url = to_url(text_or_path)
     shown = url.render_as_string()
+    if url.get_backend_name() not in ("sqlite", "postgresql"):  # before its driver is asked for
+        raise StoreError(shown, "databases of this kind are not supported; use SQLite or PostgreSQL")
     file = sqlite.file_of(url) if url.get_backend_name() == "sqlite" else None
     options: dict[str, Any] = {}
     replaced_at = 0
@@ -332,18 +334,14 @@ def open_database(
         raise StoreError(shown, f"its driver is not installed ({error.name}); pip install '{needed}'") from error
     if url.get_backend_name() == "sqlite":
         sqlite.prepare(engine, read_only)
-    elif engine.dialect.name == "postgresql":
-        postgresql.prepare(engine)
     else:
-        raise StoreError(shown, "databases of this kind are not supported; use SQLite or PostgreSQL")
+        postgresql.prepare(engine)
     with store_errors(shown):
         found, fingerprint = migrating.state(engine)
         if found != HEAD or fingerprint != views.fingerprint(engine.dialect.name):
-            if read_only and found != HEAD:
-                raise StoreError(
-                    shown, "the database is of an older Rollcall; any `rollcall index` brings it up to date"
-                )
-            if not read_only:
+            if read_only:
+                migrating.refuse_other(found, HEAD, shown)
+            else:
                 migrating.bring_up_to_date(engine, HEAD, file, backups)
     server = None if file is not None or cache is None else postgresql.beside(url, cache)
     beside = server if engine.dialect.name == "postgresql" else None

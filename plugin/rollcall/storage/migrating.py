@@ -98,6 +98,23 @@ def _migrate(connection: Connection) -> None:
     command.upgrade(config, "head")
 
 
+def refuse_other(revision: str | None, head: str, url: str) -> None:
+    """Raise if a database that is only read has not the newest revision: it is not migrated.
+
+    Raises
+    ------
+    NewerDatabaseError
+        If a newer program wrote it.
+    StoreError
+        If it is of an older one, or empty.
+    """
+    if revision == head:
+        return
+    if revision is not None:
+        _check_known(revision, url)
+    raise StoreError(url, "the database is of an older Rollcall; any `rollcall index` brings it up to date")
+
+
 def _check_known(revision: str, url: str) -> None:
     """Raise if a newer program wrote a database.
 

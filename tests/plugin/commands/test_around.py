@@ -107,9 +107,27 @@ def test_the_log_names_what_an_undo_undid_and_shows_a_restore_as_one_line(run: R
     assert plugin.corrections(limit=1)[0].of_line in (2, 3)
 
 
+def test_lines_about_people_and_albums_are_not_shown_as_waiting_for_a_photo(run: Run, plugin: Plugin) -> None:
+    plugin.name_face(1, "Anna")
+    plugin.save_album("Kids", "children")
+    lines = run("corrections", "list").stdout.splitlines()
+    about = {line.split()[3] for line in lines}
+    assert {"albums", "people", "face:1"} <= about and "waiting" not in about
+    plugin.undo()
+    assert "waiting" not in run("corrections", "list").stdout
+
+
+def test_a_check_of_a_disk_that_is_away_does_not_say_that_all_is_well(run: Run, plugin: Plugin) -> None:
+    assert "All is well." in run("check").stdout
+    photos = Path(plugin.photo(1).path).parent
+    photos.rename(photos.with_name("unplugged"))
+    told = run("check")
+    assert "All else is well; plug the disk in" in told.stdout and told.exit_code == 0
+
+
 def test_the_status_has_tags_and_the_settings_keep_square_brackets(run: Run, plugin: Plugin) -> None:
     plugin.correct(corrections.tag(1, "Holiday", True))
-    assert "Holiday: 1 photos" in run("status").stdout
+    assert "Holiday: 1 photo, 0 suggested" in run("status").stdout
     tags = json.loads(run("status", "--json").stdout)["tags"]
     assert {"name": "Holiday", "applied": 1, "suggested": 0, "rejected": 0} in tags
     shown = run("settings", "--set", "tags.prefix=[bold]x", env={"COLUMNS": "300"})

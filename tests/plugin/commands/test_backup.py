@@ -122,3 +122,11 @@ def test_a_database_that_is_not_there_is_not_made_by_a_backup(
     assert backup(monkeypatch, tmp_path / "none.db", tmp_path / "copy.db") == 4
     assert "there is no database yet" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+def test_a_place_that_cannot_be_written_is_told_in_plain_words(
+    plugin: Plugin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert backup(monkeypatch, tmp_path / "faces.db", tmp_path / "nowhere" / "copy.db") == 4
+    told = capsys.readouterr().err
+    assert "it, or its folder, may not be opened" in told and "unable to open" not in told

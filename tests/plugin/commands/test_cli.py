@@ -179,6 +179,8 @@ def test_switched_off_estimates_are_not_stored(rollcall: Run, library: Path, tmp
         (["settings", "--set", "detector.min_face=x"], 2, "detector.min_face"),
         (["settings", "--set", "nonsense"], 2, "NAME=VALUE"),
         (["frobnicate"], 2, "No such command"),
+        (["serch", "kids"], 2, "did you mean 'search'?"),
+        (["--config", "x.toml", "status"], 2, "options of a command stand behind it: rollcall COMMAND --config"),
         (["watch", "/nowhere/at/all"], 3, "check the path"),
     ],
 )

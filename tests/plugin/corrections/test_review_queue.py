@@ -16,10 +16,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from blobs import BlobAnalyzer, draw
 from rollcall import corrections
+from rollcall.cli import cli
 from rollcall.corrections.review_queue import entropy, gain
+from rollcall.errors import UnreadableError
 from rollcall.host import Plugin
 from rollcall.settings import TagSettings
 
@@ -155,3 +158,11 @@ def test_the_review_command_on_a_terminal(plugin: Plugin, tmp_path: Path) -> Non
     assert (face.age_source, face.age_interval) == ("user", (3, 12))
     kinds = [entry.kind for entry in plugin.corrections()][: len(plugin.corrections()) - before]
     assert kinds == ["not_a_face", "age", "undo", "age"]
+
+
+def test_crops_that_cannot_be_written_end_the_review_with_a_sentence(plugin: Plugin, tmp_path: Path) -> None:
+    (tmp_path / "notes").write_text("no folder")
+    done = CliRunner().invoke(
+        cli, ["review", "-d", str(tmp_path / "review.db"), "--crops", str(tmp_path / "notes" / "crops")]
+    )
+    assert isinstance(done.exception, UnreadableError) and "cannot be written" in str(done.exception)

@@ -95,6 +95,14 @@ def test_without_a_sound_copy_nothing_is_touched(file: Path, there: bool) -> Non
     assert file.read_bytes() == b"damaged"
 
 
+def test_a_file_that_is_named_and_no_backup_is_told_so_without_speaking_of_indexing_anew(
+    file: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "notes.txt").write_text("no database")
+    with pytest.raises(StoreError, match=r"notes.txt is not a sound backup; name another one, nothing was changed$"):
+        backups.restore(file, tmp_path / "notes.txt")
+
+
 def test_a_database_in_use_by_an_index_run_is_not_replaced(file: Path, library: Path) -> None:
     draw(library / "a.png", (5, 255))
     with opened(file) as plugin:

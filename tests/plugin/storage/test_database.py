@@ -40,13 +40,14 @@ def test_the_views_have_the_columns_of_the_contract(database: Database) -> None:
             assert columns == [column.name for column in view.columns]
 
 
-def test_a_database_of_a_newer_program_is_refused(database: Database) -> None:
+@pytest.mark.parametrize("read_only", [False, True])
+def test_a_database_of_a_newer_program_is_refused(database: Database, read_only: bool) -> None:
     file = database.engine.url.database or ""
     with database.write() as session:
         session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     database.close()
     with pytest.raises(NewerDatabaseError, match="update Rollcall"):
-        open_database(file)
+        open_database(file, read_only=read_only)
 
 
 def test_a_missing_database_is_not_created_for_reading(tmp_path: Path) -> None:
@@ -138,3 +139,9 @@ def test_the_database_of_another_program_is_refused_and_left_alone(tmp_path: Pat
         assert connection.execute("SELECT name FROM sqlite_master").fetchall() == [(table,)]
     connection.close()
     assert len(file.read_bytes()) == len(before)
+
+
+@pytest.mark.parametrize("url", ["mysql://host/photos", "oracle://host/photos", "mssql+pyodbc://host/photos"])
+def test_a_kind_of_database_that_is_not_supported_is_refused_before_its_driver_is_asked_for(url: str) -> None:
+    with pytest.raises(StoreError, match="not supported; use SQLite or PostgreSQL"):
+        open_database(url)
