@@ -37,7 +37,10 @@ def analyze_command(
     one_face: bool,
     annotate: Path | None,
 ) -> None:
-    """Print the faces of pictures: IMAGE may be a file, a folder, or - for paths on standard input."""
+    """Print the faces of pictures: IMAGE may be a file, a folder, or - for paths on standard input.
+
+    Ends with exit code 1 if none of them could be read.
+    """
     written: set[str] = set()
     bad = total = 0
     results = context.plugin().analyze(_paths(images, context.settings.library), one_face=one_face)
@@ -53,6 +56,8 @@ def analyze_command(
             save(draw_faces(result.picture.pixels, labels), annotate / _free_name(result.path, written))
     if bad:
         console.print(f"{plural(bad, 'picture')} of {total:,} could not be read", style="yellow")
+        if bad == total:
+            click.get_current_context().exit(1)
 
 
 def _paths(images: tuple[str, ...], settings: LibrarySettings) -> Iterator[Path]:

@@ -76,6 +76,9 @@ def search(
         total = len(hits)
         if limit is not None and len(hits) == limit and not (as_json or paths):
             total = plugin.count(text, min_probability=min_probability, language=language)
+        waiting = 0 if hits else plugin.status().photos.get("pending", 0)
+    if waiting:
+        console.print(f"Note: {plural(waiting, 'photo')} not looked at yet; `rollcall index` does", style="yellow")
     if sheet is not None:
         _write_sheet(hits[:LISTED], sheet)
     if as_json:

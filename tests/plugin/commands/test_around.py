@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from sqlalchemy import text
 
 from blobs import BlobAnalyzer, draw
 from rollcall import cli, corrections
@@ -50,6 +51,18 @@ def run(library: Path, plugin: Plugin, monkeypatch: pytest.MonkeyPatch) -> Run:
         return CliRunner().invoke(cli.cli, [*words, "-d", str(library)], **more)
 
     return command
+
+
+def test_a_search_that_finds_nothing_says_that_photos_wait(run: Run, plugin: Plugin) -> None:
+    assert "not looked at" not in run("search", "at least 9 people").output
+    with plugin.database.write() as session:
+        session.execute(text("UPDATE photos SET state = 'pending' WHERE id = 1"))
+    assert "1 photo not looked at yet" in run("search", "at least 9 people").output
+
+
+def test_pictures_of_which_none_can_be_read_end_with_an_exit_code(run: Run, tmp_path: Path) -> None:
+    done = run("analyze", str(tmp_path / "none.jpg"))
+    assert done.exit_code == 1 and "1 picture of 1 could not be read" in done.output
 
 
 def test_the_number_of_a_drawn_face_is_on_standard_output(run: Run, plugin: Plugin) -> None:
