@@ -77,12 +77,10 @@ class Open(NamedTuple):
 
     def candidates(self, people: People) -> list[Candidate]:
         """Return whom else the faces may be, by the probabilities of all people, than the one who is asked for."""
-        likely = np.flatnonzero(self.chances >= _LEAST_ELSE)
-        others = sorted(
-            zip(self.chances[likely].tolist(), likely.tolist(), strict=True), key=lambda one: (-one[0], one[1])
-        )
+        likely = (self.chances >= _LEAST_ELSE).nonzero()[0]
+        others = sorted(zip((-self.chances[likely]).tolist(), likely.tolist(), strict=True))
         some = [one for one in others if one[1] != self.at][:ELSE]
-        return [Candidate(int(people.numbers[at]), probability) for probability, at in some]
+        return [Candidate(int(people.numbers[at]), -probability) for probability, at in some]
 
 
 class OpenQuestions(NamedTuple):
@@ -197,15 +195,18 @@ class Forbidden:
         ]
         return np.unique(np.concatenate([*found, np.array(answers, np.int64)]))
 
-    def one(self, person: int, people: NDArray[np.int64], rows: NDArray[np.int64]) -> bool:
-        """Return whether a few faces are not a person; whom all faces are is given by `people`, (n,)."""
-        photos = self._of_people.get(person)
-        if photos is None:
-            theirs = np.flatnonzero(people == person)
-            photos = self._of_people[person] = frozenset(self._photos.codes[theirs].tolist())
-        if not photos.isdisjoint(self._photos.codes[rows].tolist()):
-            return True
-        return any(person in self._faces.rejected[row] for row in rows[self._answered[rows]].tolist())
+    def any_of(self, candidates: Sequence[Candidate], people: NDArray[np.int64], rows: NDArray[np.int64]) -> set[int]:
+        """Return whom of some people, and of others, a few faces are not; `people` tells whom all faces are, (n,)."""
+        codes = self._photos.codes[rows].tolist()
+        found = {number for row in rows[self._answered[rows]].tolist() for number in self._faces.rejected[row]}
+        for person in {one.person for one in candidates} - found:
+            photos = self._of_people.get(person)
+            if photos is None:
+                theirs = np.flatnonzero(people == person)
+                photos = self._of_people[person] = frozenset(self._photos.codes[theirs].tolist())
+            if not photos.isdisjoint(codes):
+                found.add(person)
+        return found
 
 
 def _among_candidates(

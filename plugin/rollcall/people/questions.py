@@ -146,23 +146,22 @@ def of_library(session: Session, limit: int, kept: KeptFaces | None = None) -> l
     born = assign.earliest_photos(library, theirs, shapes.earliest_photo)
     forbidden = Forbidden(faces, shapes)
 
-    def early(one: Open, person: int) -> bool:
+    def first_photo(one: Open) -> float:
         # Without a date, not a number: it is not before anything.
-        return person in born and bool(np.fmin.reduce(library.taken[one.rows]) < born[person])
+        return float(np.fmin.reduce(library.taken[one.rows])) if born else np.nan
 
-    def may_be(one: Open, person: int) -> bool:
+    def others(one: Open) -> list[Candidate]:
+        found = one.candidates(people)
+        if not found:
+            return found
+        first = first_photo(one)
         # A face of nobody has no chance to be whom it cannot be.
-        barred = one.kind == "check" and forbidden.one(person, library.person, one.rows)
-        return not barred and not early(one, person)
+        barred = forbidden.any_of(found, library.person, one.rows) if one.kind == "check" else ()
+        return [other for other in found if other.person not in barred and not first < born.get(other.person, -np.inf)]
 
     found = _chosen(faces, people, library.person, library.stated, shapes, forbidden)
     numbers = people.numbers.tolist()
-    possible = (one for one in found if one.kind == "check" or not early(one, numbers[one.at]))
-    return [
-        one.question(
-            people,
-            library.face_ids[one.rows],
-            [other for other in one.candidates(people) if may_be(one, other.person)],
-        )
-        for one in islice(possible, limit)
-    ]
+    possible = (
+        one for one in found if one.kind == "check" or not first_photo(one) < born.get(numbers[one.at], -np.inf)
+    )
+    return [one.question(people, library.face_ids[one.rows], others(one)) for one in islice(possible, limit)]
