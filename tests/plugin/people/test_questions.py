@@ -201,6 +201,32 @@ def test_what_is_kept_between_questions_follows_everything_that_this_and_other_p
     assert same()
 
 
+def test_a_grouping_of_more_faces_than_are_followed_is_one_change_and_the_next_ones_are_followed_again(
+    family: Plugin,
+) -> None:
+    anna = family.people()[0].person_id
+    family.name_person(anna, "Anna")
+    kept, triggers = KeptFaces(), "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' ORDER BY name"
+    with family.database.write() as session:
+        kept.read(session)
+        session.execute(update(FacePersonRow).values(probability=0.25))
+        people_changes.trim(session)
+    before = rows(family, triggers)
+    with patch.object(people_changes, "KEPT", 3):
+        family.group_people()
+    assert rows(family, triggers) == before
+    assert len(rows(family, "SELECT id FROM people_changes")) == 1
+
+    def same() -> bool:
+        with family.database.read() as session:
+            return np.array_equal(kept.read(session).probability, reading.read_faces(session).probability)
+
+    assert same()
+    family.confirm_faces(anna, [next(face.face_id for face in family.person_faces(anna, state="proposed"))])
+    assert len(rows(family, "SELECT id FROM people_changes")) > 1
+    assert same()
+
+
 def test_after_an_answer_only_those_faces_are_read_again_that_it_is_about(family: Plugin) -> None:
     anna = family.people()[0].person_id
     family.name_person(anna, "Anna")
