@@ -1,5 +1,6 @@
-"""How long grouping takes, and how much memory: `OPENBLAS_NUM_THREADS=1 python benchmarks/people.py [FACES]`.
+"""How long grouping takes, and how much memory: `OPENBLAS_NUM_THREADS=1 python benchmarks/people.py [FACES] [WEAK]`.
 
+WEAK is the share of faces that are weak (small, blurred or turned): they are less like their person, and attached last.
 The embeddings are drawn: people of very different numbers of photos, half of the faces strangers who are seen once.
 They are drawn into a file by another process, so that the memory is that of grouping and of its faces alone. Times are
 of one processor, as its clock counts them, so that other work on the machine does not count.
@@ -23,10 +24,13 @@ STRANGERS = 0.5
 MOST = 5_000
 #: Cosine of a drawn face and the mean of its person.
 NEARNESS = 0.75
+WEAK_NEARNESS = 0.7
 
 
-def draw(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Return embeddings (n, 128) as float16, and who they are, (n,)."""
+def draw(count: int, share: float = 0.0, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return embeddings (n, 128) as float16, who they are, (n,), and whether they are weak, (n,), by their share."""
+    weak = np.random.default_rng([seed, 1]).random(count) < share
+    nearness = np.where(weak, WEAK_NEARNESS, NEARNESS).astype(np.float32)[:, None]
     random = np.random.default_rng(seed)
     sizes = [1] * int(count * STRANGERS)
     total = len(sizes)
@@ -41,9 +45,9 @@ def draw(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
         rows = slice(start, start + 20_000)
         noise = random.standard_normal((len(person[rows]), 128), np.float32)
         noise /= np.linalg.norm(noise, axis=1, keepdims=True)
-        one = NEARNESS * centres[person[rows]] + np.sqrt(1 - NEARNESS**2) * noise
+        one = nearness[rows] * centres[person[rows]] + np.sqrt(1 - nearness[rows] ** 2) * noise
         vectors[rows] = one / np.linalg.norm(one, axis=1, keepdims=True)
-    return vectors, person
+    return vectors, person, weak
 
 
 def recall(vectors: np.ndarray, person: np.ndarray, count: int = 500) -> float:
@@ -68,27 +72,26 @@ def peak() -> float:
     return most / 1024
 
 
-def write(count: int, folder: Path) -> None:
-    """Draw faces into two files of a folder."""
-    vectors, person = draw(count)
-    np.save(folder / "vectors.npy", vectors)
-    np.save(folder / "person.npy", person)
+def write(count: int, share: float, folder: Path) -> None:
+    """Draw faces into files of a folder."""
+    for name, column in zip(("vectors", "person", "weak"), draw(count, share), strict=True):
+        np.save(folder / f"{name}.npy", column)
 
 
-def drawn_elsewhere(count: int) -> tuple[np.ndarray, np.ndarray]:
+def drawn_elsewhere(count: int, share: float) -> tuple[np.ndarray, ...]:
     """Return what another process drew."""
     with tempfile.TemporaryDirectory() as name:
-        process = multiprocessing.get_context("spawn").Process(target=write, args=(count, Path(name)))
+        process = multiprocessing.get_context("spawn").Process(target=write, args=(count, share, Path(name)))
         process.start()
         process.join()
         if process.exitcode:
             raise SystemExit(f"drawing ended with {process.exitcode}")
-        return np.load(Path(name) / "vectors.npy"), np.load(Path(name) / "person.npy")
+        return tuple(np.load(Path(name) / f"{one}.npy") for one in ("vectors", "person", "weak"))
 
 
-def main(count: int) -> None:
+def main(count: int, share: float) -> None:
     """Print the figures for so many faces."""
-    vectors, person = drawn_elsewhere(count)
+    vectors, person, weak = drawn_elsewhere(count, share)
     print(f"before grouping, with its faces: {peak():,.0f} MiB")
     began = time.process_time()
     cells = cells_of(vectors)
@@ -98,17 +101,19 @@ def main(count: int) -> None:
     neighbours(vectors, NEIGHBOURS)
     print(f"neighbours: {time.process_time() - began:7.1f} s, {peak():,.0f} MiB")
     began = time.process_time()
-    found = cluster(Faces(vectors, np.arange(count)))
+    found = cluster(Faces(vectors, np.arange(count), weak=weak))
     print(f"grouping:   {time.process_time() - began:7.1f} s, neighbours included", flush=True)
     most = peak()
     inside = found.group >= 0
     pairs = found.group[inside], person[inside]
     _, first = np.unique(np.stack(pairs), axis=1, return_index=True)
     print(f"{len(np.unique(found.group[inside])):,} groups of {inside.sum():,} faces; {len(first):,} people in them")
+    if share:
+        print(f"of {weak.sum():,} weak faces {(weak & inside).sum():,} are in a group")
     print(f"peak memory of grouping: {most:,.0f} MiB")
     if count <= 200_000:
         print(f"recall of neighbours that are the same person: {recall(vectors, person):.3f}")
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 200_000)
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 200_000, float(sys.argv[2]) if len(sys.argv) > 2 else 0.0)

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import compress
 from typing import Final, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rollcall.people.clusters import Faces
+from rollcall.people.compared import Compared, Grid, places_in
 from rollcall.people.linkage import UNKNOWN
 from rollcall.people.posterior import CHECK, JOIN, People, probabilities, strangers, unit, widest
-from rollcall.people.shapes import Parts, Shape, Shapes
+from rollcall.people.shapes import Part, Parts, Shape, Shapes, typical_first
 
 #: The least probability that an answer changes who a face is: what is surer is not asked.
 LEAST: Final = 0.02
@@ -67,11 +70,38 @@ class Open(NamedTuple):
     at: int  # the place of the person
     chances: NDArray[np.float64]  # (p,) of all people
 
-    def question(self, faces: Faces, people: People) -> Question:
-        """Return it to be asked."""
-        rows, likely = _typical_first(faces, self.rows), float(self.chances[self.at])
-        others = _candidates(people, self.chances, self.at)
-        return Question(int(people.numbers[self.at]), rows, likely, self.kind, others)
+    def question(self, people: People, faces: NDArray[np.int64], others: Sequence[Candidate]) -> Question:
+        """Return it to be asked, about these faces: rows, or numbers."""
+        likely = float(self.chances[self.at])
+        return Question(int(people.numbers[self.at]), tuple(faces.tolist()), likely, self.kind, tuple(others))
+
+    def candidates(self, people: People) -> list[Candidate]:
+        """Return whom else the faces may be, by the probabilities of all people, than the one who is asked for."""
+        likely = (self.chances >= _LEAST_ELSE).nonzero()[0]
+        others = sorted(zip((-self.chances[likely]).tolist(), likely.tolist(), strict=True))
+        some = [one for one in others if one[1] != self.at][:ELSE]
+        return [Candidate(int(people.numbers[at]), -probability) for probability, at in some]
+
+
+class OpenQuestions(NamedTuple):
+    """Questions of one kind that could be asked, as arrays."""
+
+    kind: Literal["join", "check"]
+    worths: NDArray[np.float64]  # (m,)
+    faces: NDArray[np.int64]  # of all of them, one question after another
+    starts: NDArray[np.int64]  # (m + 1,) where in these each begins; at last, where they end
+    at: NDArray[np.int64]  # (m,) the places of the people
+    chances: NDArray[np.float64]  # (m, p) of all people
+
+    @property
+    def firsts(self) -> NDArray[np.int64]:
+        """Return a face of each, (m,), by which those that are worth the same are ordered."""
+        return np.minimum.reduceat(self.faces, self.starts[:-1]) if len(self.at) else np.zeros(0, np.int64)
+
+    def one(self, place: int) -> Open:
+        """Return one of them."""
+        rows = self.faces[self.starts[place] : self.starts[place + 1]]
+        return Open(self.kind, float(self.worths[place]), rows, int(self.at[place]), self.chances[place])
 
 
 def open_questions(
@@ -81,18 +111,13 @@ def open_questions(
     people: People,
     shapes: Shapes,
     forbidden: Forbidden,
-) -> list[Open]:
+) -> list[OpenQuestions]:
     """Return all questions about people that could be asked; several may be about one face."""
-    shapes.forget(people.numbers)
     free = ~stated
-    for rows in people.rows:
-        free[rows] = False
+    free[np.concatenate(people.rows)] = False
     parts = _of_nobody(faces, person, free)
     more = strangers(len(parts.starts))
-    found = [*_joins(faces, people, parts, more, shapes, forbidden)]
-    for at in range(len(people.numbers)):
-        found += _checks(faces, people, at, stated, more, shapes)
-    return found
+    return [*_joins(faces, people, parts, more, shapes, forbidden), *_checks(people, stated, more, shapes)]
 
 
 def _of_nobody(faces: Faces, person: NDArray[np.int64], free: NDArray[np.bool_]) -> Parts:
@@ -106,7 +131,9 @@ def _of_nobody(faces: Faces, person: NDArray[np.int64], free: NDArray[np.bool_])
     rows = np.flatnonzero(free)
     if not len(rows):
         return Parts(rows, rows, group)
-    rows = rows[np.argsort(group[rows], kind="stable")]
+    # By group, and in it by row: numbers are sorted several times as fast as places.
+    keys = np.sort((group[rows] + len(group) + 1) * len(group) + rows)
+    rows = keys % len(group)
     first = np.flatnonzero(np.diff(group[rows], prepend=_NO_GROUP))
     sizes = np.diff(first, append=len(rows))
     clear = ~np.logical_and.reduceat(faces.weak[rows], first)
@@ -116,159 +143,220 @@ def _of_nobody(faces: Faces, person: NDArray[np.int64], free: NDArray[np.bool_])
 
 def _joins(
     faces: Faces, people: People, parts: Parts, more: float, shapes: Shapes, forbidden: Forbidden
-) -> Iterator[Open]:
+) -> Iterator[OpenQuestions]:
     """Yield questions about the faces and groups of nobody: whether they are the likeliest person."""
-    ends = parts.ends
-    of_all = shapes.centres(faces.vectors, parts)
-    for at in range(0, len(parts.starts), _BLOCK):
-        starts, until = parts.starts[at : at + _BLOCK], ends[at : at + _BLOCK]
-        centres = of_all[at : at + _BLOCK]
-        scores = people.scores(JOIN, centres @ people.centres.T, more)
-        scores += JOIN.group * np.log(until - starts)[:, None]
+    compared = shapes.compared(faces.vectors, parts, people)
+    against, sizes = forbidden.pairs(people, parts), parts.ends - parts.starts
+    for start in range(0, len(sizes), _BLOCK):
+        stop = min(start + _BLOCK, len(sizes))
+        scores = people.scores(JOIN, compared.cosines(start, stop), more)
+        scores += JOIN.group * np.log(sizes[start:stop])[:, None]
         # The most similar faces add at most their weight.
         hopeful = np.flatnonzero(scores.max(axis=1) >= _HOPELESS)
-        some = [parts.rows[starts[one] : until[one]] for one in hopeful.tolist()]
-        if not some:
+        if not len(hopeful):
             continue
-        chances = probabilities(_among_candidates(forbidden, people, some, centres[hopeful], scores[hopeful]))
+        chances = probabilities(_among_candidates(people, compared, start + hopeful, scores[hopeful], against))
         best = chances.argmax(axis=1)
         likely = np.take_along_axis(chances, best[:, None], axis=1)[:, 0]
-        worths = _of_others(chances, best) + likely
-        for one in np.flatnonzero(likely >= LEAST).tolist():
-            yield Open("join", float(worths[one]) * len(some[one]), some[one], int(best[one]), chances[one])
+        asked = np.flatnonzero(likely >= LEAST)
+        of_asked = start + hopeful[asked]
+        worths = (_of_others(chances[asked], best[asked]) + likely[asked]) * sizes[of_asked]
+        ends = np.cumsum(sizes[of_asked])
+        firsts = ends - sizes[of_asked]
+        places = np.repeat(parts.starts[of_asked] - firsts, sizes[of_asked]) + np.arange(int(sizes[of_asked].sum()))
+        starts = np.append(firsts, ends[-1:])
+        yield OpenQuestions("join", worths, parts.rows[places], starts, best[asked], chances[asked])
+    shapes.keep(faces.vectors, parts, compared)
 
 
 class Forbidden:
     """Tells of whom a person, or a photo of both, says that faces are not they."""
 
     def __init__(self, faces: Faces, shapes: Shapes) -> None:
-        self._faces = faces
-        self._codes, self._photos = shapes.photo_codes(faces.photos)
-        self._answered = np.fromiter(map(bool, faces.rejected), np.bool_, len(faces.rejected))
+        self._faces, self._photos = faces, shapes.photos(faces.photos)
+        rows = compress(range(len(faces.rejected)), faces.rejected)
+        self._answered = np.zeros(len(faces.rejected), np.bool_)
+        self._answered[np.fromiter(rows, np.int64)] = True
         self._of_people = dict[int, frozenset[int]]()
 
-    def of(self, person: int, theirs: NDArray[np.int64], parts: Sequence[NDArray[np.int64]]) -> NDArray[np.bool_]:
-        """Return which of m groups of faces are not a person, of whom `theirs` are the faces, (m,)."""
-        on_photo = np.zeros(self._photos, np.bool_)
-        on_photo[self._codes[theirs]] = True
-        rows = np.concatenate(parts)
-        sizes = np.array([len(one) for one in parts])
-        starts = np.cumsum(sizes) - sizes
-        found = np.logical_or.reduceat(on_photo[self._codes[rows]], starts)
-        for one in np.flatnonzero(np.logical_or.reduceat(self._answered[rows], starts)).tolist():
-            some = parts[one][self._answered[parts[one]]].tolist()
-            found[one] |= any(person in self._faces.rejected[row] for row in some)
-        return np.asarray(found)
+    def pairs(self, people: People, parts: Parts) -> NDArray[np.int64]:
+        """Return which of k groups of faces are not a person: the group's place times all p people, plus theirs."""
+        part, count = np.full(len(self._answered), -1, np.int64), len(people.numbers)
+        part[parts.rows] = np.repeat(np.arange(len(parts.starts)), parts.ends - parts.starts)
+        beside, by = self._photos.beside(np.concatenate(people.rows))
+        of_part, place = part[beside], np.repeat(np.arange(count), people.sizes)[by]
+        found = [of_part[of_part >= 0] * count + place[of_part >= 0]]
+        of_number = {number: at for at, number in enumerate(people.numbers.tolist())}
+        answers = [
+            int(part[row]) * count + of_number[number]
+            for row in np.flatnonzero(self._answered & (part >= 0)).tolist()
+            for number in self._faces.rejected[row]
+            if number in of_number
+        ]
+        return np.unique(np.concatenate([*found, np.array(answers, np.int64)]))
 
-    def one(self, person: int, people: NDArray[np.int64], rows: Sequence[int]) -> bool:
-        """Return whether a few faces are not a person; whom all faces are is given by `people`, (n,)."""
-        photos = self._of_people.get(person)
-        if photos is None:
-            theirs = np.flatnonzero(people == person)
-            photos = self._of_people[person] = frozenset(self._codes[theirs].tolist())
-        some = np.array(rows, np.int64)
-        if not photos.isdisjoint(self._codes[some].tolist()):
-            return True
-        return any(person in self._faces.rejected[row] for row in some[self._answered[some]].tolist())
+    def any_of(self, candidates: Sequence[Candidate], people: NDArray[np.int64], rows: NDArray[np.int64]) -> set[int]:
+        """Return whom of some people, and of others, a few faces are not; `people` tells whom all faces are, (n,)."""
+        codes = self._photos.codes[rows].tolist()
+        found = {number for row in rows[self._answered[rows]].tolist() for number in self._faces.rejected[row]}
+        for person in {one.person for one in candidates} - found:
+            photos = self._of_people.get(person)
+            if photos is None:
+                theirs = np.flatnonzero(people == person)
+                photos = self._of_people[person] = frozenset(self._photos.codes[theirs].tolist())
+            if not photos.isdisjoint(codes):
+                found.add(person)
+        return found
 
 
 def _among_candidates(
-    forbidden: Forbidden,
     people: People,
-    parts: Sequence[NDArray[np.int64]],
-    centres: NDArray[np.float32],
+    compared: Compared,
+    parts: NDArray[np.int64],
     scores: NDArray[np.float64],
+    against: NDArray[np.int64],
 ) -> NDArray[np.float64]:
-    """Return the scores (m, p) with the most similar faces in them, and minus infinity for who they cannot be."""
+    """Return the scores (m, p) with the most similar faces in them, and minus infinity for who they cannot be.
+
+    `parts` are the places of m groups, and `against` who is not whom, as of `Forbidden.pairs`.
+    """
     found = np.full(scores.shape, -np.inf)
     count = min(_CANDIDATES, scores.shape[1])
     near = np.argpartition(-scores, count - 1, axis=1)[:, :count]
-    part, place = np.nonzero(np.take_along_axis(scores, near, axis=1) >= _HOPELESS)
-    candidate = near[part, place]
-    order = np.argsort(candidate, kind="stable")
-    numbers, first = np.unique(candidate[order], return_index=True)
-    for at, theirs in zip(numbers.tolist(), np.split(part[order], first)[1:], strict=True):
-        some = [parts[row] for row in theirs.tolist()]
-        asked = theirs[~forbidden.of(int(people.numbers[at]), people.rows[at], some)]
-        if len(asked):
-            found[asked, at] = scores[asked, at] + JOIN.nearest * people.nearest(at, centres[asked])
+    row, place = np.nonzero(np.take_along_axis(scores, near, axis=1) >= _HOPELESS)
+    place = near[row, place]
+    allowed = places_in(against, parts[row] * scores.shape[1] + place) < 0
+    row, place = row[allowed], place[allowed]
+    found[row, place] = scores[row, place] + JOIN.nearest * compared.nearest(people, parts[row], place)
     return found
 
 
-def _candidates(people: People, chances: NDArray[np.float64], asked: int) -> tuple[Candidate, ...]:
-    """Return whom else faces may be, by the probabilities of all people (p,), than the one who is asked for."""
-    likely = np.flatnonzero(chances >= _LEAST_ELSE)
-    order = likely[np.argsort(-chances[likely], kind="stable")]
-    some = order[order != asked][:ELSE].tolist()
-    return tuple(Candidate(int(people.numbers[one]), float(chances[one])) for one in some)
-
-
-def _checks(
-    faces: Faces, people: People, at: int, stated: NDArray[np.bool_], more: float, shapes: Shapes
-) -> Iterator[Open]:
-    """Yield questions about the faces of a person: the part that is unlike the others, and each unlike one."""
-    rows = people.rows[at]
-    free = ~stated[rows]
-    if len(rows) < 3 or not free.any():
+def _checks(people: People, stated: NDArray[np.bool_], more: float, shapes: Shapes) -> Iterator[OpenQuestions]:
+    """Yield questions about the faces of people: the part that is unlike the others, and each unlike one."""
+    free = [~stated[rows] for rows in people.rows]
+    some = [at for at, one in enumerate(free) if len(one) >= 3 and one.any()]
+    if not some:
         return
-    vectors = np.asarray(faces.vectors[rows], np.float32)
-    shape = shapes.of_person(int(people.numbers[at]), faces.vectors, rows, free, lambda: _shape(vectors, free))
-    chances = _theirs(people, at, vectors, shape.similar, shape.lengths, len(rows) - 1, more)
-    unsure = np.flatnonzero(free & (chances[:, at] <= 1.0 - LEAST))
-    chances = chances[unsure]
-    worths = _of_others(chances, np.full(len(unsure), at)) + 1.0 - chances[:, at]
-    for row, worth, of_face in zip(rows[unsure, None], worths.tolist(), chances, strict=True):
-        yield Open("check", worth, row, at, of_face)
-    for part in shape.parts:
-        count = int(part.sum())
-        if not 2 <= count < len(rows):
+    found = [
+        shapes.of_person(int(people.numbers[at]), people.rows[at], free[at], partial(_shape, people, at, free[at]))
+        for at in some
+    ]
+    yield from _of_single_faces(people, some, free, found, more, shapes.of_faces(people))
+    parts = [(at, part) for at, shape in zip(some, found, strict=True) for part in shape.parts]
+    if not parts:
+        return
+    whose = np.array([at for at, _ in parts])
+    sizes = np.array([len(part.rows) for _, part in parts])
+    centres = np.stack([part.centre for _, part in parts])
+    like = _Like(
+        np.array([part.similar for _, part in parts]),
+        np.array([part.length for _, part in parts]),
+        people.sizes[whose] - sizes,
+    )
+    chances = _theirs(people, whose, centres @ people.centres.T, like, more, own=False)
+    asked = np.flatnonzero(chances[np.arange(len(whose)), whose] <= 1.0 - LEAST)
+    if len(asked):
+        rows = [parts[one][1].rows for one in asked.tolist()]
+        starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes[asked])])
+        worths = _worths(chances[asked], whose[asked]) * sizes[asked]
+        yield OpenQuestions("check", worths, np.concatenate(rows), starts, whose[asked], chances[asked])
+
+
+def _of_single_faces(
+    people: People,
+    some: list[int],
+    free: list[NDArray[np.bool_]],
+    found: list[Shape],
+    more: float,
+    grid: Grid | None,
+) -> Iterator[OpenQuestions]:
+    """Yield questions about each face that is unlike the others of its person, of some people."""
+    ends = np.cumsum(people.sizes)
+    # Many people at a time, as most have few faces.
+    portion, count = list[int](), 0
+    for place, at in enumerate(some):
+        portion.append(place)
+        count += len(people.rows[at])
+        if count < _BLOCK and place + 1 < len(some):
             continue
-        centre, others = unit(vectors[part].sum(axis=0)), vectors[~part].sum(axis=0)
-        near, length = centre @ unit(others), np.linalg.norm(others) / (len(rows) - count)
-        of_part = _theirs(
-            people, at, centre[None], np.array([near]), np.array([length]), len(rows) - count, more, own=False
+        places = [some[one] for one in portion]
+        whose = np.repeat(places, people.sizes[places])
+        if grid is None:
+            cosines = np.concatenate([people.exact(one) for one in places]) @ people.centres.T
+        else:
+            cosines = np.concatenate([grid.cosines[ends[one] - people.sizes[one] : ends[one]] for one in places])
+        shapes = [found[one] for one in portion]
+        like = _Like(
+            np.concatenate([shape.similar for shape in shapes]),
+            np.concatenate([shape.lengths for shape in shapes]),
+            people.sizes[whose] - 1,
         )
-        if of_part[0, at] <= 1.0 - LEAST:
-            worth = float(_of_others(of_part, np.array([at]))[0] + 1.0 - of_part[0, at])
-            yield Open("check", worth * count, rows[part], at, of_part[0])
+        chances = _theirs(people, whose, cosines, like, more)
+        can_be_asked = np.concatenate([free[one] for one in places])
+        asked = np.flatnonzero(can_be_asked & (chances[np.arange(len(whose)), whose] <= 1.0 - LEAST))
+        if len(asked):
+            rows = np.concatenate([people.rows[one] for one in places])[asked]
+            worths = _worths(chances[asked], whose[asked])
+            yield OpenQuestions("check", worths, rows, np.arange(len(rows) + 1), whose[asked], chances[asked])
+        portion, count = [], 0
 
 
-def _shape(vectors: NDArray[np.float32], free: NDArray[np.bool_]) -> Shape:
+def _shape(people: People, at: int, free: NDArray[np.bool_]) -> Shape:
+    vectors, rows = people.exact(at), people.rows[at]
     total = vectors.sum(axis=0)
     rest = total - vectors
     lengths = np.linalg.norm(rest, axis=1)
     similar = np.einsum("nd,nd->n", vectors, rest) / np.maximum(lengths, 1e-9)
-    return Shape(similar, lengths / (len(vectors) - 1), [_apart(vectors, free, similar), _halves(vectors, free)])
+    parts = []
+    for part in (_apart(vectors, free, similar), _halves(vectors, free)):
+        count = int(part.sum())
+        if 2 <= count < len(rows):
+            ours, others = vectors[part], vectors[~part].sum(axis=0)
+            centre, length = unit(ours.sum(axis=0)), float(np.linalg.norm(others)) / (len(rows) - count)
+            parts.append(Part(typical_first(ours, rows[part]), centre, float(centre @ unit(others)), length))
+    return Shape(similar, lengths / (len(vectors) - 1), parts)
+
+
+def _worths(chances: NDArray[np.float64], asked: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return how many of m faces an answer takes from whom they are not, and gives to whom they are, (m,)."""
+    return _of_others(chances, asked) + 1.0 - chances[np.arange(len(asked)), asked]
 
 
 def _of_others(chances: NDArray[np.float64], asked: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return the probability of the candidates together, (m,), by those of all people, (m, p), and who is asked for."""
     others = np.where(chances >= _LEAST_ELSE, chances, 0.0)
     others[np.arange(len(others)), asked] = 0.0
-    if others.shape[1] > ELSE:
-        others = np.partition(others, -ELSE, axis=1)[:, -ELSE:]
-    return np.asarray(others.sum(axis=1))
+    result = others.sum(axis=1)
+    many = np.flatnonzero(np.count_nonzero(others, axis=1) > ELSE)
+    result[many] = np.partition(others[many], -ELSE, axis=1)[:, -ELSE:].sum(axis=1)
+    return np.asarray(result)
+
+
+class _Like(NamedTuple):
+    """How m faces or parts lie to the others of their person."""
+
+    similar: NDArray[np.floating]  # (m,) to the centre of these
+    lengths: NDArray[np.floating]  # (m,) of their mean
+    sizes: NDArray[np.int64]  # (m,) how many they are
 
 
 def _theirs(
     people: People,
-    at: int,
-    centres: NDArray[np.float32],
-    similar: NDArray[np.floating],
-    lengths: NDArray[np.floating],
-    size: int,
+    whose: NDArray[np.int64],
+    cosines: NDArray[np.float32],
+    like: _Like,
     more: float,
     own: bool = True,
 ) -> NDArray[np.float64]:
-    """Return the probabilities of all people (m, p) for m centres (m, d), by their similarity to a person's others.
+    """Return the probabilities of all people (m, p) for m faces or parts, by their similarity to a person's others.
 
-    `similar` are the cosines (m,) with the centre of these, `lengths` (m,) that of their mean, `size` how many they
-    are. That they are theirs so far counts for single faces, not for a part that was chosen to be unlike the rest.
+    `whose` are the places of these people, (m,), `cosines` (m, p) those with the centres of all people. That they are
+    theirs so far counts for single faces, not for a part that was chosen to be unlike the rest.
     """
-    scores = people.scores(CHECK, centres @ people.centres.T, more)
-    scores[:, at] += CHECK.cosine * (similar - centres @ people.centres[at])
-    scores[:, at] += CHECK.length * (lengths - people.lengths[at])
-    scores[:, at] += CHECK.size * (np.log(size) - np.log(people.sizes[at])) + CHECK.own * own
+    scores, ours = people.scores(CHECK, cosines, more), (np.arange(len(whose)), whose)
+    scores[ours] += CHECK.cosine * (like.similar - cosines[ours])
+    scores[ours] += CHECK.length * (like.lengths - people.lengths[whose])
+    scores[ours] += CHECK.size * (np.log(like.sizes) - np.log(people.sizes[whose])) + CHECK.own * own
     return probabilities(scores)
 
 
@@ -303,10 +391,3 @@ def _settled(vectors: NDArray[np.float32], free: NDArray[np.bool_], part: NDArra
             break
         part = now
     return part
-
-
-def _typical_first(faces: Faces, rows: NDArray[np.int64]) -> tuple[int, ...]:
-    if len(rows) == 1:
-        return (int(rows[0]),)
-    vectors = np.asarray(faces.vectors[rows], np.float32)
-    return tuple(rows[np.argsort(-(vectors @ unit(vectors.sum(axis=0))), kind="stable")].tolist())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import numpy as np
@@ -19,6 +19,9 @@ from rollcall.people.reading import LibraryFaces
 NEW: Final = -2
 #: A photo that was taken so many years before somebody's birth, at most, does not show them: dates are not that exact.
 BEFORE_BIRTH: Final = 0.1
+
+#: Returns when photos of somebody can begin, by means and deviations of the birth dates that their faces tell.
+EarliestPhoto = Callable[[NDArray[np.floating], NDArray[np.floating]], float]
 
 
 def people_of_groups(library: LibraryFaces, found: Clustered, sticky: bool = False) -> NDArray[np.int64]:
@@ -103,13 +106,16 @@ def too_early(library: LibraryFaces, person: NDArray[np.int64]) -> NDArray[np.bo
     return library.taken < earliest
 
 
-def earliest_photos(library: LibraryFaces, person: NDArray[np.int64]) -> dict[int, float]:
+def earliest_photos(
+    library: LibraryFaces, person: NDArray[np.int64], earliest: EarliestPhoto = earliest_photo
+) -> dict[int, float]:
     """Return from when on, in years, there can be photos of those of some people of whom that is known.
 
-    Who is whom is given by `person`, (n,); of most people it is not known.
+    Who is whom is given by `person`, (n,); of most people it is not known. `earliest` is `earliest_photo`, which may
+    keep what it found.
     """
-    found = {int(person[rows[0]]): moment for rows, moment in _born_later(library, person)}
-    return found | _known_to_be_born(library)
+    found = {int(person[rows[0]]): moment for rows, moment in _born_later(library, person, earliest)}
+    return {them: moment for them, moment in (found | _known_to_be_born(library)).items() if moment > -np.inf}
 
 
 def _known_to_be_born(library: LibraryFaces) -> dict[int, float]:
@@ -119,12 +125,14 @@ def _known_to_be_born(library: LibraryFaces) -> dict[int, float]:
     }
 
 
-def _born_later(library: LibraryFaces, person: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], float]]:
+def _born_later(
+    library: LibraryFaces, person: NDArray[np.int64], earliest: EarliestPhoto = earliest_photo
+) -> Iterator[tuple[NDArray[np.int64], float]]:
     """Yield the faces of each person whose birth, as they tell it, may be after a photo; and when photos can begin."""
     births = library.faces.births
     assert births is not None
     for rows in _over_long_times(library, person):
-        yield rows, earliest_photo(births.mean[rows], births.deviation[rows])
+        yield rows, earliest(births.mean[rows], births.deviation[rows])
 
 
 def _over_long_times(library: LibraryFaces, person: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:

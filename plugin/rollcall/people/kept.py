@@ -154,10 +154,15 @@ def _replaced(
         # Others may read these arrays.
         vectors = vectors.copy()
         vectors[old] = fresh
-    copies: list[Any] = [one.copy() for one in columns]
-    for one, (_, more) in zip(copies, pairs, strict=True):
-        one[old] = more
-    return FaceColumns(*copies), vectors
+    # Who a face is has changed most often: what is computed of the other columns stays true of the same arrays.
+    places = np.flatnonzero(old)
+    return FaceColumns(
+        *(one if _same(one[places], more) else _with_some(one, places, more) for one, more in pairs)
+    ), vectors
+
+
+def _same(one: NDArray[Any], other: NDArray[Any]) -> bool:
+    return np.array_equal(one, other, equal_nan=one.dtype.kind == "f")
 
 
 def _with_people(session: Session, columns: FaceColumns, face_ids: Sequence[int] | None = None) -> FaceColumns:

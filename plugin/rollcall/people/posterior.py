@@ -44,21 +44,35 @@ JOIN: Final = Weights(15.52, -10.54, 11.75, -0.95, -1.13, -0.88, 1.95, 0.0)
 CHECK: Final = Weights(15.09, -2.24, 0.0, -0.83, -0.64, 0.0, -1.49, 2.43)
 
 
+class Person(NamedTuple):
+    """The faces of one person."""
+
+    rows: NDArray[np.int64]  # (n,)
+    mean: NDArray[np.float32]  # (d,) of their embeddings
+    exact: NDArray[np.float32] | None  # (n, d) these, if they are kept so
+
+
 class People:
     """The people with a name, as arrays; a person is named by the place in `numbers`."""
 
-    def __init__(self, vectors: NDArray[np.floating], members: dict[int, NDArray[np.int64]]) -> None:
+    def __init__(self, vectors: NDArray[np.floating], members: dict[int, Person]) -> None:
         self.vectors = vectors
         self.numbers = np.array(list(members), np.int64)
-        self.rows = list(members.values())
+        self.members = list(members.values())
+        self.rows = [one.rows for one in self.members]
         self.sizes = np.array([len(rows) for rows in self.rows], np.int64)
-        means = np.stack([np.asarray(vectors[rows], np.float32).mean(axis=0) for rows in self.rows])
+        means = np.stack([one.mean for one in self.members])
         self.lengths = np.linalg.norm(means, axis=1)
         self.centres = means / np.maximum(self.lengths[:, None], _TINY)
 
+    def exact(self, person: int) -> NDArray[np.float32]:
+        """Return the embeddings of a person's faces, (n, d)."""
+        kept = self.members[person].exact
+        return np.asarray(self.vectors[self.rows[person]], np.float32) if kept is None else kept
+
     def nearest(self, person: int, centres: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the mean similarity of m centres, (m, d), to the faces of a person that are most similar to each."""
-        similar = centres @ np.asarray(self.vectors[self.rows[person]], np.float32).T
+        similar = centres @ self.exact(person).T
         count = min(_NEAREST, similar.shape[1])
         return np.asarray(np.partition(similar, -count, axis=1)[:, -count:].mean(axis=1))
 

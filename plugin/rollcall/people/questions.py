@@ -17,7 +17,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from rollcall.people import assign, reading
-from rollcall.people.asking import Candidate, Forbidden, Question, open_questions
+from rollcall.people.asking import Candidate, Forbidden, Open, Question, open_questions
 from rollcall.people.clusters import Faces
 from rollcall.people.kept import KeptFaces
 from rollcall.people.linkage import UNKNOWN
@@ -50,38 +50,54 @@ def questions(
         The people who are asked for.
     """
     shapes = Shapes()
-    theirs = np.isin(person, np.fromiter(named, np.int64, len(named)))
-    return list(_chosen(faces, np.where(theirs, person, UNKNOWN), person, stated, shapes, Forbidden(faces, shapes)))
+    theirs = np.where(np.isin(person, np.fromiter(named, np.int64, len(named))), person, UNKNOWN)
+    people = _people(faces, theirs, shapes)
+    if people is None:
+        return []
+    found = _chosen(faces, people, person, stated, shapes, Forbidden(faces, shapes))
+    return [one.question(people, one.rows, one.candidates(people)) for one in found]
+
+
+def _people(faces: Faces, named: NDArray[np.int64], shapes: Shapes) -> People | None:
+    """Return the people with faces of those who are given for all faces, (n,), else UNKNOWN; None without any."""
+    order = np.flatnonzero(named != UNKNOWN)
+    if not len(order):
+        return None
+    order = order[np.argsort(named[order], kind="stable")]
+    numbers, first = np.unique(named[order], return_index=True)
+    return shapes.people(faces.vectors, dict(zip(numbers.tolist(), np.split(order, first[1:]), strict=True)))
 
 
 def _chosen(
     faces: Faces,
-    named: NDArray[np.int64],
+    people: People,
     person: NDArray[np.int64],
     stated: NDArray[np.bool_],
     shapes: Shapes,
     forbidden: Forbidden,
-) -> Iterator[Question]:
-    """Yield what to ask, what is worth the most first; few of very many questions are made.
+) -> Iterator[Open]:
+    """Yield what to ask, what is worth the most first, their most typical faces first; whose all faces are is given.
 
-    The people of all faces are given, (n,), and those of the `named`, which are UNKNOWN for the other faces.
+    Few of very many questions are made.
     """
-    order = np.flatnonzero(named != UNKNOWN)
-    if not len(order):
-        return
-    order = order[np.argsort(named[order], kind="stable")]
-    numbers, first = np.unique(named[order], return_index=True)
-    people = People(faces.vectors, dict(zip(numbers.tolist(), np.split(order, first[1:]), strict=True)))
     found = open_questions(faces, person, stated, people, shapes, forbidden)
+    if not found:
+        return
+    begin = np.cumsum([0, *(len(some.at) for some in found)])
+    worths = np.concatenate([some.worths for some in found])
+    faces_of = np.concatenate([some.firsts for some in found])
     # A face is asked about once: by the question that settles the most.
-    worths, faces_of = np.array([one.worth for one in found]), np.array([one.rows[0] for one in found], np.int64)
-    asked: set[int] = set()
+    asked = np.zeros(len(person), np.bool_)
     for place in np.lexsort((faces_of, -worths)).tolist():
-        one = found[place]
-        rows = one.rows.tolist()
-        if asked.isdisjoint(rows):
-            asked.update(rows)
-            yield one.question(faces, people)
+        of = int(np.searchsorted(begin, place, side="right")) - 1
+        one = found[of].one(place - int(begin[of]))
+        if asked[one.rows].any():
+            continue
+        asked[one.rows] = True
+        if one.kind == "join":
+            rows = shapes.shown(faces.vectors, int(person[one.rows[0]]), one.rows)
+            one = one._replace(rows=rows)
+        yield one
 
 
 def in_rows(asked: Sequence[Question], most: int) -> list[Question]:
@@ -124,22 +140,28 @@ def of_library(session: Session, limit: int, kept: KeptFaces | None = None) -> l
         return []
     faces, shapes = library.faces, Shapes() if kept is None else kept.shapes
     theirs = np.where(np.isin(library.person, list(named)), library.person, UNKNOWN)
-    born = assign.earliest_photos(library, theirs)
+    people = _people(faces, theirs, shapes)
+    if people is None:
+        return []
+    born = assign.earliest_photos(library, theirs, shapes.earliest_photo)
     forbidden = Forbidden(faces, shapes)
 
-    def early(rows: Sequence[int], person: int) -> bool:
-        return bool((library.taken[list(rows)] < born.get(person, -np.inf)).any())
+    def first_photo(one: Open) -> float:
+        # Without a date, not a number: it is not before anything.
+        return float(np.fmin.reduce(library.taken[one.rows])) if born else np.nan
 
-    def may_be(rows: Sequence[int], person: int) -> bool:
-        return not early(rows, person) and not forbidden.one(person, library.person, rows)
+    def others(one: Open) -> list[Candidate]:
+        found = one.candidates(people)
+        if not found:
+            return found
+        first = first_photo(one)
+        # A face of nobody has no chance to be whom it cannot be.
+        barred = forbidden.any_of(found, library.person, one.rows) if one.kind == "check" else ()
+        return [other for other in found if other.person not in barred and not first < born.get(other.person, -np.inf)]
 
-    found = _chosen(faces, theirs, library.person, library.stated, shapes, forbidden)
-    possible = (one for one in found if one.kind == "check" or not early(one.faces, one.person))
-    return [
-        replace(
-            one,
-            faces=tuple(library.face_ids[list(one.faces)].tolist()),
-            candidates=tuple(other for other in one.candidates if may_be(one.faces, other.person)),
-        )
-        for one in islice(possible, limit)
-    ]
+    found = _chosen(faces, people, library.person, library.stated, shapes, forbidden)
+    numbers = people.numbers.tolist()
+    possible = (
+        one for one in found if one.kind == "check" or not first_photo(one) < born.get(numbers[one.at], -np.inf)
+    )
+    return [one.question(people, library.face_ids[one.rows], others(one)) for one in islice(possible, limit)]

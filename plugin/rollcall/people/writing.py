@@ -17,7 +17,7 @@ from rollcall.corrections.person_kinds import new_uid
 from rollcall.people.evidence import combined, misfit
 from rollcall.people.linkage import UNKNOWN
 from rollcall.people.reading import LibraryFaces
-from rollcall.storage import change_feed
+from rollcall.storage import change_feed, people_changes
 from rollcall.storage.bulk import insert_rows
 from rollcall.storage.change_feed import ChangeKind
 from rollcall.storage.library import chunks, now
@@ -49,20 +49,21 @@ def write_people(
     if not len(changed):
         return set()
     named = _named(session, wanted[changed])
-    for part in chunks(changed.tolist()):
-        _write_rows(
-            session,
-            [
-                {
-                    "face_id": int(library.face_ids[face]),
-                    "person_id": None if (them := int(wanted[face])) == UNKNOWN else them,
-                    "state": "proposed" if them in named else "automatic",
-                    "probability": float(probability[face]),
-                    "source": "auto",
-                }
-                for face in part
-            ],
-        )
+    with people_changes.of_many(session, len(changed)):
+        for part in chunks(changed.tolist()):
+            _write_rows(
+                session,
+                [
+                    {
+                        "face_id": int(library.face_ids[face]),
+                        "person_id": None if (them := int(wanted[face])) == UNKNOWN else them,
+                        "state": "proposed" if them in named else "automatic",
+                        "probability": float(probability[face]),
+                        "source": "auto",
+                    }
+                    for face in part
+                ],
+            )
     moved = changed[wanted[changed] != library.person[changed]]
     return {int(one) for one in (*wanted[moved], *library.person[moved]) if one != UNKNOWN}
 

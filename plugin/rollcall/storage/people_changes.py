@@ -5,20 +5,25 @@ Triggers of the database add a row for each row that is written (revision 0016),
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
-from sqlalchemy import bindparam, delete, func, select
+from sqlalchemy import bindparam, delete, func, insert, select, text
 from sqlalchemy.orm import Session
 
 from rollcall.storage.tables import PeopleChangeRow
 
 #: The newest rows, which are kept.
 KEPT: Final = 20_000
-# Made once: to put them together takes longer than to run them.
-_ENDS: Final = select(func.min(PeopleChangeRow.id), func.max(PeopleChangeRow.id))
+# Made once: to put them together takes longer than to run them. Both ends in one aggregate would read all rows.
+_ENDS: Final = select(
+    select(func.min(PeopleChangeRow.id)).scalar_subquery(), select(func.max(PeopleChangeRow.id)).scalar_subquery()
+)
 _SINCE: Final = (
     select(PeopleChangeRow.face_id).where(PeopleChangeRow.id > bindparam("then")).distinct().limit(bindparam("most"))
 )
+_TRIGGERS: Final = text("SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'face_people'")
 
 
 def newest(session: Session) -> int:
@@ -43,3 +48,26 @@ def trim(session: Session) -> None:
     """Forget changes so long ago that whoever has not followed them reads everything again."""
     session.flush()
     session.execute(delete(PeopleChangeRow).where(PeopleChangeRow.id <= newest(session) - KEPT))
+
+
+@contextmanager
+def of_many(session: Session, count: int) -> Iterator[None]:
+    """Write so many rows of `face_people`: more than are kept here are told as one change, of everything.
+
+    In SQLite the triggers are away meanwhile, which no other process sees: the transaction ends with them.
+    """
+    session.flush()
+    connection = session.connection()
+    if count <= KEPT or connection.dialect.name != "sqlite":
+        yield
+        return
+    triggers = connection.execute(_TRIGGERS).all()
+    for name, _ in triggers:
+        connection.exec_driver_sql(f'DROP TRIGGER "{name}"')
+    yield
+    session.flush()
+    for _, statement in triggers:
+        connection.exec_driver_sql(statement)
+    # A number is left out, so that whoever follows the changes reads everything again.
+    connection.execute(insert(PeopleChangeRow), [{"face_id": 0}, {"face_id": 0}])
+    connection.execute(delete(PeopleChangeRow).where(PeopleChangeRow.id < newest(session)))

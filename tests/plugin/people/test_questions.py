@@ -201,6 +201,32 @@ def test_what_is_kept_between_questions_follows_everything_that_this_and_other_p
     assert same()
 
 
+def test_a_grouping_of_more_faces_than_are_followed_is_one_change_and_the_next_ones_are_followed_again(
+    family: Plugin,
+) -> None:
+    anna = family.people()[0].person_id
+    family.name_person(anna, "Anna")
+    kept, triggers = KeptFaces(), "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' ORDER BY name"
+    with family.database.write() as session:
+        kept.read(session)
+        session.execute(update(FacePersonRow).values(probability=0.25))
+        people_changes.trim(session)
+    before = rows(family, triggers)
+    with patch.object(people_changes, "KEPT", 3):
+        family.group_people()
+    assert rows(family, triggers) == before
+    assert len(rows(family, "SELECT id FROM people_changes")) == 1
+
+    def same() -> bool:
+        with family.database.read() as session:
+            return np.array_equal(kept.read(session).probability, reading.read_faces(session).probability)
+
+    assert same()
+    family.confirm_faces(anna, [next(face.face_id for face in family.person_faces(anna, state="proposed"))])
+    assert len(rows(family, "SELECT id FROM people_changes")) > 1
+    assert same()
+
+
 def test_after_an_answer_only_those_faces_are_read_again_that_it_is_about(family: Plugin) -> None:
     anna = family.people()[0].person_id
     family.name_person(anna, "Anna")
@@ -331,16 +357,38 @@ def test_a_group_that_is_somebody_else_becomes_one_with_them(family: Plugin) -> 
     assert {who(family, face)[:2] for face in theirs} == {("Cara", "confirmed")}
 
 
-def test_the_means_of_groups_that_are_kept_follow_faces_that_move_between_them() -> None:
+def test_what_is_kept_of_groups_and_people_follows_faces_that_move_between_them() -> None:
     random, shapes = np.random.default_rng(5), Shapes()
     vectors = np.concatenate([_faces_like(centre, 12, centre) for centre in range(5)])
-    group = random.integers(1, 9, 60)
-    for _ in range(6):
+    group, named = random.integers(1, 9, 60), np.arange(0, 60, 7)
+    people = {101: named[:4], 102: named[4:7], 103: named[7:]}
+    computed = list[int]()
+    for turn in range(8):
         group = np.where(random.random(60) < 0.05, random.integers(1, 12, 60), group)
+        if turn % 3 == 2:
+            # One gets a face of another one, and somebody is renamed or merged.
+            people = {**people, 101: np.append(people[101], people[102][:1]), 102: people[102][1:]}
+            people = {number + (number == 103): rows for number, rows in people.items() if len(rows)}
         rows = np.argsort(group, kind="stable")
         parts = Parts(rows, np.flatnonzero(np.diff(group[rows], prepend=0)), group)
-        found = shapes.centres(vectors, parts)
-        assert np.array_equal(found, Shapes().centres(vectors, parts))
+        found = []
+        for one in (shapes, Shapes()):
+            them = one.people(vectors, people)
+            with patch.object(them, "nearest", Mock(side_effect=them.nearest)) as nearest:
+                compared = one.compared(vectors, parts, them)
+                part, place = np.divmod(np.arange(len(parts.keys) * len(people)), len(people))
+                near = compared.nearest(them, part, place)
+                one.keep(vectors, parts, compared)
+                computed.append(sum(len(call.args[1]) for call in nearest.call_args_list))
+            grid = one.of_faces(them)
+            assert grid is not None
+            found.append((compared.centres, compared.cosines(0, len(parts.keys)), grid.cosines, near))
+        assert np.array_equal(found[0][0], found[1][0])
+        for kept, anew in zip(*found, strict=True):
+            np.testing.assert_allclose(kept, anew, atol=1e-6)
         means = [vectors[group == one].mean(axis=0) for one in np.unique(group)]
-        np.testing.assert_allclose(found, [one / np.linalg.norm(one) for one in means], atol=1e-5)
-    assert np.array_equal(shapes.centres(vectors[::-1], parts), Shapes().centres(vectors[::-1], parts))
+        np.testing.assert_allclose(found[0][0], [one / np.linalg.norm(one) for one in means], atol=1e-5)
+    assert sum(computed[2::2]) < 0.8 * sum(computed[3::2])
+    other = Shapes().compared(vectors[::-1], parts, Shapes().people(vectors[::-1], people))
+    again = shapes.compared(vectors[::-1], parts, shapes.people(vectors[::-1], people))
+    assert np.array_equal(again.centres, other.centres)
