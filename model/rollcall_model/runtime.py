@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import functools
+import gc
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -62,3 +64,51 @@ def buckets(count: int, sizes: Sequence[int]) -> list[int]:
         remaining = count - result[-1]
         result.append(result[-1] + max((size for size in sizes if remaining > size * 3 // 4), default=min(sizes)))
     return result
+
+
+class Programs:
+    """A function of arrays, and its compiled programs: one for each shape of its arguments.
+
+    `jax.jit` keeps beside its programs what they were made of, and with that the network's weights once more. Here the
+    programs are kept by themselves, so that `forget_traces` can drop all the rest. Use from one thread at a time.
+
+    Parameters
+    ----------
+    jitted
+        The function, as `jax.jit` returns it, of positional arrays.
+    """
+
+    def __init__(self, jitted: Any) -> None:
+        self._jitted = jitted
+        self._programs: dict[tuple[Any, ...], Callable[..., Any]] = {}
+
+    def __call__(self, *arrays: Any) -> Any:
+        """Return what the function returns; compile the program first, or load it from the cache on disk."""
+        key = tuple((array.shape, array.dtype) for array in arrays)
+        program = self._programs.get(key)
+        if program is None:
+            program = self._programs[key] = self.lower(*arrays).compile()
+            _traced.add(key)
+        return program(*arrays)
+
+    def lower(self, *arrays: Any) -> Any:
+        """Return the function lowered for such arrays, see `jax.jit`."""
+        return self._jitted.lower(*arrays)
+
+
+#: Arguments of programs that were made since traces were forgotten.
+_traced: set[tuple[Any, ...]] = set()
+
+
+def forget_traces() -> bool:
+    """Drop all that JAX keeps of functions but their `Programs`; return False if none was made since the last time.
+
+    For processes that do nothing else: a function of `jax.jit` that is called again is traced and compiled anew.
+    """
+    if not _traced:
+        return False
+    _traced.clear()
+    jax.clear_caches()
+    # Traces and what they are of refer to each other.
+    gc.collect()
+    return True

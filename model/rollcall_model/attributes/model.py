@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
@@ -125,7 +125,7 @@ class AttributeModel:
             return tuple(results[name] for name in self._heads)
 
         sharded = shard_map(forward, mesh=mesh, in_specs=P("batch"), out_specs=P("batch"), check_vma=False)
-        self._run: Callable[[Any], Any] = jax.jit(sharded, in_shardings=NamedSharding(mesh, P("batch")))
+        self._run = runtime.Programs(jax.jit(sharded, in_shardings=NamedSharding(mesh, P("batch"))))
 
     def are_animals(
         self, embeddings: Float32[np.ndarray, "n 128"], found: Sequence[Detections]

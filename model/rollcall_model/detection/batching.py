@@ -51,7 +51,7 @@ class Batching:
             return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), outputs)
 
         sharded = shard_map(forward, mesh=self.mesh, in_specs=P("batch"), out_specs=P("batch"), check_vma=False)
-        return jax.jit(sharded, in_shardings=self.sharding)
+        return runtime.Programs(jax.jit(sharded, in_shardings=self.sharding))
 
     def put(self, array: np.ndarray) -> jax.Array:
         """Return an array sharded over the devices along its first axis."""

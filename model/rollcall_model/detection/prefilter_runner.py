@@ -71,7 +71,7 @@ class PrefilterRunner:
 
         sharded = shard_map(forward, mesh=mesh, in_specs=P("batch"), out_specs=P("batch"), check_vma=False)
         self._sharding = NamedSharding(mesh, P("batch"))
-        self._run = jax.jit(sharded, in_shardings=self._sharding)
+        self._run = runtime.Programs(jax.jit(sharded, in_shardings=self._sharding))
 
     def warm_up(self) -> None:
         """Compile the program, or load it from the cache on disk."""

@@ -16,6 +16,7 @@ from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 from jaxtyping import Float32, Int, UInt8
 
+from rollcall_model import runtime
 from rollcall_model.detection import banded, canvases, orientation, single_pass, windows
 from rollcall_model.detection.batching import Batching
 from rollcall_model.detection.candidates import runs
@@ -56,7 +57,7 @@ class Runner:
             forward, mesh=batching.mesh, in_specs=(P("batch"), P()), out_specs=P("batch"), check_vma=False
         )
         self._everywhere = NamedSharding(batching.mesh, P())
-        self._program: Callable[..., Any] = jax.jit(sharded, in_shardings=(batching.sharding, self._everywhere))
+        self._program = runtime.Programs(jax.jit(sharded, in_shardings=(batching.sharding, self._everywhere)))
         self._windows = {side: batching.compile(net, 1, _of_squares(side, may_be_empty)) for side in windows.SIDES}
         self._views = batching.compile(net, 1, _of_squares(orientation.SIDE, may_be_empty))
         self._places: dict[Shape, jax.Array] = {}

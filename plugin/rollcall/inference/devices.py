@@ -1,7 +1,8 @@
-"""On what the networks compute: for reports of errors."""
+"""On what the networks compute, for reports of errors; and what their runtime keeps."""
 
 from __future__ import annotations
 
+import sys
 import threading
 
 #: How long the networks' runtime may take to start, in seconds: a driver that hangs must not hang the report.
@@ -24,3 +25,12 @@ def describe() -> list[str]:
     asking.start()
     asking.join(_PATIENCE)
     return found or [f"the runtime did not start within {_PATIENCE:.0f} s"]
+
+
+def forget_traces() -> bool:
+    """Drop what the networks' runtime keeps beside compiled programs; return whether there was some of ours.
+
+    For processes that only analyse: programs that others made with the same runtime would be made anew.
+    """
+    runtime = sys.modules.get("rollcall_model.runtime")  # an analyzer of a host's own may do without
+    return runtime is not None and bool(runtime.forget_traces())

@@ -19,6 +19,7 @@ import filelock
 from rollcall.errors import RemoteError, RollcallError
 from rollcall.indexing.executors import analysis
 from rollcall.indexing.executors.worker import Failed, Request, Setup
+from rollcall.inference import devices
 from rollcall.media import allocator, memory_budget
 from rollcall.media import worker as pipes
 from rollcall.media.worker_main import parent_pipes
@@ -54,7 +55,7 @@ def main() -> None:
         _answer(answers, answer)
         # Loading a compiled program takes memory that nothing needs later. Most are loaded for the first photos, and
         # what is given back costs time when it is taken again: so seldom, and less and less often.
-        if number & (number - 1) == 0:
+        if devices.forget_traces() or number & (number - 1) == 0:
             allocator.trim()
         if request.resting:
             time.sleep(time.monotonic() - began)
