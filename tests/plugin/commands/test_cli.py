@@ -253,12 +253,12 @@ def test_the_example_host_runs(environment: dict[str, str], library: Path, tmp_p
 def test_a_settings_file_that_cannot_be_read_is_told_in_words(rollcall: Run, tmp_path: Path) -> None:
     done = rollcall("settings", "--config", tmp_path)
     assert done.returncode == 2
-    assert "the settings cannot be read (Is a directory); allow it" in done.stderr
+    assert f"{tmp_path}: this is a folder, not a settings file; check the path" in done.stderr
     assert "Errno" not in done.stderr
 
 
 @pytest.mark.parametrize(
-    ("content", "reason"), [(b"\xff\xfe\x00", "no text in UTF-8"), (b"a = \n", "Invalid value (at line 1, column 5)")]
+    ("content", "reason"), [(b"\xff\xfe\x00", "no text in UTF-8"), (b"a = \n", "line 1 is no TOML at column 5: invalid value")]
 )
 def test_a_settings_file_that_is_none_is_told_in_words(
     rollcall: Run, tmp_path: Path, content: bytes, reason: str
