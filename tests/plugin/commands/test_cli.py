@@ -258,7 +258,8 @@ def test_a_settings_file_that_cannot_be_read_is_told_in_words(rollcall: Run, tmp
 
 
 @pytest.mark.parametrize(
-    ("content", "reason"), [(b"\xff\xfe\x00", "no text in UTF-8"), (b"a = \n", "line 1 is no TOML at column 5: invalid value")]
+    ("content", "reason"),
+    [(b"\xff\xfe\x00", "no text in UTF-8"), (b"a = \n", "line 1 is no TOML at column 5: invalid value")],
 )
 def test_a_settings_file_that_is_none_is_told_in_words(
     rollcall: Run, tmp_path: Path, content: bytes, reason: str

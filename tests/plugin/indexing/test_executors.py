@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, closing, suppress
 from pathlib import Path
@@ -21,6 +21,7 @@ import psutil
 import pytest
 from sqlalchemy import text
 
+import wasteful
 from blobs import BlobAnalyzer, draw
 from mortal import MortalAnalyzer
 from rollcall import events
@@ -34,7 +35,7 @@ from rollcall.indexing.indexer import Indexer
 from rollcall.indexing.profile import Profile
 from rollcall.inference.analyzer import Analyzer
 from rollcall.media import memory_budget
-from rollcall.records import Face, Picture
+from rollcall.records import Picture
 from rollcall.settings import DetectorSettings, PowerSettings, Settings, load
 from rollcall.storage.database import Database, open_database
 
@@ -360,36 +361,9 @@ def test_a_cluster_that_does_not_do_the_work_ends_the_run_with_a_sentence(cluste
         list(executor.outcomes(iter([Task(0, file, file.stat().st_size)]), cancelled))
 
 
-class Wasteful(BlobAnalyzer):
-    """An analyzer that leaves a heap full of holes behind, as compiling the networks does."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.kept: list[bytearray] = []
-        self.held = 0
-
-    def analyze(self, pictures: Sequence[Picture]) -> list[tuple[Face, ...]]:
-        freed = []
-        for _ in range(1500):
-            freed.append(np.ones(100 << 10, np.uint8))
-            self.kept.append(bytearray(4096))
-        del freed
-        self.held = psutil.Process().memory_info().rss
-        return super().analyze(pictures)
-
-
-def give_back(photo: Path) -> tuple[int, int]:
-    """Analyse a photo by a wasteful analyzer; return the bytes held in the midst of it, and after the run."""
-    analyzer = Wasteful()
-    with closing(ThreadExecutor(analyzer, settings("threads"), Profile(), long=False)) as executor:
-        tasks = iter([Task(0, photo, photo.stat().st_size)])
-        assert [outcome.reason for outcome in executor.outcomes(tasks, lambda: False)] == [""]
-    return analyzer.held, psutil.Process().memory_info().rss
-
-
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library than glibc")
 def test_a_run_gives_back_what_it_freed(tmp_path: Path) -> None:
     # In a process of its own: this one may hold holes enough of earlier tests, and hundreds of megabytes of others.
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
-        during, after = process.submit(give_back, draw(tmp_path / "one.png", (30, 0))).result()
+        during, after = process.submit(wasteful.give_back, draw(tmp_path / "one.png", (30, 0))).result()
     assert after < during - (100 << 20)
