@@ -251,7 +251,7 @@ def test_a_person_is_searched_from_their_page(page: Any, served: Any) -> None:
     page.get_by_role("link", name="All photos").click()
     page.wait_for_url(re.compile(r"q=person"))
     until(lambda: page.locator(".tile").count() == 6)
-    assert page.locator("datalist#words option[value='Anna']").count() == 1
+    until(lambda: page.locator("datalist#words option[value='Anna']").count() == 1)
 
 
 def test_what_is_not_there_is_said(served: Any) -> None:
