@@ -237,7 +237,7 @@ def _joined(some: Embeddings, keep: NDArray[np.bool_], others: Embeddings) -> Em
 def _of_photos(session: Session, dimension: int, photo_ids: Sequence[int], state: State) -> Embeddings:
     connection = session.connection()
     values = [{"dimension": dimension, "photos": part} for part in chunks(photo_ids)]
-    rows = [row for one in values for row in connection.execute(_of_some_photos(), one)]
+    rows = [row for one in values for row in connection.execute(_of_some_photos(), one).all()]
     return _collected(rows, dimension, state)
 
 
