@@ -16,10 +16,8 @@ from rollcall.people.linkage import UNKNOWN
 from rollcall.people.reading import LibraryFaces
 from rollcall.people.surroundings import CANDIDATES, Surroundings
 from rollcall.search.vectors import vectors_of
-from rollcall.storage import change_feed
-from rollcall.storage.change_feed import ChangeKind
 from rollcall.storage.database import Database
-from rollcall.storage.tables import FacePersonRow, PersonRow
+from rollcall.storage.tables import FacePersonRow
 
 #: Neighbours that are looked up: more than are used, as some are of the same photo or do not count.
 _WANTED: Final = 48
@@ -66,13 +64,8 @@ def _attach_one(new: Surroundings, face_id: int, near: Sequence[int], people: in
         wanted[face], chance[face] = person[face], probability
     changed = writing.write_people(session, around, wanted, chance)
     for them in sorted(changed):
-        row = session.get_one(PersonRow, them)
-        if row.cover_face_id is None:
+        if not writing.add_face(session, them):
             writing.summarize(session, reading.faces_of(session, [them]), [them])
-        else:
-            # The next grouping of all faces computes the rest again: of a person with many, one changes little.
-            row.size += 1
-            change_feed.record(session, ChangeKind.PEOPLE_CHANGED, None)
     return Attached(changed, {int(around.face_ids[face]) for face, them in person.items() if them != UNKNOWN})
 
 

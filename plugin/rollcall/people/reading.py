@@ -175,8 +175,11 @@ def photos_of(session: Session, face_ids: Iterable[int]) -> set[int]:
     """Return the photos of some faces."""
     found: set[int] = set()
     for part in chunks(sorted(face_ids)):
-        found |= set(session.scalars(select(FaceRow.photo_id).where(FaceRow.id.in_(part))))
+        found |= set(session.connection().execute(_PHOTOS, {"ids": part}).scalars())
     return found
+
+
+_PHOTOS: Final = select(FaceRow.photo_id).where(FaceRow.id.in_(bindparam("ids", expanding=True)))
 
 
 def unassigned_beside(session: Session, person_ids: Sequence[int]) -> list[int]:
