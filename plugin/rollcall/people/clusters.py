@@ -51,8 +51,8 @@ class Faces:
     labels: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))  # (n,) people whom faces are
     rejected: Sequence[frozenset[int]] = ()  # (n,) people whom faces are not
     known_births: dict[int, Births] = field(default_factory=dict)  # by label, of people with a date
-    # (n,) whether anybody said of a face whom it is not, once somebody asked
-    _answered: NDArray[np.bool_] | None = field(init=False, default=None)
+    # `rejected`, and (n,) of which faces there is anything in it, where that is known
+    _answered: tuple[Sequence[frozenset[int]], NDArray[np.bool_]] | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         n = len(self.vectors)
@@ -69,14 +69,15 @@ class Faces:
     @property
     def answered(self) -> NDArray[np.bool_]:
         """Return whether anybody said of faces whom they are not, (n,)."""
-        if self._answered is None:
-            self._answered = np.zeros(len(self.rejected), np.bool_)
-            self._answered[np.fromiter(compress(range(len(self.rejected)), self.rejected), np.int64)] = True
-        return self._answered
+        if self._answered is not None and self._answered[0] is self.rejected:
+            return self._answered[1]
+        found = np.zeros(len(self.rejected), np.bool_)
+        found[np.fromiter(compress(range(len(self.rejected)), self.rejected), np.int64)] = True
+        return found
 
     @answered.setter
     def answered(self, known: NDArray[np.bool_]) -> None:
-        self._answered = known
+        self._answered = self.rejected, known
 
 
 @dataclass

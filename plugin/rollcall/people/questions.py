@@ -103,7 +103,7 @@ def _chosen(
         if not asked.isdisjoint(rows):
             continue
         asked.update(rows)
-        if one.kind == "join":
+        if one.kind == "join" and len(rows) > 1:
             one = one._replace(rows=shapes.shown(faces.vectors, int(person[rows[0]]), one.rows))
         yield one
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Final
 
 import numpy as np
@@ -15,8 +16,13 @@ from rollcall.people.reading import LibraryFaces
 _NOTHING: Final = np.zeros(0, np.int64)
 
 
-def told(some: Sequence[Open], people: People, barred: NDArray[np.int64] = _NOTHING) -> list[Question]:
-    """Return questions about rows of faces, with whom else these may be, the likeliest first.
+def told(
+    some: Sequence[Open],
+    people: People,
+    face_ids: NDArray[np.int64] | None = None,
+    barred: NDArray[np.int64] = _NOTHING,
+) -> list[Question]:
+    """Return questions with whom else the faces may be, the likeliest first; by the faces' numbers, or their rows.
 
     `barred` are the others who are not told after all: the place of the question times all p people, plus theirs.
     """
@@ -33,8 +39,10 @@ def told(some: Sequence[Open], people: People, barred: NDArray[np.int64] = _NOTH
     question, place = question[kept], place[kept]
     others = [*map(Candidate, people.numbers[place].tolist(), chances[question, place].tolist())]
     ends = np.searchsorted(question, everyone, side="right").tolist()
+    rows = np.concatenate([one.rows for one in some])
+    faces = iter((rows if face_ids is None else face_ids[rows]).tolist())
     return [
-        Question(person, tuple(one.rows.tolist()), probability, one.kind, tuple(others[start:end]))
+        Question(person, tuple(islice(faces, len(one.rows))), probability, one.kind, tuple(others[start:end]))
         for one, person, probability, start, end in zip(
             some, people.numbers[at].tolist(), likely, [0, *ends], ends, strict=False
         )
@@ -72,8 +80,7 @@ class Teller:
             by = np.repeat([place for place, _ in checks], [len(rows) for _, rows in checks])
             rows = np.concatenate([rows for _, rows in checks])
             barred.append(self._forbidden.of_faces(self._people, self._library.person, rows, by))
-        numbered = [one._replace(rows=self._library.face_ids[one.rows]) for one in some]
-        return told(numbered, self._people, np.concatenate(barred))
+        return told(some, self._people, self._library.face_ids, np.concatenate(barred))
 
     def _earliest(self, some: Sequence[Open]) -> NDArray[np.float64]:
         """Return when the first photo of the faces of m questions was taken, (m,); NaN, before nothing, if unknown."""
