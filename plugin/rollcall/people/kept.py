@@ -184,7 +184,7 @@ def _of_photos() -> Select[Any]:
 
 
 @cache
-def _who(some: bool) -> Select[Any]:
+def _people_of_faces(some: bool) -> Select[Any]:
     """Return a statement for whom `some` faces are, or all."""
     # Numbers alone: they become arrays several times as fast as texts do.
     columns: tuple[Any, ...] = (
@@ -202,7 +202,7 @@ def _with_people(session: Session, columns: FaceColumns, face_ids: Sequence[int]
     """Return columns with whom the faces are at present; these are `face_ids`, or else most of the library."""
     rows: list[Any] = []
     for part in [None] if face_ids is None else chunks(face_ids):
-        found = session.connection().execute(_who(part is not None), {} if part is None else {"ids": part})
+        found = session.connection().execute(_people_of_faces(part is not None), {} if part is None else {"ids": part})
         # The driver's own tuples: to make rows of them takes longer than to read them.
         assert found.cursor is not None
         rows += found.cursor.fetchall()

@@ -24,7 +24,7 @@ from rollcall.people.kept import KeptFaces
 from rollcall.people.linkage import UNKNOWN
 from rollcall.people.posterior import People
 from rollcall.people.shapes import Shapes
-from rollcall.people.telling import Teller, told
+from rollcall.people.telling import Teller, as_questions
 from rollcall.storage.tables import PersonNameRow, PersonRow
 
 #: Everybody with a name who is not hidden.
@@ -62,7 +62,7 @@ def questions(
     if people is None:
         return []
     found = list(_chosen(faces, people, person, stated, shapes, Forbidden(faces, shapes)))
-    return told(found, people) if found else []
+    return as_questions(found, people) if found else []
 
 
 def _people(faces: Faces, named: NDArray[np.int64], shapes: Shapes) -> People | None:

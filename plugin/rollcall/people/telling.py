@@ -16,7 +16,7 @@ from rollcall.people.reading import LibraryFaces
 _NOTHING: Final = np.zeros(0, np.int64)
 
 
-def told(
+def as_questions(
     some: Sequence[Open],
     people: People,
     face_ids: NDArray[np.int64] | None = None,
@@ -80,7 +80,7 @@ class Teller:
             by = np.repeat([place for place, _ in checks], [len(rows) for _, rows in checks])
             rows = np.concatenate([rows for _, rows in checks])
             barred.append(self._forbidden.of_faces(self._people, self._library.person, rows, by))
-        return told(some, self._people, self._library.face_ids, np.concatenate(barred))
+        return as_questions(some, self._people, self._library.face_ids, np.concatenate(barred))
 
     def _earliest(self, some: Sequence[Open]) -> NDArray[np.float64]:
         """Return when the first photo of the faces of m questions was taken, (m,); NaN, before nothing, if unknown."""
