@@ -212,10 +212,11 @@ class Sync:
         RefusedItem
             If it must not be made, or what it needs is not there.
         """
+        # It says which photos the server does not have, before what they need is found missing for that reason.
+        found = self.bridge.find(item)
         if not self.dry_run:
             for kind, key in item.needs:
                 self.bridge.required(self.bridge.remote(kind, key), f"the {kind} that it needs")
-        found = self.bridge.find(item)
         resumed = known is not None and known.state == "sending"
         if found is None:
             # Where it is being sent to: there it is looked for after a kill, also if the photo was moved meanwhile.
