@@ -86,7 +86,7 @@ class Nextcloud(Bridge):
                 return Found({"id": found})
             if len(item.key.encode()) > _LONGEST_NAME:
                 raise RefusedItem(f"the server takes names of tags of up to {_LONGEST_NAME} bytes")
-            if not any(self._look_up(photo) for photo in self._carriers.get(item.key, ())):
+            if not any(self._search(photo) for photo in self._carriers.get(item.key, ())):
                 raise RefusedItem("the server has none of its photos")
             return None
         file = self._file(item)
@@ -147,12 +147,12 @@ class Nextcloud(Bridge):
         paths = [] if item.photo is None else self._paths.there(item.photo.file)
         if not paths:
             raise RefusedItem("the setting bridges.paths does not say where its folder is on the server")
-        found = None if item.photo is None else self._look_up(item.photo)
+        found = None if item.photo is None else self._search(item.photo)
         if found is None:
             raise RefusedItem("the server has no such photo")
         return found
 
-    def _look_up(self, photo: PhotoContent) -> str | None:
+    def _search(self, photo: PhotoContent) -> str | None:
         """Return the number of a photo's file there; None if the server does not have it."""
         if photo.photo_id in self._missing:
             return None
