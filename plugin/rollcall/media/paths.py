@@ -11,8 +11,9 @@ from typing import Final
 _SHIFT: Final = 0xF700 - 0xDC00
 #: Whether Python reads the bytes of names as UTF-8; by the language of the system it may read them otherwise.
 _UTF8: Final = sys.getfilesystemencoding() == "utf-8"
-#: Spaces that do not break a line, which French has before a colon: no effect but that.
-_SPACES: Final = "\u00a0\u202f"
+#: Spaces that do not break a line, which French has before a colon, and what joins letters or keeps them apart in
+#: Persian, Hindi and emoji: no effect but that.
+_HARMLESS: Final = "\u00a0\u202f\u200c\u200d"
 #: Characters that change the direction of the text around them.
 _DIRECTIONS: Final = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u061c")
 
@@ -23,7 +24,7 @@ def readable(value: object) -> str:
     if text.isprintable() and text.isascii():
         return text
     return "".join(
-        c if (c.isprintable() and c not in _DIRECTIONS) or c in _SPACES else f"\\u{ord(c):04x}" for c in text
+        c if (c.isprintable() and c not in _DIRECTIONS) or c in _HARMLESS else f"\\u{ord(c):04x}" for c in text
     )
 
 
