@@ -156,7 +156,7 @@ def _newest(session: Session, in_columns: column_search.ColumnSearch, page: Page
         row = taken.first()
         if row is not None:
             return in_columns.newest(page.limit, (str(row[0] or ""), page.behind.photo_id))
-    return in_columns.newest(page.stop or 0)[page.offset :]
+    return in_columns.newest(page.limit or 0, offset=page.offset)
 
 
 def older_than(session: Session, photo_id: int, limit: int | None) -> list[Match]:

@@ -227,9 +227,12 @@ def test_few_photos_at_a_time_change_no_answer(
 @pytest.mark.parametrize("query", QUERIES)
 def test_the_newest_first_are_those_of_sql(filled: Database, query: str, monkeypatch: pytest.MonkeyPatch) -> None:
     found = search.search(filled, query, order="date", limit=30, offset=3, faces=False)
+    monkeypatch.setattr(column_search, "_FAR", 0)
+    far = search.search(filled, query, order="date", limit=30, offset=3, faces=False)
     monkeypatch.setattr(execution, "_in_columns", lambda *_: None)
     wanted = search.search(filled, query, order="date", limit=30, offset=3, faces=False)
     assert [(hit.photo_id, hit.probability) for hit in found] == [(hit.photo_id, hit.probability) for hit in wanted]
+    assert far == found
 
 
 @pytest.mark.parametrize("query", [*QUERIES[::8], "photos of children", ""])

@@ -70,7 +70,8 @@ def test_every_file_that_is_written_is_for_its_owner_alone(tmp_path: Path, monke
     backups.restore(file)
     found |= modes(written)
     names = " ".join(found)
-    for part in ("db.lock", ".bridge.lock", ".jsonl", "0.segment", ".vectors", ".zip", ".png", ".backup", ".lychee-wal"):
+    parts = (".bridge.lock", ".jsonl", "0.segment", ".vectors", ".zip", ".png", ".backup", ".lychee-wal", "db.lock")
+    for part in parts:
         assert part in names
     assert {name: oct(mode) for name, mode in found.items() if mode & 0o077} == {}
 

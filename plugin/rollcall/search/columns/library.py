@@ -138,7 +138,7 @@ class LibraryColumns:
             if number in self._segments and not self._was_replaced(number):
                 continue
             stored = None if self._files is None else self._files.load(number)
-            if stored is None or not _is_of(session, stored.state):
+            if stored is None or not is_of(session, stored.state):
                 missing.append(number)
             else:
                 self._put(number, stored)
@@ -219,7 +219,7 @@ def _state(session: Session) -> State:
     return State(0, "") if row is None else State(*row)
 
 
-def _is_of(session: Session, state: State) -> bool:
+def is_of(session: Session, state: State) -> bool:
     """Return whether a state is one that the database went through: a backup that was restored went another way."""
     if not state.event_id:
         return (session.scalar(select(func.min(EventRow.id))) or 1) == 1
