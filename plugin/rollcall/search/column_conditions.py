@@ -71,7 +71,7 @@ def _has_last_part(name: str, wanted: str) -> bool:
 
 
 def _names(session: Session) -> list[str]:
-    return [str(row[0]) for row in session.execute(text(_NAMES))]
+    return [str(row[0]) for row in session.execute(text(_NAMES)).all()]
 
 
 def _with_text(columns: Sequence[Columns], piece: str) -> NDArray[np.int64] | None:

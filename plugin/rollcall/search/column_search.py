@@ -212,7 +212,7 @@ class ColumnSearch:
                 "SELECT COALESCE(p.taken_local, ''), p.photo_id FROM v1_photos p"
                 f" WHERE p.photo_id IN ({listed}) AND {self._condition}"
             )
-            rows += [(str(row[0]), int(row[1])) for row in self.session.execute(text(statement), self._values)]
+            rows += [(str(row[0]), int(row[1])) for row in self.session.execute(text(statement), self._values).all()]
         return [
             Ranked(photo_id, probability[photo_id])
             for taken, photo_id in sorted(rows, reverse=True)
@@ -307,7 +307,7 @@ class ColumnSearch:
             return []
         listed = ", ".join(str(one.photo_id) for one in candidates)
         statement = f"SELECT p.photo_id FROM v1_photos p WHERE p.photo_id IN ({listed}) AND {self._condition}"
-        met = {int(row[0]) for row in self.session.execute(text(statement), self._values)}
+        met = {int(row[0]) for row in self.session.execute(text(statement), self._values).all()}
         if self._in_vain is not None:
             self._in_vain = 0 if met else self._in_vain + len(candidates)
         return [one for one in candidates if one.photo_id in met]
@@ -325,7 +325,7 @@ class ColumnSearch:
     def _all_meeting(self) -> NDArray[np.int64]:
         """Return the numbers of all photos that are shown and meet the conditions."""
         statement = f"SELECT p.photo_id FROM v1_photos p WHERE {self._condition}"
-        return np.array([row[0] for row in self.session.execute(text(statement), self._values)], np.int64)
+        return np.array([row[0] for row in self.session.execute(text(statement), self._values).all()], np.int64)
 
 
 def _order(one: Ranked) -> tuple[float, int]:

@@ -247,5 +247,5 @@ def _newest_first(session: Session, matches: Sequence[Match]) -> list[Match]:
     for part in chunks(matches):
         ids: BindParameter[list[int]] = bindparam("ids", [match.photo_id for match in part], expanding=True)
         select = text("SELECT photo_id, taken_local FROM v1_photos WHERE photo_id IN :ids").bindparams(ids)
-        times |= {row[0]: row[1] or "" for row in session.execute(select)}
+        times |= {row[0]: row[1] or "" for row in session.execute(select).all()}
     return sorted(matches, key=lambda match: (times[match.photo_id], match.photo_id), reverse=True)

@@ -9,12 +9,12 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import bindparam, select, text
+from sqlalchemy import BindParameter, bindparam, select, text
 from sqlalchemy.orm import Session
 
 from rollcall.search.columns.library import is_of
@@ -100,7 +100,8 @@ def _up_to_date(session: Session, names: tuple[str, ...] | None, kept: _Kept, no
 
 def _read(session: Session, names: tuple[str, ...] | None, photo_ids: Sequence[int] | None) -> NDArray[np.int64]:
     """Return the photos that have one of some tags, each perhaps several times; only those of some photos if given."""
-    statement, values = _APPLIED, []
+    statement = _APPLIED
+    values: list[BindParameter[Any]] = []
     if names is not None:
         statement += " AND name IN :names"
         values.append(bindparam("names", list(names), expanding=True))

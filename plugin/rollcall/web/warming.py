@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from rollcall.errors import RollcallError
 from rollcall.host import Plugin
+from rollcall.web.collecting import Collecting
 from rollcall.web.remembered import Remembered
 
 log = logging.getLogger(__name__)
@@ -40,9 +41,15 @@ class Warming:
     def __init__(self, plugin: Plugin, remembered: Remembered, *prepare: Callable[[], object]) -> None:
         self.plugin, self.remembered = plugin, remembered
         self._prepare = list(prepare)
+        self._collecting = Collecting()
         self._asked = 0.0  # when a request came or was answered last, on the clock that only grows
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether everything that is done after the start is done."""
+        return not self._prepare and not self._collecting.is_due()
 
     def touch(self) -> None:
         """Say that somebody waits for an answer, or has just got one."""
@@ -74,6 +81,8 @@ class Warming:
                     state, since = now, time.monotonic()
                 while self._prepare and now is not None and self._is_free():
                     self._prepare.pop(0)()
+                if not self._prepare and self._collecting.is_due() and self._is_free():
+                    self._collecting.collect()
                 if now is None or self._prepare or not self._is_free():
                     continue
                 if time.monotonic() - since >= SETTLED and time.monotonic() - self._asked < _USED_FOR:

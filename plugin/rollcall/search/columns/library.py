@@ -180,7 +180,7 @@ class LibraryColumns:
             int(photo_id)
             for photo_id, revision in session.execute(
                 select(PhotoRow.id, PhotoRow.revision).where(PhotoRow.revision > since)
-            )
+            ).all()
             if revision > self._segments[photo_id // SPAN].revision
         }
         rows = read_photos(session, sorted(changed))
