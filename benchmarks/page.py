@@ -7,9 +7,9 @@ the whole application, guard and templates included, without a socket. With `--n
     python benchmarks/page.py [--faces 175000] [--named 0] [--rounds 20] [--only WORDS] [--folder FOLDER] [--cold]
 
 After the start the server prepares what it will need while nobody waits; requests are measured after that, or with
-`--cold` before. Nothing of what the page keeps outlives a commit, so each kind of requests is measured twice: each time right after a
-correction was committed, and again and again without one. Fails if the median processor time of a kind of requests is
-above the limit for it, either way.
+`--cold` before. Nothing of what the page keeps outlives a commit, so each kind of requests is measured twice: each time
+right after a correction was committed, and again and again without one. Fails if the median processor time of a kind of
+requests is above the limit for it, either way.
 """
 
 from __future__ import annotations
