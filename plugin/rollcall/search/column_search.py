@@ -42,6 +42,8 @@ _FEW: Final = 16
 _FAR: Final = 1_000
 #: Photos that are looked up beyond those that are wanted.
 _SPARE: Final = 30
+#: Numbers of photos up to this are looked up in a table, of a byte each.
+_LARGEST_TABLE: Final = 20_000_000
 #: Bounds are raised by this.
 _SLACK: Final = 1e-9
 _NOTHING: Final = Columns(EMPTY)
@@ -106,7 +108,7 @@ class ColumnSearch:
         self._ids = np.concatenate([one.photo_ids for one in self.columns])
         for _, photo_ids in known:
             if photo_ids is not None:
-                self._bound[~np.isin(self._ids, photo_ids)] = -1.0
+                self._bound[~_among(self._ids, photo_ids)] = -1.0
         parameters = SqlParameters.of(session)
         conditions = [SHOWN, *(f"COALESCE({one.condition(parameters)}, false)" for one in self.query.conditions)]
         self._condition, self._values = " AND ".join(conditions), parameters.values
@@ -319,13 +321,26 @@ class ColumnSearch:
         for condition in self.query.conditions:
             photo_ids = photos_meeting(self.database, self.session, condition, self.columns)
             if photo_ids is not None:
-                found, known = found.at(np.isin(self._ids[found.rows], photo_ids)), True
+                found, known = found.at(_among(self._ids[found.rows], photo_ids)), True
         return found if known else found.at(np.isin(self._ids[found.rows], self._all_meeting()))
 
     def _all_meeting(self) -> NDArray[np.int64]:
         """Return the numbers of all photos that are shown and meet the conditions."""
         statement = f"SELECT p.photo_id FROM v1_photos p WHERE {self._condition}"
         return np.array([row[0] for row in self.session.execute(text(statement), self._values).all()], np.int64)
+
+
+def _among(ids: NDArray[np.int64], wanted: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Return which numbers are among some others: by a table, in a tenth of the time that sorting takes."""
+    if not len(wanted) or not len(ids):
+        return np.zeros(len(ids), np.bool_)
+    most = int(max(ids.max(), wanted.max()))
+    if most > _LARGEST_TABLE:
+        found: NDArray[np.bool_] = np.isin(ids, wanted)
+        return found
+    table = np.zeros(most + 1, np.bool_)
+    table[wanted] = True
+    return table[ids]
 
 
 def _order(one: Ranked) -> tuple[float, int]:
