@@ -4,11 +4,12 @@ Every page that one can begin at, the next parts of it while scrolling, any mont
 itself, and answers with their undo. Pictures are not asked for: there are none behind the rows. The requests go through
 the whole application, guard and templates included, without a socket. With `--named` the faces are people.
 
-    python benchmarks/page.py [--faces 175000] [--named 0] [--rounds 20] [--only WORDS] [--folder FOLDER]
+    python benchmarks/page.py [--faces 175000] [--named 0] [--rounds 20] [--only WORDS] [--folder FOLDER] [--cold]
 
-Nothing of what the page keeps outlives a commit, so each kind of requests is measured twice: each time right after a
-correction was committed, and again and again without one. Fails if the median processor time of a kind of requests is
-above the limit for it, either way.
+After the start the server prepares what it will need while nobody waits; requests are measured after that, or with
+`--cold` before. Nothing of what the page keeps outlives a commit, so each kind of requests is measured twice: each time
+right after a correction was committed, and again and again without one. Fails if the median processor time of a kind of
+requests is above the limit for it, either way.
 """
 
 from __future__ import annotations
@@ -205,12 +206,15 @@ class Visitor:
 
 
 @contextmanager
-def visiting(file: Path, cache: str) -> Iterator[Visitor]:
-    """Serve a database, without a socket."""
+def visiting(file: Path, cache: str, cold: bool = False) -> Iterator[Visitor]:
+    """Serve a database, without a socket; once the server is ready, or with `cold` at once."""
     plugin = Plugin({"database.url": f"sqlite:///{file}", "cache.folder": cache})
     plugin.start()
     url, headers = f"http://127.0.0.1:{PORT}", {"Authorization": f"Bearer {TOKEN}"}
-    with TestClient(create(plugin, TOKEN, PORT), base_url=url, headers=headers) as client:
+    app = create(plugin, TOKEN, PORT)
+    with TestClient(app, base_url=url, headers=headers) as client:
+        while not (cold or app.state.warming.is_ready):
+            time.sleep(0.1)
         yield Visitor(plugin, client)
     plugin.stop()
 
@@ -242,6 +246,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--only", default="", help="Measure only requests whose names have these words.")
     parser.add_argument("--folder", type=Path, help="Where the database is kept from run to run.")
+    parser.add_argument("--cold", action="store_true", help="Begin before the server has prepared anything.")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         name = f"page-{given.faces}-{given.named}.db" if given.named else f"page-{given.faces}.db"
@@ -250,7 +255,7 @@ def main() -> int:
         if given.named:
             add_people(database, given.named)
         database.close()
-        with visiting(file, temporary) as visitor:
+        with visiting(file, temporary, given.cold) as visitor:
             plugin = visitor.plugin
             if not plugin.albums():
                 plugin.save_album("Children", "photos of children")

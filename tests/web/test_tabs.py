@@ -55,6 +55,11 @@ def test_a_server_that_stopped_is_named_and_one_that_comes_back_is_noticed(chrom
     note.get_by_text("does not answer at present").wait_for()
     page.unroute("**/api/status")
     until(lambda: not note.is_visible())
+    # Also where nobody asks for anything: the stream is silent.
+    page.route("**/api/status", lambda _: None)
+    note.get_by_text("does not answer at present").wait_for()
+    page.unroute("**/api/status")
+    until(lambda: not note.is_visible())
     context.close()
 
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from rollcall.web.login import Access
 
 #: How long after Ctrl-C the process may take to end by itself, in seconds.
-_GRACE_SECONDS: Final = 0.8
+_GRACE_SECONDS: Final = 0.6
 #: What decoding may take while the page is open, by default, in megabytes.
 _MEMORY_MEGABYTES: Final = 512
 

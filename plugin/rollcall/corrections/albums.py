@@ -112,17 +112,28 @@ class _QueryWriter:
         return tuple(sorted(self.session.scalars(select(PersonRow.id).where(PersonRow.uid.in_(now_called)))))
 
 
-def project_album_photo(session: Session, photo_id: int, log: Sequence[LogLine]) -> None:
-    """Write which albums a photo was put into or taken out of, given the lines of the log about it, oldest first."""
-    if not any(line.kind == ALBUM_PHOTO for line in log):
+def project_album_photos(session: Session, logs: Mapping[int, Sequence[LogLine]]) -> None:
+    """Write which albums photos were put into or taken out of, given the lines of the log about each, oldest first."""
+    about = {key: log for key, log in logs.items() if any(line.kind == ALBUM_PHOTO for line in log)}
+    if not about:
         return
+    stored: dict[int, dict[str, AlbumPhotoRow]] = {photo_id: {} for photo_id in about}
+    for row in session.scalars(select(AlbumPhotoRow).where(AlbumPhotoRow.photo_id.in_(list(about)))).all():
+        stored[row.photo_id][row.album_uid] = row
+    changed = [_project_album_photo(session, key, log, stored[key]) for key, log in about.items()]
+    if any(changed):
+        session.flush()
+        change_feed.record(session, ChangeKind.ALBUMS_CHANGED, None)
+
+
+def _project_album_photo(
+    session: Session, photo_id: int, log: Sequence[LogLine], before: Mapping[str, AlbumPhotoRow]
+) -> bool:
+    """Write the albums of one photo, given its rows; return whether they change."""
     chosen = [line.value for line in effective(log) if line.kind == ALBUM_PHOTO]
     wanted = {str(value["album"]): bool(value["inside"]) for value in chosen}
-    before = {
-        row.album_uid: row for row in session.scalars(select(AlbumPhotoRow).where(AlbumPhotoRow.photo_id == photo_id))
-    }
     if {uid: row.inside for uid, row in before.items()} == wanted:
-        return
+        return False
     for uid, row in before.items():
         if uid not in wanted:
             session.delete(row)
@@ -131,5 +142,4 @@ def project_album_photo(session: Session, photo_id: int, log: Sequence[LogLine])
             before[uid].inside = inside
         else:
             session.add(AlbumPhotoRow(album_uid=uid, photo_id=photo_id, inside=inside))
-    session.flush()
-    change_feed.record(session, ChangeKind.ALBUMS_CHANGED, None)
+    return True

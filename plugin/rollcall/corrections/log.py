@@ -11,33 +11,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, func, insert, or_, select
 from sqlalchemy.orm import Session
 
-from rollcall.corrections.album_kinds import ALBUM_KINDS, AlbumPhoto
+from rollcall.corrections.album_kinds import ALBUM_KINDS
 from rollcall.corrections.albums import project_albums
-from rollcall.corrections.kinds import FACE_KINDS, BoxCorrection, Correction, TagCorrection, Withdrawal, stored_kind
+from rollcall.corrections.before import Known
+from rollcall.corrections.kinds import FACE_KINDS, BoxCorrection, Correction, stored_kind
 from rollcall.corrections.log_lines import UNDO_KINDS, log_lines, of_a_photo, undone_uids
 from rollcall.corrections.people import project_people
-from rollcall.corrections.person_kinds import FACE_PERSON_KINDS, PERSON_KINDS
-from rollcall.corrections.projection import project_face, project_photo
+from rollcall.corrections.person_kinds import PERSON_KINDS
+from rollcall.corrections.projection import project_face, project_photos
 from rollcall.errors import NotFoundError
 from rollcall.records import Box, PhotoState
 from rollcall.settings import TagSettings
 from rollcall.storage import change_feed
 from rollcall.storage.change_feed import ChangeKind
 from rollcall.storage.library import chunks, now
-from rollcall.storage.tables import (
-    CorrectionRow,
-    EmbeddingRow,
-    FacePersonRow,
-    FaceRow,
-    PersonRow,
-    PhotoRow,
-    PredictionRow,
-    TagRow,
-    VerdictRow,
-)
+from rollcall.storage.tables import CorrectionRow, EmbeddingRow, FaceRow, PhotoRow
 from rollcall.tags.rules import tag_rules
 
 #: The mean positions of eyes, nose and mouth in a face's box, until the networks have analysed a drawn face.
@@ -104,7 +95,10 @@ def record(
     groups = {name: group for group, name in tag_rules(settings).names.items()}
     about_people = about_albums = False
     with_faces: set[int] = set()
-    for correction in given:
+    known = Known(session, given)
+    lines: list[dict[str, Any]] = []
+    for number, correction in enumerate(given):
+        known.load(number)
         face, photo = _target(session, correction)
         before = None
         if photo is None:
@@ -116,13 +110,12 @@ def record(
             face = draw_face(session, photo.id, Box(box.x, box.y, box.width, box.height), video_time=when)
             result.undescribed.add(face.id)
         else:
-            before = _value_before(session, correction, face, photo)
+            before = known.value_before(correction, face)
         line = _line(session, correction, face, photo, result.batch, moment, by, before, groups)
-        line.origin = origin
-        session.add(line)
-        session.flush()
+        lines.append({**line, "origin": origin})
         if face is not None:
             # At once, not at the end: the next correction may be of the same face and reads its present state.
+            add_lines(session, lines)
             result.undescribed |= project_face(session, face)
             with_faces.add(face.photo_id)
         result.face_ids.append(None if face is None else face.id)
@@ -130,13 +123,13 @@ def record(
         if photo is not None:
             result.photo_ids.add(photo.id)
             change_feed.record(session, ChangeKind.CORRECTED, photo.id, None if face is None else face.id)
+    add_lines(session, lines)
     if about_people:
         project_people(session)
     if about_albums or about_people:
         # An album's query names people, who may be called otherwise now.
         project_albums(session)
-    for photo_id in result.photo_ids:
-        project_photo(session, photo_id, settings, faces=photo_id in with_faces)
+    project_photos(session, sorted(result.photo_ids), settings, with_faces=with_faces)
     return result
 
 
@@ -172,7 +165,7 @@ def _line(
     by: str,
     before: dict[str, Any] | None,
     groups: Mapping[str, str],
-) -> CorrectionRow:
+) -> dict[str, Any]:
     """Return a line of the log with everything that `reattach` needs of its photo and face."""
     embedding = None if face is None else session.get(EmbeddingRow, face.id, populate_existing=True)
     if embedding is not None and embedding.stale:
@@ -182,25 +175,33 @@ def _line(
     if value.get("tag") in groups:
         # An automatic tag may be renamed or translated later; its group stays the same.
         value["group"] = groups[value["tag"]]
-    return CorrectionRow(
-        uid=uid,
-        batch=batch,
-        made_at=moment,
-        made_by=by,
-        kind=stored_kind(correction),
-        photo_id=None if photo is None else photo.id,
-        face_id=None if face is None else face.id,
-        content_hash=None if photo is None else photo.content_hash,
-        path=None if photo is None else photo.path,
-        box=None if face is None else [face.x, face.y, face.width, face.height],
-        video_time=None if face is None else face.video_time,
-        embedding=None if embedding is None else embedding.vector,
-        embedding_version=None if embedding is None else embedding.model_version,
-        perceptual_hash=None if photo is None else photo.perceptual_hash,
-        face_uid=None if face is None else _face_uid(session, face.id) or uid,
-        value=value,
-        value_before=before,
-    )
+    return {
+        "uid": uid,
+        "batch": batch,
+        "made_at": moment,
+        "made_by": by,
+        "kind": stored_kind(correction),
+        "photo_id": None if photo is None else photo.id,
+        "face_id": None if face is None else face.id,
+        "content_hash": None if photo is None else photo.content_hash,
+        "path": None if photo is None else photo.path,
+        "box": None if face is None else [face.x, face.y, face.width, face.height],
+        "video_time": None if face is None else face.video_time,
+        "embedding": None if embedding is None else embedding.vector,
+        "embedding_version": None if embedding is None else embedding.model_version,
+        "perceptual_hash": None if photo is None else photo.perceptual_hash,
+        "face_uid": None if face is None else _face_uid(session, face.id) or uid,
+        "value": value,
+        "value_before": before,
+    }
+
+
+def add_lines(session: Session, lines: list[dict[str, Any]]) -> None:
+    """Write lines of the log, all with the same columns, in their order, and empty the list."""
+    if lines:
+        session.flush()
+        session.execute(insert(CorrectionRow), lines)
+        lines.clear()
 
 
 def _face_uid(session: Session, face_id: int) -> str | None:
@@ -240,41 +241,6 @@ def draw_face(
     session.add(face)
     session.flush()
     return face
-
-
-def _value_before(
-    session: Session, correction: Correction, face: FaceRow | None, photo: PhotoRow
-) -> dict[str, Any] | None:
-    """Return the value that the views showed before the correction."""
-    if face is not None:
-        return _face_value_before(session, face, stored_kind(correction))
-    if isinstance(correction, AlbumPhoto):
-        return None
-    assert isinstance(correction, TagCorrection | Withdrawal)
-    row = session.scalar(select(TagRow).where(TagRow.photo_id == photo.id, TagRow.name == correction.name))
-    return None if row is None else {"state": row.state, "source": row.source, "probability": row.probability}
-
-
-def _face_value_before(session: Session, face: FaceRow, kind: str) -> dict[str, Any]:
-    verdict, prediction = session.get(VerdictRow, face.id), session.get(PredictionRow, face.id)
-    if kind == "age":
-        if verdict is not None and verdict.age_low is not None:
-            return {"low": verdict.age_low, "high": verdict.age_high, "source": "user"}
-        return {"age": None if prediction is None else prediction.age, "source": "model"}
-    if kind == "gender":
-        if verdict is not None and verdict.gender_given:
-            return {"label": verdict.gender, "source": "user"}
-        return {"p_female": None if prediction is None else prediction.p_female, "source": "model"}
-    if kind == "box":
-        return {"box": [face.x, face.y, face.width, face.height], "drawn": face.drawn}
-    if kind in FACE_PERSON_KINDS:
-        found = session.execute(
-            select(PersonRow.uid, FacePersonRow.state)
-            .join(FacePersonRow, FacePersonRow.person_id == PersonRow.id)
-            .where(FacePersonRow.face_id == face.id)
-        ).first()
-        return {} if found is None else {"person": found[0], "state": found[1]}
-    return {"said": bool(verdict is not None and verdict.dismissed)}
 
 
 # ---- Reading

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import ColumnElement, or_, select
@@ -52,6 +52,20 @@ def log_lines(session: Session, where: ColumnElement[bool]) -> list[LogLine]:
         .order_by(CorrectionRow.made_at, CorrectionRow.id)
     )
     return [LogLine(*row) for row in rows]
+
+
+def logs_of_photos(session: Session, photo_ids: Sequence[int]) -> dict[int, list[LogLine]]:
+    """Return the log of each of some photos, oldest first."""
+    columns = (CorrectionRow.uid, CorrectionRow.kind, CorrectionRow.value, CorrectionRow.made_by, CorrectionRow.made_at)
+    rows = session.execute(
+        select(CorrectionRow.photo_id, *columns)
+        .where(CorrectionRow.photo_id.in_(photo_ids))
+        .order_by(CorrectionRow.made_at, CorrectionRow.id)
+    ).all()
+    found: dict[int, list[LogLine]] = {photo_id: [] for photo_id in photo_ids}
+    for photo_id, *line in rows:
+        found[photo_id].append(LogLine(*line))
+    return found
 
 
 def of_a_photo() -> ColumnElement[bool]:

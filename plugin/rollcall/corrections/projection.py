@@ -5,25 +5,26 @@ Readers of the views need not know the log: the effective corrections are writte
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from rollcall.corrections.album_kinds import ALBUM_PHOTO
-from rollcall.corrections.albums import project_album_photo
-from rollcall.corrections.log_lines import LogLine, effective, log_lines
+from rollcall.corrections.albums import project_album_photos
+from rollcall.corrections.log_lines import LogLine, effective, log_lines, logs_of_photos
 from rollcall.corrections.people import project_face_person
 from rollcall.corrections.people_log import stated_person
 from rollcall.records import AttributeLabels, Box, TagSource
 from rollcall.settings import TagSettings
 from rollcall.storage import change_feed
+from rollcall.storage.bulk import insert_rows
 from rollcall.storage.change_feed import ChangeKind
 from rollcall.storage.estimates import mark_stale
-from rollcall.storage.library import now
+from rollcall.storage.library import chunks, now
 from rollcall.storage.tables import CorrectionRow, FaceRow, PhotoRow, TagRow, VerdictRow
-from rollcall.tags.projection import recompute
+from rollcall.tags.projection import recompute_all
 from rollcall.tags.rules import tag_rules
 
 
@@ -173,57 +174,85 @@ def project_photo(session: Session, photo_id: int, settings: TagSettings, *, fac
 
     `faces`: whether any of its faces may have changed; without, groups and automatic tags stay as they are.
     """
+    project_photos(session, [photo_id], settings, with_faces={photo_id} if faces else ())
+
+
+def project_photos(
+    session: Session, photo_ids: Iterable[int], settings: TagSettings, *, with_faces: Collection[int]
+) -> None:
+    """Do the same for several photos, in statements for many together; `with_faces` are those whose faces may."""
     session.flush()
-    log = log_lines(session, CorrectionRow.photo_id == photo_id)
-    # Who puts a photo into an album has not looked whether its faces are right.
-    reviewed = any(line.kind != ALBUM_PHOTO for line in effective(log))
-    project_album_photo(session, photo_id, log)
-    session.execute(update(PhotoRow).where(PhotoRow.id == photo_id).values(reviewed=reviewed))
-    before = _manual_tags(session, photo_id)
-    states = tag_states(log, tag_rules(settings).names)
-    for name, state in states.items():
-        _project_tag(session, photo_id, name, state)
-    session.flush()
-    if before != _manual_tags(session, photo_id):
-        change_feed.record(session, ChangeKind.TAGS_CHANGED, photo_id)
-    # A tag that is corrected no more may be an automatic one again.
-    if faces or None in states.values():
-        recompute(session, photo_id, settings)
-
-
-def _manual_tags(session: Session, photo_id: int) -> set[tuple[Any, ...]]:
-    """Return the tags that people and hosts set."""
-    rows = session.execute(
-        select(TagRow.name, TagRow.source, TagRow.state).where(
-            TagRow.photo_id == photo_id, TagRow.source != TagSource.AUTO
-        )
-    )
-    return {tuple(row) for row in rows}
-
-
-def _project_tag(session: Session, photo_id: int, name: str, state: str | None) -> None:
-    """Set a tag as a person corrected it; with no state, as it was before the corrections."""
-    row = session.scalar(select(TagRow).where(TagRow.photo_id == photo_id, TagRow.name == name))
-    if state is not None:
-        if row is None:
-            row = TagRow(photo_id=photo_id, name=name, created_at=now(), probability=None)
-            session.add(row)
-        row.source, row.state = TagSource.USER, state
-    elif row is not None and row.source == TagSource.USER:
-        session.delete(row)
+    names = tag_rules(settings).names
+    for part in chunks(list(dict.fromkeys(photo_ids))):
+        logs = logs_of_photos(session, part)
+        project_album_photos(session, logs)
+        _write_reviewed(session, logs)
+        states = {photo_id: tag_states(log, names) for photo_id, log in logs.items()}
+        _project_tags(session, {photo_id: found for photo_id, found in states.items() if found})
         session.flush()
-        _restore_host_tag(session, photo_id, name)
+        # A tag that is corrected no more may be an automatic one again.
+        again = [one for one in part if one in with_faces or None in states[one].values()]
+        recompute_all(session, again, settings)
 
 
-def _restore_host_tag(session: Session, photo_id: int, name: str) -> None:
-    """Set a tag again as the host had set it before a person corrected it."""
+def _write_reviewed(session: Session, logs: Mapping[int, Sequence[LogLine]]) -> None:
+    # Who puts a photo into an album has not looked whether its faces are right.
+    reviewed = {key for key, log in logs.items() if any(line.kind != ALBUM_PHOTO for line in effective(log))}
+    stored = session.execute(select(PhotoRow.id, PhotoRow.reviewed).where(PhotoRow.id.in_(list(logs)))).all()
+    for value in (True, False):
+        changed = [key for key, before in stored if (key in reviewed) is value and bool(before) is not value]
+        if changed:
+            session.execute(update(PhotoRow).where(PhotoRow.id.in_(changed)).values(reviewed=value))
+
+
+def _project_tags(session: Session, states: Mapping[int, Mapping[str, str | None]]) -> None:
+    """Set tags as people corrected them, by photo; those with no state, as they were before the corrections."""
+    stored: dict[int, dict[str, TagRow]] = {photo_id: {} for photo_id in states}
+    for row in session.scalars(select(TagRow).where(TagRow.photo_id.in_(list(states)))).all():
+        stored[row.photo_id][row.name] = row
+    hosts = _host_tags(session, [photo_id for photo_id, found in states.items() if None in found.values()])
+    added: list[dict[str, Any]] = []
+    gone: list[int] = []
+    for photo_id, of_photo in states.items():
+        rows = stored[photo_id]
+        before = {name: (row.source, row.state) for name, row in rows.items() if row.source != TagSource.AUTO}
+        after = dict(before)
+        for name, state in of_photo.items():
+            known = rows.get(name)
+            if state is not None and known is not None:
+                known.source, known.state = TagSource.USER, state
+                after[name] = (known.source, known.state)
+            elif state is not None:
+                after[name] = (TagSource.USER, state)
+                added.append(_tag_row(photo_id, name, *after[name]))
+            elif known is not None and known.source == TagSource.USER:
+                gone.append(known.id)
+                del after[name]
+                if (photo_id, name) in hosts:
+                    after[name] = (TagSource.HOST, hosts[photo_id, name])
+                    added.append(_tag_row(photo_id, name, *after[name]))
+        if before != after:
+            change_feed.record(session, ChangeKind.TAGS_CHANGED, photo_id)
+    for part in chunks(gone):
+        session.execute(delete(TagRow).where(TagRow.id.in_(part)))
+    insert_rows(session, TagRow, added)
+
+
+def _tag_row(photo_id: int, name: str, source: str, state: str) -> dict[str, Any]:
+    values = {"photo_id": photo_id, "name": name, "source": source, "state": state}
+    return {**values, "probability": None, "created_at": now()}
+
+
+def _host_tags(session: Session, photo_ids: Sequence[int]) -> dict[tuple[int, str], str]:
+    """Return the states of the tags that a host had set before a person corrected them first, by photo and name."""
+    if not photo_ids:
+        return {}
     lines = session.execute(
-        select(CorrectionRow.value, CorrectionRow.value_before)
-        .where(CorrectionRow.photo_id == photo_id, CorrectionRow.kind == "tag")
+        select(CorrectionRow.photo_id, CorrectionRow.value, CorrectionRow.value_before)
+        .where(CorrectionRow.photo_id.in_(photo_ids), CorrectionRow.kind == "tag")
         .order_by(CorrectionRow.made_at, CorrectionRow.id)
-    )
-    before = next((before for value, before in lines if value["tag"] == name), None)
-    if before is not None and before.get("source") == TagSource.HOST:
-        session.add(
-            TagRow(photo_id=photo_id, name=name, source=TagSource.HOST, state=before["state"], created_at=now())
-        )
+    ).all()
+    first: dict[tuple[int, str], Mapping[str, Any] | None] = {}
+    for photo_id, value, before in lines:
+        first.setdefault((photo_id, value["tag"]), before)
+    return {key: before["state"] for key, before in first.items() if before and before.get("source") == TagSource.HOST}

@@ -23,7 +23,7 @@ from rollcall.corrections.person_kinds import PERSON_KINDS
 from rollcall.corrections.recover import PAUSE_SECONDS, recover_in_portions
 from rollcall.errors import InvalidCorrectionError, RollcallError, not_written, reason_of
 from rollcall.settings import TagSettings
-from rollcall.storage import parts
+from rollcall.storage import parts, private
 from rollcall.storage.database import Database
 from rollcall.storage.library import chunks
 from rollcall.storage.tables import CorrectionRow, PhotoRow
@@ -166,13 +166,13 @@ def write_file(lines: Iterable[Mapping[str, Any]], file: Path) -> None:
         If the file cannot be written.
     """
     try:
-        with (
-            parts.completed(file) as part,
-            part.open("w", encoding="utf-8", errors="surrogatepass") as out,
-        ):
-            out.write(json.dumps({"format": FORMAT}) + "\n")
-            for line in lines:
-                out.write(json.dumps(line) + "\n")
+        with parts.completed(file) as part:
+            # It holds embeddings of faces, as the database does.
+            private.create(part)
+            with part.open("w", encoding="utf-8", errors="surrogatepass") as out:
+                out.write(json.dumps({"format": FORMAT}) + "\n")
+                for line in lines:
+                    out.write(json.dumps(line) + "\n")
     except OSError as error:
         raise RollcallError(f"{file}: {not_written(error, 'choose another place')}") from error
 

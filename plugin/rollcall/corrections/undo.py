@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Collection, Sequence
+from contextlib import closing
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from rollcall.corrections.album_kinds import ALBUM_KINDS
 from rollcall.corrections.albums import project_albums
-from rollcall.corrections.log import CorrectionResult, entry_of, next_moment
+from rollcall.corrections.log import CorrectionResult, add_lines, entry_of, next_moment
 from rollcall.corrections.log_lines import UNDO_KINDS, LogLine, effective, undone_uids
 from rollcall.corrections.people import mark_parted, project_people, put_back
 from rollcall.corrections.person_kinds import PERSON_KINDS
-from rollcall.corrections.projection import project_faces, project_photo
+from rollcall.corrections.projection import project_faces, project_photos
 from rollcall.errors import ConflictError, NotFoundError
 from rollcall.sentences import Sentence
 from rollcall.settings import TagSettings
 from rollcall.storage import change_feed
 from rollcall.storage.change_feed import ChangeKind
+from rollcall.storage.library import chunks
 from rollcall.storage.tables import CorrectionRow, PhotoRow
+
+#: Lines of the log that are read at a time.
+_AT_ONCE: Final = 200
 
 
 def undo(
@@ -43,25 +49,19 @@ def undo(
     ConflictError
         If nothing is left to be undone.
     """
-    log = _whole_log(session)
-    undone = undone_uids(map(_log_line, log))
-    left = [row for row in log if row.kind not in UNDO_KINDS and row.uid not in undone]
-    own = [
-        row
-        for row in left
-        if by in (None, row.made_by) and origin in (None, row.origin) and (batches is None or row.batch in batches)
-    ]
-    if not left:
+    undone = _undone(session)
+    batch = _newest(session, undone, by, origin, batches)
+    if batch is not None:
+        rows = [row for row in _of_batches(session, [batch]) if row.uid not in undone]
+        return _flip(session, rows, "undo", settings)
+    if _newest(session, undone) is None:
         raise ConflictError(Sentence("there is nothing left to undo; `rollcall corrections list` shows the log"))
-    if not own:
-        raise ConflictError(
-            Sentence(
-                "nothing of your own is left to undo here; `rollcall corrections list` shows the log, and `rollcall"
-                " corrections undo --any` undoes the last correction, whoever made it"
-            )
+    raise ConflictError(
+        Sentence(
+            "nothing of your own is left to undo here; `rollcall corrections list` shows the log, and `rollcall"
+            " corrections undo --any` undoes the last correction, whoever made it"
         )
-    last = own[-1]
-    return _flip(session, [row for row in log if row.batch == last.batch and row.uid not in undone], "undo", settings)
+    )
 
 
 def redo(session: Session, settings: TagSettings) -> CorrectionResult:
@@ -72,23 +72,31 @@ def redo(session: Session, settings: TagSettings) -> CorrectionResult:
     ConflictError
         If nothing was undone since the last correction.
     """
-    log = _whole_log(session)
-    by_uid = {row.uid: row for row in log}
+    flips = _flips(session)
+    newest = session.execute(
+        select(CorrectionRow.made_at, CorrectionRow.id)
+        .where(CorrectionRow.kind.not_in(UNDO_KINDS))
+        .order_by(CorrectionRow.made_at.desc(), CorrectionRow.id.desc())
+        .limit(1)
+    ).first()
     # As in any editor: undone batches lie on a stack, and a new correction clears it.
+    since = [flip for flip in flips if newest is None or (flip.made_at, flip.id) > tuple(newest)]
+    batch_of: dict[str, str] = {}
+    for part in chunks(list({flip.of for flip in since})):
+        known = session.execute(select(CorrectionRow.uid, CorrectionRow.batch).where(CorrectionRow.uid.in_(part)))
+        batch_of |= {str(uid): str(batch) for uid, batch in known.all()}
     stack: list[str] = []
-    for row in log:
-        target = by_uid.get(str(row.value.get("of"))) if row.kind in UNDO_KINDS else None
-        if row.kind == "undo" and target is not None:
-            if target.batch not in stack:
-                stack.append(target.batch)
-        elif row.kind == "redo" and target is not None:
-            stack = [batch for batch in stack if batch != target.batch]
-        elif row.kind not in UNDO_KINDS:
-            stack.clear()
+    for flip in since:
+        batch = batch_of.get(flip.of)
+        if batch is not None and flip.kind == "redo":
+            stack = [one for one in stack if one != batch]
+        elif batch is not None and batch not in stack:
+            stack.append(batch)
     if not stack:
         raise ConflictError(Sentence("there is nothing to redo: nothing was undone, or a correction was made since"))
-    undone = undone_uids(map(_log_line, log))
-    return _flip(session, [row for row in log if row.batch == stack[-1] and row.uid in undone], "redo", settings)
+    undone = undone_uids(map(_Flip.line, flips))
+    rows = [row for row in _of_batches(session, stack[-1:], flips_too=True) if row.uid in undone]
+    return _flip(session, rows, "redo", settings)
 
 
 def restore(session: Session, to: int, settings: TagSettings) -> CorrectionResult:
@@ -101,31 +109,99 @@ def restore(session: Session, to: int, settings: TagSettings) -> CorrectionResul
     NotFoundError
         If the log has no such line.
     """
-    log = _whole_log(session)
-    if to != 0 and all(row.id != to for row in log):
+    if to != 0 and session.scalar(select(CorrectionRow.id).where(CorrectionRow.id == to)) is None:
         raise NotFoundError("line", to)
-    lines = {row.id: _log_line(row) for row in log}
+    rows = session.execute(
+        select(CorrectionRow.id, CorrectionRow.uid, CorrectionRow.kind).order_by(
+            CorrectionRow.made_at, CorrectionRow.id
+        )
+    ).all()
+    of = {flip.id: flip.of for flip in _flips(session)}
+    lines = {number: LogLine(uid, kind, {"of": of.get(number)}) for number, uid, kind in rows}
     wanted = {line.uid for line in effective(line for number, line in lines.items() if number <= to)}
     present = {line.uid for line in effective(lines.values())}
-    result = _flip(session, [row for row in log if row.uid in present - wanted], "undo", settings)
-    result.add(_flip(session, [row for row in log if row.uid in wanted - present], "redo", settings))
+    result = _flip(session, _of_uids(session, present - wanted), "undo", settings)
+    result.add(_flip(session, _of_uids(session, wanted - present), "redo", settings))
     return result
 
 
 def undo_batches(session: Session, batches: Collection[str], settings: TagSettings) -> CorrectionResult:
     """Undo what is effective of some batches, wherever in the log they stand; later corrections stay."""
-    log = _whole_log(session)
-    undone = undone_uids(map(_log_line, log))
-    rows = [row for row in log if row.batch in batches and row.kind not in UNDO_KINDS and row.uid not in undone]
+    undone = _undone(session)
+    rows = [row for row in _of_batches(session, sorted(batches)) if row.uid not in undone]
     return _flip(session, rows, "undo", settings)
 
 
-def _log_line(row: CorrectionRow) -> LogLine:
-    return LogLine(row.uid, row.kind, row.value)
+# ---- Reading the log: what is long is left in the database
 
 
-def _whole_log(session: Session) -> list[CorrectionRow]:
-    return list(session.scalars(select(CorrectionRow).order_by(CorrectionRow.made_at, CorrectionRow.id)))
+class _Flip(NamedTuple):
+    """A line of the log that undoes or redoes another one."""
+
+    id: int
+    made_at: str
+    kind: str
+    of: str  # the uid of that line
+
+    def line(self) -> LogLine:
+        return LogLine("", self.kind, {"of": self.of})
+
+
+def _flips(session: Session) -> list[_Flip]:
+    """Return the lines that undo and redo, oldest first."""
+    columns = (CorrectionRow.id, CorrectionRow.made_at, CorrectionRow.kind, CorrectionRow.value)
+    rows = session.execute(select(*columns).where(CorrectionRow.kind.in_(UNDO_KINDS)).order_by(*columns[1::-1])).all()
+    return [_Flip(number, made_at, kind, str(value["of"])) for number, made_at, kind, value in rows]
+
+
+def _undone(session: Session) -> set[str]:
+    return undone_uids(map(_Flip.line, _flips(session)))
+
+
+def _newest(
+    session: Session,
+    undone: Collection[str],
+    by: str | None = None,
+    origin: str | None = None,
+    batches: Collection[str] | None = None,
+) -> str | None:
+    """Return the batch of the newest line that is effective, of some author, from somewhere or of some batches."""
+    wanted: list[ColumnElement[bool]] = [CorrectionRow.kind.not_in(UNDO_KINDS)]
+    if by is not None:
+        wanted.append(CorrectionRow.made_by == by)
+    if origin is not None:
+        wanted.append(CorrectionRow.origin == origin)
+    rows = session.execute(
+        select(CorrectionRow.uid, CorrectionRow.batch)
+        .where(*wanted)
+        .order_by(CorrectionRow.made_at.desc(), CorrectionRow.id.desc())
+        .execution_options(yield_per=_AT_ONCE)
+    )
+    with closing(rows):
+        for uid, batch in rows:
+            if uid not in undone and (batches is None or batch in batches):
+                return str(batch)
+    return None
+
+
+def _of_batches(session: Session, batches: Sequence[str], *, flips_too: bool = False) -> list[CorrectionRow]:
+    """Return the lines of some batches, oldest first, without those that undo and redo unless asked for."""
+    rows: list[CorrectionRow] = []
+    for part in chunks(batches):
+        rows += session.scalars(select(CorrectionRow).where(CorrectionRow.batch.in_(part)))
+    return sorted((row for row in rows if flips_too or row.kind not in UNDO_KINDS), key=_age)
+
+
+def _of_uids(session: Session, uids: Collection[str]) -> list[CorrectionRow]:
+    """Return some lines, oldest first."""
+    rows: list[CorrectionRow] = []
+    for part in chunks(sorted(uids)):
+        rows += session.scalars(select(CorrectionRow).where(CorrectionRow.uid.in_(part)))
+    return sorted(rows, key=_age)
+
+
+def _age(row: CorrectionRow) -> tuple[str, int]:
+    return row.made_at, row.id
 
 
 def _flip(session: Session, rows: Sequence[CorrectionRow], kind: str, settings: TagSettings) -> CorrectionResult:
@@ -133,29 +209,30 @@ def _flip(session: Session, rows: Sequence[CorrectionRow], kind: str, settings: 
     result = CorrectionResult(batch=uuid.uuid4().hex, count=len(rows))
     result.entries = [entry_of(row, {row.uid} if kind == "undo" else set()) for row in rows]
     moment = next_moment(session)
+    lines: list[dict[str, Any]] = []
     for row in rows:
-        session.add(
-            CorrectionRow(
-                uid=uuid.uuid4().hex,
-                batch=result.batch,
-                made_at=moment,
-                made_by=row.made_by,
-                kind=kind,
-                photo_id=row.photo_id,
-                face_id=row.face_id,
-                content_hash=row.content_hash,
-                path=row.path,
-                box=row.box,
-                video_time=row.video_time,
-                perceptual_hash=row.perceptual_hash,
-                face_uid=row.face_uid,
-                value={"of": row.uid},
-            )
+        lines.append(
+            {
+                "uid": uuid.uuid4().hex,
+                "batch": result.batch,
+                "made_at": moment,
+                "made_by": row.made_by,
+                "kind": kind,
+                "photo_id": row.photo_id,
+                "face_id": row.face_id,
+                "content_hash": row.content_hash,
+                "path": row.path,
+                "box": row.box,
+                "video_time": row.video_time,
+                "perceptual_hash": row.perceptual_hash,
+                "face_uid": row.face_uid,
+                "value": {"of": row.uid},
+            }
         )
         if row.photo_id is not None:
             result.photo_ids.add(row.photo_id)
             change_feed.record(session, ChangeKind.CORRECTED, row.photo_id, row.face_id)
-    session.flush()
+    add_lines(session, lines)
     if any(row.kind in PERSON_KINDS for row in rows):
         merges = [row for row in rows if row.kind == "person_merge"]
         project_people(session, merges_undone=bool(merges))
@@ -167,7 +244,8 @@ def _flip(session: Session, rows: Sequence[CorrectionRow], kind: str, settings: 
     if kind == "undo" and not any(row.kind == "person_merge" for row in rows):
         # The faces of people who were merged go to whom they fit.
         put_back(session, rows)
-    for photo_id in result.photo_ids:
-        if session.get(PhotoRow, photo_id) is not None:
-            project_photo(session, photo_id, settings)
+    there: list[int] = []
+    for part in chunks(sorted(result.photo_ids)):
+        there += session.scalars(select(PhotoRow.id).where(PhotoRow.id.in_(part)))
+    project_photos(session, there, settings, with_faces=there)
     return result

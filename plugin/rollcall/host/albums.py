@@ -24,6 +24,7 @@ from rollcall.search.references import references
 from rollcall.search.roster import roster_of
 from rollcall.storage.album_tables import AlbumRow
 from rollcall.storage.parts import completed
+from rollcall.storage.private import create
 from rollcall.storage.tables import PersonRow
 
 #: Photos of a search belong to an album from this probability on, unless another one is given.
@@ -266,8 +267,10 @@ class AlbumsMixin(PluginBase):
         if file.exists():
             raise RollcallError(f"{file}: there is such a file; choose another name")
         try:
-            with completed(file) as part, part.open("wb") as out:
-                out.writelines(zipped(found))
+            with completed(file) as part:
+                create(part)
+                with part.open("wb") as out:
+                    out.writelines(zipped(found))
         except OSError as error:
             raise RollcallError(f"{file}: {not_written(error, 'choose another place')}") from error
         return len(found)

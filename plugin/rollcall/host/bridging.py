@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from rollcall.bridges import content, registry
 from rollcall.bridges.connection import Transport
@@ -22,6 +22,7 @@ from rollcall.corrections import archive
 from rollcall.errors import BusyError, ConflictError, SettingsError
 from rollcall.host.base import PluginBase
 from rollcall.settings import Settings
+from rollcall.storage.private import lock_beside
 
 #: For how many seconds to wait for another bridge that runs.
 _WAIT: Final = 1.0
@@ -166,7 +167,7 @@ class BridgingMixin(PluginBase):
             yield
             return
         try:
-            with FileLock(f"{file}.bridge.lock").acquire(timeout=_WAIT):
+            with lock_beside(file, "bridge", timeout=_WAIT):
                 yield
         except Timeout as error:
             raise busy from error

@@ -180,7 +180,7 @@ class ReadingMixin(PluginBase):
         Where that was never done it takes a second or two for each 50,000 photos.
         """
         with self.database.read() as session:
-            columns_of(self.database).parts(session)
+            columns_of(self.database).tidy(session)
 
     def count(
         self,

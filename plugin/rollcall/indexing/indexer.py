@@ -118,7 +118,7 @@ class Indexer:
         """Bring what searches read up to date, so that no search has to wait for much of it."""
         pgvector.prepare(self.tools.database)
         with self.tools.database.read() as session:
-            columns_of(self.tools.database).parts(session)
+            columns_of(self.tools.database).tidy(session)
 
     def update(
         self, paths: Iterable[Path], *, stop: threading.Event | None = None, meanwhile: Meanwhile | None = None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -125,7 +127,24 @@ def save(image: Image.Image, path: Path) -> None:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        image.save(path, quality=90)
+        _save(image, path)
     except (OSError, ValueError) as error:
         advice = "name a file ending in .png or .jpg in a folder that may be written"
         raise UnreadableError(path, f"the picture {not_written(error, advice)}") from error
+
+
+def _save(image: Image.Image, path: Path) -> None:
+    Image.init()
+    kind = Image.EXTENSION.get(path.suffix.lower())
+    if kind is None:
+        raise ValueError(f"unknown file extension: {path.suffix}")
+    # Faces with their ages are for their owner alone.
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as out:  # noqa: PTH123 (the mode)
+        try:
+            image.save(out, kind, quality=90)
+            out.flush()
+        except BaseException:
+            # Half a picture would hold the room that is missing.
+            with suppress(OSError):
+                path.unlink()
+            raise

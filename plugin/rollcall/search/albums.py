@@ -45,7 +45,7 @@ def albums(session: Session, album_ids: Sequence[int] | None = None) -> list[Alb
         known = [number for number in album_ids if storable(number)]
         statement = text(f"{_SELECT} WHERE album_id IN :ids {_BY_NAME}")
         statement = statement.bindparams(bindparam("ids", known, expanding=True))
-    return [_album(row._mapping) for row in session.execute(statement)]
+    return [_album(row._mapping) for row in session.execute(statement).all()]
 
 
 def _album(row: Any) -> Album:

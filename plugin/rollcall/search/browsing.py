@@ -61,7 +61,7 @@ def undated(session: Session, below: int, limit: int) -> list[int]:
         return []
     values = {"below": below, "limit": limit}
     where = "AND p.taken_local IS NULL AND p.photo_id < :below ORDER BY p.photo_id DESC LIMIT :limit"
-    return [int(row[0]) for row in session.execute(text(f"{_SELECT} {where}"), values)]
+    return [int(row[0]) for row in session.execute(text(f"{_SELECT} {where}"), values).all()]
 
 
 def newer(session: Session, photo_id: int, limit: int) -> list[int]:
@@ -75,20 +75,20 @@ def newer(session: Session, photo_id: int, limit: int) -> list[int]:
     found: list[int] = []
     if row[0] is None:
         where = "AND p.taken_local IS NULL AND p.photo_id > :id ORDER BY p.photo_id LIMIT :limit"
-        found = [int(one[0]) for one in session.execute(text(f"{_SELECT} {where}"), values)]
+        found = [int(one[0]) for one in session.execute(text(f"{_SELECT} {where}"), values).all()]
         # Behind the dated ones: the oldest of these come before the first without a time.
         values |= {"taken": "", "id": 0, "limit": limit - len(found)}
     if len(found) < limit:
         where = "AND (p.taken_local, p.photo_id) > (:taken, :id)"
-        found += [int(one[0]) for one in session.execute(text(f"{_SELECT} {where} {_OLDEST}"), values)]
+        found += [int(one[0]) for one in session.execute(text(f"{_SELECT} {where} {_OLDEST}"), values).all()]
     return found[::-1]
 
 
 def months(session: Session) -> list[Month]:
     """Return the months that have photos, the newest first; those without a capture time last."""
-    hidden = {str(name): int(count) for name, count in session.execute(text(_HIDDEN_MONTHS))}
+    hidden = {str(name): int(count) for name, count in session.execute(text(_HIDDEN_MONTHS)).all()}
     undated = int(session.execute(text("SELECT COUNT(*) FROM photos WHERE taken_local IS NULL")).scalar() or 0)
-    counted = {str(name): int(count) for name, count in session.execute(text(_MONTHS))} | {"": undated}
+    counted = {str(name): int(count) for name, count in session.execute(text(_MONTHS)).all()} | {"": undated}
     shown = {name: count - hidden.get(name, 0) for name, count in counted.items()}
     return [Month(name, shown[name]) for name in sorted(shown, reverse=True) if shown[name] > 0]
 

@@ -125,12 +125,12 @@ def load_photos(
         faces: dict[int, list[CandidateFace]] = {}
         for row in session.execute(
             text(f"SELECT {FACE_COLUMNS} FROM v1_faces f WHERE photo_id IN :ids ORDER BY face_id").bindparams(ids)
-        ):
+        ).all():
             faces.setdefault(row[0], []).append(face_of(row))
         tags: dict[int, set[str]] = {}
         for photo_id, tag in session.execute(
             text("SELECT photo_id, tag FROM v1_tags WHERE state = 'applied' AND photo_id IN :ids").bindparams(ids)
-        ):
+        ).all():
             tags.setdefault(photo_id, set()).add(tag)
         for photo_id, path, taken_local, reviewed, duration in photos:
             yield CandidatePhoto(

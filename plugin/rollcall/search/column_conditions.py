@@ -8,13 +8,15 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import bindparam, text
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from rollcall.search.columns import Columns
 from rollcall.search.columns.texts import photos_with
 from rollcall.search.folding import fold
+from rollcall.search.tagged import tagged_photos
 from rollcall.search.terms import HasTag, Or, PathLike, Tagged, Term, TextMatch
+from rollcall.storage.database import Database
 
 #: Every name of a tag, found along the index of names without reading each tag.
 _NAMES: Final = """
@@ -26,27 +28,42 @@ SELECT name FROM names WHERE name IS NOT NULL
 """
 
 
-def photos_meeting(session: Session, term: Term, columns: Sequence[Columns]) -> NDArray[np.int64] | None:
-    """Return the numbers of photos among which are all that meet a condition; None if that is not quickly found."""
+def photos_with_tag(database: Database, session: Session, term: Term) -> NDArray[np.int64] | None:
+    """Return the numbers of the photos that meet a condition of tags alone, ascending; None if it is another one."""
     if isinstance(term, Or):
-        found = [photos_meeting(session, part, columns) for part in term.parts]
-        known = [photo_ids for photo_ids in found if photo_ids is not None]
-        return np.unique(np.concatenate(known)) if len(known) == len(found) else None
+        found = [photos_with_tag(database, session, part) for part in term.parts]
+        return _together(found)
     if isinstance(term, Tagged):
         wanted = fold(term.name)
-        return _tagged(session, [name for name in _names(session) if _has_last_part(fold(name), wanted)])
+        names = [name for name in _names(session) if _has_last_part(fold(name), wanted)]
+        return tagged_photos(database).of(session, names)
     if isinstance(term, HasTag):
-        return _tagged(session, _names(session))
+        return tagged_photos(database).of(session, None)
+    return None
+
+
+def photos_meeting(
+    database: Database, session: Session, term: Term, columns: Sequence[Columns]
+) -> NDArray[np.int64] | None:
+    """Return the numbers of photos among which are all that meet a condition; None if that is not quickly found."""
+    if isinstance(term, Or):
+        return _together([photos_meeting(database, session, part, columns) for part in term.parts])
     if isinstance(term, TextMatch):
         by_path = _with_text(columns, fold(term.text))
         if by_path is None:
             return None
         named = [name for name in _names(session) if fold(term.text) in fold(name)]
-        return np.union1d(by_path, _tagged(session, named))
+        return np.union1d(by_path, tagged_photos(database).of(session, named))
     if isinstance(term, PathLike):
         pieces = [piece for piece in re.split(r"[*?]", fold(term.pattern)) if piece]
         return _with_text(columns, max(pieces, key=len)) if pieces else None
-    return None
+    return photos_with_tag(database, session, term)
+
+
+def _together(found: Sequence[NDArray[np.int64] | None]) -> NDArray[np.int64] | None:
+    """Return the photos of all of some arrays; None if one is not known."""
+    known = [photo_ids for photo_ids in found if photo_ids is not None]
+    return np.unique(np.concatenate(known)) if len(known) == len(found) else None
 
 
 def _has_last_part(name: str, wanted: str) -> bool:
@@ -54,16 +71,7 @@ def _has_last_part(name: str, wanted: str) -> bool:
 
 
 def _names(session: Session) -> list[str]:
-    return [str(row[0]) for row in session.execute(text(_NAMES))]
-
-
-def _tagged(session: Session, names: Sequence[str]) -> NDArray[np.int64]:
-    """Return the photos that have one of some tags."""
-    if not names:
-        return np.zeros(0, np.int64)
-    statement = text("SELECT photo_id FROM tags WHERE state = 'applied' AND name IN :names")
-    rows = session.execute(statement.bindparams(bindparam("names", list(names), expanding=True))).all()
-    return np.unique(np.array([row[0] for row in rows], np.int64))
+    return [str(row[0]) for row in session.execute(text(_NAMES)).all()]
 
 
 def _with_text(columns: Sequence[Columns], piece: str) -> NDArray[np.int64] | None:

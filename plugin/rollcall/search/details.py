@@ -91,7 +91,7 @@ def photos(session: Session, photo_ids: Sequence[int], *, brief: bool = False) -
         people: dict[int, list[FaceDetails]] = {}
         for row in session.execute(
             text(f"SELECT {columns} FROM v1_faces WHERE photo_id IN :ids ORDER BY face_id").bindparams(ids)
-        ):
+        ).all():
             people.setdefault(row[0], []).append(_face(row))
         tags = {} if brief else _tags(session, ids)
         for row in session.execute(
@@ -100,7 +100,7 @@ def photos(session: Session, photo_ids: Sequence[int], *, brief: bool = False) -
                 " duration, poster_time"
                 " FROM v1_photos WHERE photo_id IN :ids"
             ).bindparams(ids)
-        ):
+        ).all():
             found[row[0]] = PhotoDetails(
                 row[0],
                 path_of_text(row[1]),
@@ -118,7 +118,7 @@ def photos(session: Session, photo_ids: Sequence[int], *, brief: bool = False) -
 def _tags(session: Session, ids: BindParameter[list[int]]) -> dict[int, list[TagDetails]]:
     statement = "SELECT photo_id, tag, source, probability, state FROM v1_tags WHERE photo_id IN :ids ORDER BY tag"
     tags: dict[int, list[TagDetails]] = {}
-    for photo_id, *tag in session.execute(text(statement).bindparams(ids)):
+    for photo_id, *tag in session.execute(text(statement).bindparams(ids)).all():
         tags.setdefault(photo_id, []).append(TagDetails(*tag))
     return tags
 

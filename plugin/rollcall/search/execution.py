@@ -156,7 +156,7 @@ def _newest(session: Session, in_columns: column_search.ColumnSearch, page: Page
         row = taken.first()
         if row is not None:
             return in_columns.newest(page.limit, (str(row[0] or ""), page.behind.photo_id))
-    return in_columns.newest(page.stop or 0)[page.offset :]
+    return in_columns.newest(page.limit or 0, offset=page.offset)
 
 
 def older_than(session: Session, photo_id: int, limit: int | None) -> list[Match]:
@@ -247,5 +247,5 @@ def _newest_first(session: Session, matches: Sequence[Match]) -> list[Match]:
     for part in chunks(matches):
         ids: BindParameter[list[int]] = bindparam("ids", [match.photo_id for match in part], expanding=True)
         select = text("SELECT photo_id, taken_local FROM v1_photos WHERE photo_id IN :ids").bindparams(ids)
-        times |= {row[0]: row[1] or "" for row in session.execute(select)}
+        times |= {row[0]: row[1] or "" for row in session.execute(select).all()}
     return sorted(matches, key=lambda match: (times[match.photo_id], match.photo_id), reverse=True)

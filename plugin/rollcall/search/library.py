@@ -73,7 +73,7 @@ def counts(session: Session) -> tuple[dict[str, int], int]:
 
 def root_names(session: Session) -> list[str]:
     """Return the folders that photos are in, as the views name them."""
-    return [row[0] for row in session.execute(text("SELECT DISTINCT root FROM v1_photos ORDER BY root"))]
+    return [row[0] for row in session.execute(text("SELECT DISTINCT root FROM v1_photos ORDER BY root")).all()]
 
 
 def statistics(session: Session) -> LibraryStatistics:

@@ -91,7 +91,7 @@ def _sharpness(session: Session, photo_ids: list[int]) -> dict[int, float]:
     """Return the middle sharpness of the faces of photos."""
     statement = text("SELECT photo_id, sharpness FROM v1_faces WHERE photo_id IN :ids")
     found: dict[int, list[float]] = {}
-    for photo_id, sharpness in session.execute(statement.bindparams(bindparam("ids", photo_ids, expanding=True))):
+    for photo_id, sharpness in session.execute(statement.bindparams(bindparam("ids", photo_ids, expanding=True))).all():
         found.setdefault(photo_id, []).append(sharpness or 0.0)
     return {photo_id: float(np.median(values)) for photo_id, values in found.items()}
 

@@ -150,12 +150,16 @@ NOBODY: Final = Roster()
 def roster_of(session: Session) -> Roster:
     """Return who is known by name; births and genders are looked up while the session is open."""
     names: dict[int, list[str]] = defaultdict(list)
-    for number, name in session.execute(text("SELECT person_id, name FROM person_names ORDER BY person_id, position")):
+    for number, name in session.execute(
+        text("SELECT person_id, name FROM person_names ORDER BY person_id, position")
+    ).all():
         names[number].append(name)
     me = session.execute(text("SELECT id FROM people WHERE is_me ORDER BY id LIMIT 1")).scalar()
     parents: dict[int, set[int]] = defaultdict(set)
     partners: dict[int, set[int]] = defaultdict(set)
-    for one, other, relation in session.execute(text("SELECT person_id, other_id, relation FROM person_relations")):
+    for one, other, relation in session.execute(
+        text("SELECT person_id, other_id, relation FROM person_relations")
+    ).all():
         if relation == "child_of":
             parents[one].add(other)
         elif relation == "partner_of":

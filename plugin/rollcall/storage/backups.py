@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from rollcall.errors import BusyError, StoreError
 from rollcall.storage import failures, parts, private, sqlite
@@ -100,7 +100,7 @@ def restore(file: Path, backup: Path | None = None) -> tuple[Path, Path | None]:
             " exported",
         )
     try:
-        with FileLock(f"{file}.lock", timeout=0):
+        with private.lock_beside(file, timeout=0):
             if file.exists() and sqlite.is_open_elsewhere(file):
                 # What it writes from now on would go into the former database, and be lost with it.
                 raise BusyError(
@@ -163,7 +163,7 @@ def _mark_of(file: Path) -> Path:
 def _marked(file: Path) -> Iterator[None]:
     """Change what `replaced_at` returns, before and after: who opens the database in between may have the former."""
     mark = _mark_of(file)
-    private.create(mark, 0o600)
+    private.create(mark)
     try:
         _touch(mark)
         yield

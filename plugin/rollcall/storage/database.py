@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 from sqlalchemy import Engine, create_engine, make_url
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError
@@ -18,7 +18,7 @@ from sqlalchemy.pool import StaticPool
 
 from rollcall.errors import BusyError, StoreError, not_written, reason_of
 from rollcall.storage import backups as backups_of
-from rollcall.storage import change_feed, migrating, parts, postgresql, sqlite, sqlite_files, views
+from rollcall.storage import change_feed, migrating, parts, postgresql, private, sqlite, sqlite_files, views
 from rollcall.storage.change_feed import Change
 from rollcall.storage.commits import Commits
 from rollcall.storage.failures import of_other, store_errors
@@ -220,7 +220,7 @@ class Database:
         if self.file is None:
             yield
             return
-        lock = FileLock(f"{self.file}.lock")
+        lock = private.lock_beside(self.file)
         try:
             lock.acquire(timeout=wait)
         except Timeout as error:

@@ -8,6 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from filelock import FileLock
+
 _FILE: Final = 0o600
 _FOLDER: Final = 0o700
 
@@ -44,11 +46,26 @@ def private_file(file: Path) -> None:
     _close(file, _FILE)
 
 
-def create(file: Path, mode: int) -> None:
+def create(file: Path, mode: int = _FILE) -> None:
     """Make an empty file with permissions, unless it is there."""
     # Whoever writes it next reports why it cannot be written.
     with suppress(OSError):
         os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode))
+
+
+def lock_beside(file: Path, name: str = "", *, timeout: float = -1) -> FileLock:
+    """Return a lock whose file lies beside a database and is for whoever that is for; `name` tells several apart.
+
+    `timeout` is how long to wait for it, in seconds; -1: until it is free.
+    """
+    try:
+        mode = stat.S_IMODE(file.stat().st_mode) & 0o660
+    except OSError:
+        mode = _FILE
+    lock = file.with_name(f"{file.name}{name and '.'}{name}.lock")
+    # Those of a Rollcall that left them to all users, too.
+    _close(lock, mode)
+    return FileLock(lock, timeout, mode)
 
 
 def _close(path: Path, mode: int) -> None:

@@ -64,8 +64,7 @@ def options(file: Path, shown: str, read_only: bool) -> dict[str, Any]:
         )
     private_file(file)
     for path in sorted(file.parent.glob(f"{glob.escape(file.name)}[-.]*")):
-        if path.suffix != ".lock":
-            private_file(path)
+        private_file(path)
     return {}
 
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import Table, bindparam, delete, select, update
 from sqlalchemy.orm import Session
+from sqlalchemy.orm.util import identity_key
 
 from rollcall.records import AttributeLabels, TagSource, TagState
 from rollcall.settings import TagSettings
 from rollcall.storage import change_feed, revisions
 from rollcall.storage.bulk import insert_rows
 from rollcall.storage.change_feed import ChangeKind
-from rollcall.storage.library import now
+from rollcall.storage.library import chunks, now
 from rollcall.storage.tables import FaceRow, PhotoGroupRow, PhotoRow, PredictionRow, TagRow, VerdictRow
 from rollcall.tags import names
 from rollcall.tags.rules import (
@@ -25,14 +26,28 @@ from rollcall.tags.rules import (
     with_labels,
 )
 
+_PHOTOS: Final = PhotoRow.__table__
+assert isinstance(_PHOTOS, Table)
+_COUNT: Final = (
+    update(_PHOTOS)
+    .where(_PHOTOS.c.id == bindparam("of"))
+    .values(face_count=bindparam("count"), revision=bindparam("by"))
+)
+
 
 def recompute(session: Session, photo_id: int, settings: TagSettings) -> None:
     """Recompute a photo's group probabilities, number of faces and automatic tags from its faces and corrections.
 
     Tags that a person or a host set, and tags that a person rejected, stay as they are.
     """
+    recompute_all(session, [photo_id], settings)
+
+
+def recompute_all(session: Session, photo_ids: Sequence[int], settings: TagSettings) -> None:
+    """Do the same for several photos, in statements for many of them together."""
     session.flush()
-    _write(session, photo_id, effective_probabilities(session, photo_id), settings)
+    for part in chunks(list(dict.fromkeys(photo_ids))):
+        _write(session, _probabilities(session, part), settings)
 
 
 def add_new(session: Session, photos: Sequence[tuple[int, Sequence[Mapping[str, Any]]]], settings: TagSettings) -> None:
@@ -55,34 +70,56 @@ def add_new(session: Session, photos: Sequence[tuple[int, Sequence[Mapping[str, 
 
 def effective_probabilities(session: Session, photo_id: int) -> list[FaceProbabilities]:
     """Return the probabilities of each visible face of a photo, with corrections in place of predictions."""
+    return _probabilities(session, [photo_id])[photo_id]
+
+
+def _probabilities(session: Session, photo_ids: Sequence[int]) -> dict[int, list[FaceProbabilities]]:
+    """Return the same by photo."""
+    predicted = [getattr(PredictionRow, name) for name in FaceProbabilities._fields]
+    labels = (VerdictRow.age_low, VerdictRow.age_high, VerdictRow.gender_given, VerdictRow.gender)
     rows = session.execute(
-        select(PredictionRow, VerdictRow)
+        select(FaceRow.photo_id, VerdictRow.dismissed, *labels, *predicted)
         .select_from(FaceRow)
         .outerjoin(PredictionRow, PredictionRow.face_id == FaceRow.id)
         .outerjoin(VerdictRow, VerdictRow.face_id == FaceRow.id)
-        .where(FaceRow.photo_id == photo_id, FaceRow.present)
+        .where(FaceRow.photo_id.in_(photo_ids), FaceRow.present)
         .order_by(FaceRow.id)
-    )
-    result = []
-    for prediction, verdict in rows:
-        if verdict is not None and verdict.dismissed:
-            continue
-        face = FaceProbabilities(**{name: getattr(prediction, name, None) for name in FaceProbabilities._fields})
-        labels = AttributeLabels()
-        if verdict is not None:
-            labels = AttributeLabels(verdict.age_low, verdict.age_high, verdict.gender_given, verdict.gender)
-        result.append(with_labels(face, labels))
+    ).all()
+    result: dict[int, list[FaceProbabilities]] = {photo_id: [] for photo_id in photo_ids}
+    for photo_id, dismissed, low, high, given, gender, *predictions in rows:
+        if not dismissed:
+            face = FaceProbabilities(*predictions)
+            result[photo_id].append(with_labels(face, AttributeLabels(low, high, bool(given), gender)))
     return result
 
 
-def _write(session: Session, photo_id: int, faces: Sequence[FaceProbabilities], settings: TagSettings) -> None:
-    groups = group_probabilities(faces)
-    values = {"face_count": len(faces), "revision": revisions.take(session)}
-    session.execute(update(PhotoRow).where(PhotoRow.id == photo_id).values(**values))
-    session.execute(delete(PhotoGroupRow).where(PhotoGroupRow.photo_id == photo_id))
-    insert_rows(session, PhotoGroupRow, _group_rows(photo_id, groups))
-    wanted = automatic_tags(groups, len(faces), tag_rules(settings))
-    _write_tags(session, photo_id, wanted + names.of_photos(session, [photo_id], settings).get(photo_id, []))
+def _write(session: Session, photos: Mapping[int, Sequence[FaceProbabilities]], settings: TagSettings) -> None:
+    groups = {photo_id: group_probabilities(faces) for photo_id, faces in photos.items()}
+    _write_counts(session, {photo_id: len(faces) for photo_id, faces in photos.items()})
+    # None of these rows is ever an object of a session.
+    gone = delete(PhotoGroupRow).where(PhotoGroupRow.photo_id.in_(list(photos)))
+    session.execute(gone, execution_options={"synchronize_session": False})
+    insert_rows(session, PhotoGroupRow, [row for key, found in groups.items() for row in _group_rows(key, found)])
+    rules, of_people = tag_rules(settings), names.of_photos(session, list(photos), settings)
+    _write_tags(
+        session,
+        {
+            photo_id: automatic_tags(groups[photo_id], len(faces), rules) + of_people.get(photo_id, [])
+            for photo_id, faces in photos.items()
+        },
+    )
+
+
+def _write_counts(session: Session, faces: Mapping[int, int]) -> None:
+    """Write the numbers of faces of photos, which makes a revision of them."""
+    revision = revisions.take(session)
+    session.connection().execute(
+        _COUNT, [{"of": photo_id, "count": count, "by": revision} for photo_id, count in faces.items()]
+    )
+    for photo_id in faces:
+        known = session.identity_map.get(identity_key(PhotoRow, photo_id))
+        if known is not None:
+            session.expire(known, ["face_count", "revision"])
 
 
 def _group_rows(photo_id: int, groups: Mapping[str, Sequence[float]]) -> list[dict[str, Any]]:
@@ -104,21 +141,26 @@ def _tag_row(photo_id: int, tag: Tag) -> dict[str, Any]:
     }
 
 
-def _write_tags(session: Session, photo_id: int, wanted: Sequence[Tag]) -> None:
-    """Make a photo's automatic tags the wanted ones; tags of people and hosts, and rejected ones, stay."""
-    stored = {row.name: row for row in session.scalars(select(TagRow).where(TagRow.photo_id == photo_id))}
-    _record_changes(session, photo_id, stored, wanted)
-    added = []
-    for tag in wanted:
-        row = stored.pop(tag.name, None)
-        if row is None:
-            added.append(_tag_row(photo_id, tag))
-        elif is_replaceable(row):
-            row.probability, row.state = tag.probability, tag.state
+def _write_tags(session: Session, photos: Mapping[int, Sequence[Tag]]) -> None:
+    """Make the automatic tags of photos the wanted ones; tags of people and hosts, and rejected ones, stay."""
+    stored: dict[int, dict[str, TagRow]] = {photo_id: {} for photo_id in photos}
+    for row in session.scalars(select(TagRow).where(TagRow.photo_id.in_(list(photos)))).all():
+        stored[row.photo_id][row.name] = row
+    added: list[dict[str, Any]] = []
+    for photo_id, wanted in photos.items():
+        rows = stored[photo_id]
+        _record_changes(session, photo_id, rows, wanted)
+        for tag in wanted:
+            known = rows.pop(tag.name, None)
+            if known is None:
+                added.append(_tag_row(photo_id, tag))
+            elif is_replaceable(known):
+                known.probability, known.state = tag.probability, tag.state
     insert_rows(session, TagRow, added)
-    for row in stored.values():
-        if is_replaceable(row):
-            session.delete(row)
+    for rows in stored.values():
+        for row in rows.values():
+            if is_replaceable(row):
+                session.delete(row)
 
 
 def is_replaceable(row: TagRow) -> bool:

@@ -155,5 +155,4 @@ def _differences(photo_id: int, path: str, rows: Sequence[TagRow], tags: Sequenc
 
 def recompute(session: Session, photo_ids: Sequence[int], settings: TagSettings) -> None:
     """Recompute the automatic tags of some photos."""
-    for photo_id in photo_ids:
-        projection.recompute(session, photo_id, settings)
+    projection.recompute_all(session, photo_ids, settings)

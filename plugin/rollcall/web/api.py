@@ -9,7 +9,7 @@ import os
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import APIRouter, BackgroundTasks, Query, Request
 from fastapi.concurrency import run_in_threadpool
@@ -237,6 +237,10 @@ def _warm_up(request: Request) -> None:
         request.app.state.warm.clear()
 
 
+#: How often who listens is told that the server is there, in seconds.
+STILL_HERE: Final = 5.0
+
+
 @router.get("/progress", responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}})
 async def progress(request: Request) -> StreamingResponse:
     """Stream the progress of indexing as server-sent events, one object whenever it changed."""
@@ -249,9 +253,9 @@ async def progress(request: Request) -> StreamingResponse:
             if activity.changed != seen or (running and quiet >= 1):
                 seen, quiet = activity.changed, 0.0
                 yield f"data: {json.dumps(activity.as_dict())}\n\n"
-            elif quiet >= 15:
+            elif quiet >= STILL_HERE:
                 quiet = 0.0
-                yield ": still here\n\n"
+                yield "event: here\ndata: {}\n\n"
             await asyncio.sleep(0.25)
             quiet += 0.25
 

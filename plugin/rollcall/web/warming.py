@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from rollcall.errors import RollcallError
 from rollcall.host import Plugin
+from rollcall.web.collecting import Collecting
 from rollcall.web.remembered import Remembered
 
 log = logging.getLogger(__name__)
@@ -24,6 +25,8 @@ SETTLED: Final = 2.0
 _EVERY: Final = 0.25
 #: How long the end waits for what is being looked up, in seconds.
 _ENDING: Final = 0.5
+#: How often what searches keep is tidied up while a run commits again and again, in seconds.
+_TIDY_EVERY: Final = 5.0
 #: While nobody used the page for so long nothing is looked up.
 _USED_FOR: Final = 600.0
 
@@ -40,9 +43,18 @@ class Warming:
     def __init__(self, plugin: Plugin, remembered: Remembered, *prepare: Callable[[], object]) -> None:
         self.plugin, self.remembered = plugin, remembered
         self._prepare = list(prepare)
+        self._collecting = Collecting()
+        # The state of the library for which searches were tidied up last, and when.
+        self._tidied: object = None
+        self._tidied_at = 0.0
         self._asked = 0.0  # when a request came or was answered last, on the clock that only grows
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether everything that is done after the start is done."""
+        return not self._prepare and not self._collecting.is_due()
 
     def touch(self) -> None:
         """Say that somebody waits for an answer, or has just got one."""
@@ -74,7 +86,10 @@ class Warming:
                     state, since = now, time.monotonic()
                 while self._prepare and now is not None and self._is_free():
                     self._prepare.pop(0)()
-                if now is None or self._prepare or not self._is_free():
+                if now is None or self._prepare:
+                    continue
+                self._tidy(now)
+                if not self._is_free():
                     continue
                 if time.monotonic() - since >= SETTLED and time.monotonic() - self._asked < _USED_FOR:
                     self.remembered.renew(self._is_free)
@@ -83,10 +98,21 @@ class Warming:
                     reported = str(error)
                     log.info("nothing is looked up ahead (%s)", error)
 
+    def _tidy(self, state: object) -> None:
+        """Do what some request would have to do otherwise, after many changes; while a run makes them, too."""
+        if self._collecting.is_due() and self._is_free():
+            self._collecting.collect()
+        if state != self._tidied and time.monotonic() - self._tidied_at >= _TIDY_EVERY and self._is_quiet():
+            self._tidied, self._tidied_at = state, time.monotonic()
+            self.plugin.prepare_searches()
+
+    def _is_quiet(self) -> bool:
+        """Return whether nobody waits."""
+        return time.monotonic() - self._asked >= QUIET and not self._closing.is_set()
+
     def _is_free(self) -> bool:
         """Return whether nobody waits, and no run commits again and again."""
-        quiet = time.monotonic() - self._asked >= QUIET
-        return quiet and not self._closing.is_set() and self.plugin.service.queue.running is None
+        return self._is_quiet() and self.plugin.service.queue.running is None
 
 
 class Touched:

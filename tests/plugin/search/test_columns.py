@@ -227,9 +227,12 @@ def test_few_photos_at_a_time_change_no_answer(
 @pytest.mark.parametrize("query", QUERIES)
 def test_the_newest_first_are_those_of_sql(filled: Database, query: str, monkeypatch: pytest.MonkeyPatch) -> None:
     found = search.search(filled, query, order="date", limit=30, offset=3, faces=False)
+    monkeypatch.setattr(column_search, "_FAR", 0)
+    far = search.search(filled, query, order="date", limit=30, offset=3, faces=False)
     monkeypatch.setattr(execution, "_in_columns", lambda *_: None)
     wanted = search.search(filled, query, order="date", limit=30, offset=3, faces=False)
     assert [(hit.photo_id, hit.probability) for hit in found] == [(hit.photo_id, hit.probability) for hit in wanted]
+    assert far == found
 
 
 @pytest.mark.parametrize("query", [*QUERIES[::8], "photos of children", ""])
@@ -318,6 +321,7 @@ def test_after_many_changes_the_columns_are_made_again(changing: Database, monke
     monkeypatch.setattr(library, "SPAN", 16)
     monkeypatch.setattr(library, "SMALLEST", 0)
     monkeypatch.setattr(library, "MOST_CHANGED", 5)
+    monkeypatch.setattr(library, "NEWEST", 3)
     assert_same(changing)
     monkeypatch.setattr(library, "read_range", None)
     with changing.write() as session:
@@ -328,11 +332,60 @@ def test_after_many_changes_the_columns_are_made_again(changing: Database, monke
             add_face(session, photo_id, random.Random(photo_id))
             projection.recompute(session, photo_id, TagSettings())
     assert_same(changing)
+    with changing.read() as session:
+        library.columns_of(changing).tidy(session)
+    assert_same(changing)
     again = open_database(changing.url.removeprefix("sqlite:///"))
     # Another process finds all in the files.
     monkeypatch.setattr(library, "read_photos", lambda session, ids: pytest.fail(str(ids)) if ids else NOTHING)
     assert_same(again)
     again.close()
+
+
+def test_changes_that_were_put_aside_are_seen_until_and_after_the_columns_are_tidied(
+    changing: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(library, "SPAN", 16)
+    monkeypatch.setattr(library, "MOST_CHANGED", 12)
+    monkeypatch.setattr(library, "NEWEST", 3)
+    some = ["age:20-30", "a woman and a baby", "nobody over 30", "taken:2012", "photos of children"]
+    columns, rng = library.columns_of(changing), random.Random(23)
+    assert_same(changing, some)
+    made = []
+    again = columns._again
+    monkeypatch.setattr(columns, "_again", lambda *given: made.append(given[0]) or again(*given))
+    for round_number in range(24):
+        with changing.write() as session:
+            for photo_id in rng.sample(range(1, 61), 1 + round_number % 5):
+                session.get_one(PhotoRow, photo_id).taken_local = f"201{rng.randrange(5)}-06-01T10:00:00"
+                session.execute(delete(FaceRow).where(FaceRow.photo_id == photo_id))
+                add_face(session, photo_id, rng)
+                projection.recompute(session, photo_id, TagSettings())
+            if round_number % 7 == 3:
+                add_photo(changing, session, rng, f"beach/late {round_number}.jpg")
+        assert_same(changing, some)
+        assert made == [], "a search never makes them again"
+        if round_number % 6 == 5:
+            with changing.read() as session:
+                columns.tidy(session)
+            assert made, "much had changed"
+            made.clear()
+            assert_same(changing, some)
+            with changing.read() as session:
+                assert columns.wrong(session)[0] == 0
+
+
+def test_very_many_changes_are_not_put_aside_for_ever(changing: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(library, "SPAN", 16)
+    monkeypatch.setattr(library, "NEWEST", 3)
+    monkeypatch.setattr(library, "MOST_PUT_ASIDE", 9)
+    assert_same(changing, ["age:20-30"])
+    for photo_id in range(1, 40):
+        with changing.write() as session:
+            projection.recompute(session, photo_id, TagSettings())
+        assert_same(changing, ["age:20-30"])
+        changes = library.columns_of(changing)._changes
+        assert changes is not None and sum(len(one.photo_ids) for one in changes.aside) <= 9
 
 
 NOTHING = library.as_rows(library.arranged(library.joined([library.as_rows(column_search.EMPTY, np.zeros(0, bool))])),

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from rollcall.errors import BridgeError
 from rollcall.storage.failures import of_other
+from rollcall.storage.private import private_file, private_folder
 
 Vectors = NDArray[np.float32]
 
@@ -67,7 +68,8 @@ class LycheeStore:
         self._lock = threading.RLock()
         self._vectors: tuple[list[str], Vectors] | None = None
         try:
-            file.parent.mkdir(parents=True, exist_ok=True)
+            private_folder(file.parent)
+            private_file(file)
             self._connection = sqlite3.connect(file, check_same_thread=False, isolation_level=None)
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA secure_delete = ON")

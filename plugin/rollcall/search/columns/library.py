@@ -1,14 +1,15 @@
 """All photos of a database in columns, as a session sees them.
 
 Photos lie in segments by their numbers. What changed since a segment was made is read from the database and put in its
-place; after many changes the segment is made again, of its own arrays and of what changed.
+place: in a small segment of the newest changes, which is put aside when it has grown. After many changes the segments
+are made again, of their own arrays and of what changed, by `tidy`: that takes longer than a search may.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 from weakref import WeakKeyDictionary
@@ -20,7 +21,7 @@ from sqlalchemy.orm import Session
 
 from rollcall.search.columns.files import ColumnFiles, Stored
 from rollcall.search.columns.reading import read_photos, read_range
-from rollcall.search.columns.segment import Rows, Segment, arranged, as_rows, joined
+from rollcall.search.columns.segment import EMPTY, Rows, Segment, arranged, as_rows, joined
 from rollcall.search.vector_file import State
 from rollcall.storage import revisions
 from rollcall.storage.database import Database
@@ -30,8 +31,12 @@ log = logging.getLogger(__name__)
 
 #: How many numbers of photos lie in one segment.
 SPAN: Final = 65_536
-#: With more changed photos than this, the segments that they are in are made again.
+#: With more changed photos than this, the segments that they are in are made again when nobody waits.
 MOST_CHANGED: Final = 2_000
+#: With more than this, at once: searches would take longer in so many small segments.
+MOST_PUT_ASIDE: Final = 20_000
+#: So many of the newest changes are put aside: to put more of them in order takes too long after each commit.
+NEWEST: Final = 500
 
 #: Segments of fewer photos have no file: they are read from the database as quickly.
 SMALLEST: Final = 2_000
@@ -61,7 +66,9 @@ class _Changes(NamedTuple):
     """What changed since the segments were made, as of a revision."""
 
     revision: int
-    segment: Segment
+    segment: Segment  # the newest changes
+    aside: tuple[Segment, ...] = ()  # those before them, oldest first
+    aside_at: tuple[int, State] = (0, State(0, ""))  # as of when these are
 
 
 class LibraryColumns:
@@ -80,6 +87,8 @@ class LibraryColumns:
         self._changes: _Changes | None = None
         self._parts: list[Part] | None = None
         self._lock = threading.Lock()
+        self._tidying = threading.Lock()
+        self._made_now: set[int] = set()  # segments whose files are being replaced by this object
         #: Is told when so much has to be made that a search takes seconds.
         self.progress: Progress | None = None
 
@@ -100,13 +109,42 @@ class LibraryColumns:
         None if the session sees an older state than the segments: another process made them just now.
         """
         with self._lock:
-            now = revisions.newest(session)
-            self._load(session)
-            if any(stored.revision > now for stored in self._segments.values()):
-                return None
-            if self._changes is None or self._changes.revision != now or self._parts is None:
-                self._update(session, now)
-            return self._parts
+            return self._now(session)
+
+    def tidy(self, session: Session) -> None:
+        """Make segments again of which much changed, so that no search has to; searches go on meanwhile."""
+        with self._tidying:
+            with self._lock:
+                changes = self._changes if self._now(session) is not None else None
+                if changes is None or sum(len(one.photo_ids) for one in changes.aside) <= MOST_CHANGED:
+                    return
+                rows = _newest_of(changes.aside)
+                old = {number: self._segments[number] for number in np.unique(rows.photo_ids // SPAN).tolist()}
+                self._made_now = set(old)
+            try:
+                made = {number: self._again(number, stored, rows, *changes.aside_at) for number, stored in old.items()}
+            finally:
+                with self._lock:
+                    self._made_now = set()
+            with self._lock:
+                now = self._changes
+                if now is None or list(map(id, now.aside[: len(changes.aside)])) != list(map(id, changes.aside)):
+                    return  # another state was loaded meanwhile
+                if any(self._segments.get(number) is not stored for number, stored in old.items()):
+                    return
+                for number, stored in made.items():
+                    self._put(number, stored)
+                self._changes = now._replace(aside=now.aside[len(changes.aside) :])
+                self._parts = self._arrange(self._changes)
+
+    def _now(self, session: Session) -> list[Part] | None:
+        now = revisions.newest(session)
+        self._load(session)
+        if any(stored.revision > now for stored in self._segments.values()):
+            return None
+        if self._changes is None or self._changes.revision != now or self._parts is None:
+            self._update(session, now)
+        return self._parts
 
     def wrong(self, session: Session) -> tuple[int, int]:
         """Return how many segments differ from the database, and how many there are."""
@@ -135,10 +173,10 @@ class LibraryColumns:
             self._drop(number)
         missing = []
         for number in numbers:
-            if number in self._segments and not self._was_replaced(number):
+            if number in self._segments and (number in self._made_now or not self._was_replaced(number)):
                 continue
             stored = None if self._files is None else self._files.load(number)
-            if stored is None or not _is_of(session, stored.state):
+            if stored is None or not is_of(session, stored.state):
                 missing.append(number)
             else:
                 self._put(number, stored)
@@ -180,31 +218,53 @@ class LibraryColumns:
             int(photo_id)
             for photo_id, revision in session.execute(
                 select(PhotoRow.id, PhotoRow.revision).where(PhotoRow.revision > since)
-            )
+            ).all()
             if revision > self._segments[photo_id // SPAN].revision
         }
         rows = read_photos(session, sorted(changed))
+        aside: tuple[Segment, ...] = ()
+        aside_at = (0, State(0, ""))
         if known is not None:
             rows = joined([as_rows(known.segment, ~np.isin(known.segment.photo_ids, list(changed))), rows])
-        if len(rows.photo_ids) > MOST_CHANGED:
-            rows = self._make_again(rows, now, _state(session))
-        self._changes = _Changes(now, arranged(rows))
-        self._parts = [
-            Part(stored.segment, np.flatnonzero(np.isin(stored.segment.photo_ids, rows.photo_ids)))
-            for stored in self._segments.values()
-        ]
-        self._parts.append(Part(self._changes.segment, np.zeros(0, np.int64)))
+            aside, aside_at = known.aside, known.aside_at
+        newest = arranged(rows)
+        if len(rows.photo_ids) > NEWEST:
+            aside, aside_at, newest = (*aside, newest), (now, _state(session)), EMPTY
+        if sum(len(one.photo_ids) for one in aside) > (MOST_CHANGED if known is None else MOST_PUT_ASIDE):
+            changed_rows = _newest_of(aside)
+            for number in np.unique(changed_rows.photo_ids // SPAN).tolist():
+                self._put(number, self._again(number, self._segments[number], changed_rows, *aside_at))
+            aside = ()
+        self._changes = _Changes(now, newest, aside, aside_at)
+        self._parts = self._arrange(self._changes)
 
-    def _make_again(self, rows: Rows, now: int, state: State) -> Rows:
-        """Make the segments again that most of the changed photos are in; return the other changes."""
-        numbers = rows.photo_ids // SPAN
-        changed = arranged(rows)
-        for number in np.unique(numbers).tolist():
-            old = self._segments[number].segment
-            unchanged = as_rows(old, ~np.isin(old.photo_ids, rows.photo_ids))
-            new = as_rows(changed, changed.photo_ids // SPAN == number)
-            self._put(number, self._store(number, Stored(arranged(joined([unchanged, new])), now, state)))
-        return as_rows(changed, np.zeros(len(changed.photo_ids), np.bool_))
+    def _arrange(self, changes: _Changes) -> list[Part]:
+        """Return all segments, each with the photos that a later one has."""
+        layers = [stored.segment for stored in self._segments.values()]
+        later = [*changes.aside, changes.segment]
+        changed = np.concatenate([one.photo_ids for one in later])
+        found = [Part(one, np.flatnonzero(np.isin(one.photo_ids, changed))) for one in layers]
+        for number, one in enumerate(later, 1):
+            after = np.concatenate([np.zeros(0, np.int64), *(two.photo_ids for two in later[number:])])
+            found.append(Part(one, np.flatnonzero(np.isin(one.photo_ids, after))))
+        return found
+
+    def _again(self, number: int, old: Stored, changed: Rows, revision: int, state: State) -> Stored:
+        """Make a segment again of what it has and of what changed, as of a revision."""
+        segment = arranged(changed)
+        unchanged = as_rows(old.segment, ~np.isin(old.segment.photo_ids, changed.photo_ids))
+        new = as_rows(segment, segment.photo_ids // SPAN == number)
+        return self._store(number, Stored(arranged(joined([unchanged, new])), revision, state))
+
+
+def _newest_of(segments: Sequence[Segment]) -> Rows:
+    """Return the photos of several segments, of those in more than one as the last has them."""
+    rows: list[Rows] = []
+    later = np.zeros(0, np.int64)
+    for one in reversed(segments):
+        rows.append(as_rows(one, ~np.isin(one.photo_ids, later)))
+        later = np.union1d(later, one.photo_ids)
+    return joined(rows)
 
 
 def _numbers(session: Session) -> list[int]:
@@ -219,7 +279,7 @@ def _state(session: Session) -> State:
     return State(0, "") if row is None else State(*row)
 
 
-def _is_of(session: Session, state: State) -> bool:
+def is_of(session: Session, state: State) -> bool:
     """Return whether a state is one that the database went through: a backup that was restored went another way."""
     if not state.event_id:
         return (session.scalar(select(func.min(EventRow.id))) or 1) == 1

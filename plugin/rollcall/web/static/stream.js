@@ -38,11 +38,26 @@
     }
   }
 
-  let source = null, checking = false;
+  // The server says every five seconds that it is there; one that was stopped in the middle says nothing, and its
+  // connection stays open.
+  const SILENCE = 12000;
+  let source = null, checking = false, silence = 0;
+  function heard() {
+    clearTimeout(silence);
+    silence = setTimeout(() => { drop(); if (!leaving) check(); }, SILENCE);
+  }
+  function drop() {
+    clearTimeout(silence);
+    if (source) source.close();
+    source = null;
+  }
   function listen() {
     source = new EventSource(`${base}/api/progress`);
-    source.onmessage = (event) => tell({ progress: JSON.parse(event.data), state: "here" });
-    source.onerror = () => { source.close(); source = null; if (!leaving) check(); };
+    source.onopen = heard;
+    source.addEventListener("here", heard);
+    source.onmessage = (event) => { heard(); tell({ progress: JSON.parse(event.data), state: "here" }); };
+    source.onerror = () => { drop(); if (!leaving) check(); };
+    heard();
   }
 
   // Until the server answers again, which it may after a while: the machine slept, or the network was away.
