@@ -49,6 +49,26 @@ def test_groups_are_named_one_after_another_with_the_keyboard_alone(page: Any, s
     assert served.rows(f"{FACES} AND person_state = 'confirmed'", served.people[BEN]) == [(4,)]
 
 
+def test_a_name_that_is_typed_before_the_last_one_is_answered_goes_to_the_next_group(page: Any, served: Any) -> None:
+    page.goto(f"{served.url}/people")
+    held: list[Any] = []
+    page.route("**/people", lambda one: held.append(one) if one.request.method == "POST" else one.continue_())
+    page.keyboard.press("n")
+    page.keyboard.type("Carla")
+    page.keyboard.press("Enter")
+    page.keyboard.type("Do")
+    until(lambda: page.evaluate("document.activeElement.value") == "Do" and held)
+    held.pop().continue_()
+    page.get_by_text("Carla has a name now").first.wait_for()
+    settled(page)
+    page.keyboard.type("ra")
+    page.keyboard.press("Enter")
+    until(lambda: held).pop().continue_()
+    page.get_by_text("Dora has a name now").first.wait_for()
+    names = served.rows("SELECT person_id, names FROM v1_people WHERE names IN ('[\"Carla\"]', '[\"Dora\"]')")
+    assert sorted(names) == sorted([(served.people[GROUP], '["Carla"]'), (served.people[OTHER], '["Dora"]')])
+
+
 def test_nothing_left_to_undo_is_a_message_over_the_person(page: Any, served: Any) -> None:
     page.goto(f"{served.url}/person/{served.people[STRANGER]}")
     page.keyboard.press("U")

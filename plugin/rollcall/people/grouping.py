@@ -151,10 +151,12 @@ def _regrouped(
     """
     labels = library.faces.labels
     several = len(np.unique(library.person[library.person != UNKNOWN])) > 1
-    if (several or parted) and (labels != UNKNOWN).any() and len(library) <= _MOST_REGROUPED:
+    confirmed = bool((labels != UNKNOWN).any())
+    if (parted or (several and confirmed)) and len(library) <= _MOST_REGROUPED:
         found = cluster(library.faces, people=people)
-        of_groups = assign.people_of_groups(library, found, sticky=True)
-        if parted:
+        # Of groups without a name nobody is confirmed: the largest keeps its number, the others are new ones.
+        of_groups = assign.people_of_groups(library, found, sticky=confirmed)
+        if parted and confirmed:
             of_groups = assign.fitting(library, found, of_groups, evidence().link)
         person, probability = assign.person_of_faces(library, found, of_groups)
         if parted:

@@ -109,6 +109,17 @@ def test_undoing_the_merge_of_a_group_without_a_name_takes_it_apart(family: Plug
     assert groups(family)[None] == set(faces_of(family, 30, 35))
 
 
+def test_undoing_the_merge_of_two_groups_without_names_takes_them_apart(family: Plugin) -> None:
+    first, second = (one.person_id for one in family.people())
+    before = {frozenset(face.face_id for face in family.person_faces(one)) for one in (first, second)}
+    for _ in range(2):
+        assert family.merge_people(first, second).faces > 6
+        family.undo()
+        after = [one.person_id for one in family.people()]
+        assert {frozenset(face.face_id for face in family.person_faces(one)) for one in after} == before
+        first, second = after
+
+
 def test_faces_that_came_while_two_were_one_go_to_whom_they_fit_when_the_merge_is_undone(
     family: Plugin, folder: Path
 ) -> None:

@@ -82,28 +82,38 @@ def save(
 
 @router.get("/album/{album_id}", response_class=HTMLResponse)
 def album(
-    request: Request, album_id: RowId, offset: Annotated[RowId, Query()] = 0, at: Annotated[RowId, Query()] = 0
+    request: Request,
+    album_id: RowId,
+    offset: Annotated[RowId, Query()] = 0,
+    at: Annotated[RowId, Query()] = 0,
+    before: Annotated[RowId, Query()] = 0,
 ) -> Response:
-    """Show the photos of an album; `offset` gives only those behind it, `at` begins the page at a place of it."""
-    return shown(request, album_id, offset, at)
+    """Show the photos of an album.
+
+    `offset` gives only those behind it, `before` only some that lie before it; `at` begins the page at a place of it.
+    """
+    return shown(request, album_id, offset, at, before=before)
 
 
-def shown(request: Request, album_id: int, offset: int = 0, at: int = 0, toast: Toast | None = None) -> Response:
+def shown(
+    request: Request, album_id: int, offset: int = 0, at: int = 0, *, before: int = 0, toast: Toast | None = None
+) -> Response:
     """Return the page of an album, or a part of its photos."""
     plugin = plugin_of(request)
-    one, further = plugin.album(album_id), offset > 0
-    first = offset or at // PAGE * PAGE
+    one, further = plugin.album(album_id), offset > 0 or before > 0
+    first = max(before - PAGE, 0) if before else offset or at // PAGE * PAGE
+    limit = before - first if before else PAGE + 1
     values: dict[str, Any] = {"album": one, "toast": toast, "problem": None, "total": 0}
     values["lan"] = bool(request.app.state.network.address)
     try:
         remembered = remembered_of(request)
-        hits: Sequence[Ranked] = remembered.hits(Results(album=album_id), first, PAGE + 1, further=further)
+        hits: Sequence[Ranked] = remembered.hits(Results(album=album_id), first, limit, further=further)
         values["total"] = 0 if further else remembered.get(("album", album_id), lambda: plugin.album_count(album_id))
     except InvalidQueryError as error:
         hits, values["problem"] = [], error
     part = Part([hit.photo_id for hit in hits[:PAGE]], first=first)
     part.next = f"/album/{album_id}?offset={first + PAGE}" if len(hits) > PAGE else ""
-    part.newer = f"/album/{album_id}?at={first - PAGE}" if first and not further else ""
+    part.newer = f"/album/{album_id}?before={first}" if first and (before or not further) else ""
     photos = plugin.photos(part.photos, brief=True)
     values |= {
         "part": part,

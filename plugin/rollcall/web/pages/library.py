@@ -60,14 +60,15 @@ def library(
     newer: Annotated[RowId | None, Query()] = None,
     until: Month = None,
     at: Annotated[RowId, Query()] = 0,
+    before: Annotated[RowId, Query()] = 0,
 ) -> Response:
     """Show the photos that match a query, or all of them by time.
 
-    `offset`, `after` a photo and `newer` than one give only that part of them; `at` a place of the results, `near` a
-    photo and `until` the end of a month begin the page there.
+    `offset` and `before` a place of the results, `after` a photo and `newer` than one give only that part of them; `at`
+    a place of the results, `near` a photo and `until` the end of a month begin the page there.
     """
     plugin, remembered, language = plugin_of(request), remembered_of(request), language_of(request)
-    further = offset > 0 or after is not None or newer is not None
+    further = offset > 0 or before > 0 or after is not None or newer is not None
     values: dict[str, Any] = {
         "part": Part([]),
         "photos": [],
@@ -85,7 +86,8 @@ def library(
         values["order"] = "probability" if uncertain and order != "date" else "date"
         if q.strip():
             values["results"] = Results(q, values["order"], sure, at, language)
-            part = _found(remembered, values["results"], offset or at // PAGE * PAGE, further)
+            first = max(before - PAGE, 0) if before else offset or at // PAGE * PAGE
+            part = _found(remembered, values["results"], first, further, before)
         else:
             part = _by_time(plugin, after=after, near=near, newer=newer, until=until)
         values |= _shown(plugin, part)
@@ -118,19 +120,21 @@ def _is_uncertain(meaning: Interpretation) -> bool:
     return meaning.term.condition(SqlParameters()) is None
 
 
-def _found(remembered: Remembered, results: Results, offset: int, further: bool) -> Part:
-    """Return a part of what matches a query."""
-    hits = remembered.hits(results, offset, PAGE + 1, further=further)
+def _found(remembered: Remembered, results: Results, offset: int, further: bool, before: int) -> Part:
+    """Return a part of what matches a query; with `before` the part that ends at this place."""
+    hits = remembered.hits(results, offset, before - offset if before else PAGE + 1, further=further)
     part = Part([hit.photo_id for hit in hits[:PAGE]], {hit.photo_id: hit.probability for hit in hits}, first=offset)
     address = {"q": results.q, "order": results.order, "sure": results.sure}
-    if len(hits) > PAGE:
+    if before:
+        pass  # what comes behind it is shown already
+    elif len(hits) > PAGE:
         part.next = "/?" + urlencode({**address, "offset": offset + PAGE})
     elif results.sure > search.MIN_PROBABILITY:
         less = {**address, "sure": search.MIN_PROBABILITY}
         # Below the likely ones the list goes on; by date they lie between those that are shown.
         part.less = "/?" + urlencode({**less, "at": offset} if results.order == "probability" else less)
-    if offset and results.at:
-        part.newer = "/?" + urlencode({**address, "at": offset - PAGE})
+    if offset and (results.at or before):
+        part.newer = "/?" + urlencode({**address, "before": offset})
     return part
 
 

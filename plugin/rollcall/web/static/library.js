@@ -3,14 +3,41 @@
 (() => {
   const $ = (id) => document.getElementById(id);
 
-  // ---- Months: a part that is loaded begins with its month, which may be that of the photos before it.
-  function months(root) {
+  // ---- Months: small ones stand side by side in a row, as tiles do.
+  // A part that is loaded may begin or end with a month that is there already.
+  function months() {
     let before = null;
-    (root.querySelectorAll ? document : root).querySelectorAll(".grid > .date").forEach((header) => {
-      if (header.dataset.month === before) header.remove();
-      before = header.dataset.month;
+    document.querySelectorAll(".grid > .month").forEach((month) => {
+      if (before && before.nextElementSibling === month && before.dataset.month === month.dataset.month) {
+        // What is looked at stays where it is: the tiles that have just come go to it.
+        const [from, to] = before.dataset.there ? [month, before] : [before, month];
+        to.lastElementChild[to === before ? "append" : "prepend"](...from.lastElementChild.children);
+        from.remove();
+        month = to;
+        delete month.dataset.there;
+      }
+      before = month;
     });
+    document.querySelectorAll(".grid > .month:not([data-there])").forEach((month) => {
+      const tiles = [...month.lastElementChild.children];
+      month.dataset.there = "yes";
+      month.style.setProperty("--sum", tiles.reduce((sum, one) => sum + Number(one.dataset.ratio), 0));
+      month.style.setProperty("--count", tiles.length);
+    });
+    pack();
   }
+  // A month that fits into one row fills it to its end; in the last of several rows the tiles keep their size.
+  function pack() {
+    const grid = $("grid");
+    if (!grid) return;
+    const { width } = grid.getBoundingClientRect(), style = getComputedStyle(grid);
+    const inside = width - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight), row = parseFloat(style.getPropertyValue("--row")), gap = parseFloat(style.rowGap);
+    for (const month of grid.querySelectorAll(":scope > .month")) {
+      const [sum, count] = ["--sum", "--count"].map((one) => Number(month.style.getPropertyValue(one)));
+      month.classList.toggle("whole", sum * row + (count - 1) * gap <= inside + 0.5);
+    }
+  }
+  const sized = new ResizeObserver(pack);
 
   // ---- The scrubber reaches any month in one movement; the photos come when it is let go, or rests.
   function scrubber() {
@@ -40,6 +67,18 @@
     input.addEventListener("blur", () => { shown.hidden = true; });
     const until = new URLSearchParams(location.search).get("until");
     if (until !== null && all.includes(until)) { input.value = all.indexOf(until); went = until; }
+    // While one scrolls it shows where one is, and goes on from there.
+    let waiting = 0;
+    document.addEventListener("scroll", () => {
+      cancelAnimationFrame(waiting);
+      waiting = requestAnimationFrame(() => {
+        if (document.activeElement === input || !document.querySelector(".timed")) return;
+        const month = [...document.querySelectorAll(".timed > .month")].find((one) => one.getBoundingClientRect().bottom > 120)?.dataset.month;
+        if (month === undefined || !all.includes(month)) return;
+        input.value = all.indexOf(month); went = month;
+        input.setAttribute("aria-valuetext", name(month));
+      });
+    }, { passive: true });
   }
 
   // ---- Filters write the query, so that it can be read, changed and kept.
@@ -155,7 +194,7 @@
     before = now;
   });
 
-  function dress() { months(document); scrubber(); mark(); }
+  function dress() { months(); scrubber(); mark(); sized.disconnect(); if ($("grid")) sized.observe($("grid")); }
   document.addEventListener("DOMContentLoaded", () => { dress(); toPlace(); });
   document.addEventListener("htmx:afterSettle", () => { if ($("grid") || $("scrub")) dress(); });
   document.addEventListener("htmx:historyRestore", mark);
