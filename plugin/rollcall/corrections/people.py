@@ -29,6 +29,7 @@ from rollcall.storage.tables import (
 )
 
 _PARTED: Final = "rollcall parted people"
+_REBORN: Final = "rollcall people of another birth date"
 #: The probability of a face that stood in a group when it was named, until grouping has estimated it.
 MEMBER_PROBABILITY: Final = 0.9
 #: The same of a face that was somebody for sure until that was undone.
@@ -77,6 +78,12 @@ def take_parted(session: Session) -> bool:
     return bool(session.info.pop(_PARTED, set()))
 
 
+def take_reborn(session: Session) -> set[int]:
+    """Return whose birth date changed since the last call: faces that were too early for them may be theirs again."""
+    reborn: set[int] = session.info.pop(_REBORN, set())
+    return reborn
+
+
 def unsettle(session: Session, person_ids: Iterable[int]) -> None:
     """Mark people as changed, so that grouping looks at their faces again."""
     session.flush()
@@ -105,6 +112,8 @@ def _write(session: Session, row: PersonRow, stated: Stated | None) -> bool:
     )
     before = (row.hidden, row.is_me, row.birth_date, row.corrected)
     row.hidden, row.is_me, row.birth_date = wanted.hidden, wanted.me, wanted.birth
+    if row.birth_date != before[2]:
+        session.info.setdefault(_REBORN, set()).add(row.id)
     row.corrected = stated is not None or _has_stated_faces(session, row.id)
     if names == wanted.names:
         return before != (row.hidden, row.is_me, row.birth_date, row.corrected)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from rollcall.corrections.people import take_parted
+from rollcall.corrections.people import take_parted, take_reborn
 from rollcall.people import assign, incremental, reading, writing
 from rollcall.people.clusters import cluster
 from rollcall.people.derived import compute_ages
@@ -122,11 +122,20 @@ def regroup(session: Session, database: Database, settings: TagSettings) -> set[
     parted = take_parted(session)
     if parted:
         # Faces of their photos were left out while two of a photo would have been one person.
-        beside = reading.unassigned_beside(session, person_ids)
+        library = reading.faces_by_id(
+            session, sorted({*library.face_ids.tolist(), *reading.unassigned_beside(session, person_ids)})
+        )
+    reborn = take_reborn(session)
+    if reborn:
+        # What an earlier birth date left out may be theirs.
+        beside = incremental.movable_beside(session, database, reborn)
         library = reading.faces_by_id(session, sorted({*library.face_ids.tolist(), *beside}))
     if len(library):
-        person, probability = _regrouped(library, writing.count_people(session), parted)
+        person, probability = _regrouped(library, writing.count_people(session), parted, bool(reborn))
         writing.write_people(session, library, assign.without_lone(person), probability)
+        if reborn:
+            # Of the groups that their faces were in meanwhile nothing may be left.
+            writing.drop_empty(session)
         library = reading.faces_of(session, sorted({*person_ids, *_people_now(session, library)}))
     writing.summarize(session, library, {*person_ids, *library.person[library.person != UNKNOWN].tolist()})
     loose = reading.ungrouped(session, _FEW + 1)
@@ -143,16 +152,17 @@ def _named(session: Session) -> set[int]:
 
 
 def _regrouped(
-    library: LibraryFaces, people: int, parted: bool = False
+    library: LibraryFaces, people: int, parted: bool = False, reborn: bool = False
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Return the people of faces, and the probabilities, after a correction.
 
-    With `parted` people were taken for one, so whose a face was says little: it goes where it fits.
+    With `parted` people were taken for one, so whose a face was says little: it goes where it fits. With `reborn`
+    somebody has another birth date, and faces that were too early for them may be theirs.
     """
     labels = library.faces.labels
     several = len(np.unique(library.person[library.person != UNKNOWN])) > 1
     confirmed = bool((labels != UNKNOWN).any())
-    if (parted or (several and confirmed)) and len(library) <= _MOST_REGROUPED:
+    if (parted or ((several or reborn) and confirmed)) and len(library) <= _MOST_REGROUPED:
         found = cluster(library.faces, people=people)
         # Of groups without a name nobody is confirmed: the largest keeps its number, the others are new ones.
         of_groups = assign.people_of_groups(library, found, sticky=confirmed)

@@ -120,6 +120,19 @@ def test_undoing_the_merge_of_two_groups_without_names_takes_them_apart(family: 
         first, second = after
 
 
+def test_a_wrong_birth_date_that_is_corrected_or_undone_gives_its_faces_back(family: Plugin) -> None:
+    first = family.people()[0]
+    anna, cover = family.name_person(first.person_id, "Anna").person_id, first.cover_face_id
+    hers, everybody = set(faces_of(family, 4, 9)), len(family.people())
+    for back in (lambda: family.set_birth_date(anna, "2010"), family.undo, lambda: family.set_birth_date(anna, None)):
+        family.set_birth_date(anna, "2017-01")
+        # Before her birth it was somebody else, unless somebody said that it is her: of her cover they did.
+        assert groups(family)["Anna"] == {*faces_of(family, 7, 9), cover}
+        back()
+        assert groups(family)["Anna"] == hers
+        assert len(family.people()) == everybody
+
+
 def test_faces_that_came_while_two_were_one_go_to_whom_they_fit_when_the_merge_is_undone(
     family: Plugin, folder: Path
 ) -> None:
