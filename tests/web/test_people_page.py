@@ -27,6 +27,14 @@ def served(serve: Callable[..., Any]) -> Any:
     return one
 
 
+@pytest.fixture(scope="module")
+def shared_people(serve_shared: Callable[..., Any]) -> Any:
+    """Serve the same to tests that leave it as they found it."""
+    one = serve_shared(draw_people, SharpAnalyzer)
+    one.people = add_people(one.plugin)
+    return one
+
+
 def test_groups_are_named_one_after_another_with_the_keyboard_alone(page: Any, served: Any) -> None:
     page.goto(f"{served.url}/people")
     assert "2 people" in page.locator("#people").inner_text()
@@ -315,3 +323,53 @@ def test_axe_finds_nothing_serious_and_nothing_is_wider_than_a_phone(chromium: A
         page.set_viewport_size({"width": 1100, "height": 800})
     context.close()
     assert found == []
+
+
+def test_what_is_refused_stands_in_its_field_again_to_be_corrected(page: Any, served: Any) -> None:
+    page.goto(f"{served.url}/person/{served.people[ANNA]}")
+    page.get_by_label("Born").fill("2O15")
+    page.keyboard.press("Enter")
+    page.get_by_text("is no birth date").first.wait_for()
+    until(lambda: page.evaluate("document.activeElement.id") == "person-birth")
+    assert page.get_by_label("Born").input_value() == "2O15"
+
+
+@pytest.mark.parametrize(
+    ("language", "written", "stored"),
+    [
+        ("en", "2015", "2015"),
+        ("en", "3/2015", "2015-03"),
+        ("en", "21.3.2015", "2015-03-21"),
+        ("de", "21. 3. 2015", "2015-03-21"),
+        ("fr", "21/3/2015", "2015-03-21"),
+        ("en", "4/3/2015", None),  # the fourth of March, or the third of April
+        ("es", "30/2/2015", None),
+    ],
+)
+def test_a_birth_date_may_be_written_as_people_write_dates(
+    shared_people: Any, language: str, written: str, stored: str | None
+) -> None:
+    served, anna = shared_people, shared_people.people[ANNA]
+    served.client.post(f"/person/{anna}", data={"what": "birth", "birth": ""})
+    headers = {"HX-Request": "true", "Accept-Language": language}
+    answer = served.client.post(f"/person/{anna}", data={"what": "birth", "birth": written}, headers=headers)
+    assert answer.status_code == (200 if stored else 422)
+    found = served.rows("SELECT birth_date FROM v1_people WHERE person_id = ? AND birth_date_source = 'user'", anna)
+    assert found == ([(stored,)] if stored else [])
+
+
+def test_nobody_is_a_child_of_their_own_child(served: Any) -> None:
+    anna, data = served.people[ANNA], {"what": "child_of", "name": "Ben"}
+    headers = {"HX-Request": "true"}
+    assert served.client.post(f"/person/{anna}", data=data, headers=headers).status_code == 200
+    for what in ("parent_of", "partner_of"):
+        answer = served.client.post(f"/person/{anna}", data={**data, "what": what}, headers=headers)
+        assert answer.status_code == 422 and "take that back first" in answer.text
+    assert served.rows("SELECT relation FROM person_relations") == [("child_of",)]
+    assert served.client.post(f"/person/{anna}", data=data, headers=headers).status_code == 200
+
+
+def test_a_name_that_somebody_else_has_is_pointed_out(served: Any) -> None:
+    data, headers = {"what": "names", "name": "Ben"}, {"HX-Request": "true"}
+    answer = served.client.post(f"/person/{served.people[ANNA]}", data=data, headers=headers)
+    assert "Somebody else is called Ben, too" in answer.text

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from rollcall.sentences import Sentence
-from rollcall.web.translation import gettext, pgettext
+from rollcall.web.translation import gettext, ngettext, pgettext
 
 #: The languages of searches, as their files name them: notes on how a query was read say which it was in.
 SEARCH_LANGUAGES: Final = (
@@ -29,6 +29,15 @@ def group(name: str) -> str:
         "girls": gettext("girls"),
         "boys": gettext("boys"),
     }.get(name, name)
+
+
+def counted(total: int, videos: int) -> str:
+    """Return how many photos and videos there are, of so many of both."""
+    of_videos = ngettext("%(num)s video", "%(num)s videos", videos)
+    if total and videos == total:
+        return of_videos
+    photos = ngettext("%(num)s photo", "%(num)s photos", total - videos)
+    return gettext("%(photos)s and %(videos)s", photos=photos, videos=of_videos) if videos else photos
 
 
 def answer(name: str) -> str:

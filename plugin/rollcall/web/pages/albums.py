@@ -17,7 +17,7 @@ from rollcall.sentences import Sentence
 from rollcall.web.history import PERSON
 from rollcall.web.inputs import Probability, language_of, plugin_of, remembered_of, tab_of
 from rollcall.web.messages import Toast
-from rollcall.web.pages.library import PAGE, Part, months_of
+from rollcall.web.pages.library import PAGE, Part, months_of, videos_of
 from rollcall.web.pages.rendering import is_part, page
 from rollcall.web.pages.selection import zip_of
 from rollcall.web.pages.undoing import CHANGED
@@ -36,6 +36,7 @@ class Card(NamedTuple):
 
     album: Album
     photos: int
+    videos: int  # among them
     cover: PhotoDetails | None
     problem: InvalidQueryError | None  # why its photos cannot be told
 
@@ -58,8 +59,14 @@ def _card(request: Request, album: Album) -> Card:
             lambda: plugin.ranked("", album=album.album_id, limit=1, min_probability=album.min_probability),
         )
     except InvalidQueryError as error:
-        return Card(album, 0, None, error)
-    return Card(album, count, next(iter(plugin.photos([hit.photo_id for hit in best], brief=True)), None), None)
+        return Card(album, 0, 0, None, error)
+    videos = _videos(request, album)
+    return Card(album, count, videos, next(iter(plugin.photos([hit.photo_id for hit in best], brief=True)), None), None)
+
+
+def _videos(request: Request, album: Album) -> int:
+    key = ("album videos", album.album_id)
+    return videos_of(remembered_of(request), key, plugin_of(request), album.min_probability, album=album.album_id)
 
 
 @router.post("/albums", response_class=HTMLResponse)
@@ -103,11 +110,12 @@ def shown(
     one, further = plugin.album(album_id), offset > 0 or before > 0
     first = max(before - PAGE, 0) if before else offset or at // PAGE * PAGE
     limit = before - first if before else PAGE + 1
-    values: dict[str, Any] = {"album": one, "toast": toast, "problem": None, "total": 0}
+    values: dict[str, Any] = {"album": one, "toast": toast, "problem": None, "total": 0, "videos": 0}
     values["lan"] = bool(request.app.state.network.address)
     try:
         remembered = remembered_of(request)
         hits: Sequence[Ranked] = remembered.hits(Results(album=album_id), first, limit, further=further)
+        values["videos"] = 0 if further else _videos(request, one)
         values["total"] = 0 if further else remembered.get(("album", album_id), lambda: plugin.album_count(album_id))
     except InvalidQueryError as error:
         hits, values["problem"] = [], error

@@ -215,6 +215,7 @@ _FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "moment": formats.moment,
     "month_name": formats.month_name,
     "group": names.group,
+    "counted": names.counted,
     "gender": names.gender,
     "relation": names.relation,
     "coverage": names.coverage,
