@@ -103,6 +103,10 @@ def test_any_month_is_reached_in_one_movement_and_photos_lie_under_their_months(
     month = re.findall(r"until=(\d{4}-\d\d)", page.url)[0]
     assert "2008" < month < "2013"
     page.locator(f".month[data-month='{month}']").wait_for()
+    # The newer ones, which come at once, move it nowhere: it is what one looks at.
+    until(lambda: page.locator(".month").first.get_attribute("data-month") > month)
+    top = page.locator(f".month[data-month='{month}']").bounding_box()["y"]
+    assert 0 < top < 400
     # Upwards lie the newer ones, which come when they are looked for; no month has two headings.
     page.mouse.wheel(0, -2000)
     until(lambda: page.locator(".month").first.get_attribute("data-month") == "2020-09")

@@ -358,6 +358,14 @@ def test_a_birth_date_may_be_written_as_people_write_dates(
     assert found == ([(stored,)] if stored else [])
 
 
+def test_the_order_of_faces_stays_when_something_is_said_of_them(served: Any) -> None:
+    text = served.client.get(f"/person/{served.people[ANNA]}?order=likeliest").text
+    assert set(re.findall(r'hx-(?:post|get)="[^"]*/person/\d+(\?[^"]*)?"', text)) == {"?order=likeliest"}
+    data, headers = {"what": "hide"}, {"HX-Request": "true"}
+    text = served.client.post(f"/person/{served.people[ANNA]}?order=likeliest", data=data, headers=headers).text
+    assert re.findall(r'order=(\w+)" aria-current', text) == ["likeliest"]
+
+
 def test_nobody_is_a_child_of_their_own_child(served: Any) -> None:
     anna, data = served.people[ANNA], {"what": "child_of", "name": "Ben"}
     headers = {"HX-Request": "true"}

@@ -39,6 +39,17 @@
   }
   const sized = new ResizeObserver(pack);
 
+  // What comes above the photos that are looked at moves them nowhere, also at the top of the page, where browsers let it.
+  let anchor = null;
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const tile = event.detail.target?.matches?.(".newer") && document.querySelector(".tile");
+    anchor = tile ? [tile, tile.getBoundingClientRect().top] : null;
+  });
+  function keepPlace() {
+    if (anchor?.[0].isConnected) scrollBy({ top: anchor[0].getBoundingClientRect().top - anchor[1], behavior: "instant" });
+    anchor = null;
+  }
+
   // ---- The scrubber reaches any month in one movement; the photos come when it is let go, or rests.
   function scrubber() {
     const input = $("scrub"), shown = $("scrub-shown");
@@ -194,7 +205,7 @@
     before = now;
   });
 
-  function dress() { months(); scrubber(); mark(); sized.disconnect(); if ($("grid")) sized.observe($("grid")); }
+  function dress() { months(); keepPlace(); scrubber(); mark(); sized.disconnect(); if ($("grid")) sized.observe($("grid")); }
   document.addEventListener("DOMContentLoaded", () => { dress(); toPlace(); });
   document.addEventListener("htmx:afterSettle", () => { if ($("grid") || $("scrub")) dress(); });
   document.addEventListener("htmx:historyRestore", mark);
