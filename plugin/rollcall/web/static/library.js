@@ -151,8 +151,7 @@
   }
 
   // ---- A picture that cannot be shown says why.
-  document.addEventListener("error", async (event) => {
-    const picture = event.target;
+  async function explain(picture) {
     if (picture.tagName !== "IMG" || picture.dataset.failed || !picture.src.includes("/pictures/")) return;
     picture.dataset.failed = "yes";
     let reason = "";
@@ -169,7 +168,12 @@
     }
     picture.hidden = true;
     picture.after(note);
-  }, true);
+  }
+  document.addEventListener("error", (event) => explain(event.target), true);
+  // One that stands in the page itself may have failed before anybody listened.
+  document.addEventListener("DOMContentLoaded", () => {
+    for (const one of document.images) if (one.currentSrc && one.complete && !one.naturalWidth) explain(one);
+  });
 
   // ---- While folders are looked at, their photos arrive in the grid; at the end a sentence says what was found.
   // A short run begins and ends between two reports, and the next may find as many photos: runs that ended are counted.
