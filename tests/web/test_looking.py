@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from blobs import draw
+from rollcall.web import names
 from web.test_page import until
 
 
@@ -306,3 +307,23 @@ def test_scrolling_up_from_a_place_in_results_brings_photos_and_not_a_second_pag
     assert page.locator("main").count() == page.locator("h1").count() == 1
     assert page.eval_on_selector_all(".tile", "all => all.map(one => Number(one.dataset.at))") == list(range(120))
     page.context.close()
+
+
+def test_a_link_to_a_search_is_sorted_as_was_chosen_last(page: Any, served: Any) -> None:
+    page.goto(f"{served.url}/?q=kids")
+    page.get_by_label("Sort").select_option("date")
+    page.wait_for_url("**order=date*")
+    page.goto(f"{served.url}/?q=adults")
+    page.wait_for_url("**q=adults&order=date")
+    until(lambda: page.locator(".month").count())
+    assert page.get_by_label("Sort").input_value() == "date"
+    page.go_back()
+    page.wait_for_url("**q=kids*")
+
+
+@pytest.mark.parametrize(
+    ("query", "name"),
+    [('person:"Anna"', "Anna"), ('tag:"People/Children" 2019', "Children 2019"), ("two kids", "two kids")],
+)
+def test_an_album_is_called_by_the_words_of_its_search(query: str, name: str) -> None:
+    assert names.suggested_name(query) == name

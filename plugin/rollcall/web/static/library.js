@@ -133,6 +133,15 @@
     if (path === `${base}/` && !parameters.q) { delete parameters.order; delete parameters.sure; }
   });
 
+  // A link to a search says no order: it is the one that was chosen last, too.
+  function sorted() {
+    const saved = localStorage.getItem("rollcall.order"), order = $("order"), address = new URL(location.href);
+    if (!saved || !order || order.value === saved || address.searchParams.has("order")) return;
+    address.searchParams.set("order", saved);
+    history.replaceState(history.state, "", address);
+    htmx.ajax("GET", `${address.pathname}${address.search}`, { target: "#results", swap: "innerHTML" });
+  }
+
   // ---- Back to the results returns to the same place, also with the browser's own button.
   document.addEventListener("click", (event) => {
     const tile = event.target.closest?.(".tile");
@@ -210,7 +219,7 @@
   });
 
   function dress() { months(); keepPlace(); scrubber(); mark(); sized.disconnect(); if ($("grid")) sized.observe($("grid")); }
-  document.addEventListener("DOMContentLoaded", () => { dress(); toPlace(); });
+  document.addEventListener("DOMContentLoaded", () => { dress(); toPlace(); sorted(); });
   document.addEventListener("htmx:afterSettle", () => { if ($("grid") || $("scrub")) dress(); });
   document.addEventListener("htmx:historyRestore", mark);
 })();
