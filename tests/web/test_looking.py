@@ -327,3 +327,13 @@ def test_a_link_to_a_search_is_sorted_as_was_chosen_last(page: Any, served: Any)
 )
 def test_an_album_is_called_by_the_words_of_its_search(query: str, name: str) -> None:
     assert names.suggested_name(query) == name
+
+
+def test_the_way_back_leads_to_the_place_of_a_photo_though_it_has_left_the_results(page: Any, served: Any) -> None:
+    here = "document.activeElement.closest('.tile')?.dataset.at"
+    number = served.plugin.search("kids", min_probability=0.05)[12].photo_id
+    page.goto(f"{served.url}/?q=kids&sure=0.05&at=12#photo-{number}")
+    until(lambda: page.evaluate(here) == "12")
+    page.goto(f"{served.url}/")
+    page.goto(f"{served.url}/?q=kids&sure=0.05&at=14#photo-99999")
+    until(lambda: page.evaluate(here) == "14")

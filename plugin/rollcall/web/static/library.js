@@ -153,7 +153,10 @@
     history.replaceState(history.state, "", address);
   });
   function toPlace() {
-    const place = location.hash.startsWith("#photo-") && document.querySelector(location.hash);
+    if (!location.hash.startsWith("#photo-")) return;
+    // A correction may have taken it out of the results, or moved it: then its place is where one goes on.
+    const at = new URLSearchParams(location.search).get("at");
+    const place = document.querySelector(location.hash) || (at && document.querySelector(`.tile[data-at="${CSS.escape(at)}"]`));
     if (!place) return;
     place.scrollIntoView({ block: "center" });
     place.querySelector("a")?.focus({ preventScroll: true });
@@ -220,6 +223,8 @@
 
   function dress() { months(); keepPlace(); scrubber(); mark(); sized.disconnect(); if ($("grid")) sized.observe($("grid")); }
   document.addEventListener("DOMContentLoaded", () => { dress(); toPlace(); sorted(); });
+  // A browser goes to the place itself when all is loaded, and takes the focus away from it.
+  addEventListener("load", () => setTimeout(() => { if (document.activeElement === document.body) toPlace(); }));
   document.addEventListener("htmx:afterSettle", () => { if ($("grid") || $("scrub")) dress(); });
   document.addEventListener("htmx:historyRestore", mark);
 })();
