@@ -65,7 +65,7 @@ def _card(request: Request, album: Album) -> Card:
 
 
 def _videos(request: Request, album: Album) -> int:
-    key = ("album videos", album.album_id)
+    key = ("album_videos", album.album_id)
     return videos_of(remembered_of(request), key, plugin_of(request), album.min_probability, album=album.album_id)
 
 
