@@ -248,7 +248,7 @@ def test_the_page_starts_at_what_is_likely_and_goes_on_to_less_likely_ones(serve
 
 def test_searches_without_any_doubt_show_no_percentages_and_come_by_date(shared: Any) -> None:
     text = shared.client.get("/", params={"q": "faces:1"}).text
-    assert 'class="chance"' not in text and 'id="order"' not in text and 'class="date"' in text
+    assert 'class="chance"' not in text and 'id="order"' not in text and 'class="month"' in text
     assert 'class="chance"' in shared.client.get("/", params={"q": "children"}).text
 
 

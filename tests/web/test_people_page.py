@@ -330,8 +330,8 @@ def test_what_is_refused_stands_in_its_field_again_to_be_corrected(page: Any, se
     page.get_by_label("Born").fill("2O15")
     page.keyboard.press("Enter")
     page.get_by_text("is no birth date").first.wait_for()
-    until(lambda: page.evaluate("document.activeElement.id") == "person-birth")
-    assert page.get_by_label("Born").input_value() == "2O15"
+    until(lambda: page.get_by_label("Born").input_value() == "2O15")
+    assert page.evaluate("document.activeElement.id") == "person-birth"
 
 
 @pytest.mark.parametrize(
