@@ -104,3 +104,15 @@ def test_what_is_no_album_is_refused_with_a_reason(served: Any, body: dict[str, 
     answer = served.client.post(f"{served.origin}/api/albums", json=body)
     assert answer.status_code == 422
     assert answer.json()["detail"]
+
+
+def test_a_download_says_which_photos_are_not_in_it_and_why(served: Any) -> None:
+    numbers = f"{served.photo('child.png')},{served.photo('family.png')}"
+    (served.library / "child.png").unlink()
+    for there in (["family.png"], []):
+        answer = served.client.get(f"/selection/zip?numbers={numbers}", headers={"Accept-Language": "de"})
+        with ZipFile(io.BytesIO(answer.content)) as archive:
+            assert archive.namelist() == [*there, "Nicht dabei.txt"]
+            text = archive.read("Nicht dabei.txt").decode()
+        assert "child.png: die Datei wurde" in text and str(served.library) not in text
+        (served.library / "family.png").unlink(missing_ok=True)

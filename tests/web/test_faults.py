@@ -248,7 +248,7 @@ def test_the_page_starts_at_what_is_likely_and_goes_on_to_less_likely_ones(serve
 
 def test_searches_without_any_doubt_show_no_percentages_and_come_by_date(shared: Any) -> None:
     text = shared.client.get("/", params={"q": "faces:1"}).text
-    assert 'class="chance"' not in text and 'id="order"' not in text and 'class="date"' in text
+    assert 'class="chance"' not in text and 'id="order"' not in text and 'class="month"' in text
     assert 'class="chance"' in shared.client.get("/", params={"q": "children"}).text
 
 
@@ -327,3 +327,22 @@ def test_a_run_says_that_it_is_getting_ready_until_the_first_photo(page: Any, se
     assert "Getting ready" in page.locator("#run-state").inner_text()
     page.evaluate(report, 1)
     assert "Looking at photos" in page.locator("#run-state").inner_text()
+
+
+def test_a_picture_that_fails_before_the_scripts_have_begun_says_why_as_well(chromium: Any, served: Any) -> None:
+    number = served.photo("child.png")
+    (served.library / "child.png").unlink()
+    context = chromium.new_context()
+    page = context.new_page()
+    page.goto(f"{served.url}/?token={served.token}")
+    held: list[Any] = []
+
+    def hold(one: Any) -> None:
+        held.append(one)
+
+    page.route("**/library.js", hold)
+    page.goto(f"{served.url}/photo/{number}", wait_until="commit")
+    page.wait_for_function("() => document.getElementById('picture')?.complete")
+    until(lambda: held).pop().continue_()
+    page.locator(".frame .unshown").get_by_text("deleted or moved").wait_for()
+    context.close()

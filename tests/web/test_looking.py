@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from blobs import draw
+from rollcall.web import names
 from web.test_page import until
 
 
@@ -96,17 +97,21 @@ def test_any_month_is_reached_in_one_movement_and_photos_lie_under_their_months(
     page = chromium.new_context(viewport={"width": 1100, "height": 800}).new_page()
     page.goto(f"{served.url}/?token={served.token}")
     page.locator("#scrub").wait_for()
-    assert page.locator(".date h2").first.inner_text() == "September 2020"
+    assert page.locator(".month h2").first.inner_text() == "September 2020"
     box = page.locator("#scrub").bounding_box()
     page.mouse.click(box["x"] + box["width"] / 2, box["y"] + 0.5 * box["height"])
     page.wait_for_url("**until=20*")
     month = re.findall(r"until=(\d{4}-\d\d)", page.url)[0]
     assert "2008" < month < "2013"
-    page.locator(f".date[data-month='{month}']").wait_for()
+    page.locator(f".month[data-month='{month}']").wait_for()
+    # The newer ones, which come at once, move it nowhere: it is what one looks at.
+    until(lambda: page.locator(".month").first.get_attribute("data-month") > month)
+    top = page.locator(f".month[data-month='{month}']").bounding_box()["y"]
+    assert 0 < top < 400
     # Upwards lie the newer ones, which come when they are looked for; no month has two headings.
     page.mouse.wheel(0, -2000)
-    until(lambda: page.locator(".date").first.get_attribute("data-month") == "2020-09")
-    headings = page.eval_on_selector_all(".date", "all => all.map(one => one.dataset.month)")
+    until(lambda: page.locator(".month").first.get_attribute("data-month") == "2020-09")
+    headings = page.eval_on_selector_all(".month", "all => all.map(one => one.dataset.month)")
     assert len(headings) == len(set(headings)) and headings == sorted(headings, reverse=True)
     page.context.close()
 
@@ -232,3 +237,103 @@ def test_a_run_that_ends_between_two_reports_ends_with_the_sentence_too(page: An
         )
         toasts.nth(min(ended, 2) - 1).wait_for()
     assert toasts.count() == 2
+
+
+def test_months_of_a_single_photo_stand_side_by_side_under_their_names(serve: Callable, chromium: Any) -> None:
+    def library(folder: Path) -> None:
+        for year in (2018, 2019):
+            for month in range(1, 13):
+                draw(folder / f"IMG_{year}{month:02}10_101010.png", (30, 0), seed=year * 100 + month)
+        for number in range(9):
+            draw(folder / f"IMG_201711{number + 10}_101010.png", (30, 0), seed=number)
+
+    served = serve(library)
+    page = chromium.new_context().new_page()
+    page.goto(f"{served.url}/?token={served.token}")
+    places = """all => all.map(({dataset, firstElementChild: name, lastElementChild: {children}}) => {
+      const [first, last] = [children[0], children[children.length - 1]].map((one) => one.getBoundingClientRect());
+      return {month: dataset.month, name: name.innerText, under: name.getBoundingClientRect().bottom <= first.top,
+              left: first.left, row: Math.round(first.top), rows: last.top > first.top,
+              height: Math.round(first.height)};
+    })"""
+    for width, together in ((1200, 3), (390, 2)):
+        page.set_viewport_size({"width": width, "height": 800})
+        until(lambda: page.locator(".month.whole").count() == 24)
+        found = page.eval_on_selector_all(".month", places)
+        small = [one for one in found if one["month"] > "2018"]
+        rows = {one["row"]: [other for other in small if other["row"] == one["row"]] for one in small}
+        assert max(map(len, rows.values())) >= together and len(rows) <= 24 / together
+        # Each under its name, in the order of time, and as high as its neighbours.
+        assert all(one["under"] and one["name"] for one in found)
+        assert [one["month"] for one in found] == sorted((one["month"] for one in found), reverse=True)
+        for row in rows.values():
+            assert [one["left"] for one in row] == sorted(one["left"] for one in row)
+            assert max(one["height"] for one in row) - min(one["height"] for one in row) <= 1
+        # A month of many photos has rows of its own.
+        large = found[-1]
+        assert large["rows"] and large["row"] > max(rows)
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.context.close()
+
+
+def test_the_slider_at_the_edge_shows_where_one_has_scrolled_to(serve: Callable, chromium: Any) -> None:
+    served = serve(years)
+    page = chromium.new_context(viewport={"width": 1100, "height": 800}).new_page()
+    page.goto(f"{served.url}/?token={served.token}")
+    page.locator("#scrub").wait_for()
+    page.locator(".month").nth(12).scroll_into_view_if_needed()
+    until(lambda: int(page.locator("#scrub").input_value()) >= 4)
+    shown = page.locator("#scrub").input_value()
+    seen = page.evaluate(
+        "[...document.querySelectorAll('.month')].find((one) => one.getBoundingClientRect().bottom > 120).dataset.month"
+    )
+    assert page.locator("#scrub").get_attribute("data-months").split()[int(shown)] == seen
+    page.context.close()
+
+
+@pytest.mark.parametrize("where", ["results", "album"])
+def test_scrolling_up_from_a_place_in_results_brings_photos_and_not_a_second_page(
+    serve: Callable, chromium: Any, where: str
+) -> None:
+    served = serve(years)
+    album = served.plugin.save_album("Grown", "adults").album_id
+    page = chromium.new_context(viewport={"width": 1100, "height": 800}).new_page()
+    page.goto(f"{served.url}/?token={served.token}")
+    path = f"/album/{album}?at=100" if where == "album" else "/?q=adults&order=date&sure=0.5&at=100"
+    page.goto(served.url + path)
+    page.mouse.wheel(0, 100)
+    page.mouse.wheel(0, -3000)
+    until(lambda: page.locator(".tile").count() == 120)
+    assert page.locator("main").count() == page.locator("h1").count() == 1
+    assert page.eval_on_selector_all(".tile", "all => all.map(one => Number(one.dataset.at))") == list(range(120))
+    page.context.close()
+
+
+def test_a_link_to_a_search_is_sorted_as_was_chosen_last(page: Any, served: Any) -> None:
+    page.goto(f"{served.url}/?q=kids")
+    page.get_by_label("Sort").select_option("date")
+    page.wait_for_url("**order=date*")
+    page.goto(f"{served.url}/?q=adults")
+    page.wait_for_url("**q=adults&order=date")
+    until(lambda: page.locator(".month").count())
+    assert page.get_by_label("Sort").input_value() == "date"
+    page.go_back()
+    page.wait_for_url("**q=kids*")
+
+
+@pytest.mark.parametrize(
+    ("query", "name"),
+    [('person:"Anna"', "Anna"), ('tag:"People/Children" 2019', "Children 2019"), ("two kids", "two kids")],
+)
+def test_an_album_is_called_by_the_words_of_its_search(query: str, name: str) -> None:
+    assert names.suggested_name(query) == name
+
+
+def test_the_way_back_leads_to_the_place_of_a_photo_though_it_has_left_the_results(page: Any, served: Any) -> None:
+    here = "document.activeElement.closest('.tile')?.dataset.at"
+    number = served.plugin.search("kids", min_probability=0.05)[12].photo_id
+    page.goto(f"{served.url}/?q=kids&sure=0.05&at=12#photo-{number}")
+    until(lambda: page.evaluate(here) == "12")
+    page.goto(f"{served.url}/")
+    page.goto(f"{served.url}/?q=kids&sure=0.05&at=14#photo-99999")
+    until(lambda: page.evaluate(here) == "14")

@@ -27,6 +27,14 @@ def served(serve: Callable[..., Any]) -> Any:
     return one
 
 
+@pytest.fixture(scope="module")
+def shared_people(serve_shared: Callable[..., Any]) -> Any:
+    """Serve the same to tests that leave it as they found it."""
+    one = serve_shared(draw_people, SharpAnalyzer)
+    one.people = add_people(one.plugin)
+    return one
+
+
 def test_groups_are_named_one_after_another_with_the_keyboard_alone(page: Any, served: Any) -> None:
     page.goto(f"{served.url}/people")
     assert "2 people" in page.locator("#people").inner_text()
@@ -47,6 +55,26 @@ def test_groups_are_named_one_after_another_with_the_keyboard_alone(page: Any, s
     page.keyboard.press("u")
     page.locator("#toasts").get_by_text("Undone: two made one person").wait_for()
     assert served.rows(f"{FACES} AND person_state = 'confirmed'", served.people[BEN]) == [(4,)]
+
+
+def test_a_name_that_is_typed_before_the_last_one_is_answered_goes_to_the_next_group(page: Any, served: Any) -> None:
+    page.goto(f"{served.url}/people")
+    held: list[Any] = []
+    page.route("**/people", lambda one: held.append(one) if one.request.method == "POST" else one.continue_())
+    page.keyboard.press("n")
+    page.keyboard.type("Carla")
+    page.keyboard.press("Enter")
+    page.keyboard.type("Do")
+    until(lambda: page.evaluate("document.activeElement.value") == "Do" and held)
+    held.pop().continue_()
+    page.get_by_text("Carla has a name now").first.wait_for()
+    settled(page)
+    page.keyboard.type("ra")
+    page.keyboard.press("Enter")
+    until(lambda: held).pop().continue_()
+    page.get_by_text("Dora has a name now").first.wait_for()
+    names = served.rows("SELECT person_id, names FROM v1_people WHERE names IN ('[\"Carla\"]', '[\"Dora\"]')")
+    assert sorted(names) == sorted([(served.people[GROUP], '["Carla"]'), (served.people[OTHER], '["Dora"]')])
 
 
 def test_nothing_left_to_undo_is_a_message_over_the_person(page: Any, served: Any) -> None:
@@ -295,3 +323,61 @@ def test_axe_finds_nothing_serious_and_nothing_is_wider_than_a_phone(chromium: A
         page.set_viewport_size({"width": 1100, "height": 800})
     context.close()
     assert found == []
+
+
+def test_what_is_refused_stands_in_its_field_again_to_be_corrected(page: Any, served: Any) -> None:
+    page.goto(f"{served.url}/person/{served.people[ANNA]}")
+    page.get_by_label("Born").fill("2O15")
+    page.keyboard.press("Enter")
+    page.get_by_text("is no birth date").first.wait_for()
+    until(lambda: page.get_by_label("Born").input_value() == "2O15")
+    assert page.evaluate("document.activeElement.id") == "person-birth"
+
+
+@pytest.mark.parametrize(
+    ("language", "written", "stored"),
+    [
+        ("en", "2015", "2015"),
+        ("en", "3/2015", "2015-03"),
+        ("en", "21.3.2015", "2015-03-21"),
+        ("de", "21. 3. 2015", "2015-03-21"),
+        ("fr", "21/3/2015", "2015-03-21"),
+        ("en", "4/3/2015", None),  # the fourth of March, or the third of April
+        ("es", "30/2/2015", None),
+    ],
+)
+def test_a_birth_date_may_be_written_as_people_write_dates(
+    shared_people: Any, language: str, written: str, stored: str | None
+) -> None:
+    served, anna = shared_people, shared_people.people[ANNA]
+    served.client.post(f"/person/{anna}", data={"what": "birth", "birth": ""})
+    headers = {"HX-Request": "true", "Accept-Language": language}
+    answer = served.client.post(f"/person/{anna}", data={"what": "birth", "birth": written}, headers=headers)
+    assert answer.status_code == (200 if stored else 422)
+    found = served.rows("SELECT birth_date FROM v1_people WHERE person_id = ? AND birth_date_source = 'user'", anna)
+    assert found == ([(stored,)] if stored else [])
+
+
+def test_the_order_of_faces_stays_when_something_is_said_of_them(served: Any) -> None:
+    text = served.client.get(f"/person/{served.people[ANNA]}?order=likeliest").text
+    assert set(re.findall(r'hx-(?:post|get)="[^"]*/person/\d+(\?[^"]*)?"', text)) == {"?order=likeliest"}
+    data, headers = {"what": "hide"}, {"HX-Request": "true"}
+    text = served.client.post(f"/person/{served.people[ANNA]}?order=likeliest", data=data, headers=headers).text
+    assert re.findall(r'order=(\w+)" aria-current', text) == ["likeliest"]
+
+
+def test_nobody_is_a_child_of_their_own_child(served: Any) -> None:
+    anna, data = served.people[ANNA], {"what": "child_of", "name": "Ben"}
+    headers = {"HX-Request": "true"}
+    assert served.client.post(f"/person/{anna}", data=data, headers=headers).status_code == 200
+    for what in ("parent_of", "partner_of"):
+        answer = served.client.post(f"/person/{anna}", data={**data, "what": what}, headers=headers)
+        assert answer.status_code == 422 and "take that back first" in answer.text
+    assert served.rows("SELECT relation FROM person_relations") == [("child_of",)]
+    assert served.client.post(f"/person/{anna}", data=data, headers=headers).status_code == 200
+
+
+def test_a_name_that_somebody_else_has_is_pointed_out(served: Any) -> None:
+    data, headers = {"what": "names", "name": "Ben"}, {"HX-Request": "true"}
+    answer = served.client.post(f"/person/{served.people[ANNA]}", data=data, headers=headers)
+    assert "Somebody else is called Ben, too" in answer.text

@@ -19,8 +19,9 @@ from rollcall.corrections.albums import project_albums
 from rollcall.corrections.before import Known
 from rollcall.corrections.kinds import FACE_KINDS, BoxCorrection, Correction, stored_kind
 from rollcall.corrections.log_lines import UNDO_KINDS, log_lines, of_a_photo, undone_uids
+from rollcall.corrections.parting import faces_before
 from rollcall.corrections.people import project_people
-from rollcall.corrections.person_kinds import PERSON_KINDS
+from rollcall.corrections.person_kinds import PERSON_KINDS, PersonMerge
 from rollcall.corrections.projection import project_face, project_photos
 from rollcall.errors import NotFoundError
 from rollcall.records import Box, PhotoState
@@ -104,6 +105,8 @@ def record(
         if photo is None:
             about_albums = about_albums or stored_kind(correction) in ALBUM_KINDS
             about_people = about_people or stored_kind(correction) in PERSON_KINDS
+            if isinstance(correction, PersonMerge):
+                before = faces_before(session, correction.other)
         elif isinstance(correction, BoxCorrection) and correction.drawn:
             box = correction.box
             when = _moment(photo, correction.video_time)

@@ -7,7 +7,7 @@ are marked as unsettled, until grouping has looked at them again.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
@@ -28,11 +28,11 @@ from rollcall.storage.tables import (
     PersonRow,
 )
 
-_PARTED: Final = "rollcall parted people"
+_REBORN: Final = "rollcall people of another birth date"
 #: The probability of a face that stood in a group when it was named, until grouping has estimated it.
 MEMBER_PROBABILITY: Final = 0.9
 #: The same of a face that was somebody for sure until that was undone.
-_UNDONE_PROBABILITY: Final = 0.5
+UNDONE_PROBABILITY: Final = 0.5
 
 
 def project_people(session: Session, *, merges_undone: bool = False) -> None:
@@ -60,21 +60,17 @@ def project_people(session: Session, *, merges_undone: bool = False) -> None:
     if merges_undone:
         _move_back(session, stated)
     related = _write_relations(session, stated)
-    _drop_unstated(session, [row for row in rows.values() if not row.corrected])
+    drop_unstated(session, [row for row in rows.values() if not row.corrected])
     if changed:
         unsettle(session, changed)
     elif related:
         change_feed.record(session, ChangeKind.PEOPLE_CHANGED, None)
 
 
-def mark_parted(session: Session, uid: str) -> None:
-    """Remember until the faces are looked at that somebody is not the same person as another any more."""
-    session.info.setdefault(_PARTED, set()).add(uid)
-
-
-def take_parted(session: Session) -> bool:
-    """Return whether people were parted since the last call: their faces have to go where they fit."""
-    return bool(session.info.pop(_PARTED, set()))
+def take_reborn(session: Session) -> set[int]:
+    """Return whose birth date changed since the last call: faces that were too early for them may be theirs again."""
+    reborn: set[int] = session.info.pop(_REBORN, set())
+    return reborn
 
 
 def unsettle(session: Session, person_ids: Iterable[int]) -> None:
@@ -105,7 +101,9 @@ def _write(session: Session, row: PersonRow, stated: Stated | None) -> bool:
     )
     before = (row.hidden, row.is_me, row.birth_date, row.corrected)
     row.hidden, row.is_me, row.birth_date = wanted.hidden, wanted.me, wanted.birth
-    row.corrected = stated is not None or _has_stated_faces(session, row.id)
+    if before[2] is not None and row.birth_date != before[2]:
+        session.info.setdefault(_REBORN, set()).add(row.id)
+    row.corrected = stated is not None or has_stated_faces(session, row.id)
     if names == wanted.names:
         return before != (row.hidden, row.is_me, row.birth_date, row.corrected)
     session.execute(delete(PersonNameRow).where(PersonNameRow.person_id == row.id))
@@ -126,7 +124,7 @@ def _write_states(session: Session, person_id: int) -> None:
     )
 
 
-def _has_stated_faces(session: Session, person_id: int) -> bool:
+def has_stated_faces(session: Session, person_id: int) -> bool:
     stated = select(FacePersonRow.face_id).where(FacePersonRow.person_id == person_id, FacePersonRow.source != "auto")
     rejected = select(PersonRejectionRow.face_id).where(PersonRejectionRow.person_id == person_id)
     return any(session.scalar(one.limit(1)) is not None for one in (stated, rejected))
@@ -162,7 +160,7 @@ def _move(session: Session, gone: PersonRow, into: PersonRow) -> None:
         update(FacePersonRow)
         .where(FacePersonRow.person_id == into.id, FacePersonRow.source == "auto")
         # They were estimated for another person.
-        .values(probability=_UNDONE_PROBABILITY)
+        .values(probability=UNDONE_PROBABILITY)
     )
     session.flush()
     session.expire_all()
@@ -201,7 +199,7 @@ def _write_relations(session: Session, stated: People) -> bool:
     return True
 
 
-def _drop_unstated(session: Session, rows: Iterable[PersonRow]) -> None:
+def drop_unstated(session: Session, rows: Iterable[PersonRow]) -> None:
     """Delete those of some people who have no faces: nothing is stated of them any more."""
     session.flush()
     for row in rows:
@@ -241,52 +239,13 @@ def project_face_person(session: Session, face_id: int) -> None:
         revisions.mark_faces(session, [face_id])
         row = None
     elif row is not None and row.source != "auto":
-        row.source, row.probability = "auto", _UNDONE_PROBABILITY
+        row.source, row.probability = "auto", UNDONE_PROBABILITY
         row.state = "proposed" if row.person_id is not None and is_named(session, row.person_id) else "automatic"
     session.flush()
     after = None if row is None else (row.person_id, row.state, row.source)
     if before != after or not_them != ours:
         people = {one[0] for one in (before, after) if one is not None and one[0] is not None}
         unsettle(session, people | (not_them ^ ours))
-
-
-def put_back(session: Session, undone: Iterable[CorrectionRow]) -> None:
-    """Put faces whose lines were undone, the oldest first, where those lines found them, after those are written.
-
-    What is stated of a face by other lines stays. Other faces of its group may have gone along: whom it was given to
-    is looked through again, and what does not fit them is a group once more.
-    """
-    before: dict[int, dict[str, Any]] = {}
-    for line in undone:
-        if line.kind in FACE_PERSON_KINDS and line.face_id is not None and line.value_before is not None:
-            before.setdefault(line.face_id, line.value_before)
-    stated = stated_people(session) if before else None
-    for face_id, value in before.items():
-        row = session.get(FacePersonRow, face_id, populate_existing=True)
-        if (row is not None and row.source != "auto") or value.get("state") == "confirmed":
-            continue
-        assert stated is not None
-        uid = None if "person" not in value else stated.uid(str(value["person"]))
-        them = session.scalar(select(PersonRow.id).where(PersonRow.uid == uid))
-        was = None if row is None else row.person_id
-        if row is not None and was == them:
-            continue
-        rejection = session.get(PersonRejectionRow, (them, face_id)) if them is not None else None
-        if rejection is not None:
-            continue
-        if uid is not None and was is not None:
-            mark_parted(session, session.get_one(PersonRow, was).uid)
-        if uid is None or them is not None:
-            if row is None:
-                row = FacePersonRow(face_id=face_id, source="auto")
-                session.add(row)
-            row.person_id, row.probability = them, 0.0 if them is None else _UNDONE_PROBABILITY
-            row.state = "proposed" if them is not None and is_named(session, them) else "automatic"
-        session.flush()
-        if was is not None:
-            person = session.get_one(PersonRow, was)
-            person.corrected = person.uid in stated.people or _has_stated_faces(session, person.id)
-        unsettle(session, {one for one in (was, them) if one is not None})
 
 
 def _write_face(

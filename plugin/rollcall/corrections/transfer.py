@@ -230,7 +230,8 @@ def _row(line: Mapping[str, Any]) -> dict[str, Any]:
         "made_by": str(line["made_by"]),
         "kind": kind,
         "value": value,
-        "value_before": line.get("value_before"),
+        # Numbers of faces mean others in another database.
+        "value_before": None if kind == "person_merge" else line.get("value_before"),
         "content_hash": line.get("content_hash"),
         "path": line.get("path"),
         "box": None if box is None else [float(part) for part in box],

@@ -14,7 +14,8 @@ from rollcall.corrections.album_kinds import ALBUM_KINDS
 from rollcall.corrections.albums import project_albums
 from rollcall.corrections.log import CorrectionResult, add_lines, entry_of, next_moment
 from rollcall.corrections.log_lines import UNDO_KINDS, LogLine, effective, undone_uids
-from rollcall.corrections.people import mark_parted, project_people, put_back
+from rollcall.corrections.parting import mark_parted, put_back
+from rollcall.corrections.people import project_people
 from rollcall.corrections.person_kinds import PERSON_KINDS
 from rollcall.corrections.projection import project_faces, project_photos
 from rollcall.errors import ConflictError, NotFoundError
@@ -237,7 +238,7 @@ def _flip(session: Session, rows: Sequence[CorrectionRow], kind: str, settings: 
         merges = [row for row in rows if row.kind == "person_merge"]
         project_people(session, merges_undone=bool(merges))
         for row in merges if kind == "undo" else ():
-            mark_parted(session, str(row.value["person"]))
+            mark_parted(session, str(row.value["person"]), rows)
     if any(row.kind in (*PERSON_KINDS, *ALBUM_KINDS) for row in rows):
         project_albums(session)
     result.undescribed |= project_faces(session, {row.face_id for row in rows if row.face_id is not None})

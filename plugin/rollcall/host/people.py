@@ -337,12 +337,12 @@ class PeopleMixin(PluginBase):
         NotFoundError
             If one of them is not there.
         InvalidCorrectionError
-            If there is no such relation, or the two are one.
+            If there is no such relation, the two are one, or they are related otherwise.
         """
         return self._state_of(
             person_id,
             (by, origin),
-            lambda session, uid: [corrections.person_relation(uid, relation, uid_of(session, other_id), holds)],
+            lambda session, _: [stating.relation(session, person_id, relation, other_id, holds)],
         )
 
     # ---- Grouping

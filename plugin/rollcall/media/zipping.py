@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -47,8 +47,11 @@ class _Pipe:
         return data
 
 
-def zipped(files: Iterable[tuple[Path, str]]) -> Iterator[bytes]:
-    """Yield the parts of a ZIP of files with their names in it; one that has vanished is left out."""
+def zipped(files: Iterable[tuple[Path, str]], texts: Mapping[str, str] | None = None) -> Iterator[bytes]:
+    """Yield the parts of a ZIP of files with their names in it; one that has vanished is left out.
+
+    Behind them come `texts` by their names.
+    """
     pipe = _Pipe()
     with zipfile.ZipFile(pipe, "w", zipfile.ZIP_STORED) as archive:  # type: ignore[call-overload]
         for file, name in files:
@@ -64,4 +67,6 @@ def zipped(files: Iterable[tuple[Path, str]]) -> Iterator[bytes]:
                         yield pipe.taken()
             except OSError:
                 continue  # it vanished meanwhile
+        for name, text in (texts or {}).items():
+            archive.writestr(name, text)
     yield pipe.taken()

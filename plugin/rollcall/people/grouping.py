@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
-from rollcall.corrections.people import take_parted
+from rollcall.corrections.parting import Parted, people_before, take_parted
+from rollcall.corrections.people import take_reborn
 from rollcall.people import assign, incremental, reading, writing
 from rollcall.people.clusters import cluster
 from rollcall.people.derived import compute_ages, tells_something
@@ -128,13 +129,25 @@ def regroup(session: Session, database: Database, settings: TagSettings) -> set[
         return set()
     library = reading.faces_of(session, person_ids)
     parted = take_parted(session)
-    if parted:
+    if parted is not None:
         # Faces of their photos were left out while two of a photo would have been one person.
-        beside = reading.unassigned_beside(session, person_ids)
+        library = reading.faces_by_id(
+            session, sorted({*library.face_ids.tolist(), *reading.unassigned_beside(session, person_ids)})
+        )
+    reborn = take_reborn(session)
+    if parted is not None:
+        reborn = set()  # it was the date of the other one; whose the faces were is known
+    if reborn:
+        # What an earlier birth date left out may be theirs.
+        beside = incremental.movable_beside(session, database, reborn)
         library = reading.faces_by_id(session, sorted({*library.face_ids.tolist(), *beside}))
     if len(library):
-        person, probability = _regrouped(library, writing.count_people(session), parted)
+        known = None if parted is None else _as_before(session, library, parted)
+        person, probability = _regrouped(library, writing.count_people(session), known, bool(reborn))
         writing.write_people(session, library, assign.without_lone(person), probability)
+        if reborn or parted is not None:
+            # Of the groups that their faces were in meanwhile nothing may be left.
+            writing.drop_empty(session)
         library = reading.faces_of(session, sorted({*person_ids, *_people_now(session, library)}))
     writing.summarize(session, library, {*person_ids, *library.person[library.person != UNKNOWN].tolist()})
     loose = reading.ungrouped(session, _FEW + 1)
@@ -152,18 +165,23 @@ def _named(session: Session) -> set[int]:
 
 
 def _regrouped(
-    library: LibraryFaces, people: int, parted: bool = False
+    library: LibraryFaces, people: int, before: NDArray[np.int64] | None = None, reborn: bool = False
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Return the people of faces, and the probabilities, after a correction.
 
-    With `parted` people were taken for one, so whose a face was says little: it goes where it fits.
+    With the people of faces `before` some were taken for one, (n,), UNKNOWN where that is not known, whose a face is
+    now says little: it is whose it was, or goes where it fits. With `reborn` somebody has another birth date, and
+    faces that were too early for them may be theirs.
     """
+    parted = before is not None
     labels = library.faces.labels
     several = len(np.unique(library.person[library.person != UNKNOWN])) > 1
-    if (several or parted) and (labels != UNKNOWN).any() and len(library) <= _MOST_REGROUPED:
+    confirmed = bool((labels != UNKNOWN).any())
+    if (parted or ((several or reborn) and confirmed)) and len(library) <= _MOST_REGROUPED:
         found = cluster(library.faces, people=people)
-        of_groups = assign.people_of_groups(library, found, sticky=True)
-        if parted:
+        # Of groups without a name nobody is confirmed: the largest keeps its number, the others are new ones.
+        of_groups = assign.people_of_groups(library, found, sticky=confirmed)
+        if parted and confirmed:
             of_groups = assign.fitting(library, found, of_groups, evidence().link)
         person, probability = assign.person_of_faces(library, found, of_groups)
         if parted:
@@ -174,8 +192,25 @@ def _regrouped(
         probability = np.where(left, np.minimum(library.probability, 0.5), probability)
     else:
         person, probability = library.person.copy(), library.probability.copy()
+    if before is not None:
+        back = (before != UNKNOWN) & ~library.stated
+        person = np.where(back, before, person)
+        probability = np.where(back, np.maximum(probability, library.probability), probability)
     out = incremental.nearer_to_rejected(library, person) | incremental.out_of_place(library, person)
     return np.where(out, UNKNOWN, person), np.where(out, 0.0, probability)
+
+
+def _as_before(session: Session, library: LibraryFaces, parted: Parted) -> NDArray[np.int64]:
+    """Return whose faces were before people became one who are parted now, (n,), UNKNOWN where that is not known."""
+    known, newest = people_before(session, parted)
+    faces, now = library.face_ids.tolist(), library.person.tolist()
+    return np.array(
+        [
+            known.get(face, them if face <= newest.get(them, 0) else UNKNOWN)
+            for face, them in zip(faces, now, strict=True)
+        ],
+        np.int64,
+    )
 
 
 def _people_now(session: Session, library: LibraryFaces) -> set[int]:

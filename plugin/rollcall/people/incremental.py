@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from rollcall.people import assign, reading, writing
@@ -17,13 +18,15 @@ from rollcall.people.reading import LibraryFaces
 from rollcall.people.surroundings import CANDIDATES, Surroundings
 from rollcall.search.vectors import vectors_of
 from rollcall.storage.database import Database
-from rollcall.storage.tables import FacePersonRow
+from rollcall.storage.tables import FacePersonRow, PersonRow
 
 #: Neighbours that are looked up: more than are used, as some are of the same photo or do not count.
 _WANTED: Final = 48
 #: Of somebody's faces that are no less similar than this to a new one, if there are enough, it is compared with these.
 _SIMILAR: Final = 0.2
 _ENOUGH: Final = 3
+#: Faces of somebody whose surroundings are looked through for faces of nobody that may be theirs.
+_LOOKED_AROUND: Final = 24
 #: The least similarity to a rejected face that speaks against a proposal.
 _LIKE_REJECTED: Final = 0.45
 
@@ -72,6 +75,26 @@ def _attach_one(new: Surroundings, face_id: int, near: Sequence[int], people: in
 def _nearest(session: Session, database: Database, own: int, vector: NDArray[np.float16]) -> list[int]:
     """Return the faces of the library that are most similar to a new one."""
     return [face for _, face in vectors_of(database).nearest(session, vector, _WANTED + 1) if face != own][:_WANTED]
+
+
+def movable_beside(session: Session, database: Database, person_ids: Iterable[int]) -> set[int]:
+    """Return the faces around those of some people of whom nothing is stated: of nobody, and of groups without a name.
+
+    Of such a group they are all.
+    """
+    found: set[int] = set()
+    for person_id in sorted(person_ids):
+        theirs = reading.faces_of(session, [person_id])
+        for index in range(0, len(theirs), max(len(theirs) // _LOOKED_AROUND, 1)):
+            vector = np.asarray(theirs.faces.vectors[index], np.float16)
+            near = vectors_of(database).nearest(session, vector, _WANTED)
+            found |= {face for similarity, face in near if similarity >= _SIMILAR}
+    taken = writing.people_of(session, sorted(found))
+    people = {one for one in taken.values() if one is not None}
+    automatic = select(PersonRow.id).where(PersonRow.id.in_(people), ~PersonRow.corrected)
+    groups = set(session.scalars(automatic))
+    whole = select(FacePersonRow.face_id).where(FacePersonRow.person_id.in_(groups))
+    return {face for face in found if taken.get(face) is None} | set(session.scalars(whole))
 
 
 def _decide(new: Surroundings, around: LibraryFaces, me: int, people: int) -> tuple[dict[int, int], float]:

@@ -10,7 +10,8 @@ from sqlalchemy.orm import Session
 
 from rollcall import corrections
 from rollcall.corrections.kinds import Correction
-from rollcall.corrections.person_kinds import clean_name
+from rollcall.corrections.people_log import stated_people
+from rollcall.corrections.person_kinds import Relation, clean_name
 from rollcall.errors import ConflictError, InvalidCorrectionError, NotFoundError
 from rollcall.people import persons
 from rollcall.people.questions import Question
@@ -88,6 +89,23 @@ def merge(session: Session, person_id: int, others: Sequence[int]) -> list[Corre
     for other in dict.fromkeys(others):
         given += _remembered(session, other, uid)
         given.append(corrections.person_merge(uid, uid_of(session, other)))
+    return given
+
+
+def relation(session: Session, person_id: int, relation: Relation, other_id: int, holds: bool) -> Correction:
+    """Return the correction that says how somebody is related to somebody else, or is not.
+
+    Raises
+    ------
+    InvalidCorrectionError
+        If they are related otherwise: nobody is a child of their own child.
+    """
+    uid, other = uid_of(session, person_id), uid_of(session, other_id)
+    given = corrections.person_relation(uid, relation, other, holds)
+    between = {one for one in stated_people(session).relations if {one[0], one[1]} == {uid, other}}
+    same = {(uid, other, relation)} | ({(other, uid, relation)} if relation == "partner_of" else set())
+    if holds and between - same:
+        raise InvalidCorrectionError(Sentence("they are related otherwise already; take that back first"))
     return given
 
 

@@ -48,14 +48,18 @@ def whole_percent(value: float) -> str:
     return str(numbers.format_percent(round(value, 2), locale=_locale(language())))
 
 
-def month_name(month: str) -> str:
-    """Return a month such as "2019-06" for people; "" stands for photos without a capture time."""
+def month_name(month: str, short: bool = False) -> str:
+    """Return a month such as "2019-06" for people, abbreviated if there is little room.
+
+    "" stands for photos without a capture time.
+    """
     year, _, which = month.partition("-")
     if not year:
         return gettext("Without a date")
     if not (which.isdigit() and 1 <= int(which) <= 12):
         return year
-    return str(dates.format_skeleton("yMMMM", date(int(year), int(which), 1), locale=_locale(language())))
+    form = "yMMM" if short else "yMMMM"
+    return str(dates.format_skeleton(form, date(int(year), int(which), 1), locale=_locale(language())))
 
 
 def day(text: str) -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from rollcall.sentences import Sentence
-from rollcall.web.translation import gettext, pgettext
+from rollcall.web.translation import gettext, ngettext, pgettext
 
+#: A person or a tag as filters and links write them, such as person:"Anna" or tag:"People/Children".
+_QUOTED: Final = re.compile(r'\b(?:person|tag):"(?:[^"]*/)?([^"]*)"')
 #: The languages of searches, as their files name them: notes on how a query was read say which it was in.
 SEARCH_LANGUAGES: Final = (
     *(Sentence("Dutch"), Sentence("French"), Sentence("German")),
@@ -29,6 +32,20 @@ def group(name: str) -> str:
         "girls": gettext("girls"),
         "boys": gettext("boys"),
     }.get(name, name)
+
+
+def counted(total: int, videos: int) -> str:
+    """Return how many photos and videos there are, of so many of both."""
+    of_videos = ngettext("%(num)s video", "%(num)s videos", videos)
+    if total and videos == total:
+        return of_videos
+    photos = ngettext("%(num)s photo", "%(num)s photos", total - videos)
+    return gettext("%(photos)s and %(videos)s", photos=photos, videos=of_videos) if videos else photos
+
+
+def suggested_name(query: str) -> str:
+    """Return what an album of a search may be called: its words, without the signs of the query language."""
+    return _QUOTED.sub(lambda found: found[1], query).strip()
 
 
 def answer(name: str) -> str:

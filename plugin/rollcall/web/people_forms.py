@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, Field
 
@@ -16,8 +17,10 @@ from rollcall.people.portrait import FaceIdentity
 from rollcall.sentences import Quoted, Sentence
 from rollcall.web.forms import NOT_UNDERSTOOD
 from rollcall.web.history import History
+from rollcall.web.translation import language
 
 Name = Annotated[str, Field(max_length=200)]
+_WRITTEN: Final = re.compile(r"(?:(?P<day>\d{1,2})(?P<mark>[./]) ?)?(?P<month>\d{1,2})[./] ?(?P<year>\d{4})")
 
 
 class PeopleForm(BaseModel):
@@ -122,6 +125,19 @@ def answer_face(past: History, form: FaceForm, known: FaceIdentity | None) -> No
         past.correct(corrections.not_person(form.face, known.uid))
 
 
+def birth_date(text: str) -> str:
+    """Return a date that somebody typed as dates are stored, YYYY-MM-DD or less of it; what is none as it is.
+
+    People write 21.3.2015, 21/3/2015 or 3/2015. In English a day and a month with a slash may be either.
+    """
+    text = text.strip()
+    found = _WRITTEN.fullmatch(text)
+    if found is None or (found["day"] and found["mark"] == "/" and language() == "en"):
+        return text
+    day = f"-{int(found['day']):02}" if found["day"] else ""
+    return f"{found['year']}-{int(found['month']):02}{day}"
+
+
 def change_person(past: History, person: Person, form: PersonForm) -> None:
     """Record what a form of a person's page says, undo and redo excepted.
 
@@ -138,7 +154,7 @@ def change_person(past: History, person: Person, form: PersonForm) -> None:
                 number, *(name.strip() for name in form.name.split(",") if name.strip()), origin=past.tab
             )
         case "birth":
-            past.plugin.set_birth_date(number, form.birth.strip() or None, origin=past.tab)
+            past.plugin.set_birth_date(number, birth_date(form.birth) or None, origin=past.tab)
         case "me" | "not_me":
             past.plugin.set_me(number, form.what == "me", origin=past.tab)
         case "hide" | "show":

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from blobs import draw
-from people_blobs import ANNA, BEN, faces_of, rows, who
+from people_blobs import ANNA, BEN, CARL, faces_of, rows, who
 from rollcall import corrections, events
 from rollcall.errors import ConflictError, InvalidCorrectionError, NotFoundError
 from rollcall.host import Plugin
@@ -109,6 +109,30 @@ def test_undoing_the_merge_of_a_group_without_a_name_takes_it_apart(family: Plug
     assert groups(family)[None] == set(faces_of(family, 30, 35))
 
 
+def test_undoing_the_merge_of_two_groups_without_names_takes_them_apart(family: Plugin) -> None:
+    first, second = (one.person_id for one in family.people())
+    before = {frozenset(face.face_id for face in family.person_faces(one)) for one in (first, second)}
+    for _ in range(2):
+        assert family.merge_people(first, second).faces > 6
+        family.undo()
+        after = [one.person_id for one in family.people()]
+        assert {frozenset(face.face_id for face in family.person_faces(one)) for one in after} == before
+        first, second = after
+
+
+def test_a_wrong_birth_date_that_is_corrected_or_undone_gives_its_faces_back(family: Plugin) -> None:
+    first = family.people()[0]
+    anna, cover = family.name_person(first.person_id, "Anna").person_id, first.cover_face_id
+    hers, everybody = set(faces_of(family, 4, 9)), len(family.people())
+    for back in (lambda: family.set_birth_date(anna, "2010"), family.undo, lambda: family.set_birth_date(anna, None)):
+        family.set_birth_date(anna, "2017-01")
+        # Before her birth it was somebody else, unless somebody said that it is her: of her cover they did.
+        assert groups(family)["Anna"] == {*faces_of(family, 7, 9), cover}
+        back()
+        assert groups(family)["Anna"] == hers
+        assert len(family.people()) == everybody
+
+
 def test_faces_that_came_while_two_were_one_go_to_whom_they_fit_when_the_merge_is_undone(
     family: Plugin, folder: Path
 ) -> None:
@@ -142,6 +166,42 @@ def test_faces_that_are_somebody_else_take_those_like_them_along(
     assert groups(plugin)["Ben"] == set(bens)
     assert [face.state for face in plugin.person_faces(ben.person_id)] == ["confirmed", *["proposed"] * 3]
     assert plugin.person(one).faces == 4
+
+
+@pytest.fixture
+def mixed(folder: Path, make_plugin: Callable[..., Plugin]) -> Plugin:
+    """Anna, whose group holds four faces of Ben, and Carl, each with one face that is confirmed."""
+    for number in range(4):
+        draw(folder / f"a{number}.png", (30 + number, ANNA), seed=number)
+        draw(folder / f"b{number}.png", (40 + number, BEN), seed=10 + number)
+        draw(folder / f"c{number}.png", (50 + number, CARL), seed=20 + number)
+    plugin = make_plugin()
+    plugin.index(folder)
+    for name, ages in (("Anna", (30, 43)), ("Carl", (50, 53))):
+        first, *others = sorted({person_of(plugin, face) for face in faces_of(plugin, *ages)})
+        for other in others:
+            plugin.merge_people(first, other)
+        plugin.name_person(first, name)
+    return plugin
+
+
+def test_whoever_went_along_with_a_split_comes_back_when_it_is_undone(mixed: Plugin) -> None:
+    before = groups(mixed)
+    assert before["Anna"] == set(faces_of(mixed, 30, 43))
+    mixed.split_faces(faces_of(mixed, 40, 40), "Ben")
+    assert groups(mixed)["Ben"] == set(faces_of(mixed, 40, 43))
+    mixed.undo()
+    assert groups(mixed) == before
+    assert len(mixed.people()) == 2
+
+
+def test_a_merge_that_is_undone_gives_each_their_faces_as_they_were(mixed: Plugin) -> None:
+    before = groups(mixed)
+    for ages in ((30, 50), (50, 30)):
+        one, other = (person_of(mixed, faces_of(mixed, age, age)[0]) for age in ages)
+        mixed.merge_people(one, other)
+        mixed.undo()
+        assert groups(mixed) == before
 
 
 def test_a_no_to_somebody_after_a_merge_counts_for_faces_that_were_the_other_one(family: Plugin) -> None:

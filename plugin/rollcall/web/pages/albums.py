@@ -17,7 +17,7 @@ from rollcall.sentences import Sentence
 from rollcall.web.history import PERSON
 from rollcall.web.inputs import Probability, language_of, plugin_of, remembered_of, tab_of
 from rollcall.web.messages import Toast
-from rollcall.web.pages.library import PAGE, Part, months_of
+from rollcall.web.pages.library import PAGE, Part, months_of, videos_of
 from rollcall.web.pages.rendering import is_part, page
 from rollcall.web.pages.selection import zip_of
 from rollcall.web.pages.undoing import CHANGED
@@ -36,6 +36,7 @@ class Card(NamedTuple):
 
     album: Album
     photos: int
+    videos: int  # among them
     cover: PhotoDetails | None
     problem: InvalidQueryError | None  # why its photos cannot be told
 
@@ -58,8 +59,14 @@ def _card(request: Request, album: Album) -> Card:
             lambda: plugin.ranked("", album=album.album_id, limit=1, min_probability=album.min_probability),
         )
     except InvalidQueryError as error:
-        return Card(album, 0, None, error)
-    return Card(album, count, next(iter(plugin.photos([hit.photo_id for hit in best], brief=True)), None), None)
+        return Card(album, 0, 0, None, error)
+    videos = _videos(request, album)
+    return Card(album, count, videos, next(iter(plugin.photos([hit.photo_id for hit in best], brief=True)), None), None)
+
+
+def _videos(request: Request, album: Album) -> int:
+    key = ("album_videos", album.album_id)
+    return videos_of(remembered_of(request), key, plugin_of(request), album.min_probability, album=album.album_id)
 
 
 @router.post("/albums", response_class=HTMLResponse)
@@ -82,28 +89,39 @@ def save(
 
 @router.get("/album/{album_id}", response_class=HTMLResponse)
 def album(
-    request: Request, album_id: RowId, offset: Annotated[RowId, Query()] = 0, at: Annotated[RowId, Query()] = 0
+    request: Request,
+    album_id: RowId,
+    offset: Annotated[RowId, Query()] = 0,
+    at: Annotated[RowId, Query()] = 0,
+    before: Annotated[RowId, Query()] = 0,
 ) -> Response:
-    """Show the photos of an album; `offset` gives only those behind it, `at` begins the page at a place of it."""
-    return shown(request, album_id, offset, at)
+    """Show the photos of an album.
+
+    `offset` gives only those behind it, `before` only some that lie before it; `at` begins the page at a place of it.
+    """
+    return shown(request, album_id, offset, at, before=before)
 
 
-def shown(request: Request, album_id: int, offset: int = 0, at: int = 0, toast: Toast | None = None) -> Response:
+def shown(
+    request: Request, album_id: int, offset: int = 0, at: int = 0, *, before: int = 0, toast: Toast | None = None
+) -> Response:
     """Return the page of an album, or a part of its photos."""
     plugin = plugin_of(request)
-    one, further = plugin.album(album_id), offset > 0
-    first = offset or at // PAGE * PAGE
-    values: dict[str, Any] = {"album": one, "toast": toast, "problem": None, "total": 0}
+    one, further = plugin.album(album_id), offset > 0 or before > 0
+    first = max(before - PAGE, 0) if before else offset or at // PAGE * PAGE
+    limit = before - first if before else PAGE + 1
+    values: dict[str, Any] = {"album": one, "toast": toast, "problem": None, "total": 0, "videos": 0}
     values["lan"] = bool(request.app.state.network.address)
     try:
         remembered = remembered_of(request)
-        hits: Sequence[Ranked] = remembered.hits(Results(album=album_id), first, PAGE + 1, further=further)
+        hits: Sequence[Ranked] = remembered.hits(Results(album=album_id), first, limit, further=further)
+        values["videos"] = 0 if further else _videos(request, one)
         values["total"] = 0 if further else remembered.get(("album", album_id), lambda: plugin.album_count(album_id))
     except InvalidQueryError as error:
         hits, values["problem"] = [], error
     part = Part([hit.photo_id for hit in hits[:PAGE]], first=first)
     part.next = f"/album/{album_id}?offset={first + PAGE}" if len(hits) > PAGE else ""
-    part.newer = f"/album/{album_id}?at={first - PAGE}" if first and not further else ""
+    part.newer = f"/album/{album_id}?before={first}" if first and (before or not further) else ""
     photos = plugin.photos(part.photos, brief=True)
     values |= {
         "part": part,

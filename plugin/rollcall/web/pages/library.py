@@ -60,14 +60,15 @@ def library(
     newer: Annotated[RowId | None, Query()] = None,
     until: Month = None,
     at: Annotated[RowId, Query()] = 0,
+    before: Annotated[RowId, Query()] = 0,
 ) -> Response:
     """Show the photos that match a query, or all of them by time.
 
-    `offset`, `after` a photo and `newer` than one give only that part of them; `at` a place of the results, `near` a
-    photo and `until` the end of a month begin the page there.
+    `offset` and `before` a place of the results, `after` a photo and `newer` than one give only that part of them; `at`
+    a place of the results, `near` a photo and `until` the end of a month begin the page there.
     """
     plugin, remembered, language = plugin_of(request), remembered_of(request), language_of(request)
-    further = offset > 0 or after is not None or newer is not None
+    further = offset > 0 or before > 0 or after is not None or newer is not None
     values: dict[str, Any] = {
         "part": Part([]),
         "photos": [],
@@ -85,7 +86,8 @@ def library(
         values["order"] = "probability" if uncertain and order != "date" else "date"
         if q.strip():
             values["results"] = Results(q, values["order"], sure, at, language)
-            part = _found(remembered, values["results"], offset or at // PAGE * PAGE, further)
+            first = max(before - PAGE, 0) if before else offset or at // PAGE * PAGE
+            part = _found(remembered, values["results"], first, further, before)
         else:
             part = _by_time(plugin, after=after, near=near, newer=newer, until=until)
         values |= _shown(plugin, part)
@@ -95,7 +97,7 @@ def library(
                 if plugin.settings.attributes.switched_off
                 else [],
                 "readings": _worth_saying(meaning.notes, language),
-                "total": _total(remembered, q, part),
+                **_total(remembered, q, part, values["photos"]),
                 "counting": "/count?" + urlencode({"q": q, "sure": sure}),
             }
             values["arriving"] = values["total"] == 0 and plugin.service.state == "indexing"
@@ -118,19 +120,21 @@ def _is_uncertain(meaning: Interpretation) -> bool:
     return meaning.term.condition(SqlParameters()) is None
 
 
-def _found(remembered: Remembered, results: Results, offset: int, further: bool) -> Part:
-    """Return a part of what matches a query."""
-    hits = remembered.hits(results, offset, PAGE + 1, further=further)
+def _found(remembered: Remembered, results: Results, offset: int, further: bool, before: int) -> Part:
+    """Return a part of what matches a query; with `before` the part that ends at this place."""
+    hits = remembered.hits(results, offset, before - offset if before else PAGE + 1, further=further)
     part = Part([hit.photo_id for hit in hits[:PAGE]], {hit.photo_id: hit.probability for hit in hits}, first=offset)
     address = {"q": results.q, "order": results.order, "sure": results.sure}
-    if len(hits) > PAGE:
+    if before:
+        pass  # what comes behind it is shown already
+    elif len(hits) > PAGE:
         part.next = "/?" + urlencode({**address, "offset": offset + PAGE})
     elif results.sure > search.MIN_PROBABILITY:
         less = {**address, "sure": search.MIN_PROBABILITY}
         # Below the likely ones the list goes on; by date they lie between those that are shown.
         part.less = "/?" + urlencode({**less, "at": offset} if results.order == "probability" else less)
-    if offset and results.at:
-        part.newer = "/?" + urlencode({**address, "at": offset - PAGE})
+    if offset and (results.at or before):
+        part.newer = "/?" + urlencode({**address, "before": offset})
     return part
 
 
@@ -163,12 +167,15 @@ def months_of(photos: list[PhotoDetails]) -> list[str]:
     return [(photo.taken_local or "")[:7] for photo in photos]
 
 
-def _total(remembered: Remembered, q: str, part: Part) -> int | None:
-    """Return how many photos match; None where counting takes long: the page then asks for the number by itself."""
+def _total(remembered: Remembered, q: str, part: Part, photos: list[PhotoDetails]) -> dict[str, int | None]:
+    """Return how many photos match, and how many of them are videos.
+
+    None where counting takes long: the page then asks for the numbers by itself.
+    """
     if not part.next and not part.newer and not part.first:
-        return len(part.photos)
-    total: int | None = None if q.strip() else remembered.known("total")
-    return total
+        return {"total": len(part.photos), "videos": sum(photo.duration is not None for photo in photos)}
+    total, videos = (None, None) if q.strip() else (remembered.known("total"), remembered.known("videos"))
+    return {"total": None if videos is None else total, "videos": videos}
 
 
 def album_names(plugin: Plugin) -> list[str]:
@@ -210,17 +217,37 @@ def _everyday() -> tuple[str, ...]:
 def count(request: Request, q: QueryText = "", sure: Annotated[Probability, Query()] = LIKELY) -> Response:
     """Show how many photos match a query."""
     plugin, remembered, language = plugin_of(request), remembered_of(request), language_of(request)
-    total = (
-        remembered.get(("count", q, sure, language), lambda: plugin.count(q, min_probability=sure, language=language))
-        if q.strip()
-        else prefetched(plugin, remembered)
-    )
-    return page(request, "_count.html", total=total)
+    if not q.strip():
+        total, videos = prefetched(plugin, remembered)
+    else:
+        total = remembered.get(
+            ("count", q, sure, language), lambda: plugin.count(q, min_probability=sure, language=language)
+        )
+        videos = videos_of(remembered, ("videos", q, sure, language), plugin, sure, q=q, language=language)
+    return page(request, "_count.html", total=total, videos=videos)
 
 
-def prefetched(plugin: Plugin, remembered: Remembered) -> int:
-    """Return how many photos the library shows."""
-    return remembered.get("total", lambda: sum(month.photos for month in remembered.get("months", plugin.months)))
+def prefetched(plugin: Plugin, remembered: Remembered) -> tuple[int, int]:
+    """Return how many photos the library shows, and how many of them are videos."""
+    total = remembered.get("total", lambda: sum(month.photos for month in remembered.get("months", plugin.months)))
+    return total, remembered.get("videos", lambda: plugin.count("type:video"))
+
+
+def videos_of(
+    remembered: Remembered,
+    key: tuple[object, ...],
+    plugin: Plugin,
+    sure: float,
+    *,
+    q: str = "",
+    language: str | None = None,
+    album: int | None = None,
+) -> int:
+    """Return how many videos match a query, or are in an album; kept by `key`. Nothing is counted without videos."""
+    if not prefetched(plugin, remembered)[1]:
+        return 0
+    query = f"({q}) type:video" if q.strip() else "type:video"
+    return remembered.get(key, lambda: plugin.count(query, min_probability=sure, language=language, album=album))
 
 
 @router.get("/months", response_class=HTMLResponse)

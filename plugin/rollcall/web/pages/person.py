@@ -88,7 +88,9 @@ def more(
 
 
 @router.post("/person/{person_id}", response_class=HTMLResponse)
-def change(request: Request, person_id: RowId, form: Annotated[PersonForm, Form()]) -> Response:
+def change(
+    request: Request, person_id: RowId, form: Annotated[PersonForm, Form()], order: FaceOrder = "newest"
+) -> Response:
     """Record what a form says of a person, and show the person as they are now."""
     plugin = plugin_of(request)
     past, toast = history_of(request), None
@@ -99,9 +101,9 @@ def change(request: Request, person_id: RowId, form: Annotated[PersonForm, Form(
             change_person(past, plugin.person(person_id), form)
         except RequestError as error:
             # Shown above the person, who is whole.
-            return _person(request, person_id, message=sentence_of(error), code=error.status)
+            return _person(request, person_id, order, sentence_of(error), error.status)
     try:
-        return _person(request, person_id, message="" if toast else _done(form), toast=toast)
+        return _person(request, person_id, order, message="" if toast else _done(plugin, person_id, form), toast=toast)
     except NotFoundError:
         # They are one with somebody else, or nothing is left of the group.
         other = named(plugin, form.name) if form.what == "merge" else None
@@ -139,9 +141,16 @@ def forget(request: Request, person_id: RowId, form: Annotated[ForgetForm, Form(
     return _elsewhere(request, "/people")
 
 
-def _done(form: PersonForm) -> str:
+def _done(plugin: Plugin, person_id: int, form: PersonForm) -> str:
     count = len(form.faces)
     match form.what:
+        case "names":
+            name = plugin.person(person_id).name
+            if name is not None and any(one.person_id != person_id for one in plugin.people_named(name)):
+                return gettext(
+                    "Saved. Somebody else is called %(name)s, too: if they are one person, say so under “Same as”.",
+                    name=name,
+                )
         case "split":
             return ngettext(
                 "%(num)s face of somebody else; u takes it back.",

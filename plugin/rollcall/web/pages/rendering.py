@@ -204,6 +204,8 @@ _FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "moment": formats.moment,
     "month_name": formats.month_name,
     "group": names.group,
+    "counted": names.counted,
+    "suggested_name": names.suggested_name,
     "gender": names.gender,
     "relation": names.relation,
     "coverage": names.coverage,

@@ -13,6 +13,7 @@ from fastapi.responses import HTMLResponse, Response, StreamingResponse
 from rollcall import corrections
 from rollcall.corrections.kind_base import RowId
 from rollcall.errors import InvalidCorrectionError, PictureError
+from rollcall.media.paths import readable
 from rollcall.media.zipping import named, zipped
 from rollcall.remote.paths import is_remote
 from rollcall.search.folding import fold
@@ -22,7 +23,7 @@ from rollcall.web.inputs import TagName, history_of, plugin_of, tab_of
 from rollcall.web.messages import Toast
 from rollcall.web.pages.rendering import page
 from rollcall.web.pages.undoing import CHANGED
-from rollcall.web.translation import ngettext
+from rollcall.web.translation import gettext, known, ngettext, translated
 
 router = APIRouter()
 #: Photos that something is done with at once.
@@ -92,21 +93,32 @@ def download(
 
 
 def zip_of(request: Request, photos: list[int], name: str) -> Response:
-    """Return the originals of photos as one ZIP file, whose name is made of what a person typed."""
-    files = list(named(_files(request, photos)))
+    """Return the originals of photos as one ZIP file, whose name is made of what a person typed.
+
+    If some cannot be read, a text in it says which, and why.
+    """
+    missing: list[str] = []
+    files = list(named(_files(request, photos, missing)))
+    texts = {}
+    if missing:
+        lines = [gettext("These photos are not in here:"), "", *missing]
+        texts = {f"{gettext('Not in here')}.txt": "\r\n".join(lines) + "\r\n"}
     plain = "".join(c if c.isascii() and (c.isalnum() or c in " -_") else "_" for c in name).strip() or "photos"
     exact = quote(f"{name.replace('/', '_')}.zip", safe="")
     headers = {"Content-Disposition": f"attachment; filename=\"{plain}.zip\"; filename*=UTF-8''{exact}"}
-    return StreamingResponse(zipped(files), media_type="application/zip", headers=headers)
+    return StreamingResponse(zipped(files, texts), media_type="application/zip", headers=headers)
 
 
-def _files(request: Request, photos: list[int]) -> Iterator[tuple[int, Path]]:
-    """Yield the files that can be read, with the numbers of their photos."""
+def _files(request: Request, photos: list[int], missing: list[str]) -> Iterator[tuple[int, Path]]:
+    """Yield the files that can be read, with the numbers of their photos; say of the others why they cannot."""
     for photo in plugin_of(request).photos(photos):
         if is_remote(photo.path):
-            continue  # all of them would have to be fetched before the first byte is sent
+            # All of them would have to be fetched before the first byte is sent.
+            missing.append(f"{readable(photo.path.name)}: {gettext('it lies on a server, not on this machine')}")
+            continue
         try:
             file, _ = request.app.state.pictures.file(photo.photo_id)
-        except PictureError:
-            continue  # its tile says why
+        except PictureError as error:
+            missing.append(f"{readable(photo.path.name)}: {translated(known(error.reason))}")
+            continue
         yield photo.photo_id, file

@@ -34,6 +34,19 @@ document.addEventListener("htmx:afterSwap", (event) => {
   // Whoever works with the keyboard goes on from the same place.
   if (target.id === "photo") (target.querySelector(".face.open") || target.querySelector("h1"))?.focus?.({ preventScroll: true });
 });
+// What was refused stands in its fields again, to be corrected: the answer brings the page with what is known.
+let refused = [];
+document.addEventListener("htmx:beforeSwap", (event) => {
+  const form = event.detail.requestConfig.elt, fields = "[id]:is(input:not([type=hidden], [type=checkbox]), select, textarea)";
+  refused = event.detail.xhr.status >= 400 && form?.tagName === "FORM" ? [...form.elements].filter((one) => one.matches(fields)).map((one) => [one.id, one.value]) : [];
+});
+document.addEventListener("htmx:afterSettle", () => {
+  for (const [id, value] of refused.reverse()) {
+    const field = document.getElementById(id);
+    if (field) { field.value = value; field.focus({ preventScroll: true }); }
+  }
+  refused = [];
+});
 // Messages go by themselves, but not while they are read.
 new MutationObserver((changes) => changes.forEach((change) => change.addedNodes.forEach((one) => {
   if (one.nodeType !== 1) return;

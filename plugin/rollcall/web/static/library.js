@@ -3,13 +3,51 @@
 (() => {
   const $ = (id) => document.getElementById(id);
 
-  // ---- Months: a part that is loaded begins with its month, which may be that of the photos before it.
-  function months(root) {
+  // ---- Months: small ones stand side by side in a row, as tiles do.
+  // A part that is loaded may begin or end with a month that is there already.
+  function months() {
     let before = null;
-    (root.querySelectorAll ? document : root).querySelectorAll(".grid > .date").forEach((header) => {
-      if (header.dataset.month === before) header.remove();
-      before = header.dataset.month;
+    document.querySelectorAll(".grid > .month").forEach((month) => {
+      if (before && before.nextElementSibling === month && before.dataset.month === month.dataset.month) {
+        // What is looked at stays where it is: the tiles that have just come go to it.
+        const [from, to] = before.dataset.there ? [month, before] : [before, month];
+        to.lastElementChild[to === before ? "append" : "prepend"](...from.lastElementChild.children);
+        from.remove();
+        month = to;
+        delete month.dataset.there;
+      }
+      before = month;
     });
+    document.querySelectorAll(".grid > .month:not([data-there])").forEach((month) => {
+      const tiles = [...month.lastElementChild.children];
+      month.dataset.there = "yes";
+      month.style.setProperty("--sum", tiles.reduce((sum, one) => sum + Number(one.dataset.ratio), 0));
+      month.style.setProperty("--count", tiles.length);
+    });
+    pack();
+  }
+  // A month that fits into one row fills it to its end; in the last of several rows the tiles keep their size.
+  function pack() {
+    const grid = $("grid");
+    if (!grid) return;
+    const { width } = grid.getBoundingClientRect(), style = getComputedStyle(grid);
+    const inside = width - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight), row = parseFloat(style.getPropertyValue("--row")), gap = parseFloat(style.rowGap);
+    for (const month of grid.querySelectorAll(":scope > .month")) {
+      const [sum, count] = ["--sum", "--count"].map((one) => Number(month.style.getPropertyValue(one)));
+      month.classList.toggle("whole", sum * row + (count - 1) * gap <= inside + 0.5);
+    }
+  }
+  const sized = new ResizeObserver(pack);
+
+  // What comes above the photos that are looked at moves them nowhere, also at the top of the page, where browsers let it.
+  let anchor = null;
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const tile = event.detail.target?.matches?.(".newer") && document.querySelector(".tile");
+    anchor = tile ? [tile, tile.getBoundingClientRect().top] : null;
+  });
+  function keepPlace() {
+    if (anchor?.[0].isConnected) scrollBy({ top: anchor[0].getBoundingClientRect().top - anchor[1], behavior: "instant" });
+    anchor = null;
   }
 
   // ---- The scrubber reaches any month in one movement; the photos come when it is let go, or rests.
@@ -40,6 +78,18 @@
     input.addEventListener("blur", () => { shown.hidden = true; });
     const until = new URLSearchParams(location.search).get("until");
     if (until !== null && all.includes(until)) { input.value = all.indexOf(until); went = until; }
+    // While one scrolls it shows where one is, and goes on from there.
+    let waiting = 0;
+    document.addEventListener("scroll", () => {
+      cancelAnimationFrame(waiting);
+      waiting = requestAnimationFrame(() => {
+        if (document.activeElement === input || !document.querySelector(".timed")) return;
+        const month = [...document.querySelectorAll(".timed > .month")].find((one) => one.getBoundingClientRect().bottom > 120)?.dataset.month;
+        if (month === undefined || !all.includes(month)) return;
+        input.value = all.indexOf(month); went = month;
+        input.setAttribute("aria-valuetext", name(month));
+      });
+    }, { passive: true });
   }
 
   // ---- Filters write the query, so that it can be read, changed and kept.
@@ -83,6 +133,15 @@
     if (path === `${base}/` && !parameters.q) { delete parameters.order; delete parameters.sure; }
   });
 
+  // A link to a search says no order: it is the one that was chosen last, too.
+  function sorted() {
+    const saved = localStorage.getItem("rollcall.order"), order = $("order"), address = new URL(location.href);
+    if (!saved || !order || order.value === saved || address.searchParams.has("order")) return;
+    address.searchParams.set("order", saved);
+    history.replaceState(history.state, "", address);
+    htmx.ajax("GET", `${address.pathname}${address.search}`, { target: "#results", swap: "innerHTML" });
+  }
+
   // ---- Back to the results returns to the same place, also with the browser's own button.
   document.addEventListener("click", (event) => {
     const tile = event.target.closest?.(".tile");
@@ -94,15 +153,17 @@
     history.replaceState(history.state, "", address);
   });
   function toPlace() {
-    const place = location.hash.startsWith("#photo-") && document.querySelector(location.hash);
+    if (!location.hash.startsWith("#photo-")) return;
+    // A correction may have taken it out of the results, or moved it: then its place is where one goes on.
+    const at = new URLSearchParams(location.search).get("at");
+    const place = document.querySelector(location.hash) || (at && document.querySelector(`.tile[data-at="${CSS.escape(at)}"]`));
     if (!place) return;
     place.scrollIntoView({ block: "center" });
     place.querySelector("a")?.focus({ preventScroll: true });
   }
 
   // ---- A picture that cannot be shown says why.
-  document.addEventListener("error", async (event) => {
-    const picture = event.target;
+  async function explain(picture) {
     if (picture.tagName !== "IMG" || picture.dataset.failed || !picture.src.includes("/pictures/")) return;
     picture.dataset.failed = "yes";
     let reason = "";
@@ -119,7 +180,12 @@
     }
     picture.hidden = true;
     picture.after(note);
-  }, true);
+  }
+  document.addEventListener("error", (event) => explain(event.target), true);
+  // One that stands in the page itself may have failed before anybody listened.
+  document.addEventListener("DOMContentLoaded", () => {
+    for (const one of document.images) if (one.currentSrc && one.complete && !one.naturalWidth) explain(one);
+  });
 
   // ---- While folders are looked at, their photos arrive in the grid; at the end a sentence says what was found.
   // A short run begins and ends between two reports, and the next may find as many photos: runs that ended are counted.
@@ -155,8 +221,10 @@
     before = now;
   });
 
-  function dress() { months(document); scrubber(); mark(); }
-  document.addEventListener("DOMContentLoaded", () => { dress(); toPlace(); });
+  function dress() { months(); keepPlace(); scrubber(); mark(); sized.disconnect(); if ($("grid")) sized.observe($("grid")); }
+  document.addEventListener("DOMContentLoaded", () => { dress(); toPlace(); sorted(); });
+  // A browser goes to the place itself when all is loaded, and takes the focus away from it.
+  addEventListener("load", () => setTimeout(() => { if (document.activeElement === document.body) toPlace(); }));
   document.addEventListener("htmx:afterSettle", () => { if ($("grid") || $("scrub")) dress(); });
   document.addEventListener("htmx:historyRestore", mark);
 })();

@@ -2,7 +2,7 @@
 // People: one dragged onto another is the same person; naming goes on with the next group; ranges of faces with Shift.
 (() => {
   const card = (event) => event.target.closest?.(".person[data-person]");
-  let carried = null, lastTicked = null, field = null;
+  let carried = null, lastTicked = null;
 
   document.addEventListener("dragstart", (event) => {
     carried = card(event);
@@ -34,16 +34,35 @@
     const next = fields()[0];
     if (next) { event.preventDefault(); next.focus(); }
   });
-  // The group that was named leaves its place to the next one.
+  // Names are typed one after another, faster than the answers come: the next field is there at once, and what stands in
+  // fields that were not sent yet stands there again when an answer takes the place of the list.
+  const drafts = new Map(), owner = (one) => one?.closest(".person")?.dataset.person;
+  let focused = null;
   document.addEventListener("htmx:beforeRequest", (event) => {
     if (event.detail.requestConfig.verb !== "post") return;
-    const from = event.target.querySelector?.(".person input[name=name]");
-    field = from ? fields().indexOf(from) : null;
+    const sent = event.target.querySelector?.(".person input[name=name]");
+    if (!sent) return;
+    const all = fields(), at = all.indexOf(sent);
+    drafts.delete(owner(sent));
+    sent.readOnly = true;
+    (all[at + 1] || all[at - 1])?.focus();
   });
-  document.addEventListener("htmx:afterSettle", (event) => {
-    if (event.detail.target?.id !== "people" || field === null || field < 0) return;
-    const next = fields()[Math.min(field, fields().length - 1)];
-    field = null; next?.focus();
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    if (event.detail.target?.id !== "people") return;
+    const failed = event.detail.xhr.status >= 400, sent = event.detail.requestConfig.elt?.querySelector?.("input[name=name]");
+    for (const one of fields()) {
+      if (one.value && (!one.readOnly || (failed && one === sent))) drafts.set(owner(one), one.value);
+    }
+    const active = document.activeElement;
+    focused = failed && sent ? owner(sent) : active?.matches(".person input[name=name]") ? owner(active) : null;
+  });
+  document.addEventListener("htmx:afterSettle", () => {
+    for (const one of fields()) {
+      const draft = drafts.get(owner(one));
+      if (draft !== undefined && !one.value) one.value = draft;
+      drafts.delete(owner(one));
+      if (owner(one) === focused) { focused = null; one.focus(); one.setSelectionRange(one.value.length, one.value.length); }
+    }
   });
 
   document.addEventListener("click", (event) => {
