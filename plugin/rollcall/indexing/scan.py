@@ -359,17 +359,18 @@ class Scanner:
             self.publish(events.Forgotten(count, 0))
 
     @staticmethod
-    def _mark_missing(session: Session, place: Place, seen: SeenPhotos, unreadable: Iterable[str]) -> int:
+    def _mark_missing(session: Session, place: Place, seen: SeenPhotos, unreadable: Iterable[str]) -> Sequence[int]:
         gone = mark_missing(session, place, seen, unreadable)
         for photo_id in gone:
             change_feed.record(session, ChangeKind.PHOTO_MISSING, photo_id)
-        return len(gone)
+        return gone
 
-    def _report_missing(self, count: int, run: Run) -> None:
+    def _report_missing(self, gone: Sequence[int], run: Run) -> None:
         """Add to the number of missing photos, and publish it."""
-        if count:
-            run.summary.missing += count
-            self.publish(events.PhotosMissing(count))
+        if gone:
+            run.newly_missing.update(gone)
+            run.summary.missing += len(gone)
+            self.publish(events.PhotosMissing(len(gone)))
 
 
 def _record_returned(session: Session, seen: SeenPhotos) -> None:
