@@ -84,3 +84,15 @@ def test_a_program_is_made_once_whichever_threads_ask_for_it_without_collecting_
     assert [float(one[0]) for one in found] == [1, 2, 3, 4]
     assert program.collecting == [False]
     assert gc.isenabled()
+
+
+def test_what_networks_are_made_of_is_never_gone_through_in_programs_that_only_index() -> None:
+    code = (
+        "import gc; from rollcall_model import memory\n"
+        "for keep in (False, True):\n"
+        "    if keep: memory.keep()\n"
+        "    with memory.without_collecting(): made = [[] for _ in range(1000)]\n"
+        "    print(gc.get_freeze_count() > 1000, gc.isenabled())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.split() == ["False", "True", "True", "True"]
