@@ -15,6 +15,7 @@ import click
 from rollcall import __version__
 from rollcall.commands import logs
 from rollcall.commands.interrupts import end_now, interrupts
+from rollcall.commands.terminal import guard_output, harmless
 from rollcall.errors import RollcallError, is_full
 
 #: Command to module, name in it, and help: a module is imported only when its command is used.
@@ -142,6 +143,7 @@ def _of_the_machine(error: OSError) -> str | None:
 
 def main() -> None:
     """Run the command line and exit with its code."""
+    guard_output()
     try:
         code = cli.main(standalone_mode=False)
         if interrupts.count:
@@ -150,7 +152,7 @@ def main() -> None:
         sys.exit(code if isinstance(code, int) else 0)
     except RollcallError as error:
         if not logs.print_error(str(error), error.exit_code):
-            click.echo(f"rollcall: {error}", err=True)
+            click.echo(f"rollcall: {harmless(str(error))}", err=True)
         sys.exit(error.exit_code)
     except click.ClickException as error:
         if not logs.print_error(error.format_message(), error.exit_code):
@@ -167,5 +169,5 @@ def main() -> None:
         if message is None:
             raise
         if not logs.print_error(message, RollcallError.exit_code):
-            click.echo(f"rollcall: {message}", err=True)
+            click.echo(f"rollcall: {harmless(message)}", err=True)
         sys.exit(RollcallError.exit_code)

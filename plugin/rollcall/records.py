@@ -252,3 +252,4 @@ class RunSummary:
     seconds: float = 0.0
     failures: list[tuple[str, str]] = field(default_factory=list)  # (path, reason), the first few
     warnings: list[str] = field(default_factory=list)
+    videos: int = 0  # how many of the indexed files are videos

@@ -97,7 +97,10 @@ class SinglePassDetector:
         least = min(self.calibration.score(self.threshold), _LIKELY)
         self._runner = Runner(net, self._batching, self._threads, least)
         self._quick = layers.on_cpu() and not self.config.thorough
-        second = second or refiner.load()
+        if second is None:
+            second = refiner.load()
+            if layers.on_cpu() and runtime.multiplies_bfloat16():
+                refiner.halve_products(second)
         self._crop_side = second.config.size
         self._refiner = self._batching.compile(second, REFINER_BUCKETS[0], refiner.Refiner.__call__)
 
@@ -292,7 +295,7 @@ class SinglePassDetector:
         if not len(places):
             return landmarks
         side = self._crop_side
-        matrices = [refiner.crop_matrix(one, side) for one in landmarks]
+        matrices = refiner.crop_matrix(landmarks, side)
 
         def cut(rows: Int[np.ndarray, " k"], out: Float32[np.ndarray, "k s s 3"]) -> None:
             shown, pixels = -1, np.zeros(0, np.uint8)
@@ -307,9 +310,7 @@ class SinglePassDetector:
         points = np.asarray(outputs[0], np.float32)
         if views > 1:
             points = (points[::2] + refiner.unmirrored(points[1::2])) / 2
-        return np.stack(
-            [geometry.moved_back(one * side, matrix) for one, matrix in zip(points, matrices, strict=True)]
-        ).astype(np.float32)
+        return geometry.moved_back(points * side, matrices).astype(np.float32)
 
 
 def _scaled(found: Detections, shape: Shape, other: Shape) -> Detections:

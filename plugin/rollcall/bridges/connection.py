@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import math
 import random
+import re
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
 from typing import Any, Final, NamedTuple, Protocol
+from urllib.parse import urlsplit
 
 from rollcall.errors import BridgeError, reason_of
 
@@ -20,6 +24,9 @@ _REPEATABLE: Final = frozenset({"PUT", "DELETE"})
 _READING: Final = frozenset({"GET", "HEAD", "PROPFIND", "REPORT"})
 _TRIES: Final = 6
 _LONGEST_WAIT: Final = 60.0  # seconds
+#: A page for people, as a login or a proxy shows it.
+_PAGE: Final = re.compile(r"\s*<(?:!doctype\s+html|html)\b", re.IGNORECASE)
+_TITLE: Final = re.compile(r"<title[^>]*>(.*?)</title", re.IGNORECASE | re.DOTALL)
 
 
 class Answer(NamedTuple):
@@ -68,6 +75,11 @@ class Connection:
         Ends waiting when set.
     sleep
         Waits for some seconds.
+
+    Raises
+    ------
+    BridgeError
+        If the address is none of a server, or a header can be no key.
     """
 
     def __init__(
@@ -80,14 +92,44 @@ class Connection:
         stop: threading.Event | None = None,
         sleep: Callable[[float], Any] | None = None,
     ) -> None:
-        self.url = url.rstrip("/")
+        self.url = _checked(url.strip()).rstrip("/")
         self.stop = stop or threading.Event()
         self.sent = 0  # requests that change something
-        self._headers = {"Accept": "application/json", **(headers or {})}
+        self._headers = {"Accept": "application/json", **self._sendable(headers or {})}
+        self._asked_last = ""
         self._transport = transport or _client()
         self._pause = 1.0 / per_second if per_second > 0 else 0.0
         self._sleep = sleep or self.stop.wait
         self._next = 0.0  # of time.monotonic
+
+    def _sendable(self, headers: Mapping[str, str]) -> dict[str, str]:
+        """Return headers without the spaces and line ends that were copied with a key."""
+        found = {name: text.strip() for name, text in headers.items()}
+        if not all(text.isascii() and text.isprintable() for text in found.values()):
+            raise BridgeError(
+                self.url,
+                "the key in the settings holds a character that no key has, such as a line end or a letter with an"
+                " accent; copy it again",
+            )
+        return found
+
+    @contextmanager
+    def understood(self) -> Iterator[None]:
+        """Tell of answers that are of another form than the API's description says, as of an unknown version.
+
+        Raises
+        ------
+        BridgeError
+            In place of the errors of reading them.
+        """
+        try:
+            yield
+        except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, RecursionError) as error:
+            raise BridgeError(
+                self.url,
+                f"its answer to {self._asked_last or 'a request'} is of another form than is known; check that the"
+                " address is the right server's, and its version, and report it if that is recent",
+            ) from error
 
     def pause(self, attempt: int) -> None:
         """Wait, longer with each attempt."""
@@ -169,8 +211,10 @@ class Connection:
         url = self.url + path + _encoded(query)
         asks = asks or method in _READING
         self.sent += not asks
+        self._asked_last = f"{method} {path}"
         for attempt in range(_TRIES):
             self._wait_turn()
+            answer: Answer | None = None
             try:
                 answer = self._once(method, url, content, headers)
                 if 200 <= answer.status < 300 or answer.status in allowed:
@@ -178,8 +222,10 @@ class Connection:
                 trouble, passing = _trouble(answer), answer.status in _PASSING
                 status = answer.status
             except (OSError, ValueError) as error:
-                # ValueError: the answer came half, so that it is no JSON.
-                trouble, passing, status, answer = reason_of(error), True, 0, Answer(0, {}, b"")
+                # ValueError: the answer came half, so that it is no JSON. Of a page for people that is not what it is.
+                shown = _page(answer.body) if isinstance(error, ValueError) and answer is not None else ""
+                shown = shown and f"{shown}; check the address, and whether a login stands before the server"
+                trouble, passing, status, answer = shown or reason_of(error), True, 0, Answer(0, {}, b"")
             if not passing:
                 raise BridgeError(self.url, _advice(status, trouble, path), status)
             if not asks and method not in _REPEATABLE and status != 429:
@@ -235,8 +281,42 @@ def _value(answer: Answer) -> Any:
     return answer.json() if answer.body.strip() else None
 
 
+def _checked(url: str) -> str:
+    """Return the address of a server.
+
+    Raises
+    ------
+    BridgeError
+        If it is none, or holds a password.
+    """
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and " " not in url
+    except ValueError:
+        parts, good = None, False
+    if parts is not None and "@" in parts.netloc:
+        shown = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+        raise BridgeError(shown, "addresses with a name or a password are not used; give the key in the settings")
+    if not good:
+        raise BridgeError(url, "this is no address of a server; correct it in the settings, such as http://server:2283")
+    return url
+
+
+def _page(body: bytes) -> str:
+    """Return of what a page for people is, if an answer is one; else nothing."""
+    text = body[:20_000].decode("utf-8", "replace")
+    if not _PAGE.match(text):
+        return ""
+    title = _TITLE.search(text)
+    return f"a page for people: {' '.join(title[1].split())[:80]!r}" if title else "a page for people"
+
+
 def _trouble(answer: Answer) -> str:
     """Return what a server says is wrong, in one line."""
+    to = answer.headers.get("location", "").partition("?")[0] if 300 <= answer.status < 400 else ""
+    shown = f"to {to[:200]}" if to else _page(answer.body)
+    if shown:
+        return f"status {answer.status}, {shown}"
     text = answer.body.decode("utf-8", "replace")
     try:
         value = json.loads(text)
@@ -266,7 +346,8 @@ def _delay(attempt: int, given: str | None) -> float:
 def _asked(given: str) -> float:
     """Return the seconds of a header `Retry-After`, which gives them or a date (RFC 9110, 10.2.3)."""
     try:
-        return max(float(given), 0.0)
+        seconds = float(given)
+        return max(seconds, 0.0) if math.isfinite(seconds) else 0.0
     except ValueError:
         pass
     try:

@@ -32,6 +32,7 @@ class Immich(ImmichServer):
         self._index: FileIndex[str] | None = None
         self._names: dict[str, str] = {}  # of people, by uid
         self._freed: set[str] = set()  # faces that a run began to take from their person
+        self._carried: set[tuple[str, str]] = set()  # tags and people that are on a photo which the server has
 
     def wanted(self, content: Content) -> Iterable[Item]:
         for level in sorted(
@@ -52,16 +53,20 @@ class Immich(ImmichServer):
     def prepare(self, content: Content) -> None:
         if self._index is None:
             self._index = FileIndex(self._assets(), self._paths)
+        for photo in content.photos:
+            if self._index.find(photo) is not None:
+                self._carried.update(("tag", level) for tag in photo.tags for level in tag_levels(tag.name))
+                self._carried.update(("person", face.person) for face in photo.faces)
 
     def group(self, item: Item) -> str:
         return str(item.value["tag"]) if item.kind == "photo tag" else item.key
 
     def find(self, item: Item) -> Found | None:
-        if item.kind == "tag":
-            found = self._all_tags().get(item.key)
-            return None if found is None else Found({"id": found})
-        if item.kind == "person":
-            return self._find_person(item)
+        if item.kind in ("tag", "person"):
+            named = self._find_tag(item) if item.kind == "tag" else self._find_person(item)
+            if named is None and item.name not in self._carried:
+                raise RefusedItem("the server has none of its photos")
+            return named
         asset = self._asset(item)
         if item.kind == "face":
             return self._find_face(item, asset)
@@ -143,6 +148,10 @@ class Immich(ImmichServer):
         return found
 
     # ---- Tags
+
+    def _find_tag(self, item: Item) -> Found | None:
+        found = self._all_tags().get(item.key)
+        return None if found is None else Found({"id": found})
 
     def _untag(self, rows: Sequence[Remembered]) -> None:
         by_tag: dict[str, list[str]] = {}

@@ -54,10 +54,16 @@ class Nextcloud(Bridge):
         self._tags: dict[str, str] | None = None  # display name to id
         self._folders: dict[str, dict[str, str]] = {}  # a folder's path to its files' names and ids
         self._of_file: dict[str, set[str]] = {}  # the tags of one file, the last
+        self._carriers: dict[str, list[PhotoContent]] = {}  # photos of a tag, by its name
+        self._missing: set[int] = set()  # photos that the server does not have
 
     def wanted(self, content: Content) -> Iterable[Item]:
         tags = {photo.photo_id: self._names(content, photo) for photo in content.photos}
-        for name in sorted({name for names in tags.values() for name in names}):
+        self._carriers.clear()
+        for photo in content.photos:
+            for name in tags[photo.photo_id]:
+                self._carriers.setdefault(name, []).append(photo)
+        for name in sorted(self._carriers):
             yield Item("tag", name, {})
         for photo in content.photos:
             for name in tags[photo.photo_id]:
@@ -67,6 +73,7 @@ class Nextcloud(Bridge):
     def refresh(self) -> None:
         self._tags = None
         self._folders.clear()
+        self._missing.clear()
         self._of_file.clear()
 
     def find(self, item: Item) -> Found | None:
@@ -79,6 +86,8 @@ class Nextcloud(Bridge):
                 return Found({"id": found})
             if len(item.key.encode()) > _LONGEST_NAME:
                 raise RefusedItem(f"the server takes names of tags of up to {_LONGEST_NAME} bytes")
+            if not any(self._search(photo) for photo in self._carriers.get(item.key, ())):
+                raise RefusedItem("the server has none of its photos")
             return None
         file = self._file(item)
         tag = self.remote("tag", str(item.value["tag"]))
@@ -138,12 +147,22 @@ class Nextcloud(Bridge):
         paths = [] if item.photo is None else self._paths.there(item.photo.file)
         if not paths:
             raise RefusedItem("the setting bridges.paths does not say where its folder is on the server")
-        for path in paths:
+        found = None if item.photo is None else self._search(item.photo)
+        if found is None:
+            raise RefusedItem("the server has no such photo")
+        return found
+
+    def _search(self, photo: PhotoContent) -> str | None:
+        """Return the number of a photo's file there; None if the server does not have it."""
+        if photo.photo_id in self._missing:
+            return None
+        for path in self._paths.there(photo.file):
             where = PurePosixPath("/") / path.lstrip("/")
             found = self._files_in(str(where.parent)).get(where.name)
             if found is not None:
                 return found
-        raise RefusedItem("the server has no such photo")
+        self._missing.add(photo.photo_id)
+        return None
 
     def _files_in(self, folder: str) -> dict[str, str]:
         if folder not in self._folders:

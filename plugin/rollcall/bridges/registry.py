@@ -22,19 +22,21 @@ Connect = Callable[[str, dict[str, str]], Connection]
 
 def _immich(settings: Settings, connect: Connect) -> Bridge:
     one = settings.bridges
-    return Immich(connect(one.immich_url, {"x-api-key": one.immich_key}), PathMap(one.paths))
+    return Immich(connect(one.immich_url, {"x-api-key": one.immich_key.strip()}), PathMap(one.paths))
 
 
 def _photoprism(settings: Settings, connect: Connect) -> Bridge:
     one = settings.bridges
     return PhotoPrism(
-        connect(one.photoprism_url, {"Authorization": f"Bearer {one.photoprism_key}"}), PathMap(one.paths)
+        connect(one.photoprism_url, {"Authorization": f"Bearer {one.photoprism_key.strip()}"}), PathMap(one.paths)
     )
 
 
 def _nextcloud(settings: Settings, connect: Connect) -> Bridge:
     one = settings.bridges
-    login = base64.b64encode(f"{one.nextcloud_user}:{one.nextcloud_key}".encode()).decode()
+    # A password may begin or end with a space, but not with the end of a file's line.
+    password = one.nextcloud_key.strip("\r\n")
+    login = base64.b64encode(f"{one.nextcloud_user}:{password}".encode()).decode()
     headers = {"Authorization": f"Basic {login}", "OCS-APIRequest": "true"}
     prefix = settings.tags.prefix
     return Nextcloud(connect(one.nextcloud_url, headers), PathMap(one.paths), one.nextcloud_user, prefix)

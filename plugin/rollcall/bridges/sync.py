@@ -94,6 +94,11 @@ class Sync:
         """
         plan = compare(self.bridge.wanted(self.content), self._rows)
         self._total = plan.total
+        with self.bridge.connection.understood():
+            self._push(plan)
+        return self._ended()
+
+    def _push(self, plan: Plan) -> None:
         if plan.new or plan.changed or plan.moved:
             self.bridge.prepare(self.content)
         moved = self._moved(plan)
@@ -104,7 +109,6 @@ class Sync:
             for part in self._parts([item for item in plan.new if item.kind == kind]):
                 self._make(part)
         self._take_back(plan.gone)
-        return self._ended()
 
     def undo(self) -> BridgeReport:
         """Take everything back that was sent, so that the server is as it was.
@@ -116,7 +120,8 @@ class Sync:
         """
         rows = [row for row in self._rows.values() if row.state != "withdrawn"]
         self._total = len(rows)
-        self._take_back(rows)
+        with self.bridge.connection.understood():
+            self._take_back(rows)
         return self._ended()
 
     def _ended(self) -> BridgeReport:
@@ -212,10 +217,11 @@ class Sync:
         RefusedItem
             If it must not be made, or what it needs is not there.
         """
+        # It says which photos the server does not have, before what they need is found missing for that reason.
+        found = self.bridge.find(item)
         if not self.dry_run:
             for kind, key in item.needs:
                 self.bridge.required(self.bridge.remote(kind, key), f"the {kind} that it needs")
-        found = self.bridge.find(item)
         resumed = known is not None and known.state == "sending"
         if found is None:
             # Where it is being sent to: there it is looked for after a kill, also if the photo was moved meanwhile.

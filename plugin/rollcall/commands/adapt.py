@@ -27,7 +27,7 @@ def adapt_command(context: Context, dry_run: bool, undone: bool, listed: bool, a
     """
     if sum((dry_run, undone, listed)) > 1:
         raise click.UsageError("give one of --dry-run, --undo and --list")
-    with context.opened() as plugin:
+    with context.opened(read_only=listed) as plugin:
         if listed:
             for one in plugin.adaptations():
                 click.echo(json.dumps(_plain(one)) if as_json else _line(one))

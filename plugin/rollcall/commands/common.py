@@ -16,6 +16,7 @@ from rich.console import Console
 from rollcall import events
 from rollcall.commands import logs
 from rollcall.commands.interrupts import EXIT_CODE, interrupts
+from rollcall.commands.terminal import harmless
 from rollcall.settings import Settings, load
 
 if TYPE_CHECKING:
@@ -23,8 +24,17 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+
+class ForPeople(Console):
+    """Prints progress, warnings and summaries on standard error."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print as `rich` does, texts without control characters."""
+        super().print(*(harmless(one) if isinstance(one, str) else one for one in objects), **options)
+
+
 #: For people: progress, warnings, summaries. What a program may read goes to standard output.
-console = Console(stderr=True, highlight=False, soft_wrap=True)
+console = ForPeople(stderr=True, highlight=False, soft_wrap=True)
 
 
 @dataclass(frozen=True)

@@ -173,7 +173,7 @@ def _line(entry: LogEntry) -> str:
 @common
 def list_command(context: Context, limit: int, waiting: bool, as_json: bool) -> None:
     """Show the log, the newest line first."""
-    with context.opened() as plugin:
+    with context.opened(read_only=True) as plugin:
         entries = plugin.waiting_corrections()[:limit] if waiting else plugin.corrections(limit=limit)
     for _, lines in groupby(entries, key=lambda entry: entry.batch if entry.of_line is not None else entry.uid):
         some = list(lines)
@@ -231,7 +231,7 @@ def redo_command(context: Context) -> None:
 @common
 def export_command(context: Context, file: Path, no_embeddings: bool) -> None:
     """Write the log to FILE, one JSON object a line, as a backup or to be imported elsewhere."""
-    with context.opened() as plugin:
+    with context.opened(read_only=True) as plugin:
         lines = plugin.export_corrections()
     write_file(({**line, "embedding": None} for line in lines) if no_embeddings else lines, file)
     console.print(f"{plural(len(lines), 'line')} written to {file}", markup=False)

@@ -160,7 +160,10 @@ def _print_event(event: events.Event, quiet: bool) -> None:
 
 def print_summary(summary: RunSummary, stopped: bool) -> None:
     """Print what a run did, in one line."""
-    parts = [f"{plural(summary.indexed, 'photo')} indexed", f"{plural(summary.faces, 'face')} found"]
+    photos, videos = summary.indexed - summary.videos, summary.videos
+    kinds = [plural(photos, "photo")] if photos or not videos else []
+    kinds += [plural(videos, "video")] if videos else []
+    parts = [f"{' and '.join(kinds)} indexed", f"{plural(summary.faces, 'face')} found"]
     for count, what in (
         (summary.skipped, "unchanged"),
         (summary.moved, "moved"),

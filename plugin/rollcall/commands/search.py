@@ -86,7 +86,7 @@ def search(
             click.echo(to_json(hit))
     elif paths:
         for hit in hits:
-            click.echo(str(hit.path).encode("utf-8", "surrogateescape") + b"\0", nl=False)
+            click.echo(os.fsencode(hit.path) + b"\0", nl=False)
     else:
         for hit in hits:
             click.echo(f"{hit.probability:6.1%}  {hit.path}")

@@ -64,7 +64,7 @@ def read(context: Context, folders: tuple[Path, ...], as_json: bool) -> None:
 @common
 def status(context: Context, folders: tuple[Path, ...], as_json: bool) -> None:
     """Show what is read and written, in FOLDER or everywhere, and what went wrong."""
-    with context.opened() as plugin:
+    with context.opened(read_only=True) as plugin:
         found = plugin.sidecar_status(folders)
     if as_json:
         click.echo(json.dumps(found._asdict(), ensure_ascii=False))

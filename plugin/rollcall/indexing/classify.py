@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
+from rollcall.indexing import other_names
 from rollcall.media import paths
 from rollcall.model_version import ModelVersion
 from rollcall.records import FileStat, PhotoState
@@ -24,6 +25,7 @@ class SeenPhotos:
 
     bits: bytearray = field(default_factory=bytearray)
     returned: list[int] = field(default_factory=list)  # photos that were missing and are back, unchanged
+    other_names: list[str] = field(default_factory=list)  # paths of files that are photos under another path
 
     def add(self, photo_id: int) -> None:
         """Add a photo."""
@@ -61,7 +63,7 @@ def classify(
 
     Returns
     -------
-    How many files are unchanged, and how many are pending.
+    How many files are unchanged, or other names of photos, and how many are pending.
     """
     pending_count = 0
     new: list[FileStat] = []
@@ -94,9 +96,7 @@ def classify(
             )
         if changes:
             session.execute(update(PhotoRow), changes)
-    for part in chunks(new):
-        _insert_pending(session, place, part, seen)
-    pending_count += len(new)
+    pending_count += _insert_new(session, place, new, seen)
     return len(files) - pending_count, pending_count
 
 
@@ -104,9 +104,20 @@ def add_unknown(session: Session, place: Place, files: Sequence[FileStat]) -> in
     """Add pending photos for those files that are not stored, and leave all others; return how many there are."""
     known = _stored(session, place, files)
     new = [file for file in files if file.relative_path not in known]
+    return _insert_new(session, place, new, SeenPhotos())
+
+
+def _insert_new(session: Session, place: Place, new: Sequence[FileStat], seen: SeenPhotos) -> int:
+    """Add pending photos for new files, without other names of one file; return how many there are."""
+    count = 0
     for part in chunks(new):
-        _insert_pending(session, place, part, SeenPhotos())
-    return len(new)
+        left = other_names.left_out(session, place, part)
+        seen.other_names += [file.relative_path for file in left]
+        kept = [file for file in part if file not in left]
+        if kept:
+            _insert_pending(session, place, kept, seen)
+        count += len(kept)
+    return count
 
 
 def _stored(session: Session, place: Place, files: Sequence[FileStat]) -> Mapping[str, Any]:

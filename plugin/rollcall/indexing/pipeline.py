@@ -26,7 +26,7 @@ from rollcall.indexing.executors.choosing import Work, executor_for
 from rollcall.indexing.run import Run, Tools, no_listener
 from rollcall.indexing.throttle import Throttle
 from rollcall.indexing.writer import Writer
-from rollcall.media import decode
+from rollcall.media import decode, video
 from rollcall.privacy import tombstones
 from rollcall.privacy.exclusions import FileIdentity
 from rollcall.records import FileStat
@@ -268,6 +268,7 @@ class Pipeline:
         """Count the photos of a stored batch, and publish them."""
         for photo, (photo_id, face_count) in zip(batch, stored, strict=True):
             run.summary.indexed += 1
+            run.summary.videos += video.is_video(photo.photo.path)
             if photo_id != photo.photo.photo_id:
                 run.count_moved(photo_id)
             run.summary.faces += face_count

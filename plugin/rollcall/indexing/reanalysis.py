@@ -19,7 +19,7 @@ from rollcall.records import SAME_FACE_IOU, Box, Face, Picture
 from rollcall.remote.copies import at_hand
 from rollcall.remote.trouble import ChangedError
 from rollcall.settings import Settings
-from rollcall.storage import change_feed
+from rollcall.storage import change_feed, people_changes
 from rollcall.storage.change_feed import ChangeKind
 from rollcall.storage.library import drop_empty_roots, path_of
 from rollcall.storage.tables import FaceRow
@@ -28,11 +28,12 @@ from rollcall.storage.tables import FaceRow
 def recover_corrections(tools: Tools, since: str) -> None:
     """Recover the corrections of files that a scan, begun at `since` (UTC, ISO 8601), found renamed or edited.
 
-    Also prunes the change feed and deletes empty roots.
+    Also prunes the change feed and the changes of people, and deletes empty roots.
     """
     with tools.database.write() as session:
         found = recover.recover(session, tools.settings.tags, since)
         change_feed.prune(session)
+        people_changes.trim(session)
         drop_empty_roots(session)
     describe_faces(tools, found.photo_ids)
 

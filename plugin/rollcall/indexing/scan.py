@@ -35,6 +35,8 @@ class Scanner:
         self.database, self.settings, self.publish = tools.database, tools.settings, tools.publish
         self.exclusions = tools.exclusions
         self.lasting = current_keys(tools.settings)
+        # Paths of files that are photos under another path, by root: one of them follows when that is gone.
+        self._other_names: dict[Path, set[str]] = {}
 
     # ---- Places of folders
 
@@ -180,6 +182,7 @@ class Scanner:
                     session, place, part, self.tools.model_version, run.force, seen, self.lasting
                 )
                 _record_returned(session, seen)
+            self._other_names.setdefault(place.root, set()).update(seen.other_names)
             run.summary.photos += len(part)
             run.summary.skipped += unchanged
             self.publish(events.PhotosSkipped(unchanged))
@@ -320,11 +323,15 @@ class Scanner:
             file = self._check_path(root, path, run)
             if file is not None:
                 files.append(file)
+            elif not path.is_dir():
+                # It may have been the one name that is a photo.
+                files += self._with_other_names(root)
         files = list(self.exclusions.not_erased(root, files, self.exclusions.erased_paths()))
         with self.database.write() as session:
             seen = SeenPhotos()
             unchanged, _ = classify(session, root, files, self.tools.model_version, run.force, seen, self.lasting)
             _record_returned(session, seen)
+        self._other_names.setdefault(root.root, set()).update(seen.other_names)
         run.summary.photos += len(files)
         run.summary.skipped += unchanged
 
@@ -349,6 +356,12 @@ class Scanner:
                 gone = self._mark_missing(session, place, SeenPhotos(), ())
             self._report_missing(gone, run)
         return file
+
+    def _with_other_names(self, root: Place) -> list[FileStat]:
+        """Return the files of a root that were photos under another path when they were seen."""
+        names, chosen = self._other_names.pop(root.root, set()), (self.settings.library, self.settings.videos)
+        found = (discovery.file_stat(root.root, root.root / paths.from_text(one), *chosen) for one in names)
+        return [file for file in found if file is not None]
 
     # ---- Missing photos, and those that opted out
 

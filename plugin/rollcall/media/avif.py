@@ -18,8 +18,9 @@ from rollcall.media.job import Decoded, Job, Refused
 
 _EMPTY: Final = b"free"
 _GAIN_MAP: Final = b"tmap"
-#: Items that show something; those of metadata stay.
-_SHOWN: Final = frozenset({b"av01", b"grid", b"iovl", b"iden", b"tmap", b"sato"})
+#: Items that show something, and EXIF: a broken block makes a strict decoder refuse the picture. It is read from the
+#: file as it is, not by the decoder.
+_LEFT_OUT: Final = frozenset({b"av01", b"grid", b"iovl", b"iden", b"tmap", b"sato", b"Exif"})
 #: Readers must know these to show the picture as it is meant, so they have to be marked so.
 _TRANSFORMS: Final = frozenset({b"clap", b"irot", b"imir"})
 _MOST: Final = 4000
@@ -50,7 +51,7 @@ def without_extras(data: bytes) -> bytes:
         _rename(found, parts[b"grpl"].start - 4)
     kept = _needed(data, parts.get(b"iref"), _number(data, parts.get(b"pitm")))
     for number, place in _items(data, parts.get(b"iinf")):
-        if number not in kept and data[place : place + 4] in _SHOWN:
+        if number not in kept and data[place : place + 4] in _LEFT_OUT:
             _rename(found, place)
     for place in _brands(data):
         if data[place : place + 4] == _GAIN_MAP:

@@ -5,10 +5,9 @@ Each is an open question, with the probabilities of all people; few of very many
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from itertools import compress
 from typing import Final, Literal, NamedTuple
 
 import numpy as np
@@ -18,15 +17,13 @@ from rollcall.people.clusters import Faces
 from rollcall.people.compared import Compared, Grid, places_in
 from rollcall.people.linkage import UNKNOWN
 from rollcall.people.posterior import CHECK, JOIN, People, probabilities, strangers, unit, widest
-from rollcall.people.shapes import Part, Parts, Shape, Shapes, typical_first
+from rollcall.people.shapes import NO_GROUP, Part, Parts, Shape, Shapes, typical_first
 
 #: The least probability that an answer changes who a face is: what is surer is not asked.
 LEAST: Final = 0.02
 #: Of whom else faces may be: how many are told, and their least probability.
 ELSE: Final = 5
-_LEAST_ELSE: Final = 0.01
-#: Of faces that are of somebody, or in no group that is asked about: less than any number of a group.
-_NO_GROUP: Final = np.iinfo(np.int64).min
+LEAST_ELSE: Final = 0.01
 #: Rounds in which a person's faces are divided in two.
 _ROUNDS: Final = 8
 _BLOCK: Final = 4096
@@ -70,18 +67,6 @@ class Open(NamedTuple):
     at: int  # the place of the person
     chances: NDArray[np.float64]  # (p,) of all people
 
-    def question(self, people: People, faces: NDArray[np.int64], others: Sequence[Candidate]) -> Question:
-        """Return it to be asked, about these faces: rows, or numbers."""
-        likely = float(self.chances[self.at])
-        return Question(int(people.numbers[self.at]), tuple(faces.tolist()), likely, self.kind, tuple(others))
-
-    def candidates(self, people: People) -> list[Candidate]:
-        """Return whom else the faces may be, by the probabilities of all people, than the one who is asked for."""
-        likely = (self.chances >= _LEAST_ELSE).nonzero()[0]
-        others = sorted(zip((-self.chances[likely]).tolist(), likely.tolist(), strict=True))
-        some = [one for one in others if one[1] != self.at][:ELSE]
-        return [Candidate(int(people.numbers[at]), -probability) for probability, at in some]
-
 
 class OpenQuestions(NamedTuple):
     """Questions of one kind that could be asked, as arrays."""
@@ -115,26 +100,23 @@ def open_questions(
     """Return all questions about people that could be asked; several may be about one face."""
     free = ~stated
     free[np.concatenate(people.rows)] = False
-    parts = _of_nobody(faces, person, free)
+    parts = _of_nobody(faces, person, free, shapes)
     more = strangers(len(parts.starts))
     return [*_joins(faces, people, parts, more, shapes, forbidden), *_checks(people, stated, more, shapes)]
 
 
-def _of_nobody(faces: Faces, person: NDArray[np.int64], free: NDArray[np.bool_]) -> Parts:
+def _of_nobody(faces: Faces, person: NDArray[np.int64], free: NDArray[np.bool_], shapes: Shapes) -> Parts:
     """Return the faces and groups of nobody, which are `free` (n,); a face in no group is one of its own.
 
     A pan that was taken for a face is as similar to somebody's blurred profile as to anything: what linkage does not
     take for a person's face by itself is not worth anybody's time.
     """
     group = np.where(person == UNKNOWN, -2 - np.arange(len(person)), person)
-    group[~free] = _NO_GROUP
-    rows = np.flatnonzero(free)
+    group[~free] = NO_GROUP
+    rows = shapes.ordered(group)
     if not len(rows):
         return Parts(rows, rows, group)
-    # By group, and in it by row: numbers are sorted several times as fast as places.
-    keys = np.sort((group[rows] + len(group) + 1) * len(group) + rows)
-    rows = keys % len(group)
-    first = np.flatnonzero(np.diff(group[rows], prepend=_NO_GROUP))
+    first = np.flatnonzero(np.diff(group[rows], prepend=NO_GROUP))
     sizes = np.diff(first, append=len(rows))
     clear = ~np.logical_and.reduceat(faces.weak[rows], first)
     kept = sizes[clear]
@@ -173,14 +155,13 @@ class Forbidden:
     """Tells of whom a person, or a photo of both, says that faces are not they."""
 
     def __init__(self, faces: Faces, shapes: Shapes) -> None:
-        self._faces, self._photos = faces, shapes.photos(faces.photos)
-        rows = compress(range(len(faces.rejected)), faces.rejected)
-        self._answered = np.zeros(len(faces.rejected), np.bool_)
-        self._answered[np.fromiter(rows, np.int64)] = True
-        self._of_people = dict[int, frozenset[int]]()
+        self._faces, self._photos, self._answered = faces, shapes.photos(faces.photos), faces.answered
 
     def pairs(self, people: People, parts: Parts) -> NDArray[np.int64]:
-        """Return which of k groups of faces are not a person: the group's place times all p people, plus theirs."""
+        """Return which of k groups of faces are not a person: the group's place times all p people, plus theirs.
+
+        They are ascending; some may be there more than once.
+        """
         part, count = np.full(len(self._answered), -1, np.int64), len(people.numbers)
         part[parts.rows] = np.repeat(np.arange(len(parts.starts)), parts.ends - parts.starts)
         beside, by = self._photos.beside(np.concatenate(people.rows))
@@ -193,20 +174,30 @@ class Forbidden:
             for number in self._faces.rejected[row]
             if number in of_number
         ]
-        return np.unique(np.concatenate([*found, np.array(answers, np.int64)]))
+        return np.sort(np.concatenate([*found, np.array(answers, np.int64)]))
 
-    def any_of(self, candidates: Sequence[Candidate], people: NDArray[np.int64], rows: NDArray[np.int64]) -> set[int]:
-        """Return whom of some people, and of others, a few faces are not; `people` tells whom all faces are, (n,)."""
-        codes = self._photos.codes[rows].tolist()
-        found = {number for row in rows[self._answered[rows]].tolist() for number in self._faces.rejected[row]}
-        for person in {one.person for one in candidates} - found:
-            photos = self._of_people.get(person)
-            if photos is None:
-                theirs = np.flatnonzero(people == person)
-                photos = self._of_people[person] = frozenset(self._photos.codes[theirs].tolist())
-            if not photos.isdisjoint(codes):
-                found.add(person)
-        return found
+    def of_faces(
+        self, people: People, person: NDArray[np.int64], rows: NDArray[np.int64], by: NDArray[np.int64]
+    ) -> NDArray[np.int64]:
+        """Return whom m faces are not: the number `by` (m,) of each times all p people, plus the places of theirs.
+
+        `person` tells whom all faces are, (n,).
+        """
+        count = len(people.numbers)
+        beside, of = self._photos.beside(rows)
+        place = places_in(people.numbers, person[beside])
+        found = by[of[place >= 0]] * count + place[place >= 0]
+        answers = [
+            (int(by[at]), number) for at in np.flatnonzero(self._answered[rows]) for number in self._not(rows[at])
+        ]
+        if not answers:
+            return found
+        codes, numbers = np.array(answers, np.int64).T
+        place = places_in(people.numbers, numbers)
+        return np.concatenate([found, codes[place >= 0] * count + place[place >= 0]])
+
+    def _not(self, row: int) -> frozenset[int]:
+        return self._faces.rejected[row]
 
 
 def _among_candidates(
@@ -324,7 +315,7 @@ def _worths(chances: NDArray[np.float64], asked: NDArray[np.int64]) -> NDArray[n
 
 def _of_others(chances: NDArray[np.float64], asked: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return the probability of the candidates together, (m,), by those of all people, (m, p), and who is asked for."""
-    others = np.where(chances >= _LEAST_ELSE, chances, 0.0)
+    others = np.where(chances >= LEAST_ELSE, chances, 0.0)
     others[np.arange(len(others)), asked] = 0.0
     result = others.sum(axis=1)
     many = np.flatnonzero(np.count_nonzero(others, axis=1) > ELSE)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import compress
 from typing import Any, Final
 
 import numpy as np
@@ -50,6 +51,8 @@ class Faces:
     labels: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))  # (n,) people whom faces are
     rejected: Sequence[frozenset[int]] = ()  # (n,) people whom faces are not
     known_births: dict[int, Births] = field(default_factory=dict)  # by label, of people with a date
+    # `rejected`, and (n,) of which faces there is anything in it, where that is known
+    _answered: tuple[Sequence[frozenset[int]], NDArray[np.bool_]] | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         n = len(self.vectors)
@@ -62,6 +65,19 @@ class Faces:
         if self.births is None:
             self.births = Births(np.zeros(n), np.full(n, np.inf))
         self.rejected = self.rejected or [frozenset()] * n
+
+    @property
+    def answered(self) -> NDArray[np.bool_]:
+        """Return whether anybody said of faces whom they are not, (n,)."""
+        if self._answered is not None and self._answered[0] is self.rejected:
+            return self._answered[1]
+        found = np.zeros(len(self.rejected), np.bool_)
+        found[np.fromiter(compress(range(len(self.rejected)), self.rejected), np.int64)] = True
+        return found
+
+    @answered.setter
+    def answered(self, known: NDArray[np.bool_]) -> None:
+        self._answered = self.rejected, known
 
 
 @dataclass
@@ -78,7 +94,7 @@ def cluster(faces: Faces, constants: Evidence | None = None, people: int | None 
     `people` is about how many people the library shows; without it they are counted among these faces.
     """
     constants = constants or evidence()
-    answered = np.array([bool(some) for some in faces.rejected], np.bool_)
+    answered = faces.answered
     faces = replace(faces, rejected=implied(faces))
     strong = np.flatnonzero(~faces.weak | (faces.labels != UNKNOWN))
     part = _Part(faces, strong)

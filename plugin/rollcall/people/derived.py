@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, and_, delete, func, insert, or_, select, true, update
+from sqlalchemy import ColumnElement, Select, and_, bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from rollcall.corrections.kinds import OLDEST
@@ -40,24 +41,10 @@ def compute_ages(
     With `face_ids`, a few of their faces, nothing is new of the others.
     """
     changed: set[int] = set()
-    some = true() if face_ids is None else FacePersonRow.face_id.in_(sorted(face_ids))
+    few = {} if face_ids is None else {"faces": sorted(face_ids)}
+    session.flush()
     for part in chunks(sorted(set(person_ids))):
-        rows = session.execute(
-            select(
-                FacePersonRow.face_id,
-                PhotoRow.taken_local,
-                PersonRow.birth_date,
-                PersonRow.birth_estimate,
-                PersonRow.birth_deviation,
-                FaceRow.photo_id,
-            )
-            .join(PersonRow, PersonRow.id == FacePersonRow.person_id)
-            .join(FaceRow, FaceRow.id == FacePersonRow.face_id)
-            .join(PhotoRow, PhotoRow.id == FaceRow.photo_id)
-            # The time of a file is that of its last copy.
-            .where(func.coalesce(PhotoRow.taken_source, "") != "file time")
-            .where(PersonRow.id.in_(part), some, _has_birth(), FacePersonRow.probability >= LIKELY)
-        )
+        rows = session.connection().execute(_with_birth(bool(few)), {"people": part, **few}).all()
         for face_id, taken, birth_date, estimate, deviation, photo_id in rows:
             year = dates.year_of(taken)
             about = dates.ages_about(estimate or math.nan, deviation or 0.0, year)
@@ -71,10 +58,50 @@ def compute_ages(
     return changed
 
 
+@cache
+def _with_birth(few: bool) -> Select[Any]:
+    """Return a statement for the faces of some people, or a `few` of them, whose ages follow from birth dates."""
+    columns: tuple[Any, ...] = (
+        FacePersonRow.face_id,
+        PhotoRow.taken_local,
+        PersonRow.birth_date,
+        PersonRow.birth_estimate,
+        PersonRow.birth_deviation,
+        FaceRow.photo_id,
+    )
+    statement = (
+        select(*columns)
+        .join(PersonRow, PersonRow.id == FacePersonRow.person_id)
+        .join(FaceRow, FaceRow.id == FacePersonRow.face_id)
+        .join(PhotoRow, PhotoRow.id == FaceRow.photo_id)
+        # The time of a file is that of its last copy.
+        .where(func.coalesce(PhotoRow.taken_source, "") != "file time")
+        .where(PersonRow.id.in_(bindparam("people", expanding=True)), _has_birth())
+        .where(FacePersonRow.probability >= LIKELY)
+    )
+    return statement.where(FacePersonRow.face_id.in_(bindparam("faces", expanding=True))) if few else statement
+
+
+def tells_something(session: Session, person_ids: Iterable[int]) -> bool:
+    """Return whether a name or a birth date of any of some people is known, so that their faces tell more than that."""
+    session.flush()
+    connection = session.connection()
+    return any(
+        connection.execute(_TELLING, {"people": part}).first() is not None for part in chunks(sorted(set(person_ids)))
+    )
+
+
+_NAMED: Final = select(PersonNameRow.person_id).where(PersonNameRow.person_id == PersonRow.id).exists()
+_TELLING: Final = (
+    select(PersonRow.id)
+    .where(PersonRow.id.in_(bindparam("people", expanding=True)), or_(PersonRow.birth_date.is_not(None), _NAMED))
+    .limit(1)
+)
+
+
 def _has_birth() -> ColumnElement[bool]:
     """Return the condition that the birth date of a person is known, or well enough estimated."""
-    named = select(PersonNameRow.person_id).where(PersonNameRow.person_id == PersonRow.id).exists()
-    estimated = and_(named, PersonRow.birth_deviation <= MOST_DEVIATION, PersonRow.size >= LEAST_FACES)
+    estimated = and_(_NAMED, PersonRow.birth_deviation <= MOST_DEVIATION, PersonRow.size >= LEAST_FACES)
     return or_(PersonRow.birth_date.is_not(None), func.coalesce(estimated, False))
 
 

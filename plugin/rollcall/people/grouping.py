@@ -6,18 +6,19 @@ All faces together (`group_all`), new ones as they come (`group_new`), and the p
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
 from rollcall.corrections.people import take_parted
 from rollcall.people import assign, incremental, reading, writing
 from rollcall.people.clusters import cluster
-from rollcall.people.derived import compute_ages
+from rollcall.people.derived import compute_ages, tells_something
 from rollcall.people.evidence import evidence
 from rollcall.people.linkage import UNKNOWN
 from rollcall.people.reading import LibraryFaces
@@ -30,6 +31,13 @@ from rollcall.tags import names
 #: With more new faces than this, and than this share of all, the library is grouped as a whole.
 MANY_NEW: Final = 200
 NEW_SHARE: Final = 0.1
+#: Whether people are unsettled, and how many faces grouping has looked at, up to a number.
+_STATE: Final = select(
+    select(PersonRow.id).where(PersonRow.unsettled).exists(),
+    select(func.count())
+    .select_from(select(FacePersonRow.face_id).limit(bindparam("most")).subquery())
+    .scalar_subquery(),
+)
 #: Of a person with more faces, the surroundings of a correction are looked at, not all of them again.
 _MOST_REGROUPED: Final = 20_000
 #: Faces that belong to nobody after a correction are looked at at once if they are no more than this.
@@ -89,9 +97,9 @@ def group_new(database: Database, settings: TagSettings) -> GroupingReport:
     with database.read() as session:
         revision = revisions.newest(session)
         waiting = reading.ungrouped(session, MANY_NEW + 1)
-        unsettled = session.scalar(select(PersonRow.id).where(PersonRow.unsettled).limit(1)) is not None
-        some = select(FacePersonRow.face_id).limit(int(MANY_NEW / NEW_SHARE)).subquery()
-        known = session.scalar(select(func.count()).select_from(some)) or 0 if waiting else 0
+        # No more are counted than decide whether the new ones are many.
+        most = {"most": math.ceil(min(len(waiting), MANY_NEW) / NEW_SHARE)}
+        unsettled, known = session.connection().execute(_STATE, most).one()
     if len(waiting) > MANY_NEW or len(waiting) > NEW_SHARE * known:
         return group_all(database, settings)
     if not waiting and not unsettled:
@@ -101,10 +109,10 @@ def group_new(database: Database, settings: TagSettings) -> GroupingReport:
         if waiting:
             revisions.set_grouped(session, revision)
             people_changes.trim(session)
-        if changed.faces:
+        if changed.faces and tells_something(session, changed.people):
             # Of somebody with many faces these are the only ones that anything is new of.
-            compute_ages(session, settings, changed.people, withdraw=False, face_ids=changed.faces)
-            names.refresh_photos(session, settings, reading.photos_of(session, changed.faces))
+            done = compute_ages(session, settings, changed.people, withdraw=False, face_ids=changed.faces)
+            names.refresh_photos(session, settings, reading.photos_of(session, changed.faces) - done)
         if unsettled:
             regroup(session, database, settings)
     return GroupingReport(len(waiting), 0, len(changed.people))
@@ -135,6 +143,7 @@ def regroup(session: Session, database: Database, settings: TagSettings) -> set[
         incremental.attach(session, database, loose)
     compute_ages(session, settings, person_ids)
     names.refresh(session, settings, {*person_ids, *library.person[library.person != UNKNOWN].tolist()})
+    people_changes.trim(session)
     return set(person_ids)
 
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import cache
 from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Select, bindparam, select
 from sqlalchemy.orm import Session
 
 from rollcall.people import assign, reading, writing
@@ -16,16 +14,11 @@ from rollcall.people.clusters import NEIGHBOURS, Faces, attach_penalty
 from rollcall.people.evidence import Births, earliest_photo, evidence
 from rollcall.people.linkage import UNKNOWN
 from rollcall.people.reading import LibraryFaces
-from rollcall.people.stated_births import known_births
+from rollcall.people.surroundings import CANDIDATES, Surroundings
 from rollcall.search.vectors import vectors_of
-from rollcall.storage import change_feed
-from rollcall.storage.change_feed import ChangeKind
 from rollcall.storage.database import Database
-from rollcall.storage.tables import FacePersonRow, PersonRow
+from rollcall.storage.tables import FacePersonRow
 
-#: People that a new face is compared with, and their faces that are looked at, the most similar first.
-_CANDIDATES: Final = 2
-_MEMBERS: Final = 24
 #: Neighbours that are looked up: more than are used, as some are of the same photo or do not count.
 _WANTED: Final = 48
 #: Of somebody's faces that are no less similar than this to a new one, if there are enough, it is compared with these.
@@ -47,50 +40,41 @@ def attach(session: Session, database: Database, face_ids: Sequence[int]) -> Att
     changed = Attached(set(), set())
     if not face_ids:
         return changed
-    births = known_births(session)
-    new = reading.faces_by_id(session, face_ids, births)
+    new = Surroundings.of(session, face_ids)
     people = writing.count_people(session)
-    missing = sorted(set(face_ids) - set(new.face_ids.tolist()))
+    missing = sorted(set(face_ids).difference(new.vectors))
     for row in missing:
         # Its embedding is of another network: it waits for its photo to be analysed again.
         session.add(FacePersonRow(face_id=row, person_id=None, state="automatic", probability=0.0, source="auto"))
     session.flush()
-    for index in range(len(new)):
-        one = _attach_one(session, database, new, index, people)
+    for face_id, vector in new.vectors.items():
+        near = _nearest(session, database, face_id, vector)
+        one = _attach_one(new, face_id, near, people)
         changed.people.update(one.people)
         changed.faces.update(one.faces)
     return changed
 
 
-def _attach_one(session: Session, database: Database, new: LibraryFaces, index: int, people: int) -> Attached:
-    face_id = int(new.face_ids[index])
-    near = _nearest(session, database, new, index)
-    around = reading.faces_by_id(session, [face_id, *near], new.faces.known_births)
+def _attach_one(new: Surroundings, face_id: int, near: Sequence[int], people: int) -> Attached:
+    session, around = new.session, new.faces([face_id, *near])
     me = int(np.flatnonzero(around.face_ids == face_id)[0])
-    person, probability = _decide(session, around, me, people)
+    person, probability = _decide(new, around, me, people)
     wanted, chance = around.person.copy(), around.probability.copy()
     for face in person:
         wanted[face], chance[face] = person[face], probability
     changed = writing.write_people(session, around, wanted, chance)
     for them in sorted(changed):
-        row = session.get_one(PersonRow, them)
-        if row.cover_face_id is None:
+        if not writing.add_face(session, them):
             writing.summarize(session, reading.faces_of(session, [them]), [them])
-        else:
-            # The next grouping of all faces computes the rest again: of a person with many, one changes little.
-            row.size += 1
-            change_feed.record(session, ChangeKind.PEOPLE_CHANGED, None)
     return Attached(changed, {int(around.face_ids[face]) for face, them in person.items() if them != UNKNOWN})
 
 
-def _nearest(session: Session, database: Database, new: LibraryFaces, index: int) -> list[int]:
+def _nearest(session: Session, database: Database, own: int, vector: NDArray[np.float16]) -> list[int]:
     """Return the faces of the library that are most similar to a new one."""
-    vector = np.asarray(new.faces.vectors[index], np.float16)
-    own = int(new.face_ids[index])
     return [face for _, face in vectors_of(database).nearest(session, vector, _WANTED + 1) if face != own][:_WANTED]
 
 
-def _decide(session: Session, around: LibraryFaces, me: int, people: int) -> tuple[dict[int, int], float]:
+def _decide(new: Surroundings, around: LibraryFaces, me: int, people: int) -> tuple[dict[int, int], float]:
     """Return the faces whose person is decided now, with their person, and the probability."""
     constants = evidence()
     faces = around.faces
@@ -105,8 +89,8 @@ def _decide(session: Session, around: LibraryFaces, me: int, people: int) -> tup
     threshold = constants.threshold(people)
     best: tuple[float, int] | None = None
     seen = around.person[order]
-    candidates = list(dict.fromkeys(seen[seen != UNKNOWN].tolist()))[:_CANDIDATES]
-    for members in _members(session, around, candidates):
+    candidates = list(dict.fromkeys(seen[seen != UNKNOWN].tolist()))[:CANDIDATES]
+    for members in _members(new, around, candidates):
         them = int(members.person[0])
         near = np.asarray(members.faces.vectors, np.float32)
         similar = near @ mine >= _SIMILAR
@@ -137,30 +121,17 @@ def _pair(around: LibraryFaces, me: int, likely: NDArray[np.float64], threshold:
     return {me: -3, other: -3}, float(constants.member_probability(np.array(value)))
 
 
-def _members(session: Session, around: LibraryFaces, person_ids: Sequence[int]) -> Iterator[LibraryFaces]:
-    """Yield for each of some people their faces that stand around a new one, and some others of theirs."""
-    connection = session.connection()
-    others: set[int] = set()
-    for person_id in person_ids:
-        others |= set(connection.execute(_some_of(), {"person": person_id}).scalars())
-    others -= set(around.face_ids.tolist())
-    found = around
-    if others:
-        found = around.joined(reading.faces_by_id(session, sorted(others), around.faces.known_births))
+def _members(new: Surroundings, around: LibraryFaces, person_ids: Sequence[int]) -> Iterator[LibraryFaces]:
+    """Yield for each of a few people their faces that stand around a new one, and some others of theirs."""
+    if not person_ids:
+        return
+    some = new.members(person_ids)
+    others = np.flatnonzero(~np.isin(some.face_ids, around.face_ids))
+    found = around.joined(some.take(others)) if len(others) else around
     for person_id in person_ids:
         theirs = np.flatnonzero(found.person == person_id)
         if len(theirs):
             yield found.take(theirs)
-
-
-@cache
-def _some_of() -> Select[int]:
-    return (
-        select(FacePersonRow.face_id)
-        .where(FacePersonRow.person_id == bindparam("person"))
-        .order_by(FacePersonRow.state, FacePersonRow.face_id)
-        .limit(_MEMBERS)
-    )
 
 
 def _against(around: LibraryFaces, me: int, members: LibraryFaces) -> float:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import case, func, select
+from sqlalchemy import Select, bindparam, case, func, select
 from sqlalchemy.orm import Session
 
 from rollcall.model_version import weights_of
@@ -53,6 +54,7 @@ class KeptFaces:
         self._vectors: NDArray[np.float16] = np.zeros((0, 0), np.float16)
         self._weights = ""
         self._rejected: list[frozenset[int]] = []
+        self._answered: NDArray[np.bool_] | None = None  # of which faces anything is in there; None if not known
         self._people = 0  # the newest change of who faces are that is in the columns
         self.shapes = Shapes()
         self._lock = threading.Lock()
@@ -68,8 +70,15 @@ class KeptFaces:
                 return self._read_all(session, now)
             self._update_people(session)
             assert self._columns is not None
-            columns, vectors, rejected = self._columns, self._vectors, self._rejected
-        return reading.built(session, [columns], vectors, rejected=rejected)
+            columns, vectors, rejected, answered = self._columns, self._vectors, self._rejected, self._answered
+        library = reading.built(session, [columns], vectors, rejected=rejected)
+        if answered is None:
+            answered = library.faces.answered
+            with self._lock:
+                if self._rejected is rejected:
+                    self._answered = answered
+        library.faces.answered = answered
+        return library
 
     def _read_all(self, session: Session, now: State) -> LibraryFaces:
         self._state, self._columns, self._vectors = None, None, np.zeros((0, 0), np.float16)
@@ -77,7 +86,7 @@ class KeptFaces:
         if 0 < len(vectors) <= MOST_KEPT:
             parts = [FaceColumns(*map(np.concatenate, zip(*parts, strict=True)))]
             self._state, self._columns, self._vectors, self._weights = now, parts[0], vectors, weights
-            self._rejected = reading.rejections(session, parts[0].face_ids)
+            self._rejected, self._answered = reading.rejections(session, parts[0].face_ids), None
             self._people = people_changes.newest(session)
             return reading.built(session, parts, vectors, rejected=self._rejected)
         return reading.built(session, parts, vectors)
@@ -93,7 +102,7 @@ class KeptFaces:
             rows: list[Any] = [
                 row
                 for part in chunks(changed)
-                for row in session.execute(reading.comparable().where(FaceRow.photo_id.in_(part)))
+                for row in session.connection().execute(_of_photos(), {"photos": part}).all()
             ]
             if {weights_of(row[2]) for row in rows} - {self._weights}:
                 return False  # which network most of the faces are of may be another one
@@ -101,7 +110,7 @@ class KeptFaces:
             before = self._columns.face_ids
             self._columns, self._vectors = _replaced(self._columns, self._vectors, changed, rows)
             if not np.array_equal(before, self._columns.face_ids):
-                self._rejected = reading.rejections(session, self._columns.face_ids)
+                self._rejected, self._answered = reading.rejections(session, self._columns.face_ids), None
         self._state = now
         return True
 
@@ -112,7 +121,7 @@ class KeptFaces:
         changed = people_changes.since(session, self._people, _MOST_CHANGED)
         if changed is None:
             self._columns = _with_people(session, self._columns)
-            self._rejected = reading.rejections(session, self._columns.face_ids)
+            self._rejected, self._answered = reading.rejections(session, self._columns.face_ids), None
         elif changed:
             ids = self._columns.face_ids
             numbers = np.sort(np.array(changed, np.int64))
@@ -126,10 +135,13 @@ class KeptFaces:
                 **{name: _with_some(getattr(self._columns, name), places, getattr(now, name)) for name in _OF_PEOPLE}
             )
             self._rejected = self._rejected.copy()
+            self._answered = None if self._answered is None else self._answered.copy()
             for start in range(0, len(numbers), CHUNK):
                 rejected = reading.rejections(session, numbers[start : start + CHUNK])
                 for place, people in zip(places[start : start + CHUNK].tolist(), rejected, strict=True):
                     self._rejected[place] = people
+                    if self._answered is not None:
+                        self._answered[place] = bool(people)
         self._people = newest
 
 
@@ -165,20 +177,32 @@ def _same(one: NDArray[Any], other: NDArray[Any]) -> bool:
     return np.array_equal(one, other, equal_nan=one.dtype.kind == "f")
 
 
-def _with_people(session: Session, columns: FaceColumns, face_ids: Sequence[int] | None = None) -> FaceColumns:
-    """Return columns with whom the faces are at present; these are `face_ids`, or else most of the library."""
+# Statements are made once: to put them together takes longer than to run them.
+@cache
+def _of_photos() -> Select[Any]:
+    return reading.comparable().where(FaceRow.photo_id.in_(bindparam("photos", expanding=True)))
+
+
+@cache
+def _people_of_faces(some: bool) -> Select[Any]:
+    """Return a statement for whom `some` faces are, or all."""
     # Numbers alone: they become arrays several times as fast as texts do.
-    statement = select(
+    columns: tuple[Any, ...] = (
         FacePersonRow.face_id,
         func.coalesce(FacePersonRow.person_id, UNKNOWN),
         case((FacePersonRow.source != "auto", 1), else_=0),
         case((FacePersonRow.state == "confirmed", 1), else_=0),
         FacePersonRow.probability,
-    ).order_by(FacePersonRow.face_id)
+    )
+    statement = select(*columns).order_by(FacePersonRow.face_id)
+    return statement.where(FacePersonRow.face_id.in_(bindparam("ids", expanding=True))) if some else statement
+
+
+def _with_people(session: Session, columns: FaceColumns, face_ids: Sequence[int] | None = None) -> FaceColumns:
+    """Return columns with whom the faces are at present; these are `face_ids`, or else most of the library."""
     rows: list[Any] = []
     for part in [None] if face_ids is None else chunks(face_ids):
-        some = statement if part is None else statement.where(FacePersonRow.face_id.in_(part))
-        found = session.connection().execute(some)
+        found = session.connection().execute(_people_of_faces(part is not None), {} if part is None else {"ids": part})
         # The driver's own tuples: to make rows of them takes longer than to read them.
         assert found.cursor is not None
         rows += found.cursor.fetchall()

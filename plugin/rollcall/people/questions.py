@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
-from itertools import islice
+from itertools import accumulate, islice
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +24,13 @@ from rollcall.people.kept import KeptFaces
 from rollcall.people.linkage import UNKNOWN
 from rollcall.people.posterior import People
 from rollcall.people.shapes import Shapes
+from rollcall.people.telling import Teller, as_questions
 from rollcall.storage.tables import PersonNameRow, PersonRow
+
+#: Everybody with a name who is not hidden.
+_SHOWN: Final = (
+    select(PersonNameRow.person_id).join(PersonRow, PersonRow.id == PersonNameRow.person_id).where(~PersonRow.hidden)
+)
 
 __all__ = ["Candidate", "Question", "in_rows", "of_library", "questions"]
 
@@ -54,8 +61,8 @@ def questions(
     people = _people(faces, theirs, shapes)
     if people is None:
         return []
-    found = _chosen(faces, people, person, stated, shapes, Forbidden(faces, shapes))
-    return [one.question(people, one.rows, one.candidates(people)) for one in found]
+    found = list(_chosen(faces, people, person, stated, shapes, Forbidden(faces, shapes)))
+    return as_questions(found, people) if found else []
 
 
 def _people(faces: Faces, named: NDArray[np.int64], shapes: Shapes) -> People | None:
@@ -83,20 +90,21 @@ def _chosen(
     found = open_questions(faces, person, stated, people, shapes, forbidden)
     if not found:
         return
-    begin = np.cumsum([0, *(len(some.at) for some in found)])
+    begin = [0, *accumulate(len(some.at) for some in found)]
     worths = np.concatenate([some.worths for some in found])
     faces_of = np.concatenate([some.firsts for some in found])
+    order = np.lexsort((faces_of, -worths))
+    kind = np.searchsorted(begin, order, side="right") - 1
     # A face is asked about once: by the question that settles the most.
-    asked = np.zeros(len(person), np.bool_)
-    for place in np.lexsort((faces_of, -worths)).tolist():
-        of = int(np.searchsorted(begin, place, side="right")) - 1
-        one = found[of].one(place - int(begin[of]))
-        if asked[one.rows].any():
+    asked = set[int]()
+    for place, of in zip(order.tolist(), kind.tolist(), strict=True):
+        one = found[of].one(place - begin[of])
+        rows = one.rows.tolist()
+        if not asked.isdisjoint(rows):
             continue
-        asked[one.rows] = True
-        if one.kind == "join":
-            rows = shapes.shown(faces.vectors, int(person[one.rows[0]]), one.rows)
-            one = one._replace(rows=rows)
+        asked.update(rows)
+        if one.kind == "join" and len(rows) > 1:
+            one = one._replace(rows=shapes.shown(faces.vectors, int(person[rows[0]]), one.rows))
         yield one
 
 
@@ -132,8 +140,7 @@ def of_library(session: Session, limit: int, kept: KeptFaces | None = None) -> l
     Nobody is asked for who is hidden, or was not born yet. All faces of the library are read, apart from those that
     are `kept` since the last call.
     """
-    statement = select(PersonNameRow.person_id).join(PersonRow, PersonRow.id == PersonNameRow.person_id)
-    named = set(session.scalars(statement.where(~PersonRow.hidden)))
+    named = set(session.connection().execute(_SHOWN).scalars())
     read = reading.read_faces if kept is None else kept.read
     library = read(session) if named else None
     if library is None or not len(library):
@@ -145,23 +152,9 @@ def of_library(session: Session, limit: int, kept: KeptFaces | None = None) -> l
         return []
     born = assign.earliest_photos(library, theirs, shapes.earliest_photo)
     forbidden = Forbidden(faces, shapes)
-
-    def first_photo(one: Open) -> float:
-        # Without a date, not a number: it is not before anything.
-        return float(np.fmin.reduce(library.taken[one.rows])) if born else np.nan
-
-    def others(one: Open) -> list[Candidate]:
-        found = one.candidates(people)
-        if not found:
-            return found
-        first = first_photo(one)
-        # A face of nobody has no chance to be whom it cannot be.
-        barred = forbidden.any_of(found, library.person, one.rows) if one.kind == "check" else ()
-        return [other for other in found if other.person not in barred and not first < born.get(other.person, -np.inf)]
-
+    teller = Teller(library, people, forbidden, born)
     found = _chosen(faces, people, library.person, library.stated, shapes, forbidden)
-    numbers = people.numbers.tolist()
-    possible = (
-        one for one in found if one.kind == "check" or not first_photo(one) < born.get(numbers[one.at], -np.inf)
-    )
-    return [one.question(people, library.face_ids[one.rows], others(one)) for one in islice(possible, limit)]
+    result = list[Question]()
+    while len(result) < limit and (some := list(islice(found, limit - len(result)))):
+        result += teller.questions(some)
+    return result

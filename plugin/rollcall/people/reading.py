@@ -175,8 +175,11 @@ def photos_of(session: Session, face_ids: Iterable[int]) -> set[int]:
     """Return the photos of some faces."""
     found: set[int] = set()
     for part in chunks(sorted(face_ids)):
-        found |= set(session.scalars(select(FaceRow.photo_id).where(FaceRow.id.in_(part))))
+        found |= set(session.connection().execute(_PHOTOS, {"ids": part}).scalars())
     return found
+
+
+_PHOTOS: Final = select(FaceRow.photo_id).where(FaceRow.id.in_(bindparam("ids", expanding=True)))
 
 
 def unassigned_beside(session: Session, person_ids: Sequence[int]) -> list[int]:
@@ -214,7 +217,7 @@ def _read(
     # A connection has less to do than a session, which counts where few rows are read.
     session.flush()
     connection = session.connection()
-    rows = [row for statement, values in statements for row in connection.execute(statement, values)]
+    rows = [row for statement, values in statements for row in connection.execute(statement, values).all()]
     wanted = set(_most(Counter(row[2] for row in rows)))
     rows = [row for row in rows if row[2] in wanted]
     return built(session, [columns_of(rows)], vectors_in(rows), births_of)
@@ -298,10 +301,10 @@ class FaceColumns(NamedTuple):
 
 
 def columns_of(rows: Sequence[Any]) -> FaceColumns:
-    """Return rows of `comparable` as arrays."""
+    """Return rows of `comparable` as arrays; columns after its own do not matter."""
     by_column: list[Sequence[Any]] = list(zip(*rows, strict=True)) if rows else [()] * 19
     (ids, photos, _, _, score, sharpness, width, height, age, low, high, given_low, given_high) = by_column[:13]
-    taken, person, state, source, probability, detected = by_column[13:]
+    taken, person, state, source, probability, detected = by_column[13:19]
     given = _numbers(given_low)
     ages = np.where(np.isnan(given), _numbers(age), (given + _numbers(given_high)) / 2)
     deviation = np.where(

@@ -13,6 +13,8 @@ from rollcall.people.compared import Columns, Compared, Grid, Nearest, places_in
 from rollcall.people.evidence import earliest_photo
 from rollcall.people.posterior import People, Person, centres_of, unit
 
+#: Of faces that are of somebody, or in no group that is asked about: less than any number of a group.
+NO_GROUP: Final = np.iinfo(np.int64).min
 #: More centres than this are not kept: about 50 MB.
 MOST_CENTRES: Final = 100_000
 #: The embeddings of people are kept as they are computed with up to so many numbers: 64 MB.
@@ -57,6 +59,36 @@ class Photos(NamedTuple):
         return self.order[places], np.repeat(np.arange(len(rows)), sizes)
 
 
+class _Ordered(NamedTuple):
+    """The rows of faces in groups, by group, and in it by row."""
+
+    group: NDArray[np.int64]  # (n,) of each face, or `NO_GROUP`
+    keys: NDArray[np.int64]  # (m,) ascending: group and row as one number
+    rows: NDArray[np.int64]  # (m,)
+
+    @classmethod
+    def of(cls, group: NDArray[np.int64], before: _Ordered | None) -> _Ordered:
+        """Return those of faces, of which most are as they were before: to sort all takes longer than all else."""
+        nothing = np.zeros(0, np.int64)
+        if before is None or len(before.group) != len(group):
+            before = cls(np.full(len(group), NO_GROUP), nothing, nothing)
+        changed = np.flatnonzero(group != before.group)
+        gone = np.searchsorted(before.keys, _keys(before.group, changed))
+        new = np.sort(_keys(group, changed))
+        rows = new % max(len(group), 1)
+        if len(before.keys) == len(gone):
+            return cls(group, new, rows)
+        keys = np.delete(before.keys, gone)
+        places = np.searchsorted(keys, new)
+        return cls(group, np.insert(keys, places, new), np.insert(np.delete(before.rows, gone), places, rows))
+
+
+def _keys(group: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return a number for each of those faces that are in groups, by group and row: numbers are sorted fast."""
+    rows = rows[group[rows] != NO_GROUP]
+    return (group[rows] + len(group) + 1) * len(group) + rows
+
+
 class _Centres(NamedTuple):
     vectors: ref[Any]
     group: NDArray[np.int64]
@@ -98,6 +130,7 @@ class Shapes:
     """What is kept. May be used from any thread: what is there is replaced, never changed."""
 
     def __init__(self) -> None:
+        self._ordered: _Ordered | None = None
         self._centres: _Centres | None = None
         self._vectors: ref[Any] | None = None
         self._people = dict[int, Person]()
@@ -116,6 +149,11 @@ class Shapes:
                 self._begin = {}
             found = self._begin[key] = earliest_photo(mean, deviation)
         return found
+
+    def ordered(self, group: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the rows of faces in groups, by group and in it by row; `group` (n,) is kept, and not changed."""
+        self._ordered = _Ordered.of(group, self._ordered)
+        return self._ordered.rows
 
     def photos(self, photos: NDArray[np.int64]) -> Photos:
         """Return which faces are on which photo, by the photos of n faces, (n,)."""

@@ -19,8 +19,10 @@ def known_births(session: Session) -> dict[int, Births]:
     """Return the birth dates that persons stated, by person."""
     session.flush()
     rows = session.connection().execute(_WITH_BIRTH)
-    result = {}
-    for person_id, text in rows:
-        first, last = dates.range_of(str(text))
-        result[person_id] = Births(np.array((first + last) / 2), np.array(max((last - first) / 4, 0.1)))
-    return result
+    return {person_id: birth_of(str(text)) for person_id, text in rows}
+
+
+def birth_of(text: str) -> Births:
+    """Return a birth date from its text: a day, a month or a year."""
+    first, last = dates.range_of(text)
+    return Births(np.array((first + last) / 2), np.array(max((last - first) / 4, 0.1)))

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Select, bindparam, delete, exists, func, select
+from sqlalchemy import Select, and_, bindparam, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from rollcall.corrections.people_log import stated_people
@@ -73,7 +73,7 @@ def _named(session: Session, person: NDArray[np.int64]) -> set[int]:
     people = np.unique(person[person != UNKNOWN]).tolist()
     found: set[int] = set()
     for part in chunks(people):
-        found |= set(session.scalars(select(PersonNameRow.person_id).where(PersonNameRow.person_id.in_(part))))
+        found |= set(session.connection().execute(_WITH_NAME, {"people": part}).scalars())
     return found
 
 
@@ -81,16 +81,29 @@ def _write_rows(session: Session, rows: Sequence[dict[str, Any]]) -> None:
     ids = [row["face_id"] for row in rows]
     # A person may have said who it is since the faces were read.
     session.flush()
-    there = set(session.connection().execute(_not_certain(), {"ids": ids}).scalars())
-    session.execute(delete(FacePersonRow).where(FacePersonRow.face_id.in_(there)))
+    connection = session.connection()
+    there = dict(connection.execute(_not_certain(), {"ids": ids}).all())
+    if before := [face_id for face_id, is_row in there.items() if is_row]:
+        connection.execute(_DELETED, {"ids": before})
+        session.expire_all()
     insert_rows(session, FacePersonRow, [row for row in rows if row["face_id"] in there])
 
 
+_WITH_NAME: Final = select(PersonNameRow.person_id).where(
+    PersonNameRow.person_id.in_(bindparam("people", expanding=True))
+)
+_DELETED: Final = delete(FacePersonRow).where(FacePersonRow.face_id.in_(bindparam("ids", expanding=True)))
+
+
 @cache
-def _not_certain() -> Select[int]:
+def _not_certain() -> Select[int, bool]:
+    """Return a statement for those of some faces of which nobody said who they are, and whether they have a row."""
     stated = (FacePersonRow.source != "auto", FacePersonRow.state == "confirmed")
-    certain = exists().where(FacePersonRow.face_id == FaceRow.id, *stated)
-    return select(FaceRow.id).where(FaceRow.id.in_(bindparam("ids", expanding=True)), ~certain)
+    return (
+        select(FaceRow.id, FacePersonRow.face_id.is_not(None))
+        .outerjoin(FacePersonRow, FacePersonRow.face_id == FaceRow.id)
+        .where(FaceRow.id.in_(bindparam("ids", expanding=True)), or_(FacePersonRow.face_id.is_(None), ~and_(*stated)))
+    )
 
 
 def _with_groups(session: Session, library: LibraryFaces, person: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -131,6 +144,25 @@ def _uids_of_groups(session: Session, face_ids: Sequence[int]) -> list[str]:
         taken.add(uid)
         result.append(uid)
     return result
+
+
+def add_face(session: Session, person_id: int) -> bool:
+    """Count one face more of somebody, without looking at the others; return False if they had none yet.
+
+    The next grouping of all faces computes the rest again: of a person with many, one changes little.
+    """
+    counted = session.connection().execute(_ONE_MORE, {"person": person_id}).rowcount
+    if counted:
+        session.expire_all()
+        change_feed.record(session, ChangeKind.PEOPLE_CHANGED, None)
+    return bool(counted)
+
+
+_ONE_MORE: Final = (
+    update(PersonRow)
+    .where(PersonRow.id == bindparam("person"), PersonRow.cover_face_id.is_not(None))
+    .values(size=PersonRow.size + 1)
+)
 
 
 def summarize(session: Session, library: LibraryFaces, person_ids: Iterable[int]) -> None:

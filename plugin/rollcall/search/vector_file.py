@@ -27,6 +27,8 @@ _FORMAT: Final = 2
 _HEADER: Final = 4096
 #: Cells that one embedding is compared with.
 _PROBES: Final = 12
+#: Fewer embeddings are compared by one thread: they are done before a second one has begun.
+_SHARED: Final = 100_000
 
 # These add up in 16 bits, which is 0.1 % off.
 for _capability in ("sapphire", "sve_f16"):
@@ -57,7 +59,8 @@ class Embeddings(NamedTuple):
         """Return the cosine similarity, (n,), of every embedding and one of unit length, (dimension,)."""
         result = np.empty((1, len(self.face_ids)), np.float32)
         if len(self.face_ids):
-            simsimd.cdist(wanted[None], self.vectors, metric="inner", out=result, threads=os.cpu_count() or 1)
+            threads = (os.cpu_count() or 1) if len(self.face_ids) >= _SHARED else 1
+            simsimd.cdist(wanted[None], self.vectors, metric="inner", out=result, threads=threads)
         return np.asarray(result[0])
 
     def nearest(self, wanted: NDArray[np.float16], count: int, without: Container[int] = ()) -> list[tuple[float, int]]:

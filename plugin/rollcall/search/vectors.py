@@ -159,6 +159,9 @@ def state_of(session: Session) -> State:
     return State(0, "") if row is None else State(*row)
 
 
+_AT: Final = select(EventRow.happened_at).where(EventRow.id == bindparam("then"))
+
+
 @cache
 def _newest() -> Select[int, str]:
     return select(EventRow.id, EventRow.happened_at).order_by(EventRow.id.desc()).limit(1)
@@ -169,7 +172,7 @@ def changed_photos(session: Session, then: State, now: State, most: int) -> list
     if then == now:
         return []
     if then.event_id:
-        at = session.scalar(select(EventRow.happened_at).where(EventRow.id == then.event_id))
+        at = session.connection().execute(_AT, {"then": then.event_id}).scalar()
         if at != then.happened_at:
             return None
     elif (session.scalar(select(func.min(EventRow.id))) or 0) > 1:
@@ -237,7 +240,7 @@ def _joined(some: Embeddings, keep: NDArray[np.bool_], others: Embeddings) -> Em
 def _of_photos(session: Session, dimension: int, photo_ids: Sequence[int], state: State) -> Embeddings:
     connection = session.connection()
     values = [{"dimension": dimension, "photos": part} for part in chunks(photo_ids)]
-    rows = [row for one in values for row in connection.execute(_of_some_photos(), one)]
+    rows = [row for one in values for row in connection.execute(_of_some_photos(), one).all()]
     return _collected(rows, dimension, state)
 
 

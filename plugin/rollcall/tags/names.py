@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, and_, delete, insert, or_, select, text
+from sqlalchemy import ColumnElement, Select, and_, bindparam, delete, insert, or_, select, text
 from sqlalchemy.orm import Session
 
 from rollcall.ages import any_of
@@ -45,8 +46,11 @@ def of_photos(session: Session, photo_ids: Sequence[int], settings: TagSettings)
     if settings.people == "off":
         return {}
     found: dict[tuple[int, str], list[float]] = defaultdict(list)
+    session.flush()
+    connection = session.connection()
     for part in chunks(list(photo_ids)):
-        for photo_id, name, probability in session.execute(_faces(settings).where(FaceRow.photo_id.in_(part))):
+        rows = connection.execute(_of_photos(settings.people, settings.precision), {"photos": part})
+        for photo_id, name, probability in rows:
             tag = tag_of(settings, name)
             if tag is not None:
                 found[photo_id, tag].append(probability)
@@ -83,14 +87,22 @@ def refresh_photos(session: Session, settings: TagSettings, photo_ids: Iterable[
     photos = sorted(set(photo_ids))
     found = of_photos(session, photos, settings)
     wanted = {(photo_id, tag.name): tag.probability for photo_id, tags in found.items() for tag in tags}
-    everybody = {tag_of(settings, name) for name in session.scalars(select(PersonNameRow.name).where(_SHOWN))}
     stored: dict[tuple[int, str], tuple[int, str, str]] = {}
+    folder, of_rules, connection = full_name(settings, ""), _of_rules(tag_rules(settings)), session.connection()
     for part in chunks(photos):
-        columns = (TagRow.photo_id, TagRow.name, TagRow.id, TagRow.source, TagRow.state)
-        for photo_id, name, number, source, state in session.execute(select(*columns).where(TagRow.photo_id.in_(part))):
-            if name in everybody:
+        for photo_id, name, number, source, state in connection.execute(_TAGS, {"photos": part}):
+            if name.startswith(folder) and name not in of_rules:
                 stored[photo_id, name] = (number, source, state)
+    if stored:
+        # Few photos have any, and names may be many.
+        everybody = {tag_of(settings, name) for name in session.scalars(select(PersonNameRow.name).where(_SHOWN))}
+        stored = {key: row for key, row in stored.items() if key[1] in everybody}
     return _set(session, wanted, stored)
+
+
+_TAGS: Final = select(TagRow.photo_id, TagRow.name, TagRow.id, TagRow.source, TagRow.state).where(
+    TagRow.photo_id.in_(bindparam("photos", expanding=True))
+)
 
 
 def _set(
@@ -118,11 +130,17 @@ def _of_rules(rules: Rules) -> set[str]:
     return {*rules.names.values(), *([rules.group] if rules.group else [])}
 
 
-def _faces(settings: TagSettings) -> Select[int, str, float]:
-    """Return a statement for the faces that give a tag: photo, name and probability."""
+@cache
+def _of_photos(people: str, precision: float) -> Select[int, str, float]:
+    # Made once: to put it together takes longer than to run it.
+    return _faces(people, precision).where(FaceRow.photo_id.in_(bindparam("photos", expanding=True)))
+
+
+def _faces(people: str, precision: float) -> Select[int, str, float]:
+    """Return a statement for the faces that give a tag: photo, name and probability; by two settings of tags."""
     certain: ColumnElement[bool] = FacePersonRow.state == "confirmed"
-    if settings.people == "likely":
-        certain = or_(certain, and_(FacePersonRow.state == "proposed", FacePersonRow.probability >= settings.precision))
+    if people == "likely":
+        certain = or_(certain, and_(FacePersonRow.state == "proposed", FacePersonRow.probability >= precision))
     return (
         select(FaceRow.photo_id, PersonNameRow.name, FacePersonRow.probability)
         .join(FacePersonRow, FacePersonRow.face_id == FaceRow.id)
@@ -141,8 +159,9 @@ def _photos(session: Session, settings: TagSettings, tag: str) -> dict[int, floa
     names = session.execute(select(PersonNameRow.person_id, PersonNameRow.name).where(_SHOWN))
     people = [person_id for person_id, name in names if tag_of(settings, name) == tag]
     found: dict[int, list[float]] = defaultdict(list)
+    statement = _faces(settings.people, settings.precision)
     for part in chunks(people):
-        for photo_id, _, probability in session.execute(_faces(settings).where(FacePersonRow.person_id.in_(part))):
+        for photo_id, _, probability in session.execute(statement.where(FacePersonRow.person_id.in_(part))):
             found[photo_id].append(probability)
     return {photo_id: any_of(probabilities) for photo_id, probabilities in found.items()}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
@@ -262,7 +263,8 @@ def _name(text: str) -> str:
     name = " ".join(text.split())
     if name.lower() == _IGNORED:
         return ""
-    return name if len(name) <= _LONGEST_NAME and name.isprintable() else ""
+    # What joins letters or keeps them apart, as names in Persian and Hindi need it, belongs to the name.
+    return name if len(name) <= _LONGEST_NAME and not any(unicodedata.category(c) == "Cc" for c in name) else ""
 
 
 def _size(value: Value | None, form: _Form) -> Size | None:

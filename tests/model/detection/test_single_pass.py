@@ -90,6 +90,16 @@ def test_the_boxes_of_a_face_are_averaged_by_their_scores() -> None:
     many = np.tile(boxes[:1], (200, 1)) + np.arange(200, dtype=np.float32)[:, None] * 30
     found, _ = bx.averaged(np.arange(200), many, np.ones(200, np.float32), np.zeros((200, 5, 2), np.float32), 0.5)
     np.testing.assert_allclose(found, many, rtol=1e-5)
+    # In a crowd each has those of its own height only to compare with: the same as with all.
+    rng = np.random.default_rng(0)
+    low, side = rng.uniform(0, 300, (400, 2)), rng.uniform(10, 60, (400, 1))
+    boxes, scores = np.concatenate([low, low + side], 1).astype(np.float32), rng.random(400).astype(np.float32)
+    kept = rng.permutation(400)[:90]
+    shares = np.where(bx.iou(boxes[kept], boxes) >= 0.3, scores, 0)
+    expected = shares @ boxes / shares.sum(1, keepdims=True)
+    found, points = bx.averaged(kept, boxes, scores, np.repeat(boxes[:, None, 2:], 5, axis=1), 0.3)
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
+    np.testing.assert_allclose(points[:, 4], expected[:, 2:], rtol=1e-4)
 
 
 def test_weights_of_something_else_are_refused(tmp_path: Path) -> None:

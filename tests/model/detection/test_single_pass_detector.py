@@ -265,3 +265,11 @@ def test_landmarks_of_a_mirrored_crop_come_back_to_their_places() -> None:
     landmarks = refiner.MEAN[None] + np.random.default_rng(0).normal(0, 0.05, (3, 5, 2))
     mirrored = (landmarks * (-1, 1) + (1, 0))[:, [1, 0, 2, 4, 3]]
     np.testing.assert_allclose(refiner.unmirrored(mirrored), landmarks)
+
+
+def test_quick_products_move_landmarks_little() -> None:
+    crops = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3)).astype(np.uint8)
+    exact, quick = refiner.load(), refiner.load()
+    refiner.halve_products(quick)
+    moved = np.abs(np.asarray(quick(crops)[0]) - np.asarray(exact(crops)[0]))
+    assert 0 < moved.max() < 0.003

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import cv2
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 
 from rollcall_model import runtime
-from rollcall_model.detection import single_pass
+from rollcall_model.detection import refiner, single_pass
 from rollcall_model.detection.single_pass import SinglePassConfig
 from rollcall_model.nn.state import state_dict
 from rollcall_model.training.detector import fit as fitting
@@ -78,6 +80,24 @@ def test_labels_of_the_usual_forms_are_read(tmp_path: Path) -> None:
     (table,) = pictures.read_table_points(tmp_path, tmp_path / "table.csv")
     np.testing.assert_allclose(table.faces.landmarks[0], FIVE)
     assert [one.path.name for one in pictures.read_unlabelled(tmp_path)] == ["a.jpg", "b.jpg"]
+
+
+def test_lists_of_five_landmarks_are_read_in_both_forms(tmp_path: Path) -> None:
+    (tmp_path / "some").mkdir()
+    cv2.imwrite(str(tmp_path / "some" / "a.png"), face_picture())
+    listing = tmp_path / "list.txt"
+    columns = " ".join(str(value) for value in FIVE.T.ravel())
+    pairs = " ".join(str(value) for value in FIVE.ravel())
+    listing.write_text(f"some/a.png {columns}\nsome\\a.png 28 72 22 78 {pairs}\nsome/missing.png 1 2\n")
+    for one in pictures.read_five_points(tmp_path, listing):
+        np.testing.assert_allclose(one.faces.landmarks[0], FIVE)
+        low, high = one.faces.boxes[0].reshape(2, 2)
+        assert (low < FIVE.min(0)).all() and (high > FIVE.max(0)).all() and one.path.is_file()
+    assert len(list(pictures.read_five_points(tmp_path, listing))) == 2
+    # With attributes behind the landmarks it would look like the second form.
+    listing.write_text(f"some/a.png {columns} 1 1 2 3\n")
+    with pytest.raises(ValueError, match=r"list\.txt, line 1: holds no five landmarks"):
+        list(pictures.read_five_points(tmp_path, listing))
 
 
 def test_landmarks_of_another_number_are_refused(tmp_path: Path) -> None:
@@ -197,3 +217,33 @@ def test_the_refiner_sees_faces_upright_and_learns_their_landmarks(tmp_path: Pat
         data.pixels[0], data.landmarks[0], refine.RefinerFitConfig(), 64, np.random.default_rng(0)
     )
     assert pixels.shape == (64, 64, 3) and points[0, 0] < points[1, 0]
+
+
+def test_landmarks_of_a_set_come_to_mean_what_the_refiner_calls_them() -> None:
+    """A set that puts the left eye elsewhere is moved back; a single wrong label stays wrong."""
+    # It finds the same landmarks in every black crop.
+    network = refiner.Refiner(refiner.RefinerConfig(), nnx.Rngs(0))
+    usual = ((refiner.MEAN - 0.5) * 128 * refine._ZOOM + 64).astype(np.float32)
+    landmarks = np.stack([usual] * 5)
+    landmarks[:, 0] += (0, 3)
+    landmarks[4, 2] += (6, 0)
+    patches = refine.Patches(np.zeros((5, 128, 128, 3), np.uint8), landmarks, np.ones(5, np.float32))
+    found = refine.predictions(network, patches)
+    moved = refine.in_convention(patches, network).landmarks
+    np.testing.assert_allclose(moved[:4], found[:4], atol=1e-3)
+    np.testing.assert_allclose(moved[4, 2] - moved[0, 2], (6, 0), atol=1e-3)
+
+
+def test_the_refiner_is_measured_on_faces_that_it_is_not_trained_on(tmp_path: Path) -> None:
+    patch = cv2.resize(face_picture(100)[:, :100], (128, 128))
+    # A nose that lies far to one side, which a refiner does not expect at first.
+    points = FIVE * 1.28 + np.array([[0, 0], [0, 0], [12, 0], [0, 0], [0, 0]], np.float32)
+    data = refine.Patches(np.stack([patch] * 20), np.stack([points] * 20), np.ones(20, np.float32))
+    train, validation = refine.held_out(data)
+    assert (len(train.pixels), len(validation.pixels)) == (18, 2)
+    config = refine.RefinerFitConfig(steps=30, batch=4, learning_rate=5e-3, average=0.8)
+    small = refiner.RefinerConfig(widths=(8, 8, 16), depths=(1, 1, 1))
+    refine.fit(train, validation, refiner.Refiner(small, nnx.Rngs(0)), config, tmp_path)
+    before, after = map(json.loads, (tmp_path / "refiner-log.jsonl").read_text().splitlines())
+    assert (before["step"], after["step"]) == (0, 30) and after["error"] < before["error"]
+    assert refine.measured(refiner.load(tmp_path / "refiner.safetensors"), validation)["error"] == after["error"]

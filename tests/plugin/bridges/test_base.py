@@ -124,6 +124,60 @@ def test_an_answer_that_ends_a_run_says_what_to_do(status: int, advice: str) -> 
     assert "no way" in str(caught.value) and "\n" not in str(caught.value)
 
 
+def test_a_page_for_people_is_told_as_one() -> None:
+    page = b"<!DOCTYPE html>\n<html><head><title>Sign\n in</title></head>" + b"<p>x</p>" * 100
+    for status, words in (
+        (200, "a page for people: 'Sign in'; check the address"),
+        (404, "status 404, a page for people"),
+    ):
+        there, _ = connection(Answers(*[httpx.Response(status, content=page)] * 6))
+        with pytest.raises(BridgeError, match=words) as caught:
+            there.get("/x")
+        assert "<" not in str(caught.value)
+    there, _ = connection(Answers(httpx.Response(302, headers={"Location": "https://login/?token=abc"})))
+    with pytest.raises(BridgeError, match=r"to https://login/\)"):
+        there.get("/x")
+
+
+@pytest.mark.parametrize("name", ["immich", "photoprism", "nextcloud"])
+@pytest.mark.parametrize("answer", [b"null", b'"x"', b"[null]", b'{"assets": {"items": [{}]}}', b"[" * 9999])
+def test_answers_of_another_form_end_with_a_sentence(library: Plugin, name: str, answer: bytes) -> None:
+    class Other:
+        def request(self, method: str, url: str, **_: Any) -> httpx.Response:
+            return httpx.Response(200, content=answer)
+
+    with pytest.raises(BridgeError, match=r"another form than is known|does not answer as it should") as caught:
+        library.bridge(name, transport=Other())
+    assert "version" in str(caught.value) or "WebDAV" in str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["secret\nkey", "schl\u00fcssel", "secret\x00"])
+def test_a_key_that_can_be_none_is_refused_and_not_printed(key: str) -> None:
+    with pytest.raises(BridgeError, match="copy it again") as caught:
+        Connection("http://there", {"x-api-key": key})
+    assert key[:6] not in str(caught.value)
+
+
+def test_the_line_end_that_was_copied_with_a_key_is_not_sent() -> None:
+    answers = Answers(httpx.Response(200, json=1))
+    Connection("http://there", {"x-api-key": " key\r\n"}, transport=answers).get("/x")
+    assert answers.headers[0]["x-api-key"] == "key"
+
+
+@pytest.mark.parametrize(
+    "url", ["immich:2283", "http://", "http://[::1", "ftp://x", "http://x y/", "http://host:99999"]
+)
+def test_an_address_of_no_server_is_refused_at_once(url: str) -> None:
+    with pytest.raises(BridgeError, match="no address of a server"):
+        Connection(url)
+
+
+def test_a_password_in_an_address_is_refused_and_not_printed() -> None:
+    with pytest.raises(BridgeError, match="https://host/") as caught:
+        Connection("https://jo:secret@host/")
+    assert "secret" not in str(caught.value)
+
+
 def test_keys_are_not_printed(tmp_path: Path) -> None:
     from rollcall import server_settings, settings
     from rollcall.host.diagnostics import changed

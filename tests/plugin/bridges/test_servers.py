@@ -236,3 +236,17 @@ def test_a_stop_ends_the_run_between_two_requests(library: Plugin, name: str, se
     assert report.stopped
     library.bridge(name, transport=server)
     assert server.state() == final_state(library, name)
+
+
+@pytest.mark.parametrize("name", ["immich", "nextcloud"])
+def test_a_tag_or_a_person_whose_photos_the_server_does_not_have_is_not_made_there(library: Plugin, name: str) -> None:
+    server = SERVERS[name](without="trip/c.png")  # the only photo of Zoë
+    library.correct(corrections.tag(3, "Trips/Alone", accepted=True))
+    for dry_run in (True, False):
+        report = library.bridge(name, dry_run=dry_run, transport=server)
+        assert report.reasons["the server has none of its photos"] >= 2
+        assert report.reasons["the server has no such photo"] >= 2
+    assert "Alone" not in str(server.state()) and "Zoë" not in str(server.state())
+    assert "Trips/Sea" in str(server.state()) and not server.refused
+    library.bridge(name, undo=True, transport=server)
+    assert server.state() == SERVERS[name](without="trip/c.png").state()

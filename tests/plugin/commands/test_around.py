@@ -18,7 +18,7 @@ from sqlalchemy import text
 from blobs import BlobAnalyzer, draw
 from rollcall import cli, corrections
 from rollcall.commands import serve
-from rollcall.errors import ConflictError
+from rollcall.errors import ConflictError, StoreError
 from rollcall.host import Plugin
 from rollcall.host.correcting import CorrectingMixin
 from rollcall.settings import load
@@ -184,3 +184,18 @@ def test_the_address_is_printed_when_it_is_answered(
     for thread in ahead:
         thread.join(60)
     assert not any(thread.is_alive() for thread in ahead)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "status", "check", "search women", "people list", "people show 1", "people questions", "albums list",
+        "guests list", "corrections list", "corrections list --waiting", "corrections export {file}",
+        "xmp status", "adapt --list", "tag --dry-run", "backup {file}",
+    ],
+)  # fmt: skip
+def test_a_command_that_only_reads_makes_no_database(tmp_path: Path, words: str) -> None:
+    given = words.format(file=tmp_path / "out").split()
+    done = CliRunner().invoke(cli.cli, [*given, "-d", str(tmp_path / "none.db")])
+    assert isinstance(done.exception, StoreError) and "there is no database yet" in str(done.exception)
+    assert not list(tmp_path.iterdir())

@@ -13,6 +13,7 @@ from sqlalchemy import text
 from blobs import BlobAnalyzer, draw
 from filmed import blobs, film
 from rollcall import corrections
+from rollcall.commands.index import print_summary
 from rollcall.host import Plugin
 from rollcall.indexing.indexer import Indexer
 from rollcall.records import Box
@@ -49,11 +50,15 @@ def shown(plugin: Plugin) -> list[tuple[Any, ...]]:
     return rows(plugin.database, "SELECT face_id, ROUND(age), gender, video_time, x FROM v1_faces ORDER BY face_id")
 
 
-def test_each_person_of_a_video_is_one_face_with_its_time(indexer: Indexer, database: Database, library: Path) -> None:
+def test_each_person_of_a_video_is_one_face_with_its_time(
+    indexer: Indexer, database: Database, library: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     film(library / "a.mov", walk(CHILD, WOMAN))
     draw(library / "b.png", CHILD)
     summary = indexer.run([library])
-    assert (summary.indexed, summary.faces, summary.failed) == (2, 3, 0)
+    assert (summary.indexed, summary.videos, summary.faces, summary.failed) == (2, 1, 3, 0)
+    print_summary(summary, stopped=False)
+    assert capsys.readouterr().out.startswith("1 photo and 1 video indexed, 3 faces found")
     found = rows(
         database, "SELECT path, faces, width, height, ROUND(duration), poster_time FROM v1_photos ORDER BY path"
     )

@@ -104,6 +104,11 @@ def watching(
         assert not thread.is_alive()
 
 
+@pytest.fixture
+def roots_are_checked_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watcher, "_CHECK_ROOTS_SECONDS", 0.2)
+
+
 def until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
@@ -262,14 +267,13 @@ def test_running_out_of_watches_is_explained_and_the_folder_is_polled(
     assert advice in warnings(events_seen)[0] and str(library) in warnings(events_seen)[0]
 
 
+@pytest.mark.usefixtures("roots_are_checked_often")
 def test_a_root_that_goes_and_comes_back_is_watched_again(
     indexer: Indexer,
     database: Database,
     library: Path,
     events_seen: list[events.Event],
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(watcher, "_CHECK_ROOTS_SECONDS", 0.2)
     draw(library / "a.png", (5, 255))
     with watching(indexer, library, events_seen):
         until(lambda: states(database).get("a.png") == "indexed")
@@ -334,14 +338,13 @@ def test_a_flood_of_files_is_seen_as_a_whole(
         until(lambda: len(states(database)) == 301 and set(states(database).values()) == {"indexed"}, 60)
 
 
+@pytest.mark.usefixtures("roots_are_checked_often")
 def test_a_folder_that_was_exchanged_for_another_is_scanned_and_watched_again(
     indexer: Indexer,
     database: Database,
     library: Path,
     events_seen: list[events.Event],
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(watcher, "_CHECK_ROOTS_SECONDS", 0.2)
     draw(library / "a.png", (5, 255))
     draw(library.parent / "other" / "b.png", (6, 255), seed=1)
     with watching(indexer, library, events_seen):
@@ -353,15 +356,14 @@ def test_a_folder_that_was_exchanged_for_another_is_scanned_and_watched_again(
         until(lambda: states(database).get("c.png") == "indexed")
 
 
+@pytest.mark.usefixtures("roots_are_checked_often")
 def test_a_folder_that_was_removed_and_made_again_is_watched_again(
     indexer: Indexer,
     database: Database,
     library: Path,
     events_seen: list[events.Event],
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The new folder often has the number of the old one."""
-    monkeypatch.setattr(watcher, "_CHECK_ROOTS_SECONDS", 0.2)
     draw(library / "a.png", (5, 255))
     with watching(indexer, library, events_seen):
         until(lambda: "a.png" in states(database))
@@ -372,14 +374,13 @@ def test_a_folder_that_was_removed_and_made_again_is_watched_again(
         until(lambda: states(database).get("sub/c.png") == "indexed")
 
 
+@pytest.mark.usefixtures("roots_are_checked_often")
 def test_what_happens_behind_links_is_seen(
     indexer: Indexer,
     database: Database,
     library: Path,
     events_seen: list[events.Event],
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(watcher, "_CHECK_ROOTS_SECONDS", 0.2)
     home = library.parent / "elsewhere"
     draw(home / "a.png", (5, 255))
     (library / "old").symlink_to(home)
@@ -399,15 +400,14 @@ def test_what_happens_behind_links_is_seen(
 
 
 @pytest.mark.skipif(not _MAY_MOUNT, reason="only root may mount file systems")
+@pytest.mark.usefixtures("roots_are_checked_often")
 def test_a_disk_that_is_mounted_again_at_once_is_watched_again_also_below_a_root(
     indexer: Indexer,
     database: Database,
     library: Path,
     events_seen: list[events.Event],
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """It often has the numbers of the one before."""
-    monkeypatch.setattr(watcher, "_CHECK_ROOTS_SECONDS", 0.2)
     (library / "card").mkdir()
     draw(library / "a.png", (5, 255))
     with ExitStack() as mounted:
@@ -433,11 +433,11 @@ def test_a_disk_that_is_mounted_again_at_once_is_watched_again_also_below_a_root
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only inotify has such a limit")
+@pytest.mark.usefixtures("roots_are_checked_often")
 def test_folders_beyond_the_limit_of_watches_are_polled(
     library: Path, events_seen: list[events.Event], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recorder = Recorder()
-    monkeypatch.setattr(watcher, "_CHECK_ROOTS_SECONDS", 0.2)
     draw(library / "a.png", (5, 255))
     with watching(recorder, library, events_seen, settings(polling_seconds=0.2)) as made:
         until(lambda: len(recorder.runs) == 1)

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from drawn import need, quarters
+from drawn import exif_bytes, need, quarters
 from rollcall.media import avif, boxes, decode
 from rollcall.media.formats import Format
 from rollcall.media.job import Job, Refused
@@ -94,6 +94,19 @@ def test_what_a_strict_decoder_refuses_is_shown(
     # Where the picture is opaque the colours are those of the sound file.
     difference = found.pixels[16:].astype(int) - quarters()[16:]
     assert abs(difference).mean() < 8
+
+
+def test_a_broken_block_of_exif_hides_no_picture(tmp_path: Path) -> None:
+    need("AVIF")
+    written = io.BytesIO()
+    Image.fromarray(quarters()).save(written, "AVIF", quality=90, exif=exif_bytes({0x0112: 1}))
+    data = bytearray(written.getvalue())
+    data[data.index(b"mdat") + 4] = 0x10  # it says how far behind the block's header is
+    (tmp_path / "a.avif").write_bytes(data)
+    with pytest.raises(ValueError, match="Exif"):
+        Image.open(tmp_path / "a.avif").load()
+    found = decode.decode(tmp_path / "a.avif")
+    assert abs(found.pixels.astype(int) - quarters()).mean() < 8 and found.warnings == ()
 
 
 def test_a_file_without_anything_to_leave_out_is_refused() -> None:

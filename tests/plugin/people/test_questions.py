@@ -173,7 +173,7 @@ def test_what_is_kept_between_questions_follows_everything_that_this_and_other_p
             again = questions_of_library(session, 20)
         for name in ("face_ids", "taken", "person", "stated", "certain", "seen", "probability"):
             assert np.array_equal(getattr(one, name), getattr(all_read, name), equal_nan=name == "taken"), name
-        for name in ("vectors", "photos", "weak", "labels", "rejected"):
+        for name in ("vectors", "photos", "weak", "labels", "rejected", "answered"):
             assert np.array_equal(getattr(one.faces, name), getattr(all_read.faces, name)), name
         return family.people_questions() == again
 

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
+from unittest.mock import patch
 
 import pytest
 from sqlalchemy import text
@@ -388,6 +389,25 @@ def test_triggers_of_both_note_of_which_faces_who_they_are_was_written(changing:
         return [sorted(some or []) for some in found]
 
     changing.same(written)
+
+
+def test_a_grouping_of_very_many_faces_is_told_as_one_change_in_both(changing: Both) -> None:
+    def grouped(plugin: Plugin) -> list[Any]:
+        with plugin.database.write() as session:
+            session.execute(text("UPDATE face_people SET probability = 0.25 WHERE source = 'auto'"))
+            before = people_changes.newest(session)
+        with patch.object(people_changes, "KEPT", 1):
+            plugin.group_people()
+        with plugin.database.read() as session:
+            assert people_changes.since(session, before, 100) is None
+            followed = people_changes.newest(session)
+        them = plugin.people()[0].person_id
+        face = plugin.person_faces(them)[-1].face_id
+        plugin.reject_faces(them, [face])
+        with plugin.database.read() as session:
+            return [followed - before, face in (people_changes.since(session, followed, 100) or [])]
+
+    assert changing.same(grouped) == [2, True]
 
 
 def test_an_older_database_is_migrated_with_what_it_holds(postgresql: Server) -> None:

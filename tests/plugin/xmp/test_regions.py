@@ -215,6 +215,15 @@ def test_there_are_never_too_many_regions_and_names_are_of_one_line() -> None:
     assert regions_of(mwg((BOX, "x" * 1000))).faces[0].name == ""
 
 
+@pytest.mark.parametrize("name", ["\u0639\u0644\u06cc\u200c\u0631\u0636\u0627", "\U0001f469\u200d\U0001f467", "\ue000"])
+def test_what_joins_the_letters_of_a_name_or_keeps_them_apart_belongs_to_it(name: str) -> None:
+    assert regions_of(mwg((BOX, name))).faces[0].name == name
+
+
+def test_a_name_with_control_characters_is_none() -> None:
+    assert regions_of(mwg((BOX, "a\u0090b"))).faces[0].name == ""
+
+
 def test_deeply_nested_structures_end() -> None:
     deep = (
         "<mwg-rs:Regions>" + "<rdf:Description><own:a>" * 60 + "</own:a></rdf:Description>" * 60 + "</mwg-rs:Regions>"

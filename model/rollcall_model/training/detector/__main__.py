@@ -105,6 +105,7 @@ def fit(
 @click.option("--points", multiple=True, type=_FOLDER, help="Pictures with 68 landmarks (.pts) beside them.")
 @click.option("--text", multiple=True, nargs=2, type=_FOLDER, metavar="IMAGES TXT", help="49 or 68 landmarks as text.")
 @click.option("--table", multiple=True, type=(_FOLDER, _FILE), metavar="IMAGES CSV", help="68 landmarks a row.")
+@click.option("--five", multiple=True, type=(_FOLDER, _FILE), metavar="IMAGES LIST", help="Five landmarks a line.")
 @click.option("--pack", "packed", type=_FOLDER, help="Its larger faces, with the landmarks of MTCNN.")
 @click.option("--exclude", type=_FILE, help="Difference hashes of pictures never to train on, hexadecimal.")
 @click.option("--weights", type=_FILE, help="Begin with these weights.")
@@ -112,10 +113,12 @@ def fit(
 @click.option("--steps", default=6_000, show_default=True)
 @click.option("--batch", default=64, show_default=True)
 @click.option("--learning-rate", default=2e-3, show_default=True)
+@click.option("--seed", default=0, show_default=True)
 def fit_refiner(
     points: tuple[Path, ...],
     text: tuple[tuple[Path, Path], ...],
     table: tuple[tuple[Path, Path], ...],
+    five: tuple[tuple[Path, Path], ...],
     packed: Path | None,
     exclude: Path | None,
     weights: Path | None,
@@ -123,8 +126,13 @@ def fit_refiner(
     steps: int,
     batch: int,
     learning_rate: float,
+    seed: int,
 ) -> None:
-    """Train the refiner of the landmarks; true landmarks in the wild (--points) are shown eight times as often."""
+    """Train the refiner of the landmarks; true landmarks in the wild (--points) are shown eight times as often.
+
+    Every tenth face is measured on. Lists of five landmarks (--five) need --weights, to whose meaning of the five
+    theirs are moved.
+    """
     from flax import nnx
 
     from rollcall_model import memory
@@ -136,15 +144,19 @@ def fit_refiner(
     from rollcall_model.training.detector import pack, pictures, refine
 
     excluded = read_hashes(exclude) if exclude else np.zeros(0, np.uint64)
+    if five and weights is None:
+        raise click.UsageError("--five needs --weights: its landmarks are moved to mean the same as theirs.")
+    begin = refiner.load(weights) if weights else refiner.Refiner(refiner.RefinerConfig(), nnx.Rngs(0))
     parts = [refine.patches(pictures.read_points(folder), excluded, 8.0) for folder in points]
     parts += [refine.patches(pictures.read_text_points(*pair), excluded, 0.5) for pair in text]
     parts += [refine.patches(pictures.read_table_points(*pair), excluded, 0.5) for pair in table]
+    for pair in five:
+        parts.append(refine.in_convention(refine.patches(pictures.read_five_points(*pair), excluded, 2.0), begin))
     if packed is not None:
         parts.append(refine.pseudo_labelled(pack.read(packed)))
-    data = refine.joined(parts)
-    click.echo(f"{len(data.pixels):,} faces")
-    begin = refiner.load(weights) if weights else refiner.Refiner(refiner.RefinerConfig(), nnx.Rngs(0))
-    refine.fit(data, begin, refine.RefinerFitConfig(steps, batch, learning_rate), out)
+    data, validation = refine.held_out(refine.joined(parts))
+    click.echo(f"{len(data.pixels):,} faces, and {len(validation.pixels):,} to measure on")
+    refine.fit(data, validation, begin, refine.RefinerFitConfig(steps, batch, learning_rate, seed=seed), out)
 
 
 @main.command()

@@ -22,6 +22,8 @@ _FIVE_OF_68: Final = (tuple(range(36, 42)), tuple(range(42, 48)), (30,), (48,), 
 _CONTOUR: Final = 17
 #: A box around 68 landmarks is extended by these shares of its sides to reach from the forehead to the chin.
 _POINTS_MARGIN: Final = (0.05, 0.25, 0.05, 0.02)
+#: The same for a box around five landmarks.
+_FIVE_MARGIN: Final = 0.6
 #: Longest side of pictures for an evaluation, and the least side of faces that count, in pixels.
 _SEEN: Final = 1280
 LEAST_FACE: Final = 20
@@ -124,6 +126,38 @@ def read_table_points(images: Path, table: Path) -> Iterator[Source]:
         path = images / row[0]
         if path.is_file():
             yield Source(path, from_68(np.array(row[1:137], np.float32).reshape(68, 2)), complete=False)
+
+
+def read_five_points(images: Path, listing: Path) -> Iterator[Source]:
+    """Yield the pictures named in a list of five landmarks each, a line a picture; other faces have no box.
+
+    A line is a name, and either ten numbers, x of all before y of all (MTFL, Zhang et al. 2014, without attributes), or
+    left, right, top, bottom of a box and x and y of each (Sun et al. 2013). Lines of missing pictures are left out.
+
+    Raises
+    ------
+    ValueError
+        If a line is neither.
+    """
+    for number, line in enumerate(listing.read_text(encoding="utf-8").splitlines(), 1):
+        name, *numbers = line.split()
+        path = images / name.replace("\\", "/")
+        if path.is_file():
+            points = _five(np.array(numbers, np.float32))
+            if points is None:
+                raise ValueError(f"{listing}, line {number}: holds no five landmarks; leave it out or mend it")
+            low, high = points.min(axis=0), points.max(axis=0)
+            box = np.concatenate([low - (high - low) * _FIVE_MARGIN, high + (high - low) * _FIVE_MARGIN])
+            yield Source(path, Faces(box[None], points[None], np.zeros(1, bool)), complete=False)
+
+
+def _five(numbers: Float32[np.ndarray, " k"]) -> Float32[np.ndarray, "5 2"] | None:
+    """Return the landmarks of a line of a list, if it has one of the two forms."""
+    if len(numbers) == 10:
+        return np.ascontiguousarray(numbers.reshape(2, 5).T)
+    if len(numbers) == 14 and numbers[0] < numbers[1] and numbers[2] < numbers[3]:
+        return numbers[4:].reshape(5, 2)
+    return None
 
 
 def _with_contour(points: Float32[np.ndarray, "49 2"]) -> Float32[np.ndarray, "68 2"]:

@@ -18,6 +18,7 @@ from markupsafe import Markup, escape
 
 from rollcall.corrections.review_queue import ANSWERS
 from rollcall.errors import InvalidQueryError
+from rollcall.media.paths import readable
 from rollcall.records import GIVEN_AGES
 from rollcall.search.details import FaceDetails, PhotoDetails
 from rollcall.web import formats, names
@@ -36,24 +37,12 @@ from rollcall.web.translation import (
     translated,
 )
 
-#: Spaces that do not break a line, which French has before a colon: no effect but that.
-_SPACES: Final = "\u00a0\u202f"
-#: Characters that change the direction of the text around them.
-_DIRECTIONS: Final = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u061c")
-
 #: A command in backticks, or the name of a setting, such as decode.max_megapixels.
 _TECHNICAL: Final = re.compile(r"`|\b[a-z]+\.[a-z]+_[a-z_]+\b")
 
 
 #: How much of a query an error repeats, in characters.
 QUERY_SHOWN: Final = 80
-
-
-def plain(value: object) -> str:
-    """Return a name with control and direction characters escaped, so that they have no effect on the page."""
-    return "".join(
-        c if (c.isprintable() and c not in _DIRECTIONS) or c in _SPACES else f"\\u{ord(c):04x}" for c in str(value)
-    )
 
 
 def about(face: FaceDetails) -> str:
@@ -72,7 +61,7 @@ def _age(face: FaceDetails) -> str:
 
 def _gender(face: FaceDetails) -> str:
     if face.gender_source == "user":
-        return plain(names.gender(face.gender)) if face.gender else ""
+        return readable(names.gender(face.gender)) if face.gender else ""
     p = face.p_female
     return "" if p is None else f"{names.gender('female' if p >= 0.5 else 'male')} {formats.percent(max(p, 1 - p))}"
 
@@ -207,7 +196,7 @@ def _each_time(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 _FILTERS: Final[dict[str, Callable[..., Any]]] = {
-    "plain": plain,
+    "plain": readable,
     "number": formats.number,
     "percent": formats.percent,
     "day": formats.day,
