@@ -373,16 +373,15 @@ class Scanner:
 
     @staticmethod
     def _mark_missing(session: Session, place: Place, seen: SeenPhotos, unreadable: Iterable[str]) -> Sequence[int]:
-        gone = mark_missing(session, place, seen, unreadable)
-        for photo_id in gone:
+        for photo_id in (gone := mark_missing(session, place, seen, unreadable)):
             change_feed.record(session, ChangeKind.PHOTO_MISSING, photo_id)
         return gone
 
     def _report_missing(self, gone: Sequence[int], run: Run) -> None:
-        """Add to the number of missing photos, and publish it."""
+        """Count missing photos, and publish how many."""
+        run.newly_missing.update(gone)
+        run.summary.missing += len(gone)
         if gone:
-            run.newly_missing.update(gone)
-            run.summary.missing += len(gone)
             self.publish(events.PhotosMissing(len(gone)))
 
 
