@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import gc
 import os
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from typing import Any
 import jax
 import numpy as np
 from jax.sharding import Mesh
+
+from rollcall_model import memory
 
 
 def processors() -> int:
@@ -70,7 +73,7 @@ class Programs:
     """A function of arrays, and its compiled programs: one for each shape of its arguments.
 
     `jax.jit` keeps beside its programs what they were made of, and with that the network's weights once more. Here the
-    programs are kept by themselves, so that `forget_traces` can drop all the rest. Use from one thread at a time.
+    programs are kept by themselves, so that `forget_traces` can drop all the rest. May be used from any thread.
 
     Parameters
     ----------
@@ -85,19 +88,31 @@ class Programs:
     def __call__(self, *arrays: Any) -> Any:
         """Return what the function returns; compile the program first, or load it from the cache on disk."""
         key = tuple((array.shape, array.dtype) for array in arrays)
-        program = self._programs.get(key)
-        if program is None:
-            program = self._programs[key] = self.lower(*arrays).compile()
-            _traced.add(key)
+        program = self._programs.get(key) or self._made(key, arrays)
         return program(*arrays)
+
+    def _made(self, key: tuple[Any, ...], arrays: tuple[Any, ...]) -> Callable[..., Any]:
+        """Compile a program once, whichever threads ask for it."""
+        with _making, memory.without_collecting():
+            if key not in self._programs:
+                self._programs[key] = self.lower(*arrays).compile()
+                _traces.kept = True
+            return self._programs[key]
 
     def lower(self, *arrays: Any) -> Any:
         """Return the function lowered for such arrays, see `jax.jit`."""
         return self._jitted.lower(*arrays)
 
 
-#: Arguments of programs that were made since traces were forgotten.
-_traced: set[tuple[Any, ...]] = set()
+class _Traces:
+    """Whether programs were made since traces were forgotten."""
+
+    kept = False
+
+
+_traces = _Traces()
+#: Held while a program is made, and while traces are forgotten.
+_making = threading.Lock()
 
 
 def forget_traces() -> bool:
@@ -105,10 +120,11 @@ def forget_traces() -> bool:
 
     For processes that do nothing else: a function of `jax.jit` that is called again is traced and compiled anew.
     """
-    if not _traced:
-        return False
-    _traced.clear()
-    jax.clear_caches()
+    with _making:
+        if not _traces.kept:
+            return False
+        _traces.kept = False
+        jax.clear_caches()
     # Traces and what they are of refer to each other.
     gc.collect()
     return True

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import platform
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
+import jax
+import numpy as np
 import pytest
+
+from rollcall_model import runtime
 
 #: Weights of so many bytes are a constant of the function.
 _WEIGHTS = 16 << 20
@@ -51,3 +59,40 @@ def test_traces_are_forgotten_and_programs_are_not() -> None:
     )
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) > _WEIGHTS  # both traces had the weights as constants
+
+
+class Counted(runtime.Programs):
+    """Programs that count how often one is made, and leave others time to ask for the same one."""
+
+    def __init__(self, jitted: Any) -> None:
+        super().__init__(jitted)
+        self.collecting: list[bool] = []
+        self._second = threading.Event()
+
+    def lower(self, *arrays: Any) -> Any:
+        self.collecting.append(gc.isenabled())
+        if len(self.collecting) > 1:
+            self._second.set()
+        self._second.wait(0.2)
+        return super().lower(*arrays)
+
+
+def test_a_program_is_made_once_whichever_threads_ask_for_it_without_collecting_garbage_meanwhile() -> None:
+    program = Counted(jax.jit(lambda x: x + 1))
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(program, [np.full(3, number, np.float32) for number in range(4)]))
+    assert [float(one[0]) for one in found] == [1, 2, 3, 4]
+    assert program.collecting == [False]
+    assert gc.isenabled()
+
+
+def test_what_networks_are_made_of_is_never_gone_through_in_programs_that_only_index() -> None:
+    code = (
+        "import gc; from rollcall_model import memory\n"
+        "for keep in (False, True):\n"
+        "    if keep: memory.keep()\n"
+        "    with memory.without_collecting(): made = [[] for _ in range(1000)]\n"
+        "    print(gc.get_freeze_count() > 1000, gc.isenabled())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.split() == ["False", "True", "True", "True"]

@@ -269,7 +269,8 @@ class Pipeline:
         for photo, (photo_id, face_count) in zip(batch, stored, strict=True):
             run.summary.indexed += 1
             run.summary.videos += video.is_video(photo.photo.path)
-            run.summary.moved += photo_id != photo.photo.photo_id
+            if photo_id != photo.photo.photo_id:
+                run.count_moved(photo_id)
             run.summary.faces += face_count
             self._show(photo)
             self.publish(events.PhotoIndexed(photo_id, photo.photo.path, face_count))
@@ -331,7 +332,7 @@ class Pipeline:
         self.writer.finish()
         moved, pending = self.store.relocate(photo, candidate)
         if moved:
-            run.summary.moved += 1
+            run.count_moved(candidate.photo_id)
             self.publish(events.PhotoMoved(candidate.photo_id, candidate.path, photo.path))
         if not pending:
             return None

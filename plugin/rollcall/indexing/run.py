@@ -88,6 +88,8 @@ class Run:
     summary: RunSummary = field(default_factory=RunSummary)
     #: Sidecars that were found new, changed or gone.
     sidecars: list[Path] = field(default_factory=list)
+    #: Numbers of the photos that this run found missing, but for those that turn up under another path.
+    newly_missing: set[int] = field(default_factory=set)
     #: Called between two batches, for short work that cannot wait for the end of the run.
     between_batches: Callable[[], None] = lambda: None
 
@@ -95,6 +97,13 @@ class Run:
     def stopping(self) -> bool:
         """Whether the run was asked to stop."""
         return self.stop is not None and self.stop.is_set()
+
+    def count_moved(self, photo_id: int) -> None:
+        """Count a known photo as moved, and no longer as missing."""
+        self.summary.moved += 1
+        if photo_id in self.newly_missing:
+            self.newly_missing.remove(photo_id)
+            self.summary.missing -= 1
 
     def check(self) -> None:
         """Call `between_batches`.

@@ -372,17 +372,17 @@ class Scanner:
             self.publish(events.Forgotten(count, 0))
 
     @staticmethod
-    def _mark_missing(session: Session, place: Place, seen: SeenPhotos, unreadable: Iterable[str]) -> int:
-        gone = mark_missing(session, place, seen, unreadable)
-        for photo_id in gone:
+    def _mark_missing(session: Session, place: Place, seen: SeenPhotos, unreadable: Iterable[str]) -> Sequence[int]:
+        for photo_id in (gone := mark_missing(session, place, seen, unreadable)):
             change_feed.record(session, ChangeKind.PHOTO_MISSING, photo_id)
-        return len(gone)
+        return gone
 
-    def _report_missing(self, count: int, run: Run) -> None:
-        """Add to the number of missing photos, and publish it."""
-        if count:
-            run.summary.missing += count
-            self.publish(events.PhotosMissing(count))
+    def _report_missing(self, gone: Sequence[int], run: Run) -> None:
+        """Count missing photos, and publish how many."""
+        run.newly_missing.update(gone)
+        run.summary.missing += len(gone)
+        if gone:
+            self.publish(events.PhotosMissing(len(gone)))
 
 
 def _record_returned(session: Session, seen: SeenPhotos) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property, wraps
 from itertools import islice, pairwise
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rollcall.errors import LifecycleError, ModelError, PictureError
-from rollcall.inference import detectors
+from rollcall.inference import detectors, devices
 from rollcall.inference.adaptation import Adaptation, Head
 from rollcall.media import decode
 from rollcall.model_version import ModelVersion
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from rollcall_model.detection.detector import Detector
     from rollcall_model.types import Detections
 
-log = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -63,36 +62,24 @@ def _refuse_after_fork() -> None:
     _runtime_pid = os.getpid()
 
 
-def _usable(folder: Path) -> Path | None:
-    """Return a cache folder, created if needed; None, with a warning, where nothing can be written."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        log.warning(
-            "%s: the folder of the compilation cache cannot be created (%s), so the networks are compiled at every"
-            " start; set cache.folder to one that can be written",
-            folder,
-            error.strerror or error,
-        )
-        return None
-    return folder if os.access(folder, os.W_OK) else None
-
-
 def _one_at_a_time(method: Callable[Concatenate[Analyzer, P], T]) -> Callable[Concatenate[Analyzer, P], T]:
-    """Serialize the calls of a method by the analyzer's lock."""
+    """Serialize the calls of a method by the analyzer's lock, unless it takes several at once."""
 
     @wraps(method)
     def wrapped(self: Analyzer, /, *args: P.args, **kwargs: P.kwargs) -> T:
         # Before the lock: a fork may have copied it while it was held.
         _refuse_after_fork()
         with self._lock:
-            return method(self, *args, **kwargs)
+            self._networks  # noqa: B018  loaded once, whoever comes first
+            if not self.concurrent:
+                return method(self, *args, **kwargs)
+        return method(self, *args, **kwargs)
 
     return wrapped
 
 
 class Analyzer:
-    """Finds the faces of pictures and predicts their attributes. May be used from any thread, one call at a time.
+    """Finds the faces of pictures and predicts their attributes. May be used from any thread.
 
     The networks are loaded at the first use, and compiled (or fetched from the cache folder) for each new size of
     batch.
@@ -105,6 +92,11 @@ class Analyzer:
     def __reduce__(self) -> tuple[type[Analyzer], tuple[Settings]]:
         # In another process the networks are loaded from their files.
         return Analyzer, (self.settings,)
+
+    @property
+    def concurrent(self) -> bool:
+        """Whether calls from several threads run at once, each on one processor; else each has all processors."""
+        return self.settings.detector.network == "single-pass"
 
     @cached_property
     def model_version(self) -> ModelVersion:
@@ -130,17 +122,22 @@ class Analyzer:
 
     @cached_property
     def _networks(self) -> tuple[Detector, AttributeModel | None]:
-        from rollcall_model import checkpoint, runtime
-        from rollcall_model.attributes.model import AttributeModel
+        from rollcall_model import memory
 
         _refuse_after_fork()
-        runtime.configure(_usable(self.settings.cache_folder / "compiled"), self.settings.workers)
-        off = self.settings.attributes.switched_off
-        heads = [head for switch, head in _HEADS.items() if switch not in off]
-        try:
-            return detectors.build(self.settings.detector), AttributeModel(heads=heads, quick=True) if heads else None
-        except checkpoint.WeightsError as error:
-            raise ModelError(str(error)) from error
+        with memory.without_collecting():
+            from rollcall_model import checkpoint, runtime
+            from rollcall_model.attributes.model import AttributeModel
+
+            devices_used = 1 if self.concurrent else self.settings.workers
+            runtime.configure(devices.usable(self.settings.cache_folder / "compiled"), devices_used)
+            off = self.settings.attributes.switched_off
+            heads = [head for switch, head in _HEADS.items() if switch not in off]
+            try:
+                detector = detectors.build(self.settings.detector)
+                return detector, AttributeModel(heads=heads, quick=True) if heads else None
+            except checkpoint.WeightsError as error:
+                raise ModelError(str(error)) from error
 
     @cached_property
     def _portrait_detector(self) -> Detector:
@@ -184,7 +181,9 @@ class Analyzer:
         detector = self._portrait_detector if one_face else self._networks[0]
         # Players turn a video as its file says, so that its frames are the right way up.
         upright = bool(pictures) and all(picture.video is not None for picture in pictures)
-        found = detector.detect([picture.pixels for picture in pictures], upright=upright)
+        # The cascade, which searches portraits, takes one call at a time.
+        with self._lock if one_face else nullcontext():
+            found = detector.detect([picture.pixels for picture in pictures], upright=upright)
         detected = [len(faces.scores) > 0 for faces in found]
         if one_face:
             for index, (picture, faces) in enumerate(zip(pictures, found, strict=True)):
@@ -372,7 +371,7 @@ def fit_adaptation(
     from rollcall_model import runtime
     from rollcall_model.attributes import adapt
 
-    runtime.configure(_usable(settings.cache_folder / "compiled"), settings.workers)
+    runtime.configure(devices.usable(settings.cache_folder / "compiled"), settings.workers)
     heads, reports = [], []
     for one in adapt.adapt(adapt.Examples(**examples)):
         fitted = one.fitted

@@ -1,9 +1,14 @@
-"""On what the networks compute, for reports of errors; and what their runtime keeps."""
+"""On what the networks compute, for reports of errors; and what their runtime keeps, on disk too."""
 
 from __future__ import annotations
 
+import logging
+import os
 import sys
 import threading
+from pathlib import Path
+
+log = logging.getLogger(__name__)
 
 #: How long the networks' runtime may take to start, in seconds: a driver that hangs must not hang the report.
 _PATIENCE = 60.0
@@ -34,3 +39,18 @@ def forget_traces() -> bool:
     """
     runtime = sys.modules.get("rollcall_model.runtime")  # an analyzer of a host's own may do without
     return runtime is not None and bool(runtime.forget_traces())
+
+
+def usable(folder: Path) -> Path | None:
+    """Return a cache folder, created if needed; None, with a warning, where nothing can be written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        log.warning(
+            "%s: the folder of the compilation cache cannot be created (%s), so the networks are compiled at every"
+            " start; set cache.folder to one that can be written",
+            folder,
+            error.strerror or error,
+        )
+        return None
+    return folder if os.access(folder, os.W_OK) else None

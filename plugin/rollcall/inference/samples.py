@@ -68,9 +68,12 @@ class Spread:
 class Doubts:
     """Finds the gaps to look into. Give it what was seen in the frames far apart, in their order."""
 
-    def __init__(self, calibration: Calibration, every: float) -> None:
-        """Use a calibration of the embeddings, and the interval in seconds of which the frames are two apart."""
-        self._calibration, self._every = calibration, every
+    def __init__(self, calibration: Calibration, every: float, aspect: float = 1.0) -> None:
+        """Use a calibration of the embeddings, the interval in seconds of which the frames are two apart, and aspect.
+
+        `aspect` is the frames' width by their height.
+        """
+        self._calibration, self._every, self._aspect = calibration, every, aspect
         self._seen: list[tuple[float, tuple[Face, ...]]] = []  # the last three
         self._unsure = False  # of the last but one of them
 
@@ -100,7 +103,7 @@ class Doubts:
         return gap if gap[1] - gap[0] <= SPARSE * self._every + 1e-6 else None
 
     def _is_unsure_of(self, seconds: float) -> bool:
-        tracker = Tracker(self._calibration, self._every)
+        tracker = Tracker(self._calibration, self._every, self._aspect)
         for when, faces in self._seen:
             tracker.add(when, faces)
         return tracker.is_unsure_of(seconds)

@@ -78,12 +78,12 @@ class _Track:
 class Tracker:
     """Joins the faces of a video's frames. Give it the frames in their order."""
 
-    def __init__(self, calibration: Calibration, every: float) -> None:
-        """Use a calibration of the embeddings, and the interval between frames in seconds."""
+    def __init__(self, calibration: Calibration, every: float, aspect: float = 1.0) -> None:
+        """Use a calibration of the embeddings, the interval between frames in seconds, and their width by height."""
         self._certain = calibration.cosine(_CERTAIN)
         self._unlikely = calibration.cosine(_UNLIKELY)
         self._unlikely_clear = calibration.cosine(_UNLIKELY_CLEAR)
-        self._reach = every * _NEIGHBOURS
+        self._reach, self._aspect = every * _NEIGHBOURS, aspect
         self._tracks: list[_Track] = []
         self._before = 0.0  # the time of the last frame
 
@@ -114,7 +114,7 @@ class Tracker:
         """Return how well a face goes on with a track; None if it does not."""
         seen, last = track.seen[-1]
         cosine = _cosine(last.embedding, face.embedding)
-        near = _is_near(last.box, face.box)
+        near = _is_near(last.box, face.box, self._aspect)
         if cosine is None:
             return last.box.iou(face.box) if near else None
         least = self._unlikely_clear if _is_clear(last) and _is_clear(face) else self._unlikely
@@ -179,10 +179,12 @@ def _cosine(one: NDArray[np.floating] | None, other: NDArray[np.floating] | None
     return None if one is None or other is None else float(one @ other)
 
 
-def _is_near(one: Box, other: Box) -> bool:
-    side = max(one.width, one.height, other.width, other.height, 1e-9)
-    smaller = max(min(max(one.width, one.height), max(other.width, other.height)), 1e-9)
-    across = abs(one.x + one.width / 2 - other.x - other.width / 2)
+def _is_near(one: Box, other: Box, aspect: float) -> bool:
+    """Return whether two boxes are at one place of frames with this ratio of width and height."""
+    # Boxes are fractions of width and height: here all is in heights of the frame.
+    sides = [max(box.width * aspect, box.height, 1e-9) for box in (one, other)]
+    side, smaller = max(sides), min(sides)
+    across = abs(one.x + one.width / 2 - other.x - other.width / 2) * aspect
     down = abs(one.y + one.height / 2 - other.y - other.height / 2)
     return max(across, down) <= _NEAR * side and side <= _GROWTH * smaller
 

@@ -93,7 +93,8 @@ class _Search:
         from rollcall.search.calibration import calibration
 
         self.calibration, every = calibration(weights_of(model_version)), settings.videos.every_seconds
-        self.spread, self.doubts = Spread(every), Doubts(self.calibration, every)
+        self.aspect = picture.width / max(picture.height, 1)
+        self.spread, self.doubts = Spread(every), Doubts(self.calibration, every, self.aspect)
         self.between = video.Between(picture.path, settings.videos.resolution, settings.decode, every, abandoned)
         self.seen: list[tuple[float, tuple[Face, ...]]] = []
         self.shown: tuple[Face, ...] = ()  # in the frame before
@@ -113,7 +114,7 @@ class _Search:
         self._search_frames([*self.waiting, *self.spread.rest()])
         self._search_gaps([self.doubts.end()])
         self._analyzed(self.inside)
-        tracker = Tracker(self.calibration, self.settings.videos.every_seconds)
+        tracker = Tracker(self.calibration, self.settings.videos.every_seconds, self.aspect)
         for seconds, seen in sorted(self.seen, key=lambda one: one[0]):
             tracker.add(seconds, seen)
         faces = tracker.faces()

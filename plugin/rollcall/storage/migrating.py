@@ -110,8 +110,13 @@ def refuse_other(revision: str | None, head: str, url: str) -> None:
     """
     if revision == head:
         return
-    if revision is not None:
-        _check_known(revision, url)
+    if revision is None:
+        raise StoreError(
+            url,
+            "it holds no library yet; begin one with `rollcall index FOLDER`, or name the right one with the option"
+            " --database",
+        )
+    _check_known(revision, url)
     raise StoreError(url, "the database is of an older Rollcall; any `rollcall index` brings it up to date")
 
 

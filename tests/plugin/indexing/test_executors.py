@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ from rollcall.indexing.executors.analysis import Task
 from rollcall.indexing.executors.base import Executor
 from rollcall.indexing.executors.processes import ProcessExecutor
 from rollcall.indexing.executors.threads import ThreadExecutor
+from rollcall.indexing.executors.whole_photos import WholePhotoExecutor
 from rollcall.indexing.indexer import Indexer
 from rollcall.indexing.profile import Profile
 from rollcall.inference.analyzer import Analyzer
@@ -39,13 +40,19 @@ from rollcall.records import Picture
 from rollcall.settings import DetectorSettings, PowerSettings, Settings, load
 from rollcall.storage.database import Database, open_database
 
-EXECUTORS = ("threads", "processes", "ray")
+EXECUTORS = ("threads", "whole photos", "processes", "ray")
 
 
 def settings(executor: str, **power: Any) -> Settings:
-    return Settings(
-        detector=DetectorSettings(batch=2), power=PowerSettings(executor=executor, **{"workers": 2, **power})
-    )
+    kind: Any = "threads" if executor == "whole photos" else executor
+    return Settings(detector=DetectorSettings(batch=2), power=PowerSettings(executor=kind, **{"workers": 2, **power}))
+
+
+def blobs(executor: str) -> BlobAnalyzer:
+    """An analyzer that takes several calls at once, where threads are to do whole photos."""
+    analyzer = BlobAnalyzer()
+    analyzer.concurrent = executor == "whole photos"  # type: ignore[attr-defined]
+    return analyzer
 
 
 def rows(database: Database) -> list[tuple[Any, ...]]:
@@ -121,7 +128,7 @@ def test_all_executors_store_the_same_rows(
 ) -> None:
     found = []
     for number, (name, more) in enumerate((("threads", {}), (executor, power(executor)))):
-        analyzer = BlobAnalyzer()
+        analyzer = blobs(name)
         analyzer.refuse.add("refused.png")
         seen: list[events.Event] = []
         database = open_database(str(tmp_path / f"{number}.db"))
@@ -156,7 +163,7 @@ def test_pictures_that_are_shown_come_back_from_processes_with_pixels(database: 
     assert [picture.pixels.shape for picture in shown] == [(120, 200, 3)]
 
 
-@pytest.mark.parametrize("executor", ["threads", "processes"])
+@pytest.mark.parametrize("executor", ["threads", "whole photos", "processes"])
 def test_a_run_that_is_stopped_leaves_the_rest_pending(executor: str, database: Database, library: Path) -> None:
     for number in range(12):
         draw(library / f"{number}.png", (30, 255), seed=number)
@@ -167,7 +174,7 @@ def test_a_run_that_is_stopped_leaves_the_rest_pending(executor: str, database: 
             stop.set()
 
     children = set(psutil.Process().children())
-    indexer = Indexer(database, BlobAnalyzer(), settings(executor, workers=1), stopping)
+    indexer = Indexer(database, blobs(executor), settings(executor, workers=1), stopping)
     assert 0 < indexer.run([library], stop=stop).indexed < 12
     assert set(psutil.Process().children()) <= children
     Indexer(database, BlobAnalyzer(), settings("threads")).run([library])
@@ -297,12 +304,12 @@ def test_with_a_part_of_the_memory_a_large_picture_waits_for_the_other_processes
 @pytest.mark.parametrize(
     ("executor", "pending", "network", "free", "kind"),
     [
-        ("auto", 10, True, 64, ThreadExecutor),
+        ("auto", 10, True, 64, WholePhotoExecutor),
         ("auto", 10_000, True, 64, ProcessExecutor),
-        ("auto", 10_000, True, 1, ThreadExecutor),
+        ("auto", 10_000, True, 1, WholePhotoExecutor),
         ("auto", 10_000, False, 64, ThreadExecutor),
         ("processes", 1, False, 64, ProcessExecutor),
-        ("threads", 10_000, True, 64, ThreadExecutor),
+        ("threads", 10_000, True, 64, WholePhotoExecutor),
     ],
     ids=["few photos", "many photos", "little memory", "a host's analyzer", "processes wanted", "threads wanted"],
 )
@@ -321,6 +328,44 @@ def test_processes_are_chosen_where_they_are_quicker(
     wanted = settings(executor, workers=4)
     analyzer = Analyzer(wanted) if network else BlobAnalyzer()
     assert isinstance(choosing.executor_for(choosing.Work(analyzer, wanted, Profile(), pending)), kind)
+
+
+def test_threads_that_do_whole_photos_rest_where_the_run_shall_and_are_woken_by_its_end(library: Path) -> None:
+    tasks = [Task(0, draw(library / "a.png", (30, 255)), 1)]
+    stop = Event()
+    made = WholePhotoExecutor(blobs("whole photos"), settings("threads"), Profile(), False, lambda: True, stop)
+    with closing(made):
+        (outcome,) = made.outcomes(iter(tasks), lambda: False)
+    assert len(outcome.faces) == 1 and len(stop.rests) == 1 and stop.rests[0] > 0
+
+
+class Event(threading.Event):
+    """Notes how long it was waited for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rests: list[float] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.rests.append(timeout or 0.0)
+        return self.is_set()
+
+
+def test_the_networks_take_pictures_of_several_threads_at_once(compiled: Path) -> None:
+    pytest.importorskip("skimage")
+    from rollcall.commands.demo_library import portraits
+
+    analyzer = Analyzer(load(None, {"detector.resolution": 256, "cache.folder": str(compiled)}))
+    assert analyzer.concurrent
+    pixels = [np.asarray(one.convert("RGB").resize((256, 256)), np.uint8) for one in portraits()[:2]]
+    pictures = [Picture(Path(f"{number}.png"), one, 256, 256, 1, "") for number, one in enumerate(pixels)] * 2
+    alone = [analyzer.analyze([picture])[0] for picture in pictures]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda picture: analyzer.analyze([picture])[0], pictures))
+    for one, other in zip(alone, together, strict=True):
+        assert [face.box for face in one] == [face.box for face in other]
+        assert all(np.array_equal(a.embedding, b.embedding) for a, b in zip(one, other, strict=True))
+    assert all(alone)
 
 
 def test_a_node_that_is_killed_loses_no_photo_and_stores_none_twice(

@@ -239,6 +239,19 @@ def test_a_photo_that_fails_the_analysis_does_not_fail_its_batch(
     assert states(database)["3.png"] == "failed"
 
 
+def test_photos_of_a_folder_that_was_renamed_are_moved_and_not_missing(
+    indexer: Indexer, database: Database, library: Path
+) -> None:
+    for number in range(3):
+        draw(library / "in" / f"{number}.png", (5 + number, 0), seed=number)
+    indexer.run([library])
+    (library / "in").rename(library / "elsewhere")
+    (library / "elsewhere" / "2.png").unlink()
+    summary = indexer.run([library])
+    assert (summary.moved, summary.missing, summary.indexed) == (2, 1, 0)
+    assert states(database) == {"elsewhere/0.png": "indexed", "elsewhere/1.png": "indexed", "in/2.png": "missing"}
+
+
 def test_a_folder_inside_a_known_root_belongs_to_it(
     indexer: Indexer, analyzer: BlobAnalyzer, database: Database, library: Path
 ) -> None:

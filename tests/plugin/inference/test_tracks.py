@@ -103,6 +103,16 @@ def test_a_face_that_its_place_alone_joins_with_another_leaves_doubt(cosine: flo
     assert [tracker.is_unsure_of(seconds) for seconds in (0.0, 2.0)] == [unsure, unsure]
 
 
+def test_how_far_a_face_moved_is_compared_with_its_side_in_pixels() -> None:
+    """In a wide frame a face that is as wide as high has half as much of the width as of the height."""
+    first, then = (replace(face(1, x), embedding=None) for x in (0.1, 0.28))
+    for aspect, people in ((1.0, 1), (2.0, 2)):
+        tracker = Tracker(CALIBRATION, every=1.0, aspect=aspect)
+        tracker.add(0.0, [replace(first, box=Box(0.1, 0.35, 0.1, 0.2))])
+        tracker.add(1.0, [replace(then, box=Box(0.25, 0.35, 0.1, 0.2))])
+        assert len(tracker.faces()) == people
+
+
 def test_estimates_are_those_of_all_frames_and_the_box_that_of_the_best() -> None:
     sharp = face(1, 0.5, age=20, sharpness=400.0)
     (found,) = tracked([face(1, 0.42, age=40, seed=1)], [sharp], [face(1, 0.55, age=40, seed=2)])

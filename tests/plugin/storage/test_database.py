@@ -53,6 +53,12 @@ def test_a_database_of_a_newer_program_is_refused(database: Database, read_only:
 def test_a_missing_database_is_not_created_for_reading(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="rollcall index FOLDER"):
         open_database(str(tmp_path / "none.db"), read_only=True)
+
+
+def test_an_empty_file_that_is_only_read_is_said_to_hold_no_library(tmp_path: Path) -> None:
+    (tmp_path / "empty.db").touch()
+    with pytest.raises(StoreError, match="holds no library yet"):
+        open_database(str(tmp_path / "empty.db"), read_only=True)
     assert not (tmp_path / "none.db").exists()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import itertools
 import os
 import pickle
@@ -35,6 +36,8 @@ def main() -> None:
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("500", encoding="ascii")
     cv2.setNumThreads(1)
+    # Until the networks are ready nearly all that is made stays: to look through it again and again took a second.
+    gc.disable()
     waiting: queue.SimpleQueue[Any] = queue.SimpleQueue()
     threading.Thread(target=_read, args=(requests, waiting), name="requests", daemon=True).start()
     setup: Setup = waiting.get()
@@ -57,6 +60,9 @@ def main() -> None:
         # what is given back costs time when it is taken again: so seldom, and less and less often.
         if devices.forget_traces() or number & (number - 1) == 0:
             allocator.trim()
+        if not gc.isenabled():
+            gc.freeze()
+            gc.enable()
         if request.resting:
             time.sleep(time.monotonic() - began)
 

@@ -1,0 +1,106 @@
+"""Analyse in this process, each photo wholly on one thread, where an analyzer takes several calls at once.
+
+Fewer pictures are held than where threads decode ahead of one that leads, and threads wait for each other seldom: a
+run over 64 photos of 12 megapixels with faces from 40 pixels took 66 ms of a processor for each instead of 69 (medians
+of four in turns), and 765 MiB at most instead of 884.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Final
+
+from rollcall.indexing import throttle
+from rollcall.indexing.executors.analysis import FaceFinder, Outcome, Task, analyse, options_here
+from rollcall.indexing.executors.base import StoppedError, Stopping, chunks, result_of
+from rollcall.indexing.profile import Profile
+from rollcall.media import allocator
+from rollcall.media.worker import Interrupted
+from rollcall.settings import Settings
+
+#: Photos that a thread takes at once, at most: their faces fill a bucket of the attribute network.
+CHUNK: Final = 4
+#: How many chunks for each thread are given out or waiting.
+_AHEAD: Final = 2
+
+
+class WholePhotoExecutor:
+    """Keeps a thread for each processor used.
+
+    Parameters
+    ----------
+    long
+        Whether there are more photos than one batch has. Few photos are given out one at a time; with many, their
+        threads get a lower priority than the one that stores what was found.
+    resting
+        Returns whether the threads shall work half of the time.
+    stop
+        Set where the run is stopped, also while a long video is searched.
+    """
+
+    def __init__(
+        self,
+        analyzer: FaceFinder,
+        settings: Settings,
+        profile: Profile,
+        long: bool,
+        resting: Callable[[], bool] = lambda: False,
+        stop: threading.Event | None = None,
+    ) -> None:
+        self._analyzer, self._profile, self._resting = analyzer, profile, resting
+        self._options = options_here(settings, stop)
+        self._size = min(CHUNK, settings.detector.batch) if long else 1
+        count = min(settings.workers, settings.decode_threads)
+        self._ahead = _AHEAD * count
+        self._stopped = stop or threading.Event()
+        self._pool = ThreadPoolExecutor(
+            count,
+            thread_name_prefix="photos",
+            initializer=throttle.lower_thread_priority if long else None,
+        )
+
+    def outcomes(self, tasks: Iterator[Task], stopping: Stopping) -> Iterator[Outcome]:
+        """See `Executor`; in the order of the tasks."""
+        waiting: deque[Future[list[Outcome]]] = deque()
+        source = chunks(tasks, self._size)
+        for number in itertools.count(1):
+            waiting.extend(
+                self._pool.submit(self._analysed, chunk)
+                for chunk in itertools.islice(source, self._ahead - len(waiting))
+            )
+            if not waiting:
+                return
+            with self._profile("waiting for photos"):
+                found = result_of(waiting.popleft(), stopping)
+            for outcome in found:
+                self._profile.add("decode", outcome.decoding, parallel=True)
+                self._profile.add("detect and estimate", outcome.analysing, parallel=True)
+                yield outcome
+            # Programs are compiled and loaded for the first photos. What is given back costs time when it is taken
+            # again: so seldom, at every fourth power of two.
+            if number & (number - 1) == 0 and number.bit_length() % 2:
+                allocator.trim()
+
+    def close(self) -> None:
+        """Drop what is analysed ahead.
+
+        A run that was stopped does not wait for a file that takes long; what its thread still does nobody stores.
+        """
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        # What a page or a host that goes on running needs no more.
+        allocator.trim()
+
+    def _analysed(self, chunk: list[Task]) -> list[Outcome]:
+        began = time.monotonic()
+        try:
+            found = analyse(chunk, self._analyzer, self._options)
+        except Interrupted as error:
+            raise StoppedError from error
+        if self._resting():
+            self._stopped.wait(time.monotonic() - began)
+        return found
