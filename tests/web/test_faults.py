@@ -14,7 +14,7 @@ from blobs import BlobAnalyzer, draw
 from rollcall import corrections
 from rollcall.web.pages.rendering import for_people
 from web.test_page import until
-from web.waiting import ready
+from web.waiting import held_one, ready
 
 HTMX = {"HX-Request": "true"}
 
@@ -343,6 +343,6 @@ def test_a_picture_that_fails_before_the_scripts_have_begun_says_why_as_well(chr
     page.route("**/library.js", hold)
     page.goto(f"{served.url}/photo/{number}", wait_until="commit")
     page.wait_for_function("() => document.getElementById('picture')?.complete")
-    until(lambda: held).pop().continue_()
+    held_one(page, held).continue_()
     page.locator(".frame .unshown").get_by_text("deleted or moved").wait_for()
     context.close()

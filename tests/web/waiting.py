@@ -26,3 +26,8 @@ def ready(page: Any) -> None:
 def settled(page: Any) -> None:
     """Wait until an answer stands there whole: what it says is seen a moment before the focus goes where it belongs."""
     page.wait_for_function("() => !document.querySelector('.htmx-request, .htmx-swapping, .htmx-settling')")
+
+
+def held_one(page: Any, held: list[Any]) -> Any:
+    """Wait for a request that a route of the page holds, and return it: they come while the page is waited for."""
+    return until(lambda: page.wait_for_timeout(30) or held).pop()

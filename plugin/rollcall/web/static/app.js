@@ -34,13 +34,14 @@ document.addEventListener("htmx:afterSwap", (event) => {
   // Whoever works with the keyboard goes on from the same place.
   if (target.id === "photo") (target.querySelector(".face.open") || target.querySelector("h1"))?.focus?.({ preventScroll: true });
 });
-// What was refused stands in its fields again, to be corrected: the answer brings the page with what is known.
+// What was refused stands in its fields again, to be corrected: the answer brings the page with what is known. At once:
+// after a moment somebody may have begun to type.
 let refused = [];
 document.addEventListener("htmx:beforeSwap", (event) => {
   const form = event.detail.requestConfig.elt, fields = "[id]:is(input:not([type=hidden], [type=checkbox]), select, textarea)";
   refused = event.detail.xhr.status >= 400 && form?.tagName === "FORM" ? [...form.elements].filter((one) => one.matches(fields)).map((one) => [one.id, one.value]) : [];
 });
-document.addEventListener("htmx:afterSettle", () => {
+document.addEventListener("htmx:afterSwap", () => {
   for (const [id, value] of refused.reverse()) {
     const field = document.getElementById(id);
     if (field) { field.value = value; field.focus({ preventScroll: true }); }

@@ -56,7 +56,8 @@
     const active = document.activeElement;
     focused = failed && sent ? owner(sent) : active?.matches(".person input[name=name]") ? owner(active) : null;
   });
-  document.addEventListener("htmx:afterSettle", () => {
+  // At once: what is typed before the focus is back is lost.
+  document.addEventListener("htmx:afterSwap", () => {
     for (const one of fields()) {
       const draft = drafts.get(owner(one));
       if (draft !== undefined && !one.value) one.value = draft;
