@@ -116,11 +116,12 @@ def put_back(session: Session, undone: Iterable[CorrectionRow]) -> None:
         if uid is not None and was is not None:
             mark_parted(session, session.get_one(PersonRow, was).uid)
         if uid is None or them is not None:
+            # Looked up first: a query writes what was added to the session, which has to be whole by then.
+            state = "proposed" if them is not None and is_named(session, them) else "automatic"
             if row is None:
-                row = FacePersonRow(face_id=face_id, source="auto")
+                row = FacePersonRow(face_id=face_id, source="auto", state=state)
                 session.add(row)
-            row.person_id, row.probability = them, 0.0 if them is None else UNDONE_PROBABILITY
-            row.state = "proposed" if them is not None and is_named(session, them) else "automatic"
+            row.person_id, row.probability, row.state = them, 0.0 if them is None else UNDONE_PROBABILITY, state
         session.flush()
         unsettle(session, {one for one in (was, them) if one is not None})
         if was is not None:

@@ -64,6 +64,8 @@ class BatchStore:
 
     def __init__(self, tools: Tools) -> None:
         self.tools = tools
+        #: When the run began, UTC in ISO 8601.
+        self.began = ""
 
     def store(self, batch: Sequence[AnalysedPhoto]) -> list[tuple[int, int]]:
         """Store an analysed batch in one transaction; return each photo's number and how many faces it has."""
@@ -71,6 +73,7 @@ class BatchStore:
         stored: list[tuple[int, int]] = []
         plain: list[AnalysedPhoto] = []
         with self.tools.profile("write", parallel=True), self.tools.database.write() as session:
+            reanalysis.mark_begun(session, self.began)
             learnt = adaptation_store.current(session, version)
             state = self._state(session, batch)
             for one in batch:

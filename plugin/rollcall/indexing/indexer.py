@@ -83,6 +83,7 @@ class Indexer:
             If the database or the networks fail.
         """
         began, started = time.perf_counter(), now()
+        self.pipeline.store.began = started
         run = Run(force, stop, leave_alone, between_batches=self.between_batches)
         with self.tools.database.indexing():
             places = self.scanner.places(roots, run)
@@ -135,6 +136,7 @@ class Indexer:
             If the database or the networks fail.
         """
         began, started = time.perf_counter(), now()
+        self.pipeline.store.began = started
         run = Run(stop=stop, between_batches=self.between_batches)
         with self.tools.database.indexing():
             by_root = self._by_root(paths)

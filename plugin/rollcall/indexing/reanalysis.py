@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
+
+from sqlalchemy.orm import Session
 
 from rollcall import events
 from rollcall.corrections import recover
@@ -22,16 +25,29 @@ from rollcall.settings import Settings
 from rollcall.storage import change_feed, people_changes
 from rollcall.storage.change_feed import ChangeKind
 from rollcall.storage.library import drop_empty_roots, path_of
-from rollcall.storage.tables import FaceRow
+from rollcall.storage.tables import FaceRow, MetaRow
+
+#: When the first run began that stored photos and did not come to recover corrections: it was stopped or killed.
+_BEGUN: Final = "recover_since"
+
+
+def mark_begun(session: Session, began: str) -> None:
+    """Remember from when on stored photos may be those of corrections, until those are recovered."""
+    if session.get(MetaRow, _BEGUN) is None:
+        session.add(MetaRow(key=_BEGUN, value=began))
 
 
 def recover_corrections(tools: Tools, since: str) -> None:
     """Recover the corrections of files that a scan, begun at `since` (UTC, ISO 8601), found renamed or edited.
 
-    Also prunes the change feed and the changes of people, and deletes empty roots.
+    So are those of runs before it that did not come so far. Also prunes the change feed and the changes of people, and
+    deletes empty roots.
     """
     with tools.database.write() as session:
-        found = recover.recover(session, tools.settings.tags, since)
+        begun = session.get(MetaRow, _BEGUN)
+        found = recover.recover(session, tools.settings.tags, since if begun is None else min(since, begun.value))
+        if begun is not None:
+            session.delete(begun)
         change_feed.prune(session)
         people_changes.trim(session)
         drop_empty_roots(session)

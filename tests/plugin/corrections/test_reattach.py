@@ -193,6 +193,25 @@ def test_corrections_hold_in_files_that_were_renamed_and_saved_again(corrected: 
     assert corrected.effective() == before
 
 
+def test_corrections_hold_if_a_run_ends_before_it_has_recovered_them(
+    corrected: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = corrected.effective()
+    corrected.rename({number: f"new/{number}.png" for number in range(0, PHOTOS, 2)})
+    for number in range(PHOTOS):
+        corrected.save_again(number)
+
+    def killed(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("rollcall.indexing.indexer.recover_corrections", killed)
+        with pytest.raises(KeyboardInterrupt):
+            corrected.index()
+    corrected.index()
+    assert corrected.effective() == before
+
+
 def test_corrections_hold_in_mirrored_photos(corrected: Library) -> None:
     """Faces are matched by their embeddings: two that swap places keep their own corrections."""
     before = corrected.effective()
