@@ -23,7 +23,7 @@ import ray.exceptions
 
 from rollcall.errors import ModelError, RemoteError
 from rollcall.indexing.executors.analysis import Outcome, Task, analyse
-from rollcall.indexing.executors.base import STOP_CHECK_SECONDS, StoppedError, Stopping, chunks
+from rollcall.indexing.executors.base import STOP_CHECK_SECONDS, StoppedError, Stopping, chunks, recorded
 from rollcall.indexing.executors.failed import lost
 from rollcall.indexing.executors.worker import ENVIRONMENT, Setup
 from rollcall.indexing.profile import Profile
@@ -105,10 +105,7 @@ class RayExecutor:
             with self._profile("waiting for the cluster"):
                 found = self._result(self._waiting[0], stopping)
             self._waiting.popleft()
-            for outcome in found:
-                self._profile.add("decode", outcome.decoding, parallel=True)
-                self._profile.add("detect and estimate", outcome.analysing, parallel=True)
-                yield outcome
+            yield from recorded(found, self._profile)
 
     def close(self) -> None:
         """Drop what is under way, and leave the cluster; one that was started here ends."""

@@ -15,7 +15,7 @@ from typing import Final
 
 from rollcall.errors import ModelError
 from rollcall.indexing.executors.analysis import Options, Outcome, Task, analyse
-from rollcall.indexing.executors.base import Stopping, chunks, result_of
+from rollcall.indexing.executors.base import Stopping, chunks, in_turn, recorded
 from rollcall.indexing.executors.failed import lost
 from rollcall.indexing.executors.worker import Died, Request, Setup, Worker
 from rollcall.indexing.failures import analysis_key
@@ -84,22 +84,15 @@ class ProcessExecutor:
     def outcomes(self, tasks: Iterator[Task], stopping: Stopping) -> Iterator[Outcome]:
         """See `Executor`; in the order of the tasks."""
         self._start()
-        waiting: deque[Future[list[Outcome]]] = deque()
-        source = chunks(tasks, self._size)
-        while True:
-            while len(waiting) < _AHEAD * self.count:
-                chunk = next(source, None)
-                if chunk is None:
-                    break
-                waiting.append(self._given(_Chunk(chunk)))
-            if not waiting:
-                return
-            with self._profile("waiting for processes"):
-                found = result_of(waiting.popleft(), stopping)
-            for outcome in found:
-                self._profile.add("decode", outcome.decoding, parallel=True)
-                self._profile.add("detect and estimate", outcome.analysing, parallel=True)
-                yield outcome
+        given = in_turn(
+            chunks(tasks, self._size),
+            lambda chunk: self._given(_Chunk(chunk)),
+            _AHEAD * self.count,
+            lambda: self._profile("waiting for processes"),
+            stopping,
+        )
+        for found in given:
+            yield from recorded(found, self._profile)
 
     def close(self) -> None:
         """End all processes at once."""

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 
 from rollcall.indexing import throttle
 from rollcall.indexing.executors.analysis import FaceFinder, Outcome, Task, decoded, estimated, options_here
-from rollcall.indexing.executors.base import StoppedError, Stopping, result_of
+from rollcall.indexing.executors.base import StoppedError, Stopping, in_turn
 from rollcall.indexing.profile import Profile
 from rollcall.media import allocator
 from rollcall.media.worker import Interrupted
@@ -75,19 +74,14 @@ class ThreadExecutor:
         allocator.trim()
 
     def _decoded(self, tasks: Iterator[Task], stopping: Stopping) -> Iterator[Outcome]:
-        """Yield tasks decoded, in their order, with at most `_ahead` of them decoded in advance."""
-        waiting: deque[Future[Outcome]] = deque()
-        while True:
-            while len(waiting) < self._ahead:
-                task = next(tasks, None)
-                if task is None:
-                    break
-                waiting.append(self._pool.submit(self._decode, task))
-            if not waiting:
-                return
-            with self._profile("waiting for decoding"):
-                outcome = result_of(waiting.popleft(), stopping)
-            yield outcome
+        """Return tasks decoded, in their order, with at most `_ahead` of them decoded in advance."""
+        return in_turn(
+            tasks,
+            lambda task: self._pool.submit(self._decode, task),
+            self._ahead,
+            lambda: self._profile("waiting for decoding"),
+            stopping,
+        )
 
     def _decode(self, task: Task) -> Outcome:
         with self._profile("decode", parallel=True):

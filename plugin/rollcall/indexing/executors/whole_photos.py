@@ -7,17 +7,15 @@ of four in turns), and 765 MiB at most instead of 884.
 
 from __future__ import annotations
 
-import itertools
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from rollcall.indexing import throttle
 from rollcall.indexing.executors.analysis import FaceFinder, Outcome, Task, analyse, options_here
-from rollcall.indexing.executors.base import StoppedError, Stopping, chunks, result_of
+from rollcall.indexing.executors.base import StoppedError, Stopping, chunks, in_turn, recorded
 from rollcall.indexing.profile import Profile
 from rollcall.media import allocator
 from rollcall.media.worker import Interrupted
@@ -66,21 +64,15 @@ class WholePhotoExecutor:
 
     def outcomes(self, tasks: Iterator[Task], stopping: Stopping) -> Iterator[Outcome]:
         """See `Executor`; in the order of the tasks."""
-        waiting: deque[Future[list[Outcome]]] = deque()
-        source = chunks(tasks, self._size)
-        for number in itertools.count(1):
-            waiting.extend(
-                self._pool.submit(self._analysed, chunk)
-                for chunk in itertools.islice(source, self._ahead - len(waiting))
-            )
-            if not waiting:
-                return
-            with self._profile("waiting for photos"):
-                found = result_of(waiting.popleft(), stopping)
-            for outcome in found:
-                self._profile.add("decode", outcome.decoding, parallel=True)
-                self._profile.add("detect and estimate", outcome.analysing, parallel=True)
-                yield outcome
+        given = in_turn(
+            chunks(tasks, self._size),
+            lambda chunk: self._pool.submit(self._analysed, chunk),
+            self._ahead,
+            lambda: self._profile("waiting for photos"),
+            stopping,
+        )
+        for number, found in enumerate(given, 1):
+            yield from recorded(found, self._profile)
             # Programs are compiled and loaded for the first photos. What is given back costs time when it is taken
             # again: so seldom, at every fourth power of two.
             if number & (number - 1) == 0 and number.bit_length() % 2:
