@@ -35,7 +35,7 @@ from PIL import Image
 from rollcall import Plugin
 from rollcall.records import Face, Picture
 
-KINDS = ("thumb", "screen", "large")
+KINDS = ("thumb.webp", "screen.webp", "large.jpg")
 #: What a picture may take, in seconds: a busy machine shall give up none, since then nothing is measured.
 PATIENCE = "900"
 
@@ -176,8 +176,8 @@ def hammer(folder: Path, side: int, number: int) -> tuple[float, float, float]:
         left_out = [path.name for path in wanted if path.name not in numbers]
         wanted = [path for path in wanted if path.name in numbers]
         print(f"not indexed: {', '.join(left_out) or 'none'}", flush=True)
-        asked = [f"/pictures/photo/{numbers[path.name]}/{kind}.webp" for kind in KINDS for path in wanted]
-        asked += [f"/pictures/photo/{numbers['large.jpg']}/{kind}.webp" for kind in KINDS] * 4
+        asked = [f"/pictures/photo/{numbers[path.name]}/{kind}" for kind in KINDS for path in wanted]
+        asked += [f"/pictures/photo/{numbers['large.jpg']}/{kind}" for kind in KINDS] * 4
         chosen = [number for name, number in numbers.items() if not name.startswith("huge")][:200]
         asked.insert(0, f"/selection/zip?numbers={','.join(map(str, chosen))}")
         codes = list(pool.map(lambda address: server.client.get(address, timeout=3600).status_code, asked))

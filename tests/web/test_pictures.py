@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import json
 import re
 import stat
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -12,7 +16,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 import full_disk
 from blobs import draw
@@ -48,6 +54,43 @@ def test_a_picture_that_many_ask_for_is_decoded_once(serve: Callable, decoded: l
         answers = list(pool.map(lambda _: served.client.get(address).content, range(12)))
     assert len(decoded) == 1
     assert len(set(answers)) == 1 and answers[0][8:12] == b"WEBP"
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="there is no measure of memory here")
+def test_an_enlarged_photo_is_packed_with_nothing_held_beside_its_pixels() -> None:
+    program = """
+import re, numpy as np
+from pathlib import Path
+from rollcall.records import Picture
+from rollcall.web import pictures
+
+def peak():
+    return int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) * 1024
+
+pixels = np.zeros((5000, 6000, 3), np.uint8)
+pixels[...] = (200, 100, 50)
+before = peak()
+data = pictures._jpeg(Picture(Path("a"), pixels, 6000, 5000, 1, "", None))
+print(peak() - before)
+import cv2
+print(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)[9, 9].tolist())
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    taken, colour = done.stdout.splitlines()
+    assert int(taken) < 60 << 20  # Pillow's WebP takes 300 MB
+    assert np.abs(np.array(json.loads(colour)) - (50, 100, 200)).max() <= 2
+
+
+def test_an_enlarged_photo_is_a_jpeg_of_its_pixels(serve: Callable) -> None:
+    served = serve(one_photo)
+    number = served.photo("crowd.png")
+    answer = served.client.get(f"/pictures/photo/{number}/large.jpg")
+    assert answer.headers["content-type"] == "image/jpeg"
+    with Image.open(io.BytesIO(answer.content)) as found, Image.open(served.library / "crowd.png") as photo:
+        assert (found.format, found.size) == ("JPEG", photo.size)
+        differ = np.asarray(found.convert("RGB"), int) - np.asarray(photo.convert("RGB"), int)
+    assert np.abs(differ).mean() < 4
+    assert f"/pictures/photo/{number}/large.jpg" in served.client.get(f"/photo/{number}").text
 
 
 def test_a_picture_that_was_made_since_it_was_asked_for_is_not_decoded_again(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -41,6 +42,18 @@ def factor_for(width: int, height: int, target: int | None) -> int:
     return factor
 
 
+def step_for(width: int, height: int, target: int | None, most: int | None = None) -> tuple[int, int]:
+    """Return a number of pixels and how many they become in a reduced picture: many to one, or many to eight.
+
+    A whole factor (`factor_for`) that leaves more than `most` makes room for the smallest in eighths that does not: of
+    9,000 pixels 12 become 8, where 6,000 are wanted.
+    """
+    factor, longest = factor_for(width, height, target), max(width, height)
+    if not most or -(-longest // factor) <= most:
+        return factor, 1
+    return -(-longest * 8 // most), 8
+
+
 def from_image(image: Image.Image, target: int | None = None) -> Pixels:
     """Return a loaded picture of any mode as uint8 RGB (h, w, 3), its longest side at least `target`.
 
@@ -62,17 +75,40 @@ def from_array(pixels: Pixels, target: int | None = None) -> Pixels:
     return from_blocks(lambda left, top, right, bottom: pixels[top:bottom, left:right], width, height, target)
 
 
+def at_most(pixels: Pixels, most: int) -> Pixels:
+    """Return uint8 RGB (h, w, 3) whose longest side has at most `most` pixels: averaged, or what is given."""
+    scale = most / max(pixels.shape[:2])
+    if scale >= 1:
+        return pixels
+    width, height = (max(round(side * scale), 1) for side in pixels.shape[1::-1])
+    return np.asarray(cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+
+
 def from_blocks(
-    block: Callable[[int, int, int, int], Pixels], width: int, height: int, target: int | None = None
+    block: Callable[[int, int, int, int], Pixels],
+    width: int,
+    height: int,
+    target: int | None = None,
+    most: int | None = None,
 ) -> Pixels:
-    """Return a picture as `from_array` does, of which `block` returns parts: by left, top, right and bottom."""
-    factor = factor_for(width, height, target)
-    result = np.empty((-(-height // factor), -(-width // factor), 3), np.uint8)
-    for left, top, right, bottom in blocks(width, height, factor):
+    """Return a picture as `from_array` does, of which `block` returns parts: by left, top, right and bottom.
+
+    With `most` its longest side has no more pixels, and an eighth less at the least.
+    """
+    many, few = step_for(width, height, target, most)
+
+    def made(pixels: int) -> int:
+        return -(-pixels * few // many)
+
+    result = np.empty((made(height), made(width), 3), np.uint8)
+    for left, top, right, bottom in blocks(width, height, many):
         part = Image.fromarray(block(left, top, right, bottom))
         part = _on_white(part) if part.mode in _TRANSPARENT else _plain(part)
-        place = np.s_[top // factor : -(-bottom // factor), left // factor : -(-right // factor)]
-        result[place] = np.asarray(_reduced(part, factor))
+        place = result[made(top) : made(bottom), made(left) : made(right)]
+        if few == 1:
+            place[...] = np.asarray(_reduced(part, many))
+        else:
+            place[...] = cv2.resize(np.asarray(part), place.shape[1::-1], interpolation=cv2.INTER_AREA)
     return result
 
 

@@ -76,6 +76,7 @@ def decode(
     path: Path,
     *,
     target: int | None = None,
+    most: int | None = None,
     max_megapixels: float | None = None,
     limits: DecodeSettings = _DEFAULTS,
     before: Callable[[int], None] | None = None,
@@ -85,8 +86,9 @@ def decode(
     """Return the picture of a file, upright; of a video one frame, with `at` the one at a time in seconds.
 
     With `target` the pixels may be reduced, as long as their longest side keeps at least `target`
-    pixels; the picture's `width` and `height` are those of the file all the same. `max_megapixels` goes before that of
-    `limits`. `before` is called with the bytes of memory that decoding is estimated to take, just before it begins,
+    pixels; the picture's `width` and `height` are those of the file all the same. With `most` it has no more: a large
+    picture is made smaller where it is decoded, so that it is not held here in full. `max_megapixels` goes before that
+    of `limits`. `before` is called with the bytes of memory that decoding is estimated to take, just before it begins,
     so that a caller can record which file a process died of. Nothing more is done once `abandoned` is set; a caller
     that sets it calls `interrupt` with it to end what is under way.
 
@@ -102,12 +104,12 @@ def decode(
     # A file of more bytes is refused before it is read.
     held = size if size <= MAX_BYTES else 0
     with memory_budget.reserve_file(held, path, limits.memory_megabytes):
-        return _of_file(path, target, max_megapixels, limits, before, abandoned)
+        return _of_file(path, (target, most), max_megapixels, limits, before, abandoned)
 
 
 def _of_file(
     path: Path,
-    target: int | None,
+    sides: tuple[int | None, int | None],
     max_megapixels: float | None,
     limits: DecodeSettings,
     before: Callable[[int], None] | None,
@@ -129,7 +131,7 @@ def _of_file(
             Sentence("install it with `pip install 'rollcall[%(extra)s]'`", extra=extra),
         )
     try:
-        job = Job(kind, data, target, max_megapixels or limits.max_megapixels)
+        job = Job(kind, data, sides[0], max_megapixels or limits.max_megapixels, sides[1])
         plan = _plan(job)
         _check_memory(path, plan, limits)
         with memory_budget.SHARED.reserve(plan.needed, path, limits.memory_megabytes):

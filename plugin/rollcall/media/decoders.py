@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from rollcall.media import avif, bmp, heif, jpeg, jpeg2000, jxl, pillow_formats, png, pnm, raw, tiff, video_file, webp
-from rollcall.media.conversion import from_array
+from rollcall.media.conversion import at_most, from_array
 from rollcall.media.formats import Format
 from rollcall.media.job import Decoded, Job, NoVideo, Refused, check_size
 from rollcall.media.pillow_formats import DAMAGED, unless_blank
@@ -104,9 +104,11 @@ def decode(job: Job, *, lenient: bool) -> Decoded:
     refusals = []
     for decoder in (_LENIENT if lenient else _STRICT)[job.kind]:
         try:
-            return decoder(job)
+            found = decoder(job)
         except NoVideo:
             raise
         except Refused as error:
             refusals.append(str(error))
+        else:
+            return found if job.most is None else found._replace(pixels=at_most(found.pixels, job.most))
     raise Refused("; ".join(refusals))

@@ -36,6 +36,7 @@ class Job(NamedTuple):
     data: bytes
     target: int | None = None  # pixels that the longest side keeps when the picture is reduced
     max_megapixels: float = 300.0
+    most: int | None = None  # pixels that the longest side of what is returned has at most
     needed: int = 0  # bytes of memory that were estimated
     path: str = ""  # of a video, which is not read whole
     moments: Moments | None = None  # None: only what the header of a video says

@@ -21,9 +21,10 @@ def decode(job: Job) -> Decoded:
         If Pillow cannot decode all pixels.
     """
     header = png_chunks.header(job.data)
-    if header is not None and png_strips.pays(header, job.target):
+    if header is not None and png_strips.pays(header, job.target, job.most):
         check_size(job, header.width, header.height)
-        return Decoded(png_strips.decode(job.data, header, job.target), header.width, header.height)
+        pixels = png_strips.decode(job.data, header, job.target, job.most)
+        return Decoded(pixels, header.width, header.height)
     return pillow_formats.decode(job._replace(data=png_chunks.essential(job.data)), ("PNG",))._replace(exif=b"")
 
 

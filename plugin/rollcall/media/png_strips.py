@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from rollcall.media import pillow_formats, png_chunks
-from rollcall.media.conversion import Pixels, blocks, factor_for, from_blocks, plain_or_on_white
+from rollcall.media.conversion import Pixels, blocks, from_blocks, plain_or_on_white, step_for
 from rollcall.media.job import Refused
 
 #: Smaller pictures are decoded whole, which is a sixth quicker.
@@ -29,17 +29,17 @@ _UNPACKED: Final = 4 << 20
 _LONGEST: Final = {b"PLTE": 768, b"tRNS": 256}
 
 
-def pays(header: png_chunks.Header, target: int | None) -> bool:
+def pays(header: png_chunks.Header, target: int | None, most: int | None = None) -> bool:
     """Return whether a picture is large, and of a kind for strips: 8 bits a sample, rows in order."""
     pixels = header.width * header.height
     if pixels < _LEAST_PIXELS or header.bits != 8 or header.interlaced or header.colour not in _COLOURS:
         return False
-    factor = factor_for(header.width, header.height, target)
-    return all(right - left == header.width for left, _, right, _ in blocks(header.width, header.height, factor))
+    many, _ = step_for(header.width, header.height, target, most)
+    return all(right - left == header.width for left, _, right, _ in blocks(header.width, header.height, many))
 
 
-def decode(data: bytes, header: png_chunks.Header, target: int | None) -> Pixels:
-    """Return the pixels as uint8 RGB, the longest side at least `target`, as `conversion.from_image` does.
+def decode(data: bytes, header: png_chunks.Header, target: int | None, most: int | None = None) -> Pixels:
+    """Return the pixels as uint8 RGB, the longest side at least `target` and at most `most`, as `from_blocks` does.
 
     Raises
     ------
@@ -63,7 +63,7 @@ def decode(data: bytes, header: png_chunks.Header, target: int | None) -> Pixels
         above = b"\0" + image.crop((0, bottom - top, header.width, bottom - top + 1)).tobytes()
         return np.asarray(plain_or_on_white(image.crop((0, 1, header.width, bottom - top + 1))))
 
-    return from_blocks(strip, header.width, header.height, target)
+    return from_blocks(strip, header.width, header.height, target, most)
 
 
 def _opened(header: png_chunks.Header, others: list[bytes], rows: bytes, count: int) -> Image.Image:

@@ -9,7 +9,7 @@ import os
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, BackgroundTasks, Query, Request
 from fastapi.concurrency import run_in_threadpool
@@ -43,7 +43,7 @@ from rollcall.web.models import (
     StatusModel,
     TagCountModel,
 )
-from rollcall.web.pictures import Kind, Pictures, Wanted
+from rollcall.web.pictures import Pictures, Wanted
 from rollcall.web.problems import CONFLICT, INVALID_QUERY, NOT_FOUND, UNREADABLE_BODY, Responses
 
 log = logging.getLogger(__name__)
@@ -265,7 +265,11 @@ async def progress(request: Request) -> StreamingResponse:
 # ---- Pictures
 
 
-_WEBP: Responses = {200: {"content": {"image/webp": {"schema": {"type": "string", "format": "binary"}}}}}
+_Small = Literal["thumb", "screen"]
+_At = Annotated[float | None, Query(ge=0, le=1e7)]
+_FILE: Final = {"schema": {"type": "string", "format": "binary"}}
+_WEBP: Responses = {200: {"content": {"image/webp": _FILE}}}
+_JPEG: Responses = {200: {"content": {"image/jpeg": _FILE}}}
 pictures_router = APIRouter(prefix="/pictures", responses={**_WEBP, **NOT_FOUND})
 
 
@@ -276,19 +280,25 @@ def _pictures(request: Request) -> Pictures:
 
 @pictures_router.get("/photo/{photo_id}/{kind}.webp", response_class=Response)
 async def photo_picture(
-    request: Request, photo_id: RowId, kind: Kind, at: Annotated[float | None, Query(ge=0, le=1e7)] = None
+    request: Request, photo_id: RowId, kind: Literal["thumb", "screen"], at: _At = None
 ) -> Response:
     """Return a photo, upright, as WebP; of a video a frame, with `at` the one at a time in seconds."""
-    return await _webp(request, partial(_pictures(request).photo, photo_id, kind, at))
+    return await _picture(request, partial(_pictures(request).photo, photo_id, kind, at))
+
+
+@pictures_router.get("/photo/{photo_id}/large.jpg", response_class=Response, responses=_JPEG)
+async def large_photo(request: Request, photo_id: RowId, at: _At = None) -> Response:
+    """Return a photo in nearly all its pixels, upright, as JPEG; of a video a frame, as above."""
+    return await _picture(request, partial(_pictures(request).photo, photo_id, "large", at), "image/jpeg")
 
 
 @pictures_router.get("/face/{face_id}.webp", response_class=Response)
 async def face_picture(request: Request, face_id: RowId) -> Response:
     """Return a face, as WebP."""
-    return await _webp(request, partial(_pictures(request).face, face_id))
+    return await _picture(request, partial(_pictures(request).face, face_id))
 
 
-async def _webp(request: Request, find: Callable[[], Wanted]) -> Response:
+async def _picture(request: Request, find: Callable[[], Wanted], media_type: str = "image/webp") -> Response:
     wanted = await run_in_threadpool(find)
     versioned = "v" in request.query_params
     cache = "private, max-age=31536000, immutable" if versioned else "private, max-age=60"
@@ -300,4 +310,4 @@ async def _webp(request: Request, find: Callable[[], Wanted]) -> Response:
         data = await _pictures(request).jobs.result(wanted.key, wanted.make, request.is_disconnected)
     if data is None:
         return Response(status_code=503)  # nobody is there to read it
-    return Response(data, media_type="image/webp", headers=headers)
+    return Response(data, media_type=media_type, headers=headers)

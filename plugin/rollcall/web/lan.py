@@ -51,7 +51,7 @@ _STATIC: Final = re.compile(r"/static/[\w.-]+|/manifest\.webmanifest")
 #: The path of a session.
 _SESSION: Final = re.compile(r"/g/[0-9a-f]+")
 _ALBUM: Final = re.compile(r"/album/(\d{1,18})(?:/zip)?")
-_PHOTO: Final = re.compile(r"/photo/(\d{1,18})|/pictures/photo/(\d{1,18})/(?:thumb|screen|large)\.webp")
+_PHOTO: Final = re.compile(r"/photo/(\d{1,18})|/pictures/photo/(\d{1,18})/(?:thumb\.webp|screen\.webp|large\.jpg)")
 #: What a device that sees all photos may ask for beside them.
 _LIBRARY: Final = frozenset({"/", "/count", "/months", "/on-this-day", "/chips", "/words"})
 

@@ -22,8 +22,8 @@ from PIL import Image
 
 from rollcall.errors import RemoteError, UnreadableError
 from rollcall.host import Plugin
-from rollcall.media import decode, video
-from rollcall.media.conversion import Pixels
+from rollcall.media import decode, jpeg, video
+from rollcall.media.conversion import Pixels, at_most
 from rollcall.records import Box, Picture
 from rollcall.remote.copies import SHARED
 from rollcall.remote.files import RemoteStat
@@ -41,11 +41,12 @@ Kind = Literal["thumb", "screen", "large"]
 #: Height of a thumbnail and longest side of a picture on the screen, in pixels.
 THUMB: Final = 320
 SCREEN: Final = 2048
-#: The longest side of a photo that is enlarged on the screen.
+#: The longest side of a photo that is enlarged on the screen, and what it has at least where the photo has as much.
 LARGE: Final = 6000
+_LARGE_LEAST: Final = LARGE * 8 // 9
 FACE: Final = 224
-#: The longest side of the picture that faces are cut out of.
-_MOST_FOR_FACES: Final = 6000
+#: How well one is packed: as JPEG, for which nothing but the file is held. WebP held three times the pixels.
+_QUALITY: Final = 88
 #: What all decoders together may hold when the page's begin, in megabytes: it must not take what the indexer leaves.
 _MEMORY_MEGABYTES: Final = 512
 #: What versions of remote files begin with that are not analysed yet.
@@ -101,17 +102,19 @@ class Pictures:
         path, version, poster = self._found(photo_id)
         at = None if not video.is_video(path) else poster if at is None else at
         name = _photo_name(version, kind, at)
-        cached = self._place(name)
+        cached = self._place(name, ".jpg" if kind == "large" else ".webp")
 
         def make(abandoned: threading.Event) -> bytes:
             # Another request may have had it made since this one looked.
             if (stored := _stored(cached)) is not None:
                 return stored
-            side = {"thumb": THUMB * 2, "screen": SCREEN, "large": LARGE}[kind]
+            side = {"thumb": THUMB * 2, "screen": SCREEN, "large": _LARGE_LEAST}[kind]
             file = self._at_hand(path, version)
             # One that is enlarged takes several hundred megabytes until it is written.
             with self._enlarging if kind == "large" else nullcontext():
-                picture = decode.decode(file, target=side, limits=self.limits, abandoned=abandoned, at=at)
+                picture = decode.decode(file, target=side, most=LARGE, limits=self.limits, abandoned=abandoned, at=at)
+                if kind == "large":
+                    return self._kept(cached, _jpeg(picture))
                 image = _reduced(picture, kind)
                 del picture  # else its pixels are held while the copy is written
                 return self._store(cached, image)
@@ -150,10 +153,12 @@ class Pictures:
             missing = {place: box for place, box in faces.items() if place == mine or not place.exists()}
             # A face that is a small part of the photo needs more of its pixels.
             smallest = min(min(box.width, box.height) for box in missing.values())
-            target = int(min(FACE / max(smallest, 0.02), _MOST_FOR_FACES))
+            target = int(min(FACE / max(smallest, 0.02), LARGE))
             file = self._at_hand(path, version)
             with self._enlarging if target > SCREEN else nullcontext():
-                pixels = decode.decode(file, target=target, limits=self.limits, abandoned=abandoned, at=at).pixels
+                pixels = decode.decode(
+                    file, target=target, most=LARGE, limits=self.limits, abandoned=abandoned, at=at
+                ).pixels
                 made = {place: self._store(place, cut_out(pixels, box)) for place, box in missing.items()}
             return made[mine]
 
@@ -224,13 +229,15 @@ class Pictures:
         info = real.stat()
         return real, f"{photo_id}-{info.st_mtime_ns:x}-{info.st_size:x}", found.poster_time
 
-    def _place(self, name: str) -> Path:
-        return self.folder / name[:2] / f"{name}.webp"
+    def _place(self, name: str, suffix: str = ".webp") -> Path:
+        return self.folder / name[:2] / f"{name}{suffix}"
 
     def _store(self, path: Path, image: Image.Image) -> bytes:
         buffer = io.BytesIO()
-        image.save(buffer, "WEBP", quality=82, method=0 if max(image.size) > SCREEN else 2)  # a large one takes seconds
-        data = buffer.getvalue()
+        image.save(buffer, "WEBP", quality=82, method=2)
+        return self._kept(path, buffer.getvalue())
+
+    def _kept(self, path: Path, data: bytes) -> bytes:
         # A full disk must not keep the picture from being shown.
         with suppress(OSError):
             private_folder(path.parent, below=self.plugin.settings.thumbnail_folder)
@@ -289,15 +296,21 @@ def _as_unreadable(path: Path) -> Iterator[None]:
 
 def _reduced(picture: Picture, kind: Kind) -> Image.Image:
     pixels = picture.pixels
-    size = {"thumb": (THUMB * 4, THUMB), "screen": (SCREEN, SCREEN), "large": (LARGE, LARGE)}[kind]
-    scale = LARGE / max(pixels.shape[:2])
-    if scale < 1:
-        # Pillow holds four bytes of each pixel: of one of 81 megapixels a second copy larger than the first.
-        width, height = (max(round(side * scale), 1) for side in pixels.shape[1::-1])
-        pixels = np.asarray(cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
-    image = Image.fromarray(pixels)
+    size = (THUMB * 4, THUMB) if kind == "thumb" else (SCREEN, SCREEN)
+    # Pillow holds four bytes of each pixel: of one of 81 megapixels a second copy larger than the first.
+    image = Image.fromarray(at_most(pixels, LARGE))
     image.thumbnail(size, Image.Resampling.LANCZOS)
     return image
+
+
+def _jpeg(picture: Picture) -> bytes:
+    """Return a picture as JPEG; its pixels are used up."""
+    # OpenCV takes blue, green, red.
+    pixels = jpeg.to_rgb(np.require(at_most(picture.pixels, LARGE), np.uint8, ["C", "W"]))
+    made, data = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
+    if not made:
+        raise RuntimeError("OpenCV writes no JPEG")
+    return data.tobytes()
 
 
 def _photo_name(version: str, kind: Kind, at: float | None) -> str:

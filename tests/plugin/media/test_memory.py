@@ -118,6 +118,20 @@ def test_no_more_memory_is_taken_than_was_estimated(name: str, tmp_path: Path) -
     assert 1280 <= max(shape) < 2560
 
 
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="there is no measure of memory here")
+@pytest.mark.parametrize("kind", ["png", "webp"])
+def test_a_large_picture_is_made_smaller_before_it_comes_here(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / f"a.{kind}"
+    path.write_bytes(png(8, 2, 3, 8000) if kind == "png" else webp(8000))
+    program = PROGRAM.replace("target=1280", "target=5000, most=5600")
+    done = subprocess.run([sys.executable, "-c", program, path], capture_output=True, text=True, check=True)
+    _, own, child, shape = json.loads(done.stdout)
+    assert 5000 <= max(shape) <= 5600
+    assert own < 5600 * 5600 * 3 + 30 * MB
+    # In strips, the whole is not even there.
+    assert kind != "png" or child < EMPTY + 5600 * 5600 * 3 + 40 * MB
+
+
 def test_the_estimate_of_the_largest_picture_is_below_two_gigabytes() -> None:
     for data, kind in ((webp(16383), "webp"), (png(16, 0, 1, 16383), "png")):
         planned = decode._plan(Job(formats.sniff(data, f".{kind}") or formats.Format.PNG, data, 1280))

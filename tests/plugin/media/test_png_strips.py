@@ -7,6 +7,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -61,6 +62,19 @@ def test_strips_give_the_pixels_of_the_whole(mode: str, options: dict[str, Any],
     found = png.decode(Job(Format.PNG, data, target))
     assert (found.width, found.height) == (WIDTH, HEIGHT)
     assert np.array_equal(found.pixels, whole.pixels)
+
+
+@pytest.mark.parametrize("most", [300, 250, 200, 160, 151, 120])
+@pytest.mark.parametrize("mode", ["RGB", "LA", "P"])
+def test_strips_are_reduced_to_any_size(mode: str, most: int) -> None:
+    data = encoded(mode)
+    found = png.decode(Job(Format.PNG, data, target=most * 8 // 9, most=most)).pixels
+    assert most * 8 / 9 <= max(found.shape[:2]) <= most
+    whole = png.decode(Job(Format.PNG, data)).pixels
+    expected = cv2.resize(whole, found.shape[1::-1], interpolation=cv2.INTER_AREA)
+    # No row of a strip lies elsewhere than in the whole, but for the rest of a step at the right and lower edge.
+    assert np.abs(found.astype(int) - expected)[:-8, :-8].mean() < 3
+    assert np.abs(found.mean(axis=(0, 1)) - whole.mean(axis=(0, 1))).max() < 1
 
 
 def test_a_strip_is_all_that_pillow_gets(monkeypatch: pytest.MonkeyPatch) -> None:
