@@ -106,6 +106,7 @@ def test_what_the_first_page_needs_is_ready_before_it_is_asked_for(served: Any) 
     kept = served.app.state.remembered
     assert until(lambda: kept.known("months")) == served.plugin.months()
     assert until(lambda: kept.known(("people", "unnamed"))) is not None
+    assert until(lambda: served.app.state.queue.ranked)
 
 
 def test_after_a_commit_what_a_page_showed_is_looked_up_again(shared: Any) -> None:
@@ -117,6 +118,8 @@ def test_after_a_commit_what_a_page_showed_is_looked_up_again(shared: Any) -> No
 
 def test_large_libraries_are_looked_through_after_the_page_is_there(page: Any, served: Any) -> None:
     served.app.state.remembered._large = True
+    until(lambda: served.app.state.warming.is_ready)
+    served.app.state.queue.reset()
     for address, found in (
         ("/insight", "#failures"),
         ("/review", "form input[name=face]"),

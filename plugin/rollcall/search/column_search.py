@@ -202,7 +202,7 @@ class ColumnSearch:
         """Return those of some rows, ascending, that are meant, shown and meet the conditions."""
         found = self._evaluated(rows)
         ids = self._ids[found.rows]
-        return found.at(np.isin(ids, self._all_meeting()) if self.query.conditions else self._shown(ids))
+        return found.at(_among(ids, self._all_meeting()) if self.query.conditions else self._shown(ids))
 
     def _by_time(self, some: _Rows, behind: tuple[str, int] | None = None) -> list[Ranked]:
         """Return those of some photos that are shown and meet the conditions, the newest first."""
@@ -322,12 +322,15 @@ class ColumnSearch:
             photo_ids = photos_meeting(self.database, self.session, condition, self.columns)
             if photo_ids is not None:
                 found, known = found.at(_among(self._ids[found.rows], photo_ids)), True
-        return found if known else found.at(np.isin(self._ids[found.rows], self._all_meeting()))
+        return found if known else found.at(_among(self._ids[found.rows], self._all_meeting()))
 
     def _all_meeting(self) -> NDArray[np.int64]:
         """Return the numbers of all photos that are shown and meet the conditions."""
-        statement = f"SELECT p.photo_id FROM v1_photos p WHERE {self._condition}"
-        return np.array([row[0] for row in self.session.execute(text(statement), self._values).all()], np.int64)
+        # As one text: a row for each of 100,000 photos takes more than twice as long.
+        listed = "group_concat(p.photo_id)" if self.database.is_sqlite else "string_agg(CAST(p.photo_id AS TEXT), ',')"
+        statement = f"SELECT {listed} FROM v1_photos p WHERE {self._condition}"
+        found = self.session.scalar(text(statement), self._values)
+        return np.fromstring(found or "", np.int64, sep=",")
 
 
 def _among(ids: NDArray[np.int64], wanted: NDArray[np.int64]) -> NDArray[np.bool_]:
