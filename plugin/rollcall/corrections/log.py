@@ -19,9 +19,9 @@ from rollcall.corrections.albums import project_albums
 from rollcall.corrections.before import Known
 from rollcall.corrections.kinds import FACE_KINDS, BoxCorrection, Correction, stored_kind
 from rollcall.corrections.log_lines import UNDO_KINDS, log_lines, of_a_photo, undone_uids
-from rollcall.corrections.parting import faces_before
+from rollcall.corrections.parting import divided_people, faces_before
 from rollcall.corrections.people import project_people
-from rollcall.corrections.person_kinds import PERSON_KINDS, PersonMerge
+from rollcall.corrections.person_kinds import PERSON_KINDS, NotPerson, PersonMerge
 from rollcall.corrections.projection import project_face, project_photos
 from rollcall.errors import NotFoundError
 from rollcall.records import Box, PhotoState
@@ -98,6 +98,7 @@ def record(
     with_faces: set[int] = set()
     known = Known(session, given)
     lines: list[dict[str, Any]] = []
+    divided = divided_people(given)
     for number, correction in enumerate(given):
         known.load(number)
         face, photo = _target(session, correction)
@@ -114,6 +115,9 @@ def record(
             result.undescribed.add(face.id)
         else:
             before = known.value_before(correction, face)
+            if isinstance(correction, NotPerson) and correction.person in divided:
+                divided.discard(correction.person)
+                before = {**(before or {}), "faces": faces_before(session, correction.person)["faces"]}
         line = _line(session, correction, face, photo, result.batch, moment, by, before, groups)
         lines.append({**line, "origin": origin})
         if face is not None:

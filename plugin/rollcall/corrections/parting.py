@@ -9,6 +9,7 @@ from typing import Any, Final
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
+from rollcall.corrections.kinds import Correction
 from rollcall.corrections.people import (
     UNDONE_PROBABILITY,
     add_person,
@@ -18,7 +19,7 @@ from rollcall.corrections.people import (
     unsettle,
 )
 from rollcall.corrections.people_log import People, stated_people
-from rollcall.corrections.person_kinds import FACE_PERSON_KINDS
+from rollcall.corrections.person_kinds import FACE_PERSON_KINDS, FacePerson, NotPerson
 from rollcall.storage import revisions
 from rollcall.storage.library import chunks
 from rollcall.storage.tables import CorrectionRow, FacePersonRow, FaceRow, PersonRejectionRow, PersonRow
@@ -43,6 +44,13 @@ def faces_before(session: Session, uid: str) -> dict[str, Any]:
         .where(PersonRow.uid == uid, FacePersonRow.source == "auto")
     )
     return {"faces": sorted(session.scalars(theirs)), "newest": session.scalar(select(func.max(FaceRow.id))) or 0}
+
+
+def divided_people(given: Iterable[Correction]) -> set[str]:
+    """Return of whom some corrections give faces to somebody else, by uid: those like them go along, or nowhere."""
+    if not any(isinstance(one, FacePerson) for one in given):
+        return set()
+    return {one.person for one in given if isinstance(one, NotPerson) and one.holds}
 
 
 def mark_parted(session: Session, uid: str, undone: Iterable[CorrectionRow] = ()) -> None:
@@ -100,6 +108,7 @@ def put_back(session: Session, undone: Iterable[CorrectionRow]) -> None:
     if stated is not None:
         for gone, them_before in _given(undone, before).items():
             _bring_back(session, stated, gone, stated.uid(them_before))
+        _bring_back_nobodys(session, stated, before.values())
     for face_id, value in before.items():
         row = session.get(FacePersonRow, face_id, populate_existing=True)
         if (row is not None and row.source != "auto") or value.get("state") == "confirmed":
@@ -166,3 +175,32 @@ def _bring_back(session: Session, stated: People, gone: str, uid: str) -> None:
     rows[gone].corrected = False
     drop_unstated(session, [rows[gone]])
     unsettle(session, [them])
+
+
+def _bring_back_nobodys(session: Session, stated: People, before: Iterable[Mapping[str, Any]]) -> None:
+    """Give faces that were left without anybody to whom lines say they were of before.
+
+    But for those that are said not to be them.
+    """
+    for value in before:
+        if not value.get("faces") or "person" not in value:
+            continue
+        person = session.scalars(select(PersonRow).where(PersonRow.uid == stated.uid(str(value["person"])))).first()
+        if person is None:
+            continue
+        state = "proposed" if is_named(session, person.id) else "automatic"
+        rejected = select(PersonRejectionRow.face_id).where(PersonRejectionRow.person_id == person.id)
+        for part in chunks([int(one) for one in value["faces"]]):
+            nobodys = (
+                FacePersonRow.face_id.in_(part),
+                FacePersonRow.person_id.is_(None),
+                FacePersonRow.source == "auto",
+                FacePersonRow.face_id.not_in(rejected),
+            )
+            moved = session.scalars(select(FacePersonRow.face_id).where(*nobodys)).all()
+            session.execute(
+                update(FacePersonRow)
+                .where(*nobodys)
+                .values(person_id=person.id, probability=UNDONE_PROBABILITY, state=state)
+            )
+            revisions.mark_faces(session, moved)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import text, update
 
 from blobs import draw
 from people_blobs import ANNA, BEN, CARL, faces_of, rows, who
@@ -15,6 +15,7 @@ from rollcall import corrections, events
 from rollcall.errors import ConflictError, InvalidCorrectionError, NotFoundError
 from rollcall.host import Plugin
 from rollcall.storage import revisions
+from rollcall.storage.tables import FacePersonRow
 
 
 def groups(plugin: Plugin) -> dict[object, set[int]]:
@@ -323,3 +324,19 @@ def test_lists_count_what_the_view_shows(family: Plugin) -> None:
     with family.database.write() as session:
         session.execute(text("UPDATE photos SET taken_local = '2015-08-01T' || SUBSTR(taken_local, 12)"))
     assert family.people_seen_on_one_day() == [row[0] for row in wanted if row[0] != anna]
+
+
+def test_who_was_left_without_anybody_by_a_split_comes_back_when_it_is_undone(mixed: Plugin) -> None:
+    before = groups(mixed)
+    plain = faces_of(mixed, 41, 43)
+    mixed.split_faces(faces_of(mixed, 40, 40), "Ben")
+    # As of real faces that are more like the one that is not Anna than like her, and not enough like it.
+    with mixed.database.write() as session:
+        session.execute(
+            update(FacePersonRow)
+            .where(FacePersonRow.face_id.in_(plain))
+            .values(person_id=None, probability=0.0, state="automatic")
+        )
+    assert not set(plain) & set().union(*groups(mixed).values())
+    mixed.undo()
+    assert groups(mixed) == before
