@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sqlalchemy import select, update
 
 from peopled import ANNA, BEN, GROUP, OTHER, STRANGER, SharpAnalyzer, add_people, draw_people
 from rollcall.storage.tables import EmbeddingRow, FacePersonRow, PersonRow
@@ -394,3 +395,44 @@ def test_a_name_that_somebody_else_has_is_pointed_out(served: Any) -> None:
     data, headers = {"what": "names", "name": "Ben"}, {"HX-Request": "true"}
     answer = served.client.post(f"/person/{served.people[ANNA]}", data=data, headers=headers)
     assert "Somebody else is called Ben, too" in answer.text
+
+
+def test_what_was_said_in_another_tab_is_seen_in_this_one_but_not_under_what_is_typed(
+    chromium: Any, served: Any
+) -> None:
+    context = chromium.new_context()
+    here, there = context.new_page(), context.new_page()
+    here.goto(f"{served.url}/?token={served.token}")
+    for page in (here, there):
+        page.goto(f"{served.url}/people")
+    draft = here.locator(".person input[name=name]").nth(1)
+    draft.fill("Som")
+    there.locator(".person input[name=name]").first.fill("Carla")
+    there.keyboard.press("Enter")
+    there.get_by_text("Carla has a name now").first.wait_for()
+    here.wait_for_timeout(300)
+    assert here.get_by_text("Carla").count() == 0 and draft.input_value() == "Som"
+    draft.fill("")
+    here.evaluate("dispatchEvent(new Event('focus'))")
+    here.locator(".person .name").get_by_text("Carla").wait_for()
+    # With nothing typed, at once.
+    person = context.new_page()
+    person.goto(f"{served.url}/person/{served.people[ANNA]}")
+    there.goto(f"{served.url}/person/{served.people[ANNA]}")
+    there.get_by_label("Names").fill("Annabel")
+    there.locator("form", has=there.locator("#person-names")).get_by_role("button").click()
+    person.get_by_role("heading", name="Annabel").wait_for()
+    context.close()
+
+
+def test_all_photos_of_a_person_are_as_many_as_their_page_says(served: Any) -> None:
+    anna = served.people[ANNA]
+    with served.plugin.database.write() as session:
+        one = select(FacePersonRow.face_id).where(FacePersonRow.person_id == anna, FacePersonRow.source == "auto")
+        unlikely = session.scalars(one).first()
+        session.execute(update(FacePersonRow).where(FacePersonRow.face_id == unlikely).values(probability=0.3))
+    text = served.client.get(f"/person/{anna}").text
+    count = int(re.findall(r"(\d+) photos", text)[0])
+    address = re.findall(r'href="[^"]*(/\?q=person[^"]+)"', text)[0].replace("&amp;", "&")
+    found = served.client.get(address).text
+    assert found.count('class="tile"') == count

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final, get_args
 from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, Response
 
+from rollcall import search
 from rollcall.corrections.kind_base import RowId
 from rollcall.errors import NotFoundError, RequestError
 from rollcall.host import Plugin
@@ -47,6 +48,8 @@ def _person(
         "portrait": portrait,
         "person": portrait.person,
         "query": _query(portrait.person),
+        # All that the number beside the name counts, also faces that are less likely theirs.
+        "sure": search.MIN_PROBABILITY,
         "order": order,
         "orders": ORDERS,
         "names": completions(plugin),

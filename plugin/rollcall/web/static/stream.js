@@ -13,9 +13,28 @@
   }
   const tell = (message) => { receive(message); channel.postMessage(message); };
   channel.onmessage = (event) => {
-    if (event.data !== "what is known?") receive(event.data);
+    if (event.data === "changed") { stale = true; renew(); }
+    else if (event.data !== "what is known?") receive(event.data);
     else if (leading) channel.postMessage({ progress, state });
   };
+
+  // What was said in another tab: people may have other names, or be one. A page that somebody looks at is made anew,
+  // one that is hidden when it is looked at again; never under what is being typed or ticked there.
+  let stale = false;
+  const touched = (one) => one.type === "checkbox" || one.type === "radio" ? one.checked !== one.defaultChecked
+    : one.tagName === "SELECT" ? one.selectedIndex !== Math.max([...one.options].findIndex((option) => option.defaultSelected), 0)
+    : one.value !== one.defaultValue;
+  function renew() {
+    if (!stale || document.hidden) return;
+    if ([...document.querySelectorAll("main input, main textarea, main select")].some(touched)) return;
+    stale = false;
+    htmx.trigger(document.body, "rollcall-elsewhere");
+  }
+  document.addEventListener("visibilitychange", renew);
+  addEventListener("focus", renew);
+  document.addEventListener("htmx:afterRequest", (event) => {
+    if (event.detail.successful && event.detail.requestConfig.verb !== "get") channel.postMessage("changed");
+  });
 
   function show() {
     const note = document.getElementById("server");
