@@ -436,3 +436,14 @@ def test_all_photos_of_a_person_are_as_many_as_their_page_says(served: Any) -> N
     address = re.findall(r'href="[^"]*(/\?q=person[^"]+)"', text)[0].replace("&amp;", "&")
     found = served.client.get(address).text
     assert found.count('class="tile"') == count
+
+
+def test_a_birth_date_that_makes_somebody_older_than_anybody_was_is_taken_and_pointed_out(served: Any) -> None:
+    address = f"/person/{served.people[ANNA]}"
+
+    def born(text: str) -> str:
+        return served.client.post(address, data={"what": "birth", "birth": text}, headers={"HX-Request": "true"}).text
+
+    assert re.search(r"On their newest photo they would be 1[5-9]\d years old", born("1850"))
+    assert served.rows("SELECT birth_date FROM v1_people WHERE person_id = ?", served.people[ANNA]) == [("1850",)]
+    assert "they would be" not in born("1950")

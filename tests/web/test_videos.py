@@ -162,3 +162,48 @@ def test_videos_are_not_counted_as_photos(shared: Any, language: str, all_of_the
     both = all_of_them.replace("2", "1").removesuffix("s")
     assert f">{both}<" in said(f"/album/{album.album_id}") and f">{both}<" in said("/albums")
     shared.plugin.remove_album(album.album_id)
+
+
+@pytest.mark.parametrize(
+    ("language", "tagged", "untagged", "added", "taken"),
+    [
+        (
+            "en",
+            "Tagged “Sea”: 1 photo and 1 video",
+            "Not tagged “Sea” any more: 1 video",
+            "Added to “Beach”: 1 photo and 1 video",
+            "Taken out of “Beach”: 1 video",
+        ),
+        (
+            "de",
+            "Mit dem Schlagwort „Sea“ versehen: 1 Foto und 1 Video",
+            "Nicht mehr mit dem Schlagwort „Sea“: 1 Video",
+            "Zu „Beach“ hinzugefügt: 1 Foto und 1 Video",
+            "Aus „Beach“ genommen: 1 Video",
+        ),
+    ],
+)
+def test_what_is_done_with_selected_videos_is_not_said_of_photos(
+    shared: Any, language: str, tagged: str, untagged: str, added: str, taken: str
+) -> None:
+    video, photo = shared.photo("clip.mov"), shared.photo("photo.png")
+
+    def done(photos: list[int], **form: object) -> str:
+        headers = {"Accept-Language": language, "HX-Request": "true"}
+        return shared.client.post("/selection", data={"photos": photos, **form}, headers=headers).text
+
+    assert tagged in done([video, photo], what="tag", tag="Sea")
+    assert untagged in done([video], what="no_tag", tag="Sea")
+    assert added in done([video, photo], what="album", album="Beach")
+    (album,) = (one.album_id for one in shared.plugin.albums() if one.name == "Beach")
+    assert taken in done([video], what="leave", from_album=album)
+    assert "video" not in done([photo], what="tag", tag="Sea")
+    shared.plugin.remove_album(album)
+
+
+def test_the_videos_of_a_person_are_not_counted_as_photos(shared: Any) -> None:
+    video, photo = shared.photo("clip.mov"), shared.photo("photo.png")
+    faces = [next(face.face_id for face in one.faces) for one in shared.plugin.photos([video, photo])]
+    person = shared.plugin.split_faces(faces, "Vera").person_id
+    assert "1 photo and 1 video" in shared.client.get(f"/person/{person}").text
+    shared.plugin.undo()

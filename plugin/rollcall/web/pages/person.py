@@ -17,6 +17,7 @@ from rollcall.people.persons import Person
 from rollcall.people.portrait import FaceOrder, PortraitFace
 from rollcall.web.inputs import history_of, plugin_of, remembered_of
 from rollcall.web.messages import Toast
+from rollcall.web.pages.library import videos_of
 from rollcall.web.pages.people import completions
 from rollcall.web.pages.rendering import is_part, page
 from rollcall.web.people_forms import ForgetForm, PersonForm, change_person, named
@@ -25,6 +26,8 @@ from rollcall.web.translation import gettext, ngettext, sentence_of
 router = APIRouter()
 #: Faces that come with one scroll.
 PAGE: Final = 96
+#: Nobody was older when a photo was taken: a birth date that says so is a slip, or the photo is one of a photo.
+OLDEST: Final = 115
 ORDERS: Final[tuple[FaceOrder, ...]] = get_args(FaceOrder)
 
 
@@ -50,6 +53,13 @@ def _person(
         "query": _query(portrait.person),
         # All that the number beside the name counts, also faces that are less likely theirs.
         "sure": search.MIN_PROBABILITY,
+        "videos": videos_of(
+            remembered_of(request),
+            ("videos of", person_id),
+            plugin,
+            search.MIN_PROBABILITY,
+            q=f"person:{person_id}",
+        ),
         "order": order,
         "orders": ORDERS,
         "names": completions(plugin),
@@ -154,6 +164,13 @@ def _done(plugin: Plugin, person_id: int, form: PersonForm) -> str:
                     "Saved. Somebody else is called %(name)s, too: if they are one person, say so under “Same as”.",
                     name=name,
                 )
+        case "birth":
+            age = _age_at_last(plugin.person(person_id))
+            if age > OLDEST:
+                return gettext(
+                    "Saved. On their newest photo they would be %(age)s years old: correct the date if it is a slip.",
+                    age=age,
+                )
         case "split":
             return ngettext(
                 "%(num)s face of somebody else; u takes it back.",
@@ -169,6 +186,13 @@ def _done(plugin: Plugin, person_id: int, form: PersonForm) -> str:
                 "%(num)s face confirmed; u takes it back.", "%(num)s faces confirmed; u takes it back.", count
             )
     return gettext("Saved; u takes it back.")
+
+
+def _age_at_last(person: Person) -> int:
+    """Return how many years somebody was born before their newest photo; 0 where that is not known."""
+    if not person.birth_date or not person.last_seen or person.birth_date_source != "user":
+        return 0
+    return int(person.last_seen[:4]) - int(person.birth_date[:4])
 
 
 def _elsewhere(request: Request, path: str) -> Response:

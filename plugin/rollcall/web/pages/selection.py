@@ -19,8 +19,10 @@ from rollcall.remote.paths import is_remote
 from rollcall.search.folding import fold
 from rollcall.sentences import Sentence
 from rollcall.web.history import PERSON
-from rollcall.web.inputs import TagName, history_of, plugin_of, tab_of
+from rollcall.web.inputs import TagName, history_of, plugin_of, remembered_of, tab_of
 from rollcall.web.messages import Toast
+from rollcall.web.names import counted
+from rollcall.web.pages.library import prefetched
 from rollcall.web.pages.rendering import page
 from rollcall.web.pages.undoing import CHANGED
 from rollcall.web.translation import gettext, known, ngettext, translated
@@ -46,12 +48,26 @@ def change(
     if not tag.strip():
         raise InvalidCorrectionError(Sentence("the tag has no name; type one"))
     history_of(request).correct(*(corrections.tag(one, tag, what == "tag") for one in photos))
-    answer = page(request, "_toast.html", toast=Toast(_done(what, tag.strip(), len(photos)), "undo"))
+    answer = page(request, "_toast.html", toast=Toast(_done(request, what, tag.strip(), photos), "undo"))
     answer.headers.update(CHANGED)
     return answer
 
 
-def _done(what: str, tag: str, count: int) -> str:
+def _videos(request: Request, photos: list[int]) -> int:
+    """Return how many of some photos are videos."""
+    plugin = plugin_of(request)
+    if not prefetched(plugin, remembered_of(request))[1]:
+        return 0
+    return sum(one.duration is not None for one in plugin.photos(photos, brief=True))
+
+
+def _done(request: Request, what: str, tag: str, photos: list[int]) -> str:
+    count, videos = len(photos), _videos(request, photos)
+    if videos:
+        said = counted(count, videos)
+        if what == "tag":
+            return gettext("Tagged “%(tag)s”: %(what)s", tag=tag, what=said)
+        return gettext("Not tagged “%(tag)s” any more: %(what)s", tag=tag, what=said)
     if what == "tag":
         return ngettext("%(num)s photo tagged “%(tag)s”", "%(num)s photos tagged “%(tag)s”", count, tag=tag)
     return ngettext("“%(tag)s” is no tag of %(num)s photo", "“%(tag)s” is no tag of %(num)s photos", count, tag=tag)
@@ -60,7 +76,8 @@ def _done(what: str, tag: str, count: int) -> str:
 def _albums(request: Request, photos: list[int], name: str, from_album: int | None) -> Response:
     """Put photos into the album of a name, which is made if there is none, or without a name take them out of one."""
     plugin, tab = plugin_of(request), tab_of(request)
-    count = len(photos)
+    count, videos = len(photos), _videos(request, photos)
+    said = counted(count, videos)
     if not name.strip():
         if from_album is None:
             raise InvalidCorrectionError(Sentence("the album has no name; type one"))
@@ -68,6 +85,8 @@ def _albums(request: Request, photos: list[int], name: str, from_album: int | No
         out = ngettext(
             "%(num)s photo taken out of “%(album)s”", "%(num)s photos taken out of “%(album)s”", count, album=album.name
         )
+        if videos:
+            out = gettext("Taken out of “%(album)s”: %(what)s", album=album.name, what=said)
         toast = Toast(out, "undo")
     else:
         known = [one for one in plugin.albums() if fold(one.name) == fold(name.strip())]
@@ -78,6 +97,8 @@ def _albums(request: Request, photos: list[int], name: str, from_album: int | No
         added = ngettext(
             "%(num)s photo added to “%(album)s”", "%(num)s photos added to “%(album)s”", count, album=album.name
         )
+        if videos:
+            added = gettext("Added to “%(album)s”: %(what)s", album=album.name, what=said)
         toast = Toast(added, "undo", to=f"/album/{album.album_id}")
     answer = page(request, "_toast.html", toast=toast)
     answer.headers.update(CHANGED)
