@@ -35,8 +35,11 @@ def albums_group() -> None:
 def list_command(context: Context, as_json: bool) -> None:
     """List all albums, with how many photos they have."""
     with context.opened(read_only=True) as plugin:
-        for album in plugin.albums():
+        found = plugin.albums()
+        for album in found:
             _print(plugin, album, as_json)
+    if not found:
+        console.print("There are no albums yet: make one with `rollcall albums save`.")
 
 
 @albums_group.command("save")

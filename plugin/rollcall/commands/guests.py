@@ -21,7 +21,8 @@ def guests_group() -> None:
 def list_command(context: Context, as_json: bool) -> None:
     """List the devices, the one that was let in last first."""
     with context.opened(read_only=True) as plugin:
-        for one in plugin.guests():
+        found = plugin.guests()
+        for one in found:
             if as_json:
                 click.echo(json.dumps(asdict(one), ensure_ascii=False))
             else:
@@ -29,6 +30,8 @@ def list_command(context: Context, as_json: bool) -> None:
                 click.echo(
                     f"{one.guest_id}  {one.name}: {sees}, since {one.made_at[:10]}, last here {one.seen_at[:16]}"
                 )
+    if not found:
+        console.print("No device was let in yet.")
 
 
 @guests_group.command("end")

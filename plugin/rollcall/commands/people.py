@@ -39,8 +39,21 @@ def list_command(context: Context, unnamed: bool, named: bool, hidden: bool, lim
     """List people: those with a name first, then by the number of their faces."""
     wanted = None if unnamed == named else named
     with context.opened(read_only=True) as plugin:
-        for person in plugin.people(named=wanted, hidden=hidden, limit=limit):
+        found = plugin.people(named=wanted, hidden=hidden, limit=limit)
+        for person in found:
             _print(person, as_json)
+    if not found:
+        console.print(_nobody(wanted, hidden))
+
+
+def _nobody(named: bool | None, hidden: bool) -> str:
+    if hidden:
+        return "Nobody is hidden."
+    if named:
+        return "Nobody has a name yet: give one with `rollcall people name`."
+    if named is False:
+        return "There is no group without a name."
+    return "Nobody yet: faces are grouped when photos are indexed."
 
 
 @people_group.command("show")
@@ -106,7 +119,8 @@ def questions_command(context: Context, limit: int, as_json: bool) -> None:
     `rollcall people confirm NAME face:N` answers yes, with `--not` no; `merge` joins a group of nobody to a person.
     """
     with context.opened(read_only=True) as plugin:
-        for one in plugin.people_questions(limit):
+        found = plugin.people_questions(limit)
+        for one in found:
             if as_json:
                 click.echo(json.dumps({**asdict(one), "worth": round(one.worth, 3)}))
             else:
@@ -116,6 +130,8 @@ def questions_command(context: Context, limit: int, as_json: bool) -> None:
                     f"  or {plugin.person(other.person).name} {other.probability:.0%}" for other in one.candidates
                 )
                 click.echo(f"{one.kind}  {name}?  {one.probability:.0%}{also}  {faces}")
+    if not found:
+        console.print("There is nothing to ask: questions are about people with names.")
 
 
 @people_group.command("merge")

@@ -43,7 +43,7 @@ def test_an_album_is_saved_listed_changed_exported_and_removed(run: Run, tmp_pat
     with ZipFile(tmp_path / "all.zip") as archive:
         assert sorted(archive.namelist()) == ["adult.png", "child.png"]
     assert run("albums", "remove", "All").exit_code == 0
-    assert run("albums", "list").output == ""
+    assert run("albums", "list").stdout == ""
     assert run("corrections", "undo").exit_code == 0
     assert run("albums", "list").output.startswith("1  All: 2 photos")
 
@@ -62,6 +62,20 @@ def test_an_album_that_is_not_known_or_not_the_only_one_is_named(run: Run) -> No
     assert "give one of the numbers 1, 2" in run("albums", "share", "same").output
 
 
+def test_lists_that_are_empty_say_so_where_no_program_reads(run: Run) -> None:
+    for words, said in (
+        (("albums", "list"), "There are no albums yet"),
+        (("people", "list"), "Nobody yet"),
+        (("people", "list", "--named"), "Nobody has a name yet"),
+        (("people", "list", "--unnamed"), "There is no group without a name"),
+        (("people", "list", "--hidden"), "Nobody is hidden"),
+        (("people", "questions"), "There is nothing to ask"),
+        (("guests", "list"), "No device"),
+    ):
+        found = run(*words)
+        assert (found.exit_code, found.stdout) == (0, "") and said in found.stderr, words
+
+
 def test_paired_devices_are_listed_and_ended(run: Run, file: Path) -> None:
     with Plugin({"database.url": str(file)}, analyzer=BlobAnalyzer()) as plugin:
         token, path = plugin.pair_guest("Grandma's phone")
@@ -78,4 +92,4 @@ def test_paired_devices_are_listed_and_ended(run: Run, file: Path) -> None:
         assert run("guests", "end", "1").exit_code == 1
         assert run("guests", "end").exit_code == 2
         assert run("guests", "end", "--all").exit_code == 0
-        assert run("guests", "list").output == ""
+        assert run("guests", "list").stdout == ""
