@@ -76,12 +76,12 @@ class People:
         count = min(_NEAREST, similar.shape[1])
         return np.asarray(np.partition(similar, -count, axis=1)[:, -count:].mean(axis=1))
 
-    def scores(self, weights: Weights, similar: NDArray[np.floating], strangers: float) -> NDArray[np.float64]:
+    def scores(self, weights: Weights, similar: NDArray[np.float32], strangers: float) -> NDArray[np.float32]:
         """Return the scores of all p people, (m, p), by their cosines (m, p), without the most similar faces."""
         of_each = weights.length * self.lengths + weights.size * np.log(self.sizes) + weights.constant
-        return np.asarray(
-            weights.cosine * np.asarray(similar, np.float64) + of_each + weights.strangers * strangers, np.float64
-        )
+        found = np.float32(weights.cosine) * np.asarray(similar, np.float32)
+        found += (of_each + weights.strangers * strangers).astype(np.float32)
+        return found
 
 
 def strangers(parts: int) -> float:
@@ -89,11 +89,12 @@ def strangers(parts: int) -> float:
     return float(np.log(max(parts / FEW, 1.0)))
 
 
-def probabilities(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+def probabilities(scores: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the probability of each person from their scores, (..., p); what they lack of one is nobody's."""
-    most = np.maximum(scores.max(axis=-1, keepdims=True), 0.0)
+    most = np.maximum(scores.max(axis=-1, keepdims=True), np.float32(0.0))
     shares = np.exp(scores - most)
-    return np.asarray(shares / (shares.sum(axis=-1, keepdims=True) + np.exp(-most)))
+    shares /= shares.sum(axis=-1, keepdims=True) + np.exp(-most)
+    return shares
 
 
 def centres_of(
