@@ -80,8 +80,7 @@ class People:
         """Return the scores of all p people, (m, p), by their cosines (m, p), without the most similar faces."""
         of_each = weights.length * self.lengths + weights.size * np.log(self.sizes) + weights.constant
         found = np.float32(weights.cosine) * np.asarray(similar, np.float32)
-        found += (of_each + weights.strangers * strangers).astype(np.float32)
-        return found
+        return np.asarray(found + (of_each + weights.strangers * strangers).astype(np.float32))
 
 
 def strangers(parts: int) -> float:
@@ -93,8 +92,7 @@ def probabilities(scores: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the probability of each person from their scores, (..., p); what they lack of one is nobody's."""
     most = np.maximum(scores.max(axis=-1, keepdims=True), np.float32(0.0))
     shares = np.exp(scores - most)
-    shares /= shares.sum(axis=-1, keepdims=True) + np.exp(-most)
-    return shares
+    return np.asarray(shares / (shares.sum(axis=-1, keepdims=True) + np.exp(-most)))
 
 
 def centres_of(
