@@ -2,8 +2,8 @@
 
 Each person has a score, nobody of them has zero, and the probabilities are in proportion to the scores' exponentials
 (McFadden 1974). So a face between two people is less likely either, and a person who was answered with no leaves
-their share to the others. The weights are fitted on one half of the training people, with and without strangers of LFW
-among them, after names were typed.
+their share to the others. The weights are fitted by `benchmarks/fit_questions.py` on one half of the training people,
+with and without strangers of LFW among them, after names were typed.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from rollcall.people.evidence import stored_constants
 
 #: Faces and groups of nobody up to which the number of strangers counts nothing.
 FEW: Final = 50
@@ -39,9 +41,9 @@ class Weights(NamedTuple):
 
 
 #: Of faces and groups of nobody.
-JOIN: Final = Weights(15.52, -10.54, 11.75, -0.95, -1.13, -0.88, 1.95, 0.0)
+JOIN: Final = Weights(**stored_constants()["join"])
 #: Of faces that are taken for somebody.
-CHECK: Final = Weights(15.09, -2.24, 0.0, -0.83, -0.64, 0.0, -1.49, 2.43)
+CHECK: Final = Weights(**stored_constants()["check"])
 
 
 class Person(NamedTuple):
