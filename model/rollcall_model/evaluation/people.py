@@ -11,7 +11,7 @@ import importlib
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 from itertools import product
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -49,8 +49,13 @@ _AGE_KNOTS: Final = (2.0, 4.5, 8.0, 12.0, 17.0, 25.0)
 _SAME_ALL_THE_SAME: Final = 1e-3
 #: Cosines from which two embeddings are one picture, found twice.
 _DUPLICATE: Final = 0.93
-#: What `fit` tries. The most similar strangers of LFW are weighed against the celebrities that are torn apart.
-_GRID: Final[Mapping[str, tuple[float, ...]]] = {"link": (0.41, 0.45, 0.49), "small": (0.2, 0.25, 0.3)}
+#: By how much `fit` changes constants. The most similar strangers of LFW are weighed against the celebrities that are
+#: torn apart.
+_STEPS: Final[Mapping[str, float]] = {"midpoint": 0.05, "link": 0.04, "small": 0.05}
+#: Constants that are similarities as `link` is, of what no test has: they keep their distance from it.
+_LIKE_LINK: Final = ("attach", "most")
+#: How often the grid of what is tried moves to what was best in it.
+_MOVES: Final = 4
 _THRESHOLDS: Final = tuple(np.round(np.arange(0.24, 0.66, 0.03), 2).tolist())
 
 
@@ -236,17 +241,34 @@ def fit(group: Grouper, faces: Labelled, start: Mapping[str, Any]) -> dict[str, 
     # Strangers, and people of many pictures among them: enough to see what too low a threshold does.
     many = Labelled(*(np.concatenate(both) for both in zip(chosen["LFW"], few[0], strict=True)))
 
-    def worth(values: Mapping[str, float]) -> float:
-        scores = [score(group, test, **values, **arrays).f for test in few]
-        of_many = score(group, many, **values, **arrays).f
-        log.info("%s: F %.4f of celebrities, %.4f of these among strangers", values, np.mean(scores), of_many)
-        return float(np.mean(scores)) + of_many
+    @cache
+    def worth(*values: float) -> float:
+        tried = _with_link(constants, dict(zip(_STEPS, values, strict=True)))
+        scores = [score(group, test, **tried, **arrays).f for test in few]
+        of_many, of_all = (score(group, test, **tried, **arrays).f for test in (many, chosen["LFW and celebrities"]))
+        told = tried, np.mean(scores), of_many, of_all
+        log.info("%s: F %.4f of celebrities, %.4f of some among strangers, %.4f of all", *told)
+        return float(np.mean(scores)) + (of_many + of_all) / 2
 
-    options = [dict(zip(_GRID, values, strict=True)) for values in product(*_GRID.values())]
-    best = max(options, key=worth)
-    constants |= best
-    constants["member_midpoint"], constants["member_steepness"] = members(group, many, {**best, **arrays})
+    best = tuple(float(constants[name]) for name in _STEPS)
+    for _ in range(_MOVES):
+        around = [(one - step, one, one + step) for one, step in zip(best, _STEPS.values(), strict=True)]
+        tried = [tuple(round(one, 4) for one in values) for values in product(*around)]
+        # What changes nothing stays as it was.
+        options = sorted(tried, key=lambda values: sum(one != other for one, other in zip(values, best, strict=True)))
+        before, best = best, max(options, key=lambda values: worth(*values))
+        if best == before:
+            break
+    found = _with_link(constants, dict(zip(_STEPS, best, strict=True)))
+    constants |= found
+    constants["member_midpoint"], constants["member_steepness"] = members(group, many, {**found, **arrays})
     return constants
+
+
+def _with_link(constants: Mapping[str, Any], values: Mapping[str, float]) -> dict[str, float]:
+    """Return values with those constants that move with the threshold of linkage."""
+    moved = values["link"] - constants["link"]
+    return {**values, **{name: round(constants[name] + moved, 4) for name in _LIKE_LINK if name in constants}}
 
 
 # ---- The command

@@ -65,7 +65,7 @@ class Open(NamedTuple):
     worth: float
     rows: NDArray[np.int64]  # the faces
     at: int  # the place of the person
-    chances: NDArray[np.float64]  # (p,) of all people
+    chances: NDArray[np.float32]  # (p,) of all people
 
 
 class OpenQuestions(NamedTuple):
@@ -76,17 +76,20 @@ class OpenQuestions(NamedTuple):
     faces: NDArray[np.int64]  # of all of them, one question after another
     starts: NDArray[np.int64]  # (m + 1,) where in these each begins; at last, where they end
     at: NDArray[np.int64]  # (m,) the places of the people
-    chances: NDArray[np.float64]  # (m, p) of all people
+    chances: NDArray[np.float32]  # (m, p) of all people
 
     @property
     def firsts(self) -> NDArray[np.int64]:
         """Return a face of each, (m,), by which those that are worth the same are ordered."""
         return np.minimum.reduceat(self.faces, self.starts[:-1]) if len(self.at) else np.zeros(0, np.int64)
 
+    def rows(self, place: int) -> NDArray[np.int64]:
+        """Return the faces of one of them."""
+        return self.faces[self.starts[place] : self.starts[place + 1]]
+
     def one(self, place: int) -> Open:
         """Return one of them."""
-        rows = self.faces[self.starts[place] : self.starts[place + 1]]
-        return Open(self.kind, float(self.worths[place]), rows, int(self.at[place]), self.chances[place])
+        return Open(self.kind, float(self.worths[place]), self.rows(place), int(self.at[place]), self.chances[place])
 
 
 def open_questions(
@@ -204,14 +207,14 @@ def _among_candidates(
     people: People,
     compared: Compared,
     parts: NDArray[np.int64],
-    scores: NDArray[np.float64],
+    scores: NDArray[np.float32],
     against: NDArray[np.int64],
-) -> NDArray[np.float64]:
+) -> NDArray[np.float32]:
     """Return the scores (m, p) with the most similar faces in them, and minus infinity for who they cannot be.
 
     `parts` are the places of m groups, and `against` who is not whom, as of `Forbidden.pairs`.
     """
-    found = np.full(scores.shape, -np.inf)
+    found = np.full(scores.shape, -np.inf, np.float32)
     count = min(_CANDIDATES, scores.shape[1])
     near = np.argpartition(-scores, count - 1, axis=1)[:, :count]
     row, place = np.nonzero(np.take_along_axis(scores, near, axis=1) >= _HOPELESS)
@@ -308,18 +311,18 @@ def _shape(people: People, at: int, free: NDArray[np.bool_]) -> Shape:
     return Shape(similar, lengths / (len(vectors) - 1), parts)
 
 
-def _worths(chances: NDArray[np.float64], asked: NDArray[np.int64]) -> NDArray[np.float64]:
+def _worths(chances: NDArray[np.float32], asked: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return how many of m faces an answer takes from whom they are not, and gives to whom they are, (m,)."""
-    return _of_others(chances, asked) + 1.0 - chances[np.arange(len(asked)), asked]
+    return _of_others(chances, asked) + (1.0 - chances[np.arange(len(asked)), asked].astype(np.float64))
 
 
-def _of_others(chances: NDArray[np.float64], asked: NDArray[np.int64]) -> NDArray[np.float64]:
+def _of_others(chances: NDArray[np.float32], asked: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return the probability of the candidates together, (m,), by those of all people, (m, p), and who is asked for."""
     others = np.where(chances >= LEAST_ELSE, chances, 0.0)
     others[np.arange(len(others)), asked] = 0.0
-    result = others.sum(axis=1)
+    result = others.sum(axis=1, dtype=np.float64)
     many = np.flatnonzero(np.count_nonzero(others, axis=1) > ELSE)
-    result[many] = np.partition(others[many], -ELSE, axis=1)[:, -ELSE:].sum(axis=1)
+    result[many] = np.partition(others[many], -ELSE, axis=1)[:, -ELSE:].sum(axis=1, dtype=np.float64)
     return np.asarray(result)
 
 
@@ -338,7 +341,7 @@ def _theirs(
     like: _Like,
     more: float,
     own: bool = True,
-) -> NDArray[np.float64]:
+) -> NDArray[np.float32]:
     """Return the probabilities of all people (m, p) for m faces or parts, by their similarity to a person's others.
 
     `whose` are the places of these people, (m,), `cosines` (m, p) those with the centres of all people. That they are

@@ -1,7 +1,8 @@
 """What similarities, ages and dates say about whether two faces are one person.
 
-The constants are fitted by `python -m rollcall_model.evaluation.people fit` on people with labels, and stored in
-`evidence.json`; they hold for embeddings of the network that they name.
+The constants are fitted by `python -m rollcall_model.evaluation.people fit` on people with labels, those of the models
+in `posterior.py` by `benchmarks/fit_questions.py`, and stored in `evidence.json`; they hold for embeddings of the
+network that they name.
 """
 
 from __future__ import annotations
@@ -80,9 +81,16 @@ class Evidence(NamedTuple):
 
 
 @cache
+def stored_constants() -> dict[str, Any]:
+    """Return all fitted constants that come with this package, as they are stored."""
+    found: dict[str, Any] = json.loads(resources.files(__package__).joinpath("evidence.json").read_text("utf-8"))
+    return found
+
+
+@cache
 def evidence() -> Evidence:
-    """Return the fitted constants that come with this package."""
-    stored: dict[str, Any] = json.loads(resources.files(__package__).joinpath("evidence.json").read_text("utf-8"))
+    """Return the fitted constants of grouping that come with this package."""
+    stored = stored_constants()
     fields: dict[str, Any] = {name: stored[name] for name in Evidence._fields}
     arrays: dict[str, Any] = {name: np.array(one) if isinstance(one, list) else one for name, one in fields.items()}
     return Evidence(**arrays)

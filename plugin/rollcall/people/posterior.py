@@ -2,8 +2,8 @@
 
 Each person has a score, nobody of them has zero, and the probabilities are in proportion to the scores' exponentials
 (McFadden 1974). So a face between two people is less likely either, and a person who was answered with no leaves
-their share to the others. The weights are fitted on one half of the training people, with and without strangers of LFW
-among them, after names were typed.
+their share to the others. The weights are fitted by `benchmarks/fit_questions.py` on one half of the training people,
+with and without strangers of LFW among them, after names were typed.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from rollcall.people.evidence import stored_constants
 
 #: Faces and groups of nobody up to which the number of strangers counts nothing.
 FEW: Final = 50
@@ -39,9 +41,9 @@ class Weights(NamedTuple):
 
 
 #: Of faces and groups of nobody.
-JOIN: Final = Weights(15.52, -10.54, 11.75, -0.95, -1.13, -0.88, 1.95, 0.0)
+JOIN: Final = Weights(**stored_constants()["join"])
 #: Of faces that are taken for somebody.
-CHECK: Final = Weights(15.09, -2.24, 0.0, -0.83, -0.64, 0.0, -1.49, 2.43)
+CHECK: Final = Weights(**stored_constants()["check"])
 
 
 class Person(NamedTuple):
@@ -76,12 +78,11 @@ class People:
         count = min(_NEAREST, similar.shape[1])
         return np.asarray(np.partition(similar, -count, axis=1)[:, -count:].mean(axis=1))
 
-    def scores(self, weights: Weights, similar: NDArray[np.floating], strangers: float) -> NDArray[np.float64]:
+    def scores(self, weights: Weights, similar: NDArray[np.float32], strangers: float) -> NDArray[np.float32]:
         """Return the scores of all p people, (m, p), by their cosines (m, p), without the most similar faces."""
         of_each = weights.length * self.lengths + weights.size * np.log(self.sizes) + weights.constant
-        return np.asarray(
-            weights.cosine * np.asarray(similar, np.float64) + of_each + weights.strangers * strangers, np.float64
-        )
+        found = np.float32(weights.cosine) * np.asarray(similar, np.float32)
+        return np.asarray(found + (of_each + weights.strangers * strangers).astype(np.float32))
 
 
 def strangers(parts: int) -> float:
@@ -89,9 +90,9 @@ def strangers(parts: int) -> float:
     return float(np.log(max(parts / FEW, 1.0)))
 
 
-def probabilities(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+def probabilities(scores: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the probability of each person from their scores, (..., p); what they lack of one is nobody's."""
-    most = np.maximum(scores.max(axis=-1, keepdims=True), 0.0)
+    most = np.maximum(scores.max(axis=-1, keepdims=True), np.float32(0.0))
     shares = np.exp(scores - most)
     return np.asarray(shares / (shares.sum(axis=-1, keepdims=True) + np.exp(-most)))
 

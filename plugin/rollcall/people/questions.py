@@ -96,15 +96,15 @@ def _chosen(
     order = np.lexsort((faces_of, -worths))
     kind = np.searchsorted(begin, order, side="right") - 1
     # A face is asked about once: by the question that settles the most.
-    asked = set[int]()
+    asked = np.zeros(len(person), np.bool_)
     for place, of in zip(order.tolist(), kind.tolist(), strict=True):
-        one = found[of].one(place - begin[of])
-        rows = one.rows.tolist()
-        if not asked.isdisjoint(rows):
+        rows = found[of].rows(place - begin[of])
+        if asked[rows].any():
             continue
-        asked.update(rows)
+        asked[rows] = True
+        one = found[of].one(place - begin[of])
         if one.kind == "join" and len(rows) > 1:
-            one = one._replace(rows=shapes.shown(faces.vectors, int(person[rows[0]]), one.rows))
+            one = one._replace(rows=shapes.shown(faces.vectors, int(person[rows[0]]), rows))
         yield one
 
 

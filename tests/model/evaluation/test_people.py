@@ -112,18 +112,16 @@ def by_linkage(vectors: np.ndarray, ages: np.ndarray, **constants: Any) -> tuple
 
 
 def test_the_fit_takes_what_groups_training_people_best_and_leaves_the_rest_as_it_was() -> None:
-    seen: list[float] = []
 
     def grouper(vectors: np.ndarray, ages: np.ndarray, **constants: Any) -> tuple[np.ndarray, np.ndarray]:
-        seen.append(constants["link"])
-        # Only one of the values that are tried takes these people for people.
-        return by_linkage(vectors, ages, **constants | {"link": 0.5 if constants["link"] == 0.45 else 0.99})
+        # These people are taken for people the better, the nearer the threshold is to a far one.
+        return by_linkage(vectors, ages, **constants | {"link": 0.6 + abs(constants["link"] - 0.41) * 5})
 
-    start = {"link": 0.1, "small": 0.1, "attach": 0.62, "member_midpoint": 0.5, "member_steepness": 1.0}
-    found = people.fit(grouper, labelled(), start)
-    assert found["link"] == 0.45
-    assert found["attach"] == 0.62
-    assert set(people._GRID["link"]) == set(seen)
+    start = {"midpoint": 0.5, "link": 0.33, "small": 0.1, "attach": 0.5, "people": 150.0}
+    found = people.fit(grouper, labelled(), {**start, "member_midpoint": 0.5, "member_steepness": 1.0})
+    assert found["link"] == pytest.approx(0.41), "the grid has moved to it"
+    assert found["attach"] == pytest.approx(0.58), "what is compared with the same similarities has moved with it"
+    assert (found["midpoint"], found["small"], found["people"]) == (0.5, 0.1, 150.0), "what changes nothing stays"
     assert found["member_steepness"] > 0
     assert len(found["impostor_mean"]) == len(found["age_knots"])
 
