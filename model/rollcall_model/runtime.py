@@ -7,6 +7,7 @@ import gc
 import os
 import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,7 @@ class Programs:
     def __init__(self, jitted: Any) -> None:
         self._jitted = jitted
         self._programs: dict[tuple[Any, ...], Callable[..., Any]] = {}
+        self._locks: dict[tuple[Any, ...], threading.Lock] = {}
 
     def __call__(self, *arrays: Any) -> Any:
         """Return what the function returns; compile the program first, or load it from the cache on disk."""
@@ -93,15 +95,40 @@ class Programs:
 
     def _made(self, key: tuple[Any, ...], arrays: tuple[Any, ...]) -> Callable[..., Any]:
         """Compile a program once, whichever threads ask for it."""
+        if jax.default_backend() != "cpu":
+            return self._made_beside_others(key, arrays)
         with _making, memory.without_collecting():
             if key not in self._programs:
                 self._programs[key] = self.lower(*arrays).compile()
                 _traces.kept = True
             return self._programs[key]
 
+    def _made_beside_others(self, key: tuple[Any, ...], arrays: tuple[Any, ...]) -> Callable[..., Any]:
+        """Compile a program while other threads compile theirs: for a GPU that takes seconds of one processor each."""
+        with _making:
+            lock = self._locks.setdefault(key, threading.Lock())
+        with lock:
+            if key not in self._programs:
+                with _making, memory.without_collecting():
+                    lowered = self.lower(*arrays)
+                    _traces.kept = True
+                self._programs[key] = lowered.compile()
+            return self._programs[key]
+
     def lower(self, *arrays: Any) -> Any:
         """Return the function lowered for such arrays, see `jax.jit`."""
         return self._jitted.lower(*arrays)
+
+
+def prepare(works: Sequence[Callable[[], object]]) -> None:
+    """Do pieces of work that compile programs: one after another, or for a GPU on a thread each."""
+    if jax.default_backend() == "cpu":
+        for work in works:
+            work()
+        return
+    with ThreadPoolExecutor(max(len(works), 1), thread_name_prefix="rollcall-compile") as pool:
+        for done in [pool.submit(work) for work in works]:
+            done.result()
 
 
 class _Traces:

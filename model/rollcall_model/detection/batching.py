@@ -57,10 +57,15 @@ class Batching:
         """Return an array sharded over the devices along its first axis."""
         return jax.device_put(array, self.sharding)
 
-    def warm_up(self, network: Network, *shape: int) -> None:
-        """Compile a network for float32 RGB pictures of `shape`, or load the program from the cache on disk."""
+    @property
+    def whole_numbers(self) -> type[np.number]:
+        """The type of pixels that are whole numbers: a GPU is sent bytes; a CPU would convert them once more."""
+        return np.float32 if layers.on_cpu() else np.uint8
+
+    def warm_up(self, network: Network, *shape: int, dtype: type[np.number] = np.float32) -> None:
+        """Compile a network for RGB pictures of `shape`, or load the program from the cache on disk."""
         # From NumPy, as in use: for arguments that lie elsewhere XLA compiles another program.
-        jax.block_until_ready(network(np.zeros((*shape, 3), np.float32)))
+        jax.block_until_ready(network(np.zeros((*shape, 3), dtype)))
 
     def buckets(self, sizes: tuple[int, ...]) -> tuple[int, ...]:
         """Return which of some sizes of buckets, the smallest first, are worth a program each.
@@ -75,18 +80,19 @@ class Batching:
         network: Network,
         groups: Sequence[Int[np.ndarray, " m"]],
         count: int,
-        cut: Callable[[Int[np.ndarray, " k"], Float32[np.ndarray, "k s s 3"]], None],
+        cut: Callable[[Int[np.ndarray, " k"], np.ndarray], None],
         side: int,
         buckets: tuple[int, ...],
+        dtype: type[np.number] = np.float32,
     ) -> tuple[Float32[np.ndarray, n * d], ...]:
         """Return a network's outputs for `count` square pictures; an empty tuple if there are none.
 
-        `cut` writes the pictures at some indices, all of one of the `groups`, to an array. The first buckets are
-        processed while pictures of the next ones are cut out.
+        `cut` writes the pictures at some indices, all of one of the `groups`, to an array (k, side, side, 3) of the
+        `dtype`. The first buckets are processed while pictures of the next ones are cut out.
         """
         starts = runtime.buckets(count, [bucket * self.devices for bucket in buckets])
         # The padding of the last bucket is dropped again below.
-        pixels = np.zeros((starts[-1], side, side, 3), np.float32)
+        pixels = np.zeros((starts[-1], side, side, 3), dtype)
         pending = deque(
             (part[-1], self._threads.submit(cut, part, pixels[part[0] : part[-1] + 1]))
             for group in groups

@@ -33,6 +33,10 @@ _PROCESS: Final = 400 << 20
 _SHARE: Final = 0.75
 
 
+#: Pictures that go through a GPU's networks together, at least.
+_GPU_BATCH: Final = 32
+
+
 class Work(NamedTuple):
     """What a run needs of its executor."""
 
@@ -71,7 +75,8 @@ def _thread_executor(work: Work) -> Executor:
     long = work.pending > work.settings.detector.batch
     if getattr(work.analyzer, "concurrent", False) and not _accelerator():
         return WholePhotoExecutor(work.analyzer, work.settings, work.profile, long, work.resting, work.stop)
-    return ThreadExecutor(work.analyzer, work.settings, work.profile, long, work.stop)
+    least = _GPU_BATCH if _accelerator() else 1
+    return ThreadExecutor(work.analyzer, work.settings, work.profile, long, work.stop, least)
 
 
 def _processes(work: Work) -> int:
