@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import gc
+import math
 import os
 import threading
 from collections.abc import Callable, Sequence
@@ -15,7 +16,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from rollcall_model import memory
+from rollcall_model import memory, stored
 
 
 def processors() -> int:
@@ -36,14 +37,15 @@ def multiplies_bfloat16() -> bool:
 
 
 def configure(cache_folder: Path | None = None, cpu_devices: int | None = None) -> None:
-    """Create one JAX device for each processor, and keep compiled programs in `cache_folder`.
+    """Create one JAX device for each processor, and keep compiled programs in folders of `cache_folder`.
 
     One thread for each image is faster than all threads on one image, so batches are sharded over devices. Has no
     effect on the devices when JAX has already started.
     """
     if cache_folder is not None:
         cache_folder.mkdir(parents=True, exist_ok=True)
-        jax.config.update("jax_compilation_cache_dir", str(cache_folder))
+        _files.folder = cache_folder / "programs"
+        jax.config.update("jax_compilation_cache_dir", str(cache_folder / "jax"))
         jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
     try:
@@ -80,10 +82,13 @@ class Programs:
     ----------
     jitted
         The function, as `jax.jit` returns it, of positional arrays.
+    made_of
+        All values that the function has beside its arguments, such as weights, for `stored.name_of`: its programs are
+        kept in files. None: JAX's own cache on disk keeps them.
     """
 
-    def __init__(self, jitted: Any) -> None:
-        self._jitted = jitted
+    def __init__(self, jitted: Any, made_of: Sequence[Any] | None = None) -> None:
+        self._jitted, self._made_of = jitted, made_of
         self._programs: dict[tuple[Any, ...], Callable[..., Any]] = {}
         self._locks: dict[tuple[Any, ...], threading.Lock] = {}
 
@@ -99,9 +104,34 @@ class Programs:
             return self._made_beside_others(key, arrays)
         with _making, memory.without_collecting():
             if key not in self._programs:
-                self._programs[key] = self.lower(*arrays).compile()
-                _traces.kept = True
+                self._programs[key] = self._stored(key, arrays) or self._compiled(arrays)
             return self._programs[key]
+
+    def _stored(self, key: tuple[Any, ...], arrays: tuple[Any, ...]) -> Callable[..., Any] | None:
+        """Return a program out of its file, which is made if need be; None where files are of no use."""
+        if self._made_of is None or _files.folder is None:
+            return None
+        try:
+            name = stored.name_of(*self._made_of, key)
+        except stored.UnnamedError:
+            return None
+        program = stored.load(_files.folder, name)
+        if program is None:
+            # A program that comes out of JAX's cache cannot be written again.
+            config: Any = jax.config
+            least = config.jax_persistent_cache_min_compile_time_secs
+            config.update("jax_persistent_cache_min_compile_time_secs", math.inf)
+            try:
+                program = self._compiled(arrays)
+            finally:
+                config.update("jax_persistent_cache_min_compile_time_secs", least)
+            stored.save(_files.folder, name, program)
+        return program
+
+    def _compiled(self, arrays: tuple[Any, ...]) -> Callable[..., Any]:
+        _traces.kept = True
+        program: Callable[..., Any] = self.lower(*arrays).compile()
+        return program
 
     def _made_beside_others(self, key: tuple[Any, ...], arrays: tuple[Any, ...]) -> Callable[..., Any]:
         """Compile a program while other threads compile theirs: for a GPU that takes seconds of one processor each."""
@@ -129,6 +159,15 @@ def prepare(works: Sequence[Callable[[], object]]) -> None:
     with ThreadPoolExecutor(max(len(works), 1), thread_name_prefix="rollcall-compile") as pool:
         for done in [pool.submit(work) for work in works]:
             done.result()
+
+
+class _Files:
+    """Where programs are kept."""
+
+    folder: Path | None = None
+
+
+_files = _Files()
 
 
 class _Traces:

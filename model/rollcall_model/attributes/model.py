@@ -127,7 +127,9 @@ class AttributeModel:
             return tuple(results[name] for name in self._heads)
 
         sharded = shard_map(forward, mesh=mesh, in_specs=P("batch"), out_specs=P("batch"), check_vma=False)
-        self._run = runtime.Programs(jax.jit(sharded, in_shardings=NamedSharding(mesh, P("batch"))))
+        companion = None if net.companion is None else net.companion.config
+        made_of = (type(net), net.config, companion, self._heads, list(calibration), jax.tree.leaves(state))
+        self._run = runtime.Programs(jax.jit(sharded, in_shardings=NamedSharding(mesh, P("batch"))), made_of)
 
     def are_animals(
         self, embeddings: Float32[np.ndarray, "n 128"], found: Sequence[Detections]

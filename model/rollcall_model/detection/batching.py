@@ -25,6 +25,11 @@ _SHARE: Final = 64
 Network = Callable[..., Any]
 
 
+def config_of(net: nnx.Module) -> Any:
+    """Return the configuration of a network; None of one of a fixed form."""
+    return getattr(net, "config", None)
+
+
 class Batching:
     """Compiles networks for the devices at hand and runs them in buckets. Use from one thread at a time."""
 
@@ -51,7 +56,8 @@ class Batching:
             return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), outputs)
 
         sharded = shard_map(forward, mesh=self.mesh, in_specs=P("batch"), out_specs=P("batch"), check_vma=False)
-        return runtime.Programs(jax.jit(sharded, in_shardings=self.sharding))
+        made_of = (type(net), config_of(net), portion, form, layers.on_cpu(), jax.tree.leaves(state))
+        return runtime.Programs(jax.jit(sharded, in_shardings=self.sharding), made_of)
 
     def put(self, array: np.ndarray) -> jax.Array:
         """Return an array sharded over the devices along its first axis."""

@@ -31,13 +31,13 @@ class Round(NamedTuple):
 
     shape: Shape
     indices: tuple[int, ...]
-    count: int  # of canvases
+    canvases: int
     first: int = 0  # the canvas of the first picture; the others follow, around the last one
 
     @property
     def rows(self) -> list[int]:
         """The canvas of each picture."""
-        return [(self.first + number) % self.count for number in range(len(self.indices))]
+        return [(self.first + number) % self.canvases for number in range(len(self.indices))]
 
 
 def shape_for(height: int, width: int) -> Shape:

@@ -60,10 +60,12 @@ class GpuPictures:
 
     def __call__(self, one: canvases.Round, pictures: Pictures) -> Sent:
         """Begin to process the pictures of a round."""
-        bucket = one.count // len(self._devices)
+        bucket = one.canvases // len(self._devices)
         if one.shape not in self._places:
             self._places[one.shape] = jax.device_put(single_pass.anchors(*one.shape), self._everywhere)
-        sent = list(self._threads.map(partial(self._send, one.shape), self._rows(bucket), _filled(pictures, one.count)))
+        sent = list(
+            self._threads.map(partial(self._send, one.shape), self._rows(bucket), _filled(pictures, one.canvases))
+        )
         across = (len(self._devices), *one.shape, 3)
         columns = [
             jax.make_array_from_single_device_arrays(across, self._batching.sharding, sent[k::bucket])

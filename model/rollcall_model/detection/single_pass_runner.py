@@ -59,7 +59,8 @@ class Runner:
             forward, mesh=batching.mesh, in_specs=(P("batch"), P()), out_specs=P("batch"), check_vma=False
         )
         self._everywhere = NamedSharding(batching.mesh, P())
-        self._program = runtime.Programs(jax.jit(sharded, in_shardings=(batching.sharding, self._everywhere)))
+        made_of = (type(net), net.config, may_be_empty, layers.on_cpu(), jax.tree.leaves(state))
+        self._program = runtime.Programs(jax.jit(sharded, in_shardings=(batching.sharding, self._everywhere)), made_of)
         self._gpu = None if layers.on_cpu() else GpuPictures(net, batching, threads, least)
         self._windows = {side: batching.compile(net, 1, _of_squares(side, may_be_empty)) for side in windows.SIDES}
         self._views = batching.compile(net, 1, _of_squares(orientation.SIDE, may_be_empty))
@@ -155,7 +156,7 @@ class Runner:
         shape = one.shape
         if shape not in self._places:
             self._places[shape] = jax.device_put(single_pass.anchors(*shape), self._everywhere)
-        return self._program(canvases.place(pictures, shape, one.count, one.rows), self._places[shape])
+        return self._program(canvases.place(pictures, shape, one.canvases, one.rows), self._places[shape])
 
     def _above(self, arrays: Sequence[np.ndarray]) -> Detections:
         """Return the places that score enough, of all scores, boxes and landmarks of a picture."""

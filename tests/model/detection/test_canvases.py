@@ -42,7 +42,7 @@ def test_a_gpu_sees_every_picture_once_among_few_counts_of_canvases(
     found = canvases.batches(shapes, sizes)
     assert sorted(index for one in found for index in one.indices) == list(range(len(shapes)))
     for one in found:
-        assert one.count in sizes and 1 <= len(one.indices) <= one.count
+        assert one.canvases in sizes and 1 <= len(one.indices) <= one.canvases
         assert all(shapes[index] == one.shape for index in one.indices)
         assert one.rows == list(range(len(one.indices)))
 
