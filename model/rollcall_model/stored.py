@@ -19,9 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-import jax
 import numpy as np
-from jax.experimental import serialize_executable
 
 _CHECKSUM: Final = 32
 
@@ -50,12 +48,17 @@ def load(folder: Path, name: str) -> Callable[..., Any] | None:
         content = (folder / name).read_bytes()
     except OSError:
         return None
+    import jax
+    from jax.experimental import serialize_executable
+
     if hashlib.blake2b(content[_CHECKSUM:], digest_size=_CHECKSUM).digest() != content[:_CHECKSUM]:
         return None
     try:
-        *parts, numbers = pickle.loads(content[_CHECKSUM:])
+        program_itself, inputs, outputs, numbers = pickle.loads(content[_CHECKSUM:])
         devices = [device for device in jax.devices() if device.id in numbers]
-        program: Callable[..., Any] = serialize_executable.deserialize_and_load(*parts, execution_devices=devices)
+        program: Callable[..., Any] = serialize_executable.deserialize_and_load(
+            program_itself, inputs, outputs, execution_devices=devices
+        )
     except Exception:  # whatever a library makes of a file, the program can be compiled
         return None
     return program
@@ -63,6 +66,9 @@ def load(folder: Path, name: str) -> Callable[..., Any] | None:
 
 def save(folder: Path, name: str, program: Any) -> None:
     """Write a program that was compiled in this process; where that is not possible, do nothing."""
+    import jax
+    from jax.experimental import serialize_executable
+
     try:
         numbers = {device.id for one in jax.tree.leaves(program.input_shardings) for device in one.device_set}
         content = pickle.dumps((*serialize_executable.serialize(program), numbers), pickle.HIGHEST_PROTOCOL)
@@ -81,8 +87,8 @@ def save(folder: Path, name: str, program: Any) -> None:
 
 
 @functools.cache
-def _source() -> str:
-    """Return a hash of this package's source."""
+def source() -> str:
+    """Return a hash of this package's source, for which JAX is not needed."""
     digest = hashlib.blake2b(digest_size=20)
     folder = Path(__file__).parent
     for file in sorted(folder.rglob("*.py")):
@@ -101,12 +107,14 @@ def _processor() -> str:
 
 def _surroundings() -> tuple[Any, ...]:
     """Return what every program depends on."""
+    import jax
+
     if not Path(__file__).is_file():
         raise UnnamedError("the source is not at hand")
     devices = jax.devices()
     config: Any = jax.config
     return (
-        _source(),
+        source(),
         _processor(),
         platform.machine(),
         sys.version,
@@ -124,7 +132,7 @@ def _add(digest: Any, value: Any) -> None:
     """Add a value to a digest: numbers, text, arrays, classes and functions of this package, lists of these."""
     if isinstance(value, str | bool | int | float | None):
         digest.update(f"{type(value).__name__}:{value!r};".encode())
-    elif isinstance(value, np.ndarray | jax.Array):
+    elif isinstance(value, np.ndarray) or hasattr(value, "addressable_shards"):  # of JAX
         array = np.asarray(value)
         digest.update(f"array:{array.dtype}{array.shape};".encode() + array.tobytes())
     elif isinstance(value, np.dtype):

@@ -83,7 +83,7 @@ def test_what_is_not_told_by_its_content_has_no_name() -> None:
 
 def test_a_change_of_the_source_or_of_the_processor_gives_other_names(monkeypatch: pytest.MonkeyPatch) -> None:
     names = [stored.name_of(1)]
-    for what in ("_source", "_processor"):
+    for what in ("source", "_processor"):
         monkeypatch.setattr(stored, what, lambda: "another")
         names.append(stored.name_of(1))
     assert len(set(names)) == 3

@@ -18,6 +18,7 @@ from rollcall.indexing.executors.threads import ThreadExecutor
 from rollcall.indexing.executors.whole_photos import WholePhotoExecutor
 from rollcall.indexing.executors.worker import Setup
 from rollcall.indexing.profile import Profile
+from rollcall.inference import devices
 from rollcall.inference.analyzer import Analyzer
 from rollcall.media import memory_budget
 from rollcall.settings import Settings
@@ -132,5 +133,5 @@ def _usable(folder: Path) -> Path | None:
 
 def _version(analyzer: Any) -> str:
     """Return what the compiled programs depend on, as a part of a file name."""
-    known = (str(getattr(analyzer, "model_version", "")), version("jax"), version("jaxlib"))
+    known = (str(getattr(analyzer, "model_version", "")), version("jax"), version("jaxlib"), devices.programs_made_of())
     return hashlib.blake2b(repr(known).encode(), digest_size=8).hexdigest()
