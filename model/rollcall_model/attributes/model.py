@@ -115,6 +115,7 @@ class AttributeModel:
         self.animals = animals.of_weights(metadata)
         calibration = read_calibration(metadata)
         mesh = runtime.mesh()
+        self._filled = runtime.FILLED if layers.on_cpu() else runtime.FILLED_GPU
         self._buckets = [bucket * mesh.size for bucket in (BUCKETS if layers.on_cpu() else BUCKETS_GPU)]
         if quick and layers.on_cpu() and runtime.multiplies_bfloat16():
             halve_products(net)
@@ -150,7 +151,7 @@ class AttributeModel:
     def __call__(self, crops: UInt8[np.ndarray, "n s s 3"]) -> Attributes:
         """Return the predictions for aligned RGB crops (see `align.crop`)."""
         parts: list[Sequence[Any]] = []
-        starts = runtime.buckets(len(crops), self._buckets)
+        starts = runtime.buckets(len(crops), self._buckets, self._filled)
         for start, end in pairwise(starts):
             part = crops[start:end]
             if len(part) < end - start:

@@ -96,7 +96,8 @@ class Batching:
         `cut` writes the pictures at some indices, all of one of the `groups`, to an array (k, side, side, 3) of the
         `dtype`. The first buckets are processed while pictures of the next ones are cut out.
         """
-        starts = runtime.buckets(count, [bucket * self.devices for bucket in buckets])
+        filled = runtime.FILLED if layers.on_cpu() else runtime.FILLED_GPU
+        starts = runtime.buckets(count, [bucket * self.devices for bucket in buckets], filled)
         # The padding of the last bucket is dropped again below.
         pixels = np.zeros((starts[-1], side, side, 3), dtype)
         pending = deque(

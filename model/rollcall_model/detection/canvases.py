@@ -107,7 +107,7 @@ def batches(shapes: Sequence[Shape], sizes: Sequence[int]) -> list[Round]:
     return [
         Round(shape, tuple(mine[start:end]), end - start)
         for shape, mine in _by_shape(shapes)
-        for start, end in pairwise(runtime.buckets(len(mine), sizes))
+        for start, end in pairwise(runtime.buckets(len(mine), sizes, runtime.FILLED_GPU))
     ]
 
 

@@ -60,6 +60,11 @@ _MOST: Final = 0.8
 _SAME_SMALL_FACE: Final = 0.2
 
 
+#: On a GPU, how many images a thread takes through all steps at once, and how many threads do.
+_AT_ONCE: Final = 16
+_LEADS: Final = 4
+
+
 class _Overview(NamedTuple):
     """A picture, and what is seen of it at first, in pixels of the reduced picture; scores are the network's.
 
@@ -94,6 +99,8 @@ class SinglePassDetector:
         else:
             self.calibration = single_pass.Calibration()
         self._threads = ThreadPoolExecutor(runtime.processors(), thread_name_prefix="rollcall-reduce")
+        # While one waits for the GPU or for pixels, others do what is done by one thread.
+        self._leads = None if layers.on_cpu() else ThreadPoolExecutor(_LEADS, thread_name_prefix="rollcall-lead")
         self._batching = Batching(self._threads)
         least = min(self.calibration.score(self.threshold), _LIKELY)
         self._runner = Runner(net, self._batching, self._threads, least)
@@ -141,7 +148,10 @@ class SinglePassDetector:
         Images may be of any size; one smaller than 8 pixels, or empty, has no faces. With `upright` they are frames of
         videos: none is looked at turned, and small ones are searched quickly, too.
         """
-        return self.refine(images, self.find(images, upright=upright))
+        if self._leads is None or len(images) <= _AT_ONCE:
+            return self.refine(images, self.find(images, upright=upright))
+        parts = [images[start : start + _AT_ONCE] for start in range(0, len(images), _AT_ONCE)]
+        return [one for found in self._leads.map(partial(self.detect, upright=upright), parts) for one in found]
 
     def find(self, images: Sequence[UInt8[np.ndarray, "h w 3"]], *, upright: bool = False) -> list[Detections]:
         """Return the faces with the single pass's own landmarks, which are less exact."""
