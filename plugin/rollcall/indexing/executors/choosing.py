@@ -66,10 +66,8 @@ def executor_for(work: Work) -> Executor:
     if kind == "processes":
         return _process_executor(work, _processes(work), _gpus())
     count = _processes(work) if kind == "auto" and work.pending >= _ENOUGH else 1
-    if count >= _FEWEST_PROCESSORS and isinstance(work.analyzer, Analyzer):
-        places = _gpus()
-        if not _accelerator() or len(places) >= _FEWEST_PROCESSORS:
-            return _process_executor(work, count, places)
+    if count >= _FEWEST_PROCESSORS and isinstance(work.analyzer, Analyzer) and not _accelerator():
+        return _process_executor(work, count, [])
     # An analyzer of a host's own may live in this process only.
     return _thread_executor(work)
 
