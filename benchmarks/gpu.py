@@ -28,7 +28,13 @@ from rollcall.settings import Settings, load
 
 RESOLUTION = 1280
 PICTURES = (1, 8, 32, 128)
-CROPS = (64, 512, 2048)
+CROPS = (64, 512, 2048, 8192)
+
+
+def measured(name: str, values: tuple[float, ...], unit: str, note: str = "") -> measuring.Line:
+    """Return a line, and print it at once: what a machine that is lent for minutes has measured is known if it goes."""
+    print(f"  {name}: {', '.join(f'{one:.4g}' for one in values)} {unit} {note}", flush=True)
+    return measuring.Line(name, values, unit, note)
 
 
 def detection(settings: Settings, pictures: list[NDArray[np.uint8]], runs: int) -> list[measuring.Line]:
@@ -40,7 +46,7 @@ def detection(settings: Settings, pictures: list[NDArray[np.uint8]], runs: int) 
         some = [pictures[at % len(pictures)] for at in range(batch)]
         faces = sum(len(found.scores) for found in detector.detect(some))
         values = tuple(batch / time for time in measuring.seconds(lambda some=some: detector.detect(some), runs))
-        lines.append(measuring.Line(f"detection, batches of {batch}", values, "photos a second", f"{faces} faces"))
+        lines.append(measured(f"detection, batches of {batch}", values, "photos a second", f"{faces} faces"))
     return lines
 
 
@@ -54,7 +60,7 @@ def attributes(runs: int) -> list[measuring.Line]:
     for batch in CROPS:
         crops = rng.integers(0, 256, (batch, model.size, model.size, 3), dtype=np.uint8)
         values = tuple(batch / time for time in measuring.seconds(lambda crops=crops: model(crops), runs))
-        lines.append(measuring.Line(f"attributes, batches of {batch}", values, "faces a second"))
+        lines.append(measured(f"attributes, batches of {batch}", values, "faces a second"))
     return lines
 
 
@@ -75,7 +81,7 @@ def main() -> None:
         photos = library.build(folder / "library", given.photos, distinct=min(given.photos, 32), large=0)
         files = sorted(photos.rglob("*.jpg"))
         alone = tuple(decoding.per_second(files, settings.workers, RESOLUTION) for _ in range(given.runs))
-        lines = [measuring.Line("decoding alone", alone, "photos a second")]
+        lines = [measured("decoding alone", alone, "photos a second")]
         analyzer = Analyzer(settings)
         analyzer.warm_up()
         import jax
@@ -89,7 +95,7 @@ def main() -> None:
             if run >= 0:
                 whole.append(speed)
             shares = {work: seconds * speed / given.photos for work, seconds in profile.seconds.items()}
-        lines.append(measuring.Line("rollcall index", tuple(whole), "photos a second", f"{faces} faces"))
+        lines.append(measured("rollcall index", tuple(whole), "photos a second", f"{faces} faces"))
         print("seconds of work over seconds of the last run:")
         for work, share in sorted(shares.items(), key=lambda item: -item[1]):
             print(f"  {work:24} {share:5.0%}")

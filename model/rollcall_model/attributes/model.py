@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
@@ -26,9 +27,10 @@ from rollcall_model.nn.modules import ConvBN, Linear
 from rollcall_model.nn.state import load_state_dict, state_dict
 from rollcall_model.types import EMBEDDING, Attributes, Detections
 
-#: Faces in a bucket for each device; on a CPU without the last, which is no quicker there (5.2 ms a face of one
-#: processor, as with four) and takes 34 MiB more.
-BUCKETS: Final = (1, 4, 16)
+#: Faces in a bucket for each device; on a CPU one of 16 was no quicker (5.2 ms a face of one processor, as with four)
+#: and took 34 MiB more. A GPU takes as long for one face as for dozens.
+BUCKETS: Final = (1, 4)
+BUCKETS_GPU: Final = (8, 64, 512)
 HEADS: Final = ("age", "gender", "embedding")
 #: Parts of parameter names in files written before the modules had their present names.
 LEGACY_NAMES: Final = {
@@ -113,7 +115,8 @@ class AttributeModel:
         self.animals = animals.of_weights(metadata)
         calibration = read_calibration(metadata)
         mesh = runtime.mesh()
-        self._buckets = [bucket * mesh.size for bucket in (BUCKETS[:-1] if layers.on_cpu() else BUCKETS)]
+        self._filled = runtime.FILLED if layers.on_cpu() else runtime.FILLED_GPU
+        self._buckets = [bucket * mesh.size for bucket in (BUCKETS if layers.on_cpu() else BUCKETS_GPU)]
         if quick and layers.on_cpu() and runtime.multiplies_bfloat16():
             halve_products(net)
         graph, state = nnx.split(net)
@@ -125,7 +128,9 @@ class AttributeModel:
             return tuple(results[name] for name in self._heads)
 
         sharded = shard_map(forward, mesh=mesh, in_specs=P("batch"), out_specs=P("batch"), check_vma=False)
-        self._run = runtime.Programs(jax.jit(sharded, in_shardings=NamedSharding(mesh, P("batch"))))
+        companion = None if net.companion is None else net.companion.config
+        made_of = (type(net), net.config, companion, self._heads, list(calibration), jax.tree.leaves(state))
+        self._run = runtime.Programs(jax.jit(sharded, in_shardings=NamedSharding(mesh, P("batch"))), made_of)
 
     def are_animals(
         self, embeddings: Float32[np.ndarray, "n 128"], found: Sequence[Detections]
@@ -140,13 +145,13 @@ class AttributeModel:
 
     def warm_up(self) -> None:
         """Compile every program, or load it from the cache on disk."""
-        for bucket in self._buckets:
-            self(np.zeros((bucket, self.size, self.size, 3), np.uint8))
+        shapes = [(bucket, self.size, self.size, 3) for bucket in self._buckets]
+        runtime.prepare([partial(self, np.zeros(shape, np.uint8)) for shape in shapes])
 
     def __call__(self, crops: UInt8[np.ndarray, "n s s 3"]) -> Attributes:
         """Return the predictions for aligned RGB crops (see `align.crop`)."""
         parts: list[Sequence[Any]] = []
-        starts = runtime.buckets(len(crops), self._buckets)
+        starts = runtime.buckets(len(crops), self._buckets, self._filled)
         for start, end in pairwise(starts):
             part = crops[start:end]
             if len(part) < end - start:

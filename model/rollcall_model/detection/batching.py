@@ -25,6 +25,11 @@ _SHARE: Final = 64
 Network = Callable[..., Any]
 
 
+def config_of(net: nnx.Module) -> Any:
+    """Return the configuration of a network; None of one of a fixed form."""
+    return getattr(net, "config", None)
+
+
 class Batching:
     """Compiles networks for the devices at hand and runs them in buckets. Use from one thread at a time."""
 
@@ -51,16 +56,22 @@ class Batching:
             return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), outputs)
 
         sharded = shard_map(forward, mesh=self.mesh, in_specs=P("batch"), out_specs=P("batch"), check_vma=False)
-        return runtime.Programs(jax.jit(sharded, in_shardings=self.sharding))
+        made_of = (type(net), config_of(net), portion, form, layers.on_cpu(), jax.tree.leaves(state))
+        return runtime.Programs(jax.jit(sharded, in_shardings=self.sharding), made_of)
 
     def put(self, array: np.ndarray) -> jax.Array:
         """Return an array sharded over the devices along its first axis."""
         return jax.device_put(array, self.sharding)
 
-    def warm_up(self, network: Network, *shape: int) -> None:
-        """Compile a network for float32 RGB pictures of `shape`, or load the program from the cache on disk."""
+    @property
+    def whole_numbers(self) -> type[np.number]:
+        """The type of pixels that are whole numbers: a GPU is sent bytes; a CPU would convert them once more."""
+        return np.float32 if layers.on_cpu() else np.uint8
+
+    def warm_up(self, network: Network, *shape: int, dtype: type[np.number] = np.float32) -> None:
+        """Compile a network for RGB pictures of `shape`, or load the program from the cache on disk."""
         # From NumPy, as in use: for arguments that lie elsewhere XLA compiles another program.
-        jax.block_until_ready(network(np.zeros((*shape, 3), np.float32)))
+        jax.block_until_ready(network(np.zeros((*shape, 3), dtype)))
 
     def buckets(self, sizes: tuple[int, ...]) -> tuple[int, ...]:
         """Return which of some sizes of buckets, the smallest first, are worth a program each.
@@ -75,18 +86,20 @@ class Batching:
         network: Network,
         groups: Sequence[Int[np.ndarray, " m"]],
         count: int,
-        cut: Callable[[Int[np.ndarray, " k"], Float32[np.ndarray, "k s s 3"]], None],
+        cut: Callable[[Int[np.ndarray, " k"], np.ndarray], None],
         side: int,
         buckets: tuple[int, ...],
+        dtype: type[np.number] = np.float32,
     ) -> tuple[Float32[np.ndarray, n * d], ...]:
         """Return a network's outputs for `count` square pictures; an empty tuple if there are none.
 
-        `cut` writes the pictures at some indices, all of one of the `groups`, to an array. The first buckets are
-        processed while pictures of the next ones are cut out.
+        `cut` writes the pictures at some indices, all of one of the `groups`, to an array (k, side, side, 3) of the
+        `dtype`. The first buckets are processed while pictures of the next ones are cut out.
         """
-        starts = runtime.buckets(count, [bucket * self.devices for bucket in buckets])
+        filled = runtime.FILLED if layers.on_cpu() else runtime.FILLED_GPU
+        starts = runtime.buckets(count, [bucket * self.devices for bucket in buckets], filled)
         # The padding of the last bucket is dropped again below.
-        pixels = np.zeros((starts[-1], side, side, 3), np.float32)
+        pixels = np.zeros((starts[-1], side, side, 3), dtype)
         pending = deque(
             (part[-1], self._threads.submit(cut, part, pixels[part[0] : part[-1] + 1]))
             for group in groups

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 import numpy as np
 from jaxtyping import UInt8
 
+from rollcall_model import runtime
 from rollcall_model.detection.single_pass import MULTIPLE
 
 #: Longest sides of canvases, in pixels; larger ones are multiples of the last. Every shape is a program to compile.
@@ -25,15 +27,17 @@ Shape = tuple[int, int]
 
 
 class Round(NamedTuple):
-    """Pictures that are processed at once, one a device, on canvases of one shape."""
+    """Pictures that are processed at once, on canvases of one shape."""
 
     shape: Shape
     indices: tuple[int, ...]
-    first: int = 0  # the device of the first picture; the others follow, around the last device
+    canvases: int
+    first: int = 0  # the canvas of the first picture; the others follow, around the last one
 
-    def rows(self, devices: int) -> list[int]:
-        """Return the canvas of each picture."""
-        return [(self.first + number) % devices for number in range(len(self.indices))]
+    @property
+    def rows(self) -> list[int]:
+        """The canvas of each picture."""
+        return [(self.first + number) % self.canvases for number in range(len(self.indices))]
 
 
 def shape_for(height: int, width: int) -> Shape:
@@ -80,36 +84,37 @@ def _starts(length: int, size: int) -> list[int]:
     return [round(index * (length - size) / max(count - 1, 1)) if length > size else 0 for index in range(count)]
 
 
-def rounds(shapes: Sequence[Shape], devices: int, *, joint: bool = True) -> list[Round]:
-    """Return how pictures with these canvases are processed: by shape, so that few devices stay idle.
+def rounds(shapes: Sequence[Shape], devices: int) -> list[Round]:
+    """Return how pictures with these canvases are processed on devices that an empty canvas costs nothing.
 
-    With `joint`, what is left of several shapes shares a larger canvas where that holds fewer pixels than a round for
-    each. Without, for devices that an empty canvas costs nothing, it is spread over the devices: no other shapes are
-    needed than those of the pictures.
+    By shape, one a device; what is left of each shape is spread over the devices.
     """
-    result, remaining = [], []
-    for shape in sorted(set(shapes), reverse=True):
-        mine = [index for index, one in enumerate(shapes) if one == shape]
+    result, taken = [], 0
+    for shape, mine in _by_shape(shapes):
         whole = len(mine) // devices * devices
-        result += [Round(shape, tuple(mine[start : start + devices])) for start in range(0, whole, devices)]
+        result += [Round(shape, tuple(mine[start : start + devices]), devices) for start in range(0, whole, devices)]
         if mine[whole:]:
-            remaining.append(Round(shape, tuple(mine[whole:])))
-    if not joint:
-        taken = 0
-        for one in remaining:
-            result.append(one._replace(first=taken % devices))
-            taken += len(one.indices)
-        return result
-    while remaining:
-        first = remaining.pop(0)
-        for other in list(remaining):
-            larger = shape_for(max(first.shape[0], other.shape[0]), max(first.shape[1], other.shape[1]))
-            fits = len(first.indices) + len(other.indices) <= devices
-            if fits and _area(larger) < _area(first.shape) + _area(other.shape):
-                first = Round(larger, first.indices + other.indices)
-                remaining.remove(other)
-        result.append(first)
+            result.append(Round(shape, tuple(mine[whole:]), devices, taken % devices))
+            taken += len(mine[whole:])
     return result
+
+
+def batches(shapes: Sequence[Shape], sizes: Sequence[int]) -> list[Round]:
+    """Return how pictures with these canvases are processed on devices that are quickest with many at once.
+
+    By shape, in as many canvases as one of the `sizes` says.
+    """
+    return [
+        Round(shape, tuple(mine[start:end]), end - start)
+        for shape, mine in _by_shape(shapes)
+        for start, end in pairwise(runtime.buckets(len(mine), sizes, runtime.FILLED_GPU))
+    ]
+
+
+def _by_shape(shapes: Sequence[Shape]) -> Iterator[tuple[Shape, list[int]]]:
+    """Yield each shape, the largest first, and the pictures that have it."""
+    for shape in sorted(set(shapes), reverse=True):
+        yield shape, [index for index, one in enumerate(shapes) if one == shape]
 
 
 def place(
@@ -120,7 +125,3 @@ def place(
     for row, picture in zip(rows, pictures, strict=True):
         result[row, : picture.shape[0], : picture.shape[1]] = picture
     return result
-
-
-def _area(shape: Shape) -> int:
-    return shape[0] * shape[1]

@@ -54,6 +54,8 @@ RNET_BUCKETS: Final = (16, 64)
 ONET_BUCKETS: Final = (4, 16)
 #: Most photos have one face or two.
 REFINER_BUCKETS: Final = (2, 16)
+#: On a GPU faces come from a batch of photos.
+REFINER_BUCKETS_GPU: Final = (8, 32, 128)
 #: Sides of R-Net's and O-Net's crops, in pixels.
 RNET_SIDE: Final = 24
 ONET_SIDE: Final = 48

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Final, NamedTuple
 
 import cv2
@@ -16,7 +17,7 @@ from rollcall_model.detection import canvases, orientation, refiner, single_pass
 from rollcall_model.detection.batching import Batching
 from rollcall_model.detection.candidates import runs
 from rollcall_model.detection.canvases import Part, Shape
-from rollcall_model.detection.config import REFINER_BUCKETS, DetectorConfig
+from rollcall_model.detection.config import REFINER_BUCKETS, REFINER_BUCKETS_GPU, DetectorConfig
 from rollcall_model.detection.single_pass_runner import Runner
 from rollcall_model.detection.windows import Window
 from rollcall_model.nn import layers
@@ -59,6 +60,11 @@ _MOST: Final = 0.8
 _SAME_SMALL_FACE: Final = 0.2
 
 
+#: On a GPU, how many images a thread takes through all steps at once, and how many threads do.
+_AT_ONCE: Final = 16
+_LEADS: Final = 4
+
+
 class _Overview(NamedTuple):
     """A picture, and what is seen of it at first, in pixels of the reduced picture; scores are the network's.
 
@@ -93,6 +99,8 @@ class SinglePassDetector:
         else:
             self.calibration = single_pass.Calibration()
         self._threads = ThreadPoolExecutor(runtime.processors(), thread_name_prefix="rollcall-reduce")
+        # While one waits for the GPU or for pixels, others do what is done by one thread.
+        self._leads = None if layers.on_cpu() else ThreadPoolExecutor(_LEADS, thread_name_prefix="rollcall-lead")
         self._batching = Batching(self._threads)
         least = min(self.calibration.score(self.threshold), _LIKELY)
         self._runner = Runner(net, self._batching, self._threads, least)
@@ -102,6 +110,7 @@ class SinglePassDetector:
             if layers.on_cpu() and runtime.multiplies_bfloat16():
                 refiner.halve_products(second)
         self._crop_side = second.config.size
+        self._refiner_buckets = REFINER_BUCKETS if layers.on_cpu() else REFINER_BUCKETS_GPU
         self._refiner = self._batching.compile(second, REFINER_BUCKETS[0], refiner.Refiner.__call__)
 
     @property
@@ -120,9 +129,18 @@ class SinglePassDetector:
         sizes = [self._reduced_size(*shape) for shape in ((side * 3 // 4, side), (side, side * 3 // 4))]
         usual = {canvases.shape_for(*size) for size in sizes}
         halves = {canvases.shape_for(*_half(*size)) for size in sizes if self._in_two(*size)}
-        self._runner.warm_up(sorted(usual | halves), with_windows=bool(halves))
-        for bucket in REFINER_BUCKETS:
-            self._batching.warm_up(self._refiner, bucket * self._batching.devices, self._crop_side, self._crop_side)
+        sides = (self._crop_side, self._crop_side)
+        refining = [
+            partial(
+                self._batching.warm_up,
+                self._refiner,
+                bucket * self._batching.devices,
+                *sides,
+                dtype=self._batching.whole_numbers,
+            )
+            for bucket in self._refiner_buckets
+        ]
+        runtime.prepare([*self._runner.warm_ups(sorted(usual | halves), with_windows=bool(halves)), *refining])
 
     def detect(self, images: Sequence[UInt8[np.ndarray, "h w 3"]], *, upright: bool = False) -> list[Detections]:
         """Return the faces of each RGB image, the highest-scoring first, in pixels of that image.
@@ -130,7 +148,10 @@ class SinglePassDetector:
         Images may be of any size; one smaller than 8 pixels, or empty, has no faces. With `upright` they are frames of
         videos: none is looked at turned, and small ones are searched quickly, too.
         """
-        return self.refine(images, self.find(images, upright=upright))
+        if self._leads is None or len(images) <= _AT_ONCE:
+            return self.refine(images, self.find(images, upright=upright))
+        parts = [images[start : start + _AT_ONCE] for start in range(0, len(images), _AT_ONCE)]
+        return [one for found in self._leads.map(partial(self.detect, upright=upright), parts) for one in found]
 
     def find(self, images: Sequence[UInt8[np.ndarray, "h w 3"]], *, upright: bool = False) -> list[Detections]:
         """Return the faces with the single pass's own landmarks, which are less exact."""
@@ -297,7 +318,7 @@ class SinglePassDetector:
         side = self._crop_side
         matrices = refiner.crop_matrix(landmarks, side)
 
-        def cut(rows: Int[np.ndarray, " k"], out: Float32[np.ndarray, "k s s 3"]) -> None:
+        def cut(rows: Int[np.ndarray, " k"], out: np.ndarray) -> None:
             shown, pixels = -1, np.zeros(0, np.uint8)
             for row, crop in zip(rows, out, strict=True):
                 face, view = divmod(row, views)
@@ -306,7 +327,10 @@ class SinglePassDetector:
                 crop[:] = pixels[:, ::-1] if view else pixels
 
         groups = runs(np.repeat(places, views))
-        outputs = self._batching.run(self._refiner, groups, len(places) * views, cut, side, REFINER_BUCKETS)
+        dtype = self._batching.whole_numbers
+        outputs = self._batching.run(
+            self._refiner, groups, len(places) * views, cut, side, self._refiner_buckets, dtype
+        )
         points = np.asarray(outputs[0], np.float32)
         if views > 1:
             points = (points[::2] + refiner.unmirrored(points[1::2])) / 2

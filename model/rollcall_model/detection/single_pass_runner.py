@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from functools import partial
 from typing import Any, Final
@@ -21,6 +21,7 @@ from rollcall_model.detection import banded, canvases, orientation, single_pass,
 from rollcall_model.detection.batching import Batching
 from rollcall_model.detection.candidates import runs
 from rollcall_model.detection.canvases import Shape
+from rollcall_model.detection.picture_programs import GpuPictures, Sent
 from rollcall_model.detection.windows import Window
 from rollcall_model.nn import layers
 from rollcall_model.types import Detections
@@ -31,6 +32,7 @@ _BAND: Final = 480 * 1280
 _WINDOW_BUCKETS: Final = (1, 4)
 #: Views in a bucket for each device: those of one picture, and, of several devices, of several.
 _VIEW_BUCKETS: Final = (4, 16)
+_VIEW_BUCKETS_GPU: Final = (16, 128)
 
 Pictures = Sequence[UInt8[np.ndarray, "h w 3"]]
 
@@ -57,36 +59,53 @@ class Runner:
             forward, mesh=batching.mesh, in_specs=(P("batch"), P()), out_specs=P("batch"), check_vma=False
         )
         self._everywhere = NamedSharding(batching.mesh, P())
-        self._program = runtime.Programs(jax.jit(sharded, in_shardings=(batching.sharding, self._everywhere)))
+        made_of = (type(net), net.config, may_be_empty, layers.on_cpu(), jax.tree.leaves(state))
+        self._program = runtime.Programs(jax.jit(sharded, in_shardings=(batching.sharding, self._everywhere)), made_of)
+        self._gpu = None if layers.on_cpu() else GpuPictures(net, batching, threads, least)
         self._windows = {side: batching.compile(net, 1, _of_squares(side, may_be_empty)) for side in windows.SIDES}
         self._views = batching.compile(net, 1, _of_squares(orientation.SIDE, may_be_empty))
         self._places: dict[Shape, jax.Array] = {}
-        self._window_buckets, self._view_buckets = map(batching.buckets, (_WINDOW_BUCKETS, _VIEW_BUCKETS))
+        views = _VIEW_BUCKETS if layers.on_cpu() else _VIEW_BUCKETS_GPU
+        self._window_buckets, self._view_buckets = map(batching.buckets, (_WINDOW_BUCKETS, views))
 
-    def warm_up(self, shapes: Sequence[Shape], *, with_windows: bool) -> None:
-        """Compile the programs of canvases of these shapes, of views, and of windows (or load them from the cache)."""
-        for shape in shapes:
-            jax.block_until_ready(self._run(canvases.Round(shape, ()), []))
+    def warm_ups(self, shapes: Sequence[Shape], *, with_windows: bool) -> list[Callable[[], object]]:
+        """Return what compiles the programs of canvases of these shapes, of views, and of windows, a function each."""
+        counts = [self._batching.devices] if self._gpu is None else self._gpu.sizes
+        works: list[Callable[[], object]] = [
+            partial(self._ready, canvases.Round(shape, (), count)) for shape in shapes for count in counts
+        ]
         programs = [(self._views, self._view_buckets, orientation.SIDE)]
         if with_windows:
             programs += [(program, self._window_buckets, side) for side, program in self._windows.items()]
-        for program, buckets, side in programs:
-            for bucket in buckets:
-                self._batching.warm_up(program, bucket * self._batching.devices, side, side)
+        return works + [
+            partial(
+                self._batching.warm_up,
+                program,
+                bucket * self._batching.devices,
+                side,
+                side,
+                dtype=self._batching.whole_numbers,
+            )
+            for program, buckets, side in programs
+            for bucket in buckets
+        ]
+
+    def _ready(self, one: canvases.Round) -> None:
+        jax.block_until_ready(self._run(one, []))
 
     def whole(self, pictures: Pictures) -> list[Detections]:
         """Return what is seen in each picture, of any size, in pixels of it."""
         shapes = [canvases.shape_for(*picture.shape[:2]) for picture in pictures]
+        if self._gpu is None:
+            rounds = canvases.rounds(shapes, self._batching.devices)
+        else:
+            rounds = canvases.batches(shapes, self._gpu.sizes)
         # Enqueued all at once: the first results are read while the next pictures are processed.
-        pending = [
-            (one, self._run(one, [pictures[index] for index in one.indices]))
-            for one in canvases.rounds(shapes, self._batching.devices, joint=not layers.on_cpu())
-        ]
+        pending = [(one, self._run(one, [pictures[index] for index in one.indices])) for one in rounds]
         results = {
-            index: self._above([part[row] for part in arrays])
+            index: self._above(arrays)
             for one, outputs in pending
-            for arrays in [[np.asarray(part) for part in outputs]]
-            for row, index in zip(one.rows(self._batching.devices), one.indices, strict=True)
+            for index, arrays in zip(one.indices, _by_row(outputs, one.rows), strict=True)
         }
         return [results[index] for index in range(len(pictures))]
 
@@ -104,16 +123,15 @@ class Runner:
             if not mine:
                 continue
 
-            def cut(
-                rows: Int[np.ndarray, " k"], out: Float32[np.ndarray, "k s s 3"], mine: Sequence[int] = mine
-            ) -> None:
+            def cut(rows: Int[np.ndarray, " k"], out: np.ndarray, mine: Sequence[int] = mine) -> None:
                 for row, pixels in zip(rows, out, strict=True):
                     index, window = chosen[mine[row]]
                     image, shape = pictures[index]
                     windows.cut(image, shape, window, pixels)
 
             groups = runs(np.array([chosen[number][0] for number in mine]))
-            outputs = self._batching.run(program, groups, len(mine), cut, side, self._window_buckets)
+            dtype = self._batching.whole_numbers
+            outputs = self._batching.run(program, groups, len(mine), cut, side, self._window_buckets, dtype)
             for row, number in enumerate(mine):
                 result[number] = _of_window(self._above([part[row] for part in outputs]), chosen[number][1])
         return [result[number] for number in range(len(chosen))]
@@ -123,24 +141,37 @@ class Runner:
         if not views:
             return np.zeros(0, np.float32)
 
-        def cut(rows: Int[np.ndarray, " k"], out: Float32[np.ndarray, "k s s 3"]) -> None:
+        def cut(rows: Int[np.ndarray, " k"], out: np.ndarray) -> None:
             for row, pixels in zip(rows, out, strict=True):
                 pixels[:] = views[row]
 
         groups = [np.arange(len(views))]
-        outputs = self._batching.run(self._views, groups, len(views), cut, orientation.SIDE, self._view_buckets)
+        dtype = self._batching.whole_numbers
+        outputs = self._batching.run(self._views, groups, len(views), cut, orientation.SIDE, self._view_buckets, dtype)
         return np.asarray(outputs[0].max(axis=1))
 
     def _run(self, one: canvases.Round, pictures: Pictures) -> Any:
-        shape, devices = one.shape, self._batching.devices
+        if self._gpu is not None:
+            return self._gpu(one, pictures)
+        shape = one.shape
         if shape not in self._places:
             self._places[shape] = jax.device_put(single_pass.anchors(*shape), self._everywhere)
-        return self._program(canvases.place(pictures, shape, devices, one.rows(devices)), self._places[shape])
+        return self._program(canvases.place(pictures, shape, one.canvases, one.rows), self._places[shape])
 
     def _above(self, arrays: Sequence[np.ndarray]) -> Detections:
         """Return the places that score enough, of all scores, boxes and landmarks of a picture."""
         above = np.flatnonzero(arrays[0] >= self._least)
         return Detections(arrays[1][above], arrays[0][above], arrays[2][above])
+
+
+def _by_row(outputs: Any, rows: Sequence[int]) -> Iterator[list[np.ndarray]]:
+    """Yield the scores, boxes and landmarks of the pictures in these rows."""
+    if isinstance(outputs, Sent):
+        yield from map(outputs.of, rows)
+        return
+    arrays = [np.asarray(part) for part in outputs]
+    for row in rows:
+        yield [part[row] for part in arrays]
 
 
 def _decoded(

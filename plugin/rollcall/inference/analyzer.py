@@ -156,10 +156,9 @@ class Analyzer:
         ModelError
             If weights are missing or do not fit.
         """
-        detector, attributes = self._networks
-        detector.warm_up()
-        if attributes is not None:
-            attributes.warm_up()
+        from rollcall_model import runtime
+
+        runtime.prepare([network.warm_up for network in self._networks if network is not None])
 
     @_one_at_a_time
     def analyze(self, pictures: Sequence[Picture], *, one_face: bool = False) -> list[tuple[Face, ...]]:

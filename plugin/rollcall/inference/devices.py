@@ -32,6 +32,13 @@ def describe() -> list[str]:
     return found or [f"the runtime did not start within {_PATIENCE:.0f} s"]
 
 
+def programs_made_of() -> str:
+    """Return a hash of the source that the networks' programs are made of; the runtime is not started for it."""
+    from rollcall_model import stored
+
+    return stored.source()
+
+
 def forget_traces() -> bool:
     """Drop what the networks' runtime keeps beside compiled programs; return whether there was some of ours.
 

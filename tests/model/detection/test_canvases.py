@@ -34,23 +34,17 @@ def test_pictures_of_all_sizes_need_few_shapes() -> None:
     assert sum(max(shape) <= 640 for shape in shapes) <= 14
 
 
-@given(st.lists(st.tuples(st.integers(1, 1280), st.integers(1, 1280)), max_size=12), st.integers(1, 4))
-def test_every_picture_is_processed_once_on_a_canvas_that_holds_it(sizes: list[tuple[int, int]], devices: int) -> None:
-    shapes = [canvases.shape_for(*size) for size in sizes]
-    found = canvases.rounds(shapes, devices)
-    assert sorted(index for one in found for index in one.indices) == list(range(len(sizes)))
+@given(st.lists(st.sampled_from([(200, 200), (480, 640), (640, 480)]), max_size=40), st.integers(1, 3))
+def test_a_gpu_sees_every_picture_once_among_few_counts_of_canvases(
+    shapes: list[tuple[int, int]], devices: int
+) -> None:
+    sizes = [devices, 8 * devices]
+    found = canvases.batches(shapes, sizes)
+    assert sorted(index for one in found for index in one.indices) == list(range(len(shapes)))
     for one in found:
-        assert 1 <= len(one.indices) <= devices
-        assert all(one.shape[0] >= shapes[index][0] and one.shape[1] >= shapes[index][1] for index in one.indices)
-
-
-def test_pictures_of_two_shapes_share_a_canvas_where_that_costs_less() -> None:
-    wide, wider = canvases.shape_for(960, 1280), canvases.shape_for(853, 1280)
-    (one,) = canvases.rounds([wide, wider], 2)
-    assert one.shape == wide and sorted(one.indices) == [0, 1]
-    # A small picture has its own small canvas rather than half of a large round.
-    small = canvases.shape_for(200, 200)
-    assert len(canvases.rounds([wide, small], 1)) == 2
+        assert one.canvases in sizes and 1 <= len(one.indices) <= one.canvases
+        assert all(shapes[index] == one.shape for index in one.indices)
+        assert one.rows == list(range(len(one.indices)))
 
 
 def test_pictures_lie_at_the_top_left_on_black() -> None:
@@ -60,13 +54,13 @@ def test_pictures_lie_at_the_top_left_on_black() -> None:
 
 
 @given(st.lists(st.sampled_from([(200, 200), (480, 640), (640, 480)]), max_size=12), st.integers(1, 4))
-def test_where_empty_canvases_cost_nothing_no_shapes_are_joined_and_devices_share_the_rest(
+def test_on_processors_no_shapes_are_joined_and_devices_share_the_rest(
     shapes: list[tuple[int, int]], devices: int
 ) -> None:
-    found = canvases.rounds(shapes, devices, joint=False)
+    found = canvases.rounds(shapes, devices)
     assert all(shapes[index] == one.shape for one in found for index in one.indices)
     assert sorted(index for one in found for index in one.indices) == list(range(len(shapes)))
-    rows = [row for one in found for row in one.rows(devices)]
+    rows = [row for one in found for row in one.rows]
     busy = [rows.count(device) for device in range(devices)]
     assert max(busy) - min(busy) <= 1
 

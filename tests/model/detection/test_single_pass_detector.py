@@ -205,7 +205,7 @@ def test_a_canvas_without_a_picture_is_not_looked_at(single_pass: SinglePassDete
     """Whatever the network would see in it."""
     if single_pass._batching.devices == 1:
         pytest.skip("one processor has no empty canvases")
-    scores = single_pass._runner._run(canvases.Round((256, 320), ()), [])[0]
+    scores = single_pass._runner._run(canvases.Round((256, 320), (), single_pass._batching.devices), [])[0]
     assert not np.asarray(scores).any()
 
 

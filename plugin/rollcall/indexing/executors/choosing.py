@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.metadata import entry_points, version
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from rollcall.errors import SettingsError
+from rollcall.indexing.executors import gpus
 from rollcall.indexing.executors.analysis import FaceFinder, Options, options_here
 from rollcall.indexing.executors.base import Executor
 from rollcall.indexing.executors.processes import CHUNK, ProcessExecutor
@@ -18,6 +19,7 @@ from rollcall.indexing.executors.threads import ThreadExecutor
 from rollcall.indexing.executors.whole_photos import WholePhotoExecutor
 from rollcall.indexing.executors.worker import Setup
 from rollcall.indexing.profile import Profile
+from rollcall.inference import devices
 from rollcall.inference.analyzer import Analyzer
 from rollcall.media import memory_budget
 from rollcall.settings import Settings
@@ -31,6 +33,10 @@ _FEWEST_PROCESSORS: Final = 3
 _PROCESS: Final = 400 << 20
 #: The share of the free memory that the processes may take.
 _SHARE: Final = 0.75
+
+
+#: Pictures that go through a GPU's networks together, at least.
+_GPU_BATCH: Final = 32
 
 
 class Work(NamedTuple):
@@ -58,10 +64,10 @@ def executor_for(work: Work) -> Executor:
     if kind == "ray":
         return _cluster(work)
     if kind == "processes":
-        return _process_executor(work, _processes(work))
+        return _process_executor(work, _processes(work), _gpus())
     count = _processes(work) if kind == "auto" and work.pending >= _ENOUGH else 1
     if count >= _FEWEST_PROCESSORS and isinstance(work.analyzer, Analyzer) and not _accelerator():
-        return _process_executor(work, count)
+        return _process_executor(work, count, [])
     # An analyzer of a host's own may live in this process only.
     return _thread_executor(work)
 
@@ -71,7 +77,8 @@ def _thread_executor(work: Work) -> Executor:
     long = work.pending > work.settings.detector.batch
     if getattr(work.analyzer, "concurrent", False) and not _accelerator():
         return WholePhotoExecutor(work.analyzer, work.settings, work.profile, long, work.resting, work.stop)
-    return ThreadExecutor(work.analyzer, work.settings, work.profile, long, work.stop)
+    least = _GPU_BATCH if _accelerator() else 1
+    return ThreadExecutor(work.analyzer, work.settings, work.profile, long, work.stop, least)
 
 
 def _processes(work: Work) -> int:
@@ -86,8 +93,13 @@ def _accelerator() -> bool:
     return wanted != "cpu" and (bool(wanted) or bool(entry_points(group="jax_plugins")))
 
 
-def setup_of(work: Work, count: int) -> Setup:
-    """Return what each of `count` processes is given."""
+def _gpus() -> list[str]:
+    """Return the GPU of each process that there may be; empty without one, and where GPUs cannot be shared."""
+    return gpus.places() if _accelerator() else []
+
+
+def setup_of(work: Work, count: int, *, gpu: bool = False) -> Setup:
+    """Return what each of `count` processes is given, of which each has a `gpu` or none has."""
     settings = work.settings
     analyzer: Any = work.analyzer
     if isinstance(analyzer, Analyzer):
@@ -98,12 +110,20 @@ def setup_of(work: Work, count: int) -> Setup:
     folder = _usable(settings.cache_folder / "compiled")
     if folder is None:
         return Setup(analyzer, options, budget)
-    return Setup(analyzer, options, budget, folder / "large.lock", folder / f"processes-{_version(analyzer)}.warm")
+    warm = folder / f"processes-{_version(analyzer)}{'-gpu' if gpu else ''}.warm"
+    return Setup(analyzer, options, budget, folder / "large.lock", warm)
 
 
-def _process_executor(work: Work, count: int) -> Executor:
+def _process_executor(work: Work, count: int, places: Sequence[str]) -> Executor:
+    count = min(count, len(places)) if places else count
     return ProcessExecutor(
-        setup_of(work, count), options_here(work.settings, work.stop), count, work.profile, work.resting, work.warn
+        setup_of(work, count, gpu=bool(places)),
+        options_here(work.settings, work.stop),
+        count,
+        work.profile,
+        work.resting,
+        work.warn,
+        places,
     )
 
 
@@ -127,5 +147,5 @@ def _usable(folder: Path) -> Path | None:
 
 def _version(analyzer: Any) -> str:
     """Return what the compiled programs depend on, as a part of a file name."""
-    known = (str(getattr(analyzer, "model_version", "")), version("jax"), version("jaxlib"))
+    known = (str(getattr(analyzer, "model_version", "")), version("jax"), version("jaxlib"), devices.programs_made_of())
     return hashlib.blake2b(repr(known).encode(), digest_size=8).hexdigest()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Final
@@ -25,6 +25,7 @@ from rollcall.media.worker import Unavailable
 #: Photos that a process takes at once, at most: more make no difference to the networks, and take memory. With four a
 #: process held 333 MiB of its own at most instead of 286, since more programs were loaded for one request, too.
 CHUNK: Final = 2
+CHUNK_GPU: Final = 4
 #: How many chunks for each process are given out or waiting.
 _AHEAD: Final = 6
 #: So many processes that die one after another are not the photos' fault.
@@ -53,6 +54,8 @@ class ProcessExecutor:
         Returns whether the processes shall work half of the time.
     warn
         Gets sentences for the user.
+    gpus
+        The GPU of each process; none for processors alone.
     """
 
     def __init__(
@@ -63,10 +66,11 @@ class ProcessExecutor:
         profile: Profile,
         resting: Callable[[], bool] = lambda: False,
         warn: Callable[[str], None] = lambda message: None,
+        gpus: Sequence[str] = (),
     ) -> None:
-        self.setup, self.count = setup, count
+        self.setup, self.count, self.gpus = setup, count, gpus
         self._here, self._profile, self._resting, self._warn = here, profile, resting, warn
-        self._size = min(CHUNK, here.settings.detector.batch)
+        self._size = min(CHUNK_GPU if gpus else CHUNK, here.settings.detector.batch)
         self._turn = threading.Condition()
         self._queue: deque[_Chunk] = deque()
         self._workers: set[Worker] = set()
@@ -110,7 +114,8 @@ class ProcessExecutor:
 
     def _start(self) -> None:
         for number in range(self.count - len(self._threads)):
-            thread = threading.Thread(target=self._serve, name=f"worker-{number}", daemon=True)
+            gpu = self.gpus[number] if self.gpus else None
+            thread = threading.Thread(target=self._serve, args=(gpu,), name=f"worker-{number}", daemon=True)
             self._threads.append(thread)
             thread.start()
 
@@ -128,24 +133,24 @@ class ProcessExecutor:
 
     # ---- One process, and the thread that talks to it
 
-    def _serve(self) -> None:
+    def _serve(self, gpu: str | None) -> None:
         """Keep one process busy; runs on a thread of its own."""
         worker: Worker | None = None
         try:
             # Started before there is work, since the start takes long.
-            worker = self._begun()
+            worker = self._begun(gpu)
             while (chunk := self._next()) is not None:
-                worker = worker or self._begun()
+                worker = worker or self._begun(gpu)
                 worker = self._answered(worker, chunk)
         finally:
             if worker is not None:
                 self._ended(worker)
 
-    def _begun(self) -> Worker | None:
+    def _begun(self, gpu: str | None) -> Worker | None:
         """Start a process; return None, with a warning, where that cannot be done."""
         worker: Worker | None = None
         try:
-            worker = Worker(self.setup)
+            worker = Worker(self.setup, gpu)
             with self._turn:
                 self._workers.add(worker)
                 if self._closed:

@@ -25,6 +25,8 @@ class ThreadExecutor:
         decoding threads must not slow the analysis down, and get a lower priority.
     stop
         Set where the run is stopped, also while a long video is searched.
+    least
+        How many pictures go through the networks together at least, whatever the setting says.
     """
 
     def __init__(
@@ -34,10 +36,11 @@ class ThreadExecutor:
         profile: Profile,
         long: bool,
         stop: threading.Event | None = None,
+        least: int = 1,
     ) -> None:
         self._analyzer, self._profile = analyzer, profile
         self._options = options_here(settings, stop)
-        self._size = settings.detector.batch
+        self._size = max(settings.detector.batch, least)
         self._ahead = settings.decode_threads + self._size
         self._pool = ThreadPoolExecutor(
             settings.decode_threads,

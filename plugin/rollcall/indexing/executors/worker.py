@@ -34,6 +34,13 @@ ENVIRONMENT: Final = {
 }
 
 
+#: With a GPU: each takes as much of its memory as it needs, and not nearly all at its start.
+GPU_ENVIRONMENT: Final = {
+    **{name: value for name, value in ENVIRONMENT.items() if name not in ("JAX_PLATFORMS", "XLA_FLAGS")},
+    "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
+}
+
+
 class Setup(NamedTuple):
     """What a process is given at its start."""
 
@@ -85,8 +92,8 @@ class Died(Exception):
 class Worker:
     """One process. Use from one thread at a time; `kill` from any."""
 
-    def __init__(self, setup: Setup) -> None:
-        """Begin to start a process; `ready` waits for it.
+    def __init__(self, setup: Setup, gpu: str | None = None) -> None:
+        """Begin to start a process, on processors alone or with a GPU; `ready` waits for it.
 
         Raises
         ------
@@ -97,7 +104,8 @@ class Worker:
             self._setup = pickle.dumps(setup, pickle.HIGHEST_PROTOCOL)
         except Exception as error:  # a host's analyzer may hold anything
             raise Unavailable(f"the analyzer cannot be sent to another process ({error})") from error
-        self._process = pipes.started(_MAIN, ENVIRONMENT)
+        environment = ENVIRONMENT if gpu is None else {**GPU_ENVIRONMENT, "CUDA_VISIBLE_DEVICES": gpu}
+        self._process = pipes.started(_MAIN, environment)
 
     @property
     def pid(self) -> int:

@@ -1,0 +1,89 @@
+"""Compiled programs in files: the same results without tracing, and never a program of something else."""
+
+from __future__ import annotations
+
+import functools
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rollcall_model import stored
+from rollcall_model.attributes.network import AttributeConfig
+from rollcall_model.nn import layers
+
+#: Prints whether the function was traced, and what it returns; the folder and the weight are arguments.
+_PROGRAM = """
+import sys
+from pathlib import Path
+import jax, numpy as np
+from rollcall_model import runtime
+
+runtime.configure(Path(sys.argv[1]), 2)
+traced = []
+weight = np.float32(sys.argv[2])
+def function(x):
+    traced.append(x.shape)
+    return x * weight, x.sum()
+program = runtime.Programs(jax.jit(function), (float(weight),))
+double, total = program(np.arange(3, dtype=np.float32))
+print(bool(traced), double.tolist(), float(total))
+"""
+
+
+def run(folder: Path, weight: int = 2) -> str:
+    """Return what a new process prints."""
+    environment = {**os.environ, "JAX_PLATFORMS": "cpu"}
+    done = subprocess.run(
+        [sys.executable, "-c", _PROGRAM, str(folder), str(weight)], capture_output=True, text=True, env=environment
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_another_process_loads_a_program_without_tracing_and_a_damaged_file_is_made_again(tmp_path: Path) -> None:
+    first = run(tmp_path)
+    assert first == "True [0.0, 2.0, 4.0] 3.0"
+    assert run(tmp_path) == first.replace("True", "False")
+    assert run(tmp_path, 3) == "True [0.0, 3.0, 6.0] 3.0"
+    for file in (tmp_path / "programs").iterdir():
+        file.write_bytes(file.read_bytes()[:-1] + b"x")
+    assert run(tmp_path) == first
+    assert run(tmp_path) == first.replace("True", "False")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (1, 1.0),
+        ((1, 2), ((1, 2),)),
+        (np.zeros(2, np.float32), np.zeros(2, np.int32)),
+        (np.zeros((2, 1)), np.zeros((1, 2))),
+        (layers.depthwise, layers.pointwise),
+        (functools.partial(layers.max_pool, size=2), functools.partial(layers.max_pool, size=3)),
+        (AttributeConfig(), AttributeConfig(size=64)),
+        (AttributeConfig, AttributeConfig()),
+    ],
+)
+def test_what_differs_has_another_name(one: Any, other: Any) -> None:
+    assert stored.name_of(one) == stored.name_of(one)
+    assert stored.name_of(one) != stored.name_of(other)
+
+
+def test_what_is_not_told_by_its_content_has_no_name() -> None:
+    here = 1
+    for unknown in (lambda: here, object(), run, {1: 2}):
+        with pytest.raises(stored.UnnamedError):
+            stored.name_of(unknown)
+
+
+def test_a_change_of_the_source_or_of_the_processor_gives_other_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [stored.name_of(1)]
+    for what in ("source", "_processor"):
+        monkeypatch.setattr(stored, what, lambda: "another")
+        names.append(stored.name_of(1))
+    assert len(set(names)) == 3
