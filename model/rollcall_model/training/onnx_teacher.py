@@ -73,14 +73,17 @@ class OnnxTeacher:
         if shape != (1, EMBEDDING):
             raise WeightsError(f"{path}: the network gives {shape} for one face; use one of {EMBEDDING} numbers")
 
-    def __call__(self, x: Float[Array, "n 112 112 3"]) -> Float[Array, "n 128"]:
-        """Return the embeddings, of unit length, of crops of RGB values 0..255."""
-        values: _Values = dict(self._constants)
-        values[self._input] = ((x / 255 - _MEAN) / _STD).transpose(0, 3, 1, 2)
+    def __call__(self, x: Float[Array, "n 112 112 3"], precision: Any = jnp.float32) -> Float[Array, "n 128"]:
+        """Return the embeddings, of unit length, of crops of RGB values 0..255, computed in `precision`."""
+        values: _Values = {
+            name: array.astype(precision) if array.dtype == np.float32 and array.ndim else array
+            for name, array in self._constants.items()
+        }
+        values[self._input] = ((x / 255 - _MEAN) / _STD).transpose(0, 3, 1, 2).astype(precision)
         for node in self._nodes:
             inputs = [values[name] if name else None for name in node.inputs]
             values[node.output] = _OPERATORS[node.kind](node.settings, *inputs)
-        y: Array = values[self._output]
+        y: Array = values[self._output].astype(jnp.float32)
         return y / jnp.maximum(jnp.linalg.norm(y, axis=1, keepdims=True), 1e-9)
 
 
@@ -130,7 +133,7 @@ def _gemm(settings: dict[str, Any], x: Array, kernel: Any, bias: Any = 0.0) -> A
 
 _OPERATORS: Final[dict[str, Callable[..., Any]]] = {
     "Conv": _conv,
-    "Clip": lambda _, x, low=None, high=None: jnp.clip(x, low, high),
+    "Clip": lambda _, x, low=None, high=None: jnp.clip(x, low, high).astype(x.dtype),
     "Relu": lambda _, x: jax.nn.relu(x),
     "PRelu": lambda _, x, slope: jnp.where(x >= 0, x, slope * x),
     "Add": lambda _, a, b: a + b,

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 import numpy as np
-from jaxtyping import Float32, Int
+from jaxtyping import Array, Float32, Int
 
 from rollcall_model.ages import AGES
 from rollcall_model.attributes.model import AttributeModel
@@ -22,14 +22,14 @@ _BATCH: Final = 512
 class SoftLabels(NamedTuple):
     """Predictions for n faces."""
 
-    age: Float32[np.ndarray, "n 101"]  # probabilities; zeros where there are none
-    female: Float32[np.ndarray, " n"]  # probability
+    age: Float32[np.ndarray | Array, "n 101"]  # probabilities; zeros where there are none
+    female: Float32[np.ndarray | Array, " n"]  # probability
 
     def take(self, rows: Int[np.ndarray, " m"]) -> SoftLabels:
         """Return the labels at `rows`."""
         return SoftLabels(self.age[rows], self.female[rows])
 
-    def blend(self, other: SoftLabels, ratio: Float32[np.ndarray, " n"]) -> SoftLabels:
+    def blend(self, other: SoftLabels, ratio: Float32[np.ndarray | Array, " n"]) -> SoftLabels:
         """Return the mean with `other`, weighted by `ratio` and 1 - `ratio`."""
         return SoftLabels(
             ratio[:, None] * self.age + (1 - ratio[:, None]) * other.age,

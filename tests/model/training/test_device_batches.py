@@ -150,7 +150,7 @@ def test_a_run_learns_and_is_resumed_and_begins_with_weights(
     monkeypatch.setattr(train, "STATISTICS_BATCHES", 4)
     monkeypatch.setattr(train, "_LOSS_STEPS", 1)
     config = CONFIG._replace(steps=STEPS, learning_rate=3e-3, every=STEPS // 2)
-    run, start = RunConfig(config, NETWORK), train.Start(identity=teacher)
+    run, start = RunConfig(config, NETWORK), train.Start(on_device=True, identity=teacher)
     whole = train.train(faces, tmp_path / "whole", run, start)
     log = [json.loads(line) for line in (tmp_path / "whole" / "log.jsonl").read_text().splitlines()]
     assert [line["step"] for line in log] == [STEPS // 2, STEPS]
