@@ -86,7 +86,9 @@ class DeviceBatches:
         everywhere = NamedSharding(runtime.mesh(), P())
         parts = [faces.crops[train[start : start + _SENT]] for start in range(0, len(train), _SENT)]
         self._crops = jax.device_put(np.concatenate(parts), everywhere)
-        self._labels = jax.device_put(_labels(faces, train, config, soft), everywhere)
+        with runtime.on_host():
+            labels = _labels(faces, train, config, soft)
+        self._labels = jax.device_put(labels, everywhere)
         self._run = _program(self._crops.shape[1], size, teacher, config)
 
     def batches(self, config: TrainConfig, start: int) -> Iterator[Batch]:

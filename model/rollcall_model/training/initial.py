@@ -12,7 +12,6 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from rollcall_model import runtime
 from rollcall_model.attributes.fusion import unfuse_batch_norm
 from rollcall_model.attributes.model import load_net
 from rollcall_model.attributes.network import AttributeNet
@@ -42,11 +41,6 @@ def of_weights(trainer: Trainer, path: Path, faces: Faces, source: Iterator[Batc
 
     With a source of batches the identity head is fitted to their embeddings first.
     """
-    with runtime.on_host():
-        return _of_weights(trainer, path, faces, source)
-
-
-def _of_weights(trainer: Trainer, path: Path, faces: Faces, source: Iterator[Batch] | None) -> tuple[Any, Any]:
     fused, _ = load_net(path)
     size, config = trainer.network.size, trainer.config
     rows = np.random.default_rng(config.seed).choice(faces.where(split="train"), _CROPS)

@@ -57,8 +57,10 @@ def predict(weights: Sequence[Path], faces: Faces) -> SoftLabels:
         for start in range(0, len(rows), _BATCH):
             part = rows[start : start + _BATCH]
             crops = central_crops(faces, part, model.size)
-            for view in (crops, np.ascontiguousarray(crops[:, :, ::-1])):
+            # Filled up, since the programs of other sizes took a GPU minutes to compile.
+            full = np.concatenate([crops, np.zeros((-len(part) % _BATCH, *crops.shape[1:]), np.uint8)])
+            for view in (full, np.ascontiguousarray(full[:, :, ::-1])):
                 found = model(view)
-                result.age[part] += found.age / (2 * len(weights))
-                result.female[part] += found.p_female / (2 * len(weights))
+                result.age[part] += found.age[: len(part)] / (2 * len(weights))
+                result.female[part] += found.p_female[: len(part)] / (2 * len(weights))
     return result

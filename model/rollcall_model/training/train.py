@@ -124,7 +124,8 @@ def train(
     click.echo(f"{trainer.count:,} parameters, {len(faces.samples):,} faces, {config.steps:,} steps of {config.batch}")
     soft = soft_labels.predict(start.teachers, faces) if start.teachers else None
     sources = _Sources(faces, run, start, soft)
-    _initialise(trainer, out / "state.safetensors", faces, start, sources)
+    with runtime.on_host():
+        _initialise(trainer, out / "state.safetensors", faces, start, sources)
     if minutes is not None:
         config = trainer.config = config._replace(steps=_steps_within(minutes, trainer, sources))
         click.echo(

@@ -22,6 +22,7 @@ from jax.sharding import PartitionSpec as P
 
 from rollcall_model import checkpoint, runtime
 from rollcall_model.attributes.network import AttributeConfig, AttributeNet
+from rollcall_model.nn import layers
 from rollcall_model.nn.state import parameter_count
 from rollcall_model.training.batches import Batch
 from rollcall_model.training.config import TrainConfig
@@ -86,8 +87,9 @@ class Trainer:
         mesh = runtime.mesh()
         self._everywhere = NamedSharding(mesh, P())
         # A copy: the step donates its inputs' memory, so no two leaves may share it.
-        average = jax.tree.map(jnp.copy, params)
-        self.state = State(params, stats, average, self.optimiser.init(params), jnp.zeros((), jnp.int32))
+        with runtime.on_host():
+            average = jax.tree.map(jnp.copy, params)
+            self.state = State(params, stats, average, self.optimiser.init(params), jnp.zeros((), jnp.int32))
         sharded = functools.partial(shard_map, mesh=mesh, check_vma=False)
         # Declared, so that batches of the host and of the devices run the same program.
         whole, parts = self._everywhere, NamedSharding(mesh, P("batch"))
@@ -118,6 +120,7 @@ class Trainer:
         rate = learning_rate(self.config, self._number)
         self._number += 1
         self._state, parts = self._jit_step(self._state, batch, np.float32(rate))
+        _wait_on_cpu(parts)
         return parts
 
     def begin_with(self, params: Any, stats: Any) -> None:
@@ -132,6 +135,7 @@ class Trainer:
         stats = self.state.stats
         for _, batch in zip(range(count), source, strict=False):
             stats = self._jit_statistics(self.state.ema, stats, batch)
+            _wait_on_cpu(stats)
         # What follows is done once, array by array, and a device would compile a program for each.
         host = jax.tree.map(np.asarray, (self.state.ema, stats))
         net: AttributeNet = nnx.merge(self.graph, *host)  # type: ignore[has-type]
@@ -171,6 +175,15 @@ class Trainer:
             return leaf if leaf.ndim < 2 or named & _PRECISE else leaf.astype(self._precision)
 
         return jax.tree_util.tree_map_with_path(cast, params)
+
+
+def _wait_on_cpu(values: Any) -> None:
+    """Wait for a program that adds up over devices, if these are processors.
+
+    They wait for each other in threads; the next batch's program, made on the same ones, can take the last of them.
+    """
+    if layers.on_cpu():
+        jax.block_until_ready(values)
 
 
 def _single(x: jax.Array) -> jax.Array:
