@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import gc
 import math
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
@@ -55,6 +56,13 @@ def configure(cache_folder: Path | None = None, cpu_devices: int | None = None) 
     except RuntimeError:
         # The backend has started; mesh() uses the devices there are.
         pass
+
+
+@contextlib.contextmanager
+def on_host() -> Iterator[None]:
+    """Do what is not compiled as a whole on a processor; a GPU would compile a program for each operation and shape."""
+    with jax.default_device(jax.local_devices(backend="cpu")[0]):
+        yield
 
 
 def mesh() -> Mesh:

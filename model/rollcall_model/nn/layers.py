@@ -149,7 +149,7 @@ def depthwise(x: Float[Array, "n h w c"], kernel: Float[Array, "k k c"]) -> Floa
     As shifted multiply-adds, which XLA fuses into one pass; on a CPU its grouped convolution took 33 times as long for
     28x28x128, and so did its gradients.
     """
-    return _depthwise(x, kernel) if on_cpu() else _shifted_sum(x, kernel)
+    return _depthwise(x, kernel)
 
 
 def depthwise_inside(x: Float[Array, "n h w c"], kernel: Float[Array, "3 3 c"]) -> Float[Array, "n h2 w2 c"]:
@@ -187,12 +187,17 @@ def _depthwise_forward(x: Array, kernel: Array) -> tuple[Array, tuple[Array, Arr
 
 
 def _depthwise_backward(saved: tuple[Array, Array], gradient: Array) -> tuple[Array, Array]:
-    """Return the gradients; the kernel's is summed image by image into arrays that stay in the cache.
+    """Return the gradients; on a CPU the kernel's is summed image by image into arrays that stay in the cache.
 
     As XLA derives it, nine reductions pass over the whole batch with long strides: 7 to 25 ms where this takes 2
-    (64 x 20 x 20 x 48, one thread).
+    (64 x 20 x 20 x 48, one thread). Other devices sum them at once, in float32.
     """
     x, kernel = saved
+    if not on_cpu():
+        wide = gradient.astype(jnp.float32)
+        totals = [(part * wide).sum(tuple(range(x.ndim - 1))) for part in _shifted(x, len(kernel))]
+        kernel_gradient = jnp.stack(totals).reshape(kernel.shape).astype(kernel.dtype)
+        return _depthwise(gradient, kernel[::-1, ::-1]), kernel_gradient
 
     def add(sums: list[Array], image: tuple[Array, Array]) -> tuple[list[Array], None]:
         shifted = _shifted(image[0], len(kernel))
@@ -209,9 +214,9 @@ _depthwise.defvjp(_depthwise_forward, _depthwise_backward)
 def pointwise(x: Float[Array, "*b i"], kernel: Float[Array, "i o"]) -> Float[Array, "*b o"]:
     """Return x @ kernel over the last axis: a 1x1 convolution.
 
-    With a kernel of bfloat16 the products are of that type, and their sums of float32.
+    With a kernel of bfloat16 the products are of that type, and their sums of float32, unless x is of that type, too.
     """
-    if kernel.dtype == jnp.bfloat16:
+    if kernel.dtype == jnp.bfloat16 != x.dtype:
         return jnp.matmul(x.astype(kernel.dtype), kernel, preferred_element_type=jnp.float32)
     return _pointwise(x, kernel) if on_cpu() and x.ndim == 4 else x @ kernel
 

@@ -43,7 +43,8 @@ class Linear(nnx.Module):
 
     def __call__(self, x: Float[Array, "*b i"]) -> Float[Array, "*b o"]:
         """Return x @ kernel + bias."""
-        return layers.pointwise(x, self.kernel[...]) + self.bias[...]
+        y = layers.pointwise(x, self.kernel[...])
+        return y + self.bias[...].astype(y.dtype)
 
 
 class BatchNorm(nnx.Module):
@@ -59,18 +60,19 @@ class BatchNorm(nnx.Module):
         self.var = nnx.BatchStat(jnp.ones(channels))
 
     def __call__(self, x: Float[Array, "*b c"], train: bool) -> Float[Array, "*b c"]:
-        """Normalise by the batch's own statistics in training, by the running ones otherwise."""
+        """Normalise by the batch's own statistics in training, by the running ones otherwise; computed in float32."""
+        wide = x.astype(jnp.float32)
         if train:
             axes = tuple(range(x.ndim - 1))
-            mean = x.mean(axes)
+            mean = wide.mean(axes)
             # E[x^2] - E[x]^2 needs one pass over memory.
-            var = jnp.maximum((x * x).mean(axes) - mean * mean, 0)
+            var = jnp.maximum((wide * wide).mean(axes) - mean * mean, 0)
             self.mean[...] = self.MOMENTUM * self.mean[...] + (1 - self.MOMENTUM) * mean
             self.var[...] = self.MOMENTUM * self.var[...] + (1 - self.MOMENTUM) * var
         else:
             mean, var = self.mean[...], self.var[...]
         gain = self.scale[...] * jax.lax.rsqrt(var + self.EPSILON)
-        return x * gain + (self.bias[...] - mean * gain)
+        return (wide * gain + (self.bias[...] - mean * gain)).astype(x.dtype)
 
     def gain_and_shift(self) -> tuple[Float[Array, " c"], Float[Array, " c"]]:
         """Return the factor and the summand, per channel, that this normalisation amounts to in inference."""

@@ -6,7 +6,7 @@ import queue
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from jaxtyping import Array, Float32, Int, Int32, UInt8
@@ -21,6 +21,8 @@ from rollcall_model.training.config import TrainConfig
 from rollcall_model.training.sampling import mixup_partners, sampling_weights
 from rollcall_model.training.soft_labels import SoftLabels, no_soft_labels
 
+T = TypeVar("T")
+
 
 class Batch(NamedTuple):
     """The faces of one step. Missing labels are -1; missing embeddings and soft labels are 0.
@@ -30,12 +32,12 @@ class Batch(NamedTuple):
     """
 
     crops: UInt8[np.ndarray | Array, "n s s 3"]
-    ages: Int32[np.ndarray, "n 2 2"]  # face, from and to
-    female: Float32[np.ndarray, "n 2"]
+    ages: Int32[np.ndarray | Array, "n 2 2"]  # face, from and to
+    female: Float32[np.ndarray | Array, "n 2"]
     teacher: Float32[np.ndarray | Array, "n 128"]  # unit length; of a mixup, the blend of both
     ratio: Float32[np.ndarray | Array, " n"]
-    soft_age: Float32[np.ndarray, "n 101"]  # of a picture of two faces, blended
-    soft_female: Float32[np.ndarray, " n"]
+    soft_age: Float32[np.ndarray | Array, "n 101"]  # of a picture of two faces, blended
+    soft_female: Float32[np.ndarray | Array, " n"]
 
 
 class _Labels:
@@ -159,9 +161,9 @@ def _steps(
             yield make(np.random.default_rng(seeds[-1]), seeds[:-1], threads)
 
 
-def prefetch(source: Iterator[Batch], depth: int = 6) -> Iterator[Batch]:
-    """Yield the batches of `source`, made in another thread up to `depth` in advance; its errors are raised here."""
-    waiting: queue.Queue[Batch | BaseException | None] = queue.Queue(depth)
+def prefetch(source: Iterator[T], depth: int = 6) -> Iterator[T]:
+    """Yield the items of `source`, made in another thread up to `depth` in advance; its errors are raised here."""
+    waiting: queue.Queue[T | BaseException | None] = queue.Queue(depth)
 
     def work() -> None:
         try:

@@ -53,6 +53,9 @@ class TrainConfig(NamedTuple):
     #: The relative frequency of each set among the labelled faces; without any, that of the faces.
     shares: tuple[tuple[str, float], ...] = ()
     every: int = 500  # steps between checkpoints
+    half_precision: bool = False  # whether steps compute in bfloat16; the weights stay in float32
+    #: Whether the teacher of pictures made on the device sees their mirror images, too; the target is the mean.
+    mirrored_teacher: bool = False
     seed: int = 0
 
     def at(self, step: int) -> TrainConfig:

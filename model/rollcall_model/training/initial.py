@@ -17,19 +17,19 @@ from rollcall_model.attributes.model import load_net
 from rollcall_model.attributes.network import AttributeNet
 from rollcall_model.datasets.faces import Faces, central_crops
 from rollcall_model.training.batches import Batch
-from rollcall_model.training.trainer import Trainer, load_state
+from rollcall_model.training.trainer import Trainer, load_average
 
 #: Crops that batch statistics are measured on.
 _CROPS: Final = 512
 
 
 def mean_of_states(trainer: Trainer, paths: Sequence[Path]) -> tuple[Any, Any]:
-    """Return the mean of the averaged weights, and of the batch statistics, of earlier runs.
+    """Return the mean of the averaged weights, and of the batch statistics, of earlier runs' states or averages.
 
     The mean of runs that began with the same weights is often better than each (model soups, Wortsman et al. 2022).
     """
-    states = [load_state(path, trainer.state) for path in paths]
-    return _mean([state.ema for state in states]), _mean([state.stats for state in states])
+    averages = [load_average(path, trainer.state) for path in paths]
+    return _mean([params for params, _ in averages]), _mean([stats for _, stats in averages])
 
 
 def _mean(trees: Sequence[Any]) -> Any:

@@ -73,15 +73,15 @@ def blend_targets(batch: Batch, config: TrainConfig) -> Targets:
 
     Where there is no label, the soft label counts fully.
     """
-    has_age = batch.ages[:, 0, 0] >= 0
-    has_gender = (batch.female >= 0).all(-1)
+    has_age = jnp.asarray(batch.ages[:, 0, 0]) >= 0
+    has_gender = (jnp.asarray(batch.female) >= 0).all(-1)
     ratio = jnp.stack([batch.ratio, 1 - batch.ratio], -1)
     years = jnp.maximum(batch.ages, 0)
     each = age_targets(years.reshape(-1, 2), config.age_std, config.age_std_growth)
     age = (ratio[..., None] * each.reshape(-1, 2, AGES)).sum(1)
     middle = (ratio * years.mean(-1)).sum(1)
     female = (ratio * batch.female).sum(1)
-    has_soft = batch.soft_age.sum(-1) > 0.5
+    has_soft = jnp.asarray(batch.soft_age).sum(-1) > 0.5
     age_weight = jnp.where(has_soft, jnp.where(has_age, config.distillation_weight, 1.0), 0.0)
     soft_middle = batch.soft_age @ jnp.arange(AGES, dtype=jnp.float32)
     gender_weight = jnp.where(has_soft, jnp.where(has_gender, config.distillation_weight, 1.0), 0.0)

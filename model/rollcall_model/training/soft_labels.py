@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 import numpy as np
-from jaxtyping import Float32, Int
+from jaxtyping import Array, Float32, Int
 
 from rollcall_model.ages import AGES
 from rollcall_model.attributes.model import AttributeModel
@@ -22,14 +22,14 @@ _BATCH: Final = 512
 class SoftLabels(NamedTuple):
     """Predictions for n faces."""
 
-    age: Float32[np.ndarray, "n 101"]  # probabilities; zeros where there are none
-    female: Float32[np.ndarray, " n"]  # probability
+    age: Float32[np.ndarray | Array, "n 101"]  # probabilities; zeros where there are none
+    female: Float32[np.ndarray | Array, " n"]  # probability
 
     def take(self, rows: Int[np.ndarray, " m"]) -> SoftLabels:
         """Return the labels at `rows`."""
         return SoftLabels(self.age[rows], self.female[rows])
 
-    def blend(self, other: SoftLabels, ratio: Float32[np.ndarray, " n"]) -> SoftLabels:
+    def blend(self, other: SoftLabels, ratio: Float32[np.ndarray | Array, " n"]) -> SoftLabels:
         """Return the mean with `other`, weighted by `ratio` and 1 - `ratio`."""
         return SoftLabels(
             ratio[:, None] * self.age + (1 - ratio[:, None]) * other.age,
@@ -57,8 +57,10 @@ def predict(weights: Sequence[Path], faces: Faces) -> SoftLabels:
         for start in range(0, len(rows), _BATCH):
             part = rows[start : start + _BATCH]
             crops = central_crops(faces, part, model.size)
-            for view in (crops, np.ascontiguousarray(crops[:, :, ::-1])):
+            # Filled up, since the programs of other sizes took a GPU minutes to compile.
+            full = np.concatenate([crops, np.zeros((-len(part) % _BATCH, *crops.shape[1:]), np.uint8)])
+            for view in (full, np.ascontiguousarray(full[:, :, ::-1])):
                 found = model(view)
-                result.age[part] += found.age / (2 * len(weights))
-                result.female[part] += found.p_female / (2 * len(weights))
+                result.age[part] += found.age[: len(part)] / (2 * len(weights))
+                result.female[part] += found.p_female[: len(part)] / (2 * len(weights))
     return result

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import click
+import jax
+import numpy as np
 
 from rollcall_model import memory, runtime
 from rollcall_model.attributes.fusion import fuse_batch_norm
@@ -25,18 +27,21 @@ from rollcall_model.evaluation.quick import quick_scores
 from rollcall_model.training import composites, initial, soft_labels
 from rollcall_model.training.batches import Batch, composite_batches, mixup_batches, prefetch
 from rollcall_model.training.composites import Composites
-from rollcall_model.training.config import ConfigError, RunConfig, override, read_run_config
+from rollcall_model.training.config import ConfigError, RunConfig, TrainConfig, override, read_run_config
 from rollcall_model.training.device_batches import DeviceBatches
 from rollcall_model.training.onnx_teacher import OnnxTeacher
 from rollcall_model.training.prepare import config_option, data_option, dataset_option, prepare_crops, sources_of
 from rollcall_model.training.soft_labels import SoftLabels
-from rollcall_model.training.trainer import STATISTICS_BATCHES, Trainer, load_state, save_state
+from rollcall_model.training.trainer import STATISTICS_BATCHES, Trainer, load_state, save_average, save_state
 
 #: Name of the weights that a training exports; evaluation adds calibration and thresholds.
 VERSION: Final = "attributes-7"
 #: Steps between reading the loss, which waits for the device, and between two lines on the screen.
 _LOSS_STEPS: Final = 10
 _ECHO_STEPS: Final = 50
+#: Steps before the time of a step is measured, the first of which are compiled, and those that are measured.
+_COMPILED_STEPS: Final = 4
+_TIMED_STEPS: Final = 40
 
 
 class Start(NamedTuple):
@@ -46,7 +51,8 @@ class Start(NamedTuple):
     weights: Path | None = None  # weights in the inference form
     teachers: Sequence[Path] = ()  # weights whose predictions are soft labels
     composites: Composites | None = None  # the pictures of all batches; None: mixup
-    identity: OnnxTeacher | None = None  # asked about pictures that are made on the device, in place of both
+    on_device: bool = False  # make the pictures on the device, in place of both
+    identity: OnnxTeacher | None = None  # asked about pictures that are made on the device
 
 
 class _Progress:
@@ -81,18 +87,31 @@ class _Progress:
 
 
 def train(
-    faces: Faces, out: Path, run: RunConfig, start: Start, folder: Path | None = None, until: int | None = None
+    faces: Faces,
+    out: Path,
+    run: RunConfig,
+    start: Start,
+    folder: Path | None = None,
+    until: int | None = None,
+    export: bool = True,
+    minutes: float | None = None,
 ) -> Trainer:
     """Train, from the state in `out` if there is one; return the trainer.
 
-    Writes state.safetensors, best.safetensors and a line of log.jsonl to `out` at every checkpoint.
+    Writes state.safetensors, average.safetensors, best.safetensors and a line of log.jsonl to `out` at every
+    checkpoint.
 
     Parameters
     ----------
     folder
         The folder of the data sets, for the pairs that the log scores.
     until
-        Stop after this step, with a checkpoint; None: after the last.
+        Stop after this step, with a checkpoint; None: after the last. 0 exports what the run begins with.
+    export
+        Whether checkpoints write and score the weights in the inference form, best.safetensors. Another run can do that
+        later, with average.safetensors and `until` 0.
+    minutes
+        Replace the number of steps by as many as take this long, measured on a few that are then forgotten.
 
     Raises
     ------
@@ -105,16 +124,30 @@ def train(
     click.echo(f"{trainer.count:,} parameters, {len(faces.samples):,} faces, {config.steps:,} steps of {config.batch}")
     soft = soft_labels.predict(start.teachers, faces) if start.teachers else None
     sources = _Sources(faces, run, start, soft)
-    _initialise(trainer, out / "state.safetensors", faces, start, sources)
-    first, last = int(trainer.state.step), min(until or config.steps, config.steps)
+    with runtime.on_host():
+        _initialise(trainer, out / "state.safetensors", faces, start, sources)
+    if minutes is not None:
+        config = trainer.config = config._replace(steps=_steps_within(minutes, trainer, sources))
+        click.echo(
+            f"{config.steps:,} steps take about {minutes:g} minutes; repeat the run with --set steps={config.steps}"
+        )
+    first, last = int(trainer.state.step), config.steps if until is None else min(until, config.steps)
     progress = _Progress(first, config.steps, config.batch)
-    for number, batch in zip(range(first + 1, last + 1), sources.batches(first), strict=False):
+
+    def checkpoint(number: int) -> None:
+        _save(trainer, out)
+        scores = _export(trainer, faces, sources, out, number, folder) if export else {}
+        with (out / "log.jsonl").open("a", encoding="utf-8") as log:
+            log.write(json.dumps(progress.line(number, scores)) + "\n")
+        if scores:
+            click.echo("   ".join(f"{name} {value}" for name, value in scores.items()))
+
+    if last <= first:
+        checkpoint(first)
+    for number, batch in zip(range(first + 1, last + 1), sources.batches(first, config), strict=False):
         progress.add(number, trainer.step(batch))
         if number % config.every == 0 or number == last:
-            scores = _checkpoint(trainer, faces, sources, out, number, folder)
-            with (out / "log.jsonl").open("a", encoding="utf-8") as log:
-                log.write(json.dumps(progress.line(number, scores)) + "\n")
-            click.echo("   ".join(f"{name} {value}" for name, value in scores.items()))
+            checkpoint(number)
     return trainer
 
 
@@ -123,13 +156,17 @@ class _Sources:
 
     def __init__(self, faces: Faces, run: RunConfig, start: Start, soft: SoftLabels | None) -> None:
         self._faces, self._config, self._size = faces, run.training, run.network.size
-        self._composites, self._soft = start.composites, soft
+        self._composites, self._soft, self._asked = start.composites, soft, start.identity is not None
         self._device = None
-        if start.identity is not None:
+        if start.on_device:
             self._device = DeviceBatches(faces, self._config, self._size, start.identity, soft)
 
-    def batches(self, first: int) -> Iterator[Batch]:
-        """Return the batches from step `first` on, those of the host made in advance by another thread."""
+    def batches(self, first: int, config: TrainConfig) -> Iterator[Batch]:
+        """Return the batches from step `first` on, those of the host made in advance by another thread.
+
+        `config` may have another number of steps than the one that this was made with.
+        """
+        self._config = config
         # Devices work on in the meantime, and programs started by two threads would wait for each other.
         return self._raw(first) if self._device is not None else prefetch(self._raw(first))
 
@@ -142,7 +179,7 @@ class _Sources:
 
     def for_identity(self) -> Iterator[Batch] | None:
         """Return batches with the teacher's embeddings of the very pictures, if there are any."""
-        return None if self._device is None and self._composites is None else self._raw(0)
+        return self._raw(0) if self._asked or self._composites is not None else None
 
     def statistics(self, step: int) -> Iterator[Batch]:
         """Return batches of single faces to measure batch statistics on; training does not see them."""
@@ -150,6 +187,22 @@ class _Sources:
             return self._device.statistics(self._config, step, STATISTICS_BATCHES)
         unmixed = self._config._replace(seed=self._config.seed + 1, steps=step + STATISTICS_BATCHES, mixup_ratio=0)
         return mixup_batches(self._faces, unmixed, self._size, step)
+
+
+def _steps_within(minutes: float, trainer: Trainer, sources: _Sources) -> int:
+    """Return how many steps take some minutes; the trainer's state is as before."""
+    before = jax.tree.map(np.array, trainer.state)
+    began = 0.0
+    for number, batch in zip(range(_COMPILED_STEPS + _TIMED_STEPS), sources.batches(0, trainer.config), strict=False):
+        if number == _COMPILED_STEPS:
+            began = time.perf_counter()
+        parts = trainer.step(batch)
+        if number == _COMPILED_STEPS - 1:
+            jax.block_until_ready(parts)
+    jax.block_until_ready(parts)
+    each = (time.perf_counter() - began) / _TIMED_STEPS
+    trainer.state = before
+    return max(int(minutes * 60 / each), 1)
 
 
 def _initialise(trainer: Trainer, state_file: Path, faces: Faces, start: Start, sources: _Sources) -> None:
@@ -165,14 +218,23 @@ def _initialise(trainer: Trainer, state_file: Path, faces: Faces, start: Start, 
         click.echo(f"begins with the weights of {start.weights}")
 
 
-def _checkpoint(
+def _metadata(trainer: Trainer) -> dict[str, Any]:
+    return {"version": VERSION, "training": trainer.config._asdict()}
+
+
+def _save(trainer: Trainer, out: Path) -> None:
+    """Write the state, and the averaged weights alone, which are small enough to be sent."""
+    save_state(out / "state.safetensors", trainer.state, _metadata(trainer))
+    save_average(out / "average.safetensors", trainer.state, _metadata(trainer))
+
+
+def _export(
     trainer: Trainer, faces: Faces, sources: _Sources, out: Path, step: int, folder: Path | None
 ) -> dict[str, float]:
-    """Write the averaged weights and the state; return the weights' scores."""
-    net = trainer.averaged(sources.statistics(step))
-    metadata = {"version": VERSION, "training": trainer.config._asdict()}
-    save_net(out / "best.safetensors", fuse_batch_norm(net), metadata)
-    save_state(out / "state.safetensors", trainer.state, metadata)
+    """Write the averaged weights in the inference form; return their scores."""
+    with runtime.on_host():
+        net = trainer.averaged(sources.statistics(step))
+        save_net(out / "best.safetensors", fuse_batch_norm(net), _metadata(trainer))
     return quick_scores(out / "best.safetensors", faces, folder)
 
 
@@ -198,7 +260,10 @@ _FILE: Final = click.Path(path_type=Path, exists=True)
     type=_FILE,
     help="Recogniser as ONNX, asked about composites made on the device; in place of --composites.",
 )
-@click.option("--until", type=int, help="Stop after this step; the run can be resumed.")
+@click.option("--on-device", is_flag=True, help="Make the pictures on the device, as --identity-teacher does.")
+@click.option("--until", type=int, help="Stop after this step; the run can be resumed. 0 exports the start.")
+@click.option("--minutes", type=float, help="Do as many steps as take this long, in place of those of the run.")
+@click.option("--no-export", is_flag=True, help="Write states and averages alone; export by --init and --until 0.")
 def main(
     folder: Path,
     out: Path,
@@ -211,12 +276,16 @@ def main(
     teachers: Sequence[Path],
     composite_files: Sequence[Path],
     identity: Path | None,
+    on_device: bool,
     until: int | None,
+    minutes: float | None,
+    no_export: bool,
 ) -> None:
     """Train the attribute network on labelled faces and a teacher's embeddings."""
     memory.keep()
-    if identity and composite_files:
-        raise click.UsageError("--identity-teacher and --composites are both given; choose one of them")
+    on_device = on_device or identity is not None
+    if on_device and composite_files:
+        raise click.UsageError("--composites are given, and pictures made on the device; choose one of them")
     runtime.configure(out / "compiled")
     try:
         asked = OnnxTeacher(identity) if identity else None
@@ -227,8 +296,9 @@ def main(
         raise click.ClickException(str(error)) from error
     teacher = folder / TEACHER_EMBEDDINGS
     faces = stored.load(crops, teacher if teacher.exists() else None)
-    start = Start(states, weights, teachers, composites.load(composite_files) if composite_files else None, asked)
-    train(faces, out, run, start, folder, until)
+    composed = composites.load(composite_files) if composite_files else None
+    start = Start(states, weights, teachers, composed, on_device, asked)
+    train(faces, out, run, start, folder, until, not no_export, minutes)
 
 
 if __name__ == "__main__":

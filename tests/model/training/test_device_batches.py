@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from rollcall_model import runtime
+from rollcall_model.ages import AGES
 from rollcall_model.attributes.model import AttributeModel
 from rollcall_model.attributes.network import AttributeConfig
 from rollcall_model.checkpoint import WeightsError
@@ -19,8 +20,10 @@ from rollcall_model.datasets.faces import Faces
 from rollcall_model.datasets.samples import Sample
 from rollcall_model.training import device_pictures, train
 from rollcall_model.training.config import RunConfig, TrainConfig
-from rollcall_model.training.device_batches import DeviceBatches
+from rollcall_model.training.device_batches import DeviceBatches, blend_with_labels
 from rollcall_model.training.onnx_teacher import SIDE, OnnxTeacher
+from rollcall_model.training.soft_labels import SoftLabels
+from rollcall_model.training.trainer import Trainer
 
 onnx = pytest.importorskip("onnx")
 
@@ -36,18 +39,20 @@ def cached(compiled: Path) -> None:
 
 
 def write_network(path: Path, kind: str = "Relu") -> Path:
-    """Write a recogniser of one strided convolution, an activation and a matrix."""
+    """Write a recogniser of a depthwise and a strided convolution, an activation and a matrix."""
     from onnx import TensorProto, helper, numpy_helper
 
     rng = np.random.default_rng(0)
     constants = {
-        "k": rng.normal(size=(2, 3, 28, 28)).astype(np.float32) / 28,
-        "b": np.array([0.1, 0.2], np.float32),
+        "d": np.abs(rng.normal(size=(3, 1, 3, 3))).astype(np.float32) / 6,
+        "k": rng.normal(size=(2, 3, 14, 14)).astype(np.float32) / 14,
+        "b": np.array([4.0, 5.0], np.float32),
         "shape": np.array([1, 32], np.int64),
         "m": rng.normal(size=(128, 32)).astype(np.float32),
     }
     nodes = [
-        helper.make_node("Conv", ["x", "k", "b"], ["c"], strides=[28, 28], pads=[0, 0, 0, 0]),
+        helper.make_node("Conv", ["x", "d"], ["e"], strides=[2, 2], pads=[1, 1, 1, 1], group=3),
+        helper.make_node("Conv", ["e", "k", "b"], ["c"], strides=[14, 14], pads=[0, 0, 0, 0]),
         helper.make_node(kind, ["c"], ["r"]),
         helper.make_node("Reshape", ["r", "shape"], ["f"]),
         helper.make_node("Gemm", ["f", "m"], ["y"], transB=1),
@@ -129,6 +134,46 @@ def test_a_single_face_has_its_own_label_and_is_seen_by_the_teacher(faces: Faces
     assert np.corrcoef(shade, batch.ages[:, 0, 0])[0, 1] > 0.7
 
 
+def test_the_teacher_may_see_the_mirror_image_too(faces: Faces, teacher: OnnxTeacher) -> None:
+    config = CONFIG._replace(single_face_ratio=1.0, mirrored_teacher=True)
+    shade = np.linspace(0.2, 1, stored.STORED)[:, None]
+    faces = faces._replace(crops=(faces.crops * shade).astype(np.uint8))
+    both = next(DeviceBatches(faces, config, NETWORK.size, teacher).batches(config, 0))
+    mirrored = faces._replace(crops=np.ascontiguousarray(faces.crops[:, :, ::-1]))
+    # The draws are the same, so each picture is the mirror image of the other's.
+    again = next(DeviceBatches(mirrored, config, NETWORK.size, teacher).batches(config, 0))
+    one = next(DeviceBatches(faces, CONFIG, NETWORK.size, teacher).batches(config, 0))
+    assert np.allclose(both.teacher, again.teacher, atol=0.02)
+    assert not np.allclose(one.teacher, both.teacher, atol=0.02)
+
+
+def test_soft_labels_stand_for_ages_blended_with_the_labels() -> None:
+    years = np.arange(AGES)
+    guess = np.where((years >= 20) & (years < 40), 0.05, 0).astype(np.float32)
+    soft = SoftLabels(np.stack([guess] * 3), np.full(3, 0.5, np.float32))
+    ages = np.array([[30, 30], [30, 39], [-1, -1]], np.int32)
+    exact, within, unknown = np.asarray(blend_with_labels(soft, ages, CONFIG).age)
+    assert np.allclose([exact.sum(), within.sum(), unknown.sum()], 1, atol=1e-5)
+    assert exact.argmax() == 30 and 0.4 < exact[28:33].sum() < 0.7  # half of it is the label's
+    assert np.isclose(within[30:40].sum(), 1) and within[20:30].sum() == 0
+    assert np.array_equal(unknown, guess)
+    impossible = soft._replace(age=np.eye(AGES, dtype=np.float32)[[5, 5, 5]])
+    assert np.allclose(blend_with_labels(impossible, ages, CONFIG).age[1, 30:40], 0.1)
+
+
+def test_steps_of_half_precision_learn_what_others_do(faces: Faces, teacher: OnnxTeacher) -> None:
+    losses = {}
+    for half in (False, True):
+        config = CONFIG._replace(half_precision=half, steps=STEPS)
+        trainer = Trainer(NETWORK, config)
+        source = DeviceBatches(faces, config, NETWORK.size, teacher)
+        parts = [trainer.step(batch) for batch in source.batches(config, 0)]
+        losses[half] = [float(part["age"]) for part in parts]
+        assert all(leaf.dtype == np.float32 for leaf in jax.tree.leaves(trainer.state.params))
+    # The longer they go on, the more they differ.
+    assert np.allclose(losses[False][:4], losses[True][:4], rtol=0.01) and losses[True] != losses[False]
+
+
 def test_a_batch_depends_on_its_step_alone(source: DeviceBatches) -> None:
     batches = source.batches(CONFIG, 0)
     first, second, resumed = next(batches), next(batches), next(source.batches(CONFIG, 1))
@@ -150,7 +195,7 @@ def test_a_run_learns_and_is_resumed_and_begins_with_weights(
     monkeypatch.setattr(train, "STATISTICS_BATCHES", 4)
     monkeypatch.setattr(train, "_LOSS_STEPS", 1)
     config = CONFIG._replace(steps=STEPS, learning_rate=3e-3, every=STEPS // 2)
-    run, start = RunConfig(config, NETWORK), train.Start(identity=teacher)
+    run, start = RunConfig(config, NETWORK), train.Start(on_device=True, identity=teacher)
     whole = train.train(faces, tmp_path / "whole", run, start)
     log = [json.loads(line) for line in (tmp_path / "whole" / "log.jsonl").read_text().splitlines()]
     assert [line["step"] for line in log] == [STEPS // 2, STEPS]
@@ -160,6 +205,14 @@ def test_a_run_learns_and_is_resumed_and_begins_with_weights(
     resumed = train.train(faces, tmp_path / "parts", run, start)
     pairs = zip(jax.tree.leaves(whole.state), jax.tree.leaves(resumed.state), strict=True)
     assert all(np.array_equal(a, b) for a, b in pairs)
+
+    timed = train.train(faces, tmp_path / "timed", run, start, export=False, minutes=1e-4)
+    assert 1 <= int(timed.state.step) == timed.config.steps < STEPS
+    assert not (tmp_path / "timed" / "best.safetensors").exists()
+    average = tmp_path / "whole" / "average.safetensors"
+    train.train(faces, tmp_path / "exported", run, start._replace(states=[average]), until=0)
+    exported = AttributeModel(tmp_path / "exported" / "best.safetensors")
+    assert exported(stored.central_crops(faces, np.arange(4), NETWORK.size)).embedding.shape == (4, 128)
 
     weights = tmp_path / "whole" / "best.safetensors"
     train.train(faces, tmp_path / "warm", run, start._replace(weights=weights), until=1)
