@@ -9,14 +9,25 @@ import cv2
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from flax import nnx
 
-from rollcall_model import runtime
+from rollcall_model import checkpoint, runtime
 from rollcall_model.detection import refiner, single_pass
 from rollcall_model.detection.single_pass import SinglePassConfig
 from rollcall_model.nn.state import state_dict
+from rollcall_model.training.detector import (
+    device_crops,
+    face_patches,
+    losses,
+    pack,
+    pictures,
+    refine,
+    scenes,
+    schedule,
+)
 from rollcall_model.training.detector import fit as fitting
-from rollcall_model.training.detector import losses, pack, pictures, refine, scenes
+from rollcall_model.training.detector.__main__ import main
 from rollcall_model.training.detector.losses import Targets
 from rollcall_model.training.detector.pictures import Faces, Source
 
@@ -207,7 +218,7 @@ def test_the_refiner_sees_faces_upright_and_learns_their_landmarks(tmp_path: Pat
     cv2.imwrite(str(tmp_path / "a.png"), np.rot90(face_picture()))
     turned = np.stack([FIVE[:, 1], 100 - FIVE[:, 0]], axis=1)
     source = Source(tmp_path / "a.png", labelled()._replace(landmarks=turned[None]), complete=False)
-    data = refine.patches([source], np.zeros(0, np.uint64))
+    data = face_patches.patches([source], np.zeros(0, np.uint64))
     # The eyes are level, above the mouth, and dark in the patch.
     eyes, mouth = data.landmarks[0, :2], data.landmarks[0, 3:]
     assert abs(eyes[0, 1] - eyes[1, 1]) < 2 and (mouth[:, 1] > eyes[:, 1] + 10).all() and eyes[0, 0] < eyes[1, 0]
@@ -223,27 +234,113 @@ def test_landmarks_of_a_set_come_to_mean_what_the_refiner_calls_them() -> None:
     """A set that puts the left eye elsewhere is moved back; a single wrong label stays wrong."""
     # It finds the same landmarks in every black crop.
     network = refiner.Refiner(refiner.RefinerConfig(), nnx.Rngs(0))
-    usual = ((refiner.MEAN - 0.5) * 128 * refine._ZOOM + 64).astype(np.float32)
+    usual = ((refiner.MEAN - 0.5) * 128 * face_patches.ZOOM + 64).astype(np.float32)
     landmarks = np.stack([usual] * 5)
     landmarks[:, 0] += (0, 3)
     landmarks[4, 2] += (6, 0)
-    patches = refine.Patches(np.zeros((5, 128, 128, 3), np.uint8), landmarks, np.ones(5, np.float32))
+    patches = face_patches.Patches(np.zeros((5, 128, 128, 3), np.uint8), landmarks, np.ones(5, np.float32))
     found = refine.predictions(network, patches)
     moved = refine.in_convention(patches, network).landmarks
     np.testing.assert_allclose(moved[:4], found[:4], atol=1e-3)
     np.testing.assert_allclose(moved[4, 2] - moved[0, 2], (6, 0), atol=1e-3)
 
 
+def small_refiner(folder: Path) -> Path:
+    """Write the weights of a small refiner that has learnt nothing."""
+    small = refiner.RefinerConfig(widths=(8, 8, 16), depths=(1, 1, 1))
+    path = folder / "small.safetensors"
+    checkpoint.save(path, state_dict(refiner.Refiner(small, nnx.Rngs(0))), {"config": small._asdict()})
+    return path
+
+
 def test_the_refiner_is_measured_on_faces_that_it_is_not_trained_on(tmp_path: Path) -> None:
     patch = cv2.resize(face_picture(100)[:, :100], (128, 128))
     # A nose that lies far to one side, which a refiner does not expect at first.
     points = FIVE * 1.28 + np.array([[0, 0], [0, 0], [12, 0], [0, 0], [0, 0]], np.float32)
-    data = refine.Patches(np.stack([patch] * 20), np.stack([points] * 20), np.ones(20, np.float32))
-    train, validation = refine.held_out(data)
-    assert (len(train.pixels), len(validation.pixels)) == (18, 2)
-    config = refine.RefinerFitConfig(steps=30, batch=4, learning_rate=5e-3, average=0.8)
-    small = refiner.RefinerConfig(widths=(8, 8, 16), depths=(1, 1, 1))
-    refine.fit(train, validation, refiner.Refiner(small, nnx.Rngs(0)), config, tmp_path)
-    before, after = map(json.loads, (tmp_path / "refiner-log.jsonl").read_text().splitlines())
-    assert (before["step"], after["step"]) == (0, 30) and after["error"] < before["error"]
-    assert refine.measured(refiner.load(tmp_path / "refiner.safetensors"), validation)["error"] == after["error"]
+    data = face_patches.Patches(np.stack([patch] * 20), np.stack([points] * 20), np.ones(20, np.float32))
+    face_patches.write(tmp_path / "patches", data, quality=95)
+    plan = ["--steps", "30", "--batch", "4", "--learning-rate", "5e-3", "--average", "0.8", "--turned", "3"]
+    begin = ["--patches", str(tmp_path / "patches"), "--weights", str(small_refiner(tmp_path))]
+    run = CliRunner().invoke(
+        main, ["fit-refiner", *begin, *plan, "--out", str(tmp_path / "run")], catch_exceptions=False
+    )
+    assert "18 faces, and 2 to measure on" in run.output
+    before, half, after = map(json.loads, (tmp_path / "run" / "refiner-log.jsonl").read_text().splitlines())
+    assert (before["step"], half["step"], after["step"]) == (0, 15, 30) and after["error"] < before["error"]
+    _, validation = face_patches.held_out(face_patches.read(tmp_path / "patches"))
+    assert (
+        refine.measured(refiner.load(tmp_path / "run" / "refiner.safetensors"), validation)["error"] == after["error"]
+    )
+
+
+def test_patches_travel_as_files(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), face_picture())
+    data = face_patches.patches(
+        [Source(tmp_path / "a.png", labelled(2), complete=False)], np.zeros(0, np.uint64), weight=3.0
+    )
+    face_patches.write(tmp_path / "patches", data, quality=95)
+    found = face_patches.read(tmp_path / "patches")
+    np.testing.assert_array_equal(found.landmarks, data.landmarks)
+    assert found.weights.tolist() == [3, 3]
+    assert np.abs(found.pixels.astype(int) - data.pixels).mean() < 3
+
+
+def test_the_landmarks_of_a_crop_move_with_its_pixels_on_the_host_and_on_the_device() -> None:
+    """The one light spot of a patch, in its left eye, is where the landmark says, squeezed and mirrored or not."""
+    usual = ((refiner.MEAN - 0.5) * 128 * face_patches.ZOOM + 64).astype(np.float32)
+    patch = np.zeros((128, 128, 3), np.uint8)
+    x, y = np.round(usual[0] - 0.5).astype(int)
+    cv2.circle(patch, (int(x), int(y)), 4, (255, 255, 255), -1)
+    landmarks = usual + (np.array([x, y]) + 0.5 - usual[0])
+    data = face_patches.Patches(patch[None], landmarks[None].astype(np.float32), np.ones(1, np.float32))
+    config = refine.RefinerFitConfig(batch=32, squeezed=0.5)
+    for source in (refine.batches, device_crops.batches):
+        pixels, points = map(np.asarray, next(source(data, config, 64)))
+        assert pixels.shape == (32, 64, 64, 3)
+        distances, widths = [], np.linalg.norm(points[:, 1] - points[:, 0], axis=1)
+        for crop, five in zip(pixels.astype(np.float64).mean(-1), points, strict=True):
+            # Mirrored, the left eye is the right one.
+            eye = five[0] if five[0, 0] < 0.5 and crop[:, :32].max() >= crop[:, 32:].max() else five[1]
+            light = np.where(crop > crop.max() * 0.6, crop, 0)
+            centre = (
+                np.array([(light.sum(0) * np.arange(64)).sum(), (light.sum(1) * np.arange(64)).sum()]) / light.sum()
+            )
+            distances.append(np.linalg.norm(eye * 64 - 0.5 - centre))
+        # Rectangles of one colour hide some of the spots.
+        assert np.median(distances) < 0.7, source
+        assert widths.min() < 0.8 * widths.max()
+
+
+def test_a_run_as_long_as_its_seconds_can_be_repeated_with_its_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(schedule.time, "monotonic", lambda: clock[0])
+    timed, done = schedule.Schedule(0, 1.0, seconds=100.0), 0
+    rates = []
+    while timed.steps is None or done < timed.steps:
+        rates.append(timed.rate(done))
+        done += 1
+        # Others come and use the device, too.
+        clock[0] += 0.01 if clock[0] < 20 else 0.02
+        if timed.half_way(done):
+            clock[0] += 2
+            timed.decide(done, 2.0)
+    assert 95 < clock[0] < 98 and max(rates) == 1 and rates[-1] == pytest.approx(0.01, abs=1e-3)
+    again = schedule.Schedule(done, 1.0, timed.steady)
+    assert [again.rate(step) for step in range(done)] == rates
+
+
+def test_without_a_steady_part_the_rate_rises_for_a_twentieth_and_falls() -> None:
+    usual = schedule.Schedule(400, 2.0)
+    rates = [usual.rate(step) for step in range(400)]
+    assert rates[0] == 0.1 and rates.index(max(rates)) == 20 and rates[-1] == pytest.approx(0.02, abs=1e-3)
+    assert [step for step in range(1, 401) if usual.half_way(step)] == [200]
+
+
+def test_labelled_faces_are_prepared_and_none_is_an_error(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), face_picture())
+    (tmp_path / "list.txt").write_text("a.png " + " ".join(str(value) for value in FIVE.T.ravel()))
+    five = ["--five", str(tmp_path), str(tmp_path / "list.txt"), "--weights", str(small_refiner(tmp_path))]
+    out, run = ["--out", str(tmp_path / "patches")], CliRunner()
+    made = run.invoke(main, ["prepare-refiner", *five, *out], catch_exceptions=False)
+    assert "1 faces" in made.output and len(face_patches.read(tmp_path / "patches").pixels) == 1
+    assert "name at least one set" in run.invoke(main, ["fit-refiner", *out]).output

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 import numpy as np
 
 from rollcall_model import runtime
+
+if TYPE_CHECKING:
+    from rollcall_model.detection.refiner import Refiner
+    from rollcall_model.training.detector.face_patches import Patches
 
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -101,20 +106,106 @@ def fit(
         fitting.blend(out / "detector.safetensors", begin, blend)
 
 
+def _labels(command: Any) -> Any:
+    """Add the options that name faces with true landmarks to a command."""
+    options = [
+        click.option("--points", multiple=True, type=_FOLDER, help="Pictures with 68 landmarks (.pts) beside them."),
+        click.option(
+            "--text", multiple=True, nargs=2, type=_FOLDER, metavar="IMAGES TXT", help="49 or 68 landmarks as text."
+        ),
+        click.option("--table", multiple=True, type=(_FOLDER, _FILE), metavar="IMAGES CSV", help="68 landmarks a row."),
+        click.option(
+            "--five", multiple=True, type=(_FOLDER, _FILE), metavar="IMAGES LIST", help="Five landmarks a line."
+        ),
+        click.option("--pack", "packed", type=_FOLDER, help="Its larger faces, with the landmarks of MTCNN."),
+        click.option("--exclude", type=_FILE, help="Difference hashes of pictures never to train on, hexadecimal."),
+        click.option("--weights", type=_FILE, help="Begin with these weights."),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@main.command("prepare-refiner")
+@_labels
+@click.option("--quality", default=90, show_default=True, help="Of the patches as WebP, 1 to 100.")
+@click.option("--out", required=True, type=_OUT, help="Folder of the patches.")
+def prepare_refiner(out: Path, quality: int, **labels: Any) -> None:
+    """Write the faces that `fit-refiner` is given, upright and with room around them, to be carried elsewhere.
+
+    Lists of five landmarks (--five) need --weights, to whose meaning of the five theirs are moved.
+    """
+    runtime.configure()
+    from rollcall_model.training.detector import face_patches
+
+    data = _patches(_begin(labels["weights"]), **labels)
+    face_patches.write(out, data, quality)
+    click.echo(f"{out}: {len(data.pixels):,} faces")
+
+
 @main.command("fit-refiner")
-@click.option("--points", multiple=True, type=_FOLDER, help="Pictures with 68 landmarks (.pts) beside them.")
-@click.option("--text", multiple=True, nargs=2, type=_FOLDER, metavar="IMAGES TXT", help="49 or 68 landmarks as text.")
-@click.option("--table", multiple=True, type=(_FOLDER, _FILE), metavar="IMAGES CSV", help="68 landmarks a row.")
-@click.option("--five", multiple=True, type=(_FOLDER, _FILE), metavar="IMAGES LIST", help="Five landmarks a line.")
-@click.option("--pack", "packed", type=_FOLDER, help="Its larger faces, with the landmarks of MTCNN.")
-@click.option("--exclude", type=_FILE, help="Difference hashes of pictures never to train on, hexadecimal.")
-@click.option("--weights", type=_FILE, help="Begin with these weights.")
+@_labels
+@click.option("--patches", "prepared", type=_FOLDER, help="Folder that `prepare-refiner` wrote, instead of pictures.")
 @click.option("--out", required=True, type=_OUT, help="Folder of the run.")
 @click.option("--steps", default=6_000, show_default=True)
+@click.option("--steady", default=0, help="The step from which on the learning rate falls; 0: from a twentieth on.")
+@click.option("--seconds", type=float, help="Instead of --steps: how long it may take; the log tells both.")
 @click.option("--batch", default=64, show_default=True)
 @click.option("--learning-rate", default=2e-3, show_default=True)
+@click.option("--average", default=0.998, show_default=True, help="Decay of the moving average of the weights.")
+@click.option("--turned", default=1.0, show_default=True, help="How many times as often turned faces are shown.")
+@click.option("--squeezed", default=0.0, show_default=True, help="Share of the faces that are made narrower.")
+@click.option("--device", is_flag=True, help="Make the crops on the device.")
 @click.option("--seed", default=0, show_default=True)
 def fit_refiner(
+    prepared: Path | None,
+    out: Path,
+    steps: int,
+    steady: int,
+    seconds: float | None,
+    batch: int,
+    learning_rate: float,
+    average: float,
+    turned: float,
+    squeezed: float,
+    device: bool,
+    seed: int,
+    **labels: Any,
+) -> None:
+    """Train the refiner of the landmarks; true landmarks in the wild (--points) are shown eight times as often.
+
+    Every tenth face is measured on. Lists of five landmarks (--five) need --weights, to whose meaning of the five
+    theirs are moved.
+    """
+    from rollcall_model import memory
+
+    memory.keep()
+    runtime.configure()
+    from rollcall_model.training.detector import device_crops, face_patches, refine
+
+    begin = _begin(labels["weights"])
+    every = face_patches.read(prepared) if prepared else _patches(begin, **labels)
+    data, validation = face_patches.held_out(every)
+    click.echo(f"{len(data.pixels):,} faces, and {len(validation.pixels):,} to measure on")
+    data = data._replace(weights=np.where(face_patches.turned(data), data.weights * np.float32(turned), data.weights))
+    config = refine.RefinerFitConfig(
+        steps, batch, learning_rate, average=average, seed=seed, squeezed=squeezed, steady=steady
+    )
+    source = device_crops.batches if device else refine.batches
+    refine.fit(source(data, config, begin.config.size), validation, begin, config, out, seconds)
+
+
+def _begin(weights: Path | None) -> Refiner:
+    """Return the refiner of a file, or a new one."""
+    from flax import nnx
+
+    from rollcall_model.detection import refiner
+
+    return refiner.load(weights) if weights else refiner.Refiner(refiner.RefinerConfig(), nnx.Rngs(0))
+
+
+def _patches(
+    begin: Refiner,
     points: tuple[Path, ...],
     text: tuple[tuple[Path, Path], ...],
     table: tuple[tuple[Path, Path], ...],
@@ -122,41 +213,25 @@ def fit_refiner(
     packed: Path | None,
     exclude: Path | None,
     weights: Path | None,
-    out: Path,
-    steps: int,
-    batch: int,
-    learning_rate: float,
-    seed: int,
-) -> None:
-    """Train the refiner of the landmarks; true landmarks in the wild (--points) are shown eight times as often.
-
-    Every tenth face is measured on. Lists of five landmarks (--five) need --weights, to whose meaning of the five
-    theirs are moved.
-    """
-    from flax import nnx
-
-    from rollcall_model import memory
-
-    memory.keep()
-    runtime.configure()
+) -> Patches:
+    """Return the patches of all labels."""
     from rollcall_model.datasets.exclusion import read_hashes
-    from rollcall_model.detection import refiner
-    from rollcall_model.training.detector import pack, pictures, refine
+    from rollcall_model.training.detector import face_patches, pack, pictures, refine
 
     excluded = read_hashes(exclude) if exclude else np.zeros(0, np.uint64)
     if five and weights is None:
         raise click.UsageError("--five needs --weights: its landmarks are moved to mean the same as theirs.")
-    begin = refiner.load(weights) if weights else refiner.Refiner(refiner.RefinerConfig(), nnx.Rngs(0))
-    parts = [refine.patches(pictures.read_points(folder), excluded, 8.0) for folder in points]
-    parts += [refine.patches(pictures.read_text_points(*pair), excluded, 0.5) for pair in text]
-    parts += [refine.patches(pictures.read_table_points(*pair), excluded, 0.5) for pair in table]
+    of = face_patches.patches
+    parts = [of(pictures.read_points(folder), excluded, 8.0) for folder in points]
+    parts += [of(pictures.read_text_points(*pair), excluded, 0.5) for pair in text]
+    parts += [of(pictures.read_table_points(*pair), excluded, 0.5) for pair in table]
     for pair in five:
-        parts.append(refine.in_convention(refine.patches(pictures.read_five_points(*pair), excluded, 2.0), begin))
+        parts.append(refine.in_convention(of(pictures.read_five_points(*pair), excluded, 2.0), begin))
     if packed is not None:
-        parts.append(refine.pseudo_labelled(pack.read(packed)))
-    data, validation = refine.held_out(refine.joined(parts))
-    click.echo(f"{len(data.pixels):,} faces, and {len(validation.pixels):,} to measure on")
-    refine.fit(data, validation, begin, refine.RefinerFitConfig(steps, batch, learning_rate, seed=seed), out)
+        parts.append(face_patches.pseudo_labelled(pack.read(packed)))
+    if not parts:
+        raise click.UsageError("No faces to train on: name at least one set, see --help.")
+    return face_patches.joined(parts)
 
 
 @main.command()
