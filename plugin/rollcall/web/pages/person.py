@@ -55,7 +55,7 @@ def _person(
         "sure": search.MIN_PROBABILITY,
         "videos": videos_of(
             remembered_of(request),
-            ("videos of", person_id),
+            ("videos", "person", person_id),
             plugin,
             search.MIN_PROBABILITY,
             q=f"person:{person_id}",

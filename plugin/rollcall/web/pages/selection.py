@@ -64,10 +64,10 @@ def _videos(request: Request, photos: list[int]) -> int:
 def _done(request: Request, what: str, tag: str, photos: list[int]) -> str:
     count, videos = len(photos), _videos(request, photos)
     if videos:
-        said = counted(count, videos)
+        both = counted(count, videos)
         if what == "tag":
-            return gettext("Tagged “%(tag)s”: %(what)s", tag=tag, what=said)
-        return gettext("Not tagged “%(tag)s” any more: %(what)s", tag=tag, what=said)
+            return gettext("Tagged “%(tag)s”: %(what)s", tag=tag, what=both)
+        return gettext("Not tagged “%(tag)s” any more: %(what)s", tag=tag, what=both)
     if what == "tag":
         return ngettext("%(num)s photo tagged “%(tag)s”", "%(num)s photos tagged “%(tag)s”", count, tag=tag)
     return ngettext("“%(tag)s” is no tag of %(num)s photo", "“%(tag)s” is no tag of %(num)s photos", count, tag=tag)
@@ -77,7 +77,7 @@ def _albums(request: Request, photos: list[int], name: str, from_album: int | No
     """Put photos into the album of a name, which is made if there is none, or without a name take them out of one."""
     plugin, tab = plugin_of(request), tab_of(request)
     count, videos = len(photos), _videos(request, photos)
-    said = counted(count, videos)
+    both = counted(count, videos)
     if not name.strip():
         if from_album is None:
             raise InvalidCorrectionError(Sentence("the album has no name; type one"))
@@ -86,7 +86,7 @@ def _albums(request: Request, photos: list[int], name: str, from_album: int | No
             "%(num)s photo taken out of “%(album)s”", "%(num)s photos taken out of “%(album)s”", count, album=album.name
         )
         if videos:
-            out = gettext("Taken out of “%(album)s”: %(what)s", album=album.name, what=said)
+            out = gettext("Taken out of “%(album)s”: %(what)s", album=album.name, what=both)
         toast = Toast(out, "undo")
     else:
         known = [one for one in plugin.albums() if fold(one.name) == fold(name.strip())]
@@ -98,7 +98,7 @@ def _albums(request: Request, photos: list[int], name: str, from_album: int | No
             "%(num)s photo added to “%(album)s”", "%(num)s photos added to “%(album)s”", count, album=album.name
         )
         if videos:
-            added = gettext("Added to “%(album)s”: %(what)s", album=album.name, what=said)
+            added = gettext("Added to “%(album)s”: %(what)s", album=album.name, what=both)
         toast = Toast(added, "undo", to=f"/album/{album.album_id}")
     answer = page(request, "_toast.html", toast=toast)
     answer.headers.update(CHANGED)
