@@ -246,8 +246,8 @@ def fit(group: Grouper, faces: Labelled, start: Mapping[str, Any]) -> dict[str, 
         tried = _with_link(constants, dict(zip(_STEPS, values, strict=True)))
         scores = [score(group, test, **tried, **arrays).f for test in few]
         of_many, of_all = (score(group, test, **tried, **arrays).f for test in (many, chosen["LFW and celebrities"]))
-        told = tried, np.mean(scores), of_many, of_all
-        log.info("%s: F %.4f of celebrities, %.4f of some among strangers, %.4f of all", *told)
+        figures = tried, np.mean(scores), of_many, of_all
+        log.info("%s: F %.4f of celebrities, %.4f of some among strangers, %.4f of all", *figures)
         return float(np.mean(scores)) + (of_many + of_all) / 2
 
     best = tuple(float(constants[name]) for name in _STEPS)
