@@ -110,7 +110,7 @@ class SinglePassDetector:
             if layers.on_cpu() and runtime.multiplies_bfloat16():
                 refiner.halve_products(second)
         self._crop_side = second.config.size
-        self._refiner_buckets = REFINER_BUCKETS if layers.on_cpu() else REFINER_BUCKETS_GPU
+        self._refiner_buckets: tuple[int, ...] = REFINER_BUCKETS if layers.on_cpu() else REFINER_BUCKETS_GPU
         if self._batching.one_processor:
             self._refiner_buckets = REFINER_BUCKETS[-1:]
         self._refiner = self._batching.compile(second, REFINER_BUCKETS[0], refiner.Refiner.__call__, counted=True)
