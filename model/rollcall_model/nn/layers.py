@@ -173,10 +173,6 @@ def _shifted(x: Float[Array, "*n h w c"], size: int) -> list[Array]:
 
 @jax.custom_vjp
 def _depthwise(x: Array, kernel: Array) -> Array:
-    return _shifted_sum(x, kernel)
-
-
-def _shifted_sum(x: Array, kernel: Array) -> Array:
     size, _, channels = kernel.shape
     parts = zip(_shifted(x, size), kernel.reshape(-1, channels), strict=True)
     return functools.reduce(jnp.add, [part * weight for part, weight in parts])

@@ -28,8 +28,6 @@ from rollcall_model.training.sampling import mixup_partners, sampling_weights
 from rollcall_model.training.soft_labels import SoftLabels, no_soft_labels
 from rollcall_model.types import EMBEDDING
 
-#: Faces whose crops are sent to the devices at once.
-_SENT: Final = 4096
 #: Weight of a range of ages itself beside the soft label within it.
 _DOUBT: Final = 0.05
 
@@ -84,8 +82,7 @@ class DeviceBatches:
         # Only the faces that are trained on take memory of the device.
         self._train = train
         everywhere = NamedSharding(runtime.mesh(), P())
-        parts = [faces.crops[train[start : start + _SENT]] for start in range(0, len(train), _SENT)]
-        self._crops = jax.device_put(np.concatenate(parts), everywhere)
+        self._crops = jax.device_put(np.asarray(faces.crops[train]), everywhere)
         with runtime.on_host():
             labels = _labels(faces, train, config, soft)
         self._labels = jax.device_put(labels, everywhere)
