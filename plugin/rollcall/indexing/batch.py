@@ -64,16 +64,17 @@ class BatchStore:
 
     def __init__(self, tools: Tools) -> None:
         self.tools = tools
-        #: When the run began, UTC in ISO 8601.
-        self.began = ""
 
-    def store(self, batch: Sequence[AnalysedPhoto]) -> list[tuple[int, int]]:
-        """Store an analysed batch in one transaction; return each photo's number and how many faces it has."""
+    def store(self, batch: Sequence[AnalysedPhoto], began: str) -> list[tuple[int, int]]:
+        """Store an analysed batch in one transaction; return each photo's number and how many faces it has.
+
+        `began`: when the run began, UTC in ISO 8601.
+        """
         version = self.tools.model_version
         stored: list[tuple[int, int]] = []
         plain: list[AnalysedPhoto] = []
         with self.tools.profile("write", parallel=True), self.tools.database.write() as session:
-            reanalysis.mark_begun(session, self.began)
+            reanalysis.mark_begun(session, began)
             learnt = adaptation_store.current(session, version)
             state = self._state(session, batch)
             for one in batch:

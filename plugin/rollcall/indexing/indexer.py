@@ -25,7 +25,7 @@ from rollcall.search.columns import columns_of
 from rollcall.settings import Settings
 from rollcall.storage import backups, pgvector
 from rollcall.storage.database import Database
-from rollcall.storage.library import Place, locate, now
+from rollcall.storage.library import Place, locate
 from rollcall.xmp.sync import Sidecars
 
 
@@ -82,8 +82,7 @@ class Indexer:
         StoreError, ModelError
             If the database or the networks fail.
         """
-        began, started = time.perf_counter(), now()
-        self.pipeline.store.began = started
+        began = time.perf_counter()
         run = Run(force, stop, leave_alone, between_batches=self.between_batches)
         with self.tools.database.indexing():
             places = self.scanner.places(roots, run)
@@ -98,7 +97,7 @@ class Indexer:
                 for place in list(remote.serving):
                     remote.attempt(place, lambda place, run: self._process([place], run, None))
                 remote.finish()
-                recover_corrections(self.tools, started)
+                recover_corrections(self.tools, run.began)
                 # Names that other programs gave are known when faces are grouped.
                 self._follow(run)
                 self._group()
@@ -135,8 +134,7 @@ class Indexer:
         StoreError, ModelError
             If the database or the networks fail.
         """
-        began, started = time.perf_counter(), now()
-        self.pipeline.store.began = started
+        began = time.perf_counter()
         run = Run(stop=stop, between_batches=self.between_batches)
         with self.tools.database.indexing():
             by_root = self._by_root(paths)
@@ -145,7 +143,7 @@ class Indexer:
                     self.scanner.check_paths(root, changed, run)
                 self._process(list(by_root), run, meanwhile)
                 if run.summary.indexed:
-                    recover_corrections(self.tools, started)
+                    recover_corrections(self.tools, run.began)
                 self._follow(run)
                 if run.summary.indexed or run.sidecars:
                     self._group()

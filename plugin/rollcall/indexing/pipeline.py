@@ -241,7 +241,7 @@ class Pipeline:
         if not batch:
             return
         with self.tools.profile("waiting for writing"):
-            self.writer.submit(partial(self.store.store, batch), partial(self._report, batch, run))
+            self.writer.submit(partial(self.store.store, batch, run.began), partial(self._report, batch, run))
 
     def _without_erased(self, batch: list[AnalysedPhoto], run: Run) -> list[AnalysedPhoto]:
         """Return a batch without the photos whose content was erased, whatever their path is now."""

@@ -16,6 +16,7 @@ from rollcall.privacy.exclusions import Exclusions
 from rollcall.records import Box, Face, Picture, RunSummary
 from rollcall.settings import Settings
 from rollcall.storage.database import Database
+from rollcall.storage.library import now
 
 __all__ = ["LeaveAlone", "PictureAnalyzer", "PictureListener", "Run", "StoppedError", "Tools", "no_listener"]
 
@@ -85,6 +86,8 @@ class Run:
     force: bool = False
     stop: threading.Event | None = None
     leave_alone: LeaveAlone | None = None
+    #: When the run began, UTC in ISO 8601.
+    began: str = field(default_factory=now)
     summary: RunSummary = field(default_factory=RunSummary)
     #: Sidecars that were found new, changed or gone.
     sidecars: list[Path] = field(default_factory=list)

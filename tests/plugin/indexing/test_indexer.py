@@ -59,9 +59,9 @@ def test_a_batch_of_new_photos_takes_as_many_statements_as_a_smaller_one(
     statements: list[str] = []
     event.listen(database.engine, "before_cursor_execute", lambda *given: statements.append(given[2]), named=False)
 
-    def store(batch: Sequence[AnalysedPhoto]) -> list[tuple[int, int]]:
+    def store(batch: Sequence[AnalysedPhoto], began: str) -> list[tuple[int, int]]:
         statements.clear()
-        stored = BatchStore.store(indexer.pipeline.store, batch)
+        stored = BatchStore.store(indexer.pipeline.store, batch, began)
         counts.append(len(statements))
         return stored
 
