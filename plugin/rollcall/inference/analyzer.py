@@ -204,24 +204,23 @@ class Analyzer:
     def _embed_portraits(
         self, pictures: Sequence[Picture], found: Sequence[Detections], predictions: list[Prediction]
     ) -> None:
-        """Replace the embeddings of portraits by those of crops that are cut out as on photographs.
+        """Average the embeddings of the portraits' mirror images with those of crops cut out as on photographs.
 
         Exact landmarks tell people apart better, and embeddings are compared with those of photographs.
         """
         detector, attributes = self._networks
-        if attributes is None or self.settings.attributes.embeddings == "off" or not self.concurrent:
+        if attributes is None or self.settings.attributes.embeddings == "off" or not predictions:
             return
-        others = detector.detect([picture.pixels for picture in pictures])
-        remaining, again, crops = iter(predictions), [], []
-        for picture, face, other in zip(pictures, found, others, strict=True):
-            points = portraits.landmarks_of(face, other, picture)
-            for prediction in islice(remaining, len(face.scores)):
-                if points is not None:
-                    again.append(prediction)
-                    crops += self._crops(picture, points[None])
-        if crops:
-            for prediction, embedding in zip(again, attributes(np.stack(crops)).embedding, strict=True):
-                prediction.embedding = embedding
+        others = detector.detect([picture.pixels for picture in pictures]) if self.concurrent else found
+        crops = [
+            crop
+            for picture, face, other in zip(pictures, found, others, strict=True)
+            for crop in self._crops(picture, portraits.landmarks_of(face, other, picture))
+        ]
+        for prediction, embedding in zip(predictions, attributes(np.stack(crops)).embedding, strict=True):
+            assert prediction.embedding is not None  # they are not switched off
+            both = prediction.embedding + embedding
+            prediction.embedding = both / np.linalg.norm(both)
 
     @_one_at_a_time
     def describe(self, picture: Picture, boxes: Sequence[Box]) -> list[Face]:
@@ -318,7 +317,7 @@ class Analyzer:
         """Return the predictions for crops; `attributes` is None, and not loaded, when all heads are switched off.
 
         `found`: the faces of each picture in turn that the crops are of, judged together; others are judged alone.
-        With `one_face` ages and genders are those of the crop and of its mirror image.
+        With `one_face` ages and genders are those of the crop and of its mirror image, embeddings of the latter.
         """
         from rollcall_model.attributes import age_mix, align
 
@@ -327,7 +326,7 @@ class Analyzer:
         if not crops or attributes is None:
             return predictions
         outputs = attributes(np.stack(crops))
-        if one_face and (wanted.age == "on" or wanted.gender == "on"):
+        if one_face:
             outputs = portraits.mean_of(outputs, attributes(np.stack(crops)[:, :, ::-1]))
         are_animals = attributes.are_animals(outputs.embedding, found)
         if wanted.age == "on":

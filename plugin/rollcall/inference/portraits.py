@@ -44,31 +44,33 @@ def one_each(pictures: Sequence[Picture], found: Sequence[Detections]) -> list[D
     return chosen
 
 
-def landmarks_of(face: Detections, others: Detections, picture: Picture) -> NDArray[np.float32] | None:
-    """Return where another detector's faces of the picture have the landmarks, (5, 2), of the one face of `one_each`.
+def landmarks_of(face: Detections, others: Detections, picture: Picture) -> NDArray[np.float32]:
+    """Return the landmarks of the one face of `one_each` as another detector found them in the picture, (n, 5, 2).
 
-    Of an assumed face (with the score 0) they are those nearest the centre. None where no other face is that one.
+    Of an assumed face (with the score 0) they are those nearest the centre. Where no other face is that one, they are
+    its own. n is 0 for a picture without pixels, else 1.
     """
     from rollcall_model.types import nearest_centre
 
     if not len(face.scores) or not len(others.scores):
-        return None
+        return face.landmarks
     if face.scores[0] == 0:
-        return np.asarray(others.landmarks[nearest_centre(others, *picture.pixels.shape[:2])], np.float32)
-    mine, *them = (Box(x0, y0, x1 - x0, y1 - y0) for x0, y0, x1, y1 in [*face.boxes.tolist(), *others.boxes.tolist()])
-    ious = [mine.iou(other) for other in them]
+        best = nearest_centre(others, *picture.pixels.shape[:2])
+        return others.landmarks[best : best + 1]
+    boxes = [Box(x0, y0, x1 - x0, y1 - y0) for x0, y0, x1, y1 in [*face.boxes.tolist(), *others.boxes.tolist()]]
+    ious = [boxes[0].iou(other) for other in boxes[1:]]
     best = int(np.argmax(ious))
-    return np.asarray(others.landmarks[best], np.float32) if ious[best] >= SAME_FACE else None
+    return others.landmarks[best : best + 1] if ious[best] >= SAME_FACE else face.landmarks
 
 
 def mean_of(straight: Attributes, mirrored: Attributes) -> Attributes:
     """Return the mean of the probabilities of the ages, and of the logits of the genders, of n crops seen twice.
 
-    The embeddings are those of `straight`.
+    The embeddings are those of `mirrored`.
     """
     odds = [np.log(one.p_female) - np.log1p(-one.p_female) for one in map(_inside, (straight, mirrored))]
     p_female = 1 / (1 + np.exp(-(odds[0] + odds[1]) / 2))
-    return straight._replace(age=(straight.age + mirrored.age) / 2, p_female=p_female.astype(np.float32))
+    return mirrored._replace(age=(straight.age + mirrored.age) / 2, p_female=p_female.astype(np.float32))
 
 
 def _inside(seen: Attributes) -> Attributes:
