@@ -6,7 +6,6 @@ import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
 from functools import cached_property, wraps
 from itertools import islice, pairwise
 from pathlib import Path
@@ -17,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rollcall.errors import LifecycleError, ModelError, PictureError
-from rollcall.inference import detectors, devices
+from rollcall.inference import detectors, devices, portraits
 from rollcall.inference.adaptation import Adaptation, Head
+from rollcall.inference.prediction import Prediction
 from rollcall.media import decode
 from rollcall.model_version import ModelVersion
 from rollcall.records import Box, Face, Picture
@@ -173,9 +173,6 @@ class Analyzer:
         ModelError
             If weights are missing or do not fit.
         """
-        from rollcall_model.attributes import align
-        from rollcall_model.types import nearest_centre, no_detections
-
         attributes = self._networks[1]
         detector = self._portrait_detector if one_face else self._networks[0]
         # Players turn a video as its file says, so that its frames are the right way up.
@@ -185,31 +182,45 @@ class Analyzer:
             found = detector.detect([picture.pixels for picture in pictures], upright=upright)
         detected = [len(faces.scores) > 0 for faces in found]
         if one_face:
-            for index, (picture, faces) in enumerate(zip(pictures, found, strict=True)):
-                height, width = picture.pixels.shape[:2]
-                if detected[index]:
-                    best = nearest_centre(faces, height, width)
-                    found[index] = type(faces)(*(column[best : best + 1] for column in faces))
-                elif min(height, width) > 0:
-                    found[index] = no_detections()._replace(
-                        boxes=align.central_box(height, width)[None],
-                        scores=np.zeros(1, np.float32),
-                        landmarks=align.central_landmarks(height, width)[None],
-                    )
+            found = portraits.one_each(pictures, found)
         crops = [
             crop
             for picture, faces in zip(pictures, found, strict=True)
             for crop in self._crops(picture, faces.landmarks)
         ]
-        predictions = iter(self._predict(attributes, crops, found))
+        predictions = self._predict(attributes, crops, found, one_face=one_face)
+        if one_face:
+            self._embed_portraits(pictures, found, predictions)
+        remaining = iter(predictions)
         return [
             tuple(
-                self._face(picture, faces, row, prediction, seen)
-                for row, prediction in enumerate(islice(predictions, len(faces.scores)))
+                prediction.face(picture, faces, row, seen)
+                for row, prediction in enumerate(islice(remaining, len(faces.scores)))
                 if one_face or not prediction.is_animal
             )
             for picture, faces, seen in zip(pictures, found, detected, strict=True)
         ]
+
+    def _embed_portraits(
+        self, pictures: Sequence[Picture], found: Sequence[Detections], predictions: list[Prediction]
+    ) -> None:
+        """Average the embeddings of the portraits' mirror images with those of crops cut out as on photographs.
+
+        Exact landmarks tell people apart better, and embeddings are compared with those of photographs.
+        """
+        detector, attributes = self._networks
+        if attributes is None or self.settings.attributes.embeddings == "off" or not predictions:
+            return
+        others = detector.detect([picture.pixels for picture in pictures]) if self.concurrent else found
+        crops = [
+            crop
+            for picture, face, other in zip(pictures, found, others, strict=True)
+            for crop in self._crops(picture, portraits.landmarks_of(face, other, picture))
+        ]
+        for prediction, embedding in zip(predictions, attributes(np.stack(crops)).embedding, strict=True):
+            assert prediction.embedding is not None  # they are not switched off
+            both = prediction.embedding + embedding
+            prediction.embedding = both / np.linalg.norm(both)
 
     @_one_at_a_time
     def describe(self, picture: Picture, boxes: Sequence[Box]) -> list[Face]:
@@ -261,7 +272,7 @@ class Analyzer:
             )
         crops = self._crops(picture, np.array([place.landmarks[0] for place in places]))
         predictions = self._predict(attributes, crops)
-        return [self._face(picture, place, 0, one, False) for place, one in zip(places, predictions, strict=True)]
+        return [one.face(picture, place, 0, False) for place, one in zip(places, predictions, strict=True)]
 
     def _crops(self, picture: Picture, landmarks: NDArray[np.float32]) -> list[NDArray[np.uint8]]:
         """Return the aligned crops of n faces of one picture, from landmarks (n, 5, 2) in its reduced pixels."""
@@ -296,19 +307,27 @@ class Analyzer:
         return AttributeConfig().size if attributes is None else attributes.size
 
     def _predict(
-        self, attributes: AttributeModel | None, crops: list[NDArray[np.uint8]], found: Sequence[Detections] = ()
-    ) -> list[_Prediction]:
+        self,
+        attributes: AttributeModel | None,
+        crops: list[NDArray[np.uint8]],
+        found: Sequence[Detections] = (),
+        *,
+        one_face: bool = False,
+    ) -> list[Prediction]:
         """Return the predictions for crops; `attributes` is None, and not loaded, when all heads are switched off.
 
         `found`: the faces of each picture in turn that the crops are of, judged together; others are judged alone.
+        With `one_face` ages and genders are those of the crop and of its mirror image, embeddings of the latter.
         """
         from rollcall_model.attributes import age_mix, align
 
         wanted = self.settings.attributes
-        predictions = [_Prediction(align.sharpness(crop)) for crop in crops]
+        predictions = [Prediction(align.sharpness(crop)) for crop in crops]
         if not crops or attributes is None:
             return predictions
         outputs = attributes(np.stack(crops))
+        if one_face:
+            outputs = portraits.mean_of(outputs, attributes(np.stack(crops)[:, :, ::-1]))
         are_animals = attributes.are_animals(outputs.embedding, found)
         if wanted.age == "on":
             ends = np.cumsum([0, *(len(faces.scores) for faces in found)])
@@ -320,36 +339,6 @@ class Analyzer:
             prediction.embedding = outputs.embedding[row] if wanted.embeddings == "on" else None
             prediction.is_animal = bool(are_animals[row])
         return predictions
-
-    @staticmethod
-    def _face(picture: Picture, faces: Detections, row: int, prediction: _Prediction, detected: bool) -> Face:
-        """Return one face in fractions of the picture; a box that reaches beyond the picture is clipped."""
-        height, width = picture.pixels.shape[:2]
-        x0, y0, x1, y1 = np.clip(
-            faces.boxes[row].astype(np.float64) / np.array([width, height, width, height]), 0, 1
-        ).tolist()
-        points = faces.landmarks[row].astype(np.float64) / np.array([width, height])
-        return Face(
-            box=Box(x0, y0, x1 - x0, y1 - y0),
-            landmarks=tuple((float(x), float(y)) for x, y in points),
-            score=float(faces.scores[row]),
-            sharpness=prediction.sharpness,
-            age_distribution=prediction.age,
-            p_female=prediction.p_female,
-            embedding=prediction.embedding,
-            detected=detected,
-        )
-
-
-@dataclass(slots=True)
-class _Prediction:
-    """The attribute network's outputs for one crop; None for heads that are switched off."""
-
-    sharpness: float  # variance of the Laplacian of the crop
-    age: NDArray[np.float32] | None = None  # (101,), sums to 1
-    p_female: float | None = None
-    embedding: NDArray[np.float32] | None = None  # (128,), unit length
-    is_animal: bool = False  # unknown without an embedding
 
 
 def keep_memory() -> None:
