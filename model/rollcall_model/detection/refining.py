@@ -28,7 +28,7 @@ AT_MOST: Final = 48
 CROWD: Final = 16
 
 
-class Looks:
+class RefinerRunner:
     """A refiner as a program that looks at faces in images. Use from one thread at a time."""
 
     def __init__(self, network: refiner.Refiner, batching: Batching) -> None:
@@ -118,11 +118,11 @@ class Refining:
             network = refiner.load()
             if layers.on_cpu() and runtime.multiplies_bfloat16():
                 refiner.halve_products(network)
-        self._looks = Looks(network, batching)
+        self._runner = RefinerRunner(network, batching)
 
     def warm_ups(self) -> list[Callable[[], None]]:
         """Return what compiles each program, or loads it from the cache on disk."""
-        return self._looks.warm_ups()
+        return self._runner.warm_ups()
 
     def __call__(self, images: Sequence[UInt8[np.ndarray, "h w 3"]], found: list[Detections]) -> list[Detections]:
         """Return the faces of each image with the refiner's landmarks.
@@ -135,10 +135,10 @@ class Refining:
             return found
         places = np.repeat(np.arange(len(found)), counts)
         sides = np.concatenate([np.sqrt(bx.area(one.boxes)) for one in found])
-        landmarks = self._looks(images, places, np.concatenate([one.landmarks for one in found]), views=1)
+        landmarks = self._runner(images, places, np.concatenate([one.landmarks for one in found]), views=1)
         again = largest(places, sides, AT_MOST)
         again = again[sides[again] >= TWICE]
-        landmarks[again] = self._looks(images, places[again], landmarks[again], views=2)
+        landmarks[again] = self._runner(images, places[again], landmarks[again], views=2)
         ends = np.cumsum(counts)[:-1]
         return [one._replace(landmarks=part) for one, part in zip(found, np.split(landmarks, ends), strict=True)]
 

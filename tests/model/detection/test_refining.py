@@ -56,13 +56,13 @@ def test_the_largest_faces_of_each_picture_are_looked_at_again(
     refine: refining.Refining, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     many, few = crowd(40, 90, 34, 60, 24), crowd(24, 50)
-    look, looks = refine._looks, []
+    look, looks = refine._runner, []
 
     def counted(images: Any, places: Any, landmarks: Any, views: int) -> Any:
         looks.append((places.tolist(), views))
         return look(images, places, landmarks, views)
 
-    monkeypatch.setattr(refine, "_looks", counted)
+    monkeypatch.setattr(refine, "_runner", counted)
     pictures, found = [many[0], few[0]], [many[1], few[1]]
     usual = refine(pictures, found)
     # Faces under 32 pixels are looked at once.
@@ -92,7 +92,7 @@ def test_a_crowd_goes_through_a_program_of_its_own_with_the_same_landmarks(
     refine: refining.Refining, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     picture, found, _ = crowd(*[36] * 9)
-    look, devices = refine._looks, runtime.mesh().size
+    look, devices = refine._runner, runtime.mesh().size
     # Sixteen at a time on each device, and a rest.
     rows = np.arange(34 * devices + 1) % 9
     places = np.zeros(len(rows), int)
