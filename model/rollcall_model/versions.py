@@ -9,7 +9,7 @@ from rollcall_model import checkpoint
 from rollcall_model.weights import PATH
 
 #: Changes with every change of the detector's results.
-DETECTOR: Final = "single-pass-7"
+DETECTOR: Final = "single-pass-8"
 #: The same of the published cascade.
 CASCADE: Final = "mtcnn-4"
 #: The same of what the faces of a photo tell of each other's ages (`attributes.age_mix`).

@@ -9,15 +9,15 @@ from typing import Final, NamedTuple
 
 import cv2
 import numpy as np
-from jaxtyping import Float32, Int, UInt8
+from jaxtyping import Float32, UInt8
 
-from rollcall_model import geometry, runtime
+from rollcall_model import runtime
 from rollcall_model.detection import boxes as bx
 from rollcall_model.detection import canvases, orientation, refiner, single_pass, turning, windows
 from rollcall_model.detection.batching import Batching
-from rollcall_model.detection.candidates import runs
 from rollcall_model.detection.canvases import Part, Shape
-from rollcall_model.detection.config import REFINER_BUCKETS, REFINER_BUCKETS_GPU, DetectorConfig
+from rollcall_model.detection.config import DetectorConfig
+from rollcall_model.detection.refining import Refining
 from rollcall_model.detection.single_pass_runner import Runner
 from rollcall_model.detection.windows import Window
 from rollcall_model.nn import layers
@@ -43,9 +43,6 @@ _TURNED_SURE: Final = 0.89
 _BORDER: Final = 3
 #: Pictures with a shorter side have no faces.
 _LEAST_SIDE: Final = 8
-#: A face with a side of so many pixels is looked at again by the refiner; of smaller ones, as in crowds, the first look
-#: is as exact as their pixels are.
-_REFINED_TWICE: Final = 32
 #: On a CPU, a picture with a longer side is looked at in half its size first; a frame of a video, of which there are
 #: many, from a smaller side on. In pixels of the picture in which the smallest face has `SUFFICIENT` of them, so that
 #: faces of all sizes are searched for in the same way; pictures of fewer pixels than a frame's are quick to see whole.
@@ -105,15 +102,7 @@ class SinglePassDetector:
         least = min(self.calibration.score(self.threshold), _LIKELY)
         self._runner = Runner(net, self._batching, self._threads, least)
         self._quick = layers.on_cpu() and not self.config.thorough
-        if second is None:
-            second = refiner.load()
-            if layers.on_cpu() and runtime.multiplies_bfloat16():
-                refiner.halve_products(second)
-        self._crop_side = second.config.size
-        self._refiner_buckets: tuple[int, ...] = REFINER_BUCKETS if layers.on_cpu() else REFINER_BUCKETS_GPU
-        if self._batching.one_processor:
-            self._refiner_buckets = REFINER_BUCKETS[-1:]
-        self._refiner = self._batching.compile(second, REFINER_BUCKETS[0], refiner.Refiner.__call__, counted=True)
+        self._refining = Refining(self._batching, second)
 
     @property
     def threshold(self) -> float:
@@ -131,18 +120,8 @@ class SinglePassDetector:
         sizes = [self._reduced_size(*shape) for shape in ((side * 3 // 4, side), (side, side * 3 // 4))]
         usual = {canvases.shape_for(*size) for size in sizes}
         halves = {canvases.shape_for(*_half(*size)) for size in sizes if self._in_two(*size)}
-        sides = (self._crop_side, self._crop_side)
-        refining = [
-            partial(
-                self._batching.warm_up,
-                self._refiner,
-                bucket * self._batching.devices,
-                *sides,
-                dtype=self._batching.whole_numbers,
-            )
-            for bucket in self._refiner_buckets
-        ]
-        runtime.prepare([*self._runner.warm_ups(sorted(usual | halves), with_windows=bool(halves)), *refining])
+        searching = self._runner.warm_ups(sorted(usual | halves), with_windows=bool(halves))
+        runtime.prepare([*searching, *self._refining.warm_ups()])
 
     def detect(self, images: Sequence[UInt8[np.ndarray, "h w 3"]], *, upright: bool = False) -> list[Detections]:
         """Return the faces of each RGB image, the highest-scoring first, in pixels of that image.
@@ -289,54 +268,8 @@ class SinglePassDetector:
         return Detections(*(column[faces.scores >= self.threshold] for column in faces))
 
     def refine(self, images: Sequence[UInt8[np.ndarray, "h w 3"]], found: list[Detections]) -> list[Detections]:
-        """Return the faces with the refiner's landmarks.
-
-        Each is looked at once; one that is not small again along the landmarks of the first time, as it is and in a
-        mirror, whose errors are partly independent.
-        """
-        counts = [len(one.scores) for one in found]
-        if not sum(counts):
-            return found
-        places = np.repeat(np.arange(len(found)), counts)
-        landmarks = self._refined(images, places, np.concatenate([one.landmarks for one in found]), views=1)
-        large = np.flatnonzero(_sides(np.concatenate([one.boxes for one in found])) >= _REFINED_TWICE)
-        landmarks[large] = self._refined(images, places[large], landmarks[large], views=2)
-        ends = np.cumsum(counts)[:-1]
-        return [one._replace(landmarks=part) for one, part in zip(found, np.split(landmarks, ends), strict=True)]
-
-    def _refined(
-        self,
-        images: Sequence[UInt8[np.ndarray, "h w 3"]],
-        places: Int[np.ndarray, " n"],
-        landmarks: Float32[np.ndarray, "n 5 2"],
-        views: int,
-    ) -> Float32[np.ndarray, "n 5 2"]:
-        """Return the refiner's landmarks of faces, each in the image with the index `places`, cut out along landmarks.
-
-        Of two `views` the second is in a mirror; the mean counts.
-        """
-        if not len(places):
-            return landmarks
-        side = self._crop_side
-        matrices = refiner.crop_matrix(landmarks, side)
-
-        def cut(rows: Int[np.ndarray, " k"], out: np.ndarray) -> None:
-            shown, pixels = -1, np.zeros(0, np.uint8)
-            for row, crop in zip(rows, out, strict=True):
-                face, view = divmod(row, views)
-                if face != shown:
-                    shown, pixels = face, geometry.cut(images[places[face]], matrices[face], side)
-                crop[:] = pixels[:, ::-1] if view else pixels
-
-        groups = runs(np.repeat(places, views))
-        dtype = self._batching.whole_numbers
-        outputs = self._batching.run(
-            self._refiner, groups, len(places) * views, cut, side, self._refiner_buckets, dtype
-        )
-        points = np.asarray(outputs[0], np.float32)
-        if views > 1:
-            points = (points[::2] + refiner.unmirrored(points[1::2])) / 2
-        return geometry.moved_back(points * side, matrices).astype(np.float32)
+        """Return the faces with the refiner's landmarks."""
+        return self._refining(images, found)
 
 
 def _scaled(found: Detections, shape: Shape, other: Shape) -> Detections:
