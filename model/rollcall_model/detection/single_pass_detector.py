@@ -239,8 +239,9 @@ class SinglePassDetector:
         for index, overview in enumerate(overviews):
             seen, centres = overview.seen, (overview.seen.boxes[:, :2] + overview.seen.boxes[:, 2:]) / 2
             small = _sides(seen.boxes) < _SMALL
-            wanted = windows.cover(centres[(seen.scores >= _LIKELY) & small & overview.in_two])
-            if sum(window.side**2 for window in wanted) > _MOST * overview.reduced[0] * overview.reduced[1]:
+            likely = (seen.scores >= _LIKELY) & small & overview.in_two
+            wanted = windows.cover(centres[likely], _MOST * overview.reduced[0] * overview.reduced[1])
+            if wanted is None:
                 everywhere.append(index)
                 answered = np.ones(len(centres), bool)
             else:
