@@ -119,8 +119,8 @@ def of_analysis(pictures: Sequence[Picture], analyzer: Analyzer, size: int) -> l
     timers = Timers(time.process_time)
     places = [
         (runner, "_program", lambda pixels, *_: f"network over pictures of {_shape(pixels)}", True),
-        (runner, "_views", lambda pixels: "network over turned views", True),
-        (detector, "_refiner", lambda pixels: "refiner", True),
+        (runner, "_views", lambda *_: "network over turned views", True),
+        (detector, "_refiner", lambda *_: "refiner", True),
         (attributes, "_run", lambda pixels: f"attributes of {len(pixels)} places", True),
         (analyzer, "analyze", "reducing, cutting, suppression, faces", False),
     ]
