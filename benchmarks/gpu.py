@@ -2,15 +2,18 @@
 
 Measured one after another, in one process: decoding alone on all processors; the detector on pictures in memory, by the
 size of the batch; the attribute network on crops in memory, by the size of the batch; and the whole index run, whose
-share of decoding alone is what counts. The same script runs on processors alone, which is what it was tested on.
+share of decoding alone is what counts. The same script runs on processors alone: with `--small`, once over few photos
+and in small batches, which shows that it works from end to end and measures nothing that counts.
 
     python benchmarks/gpu.py [--photos 256] [--runs 3] [--min-face 20] [--out FOLDER]
+    JAX_PLATFORMS=cpu python benchmarks/gpu.py --small
 """
 
 from __future__ import annotations
 
 import argparse
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -29,6 +32,8 @@ from rollcall.settings import Settings, load
 RESOLUTION = 1280
 PICTURES = (1, 8, 32, 128)
 CROPS = (64, 512, 2048, 8192)
+#: With `--small`.
+FEW_PHOTOS, FEW_PICTURES, FEW_CROPS = 8, (1, 4), (8,)
 
 
 def measured(name: str, values: tuple[float, ...], unit: str, note: str = "") -> measuring.Line:
@@ -37,12 +42,14 @@ def measured(name: str, values: tuple[float, ...], unit: str, note: str = "") ->
     return measuring.Line(name, values, unit, note)
 
 
-def detection(settings: Settings, pictures: list[NDArray[np.uint8]], runs: int) -> list[measuring.Line]:
+def detection(
+    settings: Settings, pictures: list[NDArray[np.uint8]], batches: Sequence[int], runs: int
+) -> list[measuring.Line]:
     """Measure the detector on pictures in memory."""
     detector = build(settings.detector)
     detector.warm_up()
     lines = []
-    for batch in PICTURES:
+    for batch in batches:
         some = [pictures[at % len(pictures)] for at in range(batch)]
         faces = sum(len(found.scores) for found in detector.detect(some))
         values = tuple(batch / time for time in measuring.seconds(lambda some=some: detector.detect(some), runs))
@@ -50,14 +57,14 @@ def detection(settings: Settings, pictures: list[NDArray[np.uint8]], runs: int) 
     return lines
 
 
-def attributes(runs: int) -> list[measuring.Line]:
+def attributes(batches: Sequence[int], runs: int) -> list[measuring.Line]:
     """Measure the attribute network on crops in memory."""
     from rollcall_model.attributes.model import AttributeModel
 
     model = AttributeModel()
     rng = np.random.default_rng(0)
     lines = []
-    for batch in CROPS:
+    for batch in batches:
         crops = rng.integers(0, 256, (batch, model.size, model.size, 3), dtype=np.uint8)
         values = tuple(batch / time for time in measuring.seconds(lambda crops=crops: model(crops), runs))
         lines.append(measured(f"attributes, batches of {batch}", values, "faces a second"))
@@ -70,8 +77,12 @@ def main() -> None:
     parser.add_argument("--photos", type=int, default=256)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--min-face", type=int, default=20)
+    parser.add_argument("--small", action="store_true", help="Show that it works, without a GPU, in little time.")
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
+    batches, crops = (FEW_PICTURES, FEW_CROPS) if given.small else (PICTURES, CROPS)
+    if given.small:
+        given.photos, given.runs = min(given.photos, FEW_PHOTOS), 1
     keep_memory()  # as `rollcall index` does
     cv2.setNumThreads(1)
     where = measuring.machine()
@@ -87,8 +98,9 @@ def main() -> None:
         import jax
 
         where["devices"] = ", ".join(sorted({device.device_kind for device in jax.devices()}))
-        lines += detection(settings, [decode.decode(file, target=RESOLUTION).pixels for file in files[:32]], given.runs)
-        lines += attributes(given.runs)
+        pictures = [decode.decode(file, target=RESOLUTION).pixels for file in files[:32]]
+        lines += detection(settings, pictures, batches, given.runs)
+        lines += attributes(crops, given.runs)
         whole, shares = [], {}
         for run in range(-1, given.runs):  # the first round compiles, and is not counted
             speed, profile, faces = indexing.ours(photos, folder / f"{run}.db", analyzer, settings)

@@ -119,9 +119,9 @@ def of_analysis(pictures: Sequence[Picture], analyzer: Analyzer, size: int) -> l
     timers = Timers(time.process_time)
     places = [
         (runner, "_program", lambda pixels, *_: f"network over pictures of {_shape(pixels)}", True),
-        (runner, "_views", lambda pixels: "network over turned views", True),
-        (detector._refining._runner, "_program", lambda pixels, *_: "refiner", True),  # type: ignore[attr-defined]
-        (detector._refining._runner, "_crowd", lambda pixels: "refiner, of crowds", True),  # type: ignore[attr-defined]
+        (runner, "_views", lambda *_: "network over turned views", True),
+        (detector._refining._runner, "_program", lambda *_: "refiner", True),  # type: ignore[attr-defined]
+        (detector._refining._runner, "_crowd", lambda *_: "refiner, of crowds", True),  # type: ignore[attr-defined]
         (attributes, "_run", lambda pixels: f"attributes of {len(pixels)} places", True),
         (analyzer, "analyze", "reducing, cutting, suppression, faces", False),
     ]

@@ -1,7 +1,8 @@
 """The whole run by threads, by one process and by one for each processor, beside decoding alone, in turns.
 
 Says for each photos a second, processor time for a photo (its share of decoding's holds on a busy machine too), and
-the memory of a process: its proportional set size, in which what processes share is divided among them (Linux).
+the memory of a process: its proportional set size, in which what processes share is divided among them (Linux). The
+last lines say how many times as fast as one process several are, by the medians.
 
     python benchmarks/workers.py [--photos 128] [--runs 3] [--min-face 20 40] [--processes 1 2 ...] [--out FOLDER]
 """
@@ -20,6 +21,7 @@ import cv2
 import decode as decoding
 import library
 import measuring
+import numpy as np
 import psutil
 
 from rollcall import Plugin
@@ -102,6 +104,7 @@ def main() -> None:
     cv2.setNumThreads(1)
     where = measuring.machine()
     lines: list[measuring.Line] = []
+    ratios: list[str] = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         photos = given.library or folder / "library"
@@ -126,6 +129,11 @@ def main() -> None:
                 for way, values in measured:
                     if run >= 0:
                         found[way].append(values)
+            for way in [
+                f"{count} processes" for count in sorted(given.processes) if 1 in given.processes and count > 1
+            ]:
+                one, several = (np.median([values[0] for values in found[name]]) for name in ("1 processes", way))
+                ratios.append(f"from {least} px, one process : {way} = 1 : {several / one:.2f} photos a second")
             for way, values in found.items():
                 what = f"{way}, faces from {least} px"
                 note = f"{faces[way]} faces" if way in faces else ""
@@ -137,6 +145,8 @@ def main() -> None:
                     lines.append(measuring.Line(what, tuple(one[2] for one in values), "MiB for each process"))
     data = f"{given.photos} JPEGs of 12 megapixels from benchmarks/library.py at {RESOLUTION} px, starts included"
     measuring.report("Executors", data, lines, given.out, "workers", where)
+    for text in ratios:
+        print(text)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ import pickle
 import platform
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -22,6 +23,10 @@ from typing import Any, Final
 import numpy as np
 
 _CHECKSUM: Final = 32
+#: Files that no program was loaded from for so many seconds are removed: each version has programs of its own.
+_UNUSED: Final = 60 * 24 * 3600
+#: A file's time says when it was used last, to within so many seconds.
+_EXACT: Final = 24 * 3600
 
 
 class UnnamedError(Exception):
@@ -48,6 +53,7 @@ def load(folder: Path, name: str) -> Callable[..., Any] | None:
         content = (folder / name).read_bytes()
     except OSError:
         return None
+    _mark_used(folder / name)
     import jax
     from jax.experimental import serialize_executable
 
@@ -65,7 +71,10 @@ def load(folder: Path, name: str) -> Callable[..., Any] | None:
 
 
 def save(folder: Path, name: str, program: Any) -> None:
-    """Write a program that was compiled in this process; where that is not possible, do nothing."""
+    """Write a program that was compiled in this process; where that is not possible, do nothing.
+
+    Files that were not used for long are removed: they are of former versions.
+    """
     import jax
     from jax.experimental import serialize_executable
 
@@ -84,6 +93,27 @@ def save(folder: Path, name: str, program: Any) -> None:
                 Path(file.name).replace(folder / name)
             except OSError:
                 Path(file.name).unlink(missing_ok=True)
+    _remove_unused(folder)
+
+
+def _mark_used(file: Path) -> None:
+    """Note that a program was loaded from a file, by its time of modification; at most once a day."""
+    with suppress(OSError):  # whoever may only read the folder leaves its times to others
+        if abs(time.time() - file.stat().st_mtime) > _EXACT:
+            os.utime(file)
+
+
+def _remove_unused(folder: Path) -> None:
+    """Remove the files that were not used for long, and what a process that was killed left half written."""
+    try:
+        files = list(folder.iterdir())
+    except OSError:
+        return
+    for file in files:
+        # Another process may remove it first, or have it open; a program that is missed is compiled again.
+        with suppress(OSError):
+            if time.time() - file.stat().st_mtime > _UNUSED:
+                file.unlink()
 
 
 @functools.cache

@@ -6,6 +6,7 @@ import functools
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -87,3 +88,31 @@ def test_a_change_of_the_source_or_of_the_processor_gives_other_names(monkeypatc
         monkeypatch.setattr(stored, what, lambda: "another")
         names.append(stored.name_of(1))
     assert len(set(names)) == 3
+
+
+def test_files_that_were_not_used_for_long_are_removed_when_a_new_one_is_written(tmp_path: Path) -> None:
+    folder = tmp_path / "programs"
+    run(tmp_path)
+    (used,) = folder.iterdir()
+    unused, recent = folder / "unused", folder / "recent"
+    unused.write_bytes(b"")
+    recent.write_bytes(b"")
+    long_ago = time.time() - 61 * 24 * 3600
+    for file in (used, unused):
+        os.utime(file, (long_ago, long_ago))
+    assert run(tmp_path).startswith("False")  # nothing is written, so nothing is removed
+    assert unused.exists()
+    run(tmp_path, 3)
+    assert used.exists()
+    assert recent.exists()
+    assert not unused.exists()
+
+
+def test_a_file_that_cannot_be_removed_is_left_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "programs"
+    (folder / "a folder").mkdir(parents=True)
+    (folder / "a folder" / "with a file").write_bytes(b"")
+    os.utime(folder / "a folder", (0, 0))
+    assert run(tmp_path).startswith("True")
+    assert run(tmp_path).startswith("False")
+    assert (folder / "a folder").exists()

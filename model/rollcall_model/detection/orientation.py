@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-from jaxtyping import Float32, Int, UInt8
+from jaxtyping import Float, Float32, Int, UInt8
 
 from rollcall_model import geometry
 from rollcall_model.detection import boxes as bx
@@ -29,10 +29,19 @@ def hints(seen: Detections, least: float) -> Int[np.ndarray, " k"]:
     return fit[bx.nms(seen.boxes[fit], seen.scores[fit], 0.1)[:_PLACES]]
 
 
-def views(image: UInt8[np.ndarray, "h w 3"], box: Float32[np.ndarray, " 4"]) -> list[UInt8[np.ndarray, "s s 3"]]:
-    """Return a place of an image and what is around it, turned by each of the `QUARTERS`."""
+def views(image: UInt8[np.ndarray, "h w 3"], boxes: Float32[np.ndarray, "k 4"]) -> list[UInt8[np.ndarray, "s s 3"]]:
+    """Return each place of an image and what is around it, turned by each of the `QUARTERS`."""
+    return [turning.turned(cut, quarters) for cut in (_around(image, box) for box in boxes) for quarters in QUARTERS]
+
+
+def most_probable(probabilities: Float[np.ndarray, " n"], least: float) -> int:
+    """Return the quarter at which some place is most probably a face, of those of all `views`; 0 up to `least`."""
+    best = probabilities.reshape(-1, len(QUARTERS)).max(axis=0)
+    return QUARTERS[int(best.argmax())] if best.max() > least else 0
+
+
+def _around(image: UInt8[np.ndarray, "h w 3"], box: Float32[np.ndarray, " 4"]) -> UInt8[np.ndarray, "s s 3"]:
     half = max(float(np.max(box[2:] - box[:2])), 1.0) * _AROUND / 2
     scale = SIDE / (2 * half)
     low = (box[:2] + box[2:]) / 2 - half
-    cut = geometry.cut(image, np.array([[scale, 0, -scale * low[0]], [0, scale, -scale * low[1]]], float), SIDE)
-    return [turning.turned(cut, quarters) for quarters in QUARTERS]
+    return geometry.cut(image, np.array([[scale, 0, -scale * low[0]], [0, scale, -scale * low[1]]], float), SIDE)

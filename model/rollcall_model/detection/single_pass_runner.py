@@ -18,7 +18,7 @@ from jaxtyping import Float32, Int, UInt8
 
 from rollcall_model import runtime
 from rollcall_model.detection import banded, canvases, orientation, single_pass, windows
-from rollcall_model.detection.batching import Batching
+from rollcall_model.detection.batching import Batching, Network
 from rollcall_model.detection.candidates import runs
 from rollcall_model.detection.canvases import Shape
 from rollcall_model.detection.picture_programs import GpuPictures, Sent
@@ -28,10 +28,10 @@ from rollcall_model.types import Detections
 
 #: Pixels of a band on a CPU: with more, arrays leave the cache; with fewer, margins cost more than that.
 _BAND: Final = 480 * 1280
-#: Windows in a bucket for each device, of several devices.
+#: Windows in a bucket for each device; of several devices, of which each has a bucket of its own, of two sizes.
 _WINDOW_BUCKETS: Final = (1, 4)
-#: Views in a bucket for each device: those of one picture, and, of several devices, of several.
-_VIEW_BUCKETS: Final = (4, 16)
+#: Views in a bucket for each device: those of one place, and of several.
+_VIEW_BUCKETS: Final = (4, 8)
 _VIEW_BUCKETS_GPU: Final = (16, 128)
 
 Pictures = Sequence[UInt8[np.ndarray, "h w 3"]]
@@ -61,9 +61,13 @@ class Runner:
         self._everywhere = NamedSharding(batching.mesh, P())
         made_of = (type(net), net.config, may_be_empty, layers.on_cpu(), jax.tree.leaves(state))
         self._program = runtime.Programs(jax.jit(sharded, in_shardings=(batching.sharding, self._everywhere)), made_of)
+
+        def squares(side: int) -> Network:
+            return batching.compile(net, 1, _of_squares(side, may_be_empty), counted=True)
+
         self._gpu = None if layers.on_cpu() else GpuPictures(net, batching, threads, least)
-        self._windows = {side: batching.compile(net, 1, _of_squares(side, may_be_empty)) for side in windows.SIDES}
-        self._views = batching.compile(net, 1, _of_squares(orientation.SIDE, may_be_empty))
+        self._windows = {side: squares(side) for side in windows.SIDES}
+        self._views = squares(orientation.SIDE)
         self._places: dict[Shape, jax.Array] = {}
         views = _VIEW_BUCKETS if layers.on_cpu() else _VIEW_BUCKETS_GPU
         self._window_buckets, self._view_buckets = map(batching.buckets, (_WINDOW_BUCKETS, views))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
@@ -30,13 +31,21 @@ class Window(NamedTuple):
         return np.asarray(((centres >= low) & (centres < low + self.side - 2 * MARGIN)).all(axis=1))
 
 
-def cover(places: Float[np.ndarray, "n 2"]) -> list[Window]:
-    """Return windows that answer for all places: small ones instead of a large one where they have fewer pixels."""
-    result = []
+def cover(places: Float[np.ndarray, "n 2"], most: float = math.inf) -> list[Window] | None:
+    """Return windows that answer for all places: small ones instead of a large one where they have fewer pixels.
+
+    None as soon as they have more than `most` pixels together: of a crowd only a part is covered then.
+    """
+    result: list[Window] = []
+    pixels = 0
     for group in _groups(places, LARGE):
         parts = list(_groups(group, SMALL))
         apart = len(parts) * SMALL**2 < LARGE**2
-        result += [_around(part, SMALL) for part in parts] if apart else [_around(group, LARGE)]
+        chosen = [_around(part, SMALL) for part in parts] if apart else [_around(group, LARGE)]
+        pixels += sum(window.side**2 for window in chosen)
+        if pixels > most:
+            return None
+        result += chosen
     return result
 
 

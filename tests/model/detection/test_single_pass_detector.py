@@ -10,7 +10,7 @@ from rollcall_model import runtime
 from rollcall_model.detection import canvases, detector, refiner
 from rollcall_model.detection.config import DetectorConfig
 from rollcall_model.detection.single_pass_detector import SinglePassDetector
-from rollcall_model.types import Detections
+from rollcall_model.types import Detections, no_detections
 
 pytest.importorskip("skimage")
 pytest.importorskip("matplotlib")
@@ -236,6 +236,19 @@ def test_a_picture_with_nothing_like_a_face_is_looked_at_once(
     rows = np.linspace(0, 255, 480, dtype=np.uint8)[:, None, None]
     assert len(single_pass.detect([np.broadcast_to(rows, (480, 640, 3))])[0].scores) == 0
     assert sum(views) == 0
+
+
+@pytest.mark.parametrize("quarters", [0, 1])
+def test_a_face_that_is_surely_upright_at_a_closer_look_is_not_looked_at_turned(
+    single_pass: SinglePassDetector, portraits: Portraits, monkeypatch: pytest.MonkeyPatch, quarters: int
+) -> None:
+    views: list[int] = []
+    best = single_pass._runner.best
+    monkeypatch.setattr(single_pass._runner, "best", lambda some: views.append(len(some)) or best(some))
+    overviews = single_pass._overviews([turned(*portraits["hopper"], quarters)[0]])
+    # As if nothing sure had been seen at first.
+    assert single_pass._quarters(overviews, [no_detections()]) == [-quarters % 4]
+    assert views == [1, 0] if quarters == 0 else views[0] == 1 and views[1] % 4 == 3
 
 
 def test_a_run_over_photos_of_all_sizes_compiles_few_programs(

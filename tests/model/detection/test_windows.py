@@ -17,6 +17,7 @@ Places = st.lists(st.tuples(st.integers(0, 1279), st.integers(0, 959)), max_size
 def test_every_place_is_answered_for_by_a_window(places: list[tuple[int, int]]) -> None:
     centres = np.array(places, float).reshape(-1, 2)
     found = windows.cover(centres)
+    assert found is not None
     answered = np.zeros(len(centres), bool)
     for window in found:
         # Also where the face, seen again, is some pixels beside the place.
@@ -27,10 +28,35 @@ def test_every_place_is_answered_for_by_a_window(places: list[tuple[int, int]]) 
 
 def test_a_group_of_faces_has_one_window_a_single_face_a_small_one_and_no_face_none() -> None:
     group = np.array([[300.0, 400.0], [350.0, 410.0], [410.0, 380.0], [360.0, 470.0]])
-    assert [window.side for window in windows.cover(group)] == [windows.LARGE]
-    assert [window.side for window in windows.cover(group[:1])] == [windows.SMALL]
-    assert [window.side for window in windows.cover(group[[0, 2]])] == [windows.SMALL] * 2
+
+    def sides(places: np.ndarray) -> list[int]:
+        return [window.side for window in windows.cover(places) or []]
+
+    assert sides(group) == [windows.LARGE]
+    assert sides(group[:1]) == [windows.SMALL]
+    assert sides(group[[0, 2]]) == [windows.SMALL] * 2
     assert windows.cover(np.zeros((0, 2))) == []
+
+
+@given(Places, st.integers(0, 40 * windows.LARGE**2))
+def test_windows_with_too_many_pixels_are_none(places: list[tuple[int, int]], most: int) -> None:
+    centres = np.array(places, float).reshape(-1, 2)
+    found = windows.cover(centres)
+    assert found is not None
+    pixels = sum(window.side**2 for window in found)
+    assert windows.cover(centres, most) == (found if pixels <= most else None)
+
+
+def test_a_crowd_is_covered_only_until_it_is_known_to_be_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    crowd = np.stack(np.meshgrid(np.arange(0, 1280, 20), np.arange(0, 960, 20)), axis=-1).reshape(-1, 2).astype(float)
+    made: list[np.ndarray] = []
+    around = windows._around
+    monkeypatch.setattr(windows, "_around", lambda places, side: made.append(places) or around(places, side))
+    everything = windows.cover(crowd)
+    assert everything is not None
+    made.clear()
+    assert windows.cover(crowd, 0.8 * 1280 * 960) is None
+    assert len(made) < len(everything) / 2
 
 
 def test_a_window_shows_the_picture_and_beyond_its_border_nothing() -> None:
