@@ -202,8 +202,8 @@ def texts(data: bytes) -> dict[str, bytes]:
 def exif(data: bytes) -> bytes:
     """Return the content of the chunk `eXIf`, or nothing.
 
-    It may stand behind the pixels: where bytes of these are missing, and behind the last chunk, no chain of chunks leads
-    to it.
+    It may stand behind the pixels: where bytes of these are missing, and behind the last chunk, no chain of chunks
+    leads to it.
     """
     chained = next((data[start:end] for kind, start, end in chunks(data) if kind == b"eXIf"), b"")
     return chained or _exif_at_the_end(data)

@@ -21,6 +21,7 @@ from rollcall.search.grammar.translation import name_of
 from rollcall.search.terms.base import SqlParameters
 from rollcall.search.vocabulary import NOUNS
 from rollcall.web.inputs import Probability, QueryText, language_of, plugin_of, remembered_of
+from rollcall.web.names import tags_with_levels
 from rollcall.web.pages.rendering import page
 from rollcall.web.remembered import Remembered
 from rollcall.web.results import LIKELY, Results
@@ -194,7 +195,8 @@ def words(request: Request) -> Response:
 
 def _completions(plugin: Plugin, remembered: Remembered) -> list[str]:
     """Return what the search box offers to complete."""
-    tags = [f'tag:"{tag.name}"' for tag in remembered.get("tags", plugin.tags) if '"' not in tag.name]
+    levels = tags_with_levels(tag.name for tag in remembered.get("tags", plugin.tags))
+    tags = [f'tag:"{name}"' for name in levels if '"' not in name]
     fields = [f"{field}:" for field in FIELDS]
     names = list(dict.fromkeys(name for _, name in plugin.person_names()))[: COMPLETIONS // 2]
     return [*names, *_everyday(), *sorted(set(NOUNS)), *fields, *tags][:COMPLETIONS]
