@@ -14,6 +14,7 @@ from rollcall import search
 from rollcall.corrections.kind_base import RowId
 from rollcall.errors import InvalidQueryError
 from rollcall.host import Plugin
+from rollcall.records import PhotoState
 from rollcall.search import Interpretation
 from rollcall.search.details import PhotoDetails
 from rollcall.search.grammar import FIELDS, LANGUAGES, Note
@@ -147,7 +148,7 @@ def _by_time(plugin: Plugin, *, after: int | None, near: int | None, newer: int 
     if until is not None:
         photos = plugin.photos_until(until, limit=PAGE + 1)
     else:
-        known = [near] if near is not None and plugin.photos([near]) else []
+        known = [near] if near is not None and _is_shown(plugin, near) else []
         hits = plugin.search("", limit=PAGE + 1 - len(known), order="date", faces=False, after=after or near)
         photos = known + [hit.photo_id for hit in hits]
     part = Part(photos[:PAGE])
@@ -156,6 +157,11 @@ def _by_time(plugin: Plugin, *, after: int | None, near: int | None, newer: int 
     if photos and (near is not None or until is not None) and plugin.newer_photos(photos[0], limit=1):
         part.newer = f"/?newer={photos[0]}"
     return part
+
+
+def _is_shown(plugin: Plugin, photo_id: int) -> bool:
+    """Return whether the library shows a photo: one whose file is gone leaves its place to those around it."""
+    return any(photo.state != PhotoState.MISSING for photo in plugin.photos([photo_id], brief=True))
 
 
 def _shown(plugin: Plugin, part: Part) -> dict[str, Any]:
