@@ -94,6 +94,15 @@ def test_no_for_teenagers_asks_younger_or_older_and_never_the_same_again(serve: 
     assert served.rows("SELECT age_low, age_high, age_source FROM v1_faces") == [(0, 12, "user")]
 
 
+def test_what_was_skipped_does_not_wait_where_nothing_waits(serve: Callable) -> None:
+    served = serve(lambda folder: draw(folder / "a.png", (13, 10), seed=1))
+    (face,) = served.faces("a.png")
+    assert "1 photo waits" in served.client.get("/review").text
+    text = served.client.post("/review", data={"face": face, "group": "children", "what": "skip"}, headers=HTMX).text
+    assert "Nothing waits for you" in text and "photo waits" not in text and '<progress max="1" value="0"' in text
+    assert 'href="/tags"' in text.replace(served.url.removeprefix(served.origin), "")
+
+
 # ---- Undo
 
 
