@@ -94,6 +94,15 @@ def test_no_for_teenagers_asks_younger_or_older_and_never_the_same_again(serve: 
     assert served.rows("SELECT age_low, age_high, age_source FROM v1_faces") == [(0, 12, "user")]
 
 
+def test_what_was_skipped_does_not_wait_where_nothing_waits(serve: Callable) -> None:
+    served = serve(lambda folder: draw(folder / "a.png", (13, 10), seed=1))
+    (face,) = served.faces("a.png")
+    assert "1 photo waits" in served.client.get("/review").text
+    text = served.client.post("/review", data={"face": face, "group": "children", "what": "skip"}, headers=HTMX).text
+    assert "Nothing waits for you" in text and "photo waits" not in text and '<progress max="1" value="0"' in text
+    assert 'href="/tags"' in text.replace(served.url.removeprefix(served.origin), "")
+
+
 # ---- Undo
 
 
@@ -346,3 +355,49 @@ def test_a_picture_that_fails_before_the_scripts_have_begun_says_why_as_well(chr
     held_one(page, held).continue_()
     page.locator(".frame .unshown").get_by_text("deleted or moved").wait_for()
     context.close()
+
+
+# ---- Photos that move while they are looked at
+
+
+def test_a_photo_that_is_renamed_is_at_home_in_its_results_where_its_new_name_says(serve: Callable) -> None:
+    def library(folder: Path) -> None:
+        for number in range(1, 9):
+            draw(folder / "trip" / f"2015-06-{number:02}.png", (5, 0), seed=number)
+
+    served = serve(library)
+    asked = {"q": "children", "order": "date"}
+
+    def shown() -> list[int]:
+        return [hit["photo_id"] for hit in served.client.get("/api/search", params=asked).json()["hits"]]
+
+    before = shown()
+    photo = served.photo("2015-06-05.png")
+    (served.library / "trip" / "2015-06-05.png").rename(served.library / "2012-01-01.png")
+    # It is not found yet: the page says so, and leads on as before.
+    text = served.client.get(f"/photo/{photo}", params={**asked, "at": 3}).text
+    assert "deleted or moved" in text and f"/photo/{before[4]}?" in text and f"/photo/{before[2]}?" in text
+    served.plugin.index([served.library])
+    now = shown()
+    assert now == [*(one for one in before if one != photo), photo], "the oldest now"
+    text = served.client.get(f"/photo/{photo}", params={**asked, "at": 3}).text
+    assert re.search(rf'/photo/{now[-2]}\?[^"]*at=6"[^>]*rel="prev"', text) and 'rel="next"' not in text
+    assert f'at=7#photo-{photo}"' in text
+    # A name without a time takes none away.
+    (served.library / "2012-01-01.png").rename(served.library / "holiday.png")
+    served.plugin.index([served.library])
+    assert shown() == now
+    assert served.rows("SELECT taken_local FROM v1_photos WHERE photo_id = ?", photo)[0][0].startswith("2012-01-01")
+
+
+def test_the_way_back_from_a_photo_whose_file_is_gone_leads_to_its_place_without_it(serve: Callable) -> None:
+    def library(folder: Path) -> None:
+        for number in range(1, 6):
+            draw(folder / f"2015-06-{number:02}.png", (5, 0), seed=number)
+
+    served = serve(library)
+    photo = served.photo("2015-06-03.png")
+    (served.library / "2015-06-03.png").unlink()
+    served.plugin.index([served.library])
+    tiles = re.findall(r'id="photo-(\d+)"', served.client.get("/", params={"near": photo}).text)
+    assert tiles == [str(served.photo(f"2015-06-0{day}.png")) for day in (2, 1)]

@@ -23,7 +23,7 @@ ENGLISH = re.compile(r"\b(the|of|and|with|from|are|is|yet|for|your|photos|faces|
 #: Every text that is there for people: shown or read out, but for what is said to be of another language or a file's.
 VISIBLE = """() => {
     const found = [], walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-    const skipped = (one) => one.closest("script, style, code, pre, kbd, datalist, .query") || one.closest("[lang]").lang !== "de";
+    const skipped = (one) => one.closest("script, style, code, pre, kbd, datalist, .query, [translate=no]") || one.closest("[lang]").lang !== "de";
     for (let node = walker.nextNode(); node; node = walker.nextNode()) {
         if (!skipped(node.parentElement) && node.data.trim()) found.push(node.data);
     }

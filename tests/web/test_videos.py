@@ -11,6 +11,7 @@ import pytest
 
 from blobs import draw
 from filmed import blobs, film
+from rollcall import corrections
 
 pytest.importorskip("av")
 
@@ -207,3 +208,25 @@ def test_the_videos_of_a_person_are_not_counted_as_photos(shared: Any) -> None:
     person = shared.plugin.split_faces(faces, "Vera").person_id
     assert "1 photo and 1 video" in shared.client.get(f"/person/{person}").text
     shared.plugin.undo()
+
+
+def test_cards_of_people_and_a_tag_count_videos_apart(serve: Callable[..., Any]) -> None:
+    served = serve(fill)
+    plugin = served.plugin
+    child = [served.faces("photo.png")[0], served.faces("clip.mov")[0]]
+    woman = served.faces("clip.mov")[1]
+    for face, name in ((child[0], "Ada"), (child[1], "Ada"), (woman, "Eve")):
+        plugin.name_face(face, name)
+    with_the_tag = (served.photo("photo.png"), served.photo("clip.mov"))
+    plugin.correct(*(corrections.tag(one, "Trips/Oslo", True) for one in with_the_tag))
+
+    def plain(path: str) -> str:
+        return re.sub(r"<[^>]+>|\s+", " ", served.client.get(path).text)
+
+    cards = plain("/people")
+    assert re.search(r"Ada +1 photo and 1 video", cards) and re.search(r"Eve +1 video", cards)
+    ada = served.rows("SELECT person_id FROM v1_people WHERE name = 'Ada'")[0][0]
+    assert re.search(r"With whom.* Eve +1 video", plain(f"/person/{ada}"))
+    assert "With the tag: 1 photo and 1 video." in plain("/tag?name=Trips/Oslo")
+    assert re.search(r"Trips +Trips/Oslo +2", plain("/tags"))
+    assert re.search(r"<option translate=\"no\" value=\"tag:(&#34;|\")Trips(&#34;|\")", served.client.get("/chips").text)

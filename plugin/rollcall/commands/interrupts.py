@@ -23,7 +23,7 @@ EXIT_CODE: Final = 130
 MESSAGE: Final = "rollcall: stopped; what was done is kept"
 #: How long after the first signal the program may take to end by itself, in seconds.
 GRACE_SECONDS: Final = 1.5
-_FLUSH_SECONDS: Final = 0.2
+_FLUSH_SECONDS: Final = 0.1
 _SHOW_CURSOR: Final = "\x1b[?25h"
 
 #: What the first Ctrl-C does: end the process (nothing was begun yet), raise KeyboardInterrupt, or set an event.

@@ -25,7 +25,7 @@ from rollcall.storage.estimates import mark_stale
 from rollcall.storage.library import chunks, now
 from rollcall.storage.tables import CorrectionRow, FaceRow, PhotoRow, TagRow, VerdictRow
 from rollcall.tags.projection import recompute_all
-from rollcall.tags.rules import tag_rules
+from rollcall.tags.rules import tag_rules, with_slashes
 
 
 class FaceState(NamedTuple):
@@ -63,7 +63,7 @@ def tag_states(log: Sequence[LogLine], names: Mapping[str, str]) -> dict[str, st
     """
 
     def name(line: LogLine) -> str:
-        return str(names.get(line.value.get("group", ""), line.value["tag"]))
+        return with_slashes(str(names.get(line.value.get("group", ""), line.value["tag"])))
 
     result: dict[str, str | None] = {name(line): None for line in log if line.kind == "tag"}
     for line in effective(log):
@@ -208,8 +208,10 @@ def _write_reviewed(session: Session, logs: Mapping[int, Sequence[LogLine]]) -> 
 def _project_tags(session: Session, states: Mapping[int, Mapping[str, str | None]]) -> None:
     """Set tags as people corrected them, by photo; those with no state, as they were before the corrections."""
     stored: dict[int, dict[str, TagRow]] = {photo_id: {} for photo_id in states}
-    for row in session.scalars(select(TagRow).where(TagRow.photo_id.in_(list(states)))).all():
-        stored[row.photo_id][row.name] = row
+    # Of two forms of a name that with '/' is the last one, and stays.
+    rows_of = select(TagRow).where(TagRow.photo_id.in_(list(states)))
+    for row in sorted(session.scalars(rows_of).all(), key=lambda one: "|" not in one.name):
+        stored[row.photo_id][with_slashes(row.name)] = row
     hosts = _host_tags(session, [photo_id for photo_id, found in states.items() if None in found.values()])
     added: list[dict[str, Any]] = []
     gone: list[int] = []
@@ -220,7 +222,7 @@ def _project_tags(session: Session, states: Mapping[int, Mapping[str, str | None
         for name, state in of_photo.items():
             known = rows.get(name)
             if state is not None and known is not None:
-                known.source, known.state = TagSource.USER, state
+                known.name, known.source, known.state = name, TagSource.USER, state
                 after[name] = (known.source, known.state)
             elif state is not None:
                 after[name] = (TagSource.USER, state)
@@ -254,5 +256,5 @@ def _host_tags(session: Session, photo_ids: Sequence[int]) -> dict[tuple[int, st
     ).all()
     first: dict[tuple[int, str], Mapping[str, Any] | None] = {}
     for photo_id, value, before in lines:
-        first.setdefault((photo_id, value["tag"]), before)
+        first.setdefault((photo_id, with_slashes(value["tag"])), before)
     return {key: before["state"] for key, before in first.items() if before and before.get("source") == TagSource.HOST}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from rollcall.host.base import PluginBase
@@ -56,6 +57,19 @@ class PeopleReadingMixin(PluginBase):
                 portrait.companions(session, person_id, COMPANIONS),
                 [(relation, others[other]) for relation, other in person.relations],
             )
+
+    def videos_of_people(self, person_ids: Sequence[int], *, beside: int | None = None) -> dict[int, int]:
+        """Return how many of the photos of people are videos, by the person's number; those with none are left out.
+
+        Parameters
+        ----------
+        person_ids
+            The numbers of the people.
+        beside
+            Somebody's number: only the videos that show them as well, as `Portrait.companions` counts photos.
+        """
+        with self.database.read() as session:
+            return portrait.videos(session, person_ids, beside)
 
     def person_timeline(
         self,

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from rollcall.media import paths
+from rollcall.media import file_names, paths
 from rollcall.model_version import ModelVersion
 from rollcall.records import PhotoState
 from rollcall.remote.paths import is_remote
@@ -18,6 +18,8 @@ from rollcall.storage.tables import PhotoRow, RootRow
 
 #: The size of a photo whose own file is not known at present; no file has it.
 UNKNOWN_SIZE: Final = -1
+#: Where capture times come from that the name of a file goes before.
+_NO_BETTER: Final = (None, "file name", "file time")
 
 
 class MovedCandidate(NamedTuple):
@@ -67,9 +69,24 @@ def relocate(session: Session, old_id: int, new_id: int, model_version: str) -> 
     session.delete(new)
     session.flush()
     old.root_id, old.path, old.size, old.mtime_ns, old.ctime_ns = root_id, path, size, mtime_ns, ctime_ns
+    _take_time_of_name(old)
     done = old.indexed_at is not None and old.model_version in ModelVersion.parse(model_version).sufficient
     old.state = PhotoState.INDEXED if done else PhotoState.FAILED if old.error else PhotoState.PENDING
     return old.state == PhotoState.PENDING
+
+
+def _take_time_of_name(photo: PhotoRow) -> None:
+    """Take over the time that the new name of a photo holds, where only a name or less told when it was taken.
+
+    A name without one leaves what the former name said: that is all that is known.
+    """
+    taken = file_names.guess(paths.from_text(photo.path).rpartition("/")[2])
+    if taken is None or photo.taken_source not in _NO_BETTER:
+        return
+    utc = taken.utc()
+    photo.taken_local, photo.taken_offset_minutes = taken.local.isoformat(), taken.offset_minutes
+    photo.taken_utc = f"{utc.isoformat()}Z" if utc else None
+    photo.taken_source = taken.source
 
 
 def movable_contents(session: Session, hashes: Sequence[str]) -> set[str]:
@@ -129,6 +146,7 @@ def swap(session: Session, known_id: int, here_id: int) -> int:
     session.flush()
     known.root_id, known.path = here_root, here_path
     known.size, known.mtime_ns, known.ctime_ns = stat
+    _take_time_of_name(known)
     session.flush()
     here.root_id, here.path, here.state = known_root, known_path, known_state
     # The file at that path, if there is one, is not this photo's: no size and time may make it look unchanged.

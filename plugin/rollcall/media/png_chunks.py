@@ -16,6 +16,8 @@ _ESSENTIAL: Final = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT"})
 _MOST_CHUNKS: Final = 200_000
 _LONGEST_TEXT: Final = 8 << 20
 _PORTION: Final = 16 << 10
+#: Of a file, what is searched for EXIF that no chain of chunks leads to.
+_END: Final = 1 << 20
 _HIGHEST_FILTER: Final = 4
 _ROWS_AT_ONCE: Final = 1 << 20
 #: A byte for each colour of a palette.
@@ -198,8 +200,22 @@ def texts(data: bytes) -> dict[str, bytes]:
 
 
 def exif(data: bytes) -> bytes:
-    """Return the content of the chunk `eXIf`, or nothing."""
-    return next((data[start:end] for kind, start, end in chunks(data) if kind == b"eXIf"), b"")
+    """Return the content of the chunk `eXIf`, or nothing.
+
+    It may stand behind the pixels: where bytes of these are missing, and behind the last chunk, no chain of chunks
+    leads to it.
+    """
+    chained = next((data[start:end] for kind, start, end in chunks(data) if kind == b"eXIf"), b"")
+    return chained or _exif_at_the_end(data)
+
+
+def _exif_at_the_end(data: bytes) -> bytes:
+    """Return what looks like a chunk `eXIf` in the last bytes of a file, or nothing."""
+    found = data.rfind(b"eXIf", max(len(data) - _END, len(SIGNATURE) + 4))
+    if found < 0:
+        return b""
+    content = data[found + 4 : found + 4 + int.from_bytes(data[found - 4 : found], "big")]
+    return content if content.startswith((b"II*\0", b"MM\0*", b"Exif\0\0")) else b""
 
 
 def changed(data: bytes) -> tuple[int, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, Literal, NamedTuple
 
 from sqlalchemy import BindParameter, bindparam, text
@@ -9,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from rollcall.people import persons, seen
 from rollcall.people.persons import Person
+from rollcall.people.seen import SHOWN_FACES
 from rollcall.search.identifiers import storable
 from rollcall.storage.library import chunks
 
@@ -149,6 +151,22 @@ def companions(session: Session, person_id: int, limit: int) -> list[tuple[Perso
     ).all()
     shared = {row[0]: row[1] for row in rows}
     return [(one, shared[one.person_id]) for one in persons.read(session, list(shared))]
+
+
+def videos(session: Session, person_ids: Sequence[int], beside: int | None = None) -> dict[int, int]:
+    """Return on how many videos people are; `beside`: on how many with somebody, as `companions` counts them."""
+    sure = "" if beside is None else " AND w.probability >= 0.5"
+    with_them = (
+        " AND f.photo_id IN (SELECT g.photo_id FROM face_people x JOIN faces g ON g.id = x.face_id"
+        " WHERE x.person_id = :beside AND x.probability >= 0.5)"
+    )
+    statement = text(
+        "SELECT w.person_id, COUNT(DISTINCT f.photo_id) FROM face_people w JOIN faces f ON f.id = w.face_id"
+        " JOIN photos p ON p.id = f.photo_id WHERE p.duration IS NOT NULL AND w.person_id IN :ids"
+        f" AND {SHOWN_FACES}{sure}{'' if beside is None else with_them} GROUP BY w.person_id"
+    ).bindparams(bindparam("ids", list(person_ids), expanding=True))
+    rows = session.execute(statement, {} if beside is None else {"beside": beside}).all()
+    return {int(them): int(count) for them, count in rows}
 
 
 def identities(session: Session, photo_id: int) -> dict[int, FaceIdentity]:

@@ -28,13 +28,15 @@ _MOST_FACES: Final = 1_000_000
 _MOST_CHANGED: Final = 2_000
 
 _LISTED: Final = "SELECT w.person_id, {faces} FROM face_people w WHERE w.person_id IN :ids GROUP BY w.person_id"
-_SHOWN: Final = "f.present AND f.id NOT IN (SELECT face_id FROM verdicts WHERE dismissed)"
+#: A condition on a face, named f.
+SHOWN_FACES: Final = "f.present AND f.id NOT IN (SELECT face_id FROM verdicts WHERE dismissed)"
 #: Counted in one statement: as rows, the faces of twenty people take as long again.
 _COUNTED: Final = f"""
-SELECT w.person_id, SUM(CASE WHEN {_SHOWN} THEN 1 ELSE 0 END), COUNT(DISTINCT CASE WHEN {_SHOWN} THEN f.photo_id END),
-    SUM(CASE WHEN w.state = 'proposed' AND {_SHOWN} THEN 1 ELSE 0 END),
-    MIN(CASE WHEN {_SHOWN} THEN p.taken_local END), MAX(CASE WHEN {_SHOWN} THEN p.taken_local END),
-    MIN(CASE WHEN {_SHOWN} THEN f.id END), {{photos}}
+SELECT w.person_id, SUM(CASE WHEN {SHOWN_FACES} THEN 1 ELSE 0 END),
+    COUNT(DISTINCT CASE WHEN {SHOWN_FACES} THEN f.photo_id END),
+    SUM(CASE WHEN w.state = 'proposed' AND {SHOWN_FACES} THEN 1 ELSE 0 END),
+    MIN(CASE WHEN {SHOWN_FACES} THEN p.taken_local END), MAX(CASE WHEN {SHOWN_FACES} THEN p.taken_local END),
+    MIN(CASE WHEN {SHOWN_FACES} THEN f.id END), {{photos}}
 FROM face_people w JOIN faces f ON f.id = w.face_id JOIN photos p ON p.id = f.photo_id
 WHERE w.person_id IN :ids GROUP BY w.person_id
 """

@@ -16,6 +16,7 @@ from rollcall.search.columns.texts import photos_with
 from rollcall.search.folding import fold
 from rollcall.search.tagged import tagged_photos
 from rollcall.search.terms import HasTag, Or, PathLike, Tagged, Term, TextMatch
+from rollcall.search.terms.names import is_within, levels, with_slashes
 from rollcall.storage.database import Database
 
 #: Every name of a tag, found along the index of names without reading each tag.
@@ -34,8 +35,8 @@ def photos_with_tag(database: Database, session: Session, term: Term) -> NDArray
         found = [photos_with_tag(database, session, part) for part in term.parts]
         return _together(found)
     if isinstance(term, Tagged):
-        wanted = fold(term.name)
-        names = [name for name in _names(session) if _has_last_part(fold(name), wanted)]
+        wanted = levels(term.name)
+        names = [name for name in _names(session) if is_within(name, wanted)]
         return tagged_photos(database).of(session, names)
     if isinstance(term, HasTag):
         return tagged_photos(database).of(session, None)
@@ -52,7 +53,7 @@ def photos_meeting(
         by_path = _with_text(columns, fold(term.text))
         if by_path is None:
             return None
-        named = [name for name in _names(session) if fold(term.text) in fold(name)]
+        named = [name for name in _names(session) if with_slashes(term.text) in with_slashes(name)]
         return np.union1d(by_path, tagged_photos(database).of(session, named))
     if isinstance(term, PathLike):
         pieces = [piece for piece in re.split(r"[*?]", fold(term.pattern)) if piece]
@@ -64,10 +65,6 @@ def _together(found: Sequence[NDArray[np.int64] | None]) -> NDArray[np.int64] | 
     """Return the photos of all of some arrays; None if one is not known."""
     known = [photo_ids for photo_ids in found if photo_ids is not None]
     return np.unique(np.concatenate(known)) if len(known) == len(found) else None
-
-
-def _has_last_part(name: str, wanted: str) -> bool:
-    return name == wanted or name.endswith(f"/{wanted}")
 
 
 def _names(session: Session) -> list[str]:

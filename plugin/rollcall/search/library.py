@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -58,6 +59,8 @@ class TagSuggestions:
     photos: list[tuple[int, float]]  # number and probability, the lowest first
     count: int  # of all
     applied: int  # photos that have the tag already
+    videos: int = 0  # among `count`
+    applied_videos: int = 0  # among `applied`
 
 
 def counts(session: Session) -> tuple[dict[str, int], int]:
@@ -185,11 +188,17 @@ def suggestions(session: Session, tag: str, above: float, limit: int) -> TagSugg
     rows = session.execute(
         text(f"SELECT photo_id, probability {suggested} ORDER BY probability, photo_id LIMIT :most"), values
     ).all()
-    count = session.execute(text(f"SELECT COUNT(*) {suggested}"), values).scalar()
-    applied = session.execute(
-        text("SELECT COUNT(*) FROM v1_tags WHERE tag = :tag AND state = 'applied'"), values
-    ).scalar()
-    return TagSuggestions([(int(row[0]), float(row[1])) for row in rows], int(count or 0), int(applied or 0))
+    count, videos = _counted(session, "t.state = 'suggested' AND t.probability >= :above", values)
+    applied, applied_videos = _counted(session, "t.state = 'applied'", values)
+    photos = [(int(row[0]), float(row[1])) for row in rows]
+    return TagSuggestions(photos, count, applied, videos, applied_videos)
+
+
+def _counted(session: Session, condition: str, values: Mapping[str, object]) -> tuple[int, int]:
+    """Return how many photos have a tag in some state, and how many of them are videos."""
+    counted = "SELECT COUNT(*), COUNT(p.duration) FROM v1_tags t JOIN photos p ON p.id = t.photo_id"
+    row = session.execute(text(f"{counted} WHERE t.tag = :tag AND {condition}"), values).one()
+    return int(row[0]), int(row[1])
 
 
 class FaceCrop(NamedTuple):

@@ -128,7 +128,7 @@ def tag_rules(settings: TagSettings) -> Rules:
 
 def full_name(settings: TagSettings, name: str) -> str:
     """Return a tag's name with the folder of the tag tree that automatic tags are put in."""
-    return f"{settings.prefix}/{name}" if settings.prefix else name
+    return with_slashes(f"{settings.prefix}/{name}" if settings.prefix else name)
 
 
 def automatic_tags(probabilities: Mapping[str, Sequence[float]], face_count: int, rules: Rules) -> list[Tag]:
@@ -144,15 +144,22 @@ def automatic_tags(probabilities: Mapping[str, Sequence[float]], face_count: int
     return result
 
 
+def with_slashes(name: str) -> str:
+    """Return a tag's name with '/' between its levels: what was stored by earlier versions may have '|' there."""
+    return name.replace("|", "/")
+
+
 def normalized_name(name: str) -> str:
-    """Return a tag's name without white space around its levels.
+    """Return a tag's name without white space around its levels, and with '/' between them.
+
+    Lightroom and others write '|' between levels.
 
     Raises
     ------
     InvalidCorrectionError
         If a level is empty, or the name has control characters.
     """
-    levels = [level.strip() for level in name.split("/")]
+    levels = [level.strip() for level in with_slashes(name).split("/")]
     if not all(levels) or any(ord(character) < 32 for character in name):
         raise InvalidCorrectionError(
             Sentence("%(name)s cannot be a tag; give a name for each level, with '/' between them", name=Quoted(name))

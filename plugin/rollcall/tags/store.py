@@ -72,11 +72,9 @@ def remove_host_tag(session: Session, photo_id: int, name: str, settings: TagSet
     InvalidCorrectionError
         If the name cannot be a tag.
     """
-    row = session.scalar(
-        select(TagRow).where(
-            TagRow.photo_id == photo_id, TagRow.name == normalized_name(name), TagRow.source == TagSource.HOST
-        )
-    )
+    name = normalized_name(name)
+    of_host = select(TagRow).where(TagRow.photo_id == photo_id, TagRow.source == TagSource.HOST)
+    row = session.scalar(of_host.where(TagRow.name.in_((name, name.replace("/", "|")))).order_by(TagRow.name))
     if row is None:
         return False
     session.delete(row)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Final
 
 from rollcall.sentences import Sentence
@@ -32,6 +33,16 @@ def group(name: str) -> str:
         "girls": gettext("girls"),
         "boys": gettext("boys"),
     }.get(name, name)
+
+
+def tags_with_levels(tags: Iterable[str]) -> list[str]:
+    """Return the names of tags and of all levels above them, each once: a search for one finds all below it."""
+    found: set[str] = set()
+    for tag in tags:
+        parts = tag.split("/")
+        found.update("/".join(parts[:count]) for count in range(1, len(parts) + 1))
+    # A level stands just above what is below it, whatever signs other names have.
+    return sorted(found, key=lambda name: name.split("/"))
 
 
 def counted(total: int, videos: int) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from rollcall.errors import InvalidCorrectionError
-from rollcall.tags.rules import normalized_name
+from rollcall.tags.rules import normalized_name, with_slashes
 from rollcall.xmp.content import LISTS, Content
 from rollcall.xmp.other_keywords import SLASH
 
@@ -23,6 +23,11 @@ _READ: Final = (*LISTS, "others")
 def same(text: str) -> str:
     """Return a keyword in the form in which two are compared: programs and file systems compose accents differently."""
     return unicodedata.normalize("NFC", " ".join(text.split()))
+
+
+def _compared(keyword: str) -> str:
+    """Return a keyword in the form in which it is compared with a tag: levels are divided by '/' in all lists."""
+    return same(with_slashes(keyword))
 
 
 def entry(tag: str, name: str) -> str:
@@ -111,5 +116,5 @@ def _gains(tag: str, before: Content, now: Content) -> bool:
 
 def holds(content: Content, name: str, tag: str) -> bool:
     """Return whether one of the lists of a packet has a tag."""
-    wanted = {same(entry(tag, name)), same(tag)} if name == "subject" else {same(entry(tag, name))}
-    return any(same(keyword) in wanted for keyword in content.items_of(name) or ())
+    wanted = {_compared(entry(tag, name)), _compared(tag)} if name == "subject" else {_compared(entry(tag, name))}
+    return any(_compared(keyword) in wanted for keyword in content.items_of(name) or ())

@@ -15,6 +15,7 @@ from rollcall.records import Box, TagSource, TagState
 from rollcall.settings import Settings
 from rollcall.storage.library import path_of
 from rollcall.storage.tables import FaceRow, PhotoRow, PredictionRow, TagRow, VerdictRow
+from rollcall.tags.rules import with_slashes
 from rollcall.xmp import geometry, names, regions_applying
 from rollcall.xmp import store as rows
 from rollcall.xmp.merging import Wanted, WantedFace
@@ -50,7 +51,8 @@ def of_photo(session: Session, photo: PhotoRow, settings: Settings, scope: Scope
         return Wanted()
     tags = _tags(session, photo.id, settings.xmp)
     if scope == "tags":
-        tags = [tag for tag in tags if any(fnmatch.fnmatch(tag, pattern) for pattern in settings.xmp.write_tags)]
+        patterns = [with_slashes(pattern) for pattern in settings.xmp.write_tags]
+        tags = [tag for tag in tags if any(fnmatch.fnmatch(tag, pattern) for pattern in patterns)]
     size = geometry.stored_size(photo.width or 0, photo.height or 0, photo.orientation or 1)
     # A region has no time, so that in a video it would be nowhere.
     with_faces = scope == "all" and settings.xmp.regions != "off" and photo.duration is None

@@ -24,9 +24,9 @@ def test_the_browser_gets_the_token_in_a_file_of_this_user_and_not_on_its_comman
     opened: list[str] = []
     pages: list[str] = []
 
-    def run(app: object, listening: object, announce: Callable[[], None]) -> None:
+    def run(app: object, listening: object, announce: Callable[[], None], file: Path) -> None:
         announce()
-        file = Path(urlsplit(opened[0]).path)
+        assert file == Path(urlsplit(opened[0]).path)
         pages.append(file.read_text())
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
         assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
@@ -38,6 +38,14 @@ def test_the_browser_gets_the_token_in_a_file_of_this_user_and_not_on_its_comman
     assert opened[0].startswith("file://") and "token" not in opened[0]
     assert "/?token=" in pages[0]
     assert not Path(urlsplit(opened[0]).path).parent.exists()
+
+
+def test_a_process_that_has_to_be_ended_leaves_no_file_with_its_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended: list[bool] = []
+    with serve.doorway("http://127.0.0.1:1/?token=x") as file:
+        monkeypatch.setattr(serve, "end_now", lambda: ended.append(file.parent.exists()))
+        serve._give_up(file)
+    assert ended == [False]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")

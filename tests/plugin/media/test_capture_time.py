@@ -23,7 +23,7 @@ from rollcall.media.formats import Format
 from rollcall.media.metadata import Metadata
 from rollcall.records import CaptureTime
 
-TAKEN = 0x9003
+ORIENTATION, TAKEN = 0x0112, 0x9003
 NOON = datetime(2019, 6, 12, 12, 0, 30)
 EXIF = exif_bytes({}, {TAKEN: "2019:06:12 12:00:30"})
 XMP = b"""<?xpacket begin='' id='W5M0MpCehiHzreSzNTczkc9d'?><x:xmpmeta xmlns:x='adobe:ns:meta/'>
@@ -283,6 +283,20 @@ def test_when_a_picture_was_changed_is_the_last_resort(tmp_path: Path) -> None:
     packet = XMP.replace(b"photoshop:DateCreated", b"xmp:ModifyDate")
     found = taken(tmp_path, encoded(WHOLE, "JPEG", xmp=packet))
     assert found == CaptureTime(NOON, 120, "file time") and found.is_guess
+
+
+@pytest.mark.parametrize("where", ["behind the pixels", "behind the end", "where bytes of the pixels are missing"])
+def test_exif_of_a_png_counts_wherever_it_stands(where: str, tmp_path: Path) -> None:
+    chunk = png_chunk(b"eXIf", exif_bytes({ORIENTATION: 6}, {TAKEN: "2019:06:12 12:00:30"})[6:])
+    stream, last = zlib.compress(png_rows(), 0), png_chunk(b"IEND", b"")
+    data = png_of([stream], end=last + chunk if where == "behind the end" else chunk + last)
+    if where == "where bytes of the pixels are missing":
+        place = data.index(b"IDAT") + len(stream) - 50
+        data = data[:place] + data[place + 30 :]
+    (tmp_path / "a.png").write_bytes(data)
+    picture = decode.decode(tmp_path / "a.png")
+    assert picture.taken == CaptureTime(NOON)
+    assert (picture.orientation, picture.width, picture.height) == (6, WHOLE.shape[0], WHOLE.shape[1])
 
 
 def test_an_animation_holds_a_time_in_its_container(tmp_path: Path) -> None:

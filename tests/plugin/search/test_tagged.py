@@ -6,14 +6,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import delete
+from sqlalchemy import delete, text
 
 from blobs import BlobAnalyzer, draw
 from rollcall import corrections
 from rollcall.host import Plugin
 from rollcall.search import tagged
+from rollcall.search.candidates import CandidatePhoto
 from rollcall.search.tagged import TaggedPhotos, tagged_photos
-from rollcall.storage.tables import EventRow
+from rollcall.search.terms.base import SqlParameters
+from rollcall.storage.tables import EventRow, TagRow
 
 NAMES = (("Beach",), ("People/Children",), ("Beach", "People/Children"), ("Nowhere",), None)
 
@@ -115,3 +117,56 @@ def test_after_events_were_pruned_all_photos_of_a_tag_are_read_again(plugin: Plu
         session.execute(delete(EventRow))
     plugin.correct(corrections.tag(photos[2], "Beach", True))
     assert assert_as_fresh(plugin) == photos[:3]
+
+
+QUERIES = {
+    "tag:People": {"People", "People/Children", "Old/People/Known"},
+    'tag:"People|Children"': {"People/Children"},
+    "tag:people/children": {"People/Children"},
+    "tag:Children": {"People/Children"},
+    "tag:Old|People": {"Old/People/Known"},
+    'tag:"Old/Known"': set(),
+    "tag:Peop": set(),
+    "tag:/": set(),
+    'tag:"AC/DC"': {"Music/AC\u2215DC"},
+    "tag:MÜSIK|Ärzte": {"Müsik/Ärzte"},
+    '"old|people"': {"Old/People/Known"},
+}
+
+
+@pytest.mark.parametrize("ways", ["columns", "sql", "memory"])
+def test_a_tag_is_found_by_each_of_its_levels_however_they_are_divided(plugin: Plugin, ways: str) -> None:
+    names = ["People", "People|Children", "Old/People/Known", "Music/AC\u2215DC", "Müsik|Ärzte"]
+    photos = sorted(hit.photo_id for hit in plugin.search("", faces=False))
+    with plugin.database.write() as session:
+        session.execute(delete(TagRow))
+        # As earlier versions have stored what was typed.
+        for photo_id, name in zip(photos, names, strict=False):
+            session.add(TagRow(photo_id=photo_id, name=name, source="user", state="applied", created_at=""))
+    tag_of = dict(zip(photos, (name.replace("|", "/") for name in names), strict=False))
+    for query, wanted in QUERIES.items():
+        term = plugin.interpret(query).term
+        if ways == "columns":
+            found = {hit.photo_id for hit in plugin.search(query, faces=False)}
+        elif ways == "sql":
+            parameters = SqlParameters()
+            where = term.condition(parameters)
+            with plugin.database.read() as session:
+                statement = text(f"SELECT p.photo_id FROM v1_photos p WHERE {where}")
+                found = set(session.execute(statement, parameters.values).scalars())
+        else:
+            tags = {one.photo_id: frozenset(tag.name for tag in one.tags) for one in plugin.photos(photos)}
+            found = {one for one in photos if term.match(CandidatePhoto(one, "", None, (), tags[one], False))}
+        assert {tag_of[one] for one in found} == wanted, query
+
+
+def test_a_tag_that_was_stored_with_bars_is_corrected_under_its_name(plugin: Plugin) -> None:
+    photo = min(hit.photo_id for hit in plugin.search("", faces=False))
+    with plugin.database.write() as session:
+        session.add(TagRow(photo_id=photo, name="Places|Rome", source="host", state="applied", created_at=""))
+    plugin.correct(corrections.tag(photo, "Places|Rome", False))
+    assert [(tag.name, tag.state) for tag in plugin.photo(photo).tags if "Rome" in tag.name] == [
+        ("Places/Rome", "rejected")
+    ]
+    plugin.correct(corrections.tag(photo, "Places | Oslo ", True))
+    assert "Places/Oslo" in {tag.name for tag in plugin.photo(photo).tags}

@@ -79,3 +79,10 @@ def test_a_tag_that_one_program_left_in_its_list_and_another_adds_again_is_regai
     before = Content(("Beach",), None, ("People/Children",))
     assert difference(before, before._replace(subject=("Beach", "Children"))).regained == ["People/Children"]
     assert difference(before, before).regained == []
+
+
+def test_bars_in_any_list_divide_levels_and_a_keyword_that_stays_is_not_removed() -> None:
+    before = Content(("People|Children", "Beach"), None, ("Places|Rome",))
+    assert list(tags_of(before)) == ["Places/Rome", "People/Children", "Beach"]
+    assert difference(before, before) == ([], [], [], [])
+    assert difference(before, before._replace(subject=("Beach",))).removed == ["People/Children"]

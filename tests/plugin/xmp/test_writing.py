@@ -380,3 +380,20 @@ def test_a_watched_sidecar_is_read(library: Any) -> None:
     watcher = Watcher(library.plugin.service.indexer, [library.folder], library.plugin.settings)
     assert watcher.concerns(sidecar, folder=False)
     assert not watcher.concerns(library.folder / ".a.png.xmp.rollcall-part", folder=False)
+
+
+def test_keywords_with_bars_stay_in_a_sidecar_as_they_were(make_library: Callable[..., Any]) -> None:
+    library = make_library()
+    draw(library.folder / "a.png", (30, 0))
+    path = library.folder / "a.png.xmp"
+    path.write_bytes(packet(bag("dc:subject", "Places|Rome") + bag("lr:hierarchicalSubject", "Places|Rome|Forum")))
+    library.index()
+    assert {"Places/Rome", "Places/Rome/Forum"} <= library.applied()
+    library.plugin.correct(corrections.tag(library.photo_id(), "Trips|2019", True))
+    library.plugin.write_sidecars([library.folder])
+    found = read(path)
+    assert "Places|Rome" in found.subject and "2019" in found.subject
+    assert {"Places|Rome|Forum", "Trips|2019"} <= set(found.hierarchical)
+    library.index()
+    assert {"Places/Rome", "Places/Rome/Forum", "Trips/2019"} <= library.applied()
+    assert not any("|" in tag for tag in library.tags())

@@ -16,6 +16,24 @@ from rollcall.search.terms.base import SqlParameters
 from rollcall.search.terms.photo import CertainTerm
 
 _ANY: Final = re.DOTALL
+#: Divides levels in tags of earlier versions, and stands for a slash within a level.
+_SLASHES: Final = str.maketrans("|\N{DIVISION SLASH}", "//")
+_TAG: Final = "REPLACE(REPLACE(t.tag, '|', '/'), '\N{DIVISION SLASH}', '/')"
+
+
+def with_slashes(name: str) -> str:
+    """Return the name of a tag, or a text in it, folded and with '/' between its levels."""
+    return fold(name.translate(_SLASHES))
+
+
+def levels(name: str) -> str:
+    """Return the levels of a tag, folded, with a '/' before and behind each; "//" if there are none."""
+    return f"/{'/'.join(filter(None, map(str.strip, with_slashes(name).split('/'))))}/"
+
+
+def is_within(tag: str, wanted: str) -> bool:
+    """Return whether a tag has some levels, as `levels` returns them, one after another."""
+    return wanted in f"/{with_slashes(tag)}/"
 
 
 @dataclass(frozen=True)
@@ -45,21 +63,19 @@ class PathLike(CertainTerm):
 
 @dataclass(frozen=True)
 class Tagged(CertainTerm):
-    """Has a tag, by its whole name or its last part; letters are compared as those of paths."""
+    """Has a tag with these levels one after another: "Places" means Places/Italy, too, and "Italy" as well.
+
+    Letters are compared as those of paths. Levels may be divided by '|', as in Lightroom.
+    """
 
     name: str
 
     def condition(self, parameters: SqlParameters) -> str:
-        name = _escaped(fold(self.name))
-        whole, last = parameters.bind(name), parameters.bind(f"%/{name}")
-        ascii_only = name.isascii()
-        return _has_tag(
-            f"({_like('t.tag', parameters, whole, ascii_only)} OR {_like('t.tag', parameters, last, ascii_only)})"
-        )
+        like = f"%{_escaped(levels(self.name))}%"
+        return _has_tag(_like(f"('/' || {_TAG} || '/')", parameters, parameters.bind(like), like.isascii()))
 
     def holds(self, photo: CandidatePhoto) -> bool:
-        regular = f"(.*/)?{re.escape(fold(self.name))}"
-        return any(re.fullmatch(regular, fold(tag), _ANY) for tag in photo.tags)
+        return any(is_within(tag, levels(self.name)) for tag in photo.tags)
 
     def __str__(self) -> str:
         return f"tagged {self.name!r}"
@@ -86,14 +102,13 @@ class TextMatch(CertainTerm):
     text: str
 
     def condition(self, parameters: SqlParameters) -> str:
-        like = f"%{_escaped(fold(self.text))}%"
-        pattern, ascii_only = parameters.bind(like), like.isascii()
-        tagged = _has_tag(_like("t.tag", parameters, pattern, ascii_only))
-        return f"({_like('p.path', parameters, pattern, ascii_only)} OR {tagged})"
+        in_path, in_tag = (f"%{_escaped(text)}%" for text in (fold(self.text), with_slashes(self.text)))
+        tagged = _has_tag(_like(_TAG, parameters, parameters.bind(in_tag), in_tag.isascii()))
+        return f"({_like('p.path', parameters, parameters.bind(in_path), in_path.isascii())} OR {tagged})"
 
     def holds(self, photo: CandidatePhoto) -> bool:
-        text = fold(self.text)
-        return any(text in fold(name) for name in (photo.path, *photo.tags))
+        in_tag = with_slashes(self.text)
+        return fold(self.text) in fold(photo.path) or any(in_tag in with_slashes(tag) for tag in photo.tags)
 
     def __str__(self) -> str:
         return f"{self.text!r} in its folder, file or tag"

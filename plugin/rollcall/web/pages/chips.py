@@ -9,6 +9,7 @@ from rollcall.host import Plugin
 from rollcall.search.browsing import Month
 from rollcall.tags.store import TagCount
 from rollcall.web.inputs import plugin_of, remembered_of
+from rollcall.web.names import tags_with_levels
 from rollcall.web.pages.rendering import page
 from rollcall.web.remembered import Remembered
 
@@ -23,7 +24,7 @@ def chips(request: Request) -> Response:
     months, all_tags, subfolders = prefetched(plugin_of(request), remembered_of(request))
     years = sorted({month.name[:4] for month in months if month.name}, reverse=True)
     # A quote would end the text; what has one can still be searched by other words.
-    tags = [tag.name for tag in all_tags if '"' not in tag.name and tag.applied + tag.suggested][:MOST]
+    tags = tags_with_levels(tag.name for tag in all_tags if '"' not in tag.name and tag.applied + tag.suggested)[:MOST]
     folders = [name for name in subfolders if '"' not in name]
     return page(request, "_more_chips.html", years=years[:MOST], tags=tags, folders=folders)
 

@@ -14,6 +14,7 @@ from rollcall import search
 from rollcall.corrections.kind_base import RowId
 from rollcall.errors import InvalidQueryError
 from rollcall.host import Plugin
+from rollcall.records import PhotoState
 from rollcall.search import Interpretation
 from rollcall.search.details import PhotoDetails
 from rollcall.search.grammar import FIELDS, LANGUAGES, Note
@@ -21,6 +22,7 @@ from rollcall.search.grammar.translation import name_of
 from rollcall.search.terms.base import SqlParameters
 from rollcall.search.vocabulary import NOUNS
 from rollcall.web.inputs import Probability, QueryText, language_of, plugin_of, remembered_of
+from rollcall.web.names import tags_with_levels
 from rollcall.web.pages.rendering import page
 from rollcall.web.remembered import Remembered
 from rollcall.web.results import LIKELY, Results
@@ -146,7 +148,7 @@ def _by_time(plugin: Plugin, *, after: int | None, near: int | None, newer: int 
     if until is not None:
         photos = plugin.photos_until(until, limit=PAGE + 1)
     else:
-        known = [near] if near is not None and plugin.photos([near]) else []
+        known = [near] if near is not None and _is_shown(plugin, near) else []
         hits = plugin.search("", limit=PAGE + 1 - len(known), order="date", faces=False, after=after or near)
         photos = known + [hit.photo_id for hit in hits]
     part = Part(photos[:PAGE])
@@ -155,6 +157,11 @@ def _by_time(plugin: Plugin, *, after: int | None, near: int | None, newer: int 
     if photos and (near is not None or until is not None) and plugin.newer_photos(photos[0], limit=1):
         part.newer = f"/?newer={photos[0]}"
     return part
+
+
+def _is_shown(plugin: Plugin, photo_id: int) -> bool:
+    """Return whether the library shows a photo: one whose file is gone leaves its place to those around it."""
+    return any(photo.state != PhotoState.MISSING for photo in plugin.photos([photo_id], brief=True))
 
 
 def _shown(plugin: Plugin, part: Part) -> dict[str, Any]:
@@ -194,7 +201,8 @@ def words(request: Request) -> Response:
 
 def _completions(plugin: Plugin, remembered: Remembered) -> list[str]:
     """Return what the search box offers to complete."""
-    tags = [f'tag:"{tag.name}"' for tag in remembered.get("tags", plugin.tags) if '"' not in tag.name]
+    levels = tags_with_levels(tag.name for tag in remembered.get("tags", plugin.tags))
+    tags = [f'tag:"{name}"' for name in levels if '"' not in name]
     fields = [f"{field}:" for field in FIELDS]
     names = list(dict.fromkeys(name for _, name in plugin.person_names()))[: COMPLETIONS // 2]
     return [*names, *_everyday(), *sorted(set(NOUNS)), *fields, *tags][:COMPLETIONS]

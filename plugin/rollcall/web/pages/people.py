@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Annotated, Any, Final
 
@@ -18,7 +18,7 @@ from rollcall.sentences import Sentence
 from rollcall.web.history import History
 from rollcall.web.inputs import history_of, plugin_of, remembered_of
 from rollcall.web.messages import Toast
-from rollcall.web.pages import photo
+from rollcall.web.pages import library, photo
 from rollcall.web.pages.rendering import is_part, page
 from rollcall.web.people_forms import FaceForm, PeopleForm, ProposalForm, answer_face, merge, name_group, named
 from rollcall.web.remembered import Remembered
@@ -51,6 +51,7 @@ def _people(
         "counts": plugin.people_counts(),
         "lists": lists,
         "waiting": waiting,
+        "videos": videos_of_people(plugin, remembered, [one for _, people, _ in lists for one in people]),
         "names": completions(plugin),
         "hidden": hidden,
         "message": message,
@@ -65,6 +66,17 @@ def prefetched(
     """Return the first people of some kinds, with where the next ones begin, and how many proposals wait."""
     lists = [(kind, *remembered.get(("people", kind), partial(_list, plugin, kind, 0))) for kind in kinds]
     return lists, sum(count for _, count in remembered.get("proposals", plugin.proposals))
+
+
+def videos_of_people(
+    plugin: Plugin, remembered: Remembered, people: Iterable[Person], beside: int | None = None
+) -> dict[int, int]:
+    """Return how many videos are among the photos of people, by number; nothing is counted without videos."""
+    numbers = [one.person_id for one in people]
+    if not numbers or not library.prefetched(plugin, remembered)[1]:
+        return {}
+    key = ("videos", "people", beside, *numbers)
+    return remembered.get(key, partial(plugin.videos_of_people, numbers, beside=beside))
 
 
 def completions(plugin: Plugin) -> list[str]:
@@ -83,8 +95,10 @@ def _list(plugin: Plugin, kind: Kind, offset: int) -> tuple[list[Person], int | 
 @router.get("/people/more", response_class=HTMLResponse)
 def more(request: Request, kind: Kind, offset: Annotated[RowId, Query()]) -> Response:
     """Show the next people of a list."""
-    people, following = _list(plugin_of(request), kind, offset)
-    return page(request, "_person_cards.html", people=people, next=following, kind=kind)
+    plugin = plugin_of(request)
+    people, following = _list(plugin, kind, offset)
+    videos = videos_of_people(plugin, remembered_of(request), people)
+    return page(request, "_person_cards.html", people=people, next=following, kind=kind, videos=videos)
 
 
 @router.get("/people/once", response_class=HTMLResponse)

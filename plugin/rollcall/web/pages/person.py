@@ -18,7 +18,7 @@ from rollcall.people.portrait import FaceOrder, PortraitFace
 from rollcall.web.inputs import history_of, plugin_of, remembered_of
 from rollcall.web.messages import Toast
 from rollcall.web.pages.library import videos_of
-from rollcall.web.pages.people import completions
+from rollcall.web.pages.people import completions, videos_of_people
 from rollcall.web.pages.rendering import is_part, page
 from rollcall.web.people_forms import ForgetForm, PersonForm, change_person, named
 from rollcall.web.translation import gettext, ngettext, sentence_of
@@ -59,6 +59,9 @@ def _person(
             plugin,
             search.MIN_PROBABILITY,
             q=f"person:{person_id}",
+        ),
+        "videos_beside": videos_of_people(
+            plugin, remembered_of(request), [one for one, _ in portrait.companions], person_id
         ),
         "order": order,
         "orders": ORDERS,

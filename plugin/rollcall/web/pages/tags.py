@@ -9,9 +9,11 @@ from fastapi.responses import HTMLResponse, Response
 
 from rollcall import corrections
 from rollcall.corrections.kind_base import RowId
+from rollcall.tags.store import TagCount
 from rollcall.web import history
 from rollcall.web.inputs import Probability, TagName, history_of, plugin_of, remembered_of
 from rollcall.web.messages import Toast
+from rollcall.web.names import tags_with_levels
 from rollcall.web.pages.rendering import page
 
 router = APIRouter()
@@ -24,7 +26,10 @@ SHOWN: Final = 24
 @router.get("/tags", response_class=HTMLResponse)
 def tags(request: Request) -> Response:
     """Show every tag."""
-    return page(request, "tags.html", tags=remembered_of(request).get("tags", plugin_of(request).tags))
+    found = {tag.name: tag for tag in remembered_of(request).get("tags", plugin_of(request).tags)}
+    # Levels that no photo has as a tag of its own are shown, since all below them are searched by them.
+    rows = [found.get(name, TagCount(name, 0, 0, 0)) for name in tags_with_levels(found)]
+    return page(request, "tags.html", tags=rows)
 
 
 @router.get("/tag", response_class=HTMLResponse)
@@ -40,7 +45,9 @@ def _tag(request: Request, name: str, above: float, toast: Toast | None = None) 
         "name": name,
         "above": above,
         "count": found.count,
+        "videos": found.videos,
         "applied": found.applied,
+        "applied_videos": found.applied_videos,
         "most": MOST_ACCEPTED,
         "photos": plugin.photos([photo_id for photo_id, _ in found.photos[:SHOWN]]),
         "chances": dict(found.photos),
