@@ -109,7 +109,7 @@ function watchRun(card) {
   card.dataset.ready = "yes";
   const get = (id) => document.getElementById(id);
   const done = (now) => {
-    const photos = ngettext("%(num)s new photo", "%(num)s new photos", now.done), faces = ngettext("%(num)s face", "%(num)s faces", now.faces);
+    const photos = ngettext("%(num)s new photo", "%(num)s new photos", now.done - now.failed), faces = ngettext("%(num)s face", "%(num)s faces", now.faces);
     return now.failed ? gettext("Done: %(photos)s with %(faces)s; %(failed)s could not be read.", { photos, faces, failed: number(now.failed) })
       : gettext("Done: %(photos)s with %(faces)s.", { photos, faces });
   };

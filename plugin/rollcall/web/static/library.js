@@ -71,7 +71,7 @@
       went = month;
       const address = `${base}/?until=${encodeURIComponent(month)}`;
       history.replaceState(null, "", address);
-      htmx.ajax("GET", address, { target: "#results", swap: "innerHTML" }).then(() => scrollTo({ top: 0 }));
+      htmx.ajax("GET", address, { source: "#results", target: "#results", swap: "innerHTML" }).then(() => scrollTo({ top: 0 }));
     };
     input.addEventListener("input", () => { show(); clearTimeout(rest); rest = setTimeout(go, 250); });
     input.addEventListener("change", go);
@@ -139,7 +139,7 @@
     if (!saved || !order || order.value === saved || address.searchParams.has("order")) return;
     address.searchParams.set("order", saved);
     history.replaceState(history.state, "", address);
-    htmx.ajax("GET", `${address.pathname}${address.search}`, { target: "#results", swap: "innerHTML" });
+    htmx.ajax("GET", `${address.pathname}${address.search}`, { source: "#results", target: "#results", swap: "innerHTML" });
   }
 
   // ---- Back to the results returns to the same place, also with the browser's own button.
@@ -191,13 +191,14 @@
   // A short run begins and ends between two reports, and the next may find as many photos: runs that ended are counted.
   let before = null, refreshed = 0;
   async function finished(now) {
-    const values = { photos: ngettext("%(num)s new photo", "%(num)s new photos", now.done), faces: ngettext("%(num)s face", "%(num)s faces", now.faces) };
+    const values = { photos: ngettext("%(num)s new photo", "%(num)s new photos", now.done - now.failed), faces: ngettext("%(num)s face", "%(num)s faces", now.faces) };
     let text = gettext("Done: %(photos)s, %(faces)s.", values);
     try {
       const found = await (await fetch(`${base}/api/search?q=children&limit=1&min_probability=0.5`)).json();
       const children = ngettext("%(num)s photo of children", "%(num)s photos of children", found.total);
       text = gettext("Done: %(photos)s, %(faces)s, %(children)s.", { ...values, children });
     } catch { /* the sentence is shorter without it */ }
+    if (now.failed) text += ` ${ngettext("%(num)s file could not be read.", "%(num)s files could not be read.", now.failed)}`;
     const toast = document.createElement("div");
     toast.className = "toast"; toast.setAttribute("role", "status");
     toast.textContent = text;
@@ -207,7 +208,14 @@
     // Whoever has scrolled, or searches, is not disturbed.
     if (scrollY > 200 || ($("q")?.value || "").trim() || /[?&](until|near)=/.test(location.search) || document.querySelector("dialog[open], .selecting")) return;
     refreshed = Date.now();
-    htmx.ajax("GET", `${base}/`, { target: "#results", swap: "innerHTML" });
+    htmx.ajax("GET", `${base}/`, { source: "#results", target: "#results", swap: "innerHTML" });
+  }
+  // There are other months, years and folders now, and photos of this day. Each is asked for by its own element: of what
+  // one element asks for at a time, htmx drops all but the last.
+  function renew() {
+    for (const [id, path] of [["scrubber", "/months"], ["more-chips", "/chips"], ["memories", "/on-this-day"]]) {
+      if ($(id) && !$(id).contains(document.activeElement)) htmx.ajax("GET", base + path, { source: `#${id}`, target: `#${id}`, swap: "innerHTML" });
+    }
   }
   document.addEventListener("rollcall:progress", (event) => {
     const now = event.detail, line = $("arriving");
@@ -217,6 +225,7 @@
     if (going) line.textContent = gettext("Looking at photos: %(done)s of %(total)s", { done: number(now.done), total: number(now.total) });
     const ended = before && now.ended > before.ended, more = before && now.done > (ended ? 0 : before.done);
     if (more && (Date.now() - refreshed > 3000 || !going)) refresh();
+    if (ended && now.done) renew();
     if (ended && now.state === "idle" && now.done) finished(now);
     before = now;
   });
