@@ -126,6 +126,44 @@
   });
   document.addEventListener("input", (event) => { if (event.target.id === "q") mark(); });
 
+  // ---- The last searches that found something are offered while nothing else is typed; this browser alone knows them.
+  const SEARCHES = "rollcall.searches", KEPT = 8;
+  const searches = () => { try { return JSON.parse(localStorage.getItem(SEARCHES)) || []; } catch { return []; } };
+  const searched = () => new URLSearchParams(location.search).get("q")?.trim() || "";
+  function remember() {
+    const query = searched();
+    if (!query || !$("recent") || !document.querySelector(".tile") || searches()[0] === query) return;
+    localStorage.setItem(SEARCHES, JSON.stringify([query, ...searches().filter((one) => one !== query)].slice(0, KEPT)));
+  }
+  function offer() {
+    const q = $("q"), list = $("recent"), typed = q?.value.trim(), others = searches().filter((one) => one !== searched());
+    if (!list) return;
+    list.querySelectorAll("[data-again]").forEach((one) => one.remove());
+    list.hidden = !others.length || !list.parentElement.contains(document.activeElement) || Boolean(typed && typed !== searched());
+    if (list.hidden) return;
+    for (const query of others) {
+      const again = document.createElement("button");
+      again.type = "button"; again.className = "chip"; again.dataset.again = again.textContent = query;
+      list.insertBefore(again, $("forget-searches"));
+    }
+  }
+  for (const change of ["focusin", "input"]) document.addEventListener(change, (event) => { if (event.target.id === "q") offer(); });
+  // The focus stays in the box while the mouse chooses: else they would be gone before they are clicked.
+  document.addEventListener("mousedown", (event) => { if (event.target.closest?.("#recent")) event.preventDefault(); });
+  document.addEventListener("focusout", (event) => { if (event.target.closest?.("#search") && !event.relatedTarget?.closest("#search")) $("recent").hidden = true; });
+  document.addEventListener("click", (event) => {
+    const again = event.target.closest?.("[data-again]");
+    if (event.target.id === "forget-searches") { localStorage.removeItem(SEARCHES); $("q").focus(); offer(); }
+    if (!again) return;
+    $("q").value = again.dataset.again; $("recent").hidden = true;
+    mark(); $("search").requestSubmit();
+  });
+  document.addEventListener("submit", (event) => { if (event.target.id === "search") $("recent").hidden = true; });
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || !$("recent") || $("recent").hidden) return;
+    event.preventDefault(); event.stopImmediatePropagation(); $("q").focus(); $("recent").hidden = true;
+  }, true);
+
   // ---- The sort that was chosen last stays chosen.
   document.addEventListener("htmx:configRequest", (event) => {
     const { path, parameters } = event.detail, saved = localStorage.getItem("rollcall.order");
@@ -230,7 +268,7 @@
     before = now;
   });
 
-  function dress() { months(); keepPlace(); scrubber(); mark(); sized.disconnect(); if ($("grid")) sized.observe($("grid")); }
+  function dress() { months(); keepPlace(); scrubber(); mark(); remember(); sized.disconnect(); if ($("grid")) sized.observe($("grid")); }
   document.addEventListener("DOMContentLoaded", () => { dress(); toPlace(); sorted(); });
   // A browser goes to the place itself when all is loaded, and takes the focus away from it.
   addEventListener("load", () => setTimeout(() => { if (document.activeElement === document.body) toPlace(); }));
