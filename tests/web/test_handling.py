@@ -134,3 +134,24 @@ def test_a_small_photo_fills_the_screen_when_it_is_enlarged(page: Any, served: A
     page.keyboard.press("f")
     sizes = "(({clientWidth: w, clientHeight: h}) => Math.min(innerWidth - w, innerHeight - h))"
     until(lambda: page.evaluate(f"{sizes}(document.querySelector('dialog.viewer img'))") in (0, 1))
+
+
+#: How much of the page has moved by itself since it was opened: the layout shift of the web vitals.
+SHIFT = """new PerformanceObserver((list) => {
+    for (const one of list.getEntries()) if (!one.hadRecentInput) window.shift = (window.shift || 0) + one.value;
+}).observe({ type: "layout-shift", buffered: true })"""
+
+
+@pytest.mark.parametrize("size", [(1200, 800), (390, 800)])
+def test_photos_do_not_move_by_themselves_while_a_page_opens(chromium: Any, shared: Any, size: tuple[int, int]) -> None:
+    album = shared.plugin.save_album(f"Wide {size[0]}", "kids").album_id
+    context = chromium.new_context(viewport={"width": size[0], "height": size[1]})
+    page = context.new_page()
+    page.add_init_script(SHIFT)
+    page.goto(f"{shared.url}/?token={shared.token}")
+    for path in ("/", "/?q=kids", f"/album/{album}"):
+        page.goto(shared.url + path)
+        page.locator(".tile").first.wait_for()
+        page.wait_for_load_state("networkidle")
+        assert page.evaluate("window.shift || 0") < 0.1, path
+    context.close()

@@ -246,6 +246,20 @@ def test_the_owner_lets_the_home_network_in_and_out_again(tmp_path: Path, monkey
             assert len(plugin.guests()) == 2, "they stay paired"
 
 
+def test_an_address_that_was_chosen_is_the_one_that_is_opened_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(home_network, "own_address", lambda: "192.0.2.1")  # this machine has no such address
+    port = socket.create_server(("127.0.0.1", 0)).getsockname()[1]
+    network = home_network.HomeNetwork(lambda *_: None, port)  # type: ignore[arg-type]
+    network.open(home_network.listen(HOME, port))
+    network.close()
+    assert not network.address
+    network.open()
+    assert network.address == HOME
+    network.close()
+
+
 def test_a_page_with_a_login_opens_no_second_address(tmp_path: Path) -> None:
     network = home_network.HomeNetwork(lambda *_: None, 1, allowed=False)  # type: ignore[arg-type]
     with pytest.raises(ConflictError, match="login"):

@@ -268,7 +268,23 @@
     before = now;
   });
 
-  function dress() { months(); keepPlace(); scrubber(); mark(); remember(); sized.disconnect(); if ($("grid")) sized.observe($("grid")); }
+  // ---- Photos are seen once they have their places: sizes are set from here, and what comes above them moves them. What
+  // that is is asked for at once, and not waited for any longer than this.
+  const LONGEST_MS = 400;
+  const coming = new Set(["memories", "scrubber", "more-chips"]);
+  let seen = false;
+  function reveal() {
+    const due = [...coming].filter((id) => $(id) && !$(id).closest("[hidden]"));
+    if (!seen && due.length) return;
+    seen = true;
+    document.querySelectorAll(".grid:not([data-seen])").forEach((grid) => { grid.dataset.seen = "yes"; });
+  }
+  for (const end of ["htmx:afterSettle", "htmx:responseError", "htmx:sendError"]) {
+    document.addEventListener(end, (event) => { if (coming.delete((event.detail.target || event.target).id)) reveal(); });
+  }
+  setTimeout(() => { coming.clear(); reveal(); }, LONGEST_MS);
+
+  function dress() { months(); keepPlace(); scrubber(); mark(); remember(); sized.disconnect(); if ($("grid")) sized.observe($("grid")); reveal(); }
   document.addEventListener("DOMContentLoaded", () => { dress(); toPlace(); sorted(); });
   // A browser goes to the place itself when all is loaded, and takes the focus away from it.
   addEventListener("load", () => setTimeout(() => { if (document.activeElement === document.body) toPlace(); }));
