@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import re
 import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import httpx
 import pytest
+from PIL import Image
 
 from blobs import BlobAnalyzer, draw
 from rollcall.commands import serve as commands_serve
@@ -243,6 +246,20 @@ def test_the_owner_lets_the_home_network_in_and_out_again(tmp_path: Path, monkey
             assert len(plugin.guests()) == 2, "they stay paired"
 
 
+def test_an_address_that_was_chosen_is_the_one_that_is_opened_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(home_network, "own_address", lambda: "192.0.2.1")  # this machine has no such address
+    port = socket.create_server(("127.0.0.1", 0)).getsockname()[1]
+    network = home_network.HomeNetwork(lambda *_: None, port)  # type: ignore[arg-type]
+    network.open(home_network.listen(HOME, port))
+    network.close()
+    assert not network.address
+    network.open()
+    assert network.address == HOME
+    network.close()
+
+
 def test_a_page_with_a_login_opens_no_second_address(tmp_path: Path) -> None:
     network = home_network.HomeNetwork(lambda *_: None, 1, allowed=False)  # type: ignore[arg-type]
     with pytest.raises(ConflictError, match="login"):
@@ -299,3 +316,33 @@ def test_the_terminal_shows_where_a_device_is_let_in(
     monkeypatch.setattr(commands_serve, "_run", run)
     settings = load(None, {"database.url": f"sqlite:///{tmp_path / 'x.db'}", "cache.folder": str(tmp_path / "cache")})
     serve(settings, [], port=0, lan=HOME)
+
+
+def test_what_a_guest_downloads_tells_no_place(shared: Shared) -> None:
+    folder = shared.plugin.folders()[0]
+    place = Image.Exif()
+    place.get_ifd(0x8825).update({1: "N", 2: (48.0, 8.0, 12.5), 3: "E", 4: (11.0, 34.0, 30.0)})
+    for name in ("place.jpg", "place.png"):
+        draw(folder / "drawn.png", (5, 255), seed=len(name))
+        with Image.open(folder / "drawn.png") as image:
+            image.save(folder / name, exif=place.tobytes())
+    (folder / "drawn.png").unlink()
+    shared.plugin.index([folder])
+    photos = {hit.path.name: hit.photo_id for hit in shared.plugin.search("")}
+    shared.plugin.add_to_album(1, photos["place.jpg"], photos["place.png"])
+    told = {}
+    for everything in (False, True):
+        device, base = shared.paired(everything)
+        with ZipFile(io.BytesIO(device.get(f"{base}/album/1/zip").content)) as archive:
+            for one in archive.namelist():
+                if one.startswith("place"):
+                    with Image.open(io.BytesIO(archive.read(one))) as image:
+                        image.load()
+                        told[one, everything] = bool(image.getexif().get_ifd(0x8825))
+    # A device of one's own gets the originals.
+    assert told == {
+        ("place.jpg", False): False,
+        ("place.png.jpg", False): False,
+        ("place.jpg", True): True,
+        ("place.png", True): True,
+    }

@@ -225,12 +225,32 @@ def test_photos_arrive_in_the_grid_while_they_are_looked_at(page: Any, served: A
     page.locator("#toasts").get_by_text("Done: 1 new photo, 1 face").wait_for()
 
 
+def test_after_the_first_run_the_slider_and_the_filters_are_there_without_a_reload(
+    chromium: Any, serve: Callable
+) -> None:
+    served = serve(lambda folder: draw(folder / "undated.png", (30, 0)))
+    page = chromium.new_context().new_page()
+    page.goto(f"{served.url}/?token={served.token}")
+    ready(page)
+    assert page.locator("#scrub").count() == 0
+    for month in (1, 4, 7):
+        draw(served.library / "2019" / f"IMG_20190{month}10_101010.png", (30, 0), seed=month)
+    (served.library / "none.jpg").write_bytes(b"\xff\xd8 this is none")
+    served.client.post("/api/index")
+    # What could not be read is no new photo.
+    page.locator("#toasts").get_by_text(re.compile("^Done: 3 new photos, .* 1 file could not be read")).wait_for()
+    page.locator("#scrub").wait_for()
+    page.get_by_label("Year").select_option("taken:2019")
+    page.wait_for_url("**taken*2019*")
+    page.context.close()
+
+
 def test_a_run_that_ends_between_two_reports_ends_with_the_sentence_too(page: Any) -> None:
     ready(page)
     page.wait_for_function("() => window.rollcallProgress()")
     toasts = page.locator("#toasts").get_by_text("Done: 2 new photos, 3 faces")
     for ended in (1, 2, 2):  # the second run finds as many photos as the first; nothing is new in the third report
-        now = {"state": "idle", "total": 2, "done": 2, "faces": 3, "ended": ended}
+        now = {"state": "idle", "total": 2, "done": 2, "failed": 0, "faces": 3, "ended": ended}
         page.evaluate(
             "now => document.dispatchEvent(new CustomEvent('rollcall:progress', { detail: now }))",
             {**page.evaluate("() => window.rollcallProgress()"), **now},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -47,10 +47,19 @@ class _Pipe:
         return data
 
 
-def zipped(files: Iterable[tuple[Path, str]], texts: Mapping[str, str] | None = None) -> Iterator[bytes]:
+def zipped(
+    files: Iterable[tuple[Path, str]],
+    texts: Callable[[], Mapping[str, str]] = dict,
+    content: Callable[[Path], bytes | None] | None = None,
+) -> Iterator[bytes]:
     """Yield the parts of a ZIP of files with their names in it; one that has vanished is left out.
 
-    Behind them come `texts` by their names.
+    Parameters
+    ----------
+    texts
+        Returns texts by their names; they come behind the files, and are asked for then.
+    content
+        What stands in the place of a file's own content; where it returns None the file is left out.
     """
     pipe = _Pipe()
     with zipfile.ZipFile(pipe, "w", zipfile.ZIP_STORED) as archive:  # type: ignore[call-overload]
@@ -58,6 +67,12 @@ def zipped(files: Iterable[tuple[Path, str]], texts: Mapping[str, str] | None = 
             try:
                 # A time before 1980 has no form in a ZIP.
                 info = zipfile.ZipInfo.from_file(file, name, strict_timestamps=False)
+                made = None if content is None else content(file)
+                if content is not None:
+                    if made is not None:
+                        archive.writestr(info, made)
+                        yield pipe.taken()
+                    continue
                 with (
                     file.open("rb") as source,
                     archive.open(info, "w", force_zip64=info.file_size > MAX_BYTES) as entry,
@@ -67,6 +82,6 @@ def zipped(files: Iterable[tuple[Path, str]], texts: Mapping[str, str] | None = 
                         yield pipe.taken()
             except OSError:
                 continue  # it vanished meanwhile
-        for name, text in (texts or {}).items():
+        for name, text in texts().items():
             archive.writestr(name, text)
     yield pipe.taken()

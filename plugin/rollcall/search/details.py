@@ -25,7 +25,7 @@ _FACE_COLUMNS: Final = (
     "photo_id, face_id, x, y, width, height, landmarks, score, sharpness, age, age_low, age_high, age_source,"
     " gender, p_female, gender_source, age_distribution, " + ", ".join(f"p_{name}" for name in _GROUPS) + ", video_time"
 )
-_BRIEF_COLUMNS: Final = _FACE_COLUMNS.replace("landmarks", "'[]'").replace("age_distribution", "NULL")
+_BRIEF_COLUMNS: Final = _FACE_COLUMNS.replace("landmarks", "NULL").replace("age_distribution", "NULL")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +85,7 @@ def photos(session: Session, photo_ids: Sequence[int], *, brief: bool = False) -
     `brief`: without what a tile does not show: tags, and of faces landmarks and distributions of ages.
     """
     found: dict[int, PhotoDetails] = {}
+    roots: dict[str, Path] = {}  # few for many photos
     columns = _BRIEF_COLUMNS if brief else _FACE_COLUMNS
     for part in chunks([photo_id for photo_id in photo_ids if storable(photo_id)]):
         ids: BindParameter[list[int]] = bindparam("ids", list(part), expanding=True)
@@ -101,10 +102,11 @@ def photos(session: Session, photo_ids: Sequence[int], *, brief: bool = False) -
                 " FROM v1_photos WHERE photo_id IN :ids"
             ).bindparams(ids)
         ).all():
+            root = roots.get(row[2]) or roots.setdefault(row[2], path_of_text(row[2]))
             found[row[0]] = PhotoDetails(
                 row[0],
                 path_of_text(row[1]),
-                path_of_text(row[2]),
+                root,
                 *row[3:8],  # type: ignore[call-arg]
                 bool(row[8]),
                 tuple(people.get(row[0], ())),
@@ -154,7 +156,7 @@ def face(session: Session, face_id: int) -> FaceDetails:
 
 
 def _face(row: Any) -> FaceDetails:
-    landmarks = json.loads(row[6]) if isinstance(row[6], str) else row[6]
+    landmarks = json.loads(row[6]) if isinstance(row[6], str) else row[6] or ()
     distribution = None if row[16] is None else np.frombuffer(row[16], "<f2").astype(float)
     return FaceDetails(
         face_id=row[1],

@@ -1,7 +1,9 @@
 """Python's garbage collection at times when nobody waits.
 
 A full collection looks at every object of the process, those of all libraries too: 150 ms and more, in the middle of
-some request. What stays is left out of it, once it was looked through while nobody waits.
+some request. What stays is left out of it, once it was looked through while nobody waits. Python begins one after so
+many smaller ones; here it waits for a moment in which nobody waits, and comes in a request only if there is none for
+long.
 """
 
 from __future__ import annotations
@@ -12,6 +14,12 @@ from typing import Final
 
 #: How long it waits at least from one time to the next, in seconds.
 _EVERY: Final = 60.0
+#: Objects that come to stay, less those that go, until the youngest are looked at: one scroll makes some thousands, of
+#: which the rest are freed as soon as nobody refers to them, without any collection.
+_YOUNG: Final = 10_000
+#: After so many collections of the middle ones a full one is due, and after so many it comes at any time. What only a
+#: full one frees are objects that refer to each other in a ring.
+_DUE, _LATEST = 2, 20
 
 
 class Collecting:
@@ -22,8 +30,11 @@ class Collecting:
         self._at = 0.0  # on the clock that only grows
 
     def is_due(self) -> bool:
-        """Return whether there may be much that full collections look at: there was one since the last time."""
-        return self._collections is None or (_full() != self._collections and time.monotonic() - self._at >= _EVERY)
+        """Return whether there may be much that full collections look at or free: there was one, or would have been."""
+        if self._collections is None:
+            return True
+        may_be = _full() != self._collections or gc.get_count()[2] >= _DUE
+        return may_be and time.monotonic() - self._at >= _EVERY
 
     def collect(self) -> None:
         """Free what nobody uses any more, and leave all that is left out of the collections to come."""
@@ -31,6 +42,7 @@ class Collecting:
         gc.unfreeze()
         gc.collect()
         gc.freeze()
+        gc.set_threshold(_YOUNG, 10, _LATEST)
         self._collections, self._at = _full(), time.monotonic()
 
 

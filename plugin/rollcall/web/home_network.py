@@ -39,6 +39,7 @@ class HomeNetwork:
         self.app, self.port, self.allowed = app, port, allowed
         self.address = ""  # where devices are let in now; "" for nowhere
         self._served: set[str] = set()
+        self._given = ""  # the address of a socket that somebody chose
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
@@ -53,7 +54,7 @@ class HomeNetwork:
         return address in self._served
 
     def open(self, listening: socket.socket | None = None) -> None:
-        """Let devices in, at a socket that listens, or else at this machine's address.
+        """Let devices in, at a socket that listens, or else where one did before, or at this machine's address.
 
         Raises
         ------
@@ -67,7 +68,9 @@ class HomeNetwork:
                 if listening is not None:
                     listening.close()
                 return
-            listening = listening or _listening_at_home(self.port)
+            if listening is not None:
+                self._given = str(listening.getsockname()[0])
+            listening = listening or _listening_at_home(self.port, self._given)
             # From here on what arrives there is a guest's, and never the owner's.
             self.address = str(listening.getsockname()[0])
             self._served.add(self.address)
@@ -129,9 +132,9 @@ def listen(address: str, port: int) -> socket.socket:
     return made
 
 
-def _listening_at_home(port: int) -> socket.socket:
+def _listening_at_home(port: int, given: str = "") -> socket.socket:
     try:
-        address = own_address()
+        address = given or own_address()
     except RollcallError:
         raise ConflictError(
             Sentence("this machine is in no network; connect it to the home network, and try again")

@@ -47,6 +47,11 @@ _HEADERS: Final = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self';"
     " base-uri 'none'; frame-ancestors 'none'",
 }
+#: Makes of devices by what their browsers say of themselves, the particular ones first.
+_DEVICES: Final = (
+    *(("iPhone", "iPhone"), ("iPad", "iPad"), ("Android", "Android"), ("CrOS", "Chromebook")),
+    *(("Windows", "Windows"), ("Macintosh", "Mac"), ("Linux", "Linux")),
+)
 _STATIC: Final = re.compile(r"/static/[\w.-]+|/manifest\.webmanifest")
 #: The path of a session.
 _SESSION: Final = re.compile(r"/g/[0-9a-f]+")
@@ -183,7 +188,7 @@ class LanGuests:
             note = gettext("This code does not hold: it is wrong, too old, or was used. Ask for a new one.")
             return _form(request, "", note, 403)
         token, path = await run_in_threadpool(
-            lambda: self.plugin.pair_guest(given.get("name", [""])[0], everything=code.everything)
+            lambda: self.plugin.pair_guest(given.get("name", [_device(request)])[0], everything=code.everything)
         )
         answer = RedirectResponse(f"{path}/", 303)
         answer.set_cookie(_COOKIE, token, max_age=_YEAR, httponly=True, samesite="strict", path=path)
@@ -207,6 +212,12 @@ class LanGuests:
         kept = urlencode(query, doseq=True).encode()
         here = of_this_machine(scope, self.network.port, self.token)
         return {**here, "path": path, "query_string": kept, BASE: base, GUEST: guest}
+
+
+def _device(request: Request) -> str:
+    """Return what a device that nobody gave a name is called, so that several can be told apart; "" if unknown."""
+    agent = request.headers.get("user-agent", "")
+    return next((name for sign, name in _DEVICES if sign in agent), "")
 
 
 def _wants_page(request: Request) -> bool:

@@ -72,7 +72,9 @@ def answer(name: str) -> str:
 
 def gender(label: str) -> str:
     """Return what a gender is called; words of a person's own stay as they are."""
-    return {"female": pgettext("gender", "female"), "male": pgettext("gender", "male")}.get(label, label)
+    if label == "female":
+        return pgettext("gender", "female")
+    return pgettext("gender", "male") if label == "male" else label
 
 
 def coverage(name: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -19,11 +18,12 @@ from markupsafe import Markup, escape
 from rollcall.corrections.review_queue import ANSWERS
 from rollcall.errors import InvalidQueryError
 from rollcall.media.paths import readable
-from rollcall.records import GIVEN_AGES
-from rollcall.search.details import FaceDetails, PhotoDetails
+from rollcall.search.details import FaceDetails
 from rollcall.web import formats, names
 from rollcall.web.drawings import boxes, faces_at
 from rollcall.web.security import base_of, guest_of, is_embedded
+from rollcall.web.shown import about, clock, face_version, photo_version
+from rollcall.web.tiles import tile
 from rollcall.web.translation import (
     LANGUAGES,
     chosen_language,
@@ -43,27 +43,6 @@ _TECHNICAL: Final = re.compile(r"`|\b[a-z]+\.[a-z]+_[a-z_]+\b")
 
 #: How much of a query an error repeats, in characters.
 QUERY_SHOWN: Final = 80
-
-
-def about(face: FaceDetails) -> str:
-    """Return age and gender of a face in one line."""
-    return ", ".join(part for part in (_age(face), _gender(face)) if part) or gettext("nothing is known")
-
-
-def _age(face: FaceDetails) -> str:
-    if face.age is None:
-        return ""
-    if face.age_interval is None or face.age_interval[0] == face.age_interval[1]:
-        return f"{face.age:.0f}"
-    interval = f"{face.age_interval[0]:.0f}–{face.age_interval[1]:.0f}"
-    return interval if face.age_source in GIVEN_AGES else f"{face.age:.0f} ({interval})"
-
-
-def _gender(face: FaceDetails) -> str:
-    if face.gender_source == "user":
-        return readable(names.gender(face.gender)) if face.gender else ""
-    p = face.p_female
-    return "" if p is None else f"{names.gender('female' if p >= 0.5 else 'male')} {formats.percent(max(p, 1 - p))}"
 
 
 def in_answer(face: FaceDetails, name: str) -> bool:
@@ -106,30 +85,6 @@ def foreign(text: str | InvalidQueryError) -> Markup:
     """Return the attribute that says that a text is English where the page is not."""
     message = text.message if isinstance(text, InvalidQueryError) else known(text)
     return Markup("") if is_translated(message) else Markup(' lang="en"')
-
-
-def photo_version(photo: PhotoDetails) -> str:
-    """Return what makes the address of a photo's picture its own: a browser may keep what it got from there."""
-    poster = "" if photo.poster_time is None else f"-{photo.poster_time:.3f}"
-    return f"?v={photo.version}{poster}" if photo.version else ""
-
-
-def clock(seconds: float | None) -> str:
-    """Return a time in a video, such as "0:07" or "1:02:03"; "" for a photo."""
-    if seconds is None:
-        return ""
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-
-
-def face_version(face: FaceDetails, photo: PhotoDetails) -> str:
-    """Return the same for a face, whose picture changes with its photo and its box."""
-    if not photo.version:
-        return ""
-    return (
-        "?v=" + hashlib.blake2b(f"{photo.version}{face.box}{face.video_time or ''}".encode(), digest_size=6).hexdigest()
-    )
 
 
 class BasePath(Extension):
@@ -215,6 +170,7 @@ _FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "foreign": foreign,
     "about": about,
     "boxes": boxes,
+    "tile": tile,
     "for_people": for_people,
     "clock": clock,
     "faces_at": faces_at,

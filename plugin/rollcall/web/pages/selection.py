@@ -18,6 +18,7 @@ from rollcall.media.zipping import named, zipped
 from rollcall.remote.paths import is_remote
 from rollcall.search.folding import fold
 from rollcall.sentences import Sentence
+from rollcall.web.guest_copies import bare_pictures, is_jpeg
 from rollcall.web.history import PERSON
 from rollcall.web.inputs import TagName, history_of, plugin_of, remembered_of, tab_of
 from rollcall.web.messages import Toast
@@ -25,6 +26,7 @@ from rollcall.web.names import counted
 from rollcall.web.pages.library import prefetched
 from rollcall.web.pages.rendering import page
 from rollcall.web.pages.undoing import CHANGED
+from rollcall.web.security import guest_of
 from rollcall.web.translation import gettext, known, ngettext, translated
 
 router = APIRouter()
@@ -116,18 +118,26 @@ def download(
 def zip_of(request: Request, photos: list[int], name: str) -> Response:
     """Return the originals of photos as one ZIP file, whose name is made of what a person typed.
 
-    If some cannot be read, a text in it says which, and why.
+    Guests get the pictures alone, without what originals tell of places, people and cameras. If some cannot be read, a
+    text in it says which, and why.
     """
+    guest = guest_of(request.scope)
     missing: list[str] = []
-    files = list(named(_files(request, photos, missing)))
-    texts = {}
-    if missing:
-        lines = [gettext("These photos are not in here:"), "", *missing]
-        texts = {f"{gettext('Not in here')}.txt": "\r\n".join(lines) + "\r\n"}
+    numbers = {file: number for number, file in _files(request, photos, missing)}
+    files = named((number, file) for file, number in numbers.items())
+    title, heading = f"{gettext('Not in here')}.txt", gettext("These photos are not in here:")
+    content = None
+    if guest is not None and not guest.everything:
+        files = ((file, name if is_jpeg(file) else f"{name}.jpg") for file, name in files)
+        content = bare_pictures(request.app.state.pictures, numbers, missing)
+
+    def texts() -> dict[str, str]:
+        return {title: "\r\n".join([heading, "", *missing]) + "\r\n"} if missing else {}
+
     plain = "".join(c if c.isascii() and (c.isalnum() or c in " -_") else "_" for c in name).strip() or "photos"
     exact = quote(f"{name.replace('/', '_')}.zip", safe="")
     headers = {"Content-Disposition": f"attachment; filename=\"{plain}.zip\"; filename*=UTF-8''{exact}"}
-    return StreamingResponse(zipped(files, texts), media_type="application/zip", headers=headers)
+    return StreamingResponse(zipped(list(files), texts, content), media_type="application/zip", headers=headers)
 
 
 def _files(request: Request, photos: list[int], missing: list[str]) -> Iterator[tuple[int, Path]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from typing import Annotated, Any, Final, Literal
 
-from fastapi import APIRouter, Form, Request
+from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, Response
 
 from rollcall.corrections.kind_base import RowId
@@ -24,6 +24,17 @@ _MINUTES: Final = LIFETIME // 60
 def sharing(request: Request) -> Response:
     """Show how devices are paired, and which are."""
     return _shown(request)
+
+
+@router.get("/sharing/devices", response_class=HTMLResponse)
+def devices(request: Request, known: Annotated[str, Query(pattern=r"^[0-9-]*$", max_length=20_000)] = "") -> Response:
+    """Show which devices are paired, and whose code was used meanwhile; nothing if they are those of `known`."""
+    found = plugin_of(request).guests()
+    before = {int(one) for one in known.split("-") if one}
+    if {one.guest_id for one in found} == before:
+        return Response(status_code=204)
+    arrived = [one for one in found if one.guest_id not in before]
+    return page(request, "_devices.html", devices=found, arrived=arrived, address=_network(request).origin)
 
 
 @router.post("/sharing", response_class=HTMLResponse)

@@ -86,8 +86,19 @@ function press(key) {
   return Boolean(wanted);
 }
 
+// Escape closes the innermost: a menu before the page, a field of what is selected before the selection.
+const openMenu = () => [...document.querySelectorAll("details.menu[open]")].pop();
+function closed(event) {
+  if (document.querySelector("dialog[open], #frame.drawable")) return false;
+  const menu = openMenu(), field = event.target.closest?.("#selected input");
+  if (menu) { menu.open = false; menu.querySelector("summary").focus(); } else if (field) field.blur();
+  return Boolean(menu || field);
+}
+document.addEventListener("click", (event) => { const menu = openMenu(); if (menu && !menu.contains(event.target)) menu.open = false; });
+
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
+  if (event.key === "Escape" && closed(event)) { event.preventDefault(); return; }
   const typing = event.target.closest?.("input:not([type=checkbox], [type=range]), select, textarea");
   if (typing || document.querySelector("#frame.drawable, dialog[open]")) return;
   if (event.key === "/" && document.getElementById("q")) { event.preventDefault(); document.getElementById("q").focus(); return; }
@@ -109,7 +120,7 @@ function watchRun(card) {
   card.dataset.ready = "yes";
   const get = (id) => document.getElementById(id);
   const done = (now) => {
-    const photos = ngettext("%(num)s new photo", "%(num)s new photos", now.done), faces = ngettext("%(num)s face", "%(num)s faces", now.faces);
+    const photos = ngettext("%(num)s new photo", "%(num)s new photos", now.done - now.failed), faces = ngettext("%(num)s face", "%(num)s faces", now.faces);
     return now.failed ? gettext("Done: %(photos)s with %(faces)s; %(failed)s could not be read.", { photos, faces, failed: number(now.failed) })
       : gettext("Done: %(photos)s with %(faces)s.", { photos, faces });
   };

@@ -71,7 +71,7 @@
       went = month;
       const address = `${base}/?until=${encodeURIComponent(month)}`;
       history.replaceState(null, "", address);
-      htmx.ajax("GET", address, { target: "#results", swap: "innerHTML" }).then(() => scrollTo({ top: 0 }));
+      htmx.ajax("GET", address, { source: "#results", target: "#results", swap: "innerHTML" }).then(() => scrollTo({ top: 0 }));
     };
     input.addEventListener("input", () => { show(); clearTimeout(rest); rest = setTimeout(go, 250); });
     input.addEventListener("change", go);
@@ -126,6 +126,44 @@
   });
   document.addEventListener("input", (event) => { if (event.target.id === "q") mark(); });
 
+  // ---- The last searches that found something are offered while nothing else is typed; this browser alone knows them.
+  const SEARCHES = "rollcall.searches", KEPT = 8;
+  const searches = () => { try { return JSON.parse(localStorage.getItem(SEARCHES)) || []; } catch { return []; } };
+  const searched = () => new URLSearchParams(location.search).get("q")?.trim() || "";
+  function remember() {
+    const query = searched();
+    if (!query || !$("recent") || !document.querySelector(".tile") || searches()[0] === query) return;
+    localStorage.setItem(SEARCHES, JSON.stringify([query, ...searches().filter((one) => one !== query)].slice(0, KEPT)));
+  }
+  function offer() {
+    const q = $("q"), list = $("recent"), typed = q?.value.trim(), others = searches().filter((one) => one !== searched());
+    if (!list) return;
+    list.querySelectorAll("[data-again]").forEach((one) => one.remove());
+    list.hidden = !others.length || !list.parentElement.contains(document.activeElement) || Boolean(typed && typed !== searched());
+    if (list.hidden) return;
+    for (const query of others) {
+      const again = document.createElement("button");
+      again.type = "button"; again.className = "chip"; again.dataset.again = again.textContent = query;
+      list.insertBefore(again, $("forget-searches"));
+    }
+  }
+  for (const change of ["focusin", "input"]) document.addEventListener(change, (event) => { if (event.target.id === "q") offer(); });
+  // The focus stays in the box while the mouse chooses: else they would be gone before they are clicked.
+  document.addEventListener("mousedown", (event) => { if (event.target.closest?.("#recent")) event.preventDefault(); });
+  document.addEventListener("focusout", (event) => { if (event.target.closest?.("#search") && !event.relatedTarget?.closest("#search")) $("recent").hidden = true; });
+  document.addEventListener("click", (event) => {
+    const again = event.target.closest?.("[data-again]");
+    if (event.target.id === "forget-searches") { localStorage.removeItem(SEARCHES); $("q").focus(); offer(); }
+    if (!again) return;
+    $("q").value = again.dataset.again; $("recent").hidden = true;
+    mark(); $("search").requestSubmit();
+  });
+  document.addEventListener("submit", (event) => { if (event.target.id === "search") $("recent").hidden = true; });
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || !$("recent") || $("recent").hidden) return;
+    event.preventDefault(); event.stopImmediatePropagation(); $("q").focus(); $("recent").hidden = true;
+  }, true);
+
   // ---- The sort that was chosen last stays chosen.
   document.addEventListener("htmx:configRequest", (event) => {
     const { path, parameters } = event.detail, saved = localStorage.getItem("rollcall.order");
@@ -139,7 +177,7 @@
     if (!saved || !order || order.value === saved || address.searchParams.has("order")) return;
     address.searchParams.set("order", saved);
     history.replaceState(history.state, "", address);
-    htmx.ajax("GET", `${address.pathname}${address.search}`, { target: "#results", swap: "innerHTML" });
+    htmx.ajax("GET", `${address.pathname}${address.search}`, { source: "#results", target: "#results", swap: "innerHTML" });
   }
 
   // ---- Back to the results returns to the same place, also with the browser's own button.
@@ -191,13 +229,14 @@
   // A short run begins and ends between two reports, and the next may find as many photos: runs that ended are counted.
   let before = null, refreshed = 0;
   async function finished(now) {
-    const values = { photos: ngettext("%(num)s new photo", "%(num)s new photos", now.done), faces: ngettext("%(num)s face", "%(num)s faces", now.faces) };
+    const values = { photos: ngettext("%(num)s new photo", "%(num)s new photos", now.done - now.failed), faces: ngettext("%(num)s face", "%(num)s faces", now.faces) };
     let text = gettext("Done: %(photos)s, %(faces)s.", values);
     try {
       const found = await (await fetch(`${base}/api/search?q=children&limit=1&min_probability=0.5`)).json();
       const children = ngettext("%(num)s photo of children", "%(num)s photos of children", found.total);
       text = gettext("Done: %(photos)s, %(faces)s, %(children)s.", { ...values, children });
     } catch { /* the sentence is shorter without it */ }
+    if (now.failed) text += ` ${ngettext("%(num)s file could not be read.", "%(num)s files could not be read.", now.failed)}`;
     const toast = document.createElement("div");
     toast.className = "toast"; toast.setAttribute("role", "status");
     toast.textContent = text;
@@ -207,7 +246,14 @@
     // Whoever has scrolled, or searches, is not disturbed.
     if (scrollY > 200 || ($("q")?.value || "").trim() || /[?&](until|near)=/.test(location.search) || document.querySelector("dialog[open], .selecting")) return;
     refreshed = Date.now();
-    htmx.ajax("GET", `${base}/`, { target: "#results", swap: "innerHTML" });
+    htmx.ajax("GET", `${base}/`, { source: "#results", target: "#results", swap: "innerHTML" });
+  }
+  // There are other months, years and folders now, and photos of this day. Each is asked for by its own element: of what
+  // one element asks for at a time, htmx drops all but the last.
+  function renew() {
+    for (const [id, path] of [["scrubber", "/months"], ["more-chips", "/chips"], ["memories", "/on-this-day"]]) {
+      if ($(id) && !$(id).contains(document.activeElement)) htmx.ajax("GET", base + path, { source: `#${id}`, target: `#${id}`, swap: "innerHTML" });
+    }
   }
   document.addEventListener("rollcall:progress", (event) => {
     const now = event.detail, line = $("arriving");
@@ -217,11 +263,28 @@
     if (going) line.textContent = gettext("Looking at photos: %(done)s of %(total)s", { done: number(now.done), total: number(now.total) });
     const ended = before && now.ended > before.ended, more = before && now.done > (ended ? 0 : before.done);
     if (more && (Date.now() - refreshed > 3000 || !going)) refresh();
+    if (ended && now.done) renew();
     if (ended && now.state === "idle" && now.done) finished(now);
     before = now;
   });
 
-  function dress() { months(); keepPlace(); scrubber(); mark(); sized.disconnect(); if ($("grid")) sized.observe($("grid")); }
+  // ---- Photos are seen once they have their places: sizes are set from here, and what comes above them moves them. What
+  // that is is asked for at once, and not waited for any longer than this.
+  const LONGEST_MS = 400;
+  const coming = new Set(["memories", "scrubber", "more-chips"]);
+  let seen = false;
+  function reveal() {
+    const due = [...coming].filter((id) => $(id) && !$(id).closest("[hidden]"));
+    if (!seen && due.length) return;
+    seen = true;
+    document.querySelectorAll(".grid:not([data-seen])").forEach((grid) => { grid.dataset.seen = "yes"; });
+  }
+  for (const end of ["htmx:afterSettle", "htmx:responseError", "htmx:sendError"]) {
+    document.addEventListener(end, (event) => { if (coming.delete((event.detail.target || event.target).id)) reveal(); });
+  }
+  setTimeout(() => { coming.clear(); reveal(); }, LONGEST_MS);
+
+  function dress() { months(); keepPlace(); scrubber(); mark(); remember(); sized.disconnect(); if ($("grid")) sized.observe($("grid")); reveal(); }
   document.addEventListener("DOMContentLoaded", () => { dress(); toPlace(); sorted(); });
   // A browser goes to the place itself when all is loaded, and takes the focus away from it.
   addEventListener("load", () => setTimeout(() => { if (document.activeElement === document.body) toPlace(); }));

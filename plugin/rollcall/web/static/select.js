@@ -2,8 +2,9 @@
 // Several photos at once: the button, Ctrl or Shift with a click, or a long press begin; what is done, is done with all.
 (() => {
   const $ = (id) => document.getElementById(id), chosen = new Set();
-  const LONG_MS = 500;
-  let last = null, press = 0, held = false;
+  // Before the browser shows its own menu of a picture; a finger that rests is never quite still.
+  const LONG_MS = 400, STILL = 10;
+  let last = null, press = 0, held = false, from = [0, 0], query = "";
   const selecting = () => document.body.classList.contains("selecting");
 
   function show() {
@@ -21,7 +22,8 @@
     $("select")?.setAttribute("aria-pressed", String(selecting()));
     for (const button of form.querySelectorAll("button:not(#selected-none)")) button.disabled = !chosen.size;
   }
-  function begin() { document.body.classList.add("selecting"); show(); }
+  const searched = () => new URLSearchParams(location.search).get("q") || "";
+  function begin() { query = searched(); document.body.classList.add("selecting"); show(); }
   function end() { document.body.classList.remove("selecting"); chosen.clear(); last = null; show(); }
   function toggle(tile, range) {
     const tiles = [...document.querySelectorAll(".tile")], from = tiles.findIndex((one) => one.dataset.id === last), to = tiles.indexOf(tile);
@@ -47,11 +49,17 @@
   document.addEventListener("pointerdown", (event) => {
     const tile = event.target.closest?.(".tile");
     if (!tile || event.pointerType === "mouse") return;
+    held = false; from = [event.clientX, event.clientY];
     press = setTimeout(() => { held = true; if (!selecting()) begin(); toggle(tile, false); }, LONG_MS);
   });
-  for (const over of ["pointerup", "pointercancel", "pointermove", "scroll"]) document.addEventListener(over, () => clearTimeout(press), true);
+  for (const over of ["pointerup", "pointercancel", "scroll"]) document.addEventListener(over, () => clearTimeout(press), true);
+  document.addEventListener("pointermove", (event) => { if (Math.hypot(event.clientX - from[0], event.clientY - from[1]) > STILL) clearTimeout(press); }, true);
   document.addEventListener("contextmenu", (event) => { if (held) event.preventDefault(); });
   document.addEventListener("keydown", (event) => {
+    if (selecting() && (event.ctrlKey || event.metaKey) && event.key === "a" && !event.target.closest?.("input, select, textarea")) {
+      document.querySelectorAll(".tile").forEach((tile) => chosen.add(tile.dataset.id));
+      event.preventDefault(); show(); return;
+    }
     if (event.key !== " " || !selecting() || !event.target.closest?.(".tile")) return;
     event.preventDefault(); toggle(event.target.closest(".tile"), event.shiftKey);
   });
@@ -66,6 +74,10 @@
     await navigator.clipboard.writeText(paths.join("\n"));
     $("live").textContent = ngettext("%(num)s path copied", "%(num)s paths copied", paths.length);
   }
-  document.addEventListener("htmx:afterSettle", () => { if ($("selected")) show(); });
+  // What another search does not show is not done anything with; months that one goes to are of the same photos.
+  document.addEventListener("htmx:afterSettle", () => {
+    if (!$("selected")) return;
+    if (selecting() && searched() !== query) end(); else show();
+  });
   document.addEventListener("DOMContentLoaded", () => { if ($("selected")) show(); });
 })();

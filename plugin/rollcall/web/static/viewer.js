@@ -2,6 +2,8 @@
 // One photo as large as the screen: wheel, double click, pinch, drag and keys; sharp once it is enlarged; a slideshow.
 (() => {
   const SLIDE_SECONDS = 5;
+  // From so many points of the screen to one of the picture on, it is seen that there are too few.
+  const COARSE = 1.3;
   let dialog = null;
 
   // Put the content of another page of this server in the place of this one's, with its title and its address.
@@ -15,6 +17,33 @@
     document.title = page.title;
     history.replaceState(history.state, "", answer.url);
   }
+
+  // A finger that goes far enough to one side, and not up or down, asks for the next photo there.
+  const SWIPE = 60;
+  function swiping(element, may, go) {
+    let start = null;
+    element.addEventListener("pointerdown", (event) => { start = event.pointerType === "mouse" || start || !may() ? null : [event.pointerId, event.clientX, event.clientY]; });
+    element.addEventListener("pointercancel", () => { start = null; });
+    element.addEventListener("pointerup", (event) => {
+      const [id, x, y] = start || [];
+      start = null;
+      const across = event.clientX - x, along = Math.abs(event.clientY - y);
+      if (event.pointerId === id && may() && Math.abs(across) > SWIPE && along < Math.abs(across) / 2) go(across < 0 ? "ArrowRight" : "ArrowLeft");
+    });
+  }
+  // On the page of a photo, too; what was a swipe is no touch of a face.
+  document.addEventListener("DOMContentLoaded", () => {
+    const main = document.getElementById("main");
+    let swiped = 0;
+    const frame = (event) => !event.target.closest?.("video") && event.target.closest?.("#frame:not(.drawable)");
+    let inside = false;
+    main.addEventListener("pointerdown", (event) => { inside = Boolean(frame(event)); }, true);
+    swiping(main, () => inside && !dialog && !(visualViewport?.scale > 1.01), (key) => {
+      const link = document.querySelector(`a[data-key=${key}]`);
+      if (link) { swiped = Date.now(); link.click(); }
+    });
+    main.addEventListener("click", (event) => { if (frame(event) && Date.now() - swiped < 300) { event.preventDefault(); event.stopPropagation(); } }, true);
+  });
 
   function open(playing) {
     const picture = document.getElementById("picture"), button = () => document.getElementById("enlarge");
@@ -43,7 +72,8 @@
       x = Math.min(Math.max(x, -most[0]), most[0]); y = Math.min(Math.max(y, -most[1]), most[1]);
       image.style.transform = `translate(${x}px, ${y}px) scale(${scale})`;
       dialog.classList.toggle("enlarged", scale > 1);
-      if (scale > 1.2 && !sharp) {
+      // Sharp also where the screen has more points than the picture; not for the seconds of a slideshow.
+      if (!sharp && (scale > 1.2 || (!playing && image.naturalWidth && image.clientWidth * devicePixelRatio > COARSE * image.naturalWidth))) {
         sharp = true;
         const large = new Image();
         large.src = button().dataset.large;
@@ -51,6 +81,15 @@
         large.decode().then(() => { if (button()?.dataset.large === large.getAttribute("src")) { image.src = large.src; image.dataset.sharp = "yes"; } }).catch(() => {});
       }
     };
+    // It fills the screen, also where it is smaller.
+    const fit = () => {
+      const { naturalWidth, naturalHeight } = image, factor = Math.min(innerWidth / naturalWidth, innerHeight / naturalHeight);
+      if (!naturalWidth) return;
+      image.style.width = `${naturalWidth * factor}px`; image.style.height = `${naturalHeight * factor}px`;
+      draw();
+    };
+    image.addEventListener("load", fit);
+    addEventListener("resize", fit);
     const zoom = (factor, cx = innerWidth / 2, cy = innerHeight / 2) => {
       const to = Math.min(Math.max(scale * factor, 1), 12);
       // What lies under the pointer stays there.
@@ -76,7 +115,7 @@
       // Shown when it is there whole; one that cannot be shown is passed over by a slideshow, too.
       shown.decode().catch(() => {}).then(() => {
         if (!dialog || document.getElementById("picture")?.src !== from) return;
-        image.src = from; image.alt = next.alt; delete image.dataset.sharp;
+        sharp = false; image.src = from; image.alt = next.alt; delete image.dataset.sharp;
         play();
       });
       if (pressed) { const again = pressed; pressed = ""; turn(again); }
@@ -95,8 +134,10 @@
       pointers.set(event.pointerId, now);
     });
     for (const end of ["pointerup", "pointercancel"]) image.addEventListener(end, (event) => pointers.delete(event.pointerId));
+    swiping(image, () => scale === 1 && pointers.size < 2, turn);
     // Wherever the focus is: a browser takes it away for a moment as it fills the screen.
     const keys = (event) => {
+      if (document.querySelector("dialog[open]:not(.viewer)")) return; // the keys are shown above it
       if (event.ctrlKey || event.metaKey || event.altKey) return;
       const pan = { ArrowUp: [0, 80], ArrowDown: [0, -80], ArrowLeft: [80, 0], ArrowRight: [-80, 0] }[event.key];
       if (event.key === "+" || event.key === "=") zoom(1.5); else if (event.key === "-") zoom(1 / 1.5); else if (event.key === "0") zoom(0);
@@ -110,7 +151,7 @@
     document.addEventListener("keydown", keys, true);
     function play() { clearTimeout(slide); if (playing) slide = setTimeout(() => turn("ArrowRight"), 1000 * SLIDE_SECONDS); }
     play();
-    dialog.addEventListener("close", () => { clearTimeout(slide); document.removeEventListener("keydown", keys, true); dialog.remove(); dialog = null; button()?.focus({ preventScroll: true }); });
+    dialog.addEventListener("close", () => { clearTimeout(slide); document.removeEventListener("keydown", keys, true); removeEventListener("resize", fit); dialog.remove(); dialog = null; button()?.focus({ preventScroll: true }); });
   }
 
   document.addEventListener("click", (event) => { if (event.target.id === "enlarge") open(false); });
