@@ -229,4 +229,6 @@ def test_cards_of_people_and_a_tag_count_videos_apart(serve: Callable[..., Any])
     assert re.search(r"With whom.* Eve +1 video", plain(f"/person/{ada}"))
     assert "With the tag: 1 photo and 1 video." in plain("/tag?name=Trips/Oslo")
     assert re.search(r"Trips +Trips/Oslo +2", plain("/tags"))
-    assert re.search(r"<option translate=\"no\" value=\"tag:(&#34;|\")Trips(&#34;|\")", served.client.get("/chips").text)
+    assert re.search(
+        r"<option translate=\"no\" value=\"tag:(&#34;|\")Trips(&#34;|\")", served.client.get("/chips").text
+    )
