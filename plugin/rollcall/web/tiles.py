@@ -55,7 +55,7 @@ def tile(
     if shown:
         inside.append(f'<span class="chance" aria-hidden="true">{shown}</span>')
     if photo.faces and not bare:
-        inside.append(_who(photo))
+        inside.append(_captions(photo))
     return Markup(
         f'<li class="tile" id="photo-{number}" data-ratio="{ratio:.4f}" data-id="{number}" data-at="{place}">'
         f'<a href="{base}/photo/{number}{escape(parameters)}"'
@@ -65,9 +65,9 @@ def tile(
     )
 
 
-def _who(photo: PhotoDetails) -> str:
-    told = [about(face) for face in photo.faces[:_FACES]]
+def _captions(photo: PhotoDetails) -> str:
+    lines = [about(face) for face in photo.faces[:_FACES]]
     if len(photo.faces) > _FACES:
-        told.append(gettext("and %(count)s more", count=formats.number(len(photo.faces) - _FACES)))
-    spans = "".join(f"<span>{escape(one)}</span>" for one in told)
+        lines.append(gettext("and %(count)s more", count=formats.number(len(photo.faces) - _FACES)))
+    spans = "".join(f"<span>{escape(one)}</span>" for one in lines)
     return f'<span class="who" aria-hidden="true">{spans}</span>'

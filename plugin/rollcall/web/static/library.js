@@ -276,8 +276,11 @@
   function reveal() {
     const due = [...coming].filter((id) => $(id) && !$(id).closest("[hidden]"));
     if (!seen && due.length) return;
+    const first = !seen;
     seen = true;
     document.querySelectorAll(".grid:not([data-seen])").forEach((grid) => { grid.dataset.seen = "yes"; });
+    // What is not seen takes no focus.
+    if (first && document.activeElement === document.body) toPlace();
   }
   for (const end of ["htmx:afterSettle", "htmx:responseError", "htmx:sendError"]) {
     document.addEventListener(end, (event) => { if (coming.delete((event.detail.target || event.target).id)) reveal(); });

@@ -73,7 +73,7 @@
       image.style.transform = `translate(${x}px, ${y}px) scale(${scale})`;
       dialog.classList.toggle("enlarged", scale > 1);
       // Sharp also where the screen has more points than the picture; not for the seconds of a slideshow.
-      if (!sharp && (scale > 1.2 || (!playing && image.naturalWidth && image.clientWidth * devicePixelRatio > COARSE * image.naturalWidth))) {
+      if (!sharp && (scale > 1.2 || (!playing && image.naturalWidth && Number(document.getElementById("picture")?.getAttribute("width")) > image.naturalWidth && image.clientWidth * devicePixelRatio > COARSE * image.naturalWidth))) {
         sharp = true;
         const large = new Image();
         large.src = button().dataset.large;
