@@ -29,6 +29,8 @@ from rollcall.inference.analyzer import keep_memory
 from rollcall.settings import Settings, load
 
 RESOLUTION = 1280
+#: Memory is looked at every so many tenths of a second.
+_MEMORY_EVERY = 20
 
 
 class Watched:
@@ -61,12 +63,16 @@ class Watched:
         return self._most / 2**20
 
     def _watch(self) -> None:
+        looks = 0
         while not self._done.wait(0.1):
+            looks += 1
             for child in psutil.Process().children(recursive=True):
                 try:
                     times = child.cpu_times()
                     self._times[child.pid] = times.user + times.system
-                    self._most = max(self._most, child.memory_full_info().pss)
+                    # The system walks through all pages for it, which takes a processor some hundredths of a second.
+                    if looks % _MEMORY_EVERY == 0:
+                        self._most = max(self._most, child.memory_full_info().pss)
                 except (psutil.Error, AttributeError):  # it ended, or the system does not know it
                     continue
 
