@@ -232,6 +232,7 @@ class Driver:
             "shared": True,
             "inside": True,
             "device": served.plugin.guests()[0].guest_id,
+            "known": f"{served.plugin.guests()[0].guest_id}-1",
         }
 
     def values(self, operation: Operation) -> dict[str, Any]:

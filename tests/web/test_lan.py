@@ -302,7 +302,7 @@ def test_only_an_address_of_a_home_network_is_served(tmp_path: Path, address: st
 def test_the_terminal_shows_where_a_device_is_let_in(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def run(app: Any, listening: socket.socket, announce: Callable[[], None]) -> None:
+    def run(app: Any, listening: socket.socket, announce: Callable[[], None], file: Path | None) -> None:
         assert listening.getsockname()[0] == "127.0.0.1"
         announce()
         shown = capsys.readouterr().err

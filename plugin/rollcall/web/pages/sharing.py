@@ -27,7 +27,9 @@ def sharing(request: Request) -> Response:
 
 
 @router.get("/sharing/devices", response_class=HTMLResponse)
-def devices(request: Request, known: Annotated[str, Query(pattern=r"^[0-9-]*$", max_length=20_000)] = "") -> Response:
+def devices(
+    request: Request, known: Annotated[str, Query(pattern=r"^(\d{1,18}(-\d{1,18})*)?$", max_length=20_000)] = ""
+) -> Response:
     """Show which devices are paired, and whose code was used meanwhile; nothing if they are those of `known`."""
     found = plugin_of(request).guests()
     before = {int(one) for one in known.split("-") if one}
