@@ -45,10 +45,10 @@ ACTIONS: dict[str, dict[str, tuple[str, ...]]] = {
         "tag": ("photos", "tag"),
         "album": ("photos", "album"),
         "leave": ("photos", "from_album"),
-        "ignore": ("photos",),
         "age_group": ("label",),
         "name": ("name",),
         "folder": ("photos",),
+        "ignore": ("photos",),
     },
     "/album/{album_id}": {"rename": ("what", "name"), "share": (), "unshare": (), "remove": ()},
     "/sharing": {"code": ("what",), "end": ("device",), "end_all": ()},
@@ -75,7 +75,6 @@ ACTIONS: dict[str, dict[str, tuple[str, ...]]] = {
         "child_of": ("other",),
         "not_them": ("faces",),
         "age_group": ("faces", "label"),
-        "ignore": ("faces",),
         "me": (),
         "undo": (),
     },
@@ -83,7 +82,8 @@ ACTIONS: dict[str, dict[str, tuple[str, ...]]] = {
 #: What is valid for one route and not for the others that have a field of this name.
 PARTICULAR: dict[str, dict[str, Any]] = {
     "/people/more": {"kind": "unnamed"},
-    "/person/{person_id}": {"order": "newest"},
+    "/person/{person_id}": {"order": "newest", "label": "adult"},
+    "/selection": {"label": "adult"},
     "/person/{person_id}/faces": {"order": "newest"},
 }
 #: Routes that change who is who: what one of them does, another may find done, or nobody there.
@@ -211,7 +211,7 @@ class Driver:
             "origin": "test",
             "unknown": False,
             "path": str(second),
-            "photos": served.photo("family.png"),
+            "photos": served.photo("maybe.png"),
             "numbers": f"{served.photo('family.png')},9999",
             "near": served.photo("child.png"),
             "newer": served.photo("child.png"),

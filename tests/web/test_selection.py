@@ -47,7 +47,7 @@ def test_the_age_of_the_only_face_of_each_is_one_step_and_the_others_are_counted
     assert own.rows(ages) == [(2,)]
     own.client.post("/undo", headers=PART)
     assert own.rows(ages) == [(0,)]
-    assert say(own, ["two.png"], what="age_group", label="teenager").status_code == 422
+    assert say(own, ["two.png"], what="age_group", label="teenager").status_code == 409
     assert say(own, ["child.png"], what="age_group", label="hobbit").status_code == 422
 
 
@@ -74,7 +74,7 @@ def test_all_faces_of_selected_photos_are_ignored_and_come_back_together(own: An
     assert own.rows(shown) == [(before[0][0] - 3,)]
     own.client.post("/undo", headers=PART)
     assert own.rows(shown) == before
-    assert say(own, ["nobody.png"], what="ignore").status_code == 422
+    assert say(own, ["nobody.png"], what="ignore").status_code == 409
 
 
 def test_ticked_faces_of_a_person_are_given_an_age_and_ignored(own: Any) -> None:

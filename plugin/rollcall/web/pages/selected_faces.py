@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal, NamedTuple
 
 from rollcall import corrections
-from rollcall.errors import InvalidCorrectionError
+from rollcall.errors import ConflictError
 from rollcall.sentences import Sentence
 from rollcall.web import names
 from rollcall.web.history import History
@@ -28,18 +28,18 @@ def say(past: History, photos: list[int], what: Said, label: str, name: str) -> 
     Raises
     ------
     InvalidCorrectionError
-        If there is no such face, no such answer, or no name.
+        If there is no such answer, or no name.
     ConflictError
-        If several people have the name.
+        If there is no such face, or several people have the name.
     """
     faces = _faces(past, photos)
     if what == "ignore":
         if not faces.every:
-            raise InvalidCorrectionError(Sentence("there is no face in what is selected; select photos with faces"))
+            raise ConflictError(Sentence("there is no face in what is selected; select photos with faces"))
         past.correct(*(corrections.ignore(one) for one in faces.every))
         return ngettext("%(num)s face ignored", "%(num)s faces ignored", len(faces.every))
     if not faces.only:
-        raise InvalidCorrectionError(
+        raise ConflictError(
             Sentence("nothing that is selected has exactly one face; open a photo to answer for each of its faces")
         )
     done = _name(past, faces.only, name) if what == "name" else _ages(past, faces.only, label)
