@@ -37,6 +37,15 @@ QUIET = (
 )
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _no_desktop() -> Iterator[None]:
+    """Show no folder on the screen of whoever runs the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+            patch.delenv(name, raising=False)
+        yield
+
+
 @dataclass
 class Served:
     """A server that runs, and what lies behind it."""

@@ -41,7 +41,15 @@ ACTIONS: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "/tag": {"accept": ("what", "name", "above", "photo_id"), "reject": ("name",), "undo": ()},
     "/review": {"yes": ("what", "face", "group"), "skip": ("face",), "undo": ()},
-    "/selection": {"tag": ("photos", "tag"), "album": ("photos", "album"), "leave": ("photos", "from_album")},
+    "/selection": {
+        "tag": ("photos", "tag"),
+        "album": ("photos", "album"),
+        "leave": ("photos", "from_album"),
+        "age_group": ("label",),
+        "name": ("name",),
+        "folder": ("photos",),
+        "ignore": ("photos",),
+    },
     "/album/{album_id}": {"rename": ("what", "name"), "share": (), "unshare": (), "remove": ()},
     "/sharing": {"code": ("what",), "end": ("device",), "end_all": ()},
     "/review/alike": {"yes": ("what", "faces", "group"), "no": ("group",)},
@@ -66,6 +74,7 @@ ACTIONS: dict[str, dict[str, tuple[str, ...]]] = {
         "birth": ("birth",),
         "child_of": ("other",),
         "not_them": ("faces",),
+        "age_group": ("faces", "label"),
         "me": (),
         "undo": (),
     },
@@ -73,7 +82,8 @@ ACTIONS: dict[str, dict[str, tuple[str, ...]]] = {
 #: What is valid for one route and not for the others that have a field of this name.
 PARTICULAR: dict[str, dict[str, Any]] = {
     "/people/more": {"kind": "unnamed"},
-    "/person/{person_id}": {"order": "newest"},
+    "/person/{person_id}": {"order": "newest", "label": "adult"},
+    "/selection": {"label": "adult"},
     "/person/{person_id}/faces": {"order": "newest"},
 }
 #: Routes that change who is who: what one of them does, another may find done, or nobody there.
@@ -201,7 +211,7 @@ class Driver:
             "origin": "test",
             "unknown": False,
             "path": str(second),
-            "photos": served.photo("family.png"),
+            "photos": served.photo("maybe.png"),
             "numbers": f"{served.photo('family.png')},9999",
             "near": served.photo("child.png"),
             "newer": served.photo("child.png"),

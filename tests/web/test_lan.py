@@ -132,7 +132,7 @@ def test_what_is_not_shared_and_what_changes_is_refused(shared: Shared) -> None:
         assert "private" not in answer.text
     assert device.get(base).headers["location"].endswith("/albums"), "the library is not theirs"
     for method in ("POST", "PUT", "DELETE", "PATCH"):
-        for path in ("/undo", "/album/1", "/api/corrections", "/sharing", "/albums"):
+        for path in ("/undo", "/album/1", "/api/corrections", "/sharing", "/albums", "/selection", "/photo/1/folder"):
             assert device.request(method, base + path, data={"what": "remove"}).status_code == 403
     assert len(shared.plugin.albums()) == 2
 

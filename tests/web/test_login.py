@@ -107,6 +107,14 @@ def test_programs_send_the_token_as_bearer(client: Client, tmp_path: Path) -> No
         assert one.post("/api/undo", headers=headers).status_code == 409, "nothing to undo"
 
 
+def test_who_comes_through_the_proxy_opens_no_folder_on_this_machine(client: Client, tmp_path: Path) -> None:
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    with client(peer="127.0.0.1", **by_token(tmp_path)) as one:
+        answer = one.post("/photo/1/folder", headers=headers)
+        assert answer.status_code == 409 and "open the page there" in answer.text
+        assert "Show in folder" not in one.get("/photo/1", headers=headers).text
+
+
 def test_a_long_form_is_not_read(client: Client, tmp_path: Path) -> None:
     with client(**by_token(tmp_path)) as one:
         assert one.post("/login", data={"token": "x" * 10_000}).status_code == 413

@@ -12,3 +12,4 @@ class Toast(NamedTuple):
     offer: str = ""  # "undo" or "redo"
     photo_id: int | None = None  # a photo to go to
     to: str = ""  # an address of the page to go to
+    copy: str = ""  # a path to copy

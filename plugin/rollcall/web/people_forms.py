@@ -10,7 +10,8 @@ from pydantic import BaseModel, Field
 
 from rollcall import corrections
 from rollcall.corrections.kind_base import RowId
-from rollcall.errors import InvalidCorrectionError
+from rollcall.corrections.review_queue import ANSWERS
+from rollcall.errors import ConflictError, InvalidCorrectionError
 from rollcall.host import Plugin
 from rollcall.people.persons import Person
 from rollcall.people.portrait import FaceIdentity
@@ -36,11 +37,12 @@ class PersonForm(BaseModel):
 
     what: Literal[
         "names", "birth", "me", "not_me", "hide", "show", "merge", "child_of", "parent_of", "partner_of", "unrelated",
-        "split", "not_them", "confirm", "undo", "redo",
+        "split", "not_them", "confirm", "ignore", "age_group", "undo", "redo",
     ]  # fmt: skip
     name: Annotated[str, Field(max_length=1000)] = ""
     birth: Annotated[str, Field(max_length=20)] = ""
     other: RowId | None = None
+    label: Annotated[str, Field(max_length=100)] = ""
     faces: Annotated[list[RowId], Field(max_length=5000)] = []
 
 
@@ -86,6 +88,48 @@ def name_group(past: History, person: Person, name: str) -> Person:
     if other is not None and other.person_id != person.person_id:
         return past.plugin.merge_people(other.person_id, person.person_id, origin=past.tab)
     return past.plugin.name_person(person.person_id, name, *person.names, origin=past.tab)
+
+
+def set_ages(past: History, faces: Sequence[int], label: str) -> None:
+    """Record the ages of an answer of one key for faces, as one batch.
+
+    Raises
+    ------
+    InvalidCorrectionError
+        If there is no such answer.
+    """
+    if label not in ANSWERS:
+        raise InvalidCorrectionError(NOT_UNDERSTOOD)
+    past.correct(*(corrections.age(one, *ANSWERS[label]) for one in faces))
+
+
+def name_faces(past: History, faces: Sequence[int], name: str) -> str:
+    """State that faces are the person of a name, who is added if nobody has it, as one batch; return the name.
+
+    Raises
+    ------
+    InvalidCorrectionError
+        If the name is empty or none.
+    ConflictError
+        If several people have it.
+    """
+    if not name.strip():
+        raise InvalidCorrectionError(Sentence("a name is needed; type one"))
+    found = past.plugin.people_named(name.strip())
+    if len(found) > 1:
+        raise ConflictError(
+            Sentence(
+                "%(count)s people are called %(name)s; confirm the faces for one of them by number",
+                count=len(found),
+                name=Quoted(name.strip()),
+            )
+        )
+    if found:
+        return past.plugin.confirm_faces(found[0].person_id, faces, origin=past.tab).name or name.strip()
+    # Not as faces that are taken out of a group: what looks like them there may be the same person.
+    uid = corrections.new_uid()
+    past.correct(corrections.person_name(uid, [name.strip()]), *(corrections.person(one, uid) for one in faces))
+    return name.strip()
 
 
 def merge(past: History, people: Sequence[Person]) -> Person:
@@ -159,7 +203,7 @@ def change_person(past: History, person: Person, form: PersonForm) -> None:
             past.plugin.set_me(number, form.what == "me", origin=past.tab)
         case "hide" | "show":
             past.plugin.hide_people(number, hidden=form.what == "hide", origin=past.tab)
-        case "split" | "not_them" | "confirm":
+        case "split" | "not_them" | "confirm" | "ignore" | "age_group":
             _change_faces(past, number, form)
         case _:
             _change_two(past, person, form)
@@ -168,7 +212,11 @@ def change_person(past: History, person: Person, form: PersonForm) -> None:
 def _change_faces(past: History, number: int, form: PersonForm) -> None:
     if not form.faces:
         raise InvalidCorrectionError(Sentence("no face is ticked; tick those that are meant"))
-    if form.what == "split":
+    if form.what == "ignore":
+        past.correct(*(corrections.ignore(one) for one in form.faces))
+    elif form.what == "age_group":
+        set_ages(past, form.faces, form.label)
+    elif form.what == "split":
         past.plugin.split_faces(form.faces, form.name.strip() or None, origin=past.tab)
     elif form.what == "not_them":
         past.plugin.reject_faces(number, form.faces, origin=past.tab)

@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import html
+import ipaddress
 import secrets
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final, NamedTuple
@@ -32,6 +33,8 @@ BASE: Final = "rollcall.base"
 #: The key of a request's scope that holds the guest of the home network who sent it.
 GUEST: Final = "rollcall.guest"
 _EMBED: Final = "/embed"
+#: The key of a request's scope that tells that it came through a proxy or from the home network.
+_FROM_ELSEWHERE: Final = "rollcall.from_elsewhere"
 
 
 def new_token() -> str:
@@ -62,7 +65,17 @@ def of_this_machine(scope: Scope, port: int, token: str) -> Scope:
     headers["authorization"] = f"Bearer {token}"
     if "origin" in headers:
         headers["origin"] = f"http://{here}"
-    return {**scope, "headers": headers.raw}
+    return {**scope, "headers": headers.raw, _FROM_ELSEWHERE: True}
+
+
+def is_sent_from_here(scope: Any) -> bool:
+    """Return whether a request comes from this machine itself: neither from a guest, nor through a proxy."""
+    if scope.get(_FROM_ELSEWHERE) or guest_of(scope) is not None:
+        return False
+    try:
+        return ipaddress.ip_address((scope.get("client") or ("",))[0]).is_loopback
+    except ValueError:
+        return False
 
 
 class Guest(NamedTuple):

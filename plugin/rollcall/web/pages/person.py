@@ -184,6 +184,8 @@ def _done(plugin: Plugin, person_id: int, form: PersonForm) -> str:
             return ngettext(
                 "%(num)s face taken out; u takes it back.", "%(num)s faces taken out; u takes it back.", count
             )
+        case "ignore":
+            return ngettext("%(num)s face ignored; u takes it back.", "%(num)s faces ignored; u takes it back.", count)
         case "confirm":
             return ngettext(
                 "%(num)s face confirmed; u takes it back.", "%(num)s faces confirmed; u takes it back.", count

@@ -21,7 +21,7 @@ from rollcall.media.paths import readable
 from rollcall.search.details import FaceDetails
 from rollcall.web import formats, names
 from rollcall.web.drawings import boxes, faces_at
-from rollcall.web.security import base_of, guest_of, is_embedded
+from rollcall.web.security import base_of, guest_of, is_embedded, is_sent_from_here
 from rollcall.web.shown import about, clock, face_version, photo_version
 from rollcall.web.tiles import tile
 from rollcall.web.translation import (
@@ -191,7 +191,7 @@ def page(request: Request, template: str, /, code: int = 200, **values: Any) -> 
     """Render a template with the values that every page needs."""
     embedded = is_embedded(request.scope) or request.query_params.get("embed") == "1"
     values |= {"here": request.url.path, "embedded": embedded, "base": base_of(request.scope)}
-    values["guest"] = guest_of(request.scope)
+    values |= {"guest": guest_of(request.scope), "sent_from_here": is_sent_from_here(request.scope)}
     answer = templates.TemplateResponse(request, template, values, status_code=code)
     answer.headers["Content-Language"] = language()
     return answer

@@ -23,9 +23,11 @@ from rollcall.web.history import PERSON
 from rollcall.web.inputs import TagName, history_of, plugin_of, remembered_of, tab_of
 from rollcall.web.messages import Toast
 from rollcall.web.names import counted
+from rollcall.web.pages import in_folder, selected_faces
 from rollcall.web.pages.library import prefetched
 from rollcall.web.pages.rendering import page
 from rollcall.web.pages.undoing import CHANGED
+from rollcall.web.people_forms import Name
 from rollcall.web.security import guest_of
 from rollcall.web.translation import gettext, known, ngettext, translated
 
@@ -39,18 +41,34 @@ Photos = Annotated[list[RowId], Form(max_length=MOST)]
 def change(
     request: Request,
     photos: Photos,
-    what: Annotated[Literal["tag", "no_tag", "album", "leave"], Form()],
+    what: Annotated[Literal["tag", "no_tag", "album", "leave", "ignore", "age_group", "name", "folder"], Form()],
     tag: Annotated[TagName, Form()] = "",
     album: Annotated[str, Form(max_length=200)] = "",
     from_album: Annotated[RowId | None, Form()] = None,
+    label: Annotated[str, Form(max_length=100)] = "",
+    name: Annotated[Name, Form()] = "",
 ) -> Response:
-    """Set or reject a tag of several photos, or put them into an album or take them out of it, as one batch."""
+    """Set or reject a tag of several photos, answer for their faces, or change an album, as one batch.
+
+    With `folder` nothing changes: the photo, which is one, is shown in its folder.
+    """
+    if what == "folder":
+        if len(photos) != 1:
+            raise InvalidCorrectionError(Sentence("one photo is shown in its folder; select one"))
+        return in_folder.shown(request, photos[0])
     if what in ("album", "leave"):
         return _albums(request, photos, album if what == "album" else "", from_album)
+    if what in ("ignore", "age_group", "name"):
+        return _answered(request, selected_faces.say(history_of(request), photos, what, label, name))
     if not tag.strip():
         raise InvalidCorrectionError(Sentence("the tag has no name; type one"))
     history_of(request).correct(*(corrections.tag(one, tag, what == "tag") for one in photos))
-    answer = page(request, "_toast.html", toast=Toast(_done(request, what, tag.strip(), photos), "undo"))
+    return _answered(request, _done(request, what, tag.strip(), photos))
+
+
+def _answered(request: Request, text: str) -> Response:
+    """Return the message on what was done, with the way back."""
+    answer = page(request, "_toast.html", toast=Toast(text, "undo"))
     answer.headers.update(CHANGED)
     return answer
 

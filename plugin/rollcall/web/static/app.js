@@ -55,6 +55,10 @@ new MutationObserver((changes) => changes.forEach((change) => change.addedNodes.
   setTimeout(go, 10000);
 }))).observe(document.getElementById("toasts"), { childList: true });
 
+document.addEventListener("click", (event) => {
+  const path = event.target.dataset?.copy;
+  if (path) navigator.clipboard.writeText(path).then(() => { document.getElementById("live").textContent = ngettext("%(num)s path copied", "%(num)s paths copied", 1); });
+});
 document.addEventListener("input", (event) => {
   if (event.target.id === "age") document.getElementById("age-shown").textContent = event.target.value;
   if (event.target.id === "above") document.getElementById("above-shown").textContent = percent(Number(event.target.value));

@@ -20,7 +20,7 @@
     form.hidden = !selecting();
     $("selected-count").textContent = ngettext("%(num)s selected", "%(num)s selected", chosen.size);
     $("select")?.setAttribute("aria-pressed", String(selecting()));
-    for (const button of form.querySelectorAll("button:not(#selected-none)")) button.disabled = !chosen.size;
+    for (const button of form.querySelectorAll("button:not(#selected-none)")) button.disabled = button.id === "selected-folder" ? chosen.size !== 1 : !chosen.size;
   }
   const searched = () => new URLSearchParams(location.search).get("q") || "";
   function begin() { query = searched(); document.body.classList.add("selecting"); show(); }
