@@ -280,6 +280,19 @@ def test_crowds_and_long_tags_are_no_wider_than_a_phone(page: Any, served: Any) 
         assert "\u00ad" not in page.content()
 
 
+def test_a_tag_breaks_at_its_slash_and_not_inside_a_word(page: Any, served: Any) -> None:
+    page.set_viewport_size({"width": 390, "height": 800})
+    page.goto(f"{served.url}/tags")
+    lines = page.locator(".tags tbody th a").evaluate_all(
+        """names => names.flatMap(name => [...name.childNodes].filter(node => node.nodeType === 3).map(node => {
+        const range = document.createRange(); range.selectNodeContents(node);
+        return [node.textContent, range.getClientRects().length]; }))"""
+    )
+    assert ["Children", 1] in lines
+    assert [word for word, height in lines if height > 1] == []
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+
+
 def test_a_panorama_takes_no_more_room_than_its_row(shared: Any) -> None:
     ratios = [float(one) for one in re.findall(r'class="tile"[^>]*data-ratio="([\d.]+)"', shared.client.get("/").text)]
     assert ratios and max(ratios) <= 2.6
