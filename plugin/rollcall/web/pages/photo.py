@@ -9,7 +9,7 @@ from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, Response
 
 from rollcall.corrections.kind_base import RowId
-from rollcall.errors import NotFoundError, PictureError
+from rollcall.errors import ConflictError, NotFoundError, PictureError
 from rollcall.host import Plugin
 from rollcall.search.details import FaceDetails, PhotoDetails
 from rollcall.web import history
@@ -92,10 +92,13 @@ def correct(request: Request, photo_id: RowId, form: Annotated[PhotoForm, Form()
 
 @router.get("/face/{face_id}/similar", response_class=HTMLResponse)
 def similar(request: Request, face_id: RowId) -> Response:
-    """Show the faces most similar to one."""
+    """Show the faces most similar to one, or that it cannot be compared: it was drawn or moved, or that is off."""
     plugin = plugin_of(request)
-    near = plugin.similar(face_id, limit=12)
-    return page(request, "_similar.html", similar=list(with_details(plugin, near)), face_id=face_id)
+    try:
+        near = plugin.similar(face_id, limit=12)
+    except ConflictError:
+        return page(request, "_similar.html", similar=[], comparable=False)
+    return page(request, "_similar.html", similar=list(with_details(plugin, near)), comparable=True)
 
 
 def with_details(plugin: Plugin, faces: Iterable[tuple[int, float]]) -> Iterator[tuple[FaceDetails, float]]:
