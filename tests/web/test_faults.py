@@ -197,6 +197,38 @@ def test_a_folder_that_is_added_during_a_run_joins_the_queue_and_is_listed(serve
     assert "waits for its turn" not in served.client.get("/indexing").text
 
 
+class UnhurriedAnalyzer(BlobAnalyzer):
+    """Takes its time for each photo, until it may hurry."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hurry = threading.Event()
+
+    def analyze(self, pictures: Sequence[Any]) -> list[Any]:
+        self.hurry.wait(0.5 * len(pictures))
+        return super().analyze(pictures)
+
+
+def test_a_folder_is_removed_at_once_during_a_run_which_goes_on_with_the_others(served: Any, tmp_path: Path) -> None:
+    unhurried = UnhurriedAnalyzer()
+    served.plugin.service.indexer.tools.analyzer = unhurried
+    for number in range(64):  # more than the removal would wait for
+        draw(served.library / "new" / f"{number}.png", (6, 0), seed=600 + number)
+    draw(tmp_path / "mistake" / "b.png", (6, 0), seed=51)
+    assert served.client.post("/api/folders", json={"path": str(tmp_path / "mistake")}).json() is True
+    until(lambda: served.app.state.activity.progress.ended == 1)
+    until(lambda: served.client.post("/api/index").json())
+    until(lambda: served.client.get("/api/status").json()["state"] == "indexing")
+    answer = served.client.post("/indexing/remove", data={"path": str(tmp_path / "mistake")}, headers=HTMX)
+    assert answer.status_code == 200 and "Removed from the library: 1 photo." in answer.text
+    unhurried.hurry.set()
+    until(lambda: served.client.get("/api/status").json()["state"] == "idle")
+    until(
+        lambda: served.rows("SELECT count(*) FROM v1_photos WHERE state = 'indexed' AND path LIKE 'new/%'") == [(64,)]
+    )
+    assert str(tmp_path / "mistake") not in served.client.get("/indexing").text
+
+
 # ---- Results
 
 

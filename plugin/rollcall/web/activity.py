@@ -42,6 +42,7 @@ class Activity:
         self.progress = Progress()
         self.changed = 0  # counts the changes of `progress`, for those who stream it
         self._lock = threading.Lock()
+        self._removals = threading.Lock()  # one at a time: each may interrupt a run
         self._stop = threading.Event()
         self._running = False
         self._thread: threading.Thread | None = None
@@ -83,6 +84,33 @@ class Activity:
         """Return the folders that are indexed after the run that goes on."""
         with self._lock:
             return list(self._waiting)
+
+    def remove(self, folder: Path | str) -> int:
+        """Remove a folder from the library; return how many photos it had. A run goes on with the other folders.
+
+        Raises
+        ------
+        NotFoundError
+            If it is none of the library's folders.
+        BusyError
+            If another process indexes.
+        """
+        with self._removals:
+            with self._lock:
+                thread = self._thread if self._running else None
+                others = [
+                    one for one in (*self._folders, *self._waiting) if str(folder) not in (str(one), str(one.resolve()))
+                ]
+                goes_on = thread is not None and self.progress.state == "running" and bool(others)
+                if thread is not None:
+                    self._stop.set()
+            if thread is not None:
+                thread.join()
+            try:
+                return self.plugin.remove_folder(folder)
+            finally:
+                if goes_on:
+                    self.start(others)
 
     def pause(self) -> None:
         """End the run after the photos in flight; the others stay pending, and `start` goes on with them."""

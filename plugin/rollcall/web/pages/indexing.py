@@ -41,7 +41,7 @@ def folders(request: Request) -> Response:
 @router.post("/indexing/remove", response_class=HTMLResponse)
 def remove(request: Request, path: Annotated[str, Form(max_length=4096)]) -> Response:
     """Remove a folder from the library; the files stay, and what a person entered waits for them."""
-    count = plugin_of(request).remove_folder(paths.from_text(path))
+    count = activity_of(request).remove(paths.from_text(path))
     toast = Toast(
         ngettext(
             "Removed from the library: %(num)s photo. Add the folder again to have it back.",
