@@ -12,7 +12,7 @@ from rollcall.web.history import History
 from rollcall.web.people_forms import name_faces, set_ages
 from rollcall.web.translation import ngettext
 
-Said = Literal["ignore", "age_group", "name"]
+Answer = Literal["ignore", "age_group", "name"]
 
 
 class _Faces(NamedTuple):
@@ -22,7 +22,7 @@ class _Faces(NamedTuple):
     empty: int  # photos without any
 
 
-def say(past: History, photos: list[int], what: Said, label: str, name: str) -> str:
+def say(past: History, photos: list[int], what: Answer, label: str, name: str) -> str:
     """Record an answer for all faces of photos (`ignore`) or the only face of each, and return what was done.
 
     Raises
