@@ -33,9 +33,7 @@ class RefinerRunner:
 
     def __init__(self, network: refiner.Refiner, batching: Batching) -> None:
         self._batching, self._side = batching, network.config.size
-        self._buckets: tuple[int, ...] = REFINER_BUCKETS if layers.on_cpu() else REFINER_BUCKETS_GPU
-        if batching.one_processor:
-            self._buckets = REFINER_BUCKETS[-1:]
+        self._buckets = batching.buckets(REFINER_BUCKETS if layers.on_cpu() else REFINER_BUCKETS_GPU)
         self._program = batching.compile(network, REFINER_BUCKETS[0], refiner.Refiner.__call__, counted=True)
         # Compiled when the first crowd comes.
         self._crowd = batching.compile(network, CROWD, refiner.Refiner.__call__)
