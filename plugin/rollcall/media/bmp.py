@@ -16,6 +16,8 @@ from rollcall.media.pillow_formats import DAMAGED, unless_blank
 
 _BITFIELDS: Final = (3, 6)
 _ROWS: Final = 64
+#: Bytes of a file that is large.
+_LARGE: Final = 120_000_000
 #: Compressions of runs: bits of a pixel by their number.
 _RUNS: Final = {1: 8, 2: 4}
 #: Escapes behind a zero: end of row, end of picture, move; from 3 on that many pixels follow.
@@ -57,6 +59,36 @@ def by_fields(job: Job) -> Decoded:
             pixels[top : top + _ROWS, :, channel] = _field(values, mask)
     upright: Pixels = pixels if height < 0 else pixels[::-1]
     return Decoded(from_array(np.ascontiguousarray(upright), job.target), width, abs(height))
+
+
+def by_rows(job: Job) -> Decoded:
+    """Decode a large BMP of 24 bits a pixel without a copy of all its pixels.
+
+    Raises
+    ------
+    Refused
+        If it is none, or rows are missing.
+    """
+    data = job.data
+    if len(data) < _LARGE:
+        raise Refused("not large")
+    start, header = struct.unpack_from("<II", data, 10)
+    width, height, planes, bits, packed = struct.unpack_from("<iiHHI", data, 18)
+    if header not in _HEADERS or header < 40 or planes != 1 or bits != 24 or packed or width <= 0 or height == 0:
+        raise Refused("not of 24 bits a pixel")
+    check_size(job, width, abs(height))
+    stride = (width * 3 + 3) // 4 * 4
+    if len(data) - start < stride * abs(height):
+        raise Refused("rows are missing")
+    rows = np.frombuffer(data, np.uint8, stride * abs(height), start).reshape(abs(height), stride)
+    if height > 0:
+        rows = rows[::-1]
+
+    def block(left: int, top: int, right: int, bottom: int) -> Pixels:
+        stored = rows[top:bottom, left * 3 : right * 3].reshape(bottom - top, right - left, 3)
+        return np.ascontiguousarray(stored[..., ::-1])
+
+    return Decoded(from_blocks(block, width, abs(height), job.target, job.most), width, abs(height))
 
 
 def by_palette(job: Job) -> Decoded:

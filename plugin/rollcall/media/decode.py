@@ -1,16 +1,18 @@
 """Files to upright pixels: every format and every bad file ends here.
 
-A file is read once: hash, header and pixels come from the same bytes. The plain formats are decoded in this process;
-rare ones, damaged files and pictures that take much memory in another one, which can be ended. How much memory decoding
-takes is estimated from the header and reserved first.
+Hash, header and pixels come from the same bytes. A large file is read again by the process that decodes it, so that its
+bytes are not held twice, and from the beginning if they are others by then. The plain formats are decoded in this
+process; rare ones, damaged files and pictures that take much memory in another one, which can be ended. How much memory
+decoding takes is estimated from the header and reserved first.
 """
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -21,23 +23,23 @@ from rollcall.errors import (
     NotEnoughMemoryError,
     PictureError,
     TooLargeError,
+    UnreadableError,
     UnsupportedFormatError,
 )
 from rollcall.media import (
-    capture_time,
     decoders,
     estimates,
+    facts,
     formats,
-    iptc,
+    large_files,
     memory_budget,
     metadata,
     reading,
     video,
     worker,
-    xmp,
 )
 from rollcall.media.formats import SUFFIXES, Format
-from rollcall.media.job import Decoded, Job, Refused, TooManyPixels
+from rollcall.media.job import Changed, Decoded, Job, Refused, TooManyPixels
 from rollcall.media.orientation import swaps_sides, upright
 from rollcall.media.reading import MAX_BYTES
 from rollcall.records import Picture
@@ -49,6 +51,10 @@ __all__ = ["MAX_BYTES", "SUFFIXES", "content_hash", "decode", "interrupt"]
 _LOG: Final = logging.getLogger(__name__)
 #: A picture that takes more memory than this is decoded where that memory is given back, and where it can be ended.
 _IN_PROCESS: Final = 384 << 20
+#: Files of so many bytes are not sent to the process that decodes them.
+_LARGE_FILE: Final = 64 << 20
+#: So often a file is read that changes meanwhile.
+_TRIES: Final = 3
 #: A picture may take so much whatever the setting: what is no larger is decoded alone.
 _MOST_MEGABYTES: Final = 2048
 #: More megapixels than this are no picture's, but damage of the header.
@@ -100,24 +106,68 @@ def decode(
     _check(abandoned)
     if video.is_video(path):
         return _of_video(path, target, max_megapixels, limits, abandoned, at)
+    request = _Request(path, target, most, max_megapixels or limits.max_megapixels, limits, before, abandoned)
+    for _ in range(_TRIES):
+        with suppress(Changed):
+            return _of_file(request)
+    raise UnreadableError(path, Sentence("the file changes while it is read"), Sentence("try again once it is written"))
+
+
+class _Request(NamedTuple):
+    """What `decode` was asked for."""
+
+    path: Path
+    target: int | None
+    most: int | None
+    max_megapixels: float
+    limits: DecodeSettings
+    before: Callable[[int], None] | None
+    abandoned: threading.Event | None
+
+
+class _Opened(NamedTuple):
+    """A file that was read and is not decoded yet."""
+
+    job: Job
+    plan: _Plan
+    facts: facts.Facts
+    seconds: float  # what reading took
+
+
+def _of_file(request: _Request) -> Picture:
+    """Return the picture of a file.
+
+    Raises
+    ------
+    Changed
+        If it was a large file, and changed between the reading and the decoding.
+    """
+    path, megabytes = request.path, request.limits.memory_megabytes
     size = reading.check(path).st_size
     # A file of more bytes is refused before it is read.
     held = size if size <= MAX_BYTES else 0
-    with memory_budget.reserve_file(held, path, limits.memory_megabytes):
-        return _of_file(path, (target, most), max_megapixels, limits, before, abandoned)
+    if held < _LARGE_FILE:
+        with memory_budget.reserve_file(held, path, megabytes):
+            opened = _opened(request)
+            with memory_budget.SHARED.reserve(opened.plan.needed, path, megabytes):
+                return _picture(request, opened)
+    with memory_budget.SHARED.reserve(held, path, megabytes) as grow:
+        opened = _opened(request)
+        if opened.plan.in_process and grow(opened.plan.needed):
+            return _picture(request, opened)
+        # Whoever decodes reads it again: while it waits, and beside the decoder, its bytes would be held for nothing.
+        opened = opened._replace(job=opened.job._replace(data=b""), plan=opened.plan._replace(in_process=False))
+    with memory_budget.SHARED.reserve(opened.plan.needed, path, megabytes):
+        return _picture(request, opened)
 
 
-def _of_file(
-    path: Path,
-    sides: tuple[int | None, int | None],
-    max_megapixels: float | None,
-    limits: DecodeSettings,
-    before: Callable[[int], None] | None,
-    abandoned: threading.Event | None,
-) -> Picture:
-    _check(abandoned)  # it may have waited
+def _opened(request: _Request) -> _Opened:
+    _check(request.abandoned)  # it may have waited
+    path, limits = request.path, request.limits
+    began = time.monotonic()
     data = reading.read(path, limits.max_seconds)
-    digest = _hash(data)
+    seconds = time.monotonic() - began
+    digest = large_files.digest(data)
     if not data:
         raise NotAPictureError(path, Sentence("the file is empty"))
     kind = formats.sniff(data, path.suffix.lower())
@@ -130,21 +180,33 @@ def _of_file(
             Sentence("%(kind)s files need an extra", kind=_name(path, kind)),
             Sentence("install it with `pip install 'rollcall[%(extra)s]'`", extra=extra),
         )
-    try:
-        job = Job(kind, data, sides[0], max_megapixels or limits.max_megapixels, sides[1])
+    job = Job(kind, data, request.target, request.max_megapixels, request.most, digest=digest)
+    if len(data) >= _LARGE_FILE:
+        job = job._replace(path=str(path.absolute()))
+    with _as_picture_errors(path, job):
         plan = _plan(job)
         _check_memory(path, plan, limits)
-        with memory_budget.SHARED.reserve(plan.needed, path, limits.memory_megabytes):
-            _check(abandoned)
-            if before is not None:
-                before(plan.needed)
-            decoded = _decoded(path, job._replace(needed=plan.needed), plan.in_process, limits.max_seconds, abandoned)
-            return _picture(path, job, decoded, digest)
-    except (PictureError, worker.Interrupted):
+        return _Opened(job._replace(needed=plan.needed), plan, facts.of(path, metadata.find(kind, data)), seconds)
+
+
+def _picture(request: _Request, opened: _Opened) -> Picture:
+    _check(request.abandoned)
+    if request.before is not None:
+        request.before(opened.plan.needed)
+    with _as_picture_errors(request.path, opened.job):
+        return _put_together(request.path, opened, _decoded(request, opened))
+
+
+@contextmanager
+def _as_picture_errors(path: Path, job: Job) -> Iterator[None]:
+    """Make whatever a file causes an error of that file."""
+    try:
+        yield
+    except (PictureError, worker.Interrupted, Changed):
         raise
     except TooManyPixels as error:
         if error.megapixels > _ABSURD:
-            raise _damaged(path, data) from error
+            raise _damaged(path, job.data) from error
         raise TooLargeError(
             path,
             Sentence(
@@ -161,7 +223,7 @@ def _of_file(
     # One file must never stop a run, whatever our own code did not think of.
     except Exception as error:
         _LOG.debug("%s", path, exc_info=True)
-        raise _damaged(path, data) from error
+        raise _damaged(path, job.data) from error
 
 
 def _of_video(
@@ -198,10 +260,6 @@ def _check(abandoned: threading.Event | None) -> None:
         raise worker.Interrupted
 
 
-def _hash(data: bytes) -> str:
-    return hashlib.blake2b(data, digest_size=16).hexdigest()
-
-
 # ---- Where it is decoded
 
 
@@ -217,7 +275,7 @@ def _plan(job: Job) -> _Plan:
         raise TooManyPixels(size.megapixels)
     if job.kind in _RARE:
         return _Plan(estimates.of_library(job.kind, size, job.data, job.target), False)
-    needed, plain = estimates.of_plain(job.kind, size, job.data, job.target, job.max_megapixels)
+    needed, plain = estimates.of_plain(job.kind, size, job.data, job.target, job.max_megapixels, job.most)
     return _Plan(needed, plain and needed <= _IN_PROCESS)
 
 
@@ -232,35 +290,39 @@ def _check_memory(path: Path, plan: _Plan, limits: DecodeSettings) -> None:
         )
 
 
-def _decoded(path: Path, job: Job, in_process: bool, max_seconds: float, abandoned: threading.Event | None) -> Decoded:
+def _decoded(request: _Request, opened: _Opened) -> Decoded:
     """Decode in this process or in another, as a sound file first and as a damaged one then."""
+    path, job = request.path, opened.job
     try:
-        if in_process:
+        if opened.plan.in_process:
             return decoders.decode(job, lenient=False)
-        return _elsewhere(path, job, False, max_seconds, abandoned)
+        return _elsewhere(request, opened, False)
     except Refused as error:
         _LOG.debug("%s: %s", path, error)
     try:
-        return _elsewhere(path, job, True, max_seconds, abandoned)
+        return _elsewhere(request, opened, True)
     except Refused as error:
         _LOG.debug("%s: %s", path, error)
         raise _damaged(path, job.data) from error
 
 
-def _elsewhere(path: Path, job: Job, lenient: bool, max_seconds: float, abandoned: threading.Event | None) -> Decoded:
+def _elsewhere(request: _Request, opened: _Opened, lenient: bool) -> Decoded:
+    path, job = request.path, opened.job
+    # A large file is read once more.
+    max_seconds = request.limits.max_seconds + (opened.seconds if job.path else 0)
     try:
-        return worker.SHARED.decode(job, lenient=lenient, max_seconds=max_seconds, abandoned=abandoned)
+        return worker.SHARED.decode(job, lenient=lenient, max_seconds=max_seconds, abandoned=request.abandoned)
     except worker.Unavailable:
         # Without processes damaged files are refused: what shows them changes globals of the decoders.
         if lenient:
             raise Refused("no process to decode damaged files in") from None
-        return decoders.decode(job, lenient=False)
+        return decoders.decode(large_files.loaded(job), lenient=False)
     except worker.TimedOut as error:
-        raise reading.too_slow(path, "decoding", max_seconds) from error
+        raise reading.too_slow(path, "decoding", request.limits.max_seconds) from error
     except worker.Died as error:
         raise NotAPictureError(
             path,
-            Sentence("the decoder broke down on this file"),
+            Sentence("opening this file failed"),
             Sentence("the file is probably damaged; copy it again"),
         ) from error
 
@@ -268,35 +330,16 @@ def _elsewhere(path: Path, job: Job, lenient: bool, max_seconds: float, abandone
 # ---- What is known of it
 
 
-def _picture(path: Path, job: Job, decoded: Decoded, digest: str) -> Picture:
-    """Put pixels and facts together."""
-    found = metadata.find(job.kind, job.data)
-    if decoded.exif and not found.exif:
-        found = found._replace(exif=decoded.exif)
-    directories = metadata.directories(found)
-    taken = capture_time.find(path, found, directories)
-    written = (directories.orientation() if directories else None) or xmp.orientation(found.xmp) or 1
-    turn = _turn(job.kind, decoded, written, found.turned_by_container)
-    pixels = upright(decoded.pixels, turn)
+def _put_together(path: Path, opened: _Opened, decoded: Decoded) -> Picture:
+    kind, known = opened.job.kind, opened.facts.with_exif(decoded.exif)
+    turn = known.turn(kind, decoded.turned)
+    pixels = np.ascontiguousarray(upright(decoded.pixels, turn))
     width, height = decoded.width, decoded.height
     if swaps_sides(turn):
         width, height = height, width
-    # The decoder has turned a JPEG XL by its codestream, which overrides the copy in EXIF.
-    orientation = 1 if job.kind is Format.JXL and decoded.turned else found.turned_by_container or written
-    pixels = np.ascontiguousarray(pixels)
-    blocks = tuple(block for block in (found.xmp, found.xmp_extended) if block)
-    keywords = tuple(iptc.keywords(found.iptc)) if found.iptc else ()
-    return Picture(path, pixels, width, height, orientation, digest, taken, decoded.warnings, blocks, keywords)
-
-
-def _turn(kind: Format, decoded: Decoded, written: int, by_container: int | None) -> int:
-    """Return the orientation that has still to be applied to what was decoded."""
-    if decoded.turned:
-        return 1
-    if by_container is None:
-        return written
-    # libheif applies the transforms of the container, the decoder of AVIF does not; both override EXIF.
-    return by_container if kind is Format.AVIF else 1
+    orientation = known.orientation(kind, decoded.turned)
+    digest, warnings = opened.job.digest, decoded.warnings
+    return Picture(path, pixels, width, height, orientation, digest, known.taken, warnings, known.xmp, known.keywords)
 
 
 def _name(path: Path, kind: Format) -> str:

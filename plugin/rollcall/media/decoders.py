@@ -9,7 +9,22 @@ from typing import Final
 import cv2
 import numpy as np
 
-from rollcall.media import avif, bmp, heif, jpeg, jpeg2000, jxl, pillow_formats, png, pnm, raw, tiff, video_file, webp
+from rollcall.media import (
+    avif,
+    bmp,
+    heif,
+    jpeg,
+    jpeg2000,
+    jxl,
+    pillow_formats,
+    png,
+    pnm,
+    raw,
+    tiff,
+    tiff_strips,
+    video_file,
+    webp,
+)
 from rollcall.media.conversion import at_most, from_array
 from rollcall.media.formats import Format
 from rollcall.media.job import Decoded, Job, NoVideo, Refused, check_size
@@ -57,9 +72,9 @@ _STRICT: Final[dict[Format, tuple[Decoder, ...]]] = {
     Format.PNG: (png.decode,),
     Format.WEBP: (webp.by_opencv, webp.by_pillow),
     Format.GIF: (_pillow("GIF"),),
-    Format.BMP: (bmp.by_fields, _pillow("BMP"), bmp.by_palette),
-    Format.TIFF: (tiff.decode, _pillow("TIFF", turned=True)),
-    Format.PPM: (pnm.decode, _pillow("PPM")),
+    Format.BMP: (bmp.by_rows, bmp.by_fields, _pillow("BMP"), bmp.by_palette),
+    Format.TIFF: (tiff_strips.decode, tiff.decode, _pillow("TIFF", turned=True)),
+    Format.PPM: (pnm.by_rows, pnm.decode, _pillow("PPM")),
     Format.JPEG2000: (jpeg2000.decode,),
     Format.AVIF: (_pillow("AVIF"), avif.main_item),
     Format.HEIF: (heif.decode,),

@@ -8,8 +8,21 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from rollcall.media import boxes, exif, jpeg2000, jpeg_markers, jxl, pillow_formats, png_chunks, pnm, samples, tiff
-from rollcall.media.conversion import factor_for
+from rollcall.media import (
+    boxes,
+    exif,
+    jpeg2000,
+    jpeg_markers,
+    jxl,
+    pillow_formats,
+    png_chunks,
+    png_strips,
+    pnm,
+    samples,
+    tiff,
+    tiff_strips,
+)
+from rollcall.media.conversion import factor_for, step_for
 from rollcall.media.formats import Format
 from rollcall.media.job import Refused, TooManyPixels
 
@@ -75,7 +88,14 @@ def of_library(kind: Format, found: Size, data: bytes, target: int | None) -> in
     return _FIXED + 2 * len(data) + pixels * _LIBRARIES[kind]
 
 
-def of_plain(kind: Format, found: Size, data: bytes, target: int | None, max_megapixels: float) -> tuple[int, bool]:
+def of_plain(
+    kind: Format,
+    found: Size,
+    data: bytes,
+    target: int | None,
+    max_megapixels: float,
+    most: int | None = None,
+) -> tuple[int, bool]:
     """Return the bytes for a format that is decoded in this process, and whether it is of a plain kind.
 
     Raises
@@ -90,17 +110,26 @@ def of_plain(kind: Format, found: Size, data: bytes, target: int | None, max_meg
         return of_webp(found, data, target), True
     if kind is Format.PNG:
         header = png_chunks.header(data)
+        if header is not None and png_strips.pays(header, target, most):
+            return of_strips(found, data, target, most), False
         mode = header.pillow_mode() if header else ""
         return of_mode(mode, found, target) + len(data), True
     deep = _of_samples(kind, data, target, max_megapixels)
     if deep is not None:
         return deep, kind is not Format.TIFF or tiff_compression(data) in _PLAIN_COMPRESSIONS
+    portions = tiff_strips.find(data, target, most) if kind is Format.TIFF else None
+    if portions is not None:
+        found = Size(portions.width, portions.height)
+        if found.megapixels > max_megapixels:
+            raise TooManyPixels(found.megapixels)
+        return of_strips(found, data, target, most), False
     try:
         image = pillow_formats.opened(data, (kind.name,))
     except Refused:
         # Other decoders may know more: three bytes a pixel and a copy of what the file can hold.
         return _FIXED + 8 * len(data), kind is not Format.TIFF
     found = Size(*image.size)
+    image.close()  # as after decoding
     if found.megapixels > max_megapixels:
         raise TooManyPixels(found.megapixels)
     plain = kind is not Format.TIFF or tiff_compression(data) in _PLAIN_COMPRESSIONS
@@ -123,8 +152,10 @@ def _of_samples(kind: Format, data: bytes, target: int | None, max_megapixels: f
     found = Size(layout.width, layout.height)
     if found.megapixels > max_megapixels:
         raise TooManyPixels(found.megapixels)
-    # The bytes of a TIFF are unpacked, and its directory is written anew behind a copy of the file.
-    own = deep.unpacked + 2 * len(data) if deep else len(data)
+    # The bytes of a TIFF are unpacked, and its directory is written anew behind a copy of the file, or of portions.
+    own = len(data) if deep is None else deep.unpacked + 2 * len(data)
+    if deep is not None and tiff.in_portions(deep):
+        own = len(data) + 2 * tiff.portion_bytes(deep) + _STRIPS
     factor = factor_for(found.width, found.height, target)
     return _FIXED + own + samples.strip_bytes(layout, factor) + found.width * found.height // factor**2 * 6
 
@@ -158,7 +189,15 @@ def of_webp(found: Size, data: bytes, target: int | None) -> int:
     samples = 4 if has_alpha_webp(data) else 3
     own = 4 if b"VP8L" in data[:4096] else 0
     made = pixels // factor_for(found.width, found.height, target) ** 2
-    return _FIXED + pixels * (samples + own) + made * 6
+    # OpenCV copies what its decoder made.
+    return _FIXED + pixels * max(samples + own, 2 * samples) + made * 6
+
+
+def of_strips(found: Size, data: bytes, target: int | None, most: int | None) -> int:
+    """Return the bytes for a picture of which nothing is held but its file, a strip of rows, and what is made."""
+    many, few = step_for(found.width, found.height, target, most)
+    made = found.width * found.height * few**2 // many**2
+    return _FIXED + 2 * _STRIPS + len(data) + made * 6
 
 
 def of_mode(mode: str, found: Size, target: int | None) -> int:

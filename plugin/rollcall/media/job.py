@@ -38,7 +38,8 @@ class Job(NamedTuple):
     max_megapixels: float = 300.0
     most: int | None = None  # pixels that the longest side of what is returned has at most
     needed: int = 0  # bytes of memory that were estimated
-    path: str = ""  # of a video, which is not read whole
+    path: str = ""  # of what another process reads itself: a video, in parts, or a large file, whose bytes are not sent
+    digest: str = ""  # of the file: what is read later must have it
     moments: Moments | None = None  # None: only what the header of a video says
     #: Requests of one number go on where the one before left the video, which stays open; 0: it is closed at once.
     session: int = 0
@@ -59,6 +60,10 @@ class Decoded(NamedTuple):
 
 class Refused(Exception):
     """No decoder can show anything of the file; holds their messages, for the log."""
+
+
+class Changed(Exception):
+    """A file has other bytes than when it was read first."""
 
 
 class NoVideo(Refused):

@@ -67,19 +67,20 @@ class MemoryBudget:
         return self._reserved
 
     @contextmanager
-    def reserve(self, needed: int, path: Path, total_megabytes: int = 0) -> Iterator[None]:
+    def reserve(self, needed: int, path: Path, total_megabytes: int = 0) -> Iterator[Callable[[int], bool]]:
         """Hold `needed` bytes for as long as the block runs, after waiting until so many are left.
 
         `total_megabytes` is the setting `decode.memory_megabytes`. What needs more than the total gets it when nothing
-        else is reserved.
+        else is reserved. The block is given a function that makes the reservation larger, to so many bytes in all,
+        where that needs no waiting; it returns whether it did.
 
         Raises
         ------
         NotEnoughMemoryError
             If `needed` is more than the machine has free.
         """
-        with self._among_processes(needed), self._reserved_here(needed, path, total_megabytes):
-            yield
+        with self._among_processes(needed), self._reserved_here(needed, path, total_megabytes) as grow:
+            yield grow
 
     @contextmanager
     def _among_processes(self, needed: int) -> Iterator[None]:
@@ -91,8 +92,20 @@ class MemoryBudget:
             yield
 
     @contextmanager
-    def _reserved_here(self, needed: int, path: Path, total_megabytes: int) -> Iterator[None]:
+    def _reserved_here(self, needed: int, path: Path, total_megabytes: int) -> Iterator[Callable[[int], bool]]:
         ticket = object()
+        held = needed
+
+        def grow(wanted: int) -> bool:
+            nonlocal held
+            with self._turn:
+                alone = self._alone is not None and wanted > self._share
+                others = self._reserved - held
+                if alone or self._waiting or others + wanted > self._total(total_megabytes):
+                    return False
+                self._reserved, held = others + wanted, wanted
+                return True
+
         with self._turn:
             self._waiting.append(ticket)
             try:
@@ -105,10 +118,10 @@ class MemoryBudget:
                 self._waiting.remove(ticket)
                 self._turn.notify_all()
         try:
-            yield
+            yield grow
         finally:
             with self._turn:
-                self._reserved -= needed
+                self._reserved -= held
                 self._turn.notify_all()
 
     def _fits(self, needed: int, total_megabytes: int) -> bool:
@@ -116,7 +129,10 @@ class MemoryBudget:
             # What is free is asked for while no decoder holds some of it.
             self._default = total_of(0, self._free())
             return True
-        return self._reserved + needed <= (self._share or total_megabytes * _MB or self._default)
+        return self._reserved + needed <= self._total(total_megabytes)
+
+    def _total(self, total_megabytes: int) -> int:
+        return self._share or total_megabytes * _MB or self._default
 
     def _check(self, needed: int, path: Path) -> None:
         if needed <= _LEAST // 4:

@@ -44,6 +44,24 @@ def opened(data: bytes, formats: Sequence[str]) -> Image.Image:
         raise Refused(f"Pillow: {error}") from error
 
 
+def unpacked(data: bytes, format_: str) -> Image.Image:
+    """Return a picture of a format of Pillow's with its pixels.
+
+    Raises
+    ------
+    Refused
+        If it is none, or is damaged.
+    """
+    image = opened(data, (format_,))
+    try:
+        image.load()
+    except MemoryError:
+        raise
+    except Exception as error:  # as for headers
+        raise Refused(f"Pillow: {error}") from error
+    return image
+
+
 def is_known(job: Job) -> bool:
     """Return whether Pillow understands the header of a file."""
     try:
@@ -76,6 +94,9 @@ def decode(job: Job, formats: Sequence[str], *, turned: bool = False, halvings: 
         raise
     except Exception as error:
         raise Refused(f"Pillow: {error}") from error
+    finally:
+        # Some of Pillow's pictures refer to themselves: file and pixels would be held until garbage is collected.
+        image.close()
 
 
 def decode_damaged(job: Job, formats: Sequence[str], *, turned: bool = False, halvings: int = 0) -> Decoded:

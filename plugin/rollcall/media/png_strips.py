@@ -69,7 +69,7 @@ def decode(data: bytes, header: png_chunks.Header, target: int | None, most: int
 def _opened(header: png_chunks.Header, others: list[bytes], rows: bytes, count: int) -> Image.Image:
     """Return filtered rows as a picture."""
     first = struct.pack(">IIBBBBB", header.width, count, header.bits, header.colour, 0, 0, 0)
-    image = pillow_formats.opened(
+    return pillow_formats.unpacked(
         b"".join(
             [
                 png_chunks.SIGNATURE,
@@ -79,15 +79,8 @@ def _opened(header: png_chunks.Header, others: list[bytes], rows: bytes, count: 
                 png_chunks.written(b"IEND", b""),
             ]
         ),
-        ("PNG",),
+        "PNG",
     )
-    try:
-        image.load()
-    except MemoryError:
-        raise
-    except Exception as error:  # as for whole pictures
-        raise Refused(f"Pillow: {error}") from error
-    return image
 
 
 class _Stream:

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from functools import lru_cache
+from itertools import accumulate
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -30,6 +33,10 @@ _DIFFERENCES, _FLOAT_DIFFERENCES = 2, 3
 _UNSIGNED, _SIGNED, _FLOAT, _UNDEFINED = 1, 2, 3, 4
 _LETTERS: Final = {_UNSIGNED: "u", _SIGNED: "i", _FLOAT: "f", _UNDEFINED: "u"}
 _MOST_PARTS: Final = 1_000_000
+#: Smaller pictures are unpacked whole.
+_LEAST_PIXELS: Final = 40_000_000
+#: Pixels that are unpacked at once, and of a strip or tile at most: larger ones are as good as the whole.
+_PORTION, _MOST_OF_A_PART = 2_000_000, 8_000_000
 
 
 class _Parts(NamedTuple):
@@ -101,7 +108,20 @@ def find(data: bytes) -> Deep | None:
     predictor = (main.number(_PREDICTOR) or 1) if compression in _PREDICTED else 1
     if (predictor == _FLOAT_DIFFERENCES and kind.kind != "f") or (bits and predictor != 1):
         return None
-    return Deep(layout, kind, planes, predictor, compression, main.number(_FILL_ORDER) or 1, parts, bits)
+    return _divided(Deep(layout, kind, planes, predictor, compression, main.number(_FILL_ORDER) or 1, parts, bits))
+
+
+def _divided(found: Deep) -> Deep:
+    """Return a large picture in one strip as one in several: what is not packed can be divided anywhere."""
+    parts, height, row = found.parts, found.layout.height, found.row_bytes()
+    whole = parts.tiled or len(parts.offsets) != 1 or parts.lengths[0] < row * height
+    if whole or found.compression != 1 or found.layout.width * height < _LEAST_PIXELS:
+        return found
+    rows = max(_PORTION // found.layout.width, 1)
+    tops = range(0, height, rows)
+    offsets = tuple(parts.offsets[0] + top * row for top in tops)
+    lengths = tuple(min(rows, height - top) * row for top in tops)
+    return found._replace(parts=parts._replace(offsets=offsets, lengths=lengths, height=rows))
 
 
 def decode(job: Job) -> Decoded:
@@ -117,23 +137,71 @@ def decode(job: Job) -> Decoded:
         raise Refused("no TIFF of many bits")
     layout = found.layout
     check_size(job, layout.width, layout.height)
-    images = []
-    for data in _disguised(job.data, found):
-        image = pillow_formats.opened(data, ("TIFF",))
-        try:
-            image.load()
-        except MemoryError:
-            raise
-        except Exception as error:
-            raise Refused(f"libtiff: {error}") from error
-        images.append(image)
+    scale = 255 / ((1 << found.bits) - 1) if found.bits else None
+    with ExitStack() as held:
+        rows = _portions(job.data, found) if in_portions(found) else _whole(job.data, found, held)
+        return Decoded(samples.to_pixels(rows, layout, job.target, scale), layout.width, layout.height)
+
+
+def in_portions(found: Deep) -> bool:
+    """Return whether a picture is large, and unpacked some strips or rows of tiles at a time."""
+    layout, parts = found.layout, found.parts
+    large = layout.width * layout.height >= _LEAST_PIXELS
+    return large and found.planes == 1 and parts.width * parts.height <= _MOST_OF_A_PART
+
+
+def portion_bytes(found: Deep) -> int:
+    """Return how many bytes a portion takes, unpacked."""
+    return _rows_of_parts(found) * found.parts.height * found.unpacked // found.layout.height
+
+
+def _rows_of_parts(found: Deep) -> int:
+    return max(_PORTION // (found.across * found.parts.height), 1)
+
+
+def _whole(data: bytes, found: Deep, held: ExitStack) -> samples.Rows:
+    """Return what gives the rows of a picture that is unpacked as a whole, and held until `held` ends."""
+    images = [pillow_formats.unpacked(one, "TIFF") for one in _disguised(data, found)]
+    for image in images:
+        held.callback(image.close)
 
     def rows(top: int, bottom: int) -> NDArray[Any]:
         planes = [_samples(image, found, top, bottom) for image in images]
         return planes[0] if len(planes) == 1 else np.concatenate(planes, axis=2)
 
-    scale = 255 / ((1 << found.bits) - 1) if found.bits else None
-    return Decoded(samples.to_pixels(rows, layout, job.target, scale), layout.width, layout.height)
+    return rows
+
+
+def _portions(data: bytes, found: Deep) -> samples.Rows:
+    """Return what gives the rows of a picture of which a portion is unpacked when its rows are asked for."""
+    count, high = _rows_of_parts(found), found.parts.height
+    across, step = found.across // found.parts.width, count * high
+
+    # What one strip of the result begins with is what the last one ended with.
+    @lru_cache(maxsize=1)
+    def portion(number: int) -> tuple[Image.Image, Deep]:
+        chosen = slice(number * count * across, (number + 1) * count * across)
+        lengths = found.parts.lengths[chosen]
+        packed = [
+            data[start : start + length] for start, length in zip(found.parts.offsets[chosen], lengths, strict=True)
+        ]
+        starts = tuple(accumulate(lengths[:-1], initial=8))
+        height = min(step, found.layout.height - number * step)
+        small = found._replace(
+            layout=found.layout._replace(height=height),
+            parts=found.parts._replace(offsets=starts, lengths=lengths, height=min(high, height)),
+        )
+        return pillow_formats.unpacked(next(_disguised(b"".join((bytes(8), *packed)), small)), "TIFF"), small
+
+    def rows(top: int, bottom: int) -> NDArray[Any]:
+        made = []
+        for number in range(top // step, -(-bottom // step)):
+            image, small = portion(number)
+            above = number * step
+            made.append(_samples(image, small, max(top - above, 0), min(bottom - above, small.layout.height)))
+        return made[0] if len(made) == 1 else np.concatenate(made)
+
+    return rows
 
 
 def decode_damaged(job: Job) -> Decoded:

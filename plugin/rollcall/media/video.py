@@ -19,7 +19,7 @@ from rollcall.media import formats, memory_budget, reading, video_time, worker
 from rollcall.media.conversion import Pixels
 from rollcall.media.formats import VIDEO_SUFFIXES, Format
 from rollcall.media.job import Decoded, Job, Moments, NoVideo, Refused, TooManyPixels
-from rollcall.media.video_file import HELD
+from rollcall.media.video_file import HELD, UNKNOWN_KIND
 from rollcall.records import Picture, Video
 from rollcall.sentences import Sentence
 from rollcall.settings import DecodeSettings
@@ -48,6 +48,23 @@ def is_video(path: Path) -> bool:
     return path.suffix.lower() in VIDEO_SUFFIXES
 
 
+def refuse_without_extra(path: Path) -> None:
+    """Raise an error if what reads videos is not installed.
+
+    Raises
+    ------
+    UnsupportedFormatError
+        Naming the extra to install.
+    """
+    extra = formats.missing_extra(Format.VIDEO)
+    if extra:
+        raise UnsupportedFormatError(
+            path,
+            Sentence("videos need an extra"),
+            Sentence("install it with `pip install 'rollcall[%(extra)s]'`", extra=extra),
+        )
+
+
 def decode(
     path: Path,
     target: int | None,
@@ -68,13 +85,7 @@ def decode(
     info = reading.check(path)
     if not info.st_size:
         raise NotAPictureError(path, Sentence("the file is empty"))
-    extra = formats.missing_extra(Format.VIDEO)
-    if extra:
-        raise UnsupportedFormatError(
-            path,
-            Sentence("videos need an extra"),
-            Sentence("install it with `pip install 'rollcall[%(extra)s]'`", extra=extra),
-        )
+    refuse_without_extra(path)
     digest = ""
     if at is None:
         digest = reading.digest(path, limits.max_seconds + info.st_size / _SLOWEST, reading.MOST_OF_A_VIDEO, abandoned)
@@ -90,7 +101,7 @@ def decode(
     if not len(shown.pixels):
         raise NotAPictureError(
             path,
-            Sentence("the video has no frame that can be shown"),
+            Sentence("the video has no picture that can be shown"),
             Sentence("copy it again from where it came from"),
         )
     assert shown.frames is not None
@@ -214,7 +225,7 @@ class _Reader:
         except worker.Died as error:
             raise NotAPictureError(
                 self.path,
-                Sentence("the decoder broke down on this video"),
+                Sentence("opening this video failed"),
                 Sentence("the file is probably damaged; copy it again"),
             ) from error
         except (Refused, TooManyPixels, MemoryError) as error:
@@ -246,4 +257,7 @@ class _Reader:
             )
         damaged = Sentence("the video is damaged and cannot be shown")
         reason = error.args[0] if isinstance(error, NoVideo) and error.args else damaged
-        return NotAPictureError(self.path, reason, Sentence("copy it again from where it came from"))
+        again = Sentence("copy it again from where it came from")
+        return NotAPictureError(
+            self.path, reason, Sentence("save it as MP4 with another program") if reason == UNKNOWN_KIND else again
+        )

@@ -21,9 +21,10 @@ from rollcall.media.job import Decoded, Frames, Job, Moments, NoVideo, check_siz
 from rollcall.media.video_frames import Sampler, square_width, upright_pixels
 from rollcall.sentences import Sentence
 
-_NO_INDEX: Final = Sentence("the video is damaged or truncated: its index cannot be read")
-_DEMUXERS: Final = "mov,mp4,matroska,webm,avi"
-_BUFFER: Final = 1 << 20
+_DAMAGED: Final = Sentence("the video is damaged or not whole, so it cannot be opened")
+UNKNOWN_KIND: Final = Sentence("the video is of a kind that cannot be opened")
+DEMUXERS: Final = "mov,mp4,matroska,webm,avi"
+BUFFER: Final = 1 << 20
 #: Suffixes of files whose header tells the times of all frames.
 _TELLING: Final = {".mp4", ".m4v", ".mov", ".3gp"}
 #: Profiles of H.264.
@@ -83,9 +84,14 @@ def _translated() -> Iterator[None]:
 
     try:
         yield
-    except av.error.InvalidDataError as error:
-        raise NoVideo(_NO_INDEX) from error
-    except (av.error.FFmpegError, OSError, ValueError) as error:
+    except MemoryError:
+        raise
+    except av.error.DecoderNotFoundError as error:
+        raise NoVideo(UNKNOWN_KIND) from error
+    except av.error.FFmpegError as error:
+        # Whatever it is called there ("End of file", "Not yet implemented"): what the system says comes as the others.
+        raise NoVideo(_DAMAGED) from error
+    except (OSError, ValueError) as error:
         reason = str(getattr(error, "strerror", None) or error)
         raise NoVideo(Sentence("the video cannot be read (%(reason)s)", reason=reason)) from error
 
@@ -111,18 +117,20 @@ class _File:
         with ExitStack() as opened, _translated():
             # A file object has no address that other addresses could be relative to.
             file = opened.enter_context(open(job.path, "rb", buffering=0))  # noqa: PTH123 (a name that is no UTF-8)
-            options = {"format_whitelist": _DEMUXERS, "enable_drefs": "0"}
+            options = {"format_whitelist": DEMUXERS, "enable_drefs": "0"}
             if PurePath(job.path).suffix.lower() in _TELLING:
                 # Of H.264 FFmpeg decodes the first frame otherwise, for what the index of these files says.
                 options["skip_frame"] = "all"
             self.container = opened.enter_context(
-                av.open(file, options=options, buffer_size=_BUFFER, metadata_errors="replace")
+                av.open(file, options=options, buffer_size=BUFFER, metadata_errors="replace")
             )
-            self.stream = _video_stream(self.container)
+            self.stream = video_stream(self.container)
             context = self.stream.codec_context
+            if context is None:
+                raise NoVideo(UNKNOWN_KIND)
             width, height = int(context.width), int(context.height)
             if not (0 < width <= _MOST_PIXELS_A_SIDE and 0 < height <= _MOST_PIXELS_A_SIDE):
-                raise NoVideo(Sentence("the video is damaged: its header gives no size"))
+                raise NoVideo(_DAMAGED)
             check_size(job, width, height)
             self.width, self.height = square_width(width, self.stream), height
             length, deep = _length(self.container, self.stream), _is_deep(context)
@@ -180,7 +188,7 @@ class _File:
 _KEPT: Final[dict[int, _File]] = {}
 
 
-def _video_stream(container: Any) -> Any:
+def video_stream(container: Any) -> Any:
     """Return the first stream with pictures.
 
     Raises
@@ -189,7 +197,7 @@ def _video_stream(container: Any) -> Any:
         If there is none.
     """
     if not len(container.streams):
-        raise NoVideo(_NO_INDEX)
+        raise NoVideo(_DAMAGED)
     stream = next((one for one in container.streams.video if not _is_cover(one)), None)
     if stream is None:
         raise NoVideo(

@@ -22,7 +22,7 @@ from typing import IO, Any, Final
 
 import numpy as np
 
-from rollcall.media.job import Decoded, Job, Refused, TooManyPixels
+from rollcall.media.job import Changed, Decoded, Job, Refused, TooManyPixels
 
 _LOG: Final = logging.getLogger(__name__)
 #: At most so many processes; each takes about 70 MB while it waits.
@@ -125,6 +125,8 @@ class Workers:
         ------
         Refused, TooManyPixels, MemoryError
             As the decoders do.
+        Changed
+            If the file of a job that has a path is no longer what it was.
         TimedOut
             If it takes longer than `max_seconds`, the start of the process not counted.
         Died
@@ -219,9 +221,9 @@ class _Process:
 
     def ask(self, job: Job, lenient: bool, max_seconds: float) -> Any:
         """Send a request and return the answer."""
-        # The file's bytes go by themselves: pickled with the rest they would be there twice.
+        # The file's bytes go by themselves: pickled with the rest they would be there twice. Of a large one none go.
         request = pickle.dumps((job._replace(data=b""), lenient), pickle.HIGHEST_PROTOCOL)
-        return self._receive(max_seconds, request, job.data)
+        return self._receive(max_seconds, request, b"" if job.path else job.data)
 
     def end(self, *, interrupted: bool = False) -> None:
         """End the process at once."""
@@ -322,7 +324,7 @@ def _exactly(pipe: IO[bytes], count: int) -> bytes:
 def _result(answer: object) -> Decoded:
     if isinstance(answer, Decoded):
         return answer
-    if isinstance(answer, (Refused, TooManyPixels, MemoryError)):
+    if isinstance(answer, (Refused, TooManyPixels, MemoryError, Changed)):
         raise answer
     raise Died("an answer that is none")
 

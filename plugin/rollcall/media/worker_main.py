@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import signal
 import sys
 from pathlib import Path
 from typing import IO, Final
 
-from rollcall.media import allocator, decoders, worker
-from rollcall.media.job import Decoded, Job, Refused, TooManyPixels
+from rollcall.media import allocator, decoders, large_files, worker
+from rollcall.media.job import Changed, Decoded, Job, Refused, TooManyPixels
 
 #: What libraries reserve in addresses beside what they use: heaps and stacks of threads.
 _SPARE: Final = 1 << 30
@@ -27,6 +28,7 @@ def main() -> None:
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("900", encoding="ascii")
     worker.send_result(answers, Refused("ready"))
+    gc.freeze()
     while True:
         try:
             job, lenient = worker.receive_request(requests)
@@ -38,13 +40,20 @@ def main() -> None:
             del job
         worker.send_result(answers, result)
         del result
+        _tidy()
+
+
+def _tidy() -> None:
+    """Give back what a picture leaves behind while nothing is asked: Pillow's are held by cycles of references."""
+    gc.collect()
+    allocator.trim()
 
 
 def _decoded(job: Job, lenient: bool) -> Decoded | BaseException:
     _limit_memory(job.needed)
     try:
-        return decoders.decode(job, lenient=lenient)
-    except (Refused, TooManyPixels) as error:
+        return decoders.decode(large_files.loaded(job), lenient=lenient)
+    except (Refused, TooManyPixels, Changed) as error:
         return type(error)(*error.args)
     except MemoryError:
         return MemoryError()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -50,7 +51,7 @@ class _Pipe:
 def zipped(
     files: Iterable[tuple[Path, str]],
     texts: Callable[[], Mapping[str, str]] = dict,
-    content: Callable[[Path], bytes | None] | None = None,
+    content: Callable[[Path], bytes | Path | None] | None = None,
 ) -> Iterator[bytes]:
     """Yield the parts of a ZIP of files with their names in it; one that has vanished is left out.
 
@@ -59,7 +60,8 @@ def zipped(
     texts
         Returns texts by their names; they come behind the files, and are asked for then.
     content
-        What stands in the place of a file's own content; where it returns None the file is left out.
+        What stands in the place of a file's own content, or another file that does, whose suffix the name gets then;
+        where it returns None the file is left out.
     """
     pipe = _Pipe()
     with zipfile.ZipFile(pipe, "w", zipfile.ZIP_STORED) as archive:  # type: ignore[call-overload]
@@ -67,21 +69,25 @@ def zipped(
             try:
                 # A time before 1980 has no form in a ZIP.
                 info = zipfile.ZipInfo.from_file(file, name, strict_timestamps=False)
-                made = None if content is None else content(file)
-                if content is not None:
-                    if made is not None:
-                        archive.writestr(info, made)
-                        yield pipe.taken()
-                    continue
-                with (
-                    file.open("rb") as source,
-                    archive.open(info, "w", force_zip64=info.file_size > MAX_BYTES) as entry,
-                ):
-                    while part := source.read(_PART):
-                        entry.write(part)
-                        yield pipe.taken()
+                made = file if content is None else content(file)
+                if isinstance(made, bytes):
+                    archive.writestr(info, made)
+                    yield pipe.taken()
+                elif made is not None:
+                    yield from _streamed(archive, pipe, info, made)
             except OSError:
                 continue  # it vanished meanwhile
         for name, text in texts().items():
             archive.writestr(name, text)
     yield pipe.taken()
+
+
+def _streamed(archive: zipfile.ZipFile, pipe: _Pipe, info: zipfile.ZipInfo, file: Path) -> Iterator[bytes]:
+    if not info.filename.lower().endswith(file.suffix.lower()):
+        info.filename += file.suffix
+    with file.open("rb") as source:
+        info.file_size = os.fstat(source.fileno()).st_size
+        with archive.open(info, "w", force_zip64=info.file_size > MAX_BYTES) as entry:
+            while part := source.read(_PART):
+                entry.write(part)
+                yield pipe.taken()

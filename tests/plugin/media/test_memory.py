@@ -132,6 +132,21 @@ def test_a_large_picture_is_made_smaller_before_it_comes_here(kind: str, tmp_pat
     assert kind != "png" or child < EMPTY + 5600 * 5600 * 3 + 40 * MB
 
 
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="there is no measure of memory here")
+def test_the_bytes_of_a_large_file_are_held_once_and_its_pixels_in_portions(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    Image.new("RGB", (6400, 6400), (10, 200, 30)).save(path)
+    size, made = path.stat().st_size, 3200 * 3200 * 3
+    program = PROGRAM.replace("target=1280", "target=3200")
+    done = subprocess.run([sys.executable, "-c", program, path], capture_output=True, text=True, check=True)
+    needed, own, child, shape = json.loads(done.stdout)
+    assert shape == [3200, 3200, 3]
+    # Here the file is held, and then what was made of it.
+    assert own < size + 60 * MB
+    assert child < EMPTY + size + made + 40 * MB
+    assert needed < size + 3 * made + 100 * MB
+
+
 def test_the_estimate_of_the_largest_picture_is_below_two_gigabytes() -> None:
     for data, kind in ((webp(16383), "webp"), (png(16, 0, 1, 16383), "png")):
         planned = decode._plan(Job(formats.sniff(data, f".{kind}") or formats.Format.PNG, data, 1280))
@@ -156,7 +171,8 @@ def test_what_does_not_fit_waits_until_it_does() -> None:
         for name, size in (("second", 50), ("third", 10)):
             threads.append(threading.Thread(target=take, args=(name, size)))
             threads[-1].start()
-            time.sleep(0.1)
+            while len(budget._waiting) < len(threads):
+                time.sleep(0.01)
         assert order == []
         assert budget.reserved == 60 * MB
     for thread in threads:

@@ -133,14 +133,20 @@ def test_each_bad_video_is_refused_with_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "text.mp4").write_text("no video\n" * 99)
     (tmp_path / "list.mp4").write_text(f"ffconcat version 1.0\nfile '{tmp_path / 'a.mp4'}'\n")
     (tmp_path / "play.mp4").write_text(f"#EXTM3U\n#EXTINF:1,\nfile://{tmp_path / 'a.mp4'}\n#EXT-X-ENDLIST\n")
+    # FFmpeg has other words for each of these.
+    codec = whole.rindex(b"avc1")  # of its only track
+    (tmp_path / "codec.mp4").write_bytes(whole[:codec] + b"none" + whole[codec + 4 :])
+    other = film(tmp_path / "b.mkv", [shade(n) for n in range(8)], **H264)
+    (tmp_path / "few.mp4").write_bytes(other.read_bytes()[:100])
     sound(tmp_path / "sound.mp4")
     reasons = {}
-    for name in ("empty", "cut", "text", "list", "play", "sound"):
+    for name in ("empty", "cut", "text", "list", "play", "sound", "few", "codec"):
         with pytest.raises(NotAPictureError) as raised:
             decode.decode(tmp_path / f"{name}.mp4")
         reasons[name] = raised.value.reason
     assert reasons["empty"] == "the file is empty" and reasons["sound"] == "the file holds only sound"
-    assert reasons["cut"] == "the video is damaged or truncated: its index cannot be read"
+    assert reasons["cut"] == reasons["few"] == "the video is damaged or not whole, so it cannot be opened"
+    assert reasons["codec"] == "the video is of a kind that cannot be opened"
     # A list of other files is not followed.
     assert all(reasons[name].startswith("the ") for name in ("text", "list", "play"))
 

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 from damaged import WHOLE
@@ -73,8 +74,10 @@ def running(workers: worker.Workers) -> int:
 def test_a_process_that_died_while_it_waited_is_replaced(workers: worker.Workers) -> None:
     workers.decode(job("GIF"), lenient=False, max_seconds=60)
     first = running(workers)
+    dying = psutil.Process(first)
     os.kill(first, signal.SIGTERM)
-    time.sleep(0.3)
+    while dying.is_running() and dying.status() != psutil.STATUS_ZOMBIE:
+        time.sleep(0.01)
     assert workers.decode(job("GIF"), lenient=False, max_seconds=60).width == 160
     assert running(workers) != first
 
@@ -109,7 +112,7 @@ def test_a_decoder_that_crashes_costs_one_file(tmp_path: Path, workers: worker.W
 
     error = slow(workers, tmp_path / "a.jp2", crash)
     assert isinstance(error, NotAPictureError)
-    assert "the decoder broke down on this file" in str(error)
+    assert "opening this file failed" in str(error)
     assert decode.decode(tmp_path / "a.jp2", target=1000).width == 8000
 
 

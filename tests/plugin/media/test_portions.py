@@ -1,0 +1,157 @@
+"""Large TIFF, BMP and PPM files are decoded in portions, which makes the same pixels as decoding the whole."""
+
+from __future__ import annotations
+
+import io
+import struct
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from rollcall.media import bmp, conversion, pillow_formats, pnm, tiff, tiff_strips
+from rollcall.media.formats import Format
+from rollcall.media.job import Job, Refused
+
+HEIGHT, WIDTH = 203, 157
+RNG = np.random.default_rng(3)
+COLOURS = np.repeat(np.repeat(RNG.integers(0, 256, (30, 20, 3), np.uint8), 7, 0), 8, 1)[:HEIGHT, :WIDTH]
+TARGETS = (None, 101, 50, 20)
+#: Of tags: the mode, how it is packed, and other tags.
+KINDS = {
+    "plain": ("RGB", "raw", {278: 10}),
+    "one strip": ("RGB", "raw", {278: 1000}),
+    "grey": ("L", "raw", {278: 7}),
+    "deflate": ("RGB", "tiff_adobe_deflate", {278: 10, 317: 2}),
+    "lzw": ("RGB", "tiff_lzw", {278: 13}),
+    "packbits": ("RGB", "packbits", {278: 9}),
+    "jpeg": ("RGB", "jpeg", {278: 16}),
+    "jpeg with coarse colours": ("YCbCr", "jpeg", {278: 16}),
+    "palette": ("P", "tiff_lzw", {278: 10}),
+    "transparent": ("RGBA", "tiff_lzw", {278: 10}),
+    "inks": ("CMYK", "tiff_lzw", {278: 10}),
+}
+
+
+@pytest.fixture(autouse=True)
+def _small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have small pictures taken for large ones."""
+    for module in (tiff, tiff_strips):
+        monkeypatch.setattr(module, "_LEAST_PIXELS", 1)
+    for module in (conversion, tiff_strips):
+        monkeypatch.setattr(module, "BLOCK", 5000)
+    for module in (bmp, pnm):
+        monkeypatch.setattr(module, "_LARGE", 1)
+    monkeypatch.setattr(tiff, "_PORTION", 5000)
+    monkeypatch.setattr(tiff_strips, "_MOST_PIXELS", 20_000)
+
+
+def written(mode: str, kind: str, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(COLOURS).convert(mode).save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def tiled(pixels: np.ndarray, side: int, order: str = "<") -> bytes:
+    """Return a TIFF of tiles that are not packed, of 8 or 16 bits a sample, in the order of bytes that is given."""
+    height, width, channels = pixels.shape
+    pixels = pixels.astype(pixels.dtype.newbyteorder(order))
+    across, down = -(-width // side), -(-height // side)
+    filled = np.pad(pixels, ((0, down * side - height), (0, across * side - width), (0, 0)))
+    parts = [
+        filled[y * side : (y + 1) * side, x * side : (x + 1) * side].tobytes()
+        for y in range(down)
+        for x in range(across)
+    ]
+    starts = [8 + sum(map(len, parts[:number])) for number in range(len(parts))]
+    tags = {256: [width], 257: [height], 258: [pixels.itemsize * 8] * channels, 259: [1], 262: [2], 277: [channels]}
+    tags |= {322: [side], 323: [side], 324: starts, 325: [len(part) for part in parts]}
+    place, values, entries = 8 + sum(map(len, parts)), b"", b""
+    for tag, numbers in sorted(tags.items()):
+        data = struct.pack(f"{order}{len(numbers)}I", *numbers)
+        offset = data if len(data) == 4 else struct.pack(f"{order}I", place + len(values))
+        values += data if len(data) > 4 else b""
+        entries += struct.pack(f"{order}HHI", tag, 4, len(numbers)) + offset
+    head = (b"II" if order == "<" else b"MM") + struct.pack(f"{order}HI", 42, place + len(values))
+    return head + b"".join(parts) + values + struct.pack(f"{order}H", len(tags)) + entries + bytes(4)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_tiff_in_portions_is_the_one_that_pillow_decodes_whole(name: str) -> None:
+    mode, compression, tags = KINDS[name]
+    data = written(mode, "TIFF", compression=compression, tiffinfo=tags)
+    for target in TARGETS:
+        job = Job(Format.TIFF, data, target)
+        whole = pillow_formats.decode(job, ("TIFF",))
+        found = tiff_strips.decode(job)
+        assert (found.width, found.height) == (WIDTH, HEIGHT)
+        assert np.array_equal(found.pixels, whole.pixels), target
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_tiles_are_joined(order: str) -> None:
+    for target in TARGETS:
+        job = Job(Format.TIFF, tiled(COLOURS, 32, order), target)
+        assert np.array_equal(tiff_strips.decode(job).pixels, pillow_formats.decode(job, ("TIFF",)).pixels)
+
+
+def test_a_tiff_is_made_smaller_than_most() -> None:
+    job = Job(Format.TIFF, written("RGB", "TIFF", compression="tiff_lzw", tiffinfo={278: 10}), 120, most=140)
+    assert 120 <= max(tiff_strips.decode(job).pixels.shape) <= 140
+
+
+def test_what_portions_would_show_otherwise_is_decoded_whole() -> None:
+    turned = written("RGB", "TIFF", compression="tiff_lzw", tiffinfo={274: 6, 278: 10})
+    one_strip = written("RGB", "TIFF", compression="tiff_lzw", tiffinfo={278: 1000})
+    deep = tiled(COLOURS.astype(np.uint16), 32)
+    for data in (turned, one_strip, deep, b"II*\0"):
+        with pytest.raises(Refused):
+            tiff_strips.decode(Job(Format.TIFF, data, 50))
+
+
+def test_a_tiff_whose_end_is_missing_is_left_to_decoders_of_damaged_ones() -> None:
+    data = tiled(COLOURS, 32)
+    start = int.from_bytes(data[4:8], "little")
+    place = data.index(struct.pack("<HHI", 324, 4, 35), start) + 8  # where the offsets of the tiles are
+    offsets = int.from_bytes(data[place : place + 4], "little")
+    damaged = data[: offsets + 4 * 20] + struct.pack("<I", 1 << 30) + data[offsets + 4 * 21 :]
+    with pytest.raises(Refused):
+        tiff_strips.decode(Job(Format.TIFF, damaged, 50))
+
+
+@pytest.mark.parametrize("layout", ["tiles", "tiles of the other order", "strips", "one strip"])
+def test_many_bits_in_portions_are_those_of_the_whole(layout: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    deep = COLOURS.astype(np.uint16) * 255 + 3
+    if layout.startswith("tiles"):
+        data = tiled(deep, 32, ">" if "other" in layout else "<")
+    else:
+        buffer = io.BytesIO()
+        rows = 1000 if layout == "one strip" else 10
+        Image.fromarray(deep[..., 0]).save(buffer, "TIFF", tiffinfo={278: rows})
+        data = buffer.getvalue()
+    for target in TARGETS:
+        job = Job(Format.TIFF, data, target)
+        found = tiff.find(data)
+        assert found is not None
+        assert tiff.in_portions(found)
+        assert len(found.parts.offsets) > 1
+        portions = tiff.decode(job)
+        with monkeypatch.context() as patch:
+            patch.setattr(tiff, "_LEAST_PIXELS", 10**9)
+            whole = tiff.decode(job)
+        assert np.array_equal(portions.pixels, whole.pixels), target
+
+
+@pytest.mark.parametrize("kind", ["BMP", "PPM"])
+def test_rows_that_are_not_packed_are_taken_from_the_file(kind: str) -> None:
+    for target in TARGETS:
+        job = Job(Format[kind], written("RGB", kind), target)
+        found = (bmp if kind == "BMP" else pnm).by_rows(job)
+        assert (found.width, found.height) == (WIDTH, HEIGHT)
+        assert np.array_equal(found.pixels, pillow_formats.decode(job, (kind,)).pixels), target
+
+
+@pytest.mark.parametrize("kind", ["BMP", "PPM"])
+def test_rows_that_are_missing_are_refused(kind: str) -> None:
+    with pytest.raises(Refused):
+        (bmp if kind == "BMP" else pnm).by_rows(Job(Format[kind], written("RGB", kind)[:-200], 50))
