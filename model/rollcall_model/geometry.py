@@ -5,6 +5,8 @@ A similarity is a rotation, one scale and a translation, as a matrix [s R | t] o
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
 from jaxtyping import Float, Float64, UInt8
@@ -36,7 +38,7 @@ def similarity(
 
 def scale_of(matrix: Float64[np.ndarray, "2 3"]) -> float:
     """Return how many pixels of the target one pixel of the image becomes."""
-    return float(np.hypot(matrix[0, 0], matrix[1, 0]))
+    return math.hypot(matrix[0, 0], matrix[1, 0])
 
 
 def cut(image: UInt8[np.ndarray, "h w 3"], matrix: Float64[np.ndarray, "2 3"], size: int) -> UInt8[np.ndarray, "s s 3"]:
@@ -48,11 +50,12 @@ def cut(image: UInt8[np.ndarray, "h w 3"], matrix: Float64[np.ndarray, "2 3"], s
     scale = scale_of(matrix)
     if scale < 0.5:
         image, matrix = _downscale(image, matrix, scale, size)
+    # Of six numbers each step in NumPy takes as long as ten in Python.
+    (a, b, x), (c, d, y) = matrix.tolist()
     # OpenCV counts pixel centres as whole numbers.
-    shift = matrix[:, :2] @ np.array([0.5, 0.5]) - 0.5
-    matrix = np.concatenate([matrix[:, :2], (matrix[:, 2] + shift)[:, None]], axis=1)
+    shifted = np.array([[a, b, x + (a * 0.5 + b * 0.5 - 0.5)], [c, d, y + (c * 0.5 + d * 0.5 - 0.5)]])
     result: UInt8[np.ndarray, "s s 3"] = cv2.warpAffine(
-        image, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        image, shifted, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )
     return result
 
@@ -75,18 +78,27 @@ def _downscale(
     image: UInt8[np.ndarray, "h w 3"], matrix: Float64[np.ndarray, "2 3"], scale: float, size: int
 ) -> tuple[UInt8[np.ndarray, "h2 w2 3"], Float64[np.ndarray, "2 3"]]:
     """Return the part of the image inside the crop, averaged down, and the matrix from that part to the crop."""
-    corners = np.array([[0, 0], [size, 0], [0, size], [size, size]], np.float64)
-    footprint = (corners - matrix[:, 2]) @ np.linalg.inv(matrix[:, :2]).T
-    limits = np.array(image.shape[1::-1])
-    low = np.clip(np.floor(footprint.min(axis=0)).astype(int) - 2, 0, limits - 1)
-    high = np.clip(np.ceil(footprint.max(axis=0)).astype(int) + 2, low + 1, limits)
+    (a, b, x), (c, d, y) = matrix.tolist()
+    determinant = a * d - b * c
+    corners = [(u - x, v - y) for v in (0.0, float(size)) for u in (0.0, float(size))]
     step = max(int(1 / scale), 1)
-    # Whole steps, for which OpenCV averages several times as fast; what that adds or takes lies at the border.
-    whole = np.minimum(-(-(high - low) // step), (limits - low) // step) * step
-    high = np.where(whole > 0, low + whole, high)
-    part = image[low[1] : high[1], low[0] : high[0]]
+    left, right = _span([(d * u - b * v) / determinant for u, v in corners], image.shape[1], step)
+    top, bottom = _span([(a * v - c * u) / determinant for u, v in corners], image.shape[0], step)
+    part = image[top:bottom, left:right]
     width, height = max(part.shape[1] // step, 1), max(part.shape[0] // step, 1)
     small = cv2.resize(part, (width, height), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
-    ratio = np.array([part.shape[1] / width, part.shape[0] / height])
-    linear = matrix[:, :2] * ratio
-    return small, np.concatenate([linear, (matrix[:, 2] + matrix[:, :2] @ low)[:, None]], axis=1)
+    across, down = part.shape[1] / width, part.shape[0] / height
+    return small, np.array(
+        [[a * across, b * down, x + (a * left + b * top)], [c * across, d * down, y + (c * left + d * top)]]
+    )
+
+
+def _span(places: list[float], limit: int, step: int) -> tuple[int, int]:
+    """Return the first pixel, and the one after the last, that hold all `places` on an axis of `limit` pixels.
+
+    In whole steps, for which OpenCV averages several times as fast; what that adds or takes lies at the border.
+    """
+    low = min(max(math.floor(min(places)) - 2, 0), limit - 1)
+    high = min(max(math.ceil(max(places)) + 2, low + 1), limit)
+    whole = min(-(-(high - low) // step), (limit - low) // step) * step
+    return low, low + whole if whole > 0 else high

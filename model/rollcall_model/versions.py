@@ -9,7 +9,7 @@ from rollcall_model import checkpoint
 from rollcall_model.weights import PATH
 
 #: Changes with every change of the detector's results.
-DETECTOR: Final = "single-pass-8"
+DETECTOR: Final = "single-pass-10"
 #: The same of the published cascade.
 CASCADE: Final = "mtcnn-4"
 #: The same of what the faces of a photo tell of each other's ages (`attributes.age_mix`).
@@ -19,7 +19,7 @@ AGE_MIX: Final = "mix1"
 class AttributesVersion(NamedTuple):
     """Identifies trained weights: the name is for people, the digest for comparisons."""
 
-    name: str  # as in the weights' metadata, such as "attributes-7"
+    name: str  # as in the weights' metadata, such as "attributes-8"
     digest: str  # `checkpoint.digest`: 12 hex digits that depend on the arrays alone
 
 

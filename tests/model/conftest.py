@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
 import pytest
 from flax import nnx
 
-from rollcall_model import checkpoint
+from rollcall_model import checkpoint, stored
 from rollcall_model.attributes.fusion import fuse_batch_norm
 from rollcall_model.attributes.network import AttributeConfig, AttributeNet
 from rollcall_model.datasets.faces import STORED
@@ -22,19 +23,38 @@ from rollcall_model.nn.state import load_state_dict, state_dict
 SMALL = AttributeConfig(widths=(8, 12, 16), depths=(1, 1, 1), features=24, expansion=2)
 
 
-#: Folders whose programs run for less time than it takes to compile them.
-QUICKLY_COMPILED = ("attributes", "evaluation", "training")
+#: Folders and files whose programs run for less time than it takes to compile them.
+QUICKLY_COMPILED = {"attributes", "evaluation", "training", "test_mtcnn.py"}
 
 
 @pytest.fixture(autouse=True)
 def quick_compilation(request: pytest.FixtureRequest) -> Iterator[None]:
     """Compile without most optimizations where that takes most of the time."""
-    if request.path.parent.name not in QUICKLY_COMPILED:
+    if QUICKLY_COMPILED.isdisjoint((request.path.parent.name, request.path.name)):
         yield
         return
     jax.config.update("jax_disable_most_optimizations", True)
     yield
     jax.config.update("jax_disable_most_optimizations", False)
+
+
+@pytest.fixture
+def programs_made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Collect what tells of each program that is compiled, or loaded since another test or process compiled it."""
+    made: list[str] = []
+    jax.monitoring.register_event_duration_secs_listener(
+        lambda name, seconds, **_: made.append(name) if "backend_compile" in name else None
+    )
+    load = stored.load
+
+    def loading(folder: Path, name: str) -> Callable[..., Any] | None:
+        program = load(folder, name)
+        if program is not None:
+            made.append(name)
+        return program
+
+    monkeypatch.setattr(stored, "load", loading)
+    return made
 
 
 @pytest.fixture(scope="session")

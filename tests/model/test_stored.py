@@ -30,17 +30,35 @@ weight = np.float32(sys.argv[2])
 def function(x):
     traced.append(x.shape)
     return x * weight, x.sum()
-program = runtime.Programs(jax.jit(function), (float(weight),))
+options = dict([sys.argv[3].split("=")]) if sys.argv[3:] else None
+program = runtime.Programs(jax.jit(function), (float(weight),), options)
 double, total = program(np.arange(3, dtype=np.float32))
 print(bool(traced), double.tolist(), float(total))
 """
 
 
-def run(folder: Path, weight: int = 2) -> str:
-    """Return what a new process prints."""
+#: Prints what a function returns; of the arguments the second says whether its program is kept in a file of its own.
+_ALSO_CACHED = """
+import sys
+from pathlib import Path
+import jax, numpy as np
+from rollcall_model import runtime
+
+runtime.configure(Path(sys.argv[1]), 1)
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+program = runtime.Programs(jax.jit(lambda x: (x + 1).sum(0)), (1,) if sys.argv[2] == "kept" else None)
+print(np.asarray(program(np.ones((2, 3), np.float32))).tolist())
+"""
+
+
+def run(folder: Path, weight: int = 2, *options: str) -> str:
+    """Return what a new process prints; `options` are of the compiler, as name=value."""
     environment = {**os.environ, "JAX_PLATFORMS": "cpu"}
     done = subprocess.run(
-        [sys.executable, "-c", _PROGRAM, str(folder), str(weight)], capture_output=True, text=True, env=environment
+        [sys.executable, "-c", _PROGRAM, str(folder), str(weight), *options],
+        capture_output=True,
+        text=True,
+        env=environment,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
@@ -51,10 +69,19 @@ def test_another_process_loads_a_program_without_tracing_and_a_damaged_file_is_m
     assert first == "True [0.0, 2.0, 4.0] 3.0"
     assert run(tmp_path) == first.replace("True", "False")
     assert run(tmp_path, 3) == "True [0.0, 3.0, 6.0] 3.0"
+    assert run(tmp_path, 2, "xla_cpu_prefer_vector_width=512") == first, "compiled otherwise it is another program"
     for file in (tmp_path / "programs").iterdir():
         file.write_bytes(file.read_bytes()[:-1] + b"x")
     assert run(tmp_path) == first
     assert run(tmp_path) == first.replace("True", "False")
+
+
+def test_a_program_that_the_cache_of_jax_has_too_can_be_loaded_from_its_file(tmp_path: Path) -> None:
+    for kept in ("no", "kept", "kept"):
+        command = [sys.executable, "-c", _ALSO_CACHED, str(tmp_path), kept]
+        environment = {**os.environ, "JAX_PLATFORMS": "cpu"}
+        done = subprocess.run(command, capture_output=True, text=True, env=environment)
+        assert done.stdout.strip() == "[4.0, 4.0, 4.0]", done.stderr
 
 
 @pytest.mark.parametrize(

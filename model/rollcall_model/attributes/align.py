@@ -40,6 +40,14 @@ def crop(
     return geometry.cut(image, geometry.similarity(landmarks, target), size)
 
 
+def crops(
+    image: UInt8[np.ndarray, "h w 3"], landmarks: Float[np.ndarray, "n 5 2"], size: int
+) -> list[UInt8[np.ndarray, "s s 3"]]:
+    """Return the canonical crops of the faces of one image, see `crop`."""
+    matrices = geometry.similarity(landmarks, np.broadcast_to(TEMPLATE * size, landmarks.shape))
+    return [geometry.cut(image, matrix, size) for matrix in matrices]
+
+
 def central_landmarks(height: int, width: int) -> Float32[np.ndarray, "5 2"]:
     """Return assumed landmarks in pixels for a portrait in which the detector found no face.
 

@@ -130,7 +130,8 @@ class AttributeModel:
         sharded = shard_map(forward, mesh=mesh, in_specs=P("batch"), out_specs=P("batch"), check_vma=False)
         companion = None if net.companion is None else net.companion.config
         made_of = (type(net), net.config, companion, self._heads, list(calibration), jax.tree.leaves(state))
-        self._run = runtime.Programs(jax.jit(sharded, in_shardings=NamedSharding(mesh, P("batch"))), made_of)
+        jitted = jax.jit(sharded, in_shardings=NamedSharding(mesh, P("batch")))
+        self._run = runtime.Programs(jitted, made_of, runtime.OF_PRODUCTS)
 
     def are_animals(
         self, embeddings: Float32[np.ndarray, "n 128"], found: Sequence[Detections]
@@ -153,9 +154,8 @@ class AttributeModel:
         parts: list[Sequence[Any]] = []
         starts = runtime.buckets(len(crops), self._buckets, self._filled)
         for start, end in pairwise(starts):
-            part = crops[start:end]
-            if len(part) < end - start:
-                part = np.concatenate([part, np.zeros((end - start - len(part), *part.shape[1:]), np.uint8)])
+            part = runtime.zeros((end - start, *crops.shape[1:]), np.uint8)
+            part[: len(crops) - start] = crops[start:end]
             parts.append(self._run(part))
         result = Attributes(
             *(np.full((len(crops), *shape), np.nan, np.float32) for shape in ((AGES,), (), (EMBEDDING,)))

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from itertools import pairwise
 from typing import Any, Final
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jax import shard_map
@@ -24,6 +23,7 @@ from rollcall_model.nn import layers
 _SHARE: Final = 64
 
 Network = Callable[..., Any]
+Options = Mapping[str, int | bool] | None
 
 
 def config_of(net: nnx.Module) -> Any:
@@ -32,35 +32,24 @@ def config_of(net: nnx.Module) -> Any:
 
 
 class _Counted:
-    """A network as a program for one processor, which stops after the last portion of a batch that has pictures."""
+    """A network as a program for one processor over a portion of a batch, called for those that have pictures."""
 
-    def __init__(self, net: nnx.Module, portion: int, form: Callable[..., Any]) -> None:
+    def __init__(self, net: nnx.Module, portion: int, form: Callable[..., Any], options: Options = None) -> None:
         self._portion = portion
         #: Also where a benchmark times the calls: whoever wraps a network takes over its attributes.
         self.counted = True
         graph, state = nnx.split(net)
-
-        def forward(pixels: jax.Array, portions: jax.Array) -> Any:
-            parts = pixels.reshape(-1, portion, *pixels.shape[1:])
-
-            def run(at: Any) -> Any:
-                return form(nnx.merge(graph, state), jax.lax.dynamic_index_in_dim(parts, at, keepdims=False))
-
-            def step(at: Any, outputs: Any) -> Any:
-                return jax.tree.map(lambda all_, one: all_.at[at].set(one), outputs, run(at))
-
-            like = jax.eval_shape(run, 0)
-            empty = jax.tree.map(lambda one: jnp.zeros((len(parts), *one.shape), one.dtype), like)
-            outputs = jax.lax.fori_loop(0, portions, step, empty)
-            return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), outputs)
-
         made_of = (type(net), config_of(net), portion, form, "counted", jax.tree.leaves(state))
-        self._program = runtime.Programs(jax.jit(forward), made_of)
+        jitted = jax.jit(lambda pixels: form(nnx.merge(graph, state), pixels))
+        self._program = runtime.Programs(jitted, made_of, options)
 
     def __call__(self, pixels: np.ndarray, count: int | None = None) -> Any:
-        """Return the outputs; those of portions without any of the first `count` pictures (default: all) are zeros."""
+        """Return the outputs of the portions that have any of the first `count` pictures (default: all)."""
         filled = len(pixels) if count is None else min(count, len(pixels))
-        return self._program(pixels, np.array(-(-filled // self._portion), np.int32))
+        starts = range(0, filled, self._portion)
+        # A loop of XLA's ran half of the single pass on a thread of its own, for which all photos waited.
+        outputs = [self._program(pixels[start : start + self._portion]) for start in starts]
+        return jax.tree.map(lambda *parts: np.concatenate([np.asarray(part) for part in parts]), *outputs)
 
 
 class Batching:
@@ -77,14 +66,23 @@ class Batching:
         """Whether everything runs on one processor, as in a process of an executor."""
         return layers.on_cpu() and self.devices == 1
 
-    def compile(self, net: nnx.Module, portion: int, form: Callable[..., Any], *, counted: bool = False) -> Network:
+    def compile(
+        self,
+        net: nnx.Module,
+        portion: int,
+        form: Callable[..., Any],
+        *,
+        counted: bool = False,
+        options: Options = None,
+    ) -> Network:
         """Return `form` of a network as a program over all devices; RGB pixels 0..255 in, float32.
 
         On a CPU a batch is processed in portions, so that intermediate arrays stay in the cache. With `counted`, on one
-        processor, only the portions that have pictures: one large bucket then is as good as several.
+        processor, only the portions that have pictures: one large bucket then is as good as several. `options` are
+        those of `runtime.Programs`.
         """
         if counted and self.one_processor:
-            return _Counted(net, portion, form)
+            return _Counted(net, portion, form, options)
         graph, state = nnx.split(net)
 
         def forward(pixels: jax.Array) -> Any:
@@ -98,7 +96,7 @@ class Batching:
 
         sharded = shard_map(forward, mesh=self.mesh, in_specs=P("batch"), out_specs=P("batch"), check_vma=False)
         made_of = (type(net), config_of(net), portion, form, layers.on_cpu(), jax.tree.leaves(state))
-        return runtime.Programs(jax.jit(sharded, in_shardings=self.sharding), made_of)
+        return runtime.Programs(jax.jit(sharded, in_shardings=self.sharding), made_of, options)
 
     def put(self, array: np.ndarray) -> jax.Array:
         """Return an array sharded over the devices along its first axis."""
@@ -139,11 +137,11 @@ class Batching:
         filled = runtime.FILLED if layers.on_cpu() else runtime.FILLED_GPU
         starts = runtime.buckets(count, [bucket * self.devices for bucket in buckets], filled)
         # The padding of the last bucket is dropped again below.
-        pixels = np.zeros((starts[-1], side, side, 3), dtype)
+        pixels = runtime.zeros((starts[-1], side, side, 3), dtype)
         pending = deque(
             (part[-1], self._threads.submit(cut, part, pixels[part[0] : part[-1] + 1]))
             for group in groups
-            for part in np.array_split(group, -(-len(group) // _SHARE))
+            for part in _parts(group)
         )
         outputs = []
         for start, end in pairwise(starts):
@@ -157,3 +155,8 @@ class Batching:
         return tuple(
             np.concatenate([np.asarray(part) for part in parts])[:count] for parts in zip(*outputs, strict=True)
         )
+
+
+def _parts(group: Int[np.ndarray, " m"]) -> list[Int[np.ndarray, " k"]]:
+    """Return the portions of a group that are a task each."""
+    return [group] if len(group) <= _SHARE else np.array_split(group, -(-len(group) // _SHARE))

@@ -47,8 +47,8 @@ def nms(
     A box is dropped when its overlap with a kept one is above `threshold`. The overlap is the intersection over the
     union, or, with `divisor` "min", over the smaller area, which also drops a box inside another.
     """
-    if len(boxes) == 0:
-        return np.zeros((0,), np.int64)
+    if len(boxes) <= 1:
+        return np.arange(len(boxes))
     if divisor == "union":
         # OpenCV's loop is compiled: about ten times as fast as one in NumPy for a few hundred boxes.
         rectangles = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)

@@ -121,7 +121,7 @@ def place(
     pictures: Sequence[UInt8[np.ndarray, "h w 3"]], shape: Shape, count: int, rows: Sequence[int]
 ) -> UInt8[np.ndarray, "n h2 w2 3"]:
     """Return the pictures at the top left corners of those of `count` black canvases that `rows` names."""
-    result = np.zeros((count, *shape, 3), np.uint8)
+    result = runtime.zeros((count, *shape, 3), np.uint8)
     for row, picture in zip(rows, pictures, strict=True):
         result[row, : picture.shape[0], : picture.shape[1]] = picture
     return result

@@ -21,12 +21,21 @@ QUARTERS: Final = (0, 1, 2, 3)
 #: turned, but not by much, and pictures without anything like a face are not searched on.
 _PLACES: Final = 2
 _HINT: Final = 0.2
+#: Places with a higher IoU are near each other.
+_APART: Final = 0.1
 
 
 def hints(seen: Detections, least: float) -> Int[np.ndarray, " k"]:
     """Return which places look most like a face: a few that are not near each other, with sides from `least` pixels."""
     fit = np.flatnonzero((seen.scores >= _HINT) & (bx.area(seen.boxes) >= least**2))
-    return fit[bx.nms(seen.boxes[fit], seen.scores[fit], 0.1)[:_PLACES]]
+    rest = fit[np.argsort(-seen.scores[fit], kind="stable")]
+    chosen: list[int] = []
+    # A crowd has thousands of places: what is near to them all is of no use.
+    while len(rest) and len(chosen) < _PLACES:
+        chosen.append(int(rest[0]))
+        apart = bx.iou(seen.boxes[rest[:1]], seen.boxes[rest[1:]])[0] <= _APART
+        rest = rest[1:][apart]
+    return np.array(chosen, np.int64)
 
 
 def views(image: UInt8[np.ndarray, "h w 3"], boxes: Float32[np.ndarray, "k 4"]) -> list[UInt8[np.ndarray, "s s 3"]]:

@@ -83,6 +83,9 @@ class Refiner(nnx.Module):
             for block in blocks:
                 x = block(x)
         x = jax.nn.relu(self.widen(x))
+        if layers.on_cpu():
+            # Otherwise XLA hands the whole block before the sum to a library, which took twice as long for it.
+            x = jax.lax.optimization_barrier(x)
         x = jax.nn.relu((x * self.pooling[...]).sum((1, 2)) + self.pooling_bias[...])
         outputs = self.output(x)
         return outputs[:, :10].reshape(-1, 5, 2) + jnp.asarray(MEAN, jnp.float32), outputs[:, 10] - 3.0

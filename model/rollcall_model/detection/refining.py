@@ -1,9 +1,10 @@
-"""The refiner at work: which faces of a batch of images are looked at, and how often."""
+"""The refiners at work: which faces of a batch of images are looked at, and how often."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -17,12 +18,13 @@ from rollcall_model.detection.candidates import runs
 from rollcall_model.detection.config import REFINER_BUCKETS, REFINER_BUCKETS_GPU
 from rollcall_model.nn import layers
 from rollcall_model.types import Detections
+from rollcall_model.weights import FIRST_REFINER, REFINER
 
-#: A face with a side of so many pixels is looked at again; of smaller ones, as in crowds, the first look is as exact as
-#: their pixels are.
-TWICE: Final = 32
-#: So many faces of an image are looked at again, the largest: a second look takes twice as long as the first.
+#: So many faces of an image are looked at a second time, the largest: that takes three times as long as the first look.
 AT_MOST: Final = 48
+#: In an image with more faces than that, a crowd, only from a side of so many pixels on: of smaller faces the first
+#: look is nearly as exact as their pixels are.
+TWICE_IN_CROWD: Final = 40
 
 #: In a crowd a processor takes so many crops at a time: each takes four fifths of its time among two.
 CROWD: Final = 16
@@ -34,9 +36,10 @@ class RefinerRunner:
     def __init__(self, network: refiner.Refiner, batching: Batching) -> None:
         self._batching, self._side = batching, network.config.size
         self._buckets = batching.buckets(REFINER_BUCKETS if layers.on_cpu() else REFINER_BUCKETS_GPU)
-        self._program = batching.compile(network, REFINER_BUCKETS[0], refiner.Refiner.__call__, counted=True)
+        form, options = refiner.Refiner.__call__, runtime.OF_PRODUCTS
+        self._program = batching.compile(network, REFINER_BUCKETS[0], form, counted=True, options=options)
         # Compiled when the first crowd comes.
-        self._crowd = batching.compile(network, CROWD, refiner.Refiner.__call__)
+        self._crowd = batching.compile(network, CROWD, form, options=options)
 
     def warm_ups(self) -> list[Callable[[], None]]:
         """Return what compiles each of its programs, or loads it from the cache on disk."""
@@ -98,12 +101,12 @@ class RefinerRunner:
 
 
 class Refining:
-    """The refiner's looks at the faces of images. Use from one thread at a time.
+    """The refiners' looks at the faces of images. Use from one thread at a time.
 
     Parameters
     ----------
     network
-        None: the committed one, with products of bfloat16 where the processor multiplies them.
+        Looks at all faces. None: the two committed ones, with products of bfloat16 where the processor multiplies them.
 
     Raises
     ------
@@ -112,33 +115,40 @@ class Refining:
     """
 
     def __init__(self, batching: Batching, network: refiner.Refiner | None = None) -> None:
-        if network is None:
-            network = refiner.load()
-            if layers.on_cpu() and runtime.multiplies_bfloat16():
-                refiner.halve_products(network)
-        self._runner = RefinerRunner(network, batching)
+        self._second = RefinerRunner(network or _committed(REFINER), batching)
+        self._first = self._second if network else RefinerRunner(_committed(FIRST_REFINER), batching)
 
     def warm_ups(self) -> list[Callable[[], None]]:
         """Return what compiles each program, or loads it from the cache on disk."""
-        return self._runner.warm_ups()
+        return [warm_up for runner in dict.fromkeys((self._first, self._second)) for warm_up in runner.warm_ups()]
 
     def __call__(self, images: Sequence[UInt8[np.ndarray, "h w 3"]], found: list[Detections]) -> list[Detections]:
-        """Return the faces of each image with the refiner's landmarks.
+        """Return the faces of each image with the refiners' landmarks.
 
-        Each is looked at once. The largest of an image, unless they are small, are looked at again along the landmarks
-        of the first time, as they are and in a mirror, whose errors are partly independent.
+        Each is looked at in a small crop. The largest of an image, in a crowd unless they are small, are looked at
+        again in a larger crop along the landmarks of the first time, as they are and in a mirror, whose errors are
+        partly independent.
         """
         counts = [len(one.scores) for one in found]
         if not sum(counts):
             return found
         places = np.repeat(np.arange(len(found)), counts)
         sides = np.concatenate([np.sqrt(bx.area(one.boxes)) for one in found])
-        landmarks = self._runner(images, places, np.concatenate([one.landmarks for one in found]), views=1)
+        landmarks = self._first(images, places, np.concatenate([one.landmarks for one in found]), views=1)
+        least = np.where(np.array(counts) > AT_MOST, TWICE_IN_CROWD, 0)
         again = largest(places, sides, AT_MOST)
-        again = again[sides[again] >= TWICE]
-        landmarks[again] = self._runner(images, places[again], landmarks[again], views=2)
+        again = again[sides[again] >= least[places[again]]]
+        landmarks[again] = self._second(images, places[again], landmarks[again], views=2)
         ends = np.cumsum(counts)[:-1]
         return [one._replace(landmarks=part) for one, part in zip(found, np.split(landmarks, ends), strict=True)]
+
+
+def _committed(path: Path) -> refiner.Refiner:
+    """Return a network of committed weights as it is quickest here."""
+    network = refiner.load(path)
+    if layers.on_cpu() and runtime.multiplies_bfloat16():
+        refiner.halve_products(network)
+    return network
 
 
 def largest(places: Int[np.ndarray, " n"], sides: Float32[np.ndarray, " n"], count: int) -> Int[np.ndarray, " k"]:

@@ -95,7 +95,7 @@ class SinglePassDetector:
             net, self.calibration = single_pass.load()
         else:
             self.calibration = single_pass.Calibration()
-        self._threads = ThreadPoolExecutor(runtime.processors(), thread_name_prefix="rollcall-reduce")
+        self._threads = runtime.threads("rollcall-reduce")
         # While one waits for the GPU or for pixels, others do what is done by one thread.
         self._leads = None if layers.on_cpu() else ThreadPoolExecutor(_LEADS, thread_name_prefix="rollcall-lead")
         self._batching = Batching(self._threads)
@@ -155,8 +155,7 @@ class SinglePassDetector:
         """Return the faces of images, each reduced as a whole; those of pictures that lie on their side, too."""
         direct = _DIRECT_FRAME if are_upright else _DIRECT
         first = self._overviews(images, direct)
-        upright = [self._suppressed(overview.seen, []) for overview in first]
-        quarters = [0] * len(first) if are_upright else self._quarters(first, upright)
+        quarters = [0] * len(first) if are_upright else self._quarters(first)
         overviews = list(first)
         turned = [index for index, quarter in enumerate(quarters) if quarter]
         again = self._overviews([turning.turned(images[index], quarters[index]) for index in turned], direct)
@@ -168,7 +167,8 @@ class SinglePassDetector:
         ]
         for index in turned:
             back = turning.turned_back(result[index], quarters[index], *images[index].shape[:2])
-            result[index] = _joined([back, _scaled(upright[index], first[index].reduced, first[index].shape)])
+            upright = _scaled(self._faces(first[index].seen), first[index].reduced, first[index].shape)
+            result[index] = _joined([back, upright])
         return result
 
     def _overviews(self, images: Sequence[UInt8[np.ndarray, "h w 3"]], direct: int = _DIRECT) -> list[_Overview]:
@@ -183,15 +183,17 @@ class SinglePassDetector:
             for image, pixels, shape, size, seen, two in zip(images, near, reduced, sizes, found, in_two, strict=True)
         ]
 
-    def _quarters(self, overviews: Sequence[_Overview], upright: Sequence[Detections]) -> list[int]:
+    def _quarters(self, overviews: Sequence[_Overview]) -> list[int]:
         """Return by how many quarters each picture is to be turned counter-clockwise.
 
         Pictures with a sure face are upright. Of others the places most like a face are seen closer: the first as it
         is, and if that is no sure face, all of them turned. That is a tenth of a search, and nothing without places.
         """
         views: dict[int, list[UInt8[np.ndarray, "s s 3"]]] = {}
-        for index, (overview, found) in enumerate(zip(overviews, upright, strict=True)):
-            if found.scores.max(initial=0) < _SURE and min(overview.shape) >= _LEAST_TURNED:
+        # What no turned view has to exceed is not asked for: of a crowd's faces in half their size few are sure.
+        upright = [self._faces(overview.seen, _TURNED_SURE).scores.max(initial=_TURNED_SURE) for overview in overviews]
+        for index, (overview, best) in enumerate(zip(overviews, upright, strict=True)):
+            if best < _SURE and min(overview.shape) >= _LEAST_TURNED:
                 places = _scaled(overview.seen, overview.reduced, overview.near.shape[:2]).boxes
                 hints = orientation.hints(overview.seen, _TOLERANCE * self._least_side)
                 if len(hints):
@@ -204,7 +206,7 @@ class SinglePassDetector:
         parts = np.split(others, np.cumsum([len(views[index]) - 1 for index in doubtful])[:-1])
         for (index, as_it_is), part in zip(doubtful.items(), parts, strict=False):
             scores = np.concatenate([[as_it_is], self.calibration.probability(part)])
-            result[index] = orientation.most_probable(scores, max(upright[index].scores.max(initial=0), _TURNED_SURE))
+            result[index] = orientation.most_probable(scores, upright[index])
         return result
 
     def _closer(self, overviews: Sequence[_Overview]) -> list[tuple[Detections, list[Detections]]]:
@@ -254,21 +256,27 @@ class SinglePassDetector:
         if not closer:
             return first
         again = self._faces(Detections(*(np.concatenate(columns) for columns in zip(*closer, strict=True))))
-        if len(again.scores):
+        if len(again.scores) and len(first.scores):
             # At the border of a window: boxes in the small picture are less exact, no reason to see two faces in one.
             doubled = bx.iou(first.boxes, again.boxes).max(axis=1) > _SAME_SMALL_FACE
             first = Detections(*(column[~(doubled & (_sides(first.boxes) < _SMALL))] for column in first))
         return _joined([again, first])
 
-    def _faces(self, found: Detections) -> Detections:
-        """Return one face for each group of boxes, of those that score enough and are large enough."""
-        above = np.flatnonzero(found.scores >= self.calibration.score(self.threshold))
+    def _faces(self, found: Detections, least: float = 0.0) -> Detections:
+        """Return one face for each group of boxes, of those that are large enough and sure enough.
+
+        They must reach the threshold, and the probability `least`: others then are not even compared.
+        """
+        least = max(least, self.threshold)
+        above = np.flatnonzero(found.scores >= self.calibration.score(least))
         above = above[_sides(found.boxes[above]) >= _TOLERANCE * self._least_side]
+        if not len(above):
+            return no_detections()
         kept = above[bx.nms(found.boxes[above], found.scores[above], SAME_FACE)]
         boxes, landmarks = bx.averaged(kept, found.boxes, found.scores, found.landmarks, _AVERAGED)
         relative = _sides(boxes) / np.float32(self._least_side)
         faces = Detections(boxes, self.calibration.probability(found.scores[kept], relative), landmarks)
-        return Detections(*(column[faces.scores >= self.threshold] for column in faces))
+        return Detections(*(column[faces.scores >= least] for column in faces))
 
     def refine(self, images: Sequence[UInt8[np.ndarray, "h w 3"]], found: list[Detections]) -> list[Detections]:
         """Return the faces with the refiner's landmarks."""
@@ -277,8 +285,9 @@ class SinglePassDetector:
 
 def _scaled(found: Detections, shape: Shape, other: Shape) -> Detections:
     """Return the faces of a picture of this shape where they are in it in another size."""
-    ratio = np.array([other[1] / shape[1], other[0] / shape[0]], np.float32)
-    return Detections(found.boxes * np.tile(ratio, 2), found.scores, found.landmarks * ratio)
+    across, down = other[1] / shape[1], other[0] / shape[0]
+    ratio = np.array([across, down, across, down], np.float32)
+    return Detections(found.boxes * ratio, found.scores, found.landmarks * ratio[:2])
 
 
 def _half(height: int, width: int) -> Shape:
@@ -319,6 +328,8 @@ def _moved(found: Detections, part: Part, height: int, width: int) -> Detections
     cut_low = (found.boxes[:, :2] < _BORDER) & inner_low
     cut_high = (found.boxes[:, 2:] > size - _BORDER) & inner_high
     kept = ~(cut_low | cut_high).any(axis=1)
+    if not low.any() and kept.all():
+        return found  # nearly every picture is one part
     return Detections(found.boxes[kept] + np.tile(low, 2), found.scores[kept], found.landmarks[kept] + low)
 
 

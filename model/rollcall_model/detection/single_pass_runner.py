@@ -60,10 +60,11 @@ class Runner:
         )
         self._everywhere = NamedSharding(batching.mesh, P())
         made_of = (type(net), net.config, may_be_empty, layers.on_cpu(), jax.tree.leaves(state))
-        self._program = runtime.Programs(jax.jit(sharded, in_shardings=(batching.sharding, self._everywhere)), made_of)
+        jitted = jax.jit(sharded, in_shardings=(batching.sharding, self._everywhere))
+        self._program = runtime.Programs(jitted, made_of, runtime.OF_FIELDS)
 
         def squares(side: int) -> Network:
-            return batching.compile(net, 1, _of_squares(side, may_be_empty), counted=True)
+            return batching.compile(net, 1, _of_squares(side, may_be_empty), counted=True, options=runtime.OF_FIELDS)
 
         self._gpu = None if layers.on_cpu() else GpuPictures(net, batching, threads, least)
         self._windows = {side: squares(side) for side in windows.SIDES}
@@ -210,6 +211,8 @@ def _of_squares(side: int, may_be_empty: bool) -> Callable[..., Any]:
 
 def _of_window(found: Detections, window: Window) -> Detections:
     """Return the faces of a window in pixels of its picture, without those that it does not answer for."""
+    if not len(found.scores):
+        return found
     corner = np.array([window.left, window.top], np.float32)
     boxes = found.boxes + np.tile(corner, 2)
     kept = window.answers_for((boxes[:, :2] + boxes[:, 2:]) / 2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from itertools import islice
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -14,6 +15,8 @@ from rollcall_model import geometry
 #: Sides of windows in pixels, multiples of 32, and what of them on each side gives context only.
 SMALL, LARGE = SIDES = (128, 224)
 MARGIN: Final = 32
+#: So many small windows have fewer pixels than a large one.
+_FEWER: Final = (LARGE**2 - 1) // SMALL**2
 #: A place is kept so far from the border of what a window answers for: seen again, a face is some pixels beside it.
 _SCATTER: Final = 8
 
@@ -39,8 +42,9 @@ def cover(places: Float[np.ndarray, "n 2"], most: float = math.inf) -> list[Wind
     result: list[Window] = []
     pixels = 0
     for group in _groups(places, LARGE):
-        parts = list(_groups(group, SMALL))
-        apart = len(parts) * SMALL**2 < LARGE**2
+        # Of a crowd's many small windows no more are laid than show that a large one has fewer pixels.
+        parts = list(islice(_groups(group, SMALL), _FEWER + 1))
+        apart = len(parts) <= _FEWER
         chosen = [_around(part, SMALL) for part in parts] if apart else [_around(group, LARGE)]
         pixels += sum(window.side**2 for window in chosen)
         if pixels > most:

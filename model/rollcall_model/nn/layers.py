@@ -8,11 +8,15 @@ NHWC arrays; kernels are HWIO.
 from __future__ import annotations
 
 import functools
+from typing import Final
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
+
+#: From so many channels on a vector of a processor has values of one place only.
+_WIDE: Final = 16
 
 
 def on_cpu() -> bool:
@@ -147,7 +151,7 @@ def depthwise(x: Float[Array, "n h w c"], kernel: Float[Array, "k k c"]) -> Floa
     """Convolve each channel by itself, zero-padded to the same size (odd kernels).
 
     As shifted multiply-adds, which XLA fuses into one pass; on a CPU its grouped convolution took 33 times as long for
-    28x28x128, and so did its gradients.
+    28x28x128, and so did its gradients. There the padding is an array of its own (see `_shifted`).
     """
     return _depthwise(x, kernel)
 
@@ -164,10 +168,16 @@ def depthwise_inside(x: Float[Array, "n h w c"], kernel: Float[Array, "3 3 c"]) 
 
 
 def _shifted(x: Float[Array, "*n h w c"], size: int) -> list[Array]:
-    """Return the array shifted to each place of a kernel of `size`, row by row, zero beyond its border."""
+    """Return the array shifted to each place of a kernel of `size`, row by row, zero beyond its border.
+
+    On a CPU a barrier keeps XLA from padding within the pass that reads it, which then asks of every value whether it
+    lies outside: two crops took the refiner a sixth longer.
+    """
     height, width = x.shape[-3:-1]
     margin = size // 2
     padded = jnp.pad(x, (*[(0, 0)] * (x.ndim - 3), (margin, margin), (margin, margin), (0, 0)))
+    if on_cpu():
+        padded = jax.lax.optimization_barrier(padded)
     return [padded[..., i : i + height, j : j + width, :] for i in range(size) for j in range(size)]
 
 
@@ -243,8 +253,15 @@ _pointwise.defvjp(_pointwise_forward, _pointwise_backward)
 
 
 def patchify(x: Float[Array, "n h w c"], size: int) -> Float[Array, "n h2 w2 p"]:
-    """Return every `size` x `size` patch as one vector, which makes a strided convolution a matrix product."""
+    """Return every `size` x `size` patch as one vector, which makes a strided convolution a matrix product.
+
+    Of features on a CPU by joining rows, whose neighbours lie side by side, once they are computed: XLA writes a
+    general transposition value by value, and does what comes before for each of them.
+    """
     n, height, width, channels = x.shape
+    if on_cpu() and channels >= _WIDE:
+        rows = jax.lax.optimization_barrier(x).reshape(n, height // size, size, width // size, size * channels)
+        return jnp.concatenate([rows[:, :, row] for row in range(size)], axis=-1)
     x = x.reshape(n, height // size, size, width // size, size, channels)
     return x.transpose(0, 1, 3, 2, 4, 5).reshape(n, height // size, width // size, size * size * channels)
 

@@ -31,7 +31,7 @@ def prepare_crops(sources: Sequence[DatasetSource], crops: Path, excluded: Path 
     """
     if (crops / "samples.jsonl").exists():
         return
-    from rollcall_model.detection.cascade import CascadeDetector
+    from rollcall_model.detection.single_pass_detector import SinglePassDetector
 
     samples = read_samples(sources)
     with Pictures(sources) as pictures:
@@ -43,7 +43,7 @@ def prepare_crops(sources: Sequence[DatasetSource], crops: Path, excluded: Path 
         stored.prepare(
             samples,
             pictures,
-            CascadeDetector().detect,
+            SinglePassDetector().detect,
             crops,
             lambda done, total: click.echo(f"  {done:,} of {total:,}"),
         )

@@ -35,7 +35,7 @@ from rollcall_model.training.soft_labels import SoftLabels
 from rollcall_model.training.trainer import STATISTICS_BATCHES, Trainer, load_state, save_average, save_state
 
 #: Name of the weights that a training exports; evaluation adds calibration and thresholds.
-VERSION: Final = "attributes-7"
+VERSION: Final = "attributes-8"
 #: Steps between reading the loss, which waits for the device, and between two lines on the screen.
 _LOSS_STEPS: Final = 10
 _ECHO_STEPS: Final = 50

@@ -9,5 +9,6 @@ PATH: Final = Path(__file__).parent / "attributes.safetensors"
 PREFILTER: Final = Path(__file__).parent / "prefilter.safetensors"
 #: The single-pass detector.
 SINGLE_PASS: Final = Path(__file__).parent / "detector.safetensors"
-#: The refiner of its landmarks.
+#: The refiner of its landmarks, and the same network for smaller crops, which looks first.
 REFINER: Final = Path(__file__).parent / "refiner.safetensors"
+FIRST_REFINER: Final = Path(__file__).parent / "refiner-first.safetensors"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -22,17 +23,17 @@ SIZES = [(61, 97), (200, 150), (333, 500), (960, 1280), (40, 700)]
 
 
 @pytest.fixture(scope="module", autouse=True)
-def compiled(tmp_path_factory: pytest.TempPathFactory) -> None:
-    runtime.configure(tmp_path_factory.getbasetemp() / "compiled")
+def cached(compiled: Path) -> None:
+    runtime.configure(compiled)
 
 
 @pytest.fixture(scope="module")
-def detector(compiled: None) -> CascadeDetector:
+def detector(cached: None) -> CascadeDetector:
     return CascadeDetector()
 
 
 @pytest.fixture(scope="module")
-def thorough(compiled: None) -> CascadeDetector:
+def thorough(cached: None) -> CascadeDetector:
     return CascadeDetector(DetectorConfig(thorough=True))
 
 

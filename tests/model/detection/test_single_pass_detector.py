@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
 
 from rollcall_model import runtime
-from rollcall_model.detection import canvases, detector, refiner
+from rollcall_model.detection import boxes as bx
+from rollcall_model.detection import canvases, detector, orientation, refiner
 from rollcall_model.detection.config import DetectorConfig
 from rollcall_model.detection.single_pass_detector import SinglePassDetector
 from rollcall_model.types import Detections, no_detections
@@ -23,8 +26,8 @@ Portraits = dict[str, tuple[np.ndarray, np.ndarray]]
 
 
 @pytest.fixture(scope="module")
-def single_pass(tmp_path_factory: pytest.TempPathFactory) -> SinglePassDetector:
-    runtime.configure(tmp_path_factory.getbasetemp() / "compiled")
+def single_pass(compiled: Path) -> SinglePassDetector:
+    runtime.configure(compiled)
     built = detector.build(DetectorConfig())
     assert isinstance(built, SinglePassDetector)
     return built
@@ -247,19 +250,39 @@ def test_a_face_that_is_surely_upright_at_a_closer_look_is_not_looked_at_turned(
     monkeypatch.setattr(single_pass._runner, "best", lambda some: views.append(len(some)) or best(some))
     overviews = single_pass._overviews([turned(*portraits["hopper"], quarters)[0]])
     # As if nothing sure had been seen at first.
-    assert single_pass._quarters(overviews, [no_detections()]) == [-quarters % 4]
+    monkeypatch.setattr(single_pass, "_faces", lambda found, least: no_detections())
+    assert single_pass._quarters(overviews) == [-quarters % 4]
     assert views == [1, 0] if quarters == 0 else views[0] == 1 and views[1] % 4 == 3
 
 
-def test_a_run_over_photos_of_all_sizes_compiles_few_programs(
+def test_of_sure_faces_alone_each_is_what_it_is_among_all(
     single_pass: SinglePassDetector, portraits: Portraits
 ) -> None:
-    import jax
+    """Whether a picture is upright is asked of its sure faces, without comparing all the others."""
+    (overview,) = single_pass._overviews([scattered(portraits["hopper"][0], [(0, 0), (300, 500)])])
+    everything = single_pass._faces(overview.seen)
+    for least in (single_pass.threshold, float(np.median(everything.scores)), 0.999999):
+        sure = everything.scores >= least
+        for one, among_all in zip(single_pass._faces(overview.seen, least), everything, strict=True):
+            np.testing.assert_array_equal(one, among_all[sure])
 
-    compiled: list[str] = []
-    jax.monitoring.register_event_duration_secs_listener(
-        lambda name, seconds, **_: compiled.append(name) if "backend_compile" in name else None
-    )
+
+def test_places_most_like_a_face_are_those_that_suppression_keeps_first() -> None:
+    rng = np.random.default_rng(0)
+    for count in (0, 1, 2, 40):
+        corners = rng.uniform(0, 100, (count, 2))
+        boxes = np.concatenate([corners, corners + rng.uniform(10, 60, (count, 2))], axis=1).astype(np.float32)
+        scores = rng.uniform(0, 1, count).astype(np.float32)
+        fit = np.flatnonzero((scores >= 0.2) & (bx.area(boxes) >= 20**2))
+        kept = fit[bx.nms(boxes[fit], scores[fit], 0.1)[:2]]
+        seen = Detections(boxes, scores, np.zeros((count, 5, 2), np.float32))
+        assert orientation.hints(seen, 20).tolist() == kept.tolist()
+
+
+def test_a_run_over_photos_of_all_sizes_compiles_few_programs(
+    single_pass: SinglePassDetector, portraits: Portraits, programs_made: list[str]
+) -> None:
+    before = len(programs_made)
     rng, shapes, found = np.random.default_rng(3), set(), 0
     for _ in range(10):
         pictures = []
@@ -270,7 +293,7 @@ def test_a_run_over_photos_of_all_sizes_compiles_few_programs(
             shapes.add(canvases.shape_for(height, width))
         found += sum(len(one.scores) > 0 for one in single_pass.detect(pictures))
     # A program for each shape of canvas, two of the refiner, two of views, and little ones that make their constants.
-    assert len(compiled) <= len(shapes) + 6
+    assert len(programs_made) - before <= len(shapes) + 6
     assert found > 35
 
 

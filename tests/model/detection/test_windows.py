@@ -53,7 +53,9 @@ def test_a_crowd_is_covered_only_until_it_is_known_to_be_one(monkeypatch: pytest
     around = windows._around
     monkeypatch.setattr(windows, "_around", lambda places, side: made.append(places) or around(places, side))
     everything = windows.cover(crowd)
+    # One large window takes the place of many small ones.
     assert everything is not None
+    assert {window.side for window in everything} == {windows.LARGE}
     made.clear()
     assert windows.cover(crowd, 0.8 * 1280 * 960) is None
     assert len(made) < len(everything) / 2

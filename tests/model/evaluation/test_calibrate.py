@@ -41,6 +41,14 @@ def test_the_temperature_that_was_applied_to_the_logits_is_recovered() -> None:
     assert found.gender_shift == pytest.approx(-0.25, abs=0.15)
 
 
+def test_a_shift_of_the_gender_that_the_labels_do_not_show_is_left_out() -> None:
+    few = examples(300, sharpness=1.0, seed=2)
+    centred = few._replace(out=few.out._replace(female=few.out.female - 0.5))
+    found = fit.fit(centred, "one temperature")
+    assert found.gender_shift == 0
+    assert found.gender_temperature == pytest.approx(1.0, rel=0.3)
+
+
 def test_a_tilt_towards_the_old_is_undone() -> None:
     found = fit.fit(examples(4000, sharpness=1.0, tilt=4.0, width=10.0), "one temperature, tilted ages")
     spoilt = examples(4000, sharpness=1.0, tilt=4.0, seed=1, width=10.0)

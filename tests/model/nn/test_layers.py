@@ -89,3 +89,11 @@ def test_a_halving_convolution_is_the_direct_one_in_every_form(width: int) -> No
         for j in range(3):
             expected += padded[:, i : i + 10 : 2, j : j + width : 2] @ kernel[i, j]
     np.testing.assert_allclose(layers.conv_halved(x, kernel), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize(("channels", "size"), [(3, 4), (16, 2), (48, 2)])
+def test_a_patch_is_one_vector_of_its_rows_of_pixels(channels: int, size: int) -> None:
+    x = np.random.default_rng(0).normal(size=(2, 8, 16, channels)).astype(np.float32)
+    patches = np.asarray(layers.patchify(jnp.asarray(x), size))
+    assert patches.shape == (2, 8 // size, 16 // size, size * size * channels)
+    assert np.array_equal(patches[1, 1, 2], x[1, size : 2 * size, 2 * size : 3 * size].reshape(-1))

@@ -273,6 +273,20 @@ def test_the_refiner_is_measured_on_faces_that_it_is_not_trained_on(tmp_path: Pa
     )
 
 
+def test_a_refiner_for_smaller_crops_begins_with_the_weights_of_a_larger_one(tmp_path: Path) -> None:
+    large = refiner.load(small_refiner(tmp_path))
+    # What is the same everywhere in a crop is pooled to the same.
+    large.pooling[...] = jnp.full_like(large.pooling[...], 0.25)
+    small = refine.resized(large, 32)
+    assert small.config == large.config._replace(size=32)
+    np.testing.assert_allclose(small.pooling[...].sum((0, 1)), large.pooling[...].sum((0, 1)), rtol=1e-5)
+    before, after = state_dict(large), state_dict(small)
+    assert all(np.array_equal(before[name], after[name]) for name in before if name != "pooling")
+    assert small(np.zeros((2, 32, 32, 3), np.uint8))[0].shape == (2, 5, 2)
+    refused = CliRunner().invoke(main, ["fit-refiner", "--size", "50", "--out", str(tmp_path / "run")])
+    assert "--size 50: the network reduces crops by 16" in refused.output
+
+
 def test_patches_travel_as_files(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "a.png"), face_picture())
     data = face_patches.patches(

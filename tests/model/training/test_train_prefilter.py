@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
@@ -15,8 +17,8 @@ from rollcall_model.training import canvases, train_prefilter
 
 
 @pytest.fixture(scope="module")
-def thorough(tmp_path_factory: pytest.TempPathFactory) -> CascadeDetector:
-    runtime.configure(tmp_path_factory.getbasetemp() / "compiled")
+def thorough(compiled: Path) -> CascadeDetector:
+    runtime.configure(compiled)
     return CascadeDetector(DetectorConfig(thorough=True))
 
 
@@ -50,7 +52,7 @@ def test_training_learns_where_faces_are(thorough: CascadeDetector, people: list
     backgrounds = [np.random.default_rng(0).integers(0, 255, (300, 300, 3)).astype(np.uint8), people[2]]
     made = canvases.make_canvases(np.random.default_rng(1), 16, heads, backgrounds, [thorough])
     assert (made.face > 0).any((1, 2, 3)).sum() >= 4
-    config = train_prefilter.FitConfig(steps=250, batch=8, learning_rate=1e-2)
+    config = train_prefilter.FitConfig(steps=150, batch=4, learning_rate=2e-2)
     net = train_prefilter.fit(made, PrefilterConfig(widths=(8, 16), depth=1), config)
     highest, logits = train_prefilter.score(net, made)
     assert np.median(highest) > np.quantile(logits, 0.95)

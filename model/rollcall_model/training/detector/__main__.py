@@ -156,6 +156,7 @@ def prepare_refiner(out: Path, quality: int, **labels: Any) -> None:
 @click.option("--turned", default=1.0, show_default=True, help="How many times as often turned faces are shown.")
 @click.option("--squeezed", default=0.0, show_default=True, help="Share of the faces that are made narrower.")
 @click.option("--device", is_flag=True, help="Make the crops on the device.")
+@click.option("--size", type=click.IntRange(16), help="Side of a crop in pixels, a multiple of 16; else the weights'.")
 @click.option("--seed", default=0, show_default=True)
 def fit_refiner(
     prepared: Path | None,
@@ -169,6 +170,7 @@ def fit_refiner(
     turned: float,
     squeezed: float,
     device: bool,
+    size: int | None,
     seed: int,
     **labels: Any,
 ) -> None:
@@ -183,10 +185,14 @@ def fit_refiner(
     runtime.configure()
     from rollcall_model.training.detector import device_crops, face_patches, refine
 
+    if size is not None and size % 16:
+        raise click.UsageError(f"--size {size}: the network reduces crops by 16, so their side is a multiple of it.")
     begin = _begin(labels["weights"])
     every = face_patches.read(prepared) if prepared else _patches(begin, **labels)
     data, validation = face_patches.held_out(every)
     click.echo(f"{len(data.pixels):,} faces, and {len(validation.pixels):,} to measure on")
+    if size not in (None, begin.config.size):
+        begin = refine.resized(begin, size)
     data = data._replace(weights=np.where(face_patches.turned(data), data.weights * np.float32(turned), data.weights))
     config = refine.RefinerFitConfig(
         steps, batch, learning_rate, average=average, seed=seed, squeezed=squeezed, steady=steady

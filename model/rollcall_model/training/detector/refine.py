@@ -25,7 +25,7 @@ from rollcall_model.detection import refiner
 from rollcall_model.detection.refiner import MEAN, Refiner
 from rollcall_model.evaluation.landmarks import LandmarkErrors
 from rollcall_model.evaluation.landmarks import error as landmark_error
-from rollcall_model.nn.state import state_dict
+from rollcall_model.nn.state import load_state_dict, state_dict
 from rollcall_model.training.detector import scenes
 from rollcall_model.training.detector.face_patches import Patches, turned
 from rollcall_model.training.detector.losses import wing
@@ -78,6 +78,19 @@ def in_convention(data: Patches, network: Refiner) -> Patches:
     """
     moved = predictions(network, data) - data.landmarks
     return data._replace(landmarks=data.landmarks + np.median(moved, axis=0).astype(np.float32))
+
+
+def resized(network: Refiner, size: int) -> Refiner:
+    """Return a refiner for crops of another side, with the network's weights, to begin a training with.
+
+    The grid of its pooling is interpolated; all else is convolutions, which go with any size.
+    """
+    made = Refiner(network.config._replace(size=size), None)
+    arrays = state_dict(network)
+    before, after = network.config.size // 16, size // 16
+    pooling = jax.image.resize(arrays["pooling"], (after, after, arrays["pooling"].shape[-1]), "linear")
+    load_state_dict(made, {**arrays, "pooling": np.asarray(pooling) * (before / after) ** 2})
+    return made
 
 
 def predictions(network: Refiner, data: Patches, error: float = 0.0) -> Float32[np.ndarray, "n 5 2"]:
