@@ -87,12 +87,12 @@ class Scanner:
             name = paths.from_text(erased)
             raise LibraryError(
                 root,
-                Sentence("the folder %(name)s was forgotten; index that one by its name to have it again", name=name),
+                Sentence("the folder %(name)s was forgotten; add that one by its name to have it again", name=name),
             )
         if paths.is_file(folder):
             if known is None:
                 raise LibraryError(
-                    root, Sentence("this is a file outside of all folders of the library; index its folder")
+                    root, Sentence("this is a file outside of all folders of the library; add its folder")
                 )
             return known
         if remote:
@@ -151,7 +151,7 @@ class Scanner:
         elif watched and paths.is_folder(folder):
             with self.database.write() as session:
                 add_root(session, folder, self._is_excluded)
-            hint = Sentence("its photos are indexed when they arrive")
+            hint = Sentence("its photos are looked at when they arrive")
         return LibraryError(root, Sentence("%(problem)s; %(hint)s", problem=reason, hint=hint))
 
     # ---- Whole folders

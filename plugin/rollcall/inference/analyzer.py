@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
 from functools import cached_property, wraps
 from itertools import islice, pairwise
 from pathlib import Path
@@ -139,15 +138,6 @@ class Analyzer:
             except checkpoint.WeightsError as error:
                 raise ModelError(str(error)) from error
 
-    @cached_property
-    def _portrait_detector(self) -> Detector:
-        """The detector of pictures that a face fills.
-
-        The attribute network learnt such crops as the published cascade aligns them, which is not where the eyes and
-        the mouth are: the exact landmarks of the single pass cost it 1.2 years of mean error on UTKFace's crops.
-        """
-        return detectors.build(self.settings.detector.model_copy(update={"network": "mtcnn-2016"}))
-
     def warm_up(self) -> None:
         """Load the networks and compile every program they need, so that the first picture is quick.
 
@@ -173,13 +163,10 @@ class Analyzer:
         ModelError
             If weights are missing or do not fit.
         """
-        attributes = self._networks[1]
-        detector = self._portrait_detector if one_face else self._networks[0]
+        detector, attributes = self._networks
         # Players turn a video as its file says, so that its frames are the right way up.
         upright = bool(pictures) and all(picture.video is not None for picture in pictures)
-        # The cascade, which searches portraits, takes one call at a time.
-        with self._lock if one_face else nullcontext():
-            found = detector.detect([picture.pixels for picture in pictures], upright=upright)
+        found = detector.detect([picture.pixels for picture in pictures], upright=upright)
         detected = [len(faces.scores) > 0 for faces in found]
         if one_face:
             found = portraits.one_each(pictures, found)
@@ -189,8 +176,6 @@ class Analyzer:
             for crop in self._crops(picture, faces.landmarks)
         ]
         predictions = self._predict(attributes, crops, found, one_face=one_face)
-        if one_face:
-            self._embed_portraits(pictures, found, predictions)
         remaining = iter(predictions)
         return [
             tuple(
@@ -200,27 +185,6 @@ class Analyzer:
             )
             for picture, faces, seen in zip(pictures, found, detected, strict=True)
         ]
-
-    def _embed_portraits(
-        self, pictures: Sequence[Picture], found: Sequence[Detections], predictions: list[Prediction]
-    ) -> None:
-        """Average the embeddings of the portraits' mirror images with those of crops cut out as on photographs.
-
-        Exact landmarks tell people apart better, and embeddings are compared with those of photographs.
-        """
-        detector, attributes = self._networks
-        if attributes is None or self.settings.attributes.embeddings == "off" or not predictions:
-            return
-        others = detector.detect([picture.pixels for picture in pictures]) if self.concurrent else found
-        crops = [
-            crop
-            for picture, face, other in zip(pictures, found, others, strict=True)
-            for crop in self._crops(picture, portraits.landmarks_of(face, other, picture))
-        ]
-        for prediction, embedding in zip(predictions, attributes(np.stack(crops)).embedding, strict=True):
-            assert prediction.embedding is not None  # they are not switched off
-            both = prediction.embedding + embedding
-            prediction.embedding = both / np.linalg.norm(both)
 
     @_one_at_a_time
     def describe(self, picture: Picture, boxes: Sequence[Box]) -> list[Face]:
@@ -288,7 +252,7 @@ class Analyzer:
             pixels = self._whole(picture)
             ratio = np.array(pixels.shape[1::-1]) / picture.pixels.shape[1::-1]
             landmarks = landmarks * ratio.astype(np.float32)
-        return [align.crop(pixels, points, self._size) for points in landmarks]
+        return align.crops(pixels, landmarks, self._size)
 
     def _whole(self, picture: Picture) -> NDArray[np.uint8]:
         """Return all pixels of a picture that was reduced, or the reduced ones if its file is no longer the same."""
@@ -317,7 +281,7 @@ class Analyzer:
         """Return the predictions for crops; `attributes` is None, and not loaded, when all heads are switched off.
 
         `found`: the faces of each picture in turn that the crops are of, judged together; others are judged alone.
-        With `one_face` ages and genders are those of the crop and of its mirror image, embeddings of the latter.
+        With `one_face` the outputs are means over the crop and its mirror image.
         """
         from rollcall_model.attributes import age_mix, align
 

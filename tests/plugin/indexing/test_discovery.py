@@ -192,7 +192,7 @@ def test_a_run_without_a_usable_folder_raises_and_publishes_nothing(
 def test_a_single_file_of_the_library_can_be_named(indexer: Indexer, database: Database, library: Path) -> None:
     draw(library / "x.png", (5, 255))
     draw(library / "y.png", (6, 255), seed=1)
-    with pytest.raises(LibraryError, match="index its folder"):
+    with pytest.raises(LibraryError, match="add its folder"):
         indexer.run([library / "x.png"])
     indexer.run([library])
     summary = indexer.run([library / "x.png"], force=True)

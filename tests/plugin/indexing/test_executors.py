@@ -31,7 +31,7 @@ from rollcall.indexing.executors.analysis import Task
 from rollcall.indexing.executors.base import Executor
 from rollcall.indexing.executors.processes import ProcessExecutor
 from rollcall.indexing.executors.threads import ThreadExecutor
-from rollcall.indexing.executors.whole_photos import WholePhotoExecutor
+from rollcall.indexing.executors.whole_photos import WholePhotoExecutor, portions
 from rollcall.indexing.indexer import Indexer
 from rollcall.indexing.profile import Profile
 from rollcall.inference.analyzer import Analyzer
@@ -333,10 +333,20 @@ def test_processes_are_chosen_where_they_are_quicker(
 def test_threads_that_do_whole_photos_rest_where_the_run_shall_and_are_woken_by_its_end(library: Path) -> None:
     tasks = [Task(0, draw(library / "a.png", (30, 255)), 1)]
     stop = Event()
-    made = WholePhotoExecutor(blobs("whole photos"), settings("threads"), Profile(), False, lambda: True, stop)
+    made = WholePhotoExecutor(blobs("whole photos"), settings("threads"), Profile(), 1, lambda: True, stop)
     with closing(made):
         (outcome,) = made.outcomes(iter(tasks), lambda: False)
     assert len(outcome.faces) == 1 and len(stop.rests) == 1 and stop.rests[0] > 0
+
+
+@pytest.mark.parametrize("known", [20, 14, 0], ids=["as many", "some moved meanwhile", "unknown"])
+def test_no_thread_is_left_with_several_photos_at_the_end(known: int) -> None:
+    tasks = [Task(number, Path(), 1) for number in range(20)]
+    parts = list(portions(iter(tasks), known, 4, 2))
+    assert [one for part in parts for one in part] == tasks
+    assert [len(part) for part in parts][-4:] == [1] * 4
+    assert [len(part) for part in parts] == sorted(map(len, parts), reverse=True)
+    assert len(parts[0]) == {20: 4, 14: 3, 0: 1}[known]
 
 
 class Event(threading.Event):

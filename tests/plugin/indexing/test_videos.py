@@ -145,7 +145,7 @@ def test_a_damaged_video_fails_alone_and_with_its_reason(indexer: Indexer, datab
     summary = indexer.run([library])
     assert (summary.indexed, summary.failed) == (1, 1)
     ((state, error),) = rows(database, "SELECT state, error FROM v1_photos WHERE path = 'b.mp4'")
-    assert state == "failed" and "its index cannot be read" in error
+    assert state == "failed" and "is damaged or not whole" in error
     assert indexer.run([library]).skipped == 2
 
 

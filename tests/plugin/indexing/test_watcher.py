@@ -133,7 +133,7 @@ def test_a_file_that_is_still_being_written_is_not_indexed(
 ) -> None:
     content = draw(library.parent / "whole.png", (5, 255)).read_bytes()
     with (
-        watching(indexer, library, events_seen, settings(settle_seconds=0.6)),
+        watching(indexer, library, events_seen, settings(settle_seconds=2.0)),
         (library / "slow.png").open("wb") as file,
     ):
         for start in range(0, len(content), len(content) // 8 + 1):
@@ -487,7 +487,7 @@ def test_new_files_are_in_the_library_while_a_run_goes_on(
     with watching(Indexer(database, analyzer, chosen, note), library, events_seen, chosen) as watched:
         assert analyzer.started.wait(30)
         draw(library / "sub" / "new.png", (7, 255), seed=50)
-        until(lambda: bool(watched.hints._hints))
+        until(lambda: library / "sub" / "new.png" in watched.hints._hints)
         time.sleep(0.4)  # until it is still
         if lost:
             watched.hints.overflow()

@@ -1,4 +1,4 @@
-"""Portraits: exactly one face a picture, seen twice, and embedded as on photographs."""
+"""Portraits: exactly one face a picture, cut out as on photographs and seen twice."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ def seen(years: int, p_female: float) -> Attributes:
     """Return the predictions of one crop that are certain of an age."""
     age = np.zeros((1, 101), np.float32)
     age[0, years] = 1
-    return Attributes(age, np.array([p_female], np.float32), np.full((1, EMBEDDING), years, np.float32))
+    embedding = np.eye(1, EMBEDDING, years, dtype=np.float32)
+    return Attributes(age, np.array([p_female], np.float32), embedding)
 
 
 @pytest.fixture
@@ -46,27 +47,18 @@ def analyzer(compiled: Path) -> Analyzer:
     return Analyzer(load(None, {"cache.folder": str(compiled)}))
 
 
-def test_another_detector_gives_the_landmarks_of_the_same_face() -> None:
-    (face,) = portraits.one_each([PICTURE], [detections((40, 40, 70, 70), (0, 0, 20, 20))])
-    others = detections((0, 0, 22, 22), (45, 42, 75, 75))
-    points = portraits.landmarks_of(face, others, PICTURE)
-    assert points[0, 0].tolist() == [45, 42]
-    for others in (detections((0, 0, 22, 22)), no_detections()):
-        assert portraits.landmarks_of(face, others, PICTURE)[0, 0].tolist() == [40, 40]
-
-
-def test_where_no_face_was_found_the_other_detectors_one_in_the_middle_is_it() -> None:
+def test_of_several_faces_the_one_in_the_middle_is_taken_and_without_any_one_is_assumed() -> None:
+    (face,) = portraits.one_each([PICTURE], [detections((0, 0, 20, 20), (40, 40, 70, 70))])
+    assert face.boxes.tolist() == [[40, 40, 70, 70]]
     (assumed,) = portraits.one_each([PICTURE], [no_detections()])
     assert assumed.scores.tolist() == [0]
-    points = portraits.landmarks_of(assumed, detections((0, 0, 10, 10), (45, 45, 55, 55)), PICTURE)
-    assert points[0, 0].tolist() == [45, 45]
+    assert 0 < assumed.boxes[0, 0] < 50 < assumed.boxes[0, 2] < 100
 
 
 def test_a_picture_without_pixels_has_no_face() -> None:
     empty = Picture(Path("a.png"), np.zeros((0, 5, 3), np.uint8), 5, 0)
     (none,) = portraits.one_each([empty], [no_detections()])
     assert not len(none.scores)
-    assert not len(portraits.landmarks_of(none, detections((0, 0, 1, 1)), empty))
 
 
 def test_two_looks_are_averaged_by_probabilities_of_ages_and_logits_of_genders() -> None:
@@ -74,7 +66,7 @@ def test_two_looks_are_averaged_by_probabilities_of_ages_and_logits_of_genders()
     assert both.age[0, 10] == both.age[0, 20] == 0.5
     # Odds of 9 and 1: their geometric mean is 3.
     assert both.p_female[0] == pytest.approx(0.75)
-    assert both.embedding[0, 0] == 20
+    assert both.embedding[0, 10] == both.embedding[0, 20] == pytest.approx(0.5**0.5)
     assert np.isfinite(portraits.mean_of(seen(1, 0.0), seen(1, 1.0)).p_female).all()
 
 
@@ -90,10 +82,12 @@ def test_a_portrait_and_its_mirror_image_get_the_same_age_and_gender(portrait: P
     assert np.abs(once.age - again.age).max() > 1e-3
 
 
-def test_a_portrait_is_embedded_in_a_mirror_and_as_among_photographs(portrait: Picture, analyzer: Analyzer) -> None:
+def test_a_portrait_is_cut_out_as_among_photographs_and_seen_in_a_mirror_too(
+    portrait: Picture, analyzer: Analyzer
+) -> None:
     ((alone,),) = analyzer.analyze([portrait], one_face=True)
     ((among,),) = analyzer.analyze([portrait])
-    assert alone.landmarks != among.landmarks
+    assert alone.landmarks == among.landmarks
     points = np.array(alone.landmarks, np.float32) * np.array(portrait.pixels.shape[1::-1], np.float32)
     crops = np.stack(analyzer._crops(portrait, points[None]))
     network = analyzer._networks[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import threading
@@ -74,10 +75,9 @@ def executor_for(work: Work) -> Executor:
 
 def _thread_executor(work: Work) -> Executor:
     """Return threads that do all of a photo, where the analyzer takes several calls at once and needs no GPU."""
-    long = work.pending > work.settings.detector.batch
     if getattr(work.analyzer, "concurrent", False) and not _accelerator():
-        return WholePhotoExecutor(work.analyzer, work.settings, work.profile, long, work.resting, work.stop)
-    least = _GPU_BATCH if _accelerator() else 1
+        return WholePhotoExecutor(work.analyzer, work.settings, work.profile, work.pending, work.resting, work.stop)
+    long, least = work.pending > work.settings.detector.batch, _GPU_BATCH if _accelerator() else 1
     return ThreadExecutor(work.analyzer, work.settings, work.profile, long, work.stop, least)
 
 
@@ -90,7 +90,13 @@ def _processes(work: Work) -> int:
 def _accelerator() -> bool:
     """Return whether the networks may run on a GPU, which one process has to itself."""
     wanted = os.environ.get("JAX_PLATFORMS", "")
-    return wanted != "cpu" and (bool(wanted) or bool(entry_points(group="jax_plugins")))
+    return wanted != "cpu" and (bool(wanted) or _knows_other_devices())
+
+
+@functools.cache
+def _knows_other_devices() -> bool:
+    """Return whether a package is installed by which JAX runs on a GPU; to look takes as long as storing a photo."""
+    return bool(entry_points(group="jax_plugins"))
 
 
 def _gpus() -> list[str]:

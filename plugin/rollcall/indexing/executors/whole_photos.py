@@ -11,11 +11,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from typing import Final
 
 from rollcall.indexing import throttle
 from rollcall.indexing.executors.analysis import FaceFinder, Outcome, Task, analyse, options_here
-from rollcall.indexing.executors.base import StoppedError, Stopping, chunks, in_turn, recorded
+from rollcall.indexing.executors.base import StoppedError, Stopping, in_turn, recorded
 from rollcall.indexing.profile import Profile
 from rollcall.media import allocator
 from rollcall.media.worker import Interrupted
@@ -27,14 +28,24 @@ CHUNK: Final = 4
 _AHEAD: Final = 2
 
 
+def portions(tasks: Iterator[Task], pending: int, most: int, threads: int) -> Iterator[list[Task]]:
+    """Yield the tasks, of which there are about `pending`, in lists of at most `most`, in their order.
+
+    Towards the end the lists get shorter, so that no thread is left with several photos while the others have none.
+    """
+    while portion := list(islice(tasks, max(min(most, pending // (2 * threads)), 1))):
+        yield portion
+        pending -= len(portion)
+
+
 class WholePhotoExecutor:
     """Keeps a thread for each processor used.
 
     Parameters
     ----------
-    long
-        Whether there are more photos than one batch has. Few photos are given out one at a time; with many, their
-        threads get a lower priority than the one that stores what was found.
+    pending
+        How many photos there are, as far as is known. No more than one batch has are given out one at a time, as are
+        the last of many; with many, their threads get a lower priority than the one that stores what was found.
     resting
         Returns whether the threads shall work half of the time.
     stop
@@ -46,15 +57,16 @@ class WholePhotoExecutor:
         analyzer: FaceFinder,
         settings: Settings,
         profile: Profile,
-        long: bool,
+        pending: int,
         resting: Callable[[], bool] = lambda: False,
         stop: threading.Event | None = None,
     ) -> None:
         self._analyzer, self._profile, self._resting = analyzer, profile, resting
         self._options = options_here(settings, stop)
-        self._size = min(CHUNK, settings.detector.batch) if long else 1
+        long = pending > settings.detector.batch
+        self._pending, self._most = pending, min(CHUNK, settings.detector.batch) if long else 1
         count = min(settings.workers, settings.decode_threads)
-        self._ahead = _AHEAD * count
+        self._threads, self._ahead = count, _AHEAD * count
         self._stopped = stop or threading.Event()
         self._pool = ThreadPoolExecutor(
             count,
@@ -65,7 +77,7 @@ class WholePhotoExecutor:
     def outcomes(self, tasks: Iterator[Task], stopping: Stopping) -> Iterator[Outcome]:
         """See `Executor`; in the order of the tasks."""
         given = in_turn(
-            chunks(tasks, self._size),
+            portions(tasks, self._pending, self._most, self._threads),
             lambda chunk: self._pool.submit(self._analysed, chunk),
             self._ahead,
             lambda: self._profile("waiting for photos"),
