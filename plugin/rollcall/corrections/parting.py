@@ -37,13 +37,20 @@ class Parted:
 
 
 def faces_before(session: Session, uid: str) -> dict[str, Any]:
-    """Return the faces of somebody of which nothing is stated, and the last face there is: a merge may be undone."""
+    """Return somebody's number and faces of which nothing is stated, and the last face there is.
+
+    A merge may be undone.
+    """
     theirs = (
         select(FacePersonRow.face_id)
         .join(PersonRow, PersonRow.id == FacePersonRow.person_id)
         .where(PersonRow.uid == uid, FacePersonRow.source == "auto")
     )
-    return {"faces": sorted(session.scalars(theirs)), "newest": session.scalar(select(func.max(FaceRow.id))) or 0}
+    return {
+        "number": session.scalar(select(PersonRow.id).where(PersonRow.uid == uid)),
+        "faces": sorted(session.scalars(theirs)),
+        "newest": session.scalar(select(func.max(FaceRow.id))) or 0,
+    }
 
 
 def divided_people(given: Iterable[Correction]) -> set[str]:

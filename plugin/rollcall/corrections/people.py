@@ -29,6 +29,7 @@ from rollcall.storage.tables import (
 )
 
 _REBORN: Final = "rollcall people of another birth date"
+_NUMBERS: Final = "rollcall numbers of people who come back"
 #: The probability of a face that stood in a group when it was named, until grouping has estimated it.
 MEMBER_PROBABILITY: Final = 0.9
 #: The same of a face that was somebody for sure until that was undone.
@@ -81,11 +82,20 @@ def unsettle(session: Session, person_ids: Iterable[int]) -> None:
     change_feed.record(session, ChangeKind.PEOPLE_CHANGED, None)
 
 
+def recall_number(session: Session, uid: str, number: int | None) -> None:
+    """Have somebody who comes back get the number that they had: addresses of pages and hosts know it."""
+    if number is not None:
+        session.info.setdefault(_NUMBERS, {})[uid] = number
+
+
 def add_person(session: Session, uid: str) -> PersonRow:
     """Add a person, or return the one who is there."""
     row = session.scalar(select(PersonRow).where(PersonRow.uid == uid))
     if row is None:
         row = PersonRow(uid=uid, created_at=now())
+        number = session.info.get(_NUMBERS, {}).pop(uid, None)
+        if number is not None and session.get(PersonRow, number) is None:
+            row.id = number
         session.add(row)
         session.flush()
     return row

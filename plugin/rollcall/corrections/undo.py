@@ -15,7 +15,7 @@ from rollcall.corrections.albums import project_albums
 from rollcall.corrections.log import CorrectionResult, add_lines, entry_of, next_moment
 from rollcall.corrections.log_lines import UNDO_KINDS, LogLine, effective, undone_uids
 from rollcall.corrections.parting import mark_parted, put_back
-from rollcall.corrections.people import project_people
+from rollcall.corrections.people import project_people, recall_number
 from rollcall.corrections.person_kinds import PERSON_KINDS
 from rollcall.corrections.projection import project_faces, project_photos
 from rollcall.errors import ConflictError, NotFoundError
@@ -37,6 +37,7 @@ def undo(
     by: str | None = None,
     origin: str | None = None,
     batches: Collection[str] | None = None,
+    undone_from: str | None = None,
 ) -> CorrectionResult:
     """Undo the newest batch of corrections that is effective.
 
@@ -44,6 +45,8 @@ def undo(
     ----------
     by, origin, batches
         Whose, from where, and which: only those are undone; None: any.
+    undone_from
+        Where this undoing comes from, for `redo`.
 
     Raises
     ------
@@ -54,7 +57,7 @@ def undo(
     batch = _newest(session, undone, by, origin, batches)
     if batch is not None:
         rows = [row for row in _of_batches(session, [batch]) if row.uid not in undone]
-        return _flip(session, rows, "undo", settings)
+        return _flip(session, rows, "undo", settings, undone_from)
     if _newest(session, undone) is None:
         raise ConflictError(Sentence("there is nothing left to undo; `rollcall corrections list` shows the log"))
     raise ConflictError(
@@ -65,8 +68,8 @@ def undo(
     )
 
 
-def redo(session: Session, settings: TagSettings) -> CorrectionResult:
-    """Redo the batch that was undone last.
+def redo(session: Session, settings: TagSettings, *, origin: str | None = None) -> CorrectionResult:
+    """Redo the batch that was undone last: from `origin`, whatever was done elsewhere since; None: from anywhere.
 
     Raises
     ------
@@ -74,14 +77,19 @@ def redo(session: Session, settings: TagSettings) -> CorrectionResult:
         If nothing was undone since the last correction.
     """
     flips = _flips(session)
+    own = [CorrectionRow.origin == origin] if origin is not None else []
     newest = session.execute(
         select(CorrectionRow.made_at, CorrectionRow.id)
-        .where(CorrectionRow.kind.not_in(UNDO_KINDS))
+        .where(CorrectionRow.kind.not_in(UNDO_KINDS), *own)
         .order_by(CorrectionRow.made_at.desc(), CorrectionRow.id.desc())
         .limit(1)
     ).first()
     # As in any editor: undone batches lie on a stack, and a new correction clears it.
-    since = [flip for flip in flips if newest is None or (flip.made_at, flip.id) > tuple(newest)]
+    since = [
+        flip
+        for flip in flips
+        if origin in (None, flip.origin) and (newest is None or (flip.made_at, flip.id) > tuple(newest))
+    ]
     batch_of: dict[str, str] = {}
     for part in chunks(list({flip.of for flip in since})):
         known = session.execute(select(CorrectionRow.uid, CorrectionRow.batch).where(CorrectionRow.uid.in_(part)))
@@ -93,11 +101,12 @@ def redo(session: Session, settings: TagSettings) -> CorrectionResult:
             stack = [one for one in stack if one != batch]
         elif batch is not None and batch not in stack:
             stack.append(batch)
-    if not stack:
-        raise ConflictError(Sentence("there is nothing to redo: nothing was undone, or a correction was made since"))
     undone = undone_uids(map(_Flip.line, flips))
-    rows = [row for row in _of_batches(session, stack[-1:], flips_too=True) if row.uid in undone]
-    return _flip(session, rows, "redo", settings)
+    for batch in reversed(stack):
+        # What was done again elsewhere meanwhile is passed over.
+        if rows := [row for row in _of_batches(session, [batch], flips_too=True) if row.uid in undone]:
+            return _flip(session, rows, "redo", settings, origin)
+    raise ConflictError(Sentence("there is nothing to redo: nothing was undone, or a correction was made since"))
 
 
 def restore(session: Session, to: int, settings: TagSettings) -> CorrectionResult:
@@ -143,6 +152,7 @@ class _Flip(NamedTuple):
     made_at: str
     kind: str
     of: str  # the uid of that line
+    origin: str | None
 
     def line(self) -> LogLine:
         return LogLine("", self.kind, {"of": self.of})
@@ -150,9 +160,9 @@ class _Flip(NamedTuple):
 
 def _flips(session: Session) -> list[_Flip]:
     """Return the lines that undo and redo, oldest first."""
-    columns = (CorrectionRow.id, CorrectionRow.made_at, CorrectionRow.kind, CorrectionRow.value)
+    columns = (CorrectionRow.id, CorrectionRow.made_at, CorrectionRow.kind, CorrectionRow.value, CorrectionRow.origin)
     rows = session.execute(select(*columns).where(CorrectionRow.kind.in_(UNDO_KINDS)).order_by(*columns[1::-1])).all()
-    return [_Flip(number, made_at, kind, str(value["of"])) for number, made_at, kind, value in rows]
+    return [_Flip(number, made_at, kind, str(value["of"]), origin) for number, made_at, kind, value, origin in rows]
 
 
 def _undone(session: Session) -> set[str]:
@@ -205,8 +215,10 @@ def _age(row: CorrectionRow) -> tuple[str, int]:
     return row.made_at, row.id
 
 
-def _flip(session: Session, rows: Sequence[CorrectionRow], kind: str, settings: TagSettings) -> CorrectionResult:
-    """Add a line of `kind` undo or redo to the log for each of some rows, as one batch."""
+def _flip(
+    session: Session, rows: Sequence[CorrectionRow], kind: str, settings: TagSettings, origin: str | None = None
+) -> CorrectionResult:
+    """Add a line of `kind` undo or redo to the log for each of some rows, as one batch that comes from `origin`."""
     result = CorrectionResult(batch=uuid.uuid4().hex, count=len(rows))
     result.entries = [entry_of(row, {row.uid} if kind == "undo" else set()) for row in rows]
     moment = next_moment(session)
@@ -228,6 +240,7 @@ def _flip(session: Session, rows: Sequence[CorrectionRow], kind: str, settings: 
                 "perceptual_hash": row.perceptual_hash,
                 "face_uid": row.face_uid,
                 "value": {"of": row.uid},
+                "origin": origin,
             }
         )
         if row.photo_id is not None:
@@ -236,6 +249,8 @@ def _flip(session: Session, rows: Sequence[CorrectionRow], kind: str, settings: 
     add_lines(session, lines)
     if any(row.kind in PERSON_KINDS for row in rows):
         merges = [row for row in rows if row.kind == "person_merge"]
+        for row in merges if kind == "undo" else ():
+            recall_number(session, str(row.value["other"]), (row.value_before or {}).get("number"))
         project_people(session, merges_undone=bool(merges))
         for row in merges if kind == "undo" else ():
             mark_parted(session, str(row.value["person"]), rows)

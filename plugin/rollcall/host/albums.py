@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from rollcall import corrections
 from rollcall.corrections import archive, log
 from rollcall.corrections.kinds import Correction
-from rollcall.errors import NotFoundError, RollcallError, not_written
+from rollcall.errors import InvalidCorrectionError, NotFoundError, RollcallError, not_written
 from rollcall.host.base import PluginBase
 from rollcall.media.zipping import named, zipped
 from rollcall.remote.paths import is_remote
@@ -22,6 +22,7 @@ from rollcall.search.albums import Album
 from rollcall.search.grammar import parse
 from rollcall.search.references import references
 from rollcall.search.roster import roster_of
+from rollcall.sentences import Sentence
 from rollcall.storage.album_tables import AlbumRow
 from rollcall.storage.parts import completed
 from rollcall.storage.private import create
@@ -173,6 +174,43 @@ class AlbumsMixin(PluginBase):
             If the name is empty or too long.
         """
         self._record_albums((by, origin), lambda s: [corrections.album_name(_uid(s, album_id), name)])
+        return self.album(album_id)
+
+    def search_album(
+        self, album_id: int, query: str, *, language: str | None = None, by: str = "user", origin: str | None = None
+    ) -> Album:
+        """Give an album another search, and return it; what was put in or taken out by hand stays so.
+
+        From which probability on photos are in it stays as well.
+
+        Parameters
+        ----------
+        album_id
+            Which album.
+        query
+            The search.
+        language
+            The language of the query to prefer, such as "de"; None finds it out.
+        by, origin
+            Who states it, and from where, as of `correct`.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such album.
+        InvalidQueryError
+            If the query cannot be understood.
+        InvalidCorrectionError
+            If it is empty or too long.
+        """
+        if not query.strip():
+            raise InvalidCorrectionError(Sentence("there is no search to save; type one, or choose photos"))
+
+        def given(session: Session) -> list[Correction]:
+            before = albums.album(session, album_id)
+            return [_of_query(session, before.uid, query.strip(), before.min_probability, language)]
+
+        self._record_albums((by, origin), given)
         return self.album(album_id)
 
     def share_album(self, album_id: int, shared: bool = True, *, by: str = "user", origin: str | None = None) -> Album:

@@ -75,6 +75,7 @@ class CorrectingMixin(PluginBase):
         by: str | None = None,
         origin: str | None = None,
         batches: Collection[str] | None = None,
+        undone_from: str | None = None,
         wait: float = DESCRIBE_SECONDS,
     ) -> CorrectionResult:
         """Undo the newest batch of corrections that is effective.
@@ -85,6 +86,8 @@ class CorrectingMixin(PluginBase):
             Whose batch, and from where, as given to `correct`; None: anybody's, from anywhere.
         batches
             The batches of which to undo one, by `CorrectionResult.batch`; None: any.
+        undone_from
+            Where this undoing comes from, for the `origin` of `redo`; None: `origin`.
         wait
             For how many seconds to wait for the estimates of faces whose boxes are new.
 
@@ -94,15 +97,25 @@ class CorrectingMixin(PluginBase):
             If nothing is left to undo.
         """
         with self.database.write() as session:
-            result = undo.undo(session, self.settings.tags, by=by, origin=origin, batches=batches)
+            result = undo.undo(
+                session,
+                self.settings.tags,
+                by=by,
+                origin=origin,
+                batches=batches,
+                undone_from=undone_from or origin,
+            )
             grouping.regroup(session, self.database, self.settings.tags)
         return self._describe(result, wait)
 
-    def redo(self, *, wait: float = DESCRIBE_SECONDS) -> CorrectionResult:
+    def redo(self, *, origin: str | None = None, wait: float = DESCRIBE_SECONDS) -> CorrectionResult:
         """Redo the batch that was undone last.
 
         Parameters
         ----------
+        origin
+            From where it was undone, as given to `undo`: what was done elsewhere since changes nothing; None: from
+            anywhere.
         wait
             For how many seconds to wait for the estimates of faces whose boxes are new.
 
@@ -112,7 +125,7 @@ class CorrectingMixin(PluginBase):
             If nothing was undone since the last correction.
         """
         with self.database.write() as session:
-            result = undo.redo(session, self.settings.tags)
+            result = undo.redo(session, self.settings.tags, origin=origin)
             grouping.regroup(session, self.database, self.settings.tags)
         return self._describe(result, wait)
 

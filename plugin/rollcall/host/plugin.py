@@ -14,6 +14,7 @@ from rollcall.host.guests import GuestsMixin
 from rollcall.host.people_questions import PeopleQuestionsMixin
 from rollcall.host.people_reading import PeopleReadingMixin
 from rollcall.host.reading import ReadingMixin
+from rollcall.host.searching import SearchingMixin
 from rollcall.host.sidecars import SidecarMixin
 from rollcall.indexing import check
 from rollcall.indexing.check import CheckReport
@@ -26,6 +27,7 @@ from rollcall.remote.paths import named
 
 
 class Plugin(
+    SearchingMixin,
     ReadingMixin,
     PeopleReadingMixin,
     CorrectingMixin,

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from rollcall.search.identifiers import LARGEST, storable
 from rollcall.search.planning import HIDDEN, SHOWN
+from rollcall.storage import revisions
 
 
 class Month(NamedTuple):
@@ -24,6 +25,15 @@ class Month(NamedTuple):
     photos: int
 
 
+class VideoSeen(NamedTuple):
+    """A video of the library, and the newest change among which it was looked for."""
+
+    photo_id: int | None = None
+    revision: int = -1
+
+
+#: Shown or not: one that is plugged in again takes no new number.
+_VIDEO = "SELECT id FROM photos WHERE duration IS NOT NULL"
 _SELECT = f"SELECT p.photo_id FROM v1_photos p WHERE {SHOWN}"
 #: From each month to the next along the index of capture times, and how far each reaches in it: to look at every photo
 #: takes ten times as long. What is shorter than a month, such as "2012", is one by itself.
@@ -114,3 +124,16 @@ def _folders_of(session: Session, root_id: int) -> Iterator[str]:
         yield name
         # "0" is what follows "/".
         start = f"{name}0"
+
+
+def video_seen(session: Session, before: VideoSeen) -> VideoSeen:
+    """Return one of the videos, given what was found before: all photos are looked at once only."""
+    if before.photo_id is not None:
+        known = text(f"{_VIDEO} AND id = :known")
+        if session.execute(known, {"known": before.photo_id}).first() is not None:
+            return before
+        before = VideoSeen()
+    newest = revisions.newest(session)
+    # What is analysed from now on has a newer number.
+    found = session.execute(text(f"{_VIDEO} AND revision > :since LIMIT 1"), {"since": before.revision}).scalar()
+    return VideoSeen(found, newest)

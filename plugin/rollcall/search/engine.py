@@ -255,12 +255,12 @@ def _check_faces(session: Session, query: str, term: Term) -> None:
                 query,
                 similar.position,
                 Sentence("there is no face %(face_id)s", face_id=similar.face_id),
-                [Sentence("the number of a face, as `rollcall search --json` shows it")],
+                [Sentence("the number of a face; `rollcall search --json` shows it")],
             ) from error
         except ConflictError as error:
             raise InvalidQueryError(
                 query,
                 similar.position,
-                Sentence("face %(face_id)s has no embedding, so there is nothing to compare", face_id=similar.face_id),
-                [Sentence("a face with an embedding: set attributes.embeddings to on and index the photo again")],
+                Sentence("face %(face_id)s cannot be compared with others", face_id=similar.face_id),
+                [Sentence("a face that can be compared; set attributes.embeddings to on and index the photo again")],
             ) from error

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from sqlalchemy import text
+from sqlalchemy import BindParameter, bindparam, text
 from sqlalchemy.orm import Session
 
 from rollcall.ages import OLDEST
@@ -15,7 +15,7 @@ from rollcall.records import PhotoState, TagState
 from rollcall.search.details import VERSION_LENGTH
 from rollcall.search.identifiers import storable
 from rollcall.search.planning import SHOWN
-from rollcall.storage.library import path_of_text
+from rollcall.storage.library import chunks, path_of_text
 
 #: Width of the age bands, in years, and how many failures the statistics name.
 BAND_YEARS: Final = 5
@@ -207,16 +207,21 @@ class FaceCrop(NamedTuple):
     photo_id: int
     box: tuple[float, float, float, float]  # left, top, width, height, as fractions of the upright picture
     video_time: float | None = None  # where in a video, in seconds
+    version: str = ""  # of the photo's content that the box is of; "" before it was analysed
 
 
-def face_crop(session: Session, face_id: int) -> FaceCrop | None:
-    """Return the photo and box of a visible face; None if there is no such face."""
-    if not storable(face_id):
-        return None
-    row = session.execute(
-        text("SELECT photo_id, x, y, width, height, video_time FROM v1_faces WHERE face_id = :id"), {"id": face_id}
-    ).first()
-    return None if row is None else FaceCrop(int(row[0]), (row[1], row[2], row[3], row[4]), row[5])
+_CROPS: Final = """SELECT f.face_id, f.photo_id, f.x, f.y, f.width, f.height, f.video_time, p.content_hash
+FROM v1_faces f JOIN photos p ON p.id = f.photo_id WHERE f.face_id IN :ids"""
+
+
+def face_crops(session: Session, face_ids: Collection[int]) -> dict[int, FaceCrop]:
+    """Return the photos and boxes of visible faces by their numbers; others are left out."""
+    found: dict[int, FaceCrop] = {}
+    for part in chunks([face_id for face_id in face_ids if storable(face_id)]):
+        ids: BindParameter[list[int]] = bindparam("ids", list(part), expanding=True)
+        for face_id, photo_id, x, y, width, height, at, content in session.execute(text(_CROPS).bindparams(ids)).all():
+            found[face_id] = FaceCrop(int(photo_id), (x, y, width, height), at, (content or "")[:VERSION_LENGTH])
+    return found
 
 
 class PhotoFile(NamedTuple):
@@ -226,6 +231,8 @@ class PhotoFile(NamedTuple):
     root: Path
     version: str  # changes when the file's content does; "" before it was analysed
     poster_time: float | None = None  # where in a video the frame is that stands for it, in seconds
+    #: Time in nanoseconds and size in bytes of the file that was analysed; None while another one waits for it.
+    stamp: tuple[int, int] | None = None
 
 
 def photo_file(session: Session, photo_id: int) -> PhotoFile | None:
@@ -233,9 +240,14 @@ def photo_file(session: Session, photo_id: int) -> PhotoFile | None:
     if not storable(photo_id):
         return None
     row = session.execute(
-        text("SELECT full_path, root, content_hash, poster_time FROM v1_photos WHERE photo_id = :id"), {"id": photo_id}
+        text(
+            "SELECT v.full_path, v.root, v.content_hash, v.poster_time, p.mtime_ns, p.size, p.state"
+            " FROM v1_photos v JOIN photos p ON p.id = v.photo_id WHERE v.photo_id = :id"
+        ),
+        {"id": photo_id},
     ).first()
     if row is None:
         return None
     version = (row[2] or "")[:VERSION_LENGTH]
-    return PhotoFile(path_of_text(row[0]), path_of_text(row[1]), version, row[3])
+    stamp = None if row[6] == "pending" else (row[4], row[5])
+    return PhotoFile(path_of_text(row[0]), path_of_text(row[1]), version, row[3], stamp)

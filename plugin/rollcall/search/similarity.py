@@ -18,6 +18,7 @@ from rollcall.search.calibration import calibration
 from rollcall.search.identifiers import storable
 from rollcall.search.vector_file import Embeddings
 from rollcall.search.vectors import vectors_of
+from rollcall.sentences import Sentence, joined
 from rollcall.storage import pgvector
 from rollcall.storage.database import Database
 from rollcall.storage.tables import EmbeddingRow, FaceRow
@@ -48,8 +49,13 @@ def embedding_of(session: Session, face_id: int) -> EmbeddingRow:
     if session.get(FaceRow, face_id) is None:
         raise NotFoundError("face", face_id)
     raise ConflictError(
-        f"face {face_id} has no embedding, so there is nothing to compare; set attributes.embeddings to on and index"
-        " its photo again"
+        joined(
+            (
+                Sentence("face %(face_id)s cannot be compared with others", face_id=face_id),
+                "set attributes.embeddings to on and index its photo again",
+            ),
+            "; ",
+        )
     )
 
 

@@ -7,7 +7,9 @@ import signal
 import stat
 import subprocess
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -15,6 +17,7 @@ import httpx
 import pytest
 
 from rollcall.commands import serve
+from rollcall.commands.interrupts import EXIT_CODE
 from rollcall.settings import load
 
 
@@ -48,23 +51,71 @@ def test_a_process_that_has_to_be_ended_leaves_no_file_with_its_token(monkeypatc
     assert ended == [False]
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="signals")
-def test_ctrl_c_ends_it_without_a_traceback_while_a_page_is_open(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "rollcall", "serve", "--port", "0", "--database", str(tmp_path / "x.db")]
-    environment = {**os.environ, "HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)}
+#: `rollcall serve` as on a machine that never has too much to do: nobody ends it after a quarter of a second.
+PATIENT = """
+import sys, threading, time
+from types import SimpleNamespace
+from rollcall.cli import main
+from rollcall.commands import serve
+serve._GRACE_SECONDS = 60.0
+{before}
+sys.argv = ["rollcall", *sys.argv[1:]]
+main()
+"""
+#: As on one that has: a thread takes its time to begin, and signals come meanwhile.
+SLOW_THREADS = """
+class Slow(threading.Thread):
+    def start(self):
+        time.sleep(1)
+        super().start()
+serve.threading = SimpleNamespace(Thread=Slow, Timer=threading.Timer)
+"""
+
+
+@contextmanager
+def open_page(folder: Path, before: str = "") -> Iterator[tuple[subprocess.Popen[str], Iterator[str]]]:
+    """Serve an empty library by the command; give its process and the lines of progress that a page hears."""
+    command = [sys.executable, "-c", PATIENT.format(before=before), "serve", "--port", "0"]
+    environment = {**os.environ, "HOME": str(folder), "XDG_CACHE_HOME": str(folder)}
     with subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*command, "--database", str(folder / "x.db")],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     ) as process:
-        assert process.stdout is not None and process.stderr is not None
+        assert process.stdout is not None
         origin, _, token = process.stdout.readline().strip().partition("/?token=")
-        with httpx.stream(
-            "GET", f"{origin}/api/progress", headers={"Authorization": f"Bearer {token}"}, trust_env=False, timeout=30
-        ) as stream:
+        headers = {"Authorization": f"Bearer {token}"}
+        with httpx.stream("GET", f"{origin}/api/progress", headers=headers, trust_env=False, timeout=30) as stream:
             lines = stream.iter_lines()
             assert "idle" in next(lines)
-            process.send_signal(signal.SIGINT)
-            # The stream ends by itself, and is not cut off when the server has waited in vain.
-            assert [line for line in lines if "idle" in line] == []
-        process.wait(30)
-        told = process.stderr.read()
+            yield process, lines
+
+
+def told_at_the_end(process: subprocess.Popen[str]) -> str:
+    """Wait for the end of a command, and return what it wrote on standard error."""
+    process.wait(30)
+    assert process.stderr is not None
+    return process.stderr.read()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_ctrl_c_ends_it_without_a_traceback_while_a_page_is_open(tmp_path: Path) -> None:
+    with open_page(tmp_path) as (process, lines):
+        process.send_signal(signal.SIGINT)
+        # The stream ends by itself, and is not cut off when the server has waited in vain.
+        assert [line for line in lines if "idle" in line] == []
+        told = told_at_the_end(process)
     assert "Traceback" not in told and "graceful shutdown" not in told
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+@pytest.mark.parametrize("before", ["", SLOW_THREADS], ids=["later", "while the first is seen to"])
+def test_a_second_ctrl_c_ends_it_at_once_without_a_traceback(tmp_path: Path, before: str) -> None:
+    with open_page(tmp_path, before) as (process, _):
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.02)  # two that come together are one
+        process.send_signal(signal.SIGINT)
+        told = told_at_the_end(process)
+    assert "Traceback" not in told and process.returncode == EXIT_CODE

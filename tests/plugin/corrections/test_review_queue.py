@@ -8,6 +8,7 @@ import re
 import select
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -120,7 +121,11 @@ class Terminal:
         return shown
 
     def press(self, key: str) -> None:
-        time.sleep(0.5)  # keys that are typed before the program waits for one are lost
+        # Keys that are typed before the program waits for one are lost: then the terminal does not gather lines.
+        deadline = time.monotonic() + 60
+        while termios.tcgetattr(self.master)[3] & termios.ICANON:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
         os.write(self.master, key.encode())
 
     def close(self) -> int:

@@ -141,3 +141,25 @@ def test_a_batch_with_an_unknown_face_is_not_recorded(plugin: Plugin) -> None:
     with pytest.raises(NotFoundError, match="no face 999"):
         plugin.correct(corrections.age(1, 5), corrections.age(999, 5))
     assert plugin.corrections() == []
+
+
+def test_what_was_undone_in_one_place_is_redone_there_whatever_others_do(plugin: Plugin) -> None:
+    for face, place in ((1, "here"), (2, "there")):
+        plugin.correct(corrections.age(face, 5), origin=place)
+    plugin.undo(origin="here")
+    plugin.undo(origin="there")
+    plugin.correct(corrections.gender(3, "male"), by="host")
+    done = plugin.redo(origin="here")
+    assert [entry.face_id for entry in done.entries] == [1]
+    with pytest.raises(ConflictError, match="nothing to redo"):
+        plugin.redo(origin="here")
+    assert [entry.face_id for entry in plugin.redo(origin="there").entries] == [2]
+
+
+def test_what_was_done_again_elsewhere_is_not_done_again_twice(plugin: Plugin) -> None:
+    for face in (1, 2):
+        plugin.correct(corrections.age(face, 5), origin="here")
+    plugin.undo(origin="here")
+    plugin.undo(origin="here")
+    plugin.redo()  # from anywhere
+    assert [entry.face_id for entry in plugin.redo(origin="here").entries] == [2]

@@ -20,6 +20,8 @@ from rollcall.errors import BusyError, LifecycleError
 from rollcall.records import Box, Face, Picture
 
 DRAWN = Box(0.4, 0.4, 0.2, 0.2)
+#: In seconds: what is waited for in vain takes longer, and what is not, never as long, however busy the machine is.
+SOON = 15.0
 
 
 class SlowAnalyzer(BlobAnalyzer):
@@ -169,7 +171,7 @@ def test_a_call_from_a_listener_that_would_wait_for_itself_is_refused(
                 refused.append(error)
 
     plugin.subscribe(index_again)
-    assert seconds_of(lambda: plugin.index(library)) < 5
+    assert seconds_of(lambda: plugin.index(library)) < SOON
     assert refused and "listener" in str(refused[0])
 
 
@@ -187,7 +189,7 @@ def test_a_watcher_waits_for_another_process_and_says_so_and_stops_at_once(
         _until(lambda: plugin.status().error is not None)
         assert "another Rollcall is indexing" in str(plugin.status().error)
         assert any(isinstance(event, events.Warned) and "another Rollcall" in event.message for event in heard)
-        assert seconds_of(plugin.stop) < 2
+        assert seconds_of(plugin.stop) < SOON
         plugin.start(watch=[library])
         _until(lambda: plugin.status().error is not None)
     _until(lambda: plugin.status().photos.get("indexed") == 1 and plugin.status().error is None)
@@ -202,7 +204,7 @@ def test_a_plugin_stops_at_once_while_its_networks_are_loaded(tmp_path: Path, li
     plugin = Plugin({"database.url": f"sqlite:///{tmp_path / 'warm.db'}"}, analyzer=Loading())
     plugin.start(watch=[library])
     time.sleep(0.2)
-    assert seconds_of(plugin.stop) < 2
+    assert seconds_of(plugin.stop) < SOON
 
 
 def test_several_listeners_hear_the_same_and_one_that_fails_stops_nothing(

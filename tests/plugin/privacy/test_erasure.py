@@ -9,10 +9,11 @@ import sqlite3
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pytest
@@ -292,22 +293,35 @@ def test_the_next_run_finishes_an_interrupted_erasure(filled: Plugin, library: P
     assert traces(data, vector(5, 255)) == {}
 
 
-def test_erasure_waits_for_another_process_that_indexes(filled: Plugin, data: Path) -> None:
+@contextmanager
+def held_elsewhere(lock: Path) -> Iterator[IO[str]]:
+    """Hold a lock in another process until what is given is closed."""
     script = (
-        "import sys, time; from filelock import FileLock\n"
-        "with FileLock(sys.argv[1]): print('held', flush=True); time.sleep(float(sys.argv[2]))"
+        "import sys; from filelock import FileLock\n"
+        "with FileLock(sys.argv[1]): print('held', flush=True); sys.stdin.read()"
     )
-    command = [sys.executable, "-c", script, str(data / "r.db.lock")]
-    with subprocess.Popen([*command, "1"], stdout=subprocess.PIPE, text=True) as other:
-        assert other.stdout is not None and other.stdout.readline() == "held\n"
-        began = time.monotonic()
-        filled.forget(f"face:{face(filled, 6)}", wait=20)
-        assert time.monotonic() - began > 0.3
-    with subprocess.Popen([*command, "30"], stdout=subprocess.PIPE, text=True) as other:
-        assert other.stdout is not None and other.stdout.readline() == "held\n"
-        with pytest.raises(StoreError, match="indexing into this database"):
-            filled.forget(embeddings=True, wait=0.1)
-        other.kill()
+    command = [sys.executable, "-c", script, str(lock)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdin is not None and other.stdout is not None and other.stdout.readline() == "held\n"
+        yield other.stdin
+
+
+def test_erasure_waits_for_another_process_that_indexes(filled: Plugin, data: Path) -> None:
+    released = threading.Event()
+    with held_elsewhere(data / "r.db.lock") as held:
+
+        def release() -> None:
+            released.set()
+            held.close()
+
+        threading.Timer(0.3, release).start()
+        filled.forget(f"face:{face(filled, 6)}", wait=60)
+        assert released.is_set()
+
+
+def test_erasure_waits_for_another_process_no_longer_than_asked(filled: Plugin, data: Path) -> None:
+    with held_elsewhere(data / "r.db.lock"), pytest.raises(StoreError, match="indexing into this database"):
+        filled.forget(embeddings=True, wait=0.1)
 
 
 def test_readers_see_a_consistent_state_during_an_erasure(filled: Plugin, data: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import insert, text
 
 from rollcall.search import browsing
+from rollcall.search.browsing import VideoSeen
 from rollcall.search.planning import SHOWN
 from rollcall.storage.database import Database, open_database
 from rollcall.storage.tables import PhotoRow, RootRow
@@ -61,6 +62,40 @@ def test_folders_are_those_of_photos_that_are_shown_by_name(database: Database) 
     with database.read() as session:
         assert browsing.folders(session, 100) == wanted == ["0", "A", "a", "a b", "é"]
         assert browsing.folders(session, 2) == wanted[:2]
+
+
+def test_a_video_is_seen_once_it_is_there_and_not_when_it_is_gone(tmp_path: Path) -> None:
+    database = open_database(str(tmp_path / "videos.db"))
+    values = {"root_id": 1, "size": 1, "mtime_ns": 1}
+
+    def seen(before: VideoSeen) -> VideoSeen:
+        with database.read() as session:
+            return browsing.video_seen(session, before)
+
+    with database.write() as session:
+        session.add(RootRow(id=1, path="/photos", added_at="2026-01-01"))
+        session.flush()
+        session.add_all(PhotoRow(id=number, path=f"{number}", state="pending", **values) for number in (1, 2, 3))
+
+    def analysed(number: int, duration: float | None) -> None:
+        with database.write() as session:
+            row = session.get_one(PhotoRow, number)
+            row.state, row.face_count, row.duration = "indexed", 0, duration
+
+    analysed(1, None)
+    none = seen(VideoSeen())
+    assert none.photo_id is None and none.revision > 0
+    analysed(3, 2.0)
+    # Only what has changed since is looked at.
+    with database.write() as session:
+        session.execute(text("UPDATE photos SET duration = 1 WHERE id = 1"))
+    found = seen(none)
+    assert found.photo_id == 3 and seen(found) == found
+    with database.write() as session:
+        session.execute(text("UPDATE photos SET duration = NULL WHERE id = 1"))
+        session.delete(session.get_one(PhotoRow, 3))
+    assert seen(found).photo_id is None
+    database.close()
 
 
 def test_a_library_without_photos_has_neither(tmp_path: Path) -> None:

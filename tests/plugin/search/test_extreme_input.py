@@ -56,7 +56,7 @@ def test_nothing_has_a_number_that_no_database_holds(filled: Database, number: i
             details.face(session, number)
         with pytest.raises(NotFoundError):
             similarity.most_similar(filled, session, number, 5)
-        assert library.face_crop(session, number) is None
+        assert library.face_crops(session, [number]) == {}
         assert library.photo_file(session, number) is None
         assert library.neighbours(session, number) == (None, None)
 

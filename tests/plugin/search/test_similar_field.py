@@ -72,7 +72,7 @@ def test_a_face_without_an_embedding_is_an_error_of_the_query(
 ) -> None:
     with filled.write() as session:
         session.execute(change.where(EmbeddingRow.face_id == 2))  # type: ignore[attr-defined]
-    with pytest.raises(InvalidQueryError, match=r"face 2 has no embedding.*attributes\.embeddings") as caught:
+    with pytest.raises(InvalidQueryError, match=r"face 2 cannot be compared.*attributes\.embeddings") as caught:
         run(filled, "people similar:face:2")
     assert caught.value.position == 7
 

@@ -199,7 +199,7 @@ def test_a_kill_at_any_moment_leaves_no_half_sidecar(tmp_path: Path) -> None:
         writer = subprocess.Popen([sys.executable, "-c", _WRITER, str(tmp_path)], stdout=subprocess.PIPE)
         assert writer.stdout is not None
         writer.stdout.readline()
-        until = time.monotonic() + 20
+        until = time.monotonic() + 60
         while not sidecar.exists() and time.monotonic() < until:
             time.sleep(0.01)
         time.sleep(0.013 * round_)

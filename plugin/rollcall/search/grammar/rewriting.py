@@ -177,7 +177,7 @@ def _without_photos(query: str, tokens: Sequence[Token], notes: list[Note]) -> I
         ):
             at += 1
         elif following is not None and _is_photo(following) and _is_number(token):
-            message = Sentence("a number of photos is nothing to search by: it is set by --limit")
+            message = Sentence("a number of photos is nothing to search by; it is set by --limit")
             shorter = " ".join((query[: token.start] + query[token.end :]).split())
             raise InvalidQueryError(query, token.start, message, suggestions=[shorter])
         elif token.text in INSTEAD and following is not None and _is_photo(following):
