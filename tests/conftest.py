@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+import compiled_statements
+
 #: Files whose tests are few and long: begun last, they would keep one processor busy while the others wait.
 FIRST = (
     "tests/soak",
@@ -20,6 +22,7 @@ FIRST = (
 # Many tests start programs: without bytecode each of them compiles all its libraries again, for 4 s of a processor.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+compiled_statements.share()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

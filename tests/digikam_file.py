@@ -13,6 +13,8 @@ class DigiKamFile:
     def __init__(self, file: Path) -> None:
         self.file = file
         self.connection = sqlite3.connect(file)
+        # Rows are written one by one, and need not outlast a power cut.
+        self.connection.execute("PRAGMA synchronous = OFF")
         self.connection.executescript(
             """
             CREATE TABLE AlbumRoots (id INTEGER PRIMARY KEY, label TEXT, status INTEGER NOT NULL, type INTEGER NOT NULL,

@@ -1,7 +1,7 @@
 """The networks and settings that made a result. Only this module parses and formats their text.
 
 The text, as it is stored: ``detector+attributes:digest@options-switched_off``, for example
-``single-pass-8+attributes-7:9591ab096444@1280/20/0.65/mix1-age``.
+``single-pass-10+attributes-8:fb2cdf2b94e4@1280/20/0.65/mix1-age``.
 """
 
 from __future__ import annotations

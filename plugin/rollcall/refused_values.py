@@ -30,5 +30,7 @@ def needed(problem: Mapping[str, Any]) -> str:
     """Return what a value should have been, such as "a whole number"; `problem` is one of pydantic's `errors()`."""
     words = _NEEDED.get(problem["type"])
     if words is None:
-        return str(problem["msg"]).lower().removeprefix("input should be ").removeprefix("value error, ")
+        text = str(problem["msg"]).removeprefix("Input should be ").removeprefix("Value error, ")
+        # A value that is repeated in it stays as it was typed.
+        return text if problem["type"] == "value_error" else text.lower()
     return words.format(**problem.get("ctx", {}))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from typing import Annotated, Any, Final, Literal
 
@@ -13,11 +14,32 @@ from rollcall.settings_group import SettingsGroup
 PageLanguage = Literal["browser", "en", "de", "fr", "es"]
 
 
+#: Labels of letters, digits, hyphens and underscores, with dots between them.
+_HOST: Final = re.compile(r"(?=.{1,253}$)(?!-)[\w-]{1,63}(?<!-)(\.(?!-)[\w-]{1,63}(?<!-))*", re.ASCII)
+
+
 def _origin(text: str) -> str:
-    # It goes into a header, where it would open the page to others or to nobody.
-    if not re.fullmatch(r"https?://([\w.-]+|\[[\da-fA-F:]+\])(:\d{1,5})?", text, re.ASCII):
-        raise ValueError(f"{text!r} is no origin; give scheme, host and port, such as http://127.0.0.1:9000")
-    return text
+    """Return an origin as browsers compare it: it goes into a header, where it would open the page to nobody."""
+    wanted = "an origin as browsers show it: scheme, host and port, such as http://127.0.0.1:9000"
+    found = re.fullmatch(r"(https?)://([^/:@?#\[\]]+|\[[^\]]*\])(?::(\d{1,5}))?", text.lower())
+    if found is None:
+        raise ValueError(f"{wanted}, not {text!r}")
+    scheme, host, port = found.groups()
+    if host.startswith("["):
+        raise ValueError(f"{wanted}, not {text!r}: browsers take no IPv6 address there; give the machine's name")
+    if not _HOST.fullmatch(host) or (re.fullmatch(r"[\d.]+", host) and not _is_ipv4(host)):
+        hint = "; write its ASCII form (xn--...)" if not host.isascii() else ""
+        raise ValueError(f"{wanted}, not {text!r}: {host!r} is no host{hint}")
+    if port is not None and not 1 <= int(port) <= 65535:
+        raise ValueError(f"{wanted}, not {text!r}: ports are 1 to 65535")
+    return f"{scheme}://{host}" + ("" if port is None else f":{int(port)}")
+
+
+def _is_ipv4(text: str) -> bool:
+    try:
+        return bool(ipaddress.IPv4Address(text))
+    except ValueError:
+        return False
 
 
 class ServeSettings(SettingsGroup):
@@ -29,6 +51,12 @@ class ServeSettings(SettingsGroup):
     )
     thumbnails_megabytes: int = Field(
         default=500, ge=10, description="How much the page's small pictures may take in the cache folder."
+    )
+    videos_megabytes: int = Field(
+        default=2000,
+        ge=10,
+        description="How much copies of videos that guests of the home network play may take in the cache folder; they "
+        "are not shown one that takes more.",
     )
     embed_from: tuple[Annotated[str, AfterValidator(_origin)], ...] = Field(
         default=(), description="Origins, such as http://127.0.0.1:9000, of hosts that may show /embed in a frame."

@@ -14,11 +14,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -34,10 +35,19 @@ FILES: Final = 300
 FOLDERS: Final = ("", "2019", "2020", "2020/summer", "trash me")
 #: How long the watcher may take to be in step again, in seconds: a file that was damaged twice may wait for its rest.
 CATCH_UP_SECONDS: Final = LONGEST_SECONDS + 60
-#: By how much memory may grow: a share of it, and megabytes.
+#: By how much the memory of a process may grow: a share of it, and megabytes.
 GROWTH: Final = (1.25, 60)
+#: Processes that decode damaged files: they start with the first one, early or late, and so many stay at most.
+DECODERS: Final = 4
 
 Row = tuple[str, str | None, tuple[float | None, ...]]
+
+
+class Memory(NamedTuple):
+    """What the processes have in memory, in MB."""
+
+    watcher: float
+    decoders: list[float]
 
 
 @dataclass
@@ -202,7 +212,7 @@ def run(minutes: float, seed: int, work: Path, *, files: int = 60) -> dict[str, 
     Raises
     ------
     AssertionError
-        If the watcher ended, printed a traceback, or its database differs from a fresh index.
+        If the watcher ended, printed a traceback, its memory grew, or its database differs from a fresh index.
     """
     env = environment(work)
     churn = Churn(work / "photos", random.Random(seed))
@@ -226,21 +236,42 @@ def run(minutes: float, seed: int, work: Path, *, files: int = 60) -> dict[str, 
     assert "Traceback" not in errors, errors[-3000:]
     assert not left, f"{len(left)} photos differ after {CATCH_UP_SECONDS:.0f} s, seed {seed}:\n" + "\n".join(left[:20])
     assert code == 0, (code, errors[-2000:])
-    quarter = max(len(memory) // 4, 1)
-    first, last = median(memory[:quarter]), median(memory[-quarter:])
-    assert last <= first * GROWTH[0] + GROWTH[1], f"memory grew from {first:.0f} to {last:.0f} MB: {memory}"
+    check_memory(memory)
+    own = [one.watcher for one in memory]
     return {
         "minutes": minutes,
         "operations": sum(churn.operations.values()),
         "of which": churn.operations,
         "photos at the end": len(expected),
         "seconds until in step": round(caught_up, 1),
-        "RSS at start, end, highest (MB)": [round(first), round(last), round(max(memory))],
+        "RSS of the watcher at start, end, highest (MB)": [round(own[0]), round(own[-1]), round(max(own))],
+        "RSS of all (MB)": round(max(one.watcher + sum(one.decoders) for one in memory)),
     }
 
 
-def _churn(churn: Churn, watcher: subprocess.Popen[bytes], database: Path, clock: Clock) -> list[float]:
-    """Change the folder until the time is over; return the watcher's memory in MB, a value a second."""
+def check_memory(memory: Sequence[Memory]) -> None:
+    """Check what was measured once a second: each process by itself, since those for damaged files start at any time.
+
+    Raises
+    ------
+    AssertionError
+        If the watcher or the largest of the others grew, or there are ever more of these.
+    """
+    assert max(len(one.decoders) for one in memory) <= DECODERS, memory
+    series = {
+        "watcher": [one.watcher for one in memory],
+        "decoders": [max(one.decoders) for one in memory if one.decoders],
+    }
+    for name, values in series.items():
+        if not values:
+            continue
+        quarter = max(len(values) // 4, 1)
+        first, last = median(values[:quarter]), median(values[-quarter:])
+        assert last <= first * GROWTH[0] + GROWTH[1], f"{name} grew from {first:.0f} to {last:.0f} MB: {values}"
+
+
+def _churn(churn: Churn, watcher: subprocess.Popen[bytes], database: Path, clock: Clock) -> list[Memory]:
+    """Change the folder until the time is over; return the memory of the processes, once a second."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and not (database.exists() and _indexed(database)):
         assert watcher.poll() is None, f"the watcher ended at its start with {watcher.returncode}"
@@ -263,14 +294,12 @@ def _indexed(database: Path) -> bool:
         return False
 
 
-def _resident(process: psutil.Process) -> float:
-    total = process.memory_info().rss
+def _resident(process: psutil.Process) -> Memory:
+    decoders = []
     for child in process.children(recursive=True):
-        try:
-            total += child.memory_info().rss
-        except psutil.Error:
-            continue
-    return float(total / 2**20)
+        with suppress(psutil.Error):
+            decoders.append(child.memory_info().rss / 2**20)
+    return Memory(process.memory_info().rss / 2**20, decoders)
 
 
 def _wait_until_equal(database: Path, expected: dict[str, Row]) -> tuple[float, list[str]]:

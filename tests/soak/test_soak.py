@@ -30,6 +30,16 @@ def test_a_watched_folder_that_is_churned_ends_as_a_fresh_index(tmp_path: Path) 
     assert found["operations"] > 0
 
 
+def test_a_decoder_that_starts_late_is_no_growth_of_memory_and_a_process_that_grows_is() -> None:
+    calm = [churn.Memory(126.0, [])] * 10
+    late = [churn.Memory(131.0, [53.0, 53.0])] * 10
+    churn.check_memory(calm + late)
+    churn.check_memory(late + calm)
+    for grown in (churn.Memory(250.0, []), churn.Memory(131.0, [53.0, 180.0]), churn.Memory(131.0, [20.0] * 5)):
+        with pytest.raises(AssertionError):
+            churn.check_memory(calm + late + [grown] * 20)
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="it kills forks")
 def test_killed_commands_lose_nothing(tmp_path: Path) -> None:
     # In a process of its own: this one has threads, which do not survive a fork.

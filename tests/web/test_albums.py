@@ -8,7 +8,7 @@ from zipfile import ZipFile
 
 import pytest
 
-from web.waiting import ready
+from web.waiting import followed, ready
 
 
 def albums(served: Any) -> list[dict[str, Any]]:
@@ -22,8 +22,7 @@ def test_a_search_is_saved_as_an_album_opened_renamed_removed_and_brought_back(p
     page.click("summary:has-text('Save as album')")
     page.fill("#save-name", "The little ones")
     page.click(".menu button:has-text('Save')")
-    page.click(".toast a")
-    ready(page)
+    followed(page, page.locator(".toast a"))
     assert page.text_content("h1") == "The little ones"
     assert (
         page.text_content(".found .count") == f"{served.plugin.count('photos of children', min_probability=0.5)} photos"
@@ -42,6 +41,26 @@ def test_a_search_is_saved_as_an_album_opened_renamed_removed_and_brought_back(p
     assert page.text_content(".albums .name") == "<b>Kids</b>"
 
 
+def test_the_search_of_an_album_is_changed_on_its_page(page: Any, served: Any) -> None:
+    served.plugin.save_album("Kids", "photos of children", photos=[served.photo("nobody.png")])
+    page.goto(f"{served.url}/album/1")
+    ready(page)
+    before = page.text_content(".found .count")
+    page.click("summary:has-text('Change')")
+    page.fill("#album-query", "taken:when")
+    page.click("button:has-text('Change the search')")
+    page.wait_for_selector("#toasts .note")
+    assert page.input_value("#album-query") == "taken:when"
+    page.fill("#album-query", "no people")
+    page.click("button:has-text('Change the search')")
+    page.wait_for_selector(".quiet a:text-is('no people')")
+    (album,) = albums(served)
+    assert (album["query"], album["added"]) == ("no people", 1)
+    page.click(".toast button:has-text('Undo')")
+    page.wait_for_selector(f".found .count:text-is('{before}')")
+    assert albums(served)[0]["query"] == "photos of children"
+
+
 def test_photos_of_an_album_follow_each_other_and_lead_back_to_their_place(page: Any, served: Any) -> None:
     three = ("child.png", "family.png", "group.png")
     served.plugin.save_album("Three", photos=[served.photo(name) for name in three])
@@ -49,7 +68,7 @@ def test_photos_of_an_album_follow_each_other_and_lead_back_to_their_place(page:
     names = page.eval_on_selector_all(
         ".tile a", "all => all.map((one) => one.getAttribute('aria-label').split(',')[0])"
     )
-    page.click(f".tile a[aria-label^='{names[0]}']")
+    followed(page, page.locator(f".tile a[aria-label^='{names[0]}']"))
     for name in names[1:]:
         ready(page)
         page.keyboard.press("ArrowRight")
@@ -67,9 +86,8 @@ def test_selected_photos_are_put_into_an_album_and_taken_out_of_it(page: Any, se
         page.click(f".tile a[aria-label^='{name}']")
     page.fill("#selected-album", "Picked")
     page.click("#selected button:has-text('Add to album')")
-    page.click(".toast a")
+    followed(page, page.locator(".toast a"))
     page.wait_for_selector("h1:text-is('Picked')")
-    ready(page)
     page.click("#select")
     page.click(".tile a[aria-label^='nobody.png']")
     page.click("#selected button:has-text('Take out')")
@@ -86,6 +104,10 @@ def test_an_album_is_made_changed_read_and_downloaded_over_http(served: Any) -> 
     assert photos == served.client.get(f"{served.origin}/api/search?q=children&min_probability=0.5").json()["total"]
     added = served.client.post(f"{api}/{number}/photos", json={"photo_ids": [served.photo("nobody.png")]})
     assert added.json()["photos"] == photos + 1
+    assert served.client.put(f"{api}/{number}", json={"query": " "}).status_code == 422
+    other = served.client.put(f"{api}/{number}", json={"query": "adults"}).json()
+    assert (other["query"], other["min_probability"], other["added"]) == ("adults", 0.5, 1)
+    served.client.put(f"{api}/{number}", json={"query": "children"})
     changed = served.client.put(f"{api}/{number}", json={"name": "All", "shared": True}).json()
     assert (changed["name"], changed["shared"], changed["added"]) == ("All", True, 1)
     listed = served.client.get(f"{api}/{number}/photos?limit=1000").json()

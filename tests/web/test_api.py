@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import io
 import json
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from blobs import draw
+from rollcall.web import api
+from rollcall.web.app import end
+from web.waiting import until
 
 
 def test_a_search_gives_photos_with_faces_and_how_many_there_are(shared) -> None:
@@ -156,20 +157,29 @@ def test_a_new_photo_is_found_by_a_run_that_tells_how_far_it_is(served) -> None:
     assert served.photo("new.png")
 
 
+def test_who_listens_for_progress_hears_at_once_that_the_server_ends(served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api, "POLL_SECONDS", 3600.0)
+    with served.client.stream("GET", "/api/progress") as stream:
+        lines = stream.iter_lines()
+        assert "idle" in next(lines)
+        end(served.app)
+        assert not any(lines)
+
+
 def test_a_folder_is_added_or_refused_with_a_reason(served, tmp_path: Path) -> None:
     draw(tmp_path / "more" / "b.png", (8, 0), seed=78)
     for path, reason in (("more", "whole path"), (str(tmp_path / "none"), "not there")):
         answer = served.client.post("/api/folders", json={"path": path})
         assert answer.status_code == 422 and reason in answer.json()["detail"]
     assert served.client.post("/api/folders", json={"path": str(tmp_path / "more")}).json() is True
-    wait(lambda: served.rows("SELECT 1 FROM v1_photos WHERE path = 'b.png' AND state = 'indexed'"))
+    until(lambda: served.rows("SELECT 1 FROM v1_photos WHERE path = 'b.png' AND state = 'indexed'"))
 
 
 def test_what_failed_is_tried_again(served) -> None:
     (served.library / "broken.jpg").unlink()
     draw(served.library / "whole.png", (9, 0), seed=79).rename(served.library / "broken.jpg")
     assert served.client.post("/api/retry").json() == 1
-    wait(lambda: served.rows("SELECT 1 FROM v1_photos WHERE path = 'broken.jpg' AND state = 'indexed'"))
+    until(lambda: served.rows("SELECT 1 FROM v1_photos WHERE path = 'broken.jpg' AND state = 'indexed'"))
 
 
 def test_a_box_that_is_none_is_refused_in_words(shared) -> None:
@@ -182,11 +192,3 @@ def test_the_document_of_the_api_names_every_route(shared) -> None:
     paths = shared.client.get("/api/openapi.json").json()["paths"]
     assert {"/api/search", "/api/corrections", "/api/review", "/api/undo", "/api/status"} <= set(paths)
     assert all(path.startswith(("/api/", "/pictures/")) for path in paths)
-
-
-def wait(done: Callable[[], object], seconds: float = 20) -> None:
-    """Wait until something is so."""
-    end = time.monotonic() + seconds
-    while not done():
-        assert time.monotonic() < end
-        time.sleep(0.05)

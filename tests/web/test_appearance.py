@@ -60,7 +60,6 @@ def font() -> str:
 def page(chromium: Any, shared: Any) -> Iterator[Any]:
     """Return a page that may be given a font, which its own policy forbids."""
     context = chromium.new_context(bypass_csp=True, reduced_motion="reduce", color_scheme="light")
-    context.set_default_timeout(20_000)
     made = context.new_page()
     made.goto(f"{shared.url}/?token={shared.token}")
     yield made

@@ -59,7 +59,7 @@ def test_a_face_without_an_embedding_cannot_be_compared_at_present(serve: Any) -
     served.plugin.forget(embeddings=True)
     (face,) = served.faces("child.png")
     answer = served.client.get(f"/api/faces/{face}/similar")
-    assert answer.status_code == 409 and "no embedding" in answer.json()["detail"]
+    assert answer.status_code == 409 and "cannot be compared" in answer.json()["detail"]
     shown = served.client.get(f"/face/{face}/similar")
     assert shown.status_code == 200
     assert "cannot be compared with others at present" in shown.text and "attributes.embeddings" not in shown.text

@@ -19,6 +19,7 @@ from pydantic import BaseModel
 from blobs import draw
 from filmed import blobs, film
 from web.openapi import Document
+from web.waiting import DIRECT
 
 HEADERS = {
     "content-security-policy": "default-src 'none'",
@@ -179,6 +180,7 @@ class Driver:
             "face": face,
             "faces": face,
             "kind": "thumb",
+            "size": "180",
             "name": "People/Children",
             "said": [{"kind": "age", "face_id": face, "low": 30}],
             "by": "test",
@@ -419,7 +421,7 @@ def test_every_documented_route_declares_how_it_refuses_strangers(driver: Driver
         ("http", "bearer", None),
         ("apiKey", None, "cookie"),
     }
-    with httpx.Client(base_url=driver.served.url, trust_env=False) as stranger:
+    with httpx.Client(base_url=driver.served.url, **DIRECT) as stranger:
         for operation in filter(lambda one: one.documented, driver.operations):
             # Each of the two is enough.
             assert driver.document.operation(operation.method, operation.path)["security"] == [

@@ -12,9 +12,8 @@ import pytest
 
 from blobs import BlobAnalyzer, draw
 from rollcall import corrections
-from rollcall.web.pages.rendering import for_people
-from web.test_page import until
-from web.waiting import held_one, ready
+from rollcall.web.translation import for_people
+from web.waiting import held_one, ready, settled, until
 
 HTMX = {"HX-Request": "true"}
 
@@ -41,13 +40,38 @@ def test_every_page_in_a_hosts_frame_leads_to_pages_that_may_be_framed(serve: Ca
     assert any("/photo/" in one for one in seen) and any("/review" in one for one in seen)
 
 
-@pytest.mark.parametrize("wrong", ["127.0.0.1:9000", "http://host/path", "http://a b", "ftp://host", "*", "http://*"])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *("127.0.0.1:9000", "http://host/path", "http://host/", "http://a b", "ftp://host", "*", "http://*"),
+        *("http://host:0", "http://host:65536", "http://-host", "http://a..b", "http://.", "http://999.1.1.1"),
+        # Browsers compare no IPv6 address with what stands there: the page would open in no frame.
+        *("http://[::1]:9000", "http://[:::::]", "http://h\xe4uschen.de", "http://user@host"),
+    ],
+)
 def test_a_wrong_origin_of_a_host_is_refused_with_a_sentence(wrong: str) -> None:
     from rollcall.errors import SettingsError
     from rollcall.settings import load
 
     with pytest.raises(SettingsError, match="http://127.0.0.1:9000"):
         load(None, {"serve.embed_from": wrong})
+
+
+def test_an_origin_of_a_host_is_taken_as_browsers_write_it() -> None:
+    from rollcall.errors import SettingsError
+    from rollcall.settings import load
+
+    given = "HTTP://Photos.Local:9000, https://xn--huschen-5wa.de, http://my_host:0080"
+    assert load(None, {"serve.embed_from": given}).serve.embed_from == (
+        *("http://photos.local:9000", "https://xn--huschen-5wa.de", "http://my_host:80"),
+    )
+    with pytest.raises(SettingsError) as refused:
+        load(None, {"serve.embed_from": "http://Host/"})
+    # As it was typed, in one sentence.
+    assert str(refused.value).startswith(
+        "setting 'serve.embed_from' needs an origin as browsers show it: scheme, host and port, such as"
+        " http://127.0.0.1:9000, not 'http://Host/';"
+    )
 
 
 # ---- The review
@@ -79,19 +103,94 @@ def test_look_alikes_are_ticked_and_sorted_by_their_likely_answer(serve: Callabl
     assert all(bool(ticked) == (float(share) >= 50) for _, ticked, share in entries)
 
 
-def test_no_for_teenagers_asks_younger_or_older_and_never_the_same_again(serve: Callable) -> None:
+def alike(served: Any, *faces: int, what: str) -> str:
+    asked = {"faces": list(faces), "group": "children", "what": what}
+    return str(served.client.post("/review/alike", data=asked, headers=HTMX).text)
+
+
+def test_an_answer_for_all_touches_nothing_that_was_answered_meanwhile(serve: Callable) -> None:
     def library(folder: Path) -> None:
-        draw(folder / "a.png", (13, 10), seed=1)
+        for number, age in enumerate((12, 11, 13)):
+            draw(folder / f"{number}.png", (age, 10), seed=number)
 
     served = serve(library)
-    face = served.faces("a.png")[0]
-    served.app.state.queue.deny(face, "children")
-    asked = {"face": face, "group": "teenagers"}
-    text = served.client.post("/review", data={**asked, "what": "no"}, headers=HTMX).text
-    assert "younger or older" in text and 'value="older"' in text
-    assert "Is this one of: teenagers" not in served.client.get("/review").text
-    served.client.post("/review", data={**asked, "what": "younger"}, headers=HTMX)
-    assert served.rows("SELECT age_low, age_high, age_source FROM v1_faces") == [(0, 12, "user")]
+    first, second, third = (served.faces(f"{number}.png")[0] for number in range(3))
+    served.plugin.correct(corrections.age(second, 71), by="host")
+    text = alike(served, first, second, third, what="yes")
+    assert "2 faces answered in one go" in text and "1 was answered meanwhile and stays as it is" in text
+    ages = dict(served.rows("SELECT face_id, age_low FROM v1_faces"))
+    assert ages == {first: 0, second: 71, third: 0}
+    # The page that asked, loaded again, asks what is asked now.
+    again = served.client.get(f"/review/alike/{first}?group=children")
+    assert again.status_code == 303 and again.headers["location"].endswith("/review")
+
+
+def test_the_key_that_answers_for_all_leaves_what_is_not_ticked(page: Any, served: Any) -> None:
+    page.goto(f"{served.url}/review/alike/{served.faces('00.png')[0]}?group=children")
+    ready(page)
+    boxes = page.locator(".alike input")
+    boxes.nth(2).set_checked(not boxes.nth(2).is_checked())
+    shown, ticked = (
+        set(page.eval_on_selector_all(which, "all => all.map(one => Number(one.value))"))
+        for which in (".alike input", ".alike input:checked")
+    )
+    assert ticked and shown - ticked
+    page.evaluate("document.activeElement.blur()")
+    page.keyboard.press("y")
+    page.get_by_text("answered in one go").wait_for()
+    assert {row[0] for row in served.rows("SELECT face_id FROM v1_faces WHERE age_source = 'user'")} == ticked
+
+
+def test_an_answer_for_none_records_nothing_and_offers_no_undo(served: Any) -> None:
+    for faces in ((), (served.faces("child.png")[0],) * 2):
+        text = alike(served, *faces, what="yes")
+        assert ("1 face answered" if faces else "no face was ticked") in text
+    assert "u undoes all of it" not in alike(served, what="younger")
+    assert "no face was ticked" in alike(served, served.faces("child.png")[0], what="yes")
+    assert len(served.plugin.corrections(limit=9)) == 1
+
+
+def answer(served: Any, face: int, group: str, what: str) -> str:
+    return str(served.client.post("/review", data={"face": face, "group": group, "what": what}, headers=HTMX).text)
+
+
+def test_no_for_teenagers_asks_younger_or_older_and_never_the_same_again(serve: Callable) -> None:
+    def library(folder: Path) -> None:
+        draw(folder / "a.png", (19, 10), seed=1)
+        draw(folder / "b.png", (13, 10), seed=2)
+
+    served = serve(library, **{"tags.children": "", "tags.seniors": "", "tags.adults": ""})
+    face, other = served.faces("a.png")[0], served.faces("b.png")[0]
+    question, further = "Is this a teenager?", "Not teenagers: younger or older?"
+    assert question in served.client.get("/review").text
+    text = answer(served, face, "teenagers", "no")
+    # Also when the page is loaded again.
+    for shown in (text, served.client.get("/review").text):
+        assert further in shown and question not in shown and 'value="older"' in shown
+    # Also after something else was answered and undone.
+    answer(served, other, "teenagers", "child")
+    assert further in answer(served, other, "teenagers", "undo")
+    # What was answered by mistake is taken back before anything is recorded, and what was recorded by undo.
+    assert question in answer(served, face, "teenagers", "take_back")
+    answer(served, face, "teenagers", "no")
+    answer(served, face, "teenagers", "younger")
+    assert served.plugin.face(face).age_source == "user"
+    text = answer(served, other, "teenagers", "undo")
+    assert question in text or further in text
+    answer(served, other, "teenagers", "skip")
+    assert further in served.client.get("/review").text
+    answer(served, face, "teenagers", "older")
+    rows = served.rows("SELECT age_low, age_source FROM v1_faces WHERE face_id = ?", face)
+    assert rows == [(20, "user")]
+
+
+def test_an_answer_to_a_question_that_was_answered_meanwhile_changes_nothing(served: Any) -> None:
+    face = served.faces("child.png")[0]
+    served.plugin.correct(corrections.age(face, 71), by="host")
+    for what in ("yes", "no", "not_a_face", "older"):
+        assert "1 was answered meanwhile and stays as it is" in answer(served, face, "teenagers", what)
+    assert len(served.plugin.corrections(limit=9)) == 1
+    assert served.plugin.face(face).age_interval == (71, 71)
 
 
 def test_what_was_skipped_does_not_wait_where_nothing_waits(serve: Callable) -> None:
@@ -122,6 +221,25 @@ def test_undo_leaves_what_a_host_recorded_later(served: Any) -> None:
     assert served.rows("SELECT gender FROM v1_faces WHERE face_id = ?", face) == [("they",)]
 
 
+def test_a_photo_that_is_open_twice_shows_what_was_done_in_the_other_tab(page: Any, served: Any) -> None:
+    address = f"{served.url}/photo/{served.photo('child.png')}"
+    page.goto(address)
+    other = page.context.new_page()
+    other.goto(address)
+    ready(page)
+    ready(other)
+    other.locator("#new-tag").fill("from the other tab")
+    other.keyboard.press("Enter")
+    page.locator(".tag", has_text="from the other tab").wait_for()
+    # What is typed there, or drawn, is not taken away by it.
+    page.locator("#draw").click()
+    other.locator("#new-tag").fill("another one")
+    other.keyboard.press("Enter")
+    other.locator(".tag", has_text="another one").wait_for()
+    page.wait_for_timeout(300)
+    assert page.locator("#frame.drawable").is_visible()
+
+
 def test_nothing_left_to_undo_is_a_message_over_the_photo(page: Any, served: Any) -> None:
     page.goto(f"{served.url}/photo/{served.photo('child.png')}")
     page.wait_for_load_state("networkidle")
@@ -129,6 +247,58 @@ def test_nothing_left_to_undo_is_a_message_over_the_photo(page: Any, served: Any
     page.locator("#toasts").get_by_text("nothing left to undo").wait_for()
     assert page.locator("#picture").is_visible()
     assert "rollcall corrections" not in page.locator("#toasts").inner_text()
+
+
+def test_the_last_step_is_undone_and_done_again_by_keys_on_pages_without_buttons_for_it(page: Any, served: Any) -> None:
+    page.goto(f"{served.url}/photo/{served.photo('child.png')}")
+    ready(page)
+    page.locator("#new-tag").fill("on a photo")
+    page.keyboard.press("Enter")
+    page.locator(".tag", has_text="on a photo").wait_for()
+    settled(page)
+    for address, key, message in (
+        ("/", "u", "Undone: tag “on a photo"),
+        ("/albums", "U", "Done again: tag “on a photo"),
+        ("/tags", "u", "Undone: tag “on a photo"),
+        ("/indexing", "u", "left to undo"),
+    ):
+        page.goto(f"{served.url}{address}")
+        ready(page)
+        page.keyboard.press(key)
+        page.locator("#toasts").get_by_text(message).wait_for()
+        page.keyboard.press("?")
+        page.locator("#keys").get_by_text("undo", exact=True).wait_for()
+
+
+def test_the_way_back_leads_to_what_the_message_names_and_goes_with_the_next_step(page: Any, served: Any) -> None:
+    other = page.context.new_page()
+    for one, name in ((page, "child.png"), (other, "nobody.png")):
+        one.goto(f"{served.url}/photo/{served.photo(name)}")
+        ready(one)
+        for tag in ("first", "second"):
+            one.locator("#new-tag").fill(f"{tag} of {name}")
+            one.keyboard.press("Enter")
+            one.locator(".tag", has_text=f"{tag} of {name}").wait_for()
+            settled(one)
+            one.locator("#picture").hover()
+            one.evaluate("document.activeElement.blur()")
+    offers = page.locator("#toasts").get_by_role("button", name="Redo")
+    for tag in ("second", "first"):
+        page.keyboard.press("u")
+        page.locator("#toasts").get_by_text(f"Undone: tag “{tag} of child.png”").wait_for()
+        settled(page)
+        assert offers.count() == 1
+    other.keyboard.press("u")
+    other.locator("#toasts").get_by_text("Undone: tag “second of nobody.png”").wait_for()
+    offers.click()
+    page.locator("#toasts").get_by_text("Done again: tag “first of child.png”").wait_for()
+    page.locator(".tag", has_text="first of child.png").wait_for()
+    assert other.locator("#toasts").get_by_role("button", name="Redo").is_visible()
+    page.locator("#new-tag").fill("third")
+    page.keyboard.press("Enter")
+    page.locator(".tag", has_text="third").wait_for()
+    # A click on "Undo" of the older message would take the tag back that was set last.
+    assert page.locator("#toasts form").count() == 0
 
 
 # ---- Drawing
@@ -165,6 +335,76 @@ def test_a_box_is_moved_and_sized_with_the_mouse(page: Any, served: Any) -> None
     box = "SELECT x, y, width FROM v1_faces WHERE face_id = ?"
     until(lambda: served.rows(box, face)[0][0] > 0.2)
     assert served.rows(box, face)[0] == pytest.approx((0.3, 50 / 120, 0.15), abs=0.01)
+
+
+def test_a_small_box_is_moved_by_its_middle_and_goes_by_small_steps(page: Any, served: Any) -> None:
+    face = served.faces("group.png")[2]
+    page.set_viewport_size({"width": 200, "height": 500})
+    page.goto(f"{served.url}/photo/{served.photo('group.png')}?face={face}")
+    ready(page)
+    page.get_by_role("button", name="More", exact=True).click()
+    page.locator("#move").click()
+    page.locator("#frame").scroll_into_view_if_needed()
+    before = page.locator("#drawing").bounding_box()
+    assert before["width"] < 28  # less than what is taken for its two edges of a large one
+    x, y = before["x"] + before["width"] / 2, before["y"] + before["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + 20, y + 6, steps=3)
+    page.mouse.up()
+    moved = page.locator("#drawing").bounding_box()
+    assert (moved["width"], moved["height"]) == pytest.approx((before["width"], before["height"]), abs=0.5)
+    assert (moved["x"] - before["x"], moved["y"] - before["y"]) == pytest.approx((20, 6), abs=0.5)
+    for _ in range(8):
+        page.keyboard.press("Shift+ArrowLeft")
+    narrow = page.locator("#drawing").bounding_box()
+    page.keyboard.press("ArrowRight")
+    step = page.locator("#drawing").bounding_box()["x"] - narrow["x"]
+    assert 0 < step < narrow["width"] / 4
+
+
+def test_the_right_button_draws_nothing(page: Any, served: Any) -> None:
+    page.goto(f"{served.url}/photo/{served.photo('nobody.png')}")
+    ready(page)
+    page.get_by_role("button", name="Draw a missing face").click()
+    box = page.locator("#frame").bounding_box()
+    page.mouse.move(box["x"] + 20, box["y"] + 20)
+    page.mouse.down(button="right")
+    page.mouse.move(box["x"] + 120, box["y"] + 90, steps=3)
+    page.mouse.up(button="right")
+    assert page.locator("#frame.drawable").is_visible()
+
+
+def test_a_second_finger_moves_nothing_and_a_box_has_a_smallest_size(page: Any, served: Any) -> None:
+    face = served.faces("child.png")[0]
+    page.goto(f"{served.url}/photo/{served.photo('child.png')}?face={face}")
+    ready(page)
+    page.locator("#move").click()
+    before = page.locator("#drawing").bounding_box()
+    send = page.context.new_cdp_session(page).send
+    first = {"id": 1, "x": before["x"] + before["width"] / 2, "y": before["y"] + before["height"] / 2}
+    second = {"id": 2, "x": first["x"] + 60, "y": first["y"] - 40}
+    moved = {**first, "x": first["x"] + 30, "y": first["y"] + 20}
+    for kind, points in (
+        ("touchStart", [first]),
+        ("touchMove", [moved]),
+        ("touchStart", [moved, second]),
+        ("touchMove", [moved, {**second, "x": second["x"] - 90, "y": second["y"] + 70}]),
+        ("touchEnd", [moved]),
+        ("touchEnd", []),
+    ):
+        send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+    after = page.locator("#drawing").bounding_box()
+    assert (after["x"] - before["x"], after["y"] - before["y"]) == pytest.approx((30, 20), abs=0.5)
+    assert (after["width"], after["height"]) == pytest.approx((before["width"], before["height"]), abs=0.5)
+    # A box that nobody could take hold of again would be lost.
+    for key in ("Shift+ArrowLeft", "Shift+ArrowUp"):
+        for _ in range(45):
+            page.keyboard.press(key)
+    page.keyboard.press("Enter")
+    size = "SELECT width, height FROM v1_faces WHERE face_id = ?"
+    until(lambda: served.rows(size, face)[0][0] < 0.01)
+    assert served.rows(size, face)[0] == pytest.approx((0.005, 0.005), abs=1e-4)
 
 
 # ---- Folders
@@ -287,6 +527,17 @@ def test_the_page_starts_at_what_is_likely_and_goes_on_to_less_likely_ones(serve
     assert "perhaps.png" in served.client.get(served.origin + less.replace("&amp;", "&")).text
 
 
+def test_a_photo_that_moved_in_the_results_leads_to_both_of_its_neighbours(shared: Any) -> None:
+    numbers = [hit["photo_id"] for hit in shared.client.get("/api/search?q=faces:>0&order=date").json()["hits"]]
+    assert len(numbers) >= 4
+    for place in range(1, len(numbers) - 1):
+        for stale in (place - 1, place, place + 1):
+            page = shared.client.get(f"/photo/{numbers[place]}?q=faces:>0&order=date&at={stale}").text
+            for key, beside in (("ArrowLeft", place - 1), ("ArrowRight", place + 1)):
+                link = re.search(rf'href="[^"]*/photo/(\d+)[^"]*" data-key="{key}"', page)
+                assert link and int(link[1]) == numbers[beside], (place, stale, key)
+
+
 def test_searches_without_any_doubt_show_no_percentages_and_come_by_date(shared: Any) -> None:
     text = shared.client.get("/", params={"q": "faces:1"}).text
     assert 'class="chance"' not in text and 'id="order"' not in text and 'class="month"' in text
@@ -310,6 +561,54 @@ def test_crowds_and_long_tags_are_no_wider_than_a_phone(page: Any, served: Any) 
         divided = "[...document.querySelectorAll('body *')].filter(e => getComputedStyle(e).hyphens === 'auto').length"
         assert page.evaluate(divided) == 0
         assert "\u00ad" not in page.content()
+
+
+@pytest.mark.parametrize("language", ["en", "de", "fr", "es"])
+def test_a_phone_at_twice_its_size_shows_no_page_wider_than_itself(page: Any, served: Any, language: str) -> None:
+    photo, face = served.photo("family.png"), served.faces("family.png")[0]
+    served.client.post(f"/photo/{photo}/who", data={"what": "name", "face": face, "name": "Bartholomäus"}, headers=HTMX)
+    served.client.post("/albums", data={"q": "adults", "name": "Adults"}, headers=HTMX)
+    page.set_extra_http_headers({"Accept-Language": language})
+    page.set_viewport_size({"width": 195, "height": 400})
+    wide, broken = {}, {}
+    lines = """name => { const main = document.getElementById("main");
+      const walker = document.createTreeWalker(main, NodeFilter.SHOW_TEXT);
+      for (let node; (node = walker.nextNode());) { const at = node.data.indexOf(name), range = document.createRange();
+        if (at < 0 || node.parentElement.closest(".called-at, .who")) continue;
+        range.setStart(node, at); range.setEnd(node, at + name.length);
+        if (new Set([...range.getClientRects()].map(one => Math.round(one.top))).size > 1) return 2; } return 1; }"""
+    for address in (
+        "/?q=adults",
+        "/albums",
+        "/people",
+        "/person/1",
+        "/tags",
+        "/insight",
+        "/review",
+        f"/photo/{photo}?face={face}",
+        f"/photo/{photo}",
+    ):
+        page.goto(f"{served.url}{address}")
+        ready(page)
+        wide[address] = page.evaluate("document.documentElement.scrollWidth")
+        broken[address] = page.evaluate(lines, "Bartholomäus")
+    assert {address for address, number in broken.items() if number > 1} == set()
+    assert {address: width for address, width in wide.items() if width > 195} == {}
+    page.goto(f"{served.url}/tags")
+    for width in (300, 320):
+        page.set_viewport_size({"width": width, "height": 400})
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+
+
+def test_a_folder_that_is_removed_leaves_the_list_of_other_tabs_too(page: Any, served: Any) -> None:
+    other = page.context.new_page()
+    for one in (page, other):
+        one.goto(f"{served.url}/indexing")
+        ready(one)
+    other.on("dialog", lambda asked: asked.accept())
+    other.locator("#folder-list").get_by_role("button").click()
+    other.locator("#folder-list").get_by_text("None yet.").wait_for()
+    page.locator("#folder-list").get_by_text("None yet.").wait_for()
 
 
 def test_a_tag_breaks_at_its_slash_and_not_inside_a_word(page: Any, served: Any) -> None:
@@ -339,27 +638,50 @@ def test_a_panorama_takes_no_more_room_than_its_row(shared: Any) -> None:
         ("there is nothing left to undo; `rollcall corrections list` shows the log", "there is nothing left to undo"),
         ("too large; raise the setting decode.max_megapixels if it is wanted", "too large"),
         ("the file is empty; copy it again", "the file is empty; copy it again"),
+        (
+            "ages are not estimated (attributes.age = off), so nothing is found",
+            "ages are not estimated, so nothing is found",
+        ),
+        ("no photo (of serve.jpg) is set; it is set by --limit", "no photo (of serve.jpg) is set"),
     ],
 )
 def test_commands_and_settings_are_left_out_for_people(message: str, shown: str) -> None:
     assert for_people(message) == shown
 
 
-def test_technical_words_stand_in_technical_parts_alone(shared: Any) -> None:
-    face = shared.faces("child.png")[0]
+#: What nobody but an administrator knows, in all languages of the page.
+TECHNICAL = (
+    r"(?i)\b(?:insight|ind[ei]x\w*|indizier\w*|índice|interval\w*|embedding\w*|detector|detektor|détecteur|threshold"
+    r"|schwelle\w*|umbral|seuil|blobs-1|(?:tags|serve|attributes)\.[a-z]+)\b|`|Nothing is going on|\s--[a-z]"
+)
+
+
+@pytest.mark.parametrize("language", ["en", "de", "fr", "es"])
+def test_technical_words_stand_in_technical_parts_alone(shared: Any, language: str) -> None:
+    face, photo = shared.faces("child.png")[0], shared.photo("child.png")
     for address in (
         "/",
+        "/?q=similar:face:999",
+        "/?q=50+photos",
         "/indexing",
         "/insight",
         "/review",
+        f"/review/alike/{face}?group=children",
         "/tags",
-        f"/photo/{shared.photo('child.png')}?face={face}",
+        "/people",
+        "/people/questions",
+        "/albums",
+        "/sharing",
+        "/photo/999",
+        f"/photo/{photo}?face={face}",
+        f"/photo/{shared.photo('broken.jpg')}",
     ):
-        text = shared.client.get(address).text
-        plain = re.sub(r"<details class=\"technical\">.*?</details>|<[^>]+>", " ", text, flags=re.DOTALL)
-        assert (
-            re.findall(r"Insight|Indexing|interval|detector|blobs-1|tags\.precision|Nothing is going on", plain) == []
+        text = shared.client.get(address, headers={"Accept-Language": language}).text
+        plain = re.sub(
+            r"<details class=\"technical\">.*?</details>|<script.*?</script>|<[^>]+>", " ", text, flags=re.DOTALL
         )
+        named = " ".join(re.findall(r'(?:title|aria-label|placeholder|alt)="([^"]*)"', text))
+        assert re.findall(TECHNICAL, f"{plain} {named}") == [], address
 
 
 # ---- Before the first photo
@@ -378,9 +700,10 @@ def test_a_run_says_that_it_is_getting_ready_until_the_first_photo(page: Any, se
     # Read in the same moment: the server, too, tells how far it is.
     report = """(done) => { document.dispatchEvent(new CustomEvent("rollcall:progress", { detail: {
         state: "running", total: 9, done, skipped: 0, faces: 0, failed: 0, seconds: 3, last: "", message: "" } }));
-        return document.getElementById("run-state").innerText; }"""
+        return ["run-state", "run-detail"].map((id) => document.getElementById(id).innerText).join(" "); }"""
     assert "Getting ready" in page.evaluate(report, 0)
-    assert "Looking at photos" in page.evaluate(report, 1)
+    # What there is none of is not listed.
+    assert page.evaluate(report, 1) == "Looking at photos … 1 of 9 photos · 3 s"
 
 
 def test_a_picture_that_fails_before_the_scripts_have_begun_says_why_as_well(chromium: Any, served: Any) -> None:
@@ -446,3 +769,17 @@ def test_the_way_back_from_a_photo_whose_file_is_gone_leads_to_its_place_without
     served.plugin.index([served.library])
     tiles = re.findall(r'id="photo-(\d+)"', served.client.get("/", params={"near": photo}).text)
     assert tiles == [str(served.photo(f"2015-06-0{day}.png")) for day in (2, 1)]
+
+
+def test_nothing_moves_while_a_photo_opens(page: Any, served: Any) -> None:
+    page.add_init_script(
+        "window.moved = 0; new PerformanceObserver((all) => all.getEntries().forEach((one) => { moved += one.value; }))"
+        ".observe({ type: 'layout-shift', buffered: true });"
+    )
+    page.set_viewport_size({"width": 390, "height": 800})
+    page.goto(f"{served.url}/photo/{served.photo('family.png')}")
+    ready(page)
+    page.wait_for_function("document.getElementById('picture').naturalWidth > 0")
+    # What was painted until now is reported with the next pictures.
+    page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    assert page.evaluate("moved") < 0.02

@@ -15,7 +15,7 @@ from rollcall.host import Plugin
 from rollcall.web import home_network, security
 from rollcall.web.app import create
 from web.conftest import running
-from web.waiting import ready
+from web.waiting import followed, ready
 
 #: A second address of this machine, which stands for the one in the home network.
 HOME = "127.0.0.2"
@@ -31,8 +31,6 @@ def test_from_an_empty_database_to_a_named_child_and_a_shared_album(
     context = chromium.new_context()
     device = chromium.new_context(viewport={"width": 390, "height": 800}, user_agent="Mozilla/5.0 (Linux; Android 14)")
     page, phone = context.new_page(), device.new_page()
-    for one in (page, phone):
-        one.set_default_timeout(60_000)
     with Plugin(values, analyzer=SharpAnalyzer()) as plugin:
         first = socket.create_server(("127.0.0.1", 0))
         port, token = first.getsockname()[1], security.new_token()
@@ -40,15 +38,12 @@ def test_from_an_empty_database_to_a_named_child_and_a_shared_album(
         monkeypatch.setattr(home_network, "own_address", lambda: HOME)
         with running(app, first):
             page.goto(f"http://127.0.0.1:{port}/?token={token}")
-            page.get_by_role("link", name="add a folder").click()
-            ready(page)
+            followed(page, page.get_by_role("link", name="add a folder"))
             page.get_by_label("Or type its path").fill(str(tmp_path / "photos"))
-            page.get_by_role("button", name="Add and index").click()
+            page.get_by_role("button", name="Add this folder").click()
             page.get_by_text("Done: 4 new photos with 4 faces").wait_for()
-            page.get_by_role("link", name="See the photos").click()
-            page.locator(".tile a[aria-label^='child0.png']").click()
-            page.locator(".frame .face").wait_for()
-            ready(page)
+            followed(page, page.get_by_role("link", name="See the photos"))
+            followed(page, page.locator(".tile a[aria-label^='child0.png']"))
             page.locator(".frame .face").click()
             page.locator("#who-name").fill("Mia")
             page.locator("#who-name").press("Enter")
@@ -59,13 +54,9 @@ def test_from_an_empty_database_to_a_named_child_and_a_shared_album(
             page.locator("#q").press("Enter")
             page.get_by_text("Save as album").click()
             page.locator("#save-name").press("Enter")
-            page.locator(".toast a").click()
-            page.get_by_role("button", name="Share", exact=True).wait_for()
-            ready(page)
+            followed(page, page.locator(".toast").get_by_role("link", name="open"))
             page.get_by_role("button", name="Share", exact=True).click()
-            page.get_by_role("link", name="Invite somebody").click()
-            page.get_by_role("button", name="Let the home network in").wait_for()
-            ready(page)
+            followed(page, page.get_by_role("link", name="Invite somebody"))
             page.get_by_role("button", name="Let the home network in").click()
             page.get_by_role("button", name="Code for a guest").click()
             code = page.locator(".pairing").inner_text()

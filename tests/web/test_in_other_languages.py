@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from rollcall.web.translation import read_catalog
-from web.waiting import until
+from web.waiting import quiet, until
 
 #: The pages, with what names a photo and a face of the library.
 PAGES = (
@@ -52,7 +52,6 @@ def originals() -> list[re.Pattern[str]]:
 def german(chromium: Any, shared: Any) -> Iterator[Any]:
     """Return a page of a visitor with a German browser."""
     context = chromium.new_context(viewport={"width": 1200, "height": 800}, locale="de-DE")
-    context.set_default_timeout(20_000)
     page = context.new_page()
     page.goto(f"{shared.url}/?token={shared.token}")
     yield page
@@ -66,7 +65,7 @@ def test_no_page_has_english_left_in_german_and_none_is_wider_than_a_phone(germa
     known = originals()
     for path in PAGES:
         german.goto(shared.url + path.format(photo=photo, face=face, person=person, album=album))
-        german.wait_for_load_state("networkidle")
+        quiet(german)
         texts = [" ".join(text.split()) for text in german.evaluate(VISIBLE)]
         # Names of files and of tags are as people gave them.
         texts = [re.sub(r"/\S+|\S+\.(png|jpg)|People/\w+|„two dogs“|\bphotos\b", "", text).strip() for text in texts]

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import os
 import re
+import shutil
 import stat
 import subprocess
 import sys
@@ -210,6 +212,15 @@ def test_a_picture_is_not_sent_again_to_a_browser_that_has_it(shared: Any) -> No
         assert (again.status_code, again.content) == (304, b"")
 
 
+def test_a_file_of_the_page_is_asked_for_again_and_not_sent_again(shared: Any) -> None:
+    first = shared.client.get("/static/app.js")
+    assert "no-cache" in first.headers["cache-control"]
+    again = shared.client.get("/static/app.js", headers={"If-None-Match": first.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    for page in ("/", "/static/nothing.js"):
+        assert shared.client.get(page).headers["cache-control"] == "no-store"
+
+
 def test_the_address_of_a_picture_changes_with_its_content(served: Any) -> None:
     photo = served.photo("child.png")
     pattern = rf"/pictures/photo/{photo}/thumb.webp\?v=\w+"
@@ -218,6 +229,53 @@ def test_the_address_of_a_picture_changes_with_its_content(served: Any) -> None:
     served.plugin.index([served.library])
     (after,) = re.findall(pattern, served.client.get("/").text)
     assert before != after
+
+
+def test_faces_on_all_pages_are_kept_by_browsers_as_what_they_show_and_as_nothing_else(served: Any) -> None:
+    photo, (face,) = served.photo("child.png"), served.faces("child.png")
+    person = served.plugin.name_face(face, "Anna").person_id
+    paths = (f"/photo/{photo}", "/people", f"/person/{person}", f"/review/alike/{face}?group=children")
+
+    def addresses() -> set[str]:
+        pages = [served.client.get(path).text for path in paths]
+        assert all("/pictures/face/" in page for page in pages)
+        assert not re.findall(r'/pictures/face/\d+\.webp"', "".join(pages))
+        return set(re.findall(rf"/pictures/face/{face}\.webp\?v=\w+", "".join(pages)))
+
+    def kept(address: str) -> bool:
+        return "immutable" in served.client.get(address).headers["cache-control"]
+
+    (before,) = addresses()
+    assert kept(before)
+    served.client.post(f"/photo/{photo}/say", data={"what": "move", "face": face, "box": "0.1,0.1,0.3,0.3"})
+    (after,) = addresses()
+    assert after != before and kept(after)
+    # What is undone shows the former box again, under its former address.
+    assert not kept(before)
+
+
+def test_a_photo_that_was_changed_since_its_analysis_lends_its_copy_nothing_and_shows_no_faces_of_the_one_before(
+    serve: Callable,
+) -> None:
+    def twins(folder: Path) -> None:
+        shutil.copy(draw(folder / "one.png", (30, 0), (31, 255), seed=2), folder / "twin.png")
+        draw(folder / "touched.png", (40, 0), seed=4)
+
+    served = serve(twins)
+    one, twin, touched = (served.photo(f"{name}.png") for name in ("one", "twin", "touched"))
+    draw(served.library / "one.png", (60, 255), (61, 0), (62, 0), seed=8)
+    os.utime(served.library / "touched.png", (9, 9))
+    found = dict(re.findall(r"/photo/(\d+)/thumb.webp\?v=(\w+)", served.client.get("/").text))
+    changed, other = (
+        served.client.get(f"/pictures/photo/{number}/screen.webp?v={found[str(number)]}") for number in (one, twin)
+    )
+    assert changed.content != other.content
+    assert "immutable" not in changed.headers["cache-control"] and "immutable" in other.headers["cache-control"]
+    same = served.client.get(f"/pictures/photo/{touched}/screen.webp?v={found[str(touched)]}")
+    assert "immutable" in same.headers["cache-control"]
+    refused = served.client.get(f"/pictures/face/{served.faces('one.png')[0]}.webp")
+    assert refused.status_code == 404 and "replaced" in refused.json()["detail"]
+    assert served.client.get(f"/pictures/face/{served.faces('twin.png')[0]}.webp").status_code == 200
 
 
 def test_a_picture_that_cannot_be_shown_says_why(serve: Callable, tmp_path: Path) -> None:

@@ -9,11 +9,12 @@ import httpx
 import pytest
 
 from blobs import draw
+from web.waiting import DIRECT
 
 
 def bare(served: object) -> httpx.Client:
     """Return a client without the token."""
-    return httpx.Client(base_url=served.url, trust_env=False)  # type: ignore[attr-defined]
+    return httpx.Client(base_url=served.url, **DIRECT)  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("path", ["/", "/api/status", "/pictures/photo/1/thumb.webp", "/static/app.js", "/nothing"])
@@ -42,7 +43,7 @@ def test_the_cookie_is_sent_to_the_path_of_this_start_alone_which_others_cannot_
         # What reaches every server of this machine is nothing: neither the cookie, nor an answer to it.
         assert "cookie" not in client.build_request("GET", shared.origin).headers
         stolen = {"Cookie": f"{cookie.name}={cookie.value}"}
-        assert httpx.get(f"{shared.origin}/api/status", headers=stolen, trust_env=False).status_code == 403
+        assert httpx.get(f"{shared.origin}/api/status", headers=stolen, **DIRECT).status_code == 403
 
 
 def test_an_address_that_another_page_opens_works_though_strict_cookies_do_not_follow_redirects(shared) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import sys
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,10 +13,13 @@ import httpx
 import pytest
 
 from blobs import draw
+from rollcall.media import file_manager
 from rollcall.web.security import is_sent_from_here
 from web.waiting import ready, until
 
 PART = {"HX-Request": "true"}
+#: What starts programs, before the tests of the page are kept from it.
+STARTED = file_manager._started
 linux = pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="the file managers of Linux")
 
 
@@ -91,9 +96,23 @@ def test_ticked_faces_of_a_person_are_given_an_age_and_ignored(own: Any) -> None
     own.plugin.undo()
 
 
+def test_fields_of_the_selection_offer_the_people_tags_and_albums_that_there_are(own: Any) -> None:
+    own.plugin.name_face(own.faces("child.png")[0], "Mia <b>")
+    own.plugin.save_album("Beach", photos=[own.photo("child.png")])
+    say(own, ["child.png", "woman.png"], what="tag", tag="Trips/Oslo")
+    say(own, ["child.png"], what="tag", tag="Afterwards")
+    lists = dict(re.findall(r'(?s)<datalist id="known-(\w+)">(.*?)</datalist>', own.client.get("/completions").text))
+    offered = {kind: re.findall(r'<option value="(.*?)">', options) for kind, options in lists.items()}
+    assert offered["people"] == ["Mia &lt;b&gt;"] and offered["albums"] == ["Beach"]
+    assert set(offered["tags"]) >= {"Trips/Oslo", "Afterwards"}
+    # What is used most comes first.
+    assert offered["tags"].index("Trips/Oslo") < offered["tags"].index("Afterwards")
+
+
 @pytest.fixture
 def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Path]]:
     """Return a function that puts programs of a desktop in place, which write down how they are called."""
+    monkeypatch.setattr(file_manager, "_started", STARTED)
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("DISPLAY", ":0")
 
@@ -123,6 +142,19 @@ def test_a_photo_is_shown_in_its_folder_with_its_path_as_one_argument(own: Any, 
     assert "The folder is shown" in say(own, [name], what="folder").text
     assert (log / "xdg_open.log").read_text().splitlines() == [str(own.library)]
     assert say(own, ["child.png", "two.png"], what="folder").status_code == 422
+
+
+@pytest.mark.parametrize("system", ["win32", "darwin", "linux"])
+def test_no_test_of_the_page_shows_a_folder_on_the_screen_of_whoever_runs_it(
+    own: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, system: str
+) -> None:
+    began: list[object] = []
+    monkeypatch.setattr(file_manager.sys, "platform", system)
+    monkeypatch.setattr(file_manager.subprocess, "Popen", lambda *given, **values: began.append(given))
+    monkeypatch.setattr(file_manager.shutil, "which", lambda name: name)
+    monkeypatch.setenv("DISPLAY", ":0")
+    assert "No file manager" in say(own, ["child.png"], what="folder").text
+    assert began == []
 
 
 @linux
@@ -172,3 +204,66 @@ def test_a_selected_photo_is_named_and_its_path_copied(page: Any, served: Any) -
     until(lambda: [one.faces for one in served.plugin.people_named("Anna")] == [2])
     page.locator("#toasts").get_by_role("button", name="Undo").click()
     until(lambda: served.plugin.people_named("Anna") == [])
+
+
+def test_names_are_completed_once_a_field_is_gone_to_and_again_after_a_change(page: Any, served: Any) -> None:
+    ready(page)
+    page.locator(f".tile[data-id='{served.photo('child.png')}']").click(modifiers=["ControlOrMeta"])
+    assert page.locator("datalist[id^=known-]").count() == 0
+    page.locator("#selected-tag").focus()
+    offered = "one => [...one.list.options].some((option) => option.value === 'Holiday')"
+    page.locator("#known-tags").wait_for(state="attached")
+    assert not page.locator("#selected-tag").evaluate(offered)
+    page.locator("#selected-tag").fill("Holiday")
+    page.get_by_role("button", name="Tag", exact=True).click()
+    page.locator(".toast").wait_for()
+    page.locator("#selected-name").focus()
+    page.wait_for_function(f"() => ({offered})(document.getElementById('selected-tag'))")
+    # Also where a single photo is tagged.
+    page.goto(f"{served.url}/photo/{served.photo('family.png')}")
+    ready(page)
+    page.locator("#new-tag").focus()
+    page.wait_for_function(
+        f"() => document.getElementById('new-tag').list && ({offered})(document.getElementById('new-tag'))"
+    )
+
+
+def test_photos_of_ticked_faces_are_tagged_downloaded_copied_and_shown_in_their_folder(page: Any, served: Any) -> None:
+    first, second = served.photo("child.png"), served.photo("family.png")
+    faces = [served.faces("child.png")[0], *served.faces("family.png")[:2]]
+    person = served.plugin.split_faces(faces, "Vera").person_id
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.goto(f"{served.url}/person/{person}")
+    ready(page)
+    box = "input[form=chosen][value='{}']"
+    tag, folder = page.locator("#ticked button[value=tag]"), page.get_by_role("button", name="Show in folder")
+    assert tag.is_disabled()
+    for face in faces:
+        page.locator(box.format(face)).check()
+    page.locator("#ticked-menu").press("Enter")
+    assert page.locator("#ticked-count").inner_text() == "3 selected" and folder.is_disabled()
+    with page.expect_download() as download:
+        page.locator("#ticked").get_by_role("button", name="Download").click()
+    # Two faces of one photo are one photo.
+    with zipfile.ZipFile(download.value.path()) as archive:
+        assert sorted(archive.namelist()) == ["child.png", "family.png"]
+    page.get_by_role("button", name="Copy paths").click()
+    page.wait_for_function("() => document.getElementById('live').textContent.includes('2')")
+    copied = page.evaluate("() => navigator.clipboard.readText()").split("\n")
+    assert sorted(copied) == [str(served.library / name) for name in ("child.png", "family.png")]
+    page.locator("#ticked-tag").fill("Holiday")
+    tag.press("Enter")
+    page.locator(".toast").get_by_text("2 photos tagged").wait_for()
+    tagged = "SELECT photo_id FROM v1_tags WHERE tag = 'Holiday' ORDER BY photo_id"
+    assert served.rows(tagged) == [(one,) for one in sorted((first, second))]
+    # The page is shown anew after that: who goes on finds ticks and place as they were.
+    page.wait_for_function("() => document.activeElement.id === 'ticked-menu'")
+    assert [page.locator(box.format(face)).is_checked() for face in faces] == [True] * 3
+    for face in faces[1:]:
+        page.locator(box.format(face)).uncheck()
+    page.locator("#ticked-menu").click()
+    folder.click()
+    page.locator("#toasts").get_by_role("button", name="Copy the path").wait_for()
+    # What is said of the faces themselves is done with them.
+    page.locator("#chosen button[value=confirm]").click()
+    page.wait_for_function("() => document.getElementById('ticked-count').textContent === ''")

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from rollcall import search
+from rollcall.ages import AGE_GROUPS
 from rollcall.errors import LibraryError, NotFoundError, UnreadableError
 from rollcall.sentences import Quoted, Sentence, joined
 from rollcall.web import formats, names, translation
@@ -285,7 +286,7 @@ def test_what_cannot_be_served_is_said_in_the_readers_language(shared: Any) -> N
     failures = shared.client.get("/insight", headers=german).text
     assert "die Datei ist" in failures and "the file" not in failures
     refused = shared.client.get(f"{shared.origin}/", headers={**german, "Authorization": ""})
-    assert refused.status_code == 403 and "Zugangscode" in refused.text
+    assert refused.status_code == 403 and "nicht vollständig" in refused.text
 
 
 def test_a_constant_of_a_template_is_translated_for_each_reader(speak: Any) -> None:
@@ -295,3 +296,8 @@ def test_a_constant_of_a_template_is_translated_for_each_reader(speak: Any) -> N
         speak(code)
         found.append(template.render())
     assert len(set(found)) == 3
+
+
+def test_every_age_group_has_a_question_of_its_own() -> None:
+    questions = {names.is_one(group) for group in AGE_GROUPS}
+    assert len(questions) == len(AGE_GROUPS) and not any("one of" in one for one in questions)

@@ -41,6 +41,8 @@ def test_a_browser_gets_the_parts_of_the_file_that_it_asks_for(shared: Any) -> N
     assert (part.status_code, part.content) == (206, whole[100:200])
     assert part.headers["content-range"] == f"bytes 100-199/{len(whole)}"
     assert shared.client.get(address, headers={"Range": f"bytes={len(whole) + 9}-"}).status_code == 416
+    again = shared.client.get(address, headers={"If-None-Match": answer.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
 
 
 def test_nobody_without_the_token_and_no_photo_is_played(shared: Any) -> None:

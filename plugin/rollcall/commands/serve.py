@@ -187,12 +187,18 @@ def _run(app: FastAPI, listening: socket.socket, started: Callable[[], None], op
     from rollcall.web.home_network import configuration
 
     class Server(uvicorn.Server):
+        ends = False
+
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
             if self.started:
                 started()
 
         def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            if self.ends:  # the second one: the server would be torn down where it stands, with a traceback
+                _give_up(opened)
+            # At once: a second one may come while the first is still seen to here.
+            self.ends = True
             # On a thread: the signal may have come while the main thread holds a lock that `end` takes.
             threading.Thread(target=end, args=(app,), daemon=True).start()
             timer = threading.Timer(_GRACE_SECONDS, _give_up, (opened,))

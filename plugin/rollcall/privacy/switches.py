@@ -67,7 +67,7 @@ def _sentence(switch: Switch, stored: bool) -> str:
         estimates={
             "age": Sentence("ages are not estimated"),
             "gender": Sentence("genders are not estimated"),
-            "embeddings": Sentence("embeddings are not estimated"),
+            "embeddings": Sentence("faces are not compared"),
         }[switch],
         switch=switch,
         known=_known(switch, stored),
@@ -79,13 +79,13 @@ def _known(switch: Switch, stored: bool) -> Sentence:
         case "age", False:
             return Sentence("only people whose age you gave are found")
         case "age", True:
-            return Sentence("only people whose age you gave are found, and those of photos indexed before")
+            return Sentence("only people whose age you gave are found, and those of photos looked at before")
         case "gender", False:
             return Sentence("only people whose gender you gave are found")
         case "gender", True:
-            return Sentence("only people whose gender you gave are found, and those of photos indexed before")
+            return Sentence("only people whose gender you gave are found, and those of photos looked at before")
         case _, True:
-            return Sentence("only faces of photos indexed before can be compared")
+            return Sentence("only faces of photos looked at before can be compared")
     return Sentence("no faces can be compared")
 
 

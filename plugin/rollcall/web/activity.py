@@ -14,7 +14,7 @@ from rollcall import events
 from rollcall.errors import RollcallError
 from rollcall.host import Plugin
 from rollcall.sentences import Sentence, joined
-from rollcall.web.translation import translated
+from rollcall.web.translation import for_people
 
 
 @dataclass
@@ -138,7 +138,7 @@ class Activity:
             if self.progress.state in ("running", "pausing"):
                 self.progress.seconds = round(time.monotonic() - self._began, 1)
             self.progress.waiting = len(self._waiting)
-            return {**asdict(self.progress), "message": translated(self.progress.message)}
+            return {**asdict(self.progress), "message": for_people(self.progress.message)}
 
     def _run(self) -> None:
         while True:
@@ -166,7 +166,9 @@ class Activity:
             return error.args[0] if error.args else ""
         except Exception as error:  # shown on the page, which goes on
             return Sentence(
-                "indexing ended (%(kind)s: %(error)s); please report this", kind=type(error).__name__, error=str(error)
+                "looking for photos ended (%(kind)s: %(error)s); please report this",
+                kind=type(error).__name__,
+                error=str(error),
             )
         return joined(summary.warnings)
 

@@ -43,6 +43,8 @@ class AlbumChangeIn(_Input):
     """What is to be different of an album; null: as it is."""
 
     name: Name | None = None
+    query: Annotated[str, Field(max_length=2000)] | None = None
+    language: Annotated[str, Field(max_length=10)] | None = None
     shared: bool | None = None
 
 
@@ -106,8 +108,10 @@ def album(request: Request, album_id: RowId) -> AlbumModel:
 
 @router.put("/{album_id}", responses={**INVALID_QUERY, **NOT_FOUND, **UNREADABLE_BODY})
 def change(request: Request, album_id: RowId, given: AlbumChangeIn) -> AlbumModel:
-    """Rename an album, or share it with guests of the home network."""
+    """Rename an album, give it another search, or share it with guests of the home network."""
     plugin = plugin_of(request)
+    if given.query is not None:
+        plugin.search_album(album_id, given.query, language=given.language, by=given.by)
     if given.name is not None:
         plugin.rename_album(album_id, given.name, by=given.by)
     if given.shared is not None:

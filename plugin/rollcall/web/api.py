@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
-import os
 from collections.abc import AsyncIterator, Callable
 from functools import partial
-from pathlib import Path
 from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, BackgroundTasks, Query, Request
@@ -16,11 +13,9 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response, StreamingResponse
 
 from rollcall.corrections.kind_base import RowId
-from rollcall.errors import LibraryError, RollcallError
+from rollcall.errors import RollcallError
 from rollcall.media import paths
-from rollcall.remote.paths import is_remote, named
 from rollcall.search import MIN_PROBABILITY, Order
-from rollcall.sentences import Sentence
 from rollcall.web.inputs import (
     CorrectionsIn,
     FolderIn,
@@ -45,6 +40,7 @@ from rollcall.web.models import (
 )
 from rollcall.web.pictures import Pictures, Wanted
 from rollcall.web.problems import CONFLICT, INVALID_QUERY, NOT_FOUND, UNREADABLE_BODY, Responses
+from rollcall.web.typed_paths import folder_of
 
 log = logging.getLogger(__name__)
 router = APIRouter(prefix="/api")
@@ -150,9 +146,9 @@ def undo(
 
 
 @router.post("/redo", responses=CONFLICT)
-def redo(request: Request) -> CorrectionResultModel:
-    """Make the batch effective again that was undone last; 409 if there is none."""
-    return CorrectionResultModel.of(plugin_of(request).redo())
+def redo(request: Request, origin: Annotated[Origin | None, Query()] = None) -> CorrectionResultModel:
+    """Make the batch effective again that was undone last, from `origin` if that is given; 409 if there is none."""
+    return CorrectionResultModel.of(plugin_of(request).redo(origin=origin))
 
 
 @router.put("/photos/{photo_id}/tags/{name:path}", responses=NOT_FOUND)
@@ -185,31 +181,9 @@ def pause(request: Request) -> None:
 @router.post("/folders", responses=UNREADABLE_BODY)
 def add_folder(request: Request, folder: FolderIn) -> bool:
     """Index one more folder, now or after the run that goes on; it belongs to the library from now on."""
-    path = _existing(folder.path.strip())
+    path = folder_of(folder.path)
     plugin_of(request).add_folder(path)
     return activity_of(request).start([path])
-
-
-def _existing(text: str) -> Path:
-    """Return the path of a folder.
-
-    Raises
-    ------
-    LibraryError
-        If it is not absolute, or is not a folder that can be seen.
-    """
-    try:
-        path = named(paths.from_text(os.path.expanduser(text)))  # noqa: PTH111 (a text, not yet a path)
-        if is_remote(path):
-            return path  # whoever adds it lists it
-        if not path.is_absolute():
-            raise LibraryError(text, Sentence("give the whole path of the folder, from the root on"))
-        found = path.is_dir()
-    except (OSError, ValueError):  # too long, not permitted, or with characters that no file system has
-        found = False
-    if not found:
-        raise LibraryError(text, Sentence("the folder is not there; check the path"))
-    return path
 
 
 @router.post("/retry")
@@ -239,6 +213,8 @@ def _warm_up(request: Request) -> None:
 
 #: How often who listens is told that the server is there, in seconds.
 STILL_HERE: Final = 5.0
+#: How often it is seen whether there is anything to tell, in seconds.
+POLL_SECONDS: Final = 0.25
 
 
 @router.get("/progress", responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}})
@@ -247,8 +223,8 @@ async def progress(request: Request) -> StreamingResponse:
     activity = activity_of(request)
 
     async def stream() -> AsyncIterator[str]:
-        seen, quiet = -1, 0.0
-        while not request.app.state.closing.is_set():
+        seen, quiet, ends = -1, 0.0, False
+        while not ends:
             running = activity.progress.state in ("running", "pausing")
             if activity.changed != seen or (running and quiet >= 1):
                 seen, quiet = activity.changed, 0.0
@@ -256,8 +232,8 @@ async def progress(request: Request) -> StreamingResponse:
             elif quiet >= STILL_HERE:
                 quiet = 0.0
                 yield "event: here\ndata: {}\n\n"
-            await asyncio.sleep(0.25)
-            quiet += 0.25
+            ends = await request.app.state.closing.wait(POLL_SECONDS)
+            quiet += POLL_SECONDS
 
     return StreamingResponse(stream(), media_type="text/event-stream")
 
@@ -300,7 +276,8 @@ async def face_picture(request: Request, face_id: RowId) -> Response:
 
 async def _picture(request: Request, find: Callable[[], Wanted], media_type: str = "image/webp") -> Response:
     wanted = await run_in_threadpool(find)
-    versioned = "v" in request.query_params
+    # What is asked for as it was before, or will be, is not to be kept as that.
+    versioned = wanted.version and request.query_params.get("v") == wanted.version
     cache = "private, max-age=31536000, immutable" if versioned else "private, max-age=60"
     headers = {"Cache-Control": cache, "ETag": wanted.etag}
     if wanted.etag in request.headers.get("if-none-match", ""):

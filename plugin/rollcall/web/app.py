@@ -12,8 +12,22 @@ from fastapi.security import APIKeyCookie, HTTPBearer
 from fastapi.staticfiles import StaticFiles
 
 from rollcall.host import Plugin
-from rollcall.web import albums_api, api, failures, login, management, pages, people_api, problems, security, videos
+from rollcall.web import (
+    albums_api,
+    api,
+    failures,
+    icons,
+    login,
+    management,
+    pages,
+    people_api,
+    problems,
+    security,
+    videos,
+)
 from rollcall.web.activity import Activity
+from rollcall.web.closing import Closing
+from rollcall.web.guest_videos import GuestVideos
 from rollcall.web.history import Earlier
 from rollcall.web.home_network import HomeNetwork
 from rollcall.web.lan import LanGuests
@@ -55,12 +69,13 @@ def create(plugin: Plugin, token: str, port: int) -> FastAPI:
     )
     app.state.plugin = plugin
     app.state.activity = Activity(plugin)
-    app.state.closing = threading.Event()
+    app.state.closing = Closing()
     app.state.warm = threading.Event()
     app.state.queue = Queue(plugin)
     app.state.people_queue = PeopleQueue(plugin)
     app.state.earlier = Earlier(plugin)
     app.state.pictures = Pictures(plugin)
+    app.state.guest_videos = GuestVideos(app.state.pictures)
     app.state.remembered = Remembered(plugin)
     # The questions of the review are ranked last: of 100,000 photos that takes half a second.
     first = (*prepared(plugin, app.state.remembered), app.state.queue.next)
@@ -85,6 +100,7 @@ def create(plugin: Plugin, token: str, port: int) -> FastAPI:
         app.include_router(router, dependencies=schemes, responses=problems.COMMON)
     for router in pages.routers:
         app.include_router(router, include_in_schema=False)
+    app.include_router(icons.router, include_in_schema=False)  # before what lies there as a file
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"))
     failures.install(app)
     app.add_middleware(Touched, warming=app.state.warming)
@@ -98,8 +114,9 @@ def create(plugin: Plugin, token: str, port: int) -> FastAPI:
 
 def end(app: FastAPI) -> None:
     """End what keeps connections open: streams, pictures in the making, and the run after the photos in flight."""
-    app.state.closing.set()
+    app.state.closing.begin()
     app.state.warming.stop()
     app.state.network.stop()
     app.state.activity.stop()
     app.state.pictures.jobs.close()
+    app.state.guest_videos.jobs.close()

@@ -15,9 +15,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rollcall.errors import InvalidQueryError, PictureError, RollcallError
 from rollcall.sentences import Sentence
-from rollcall.web.pages.rendering import explained, for_people, is_part, problem
+from rollcall.web.pages.rendering import explained, is_part, problem
 from rollcall.web.problems import FieldProblem, FieldProblems, Problem, QueryProblem
-from rollcall.web.translation import gettext, language, sentence_of, translated
+from rollcall.web.translation import for_people, gettext, language, sentence_of, translated
 
 log = logging.getLogger(__name__)
 UNEXPECTED: Final = Sentence("Rollcall failed at this; its log has the details. Please report it.")

@@ -71,17 +71,17 @@ class History:
         try:
             return self.plugin.undo(origin=self.tab)
         except ConflictError:
-            return self.plugin.undo(batches=self._earlier.batches())
+            return self.plugin.undo(batches=self._earlier.batches(), undone_from=self.tab)
 
     def redo(self) -> CorrectionResult:
-        """Do again what was undone last.
+        """Do again what was undone in this tab last; what another tab undid stays undone.
 
         Raises
         ------
         ConflictError
             If there is nothing to redo.
         """
-        return self.plugin.redo()
+        return self.plugin.redo(origin=self.tab)
 
     def step(self, what: Literal["undo", "redo"], photo_id: int | None = None) -> Toast:
         """Undo or redo, and return the message on it; `photo_id` is the photo that is shown.

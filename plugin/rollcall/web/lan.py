@@ -11,7 +11,6 @@ whatever the routes behind would do.
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 import threading
 import time
@@ -20,13 +19,13 @@ from typing import Final
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rollcall.errors import RollcallError
 from rollcall.host import Plugin
+from rollcall.web import icons
 from rollcall.web.home_network import HomeNetwork, host_of
 from rollcall.web.pairing import DIGITS, Pairing
 from rollcall.web.security import BASE, GUEST, Guest, of_this_machine
@@ -53,10 +52,14 @@ _DEVICES: Final = (
     *(("Windows", "Windows"), ("Macintosh", "Mac"), ("Linux", "Linux")),
 )
 _STATIC: Final = re.compile(r"/static/[\w.-]+|/manifest\.webmanifest")
+_PNG: Final = re.compile(r"icon-(180|192|512)\.png")
 #: The path of a session.
 _SESSION: Final = re.compile(r"/g/[0-9a-f]+")
 _ALBUM: Final = re.compile(r"/album/(\d{1,18})(?:/zip)?")
-_PHOTO: Final = re.compile(r"/photo/(\d{1,18})|/pictures/photo/(\d{1,18})/(?:thumb\.webp|screen\.webp|large\.jpg)")
+_PHOTO: Final = re.compile(
+    r"/photo/(\d{1,18})|/pictures/photo/(\d{1,18})/(?:thumb\.webp|screen\.webp|large\.jpg)"
+    r"|/pictures/video/(\d{1,18})"
+)
 #: What a device that sees all photos may ask for beside them.
 _LIBRARY: Final = frozenset({"/", "/count", "/months", "/on-this-day", "/chips", "/words"})
 
@@ -143,7 +146,7 @@ class LanGuests:
         if not await run_in_threadpool(self._may, inner, guest):
             await _protected(_refused(request, path), scope, receive, send)
             return
-        await self.app(self._admitted(scope, path, inner, guest), receive, _without_reasons(send))
+        await self.app(self._admitted(scope, path, inner, guest), receive, _without_reasons(request, path, send))
 
     def _refusal(self, request: Request, server: str) -> Response | None:
         if self.network.address != server:
@@ -201,7 +204,7 @@ class LanGuests:
         if match := _ALBUM.fullmatch(path):
             return guest.everything or self.shared.album(int(match[1]))
         if match := _PHOTO.fullmatch(path):
-            return guest.everything or self.shared.has(int(match[1] or match[2]))
+            return guest.everything or self.shared.has(int(match[1] or match[2] or match[3]))
         return False
 
     def _admitted(self, scope: Scope, base: str, path: str, guest: Guest) -> Scope:
@@ -257,8 +260,12 @@ def _form(request: Request, code: str, note: str = "", status: int = 200) -> Res
 
 
 def _manifest(base: str) -> Response:
-    """Return what makes the page installable; its icon is the page's own."""
-    icon = {"src": f"{base}/static/icon.svg", "type": "image/svg+xml", "sizes": "any"}
+    """Return what makes the page installable; its icon is the page's own, as PNG also without a session."""
+    pictures = [{"src": f"{base}/static/icon.svg", "type": "image/svg+xml", "sizes": "any"}]
+    for size in ("192", "512"):
+        for purpose in ("any", "maskable"):
+            png = {"src": f"/static/icon-{size}.png", "type": "image/png", "sizes": f"{size}x{size}"}
+            pictures.append({**png, "purpose": purpose})
     content = {
         "name": "Rollcall",
         "short_name": "Rollcall",
@@ -267,7 +274,7 @@ def _manifest(base: str) -> Response:
         "display": "standalone",
         "background_color": "#fbfaf7",
         "theme_color": "#2f6157",
-        "icons": [icon],
+        "icons": pictures,
     }
     return JSONResponse(content, media_type="application/manifest+json")
 
@@ -275,7 +282,11 @@ def _manifest(base: str) -> Response:
 async def _static(request: Request) -> Response:
     from starlette.responses import FileResponse
 
-    return FileResponse(Path(__file__).parent / "static" / request.scope["path"].rpartition("/")[2])
+    name = request.scope["path"].rpartition("/")[2]
+    if png := _PNG.fullmatch(name):
+        return Response(icons.drawn(int(png[1])), media_type="image/png")
+    file = Path(__file__).parent / "static" / name
+    return FileResponse(file) if file.is_file() else _plain(gettext("This is not there at present."), 404)
 
 
 async def _protected(answer: Response, scope: Scope, receive: Receive, send: Send) -> None:
@@ -284,24 +295,30 @@ async def _protected(answer: Response, scope: Scope, receive: Receive, send: Sen
     await answer(scope, receive, send)
 
 
-def _without_reasons(send: Send) -> Send:
+def _without_reasons(request: Request, base: str, send: Send) -> Send:
     """Return `send` that replaces the text of errors: the reasons name files and folders of this machine."""
-    failed = False
+    answer: Response | None = None
 
     async def sending(message: Message) -> None:
-        nonlocal failed
+        nonlocal answer
         if message["type"] == "http.response.start" and message["status"] >= 400:
-            failed = True
-            headers = MutableHeaders(raw=[])
-            headers["content-type"] = "application/json"
+            answer = _absent(request, base, message["status"])
             for name, value in _HEADERS.items():
-                headers[name] = value
-            await send({**message, "headers": headers.raw})
-        elif failed and message["type"] == "http.response.body":
+                answer.headers[name] = value
+            await send({**message, "headers": answer.raw_headers})
+        elif answer is not None and message["type"] == "http.response.body":
             if not message.get("more_body", False):
-                body = json.dumps({"detail": gettext("This is not there at present.")}, ensure_ascii=False)
-                await send({"type": "http.response.body", "body": body.encode()})
+                await send({"type": "http.response.body", "body": answer.body})
         else:
             await send(message)
 
     return sending
+
+
+def _absent(request: Request, base: str, status: int) -> Response:
+    note = gettext("This is not there at present.")
+    if not _wants_page(request):
+        return JSONResponse({"detail": note}, status)
+    from rollcall.web.pages.rendering import page
+
+    return page(request, "refused.html", status, albums=f"{base}/albums", note=note)

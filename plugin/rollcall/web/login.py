@@ -210,7 +210,7 @@ def _refusal_of_user(request: Request, access: Access) -> Response | None:
     if len(named) != 1 or not named[0].strip():
         return PlainTextResponse("The reverse proxy names no user (serve.user_header): log in there.", 401)
     if access.users and named[0].strip() not in access.users:
-        return PlainTextResponse(gettext("This user may not open this library (serve.users)."), 403)
+        return PlainTextResponse(gettext("This user may not open this library."), 403)
     return None
 
 

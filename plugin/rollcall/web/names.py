@@ -35,6 +35,18 @@ def group(name: str) -> str:
     }.get(name, name)
 
 
+def is_one(group_name: str) -> str:
+    """Return the question whether somebody is of an age group; of an unknown one with its own name."""
+    return {
+        "children": gettext("Is this a child?"),
+        "babies": gettext("Is this a baby?"),
+        "toddlers": gettext("Is this a toddler?"),
+        "teenagers": gettext("Is this a teenager?"),
+        "adults": gettext("Is this an adult?"),
+        "seniors": gettext("Is this somebody of 60 or older?"),
+    }.get(group_name, gettext("Is this one of: %(group)s?", group=group(group_name)))
+
+
 def tags_with_levels(tags: Iterable[str]) -> list[str]:
     """Return the names of tags and of all levels above them, each once: a search for one finds all below it."""
     found: set[str] = set()
@@ -80,7 +92,7 @@ def gender(label: str) -> str:
 def coverage(name: str) -> str:
     """Return what a number of photos is called in the statistics."""
     return {
-        "indexed": gettext("indexed"),
+        "indexed": gettext("looked at"),
         "with people": gettext("with people"),
         "with a capture time": gettext("with a capture time"),
         "reviewed": pgettext("photos", "reviewed"),

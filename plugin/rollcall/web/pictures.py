@@ -13,6 +13,7 @@ import os
 import threading
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
@@ -20,7 +21,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from rollcall.errors import RemoteError, UnreadableError
+from rollcall.errors import PictureError, RemoteError, UnreadableError
 from rollcall.host import Plugin
 from rollcall.media import decode, jpeg, video
 from rollcall.media.conversion import Pixels, at_most
@@ -35,6 +36,7 @@ from rollcall.sentences import Sentence
 from rollcall.storage import parts
 from rollcall.storage.private import private_folder
 from rollcall.web.picture_jobs import Make, PictureJobs
+from rollcall.web.shown import version_of_face, version_of_photo
 
 log = logging.getLogger(__name__)
 Kind = Literal["thumb", "screen", "large"]
@@ -52,7 +54,7 @@ _MEMORY_MEGABYTES: Final = 512
 #: What versions of remote files begin with that are not analysed yet.
 _NEW: Final = "new-"
 _GONE: Final = Sentence("the file was deleted or moved since it was found")
-_REPLACED: Final = Sentence("the file was replaced since it was found; index its folder again")
+_REPLACED: Final = Sentence("the file was replaced since it was found; look for new photos again")
 #: After so many pictures that are written, the size of the folder is checked.
 _SWEEP: Final = 500
 
@@ -64,10 +66,18 @@ class Wanted(NamedTuple):
     etag: str
     file: Path  # where it lies once it is made
     make: Make
+    version: str = ""  # what addresses name it by; "" where it is of a file that was changed since it was analysed
 
     def stored(self) -> bytes | None:
         """Return the picture if it was made before."""
         return _stored(self.file)
+
+
+class _Found(NamedTuple):
+    path: Path
+    version: str  # of the file as it is now
+    poster: float | None
+    analysed: str  # the version that faces are known of; "" for none
 
 
 class Pictures:
@@ -99,7 +109,7 @@ class Pictures:
             If it is not known, does not lie in its library's folder, or its file is gone; making it, if it cannot be
             decoded.
         """
-        path, version, poster = self._found(photo_id)
+        path, version, poster, analysed = self._found(photo_id)
         at = None if not video.is_video(path) else poster if at is None else at
         name = _photo_name(version, kind, at)
         cached = self._place(name, ".jpg" if kind == "large" else ".webp")
@@ -119,7 +129,8 @@ class Pictures:
                 del picture  # else its pixels are held while the copy is written
                 return self._store(cached, image)
 
-        return Wanted((photo_id, name), f'"{name}"', cached, make)
+        lasting = version_of_photo(analysed, poster) if version == analysed else ""
+        return Wanted((photo_id, name), f'"{name}"', cached, make, lasting)
 
     def keep(self, picture: Picture) -> None:
         """Make the thumbnail of a picture that an index run has decoded."""
@@ -139,13 +150,16 @@ class Pictures:
         crop = self.plugin.face_crop(face_id)
         if crop is None:
             raise UnreadableError(Path(f"face {face_id}"), Sentence("there is no such face, or it was dismissed"))
-        path, version, _ = self._found(crop.photo_id)
-        at = crop.video_time
+        path, now, _, analysed = self._found(crop.photo_id)
+        version, at = analysed or now, crop.video_time
         mine = self._place(_face_name(version, Box(*crop.box), at))
 
         def make(abandoned: threading.Event) -> bytes:
             if (stored := _stored(mine)) is not None:
                 return stored
+            if now != version:
+                # On another content the box would show somebody else, also on the photos that this one is a copy of.
+                raise UnreadableError(path, _REPLACED)
             # In a video, those of the same frame.
             together = (face for face in self._faces(crop.photo_id) if face.video_time == at)
             faces = {self._place(_face_name(version, face.box, at)): face.box for face in together}
@@ -162,7 +176,8 @@ class Pictures:
                 made = {place: self._store(place, cut_out(pixels, box)) for place, box in missing.items()}
             return made[mine]
 
-        return Wanted((crop.photo_id, version, "face", mine), f'"{mine.stem}"', mine, make)
+        lasting = version_of_face(analysed, Box(*crop.box), at)
+        return Wanted((crop.photo_id, version, "face", mine), f'"{mine.stem}"', mine, make, lasting)
 
     def _faces(self, photo_id: int) -> list[FaceDetails]:
         return [face for photo in self.plugin.photos([photo_id]) for face in photo.faces]
@@ -176,8 +191,8 @@ class Pictures:
             If there is no such photo, its file is gone, or it does not lie in its library's folder; the reason is for
             people.
         """
-        path, version, _ = self._found(photo_id)
-        return self._at_hand(path, version), version
+        found = self._found(photo_id)
+        return self._at_hand(found.path, found.version), found.version
 
     def check(self, photo_id: int) -> None:
         """Raise `UnreadableError` as `file` does, but fetch nothing."""
@@ -202,18 +217,18 @@ class Pictures:
             raise FileNotFoundError(path.name)
         return found
 
-    def _found(self, photo_id: int) -> tuple[Path, str, float | None]:
+    def _found(self, photo_id: int) -> _Found:
         found = self.plugin.photo_file(photo_id)
         if found is None:
             raise UnreadableError(Path(f"photo {photo_id}"), Sentence("there is no such photo"))
         path, root = found.path, found.root
         if is_remote(path):
             if found.version:
-                return path, found.version, found.poster_time
+                return _Found(path, found.version, found.poster_time, found.version)
             with _as_unreadable(path):
                 listed = self._listed(path)
             version = f"{_NEW}{photo_id}-{listed.mtime_ns:x}-{listed.size:x}-{listed.version or 0:x}"
-            return path, version, found.poster_time
+            return _Found(path, version, found.poster_time, "")
         try:
             inside = Path(os.path.realpath(root, strict=True))
             real = Path(os.path.realpath(path, strict=True))
@@ -223,11 +238,11 @@ class Pictures:
             raise UnreadableError(
                 path, Sentence("the file is a link that leads out of the library, so it is not shown")
             )
-        if found.version:
-            return real, found.version, found.poster_time
+        stamp = _stamp(real)
+        if found.version and (stamp == found.stamp or _content(real, *stamp).startswith(found.version)):
+            return _Found(real, found.version, found.poster_time, found.version)
         # Not analysed yet: the file's own state tells one content from another.
-        info = real.stat()
-        return real, f"{photo_id}-{info.st_mtime_ns:x}-{info.st_size:x}", found.poster_time
+        return _Found(real, f"{photo_id}-{stamp[0]:x}-{stamp[1]:x}", None, found.version)
 
     def _place(self, name: str, suffix: str = ".webp") -> Path:
         return self.folder / name[:2] / f"{name}{suffix}"
@@ -255,6 +270,20 @@ def _stored(file: Path) -> bytes | None:
     with suppress(OSError):
         return file.read_bytes()
     return None
+
+
+def _stamp(file: Path) -> tuple[int, int]:
+    info = file.stat()
+    return info.st_mtime_ns, info.st_size
+
+
+@lru_cache(maxsize=4096)
+def _content(file: Path, mtime_ns: int, size: int) -> str:
+    """Return the hash of a file as it is at a time; "" if it cannot be read, which decoding it will say."""
+    try:
+        return decode.content_hash(file)
+    except (PictureError, OSError):
+        return ""
 
 
 def why_not(path: Path, root: Path, error: OSError) -> str:

@@ -104,6 +104,11 @@ def _in_results(plugin: Plugin, photo_id: int, results: Results) -> Around:
         after = found[here] if here < len(found) else None
         return _addresses(photo_id, before, after, results.at - 1, results.at, results)
     place = found.index(photo_id)
+    if place == 0 < first or place == 3:
+        # It has moved by one or two: what lies beside it was not asked for.
+        first = max(first + place - 1, 0)
+        found = _numbers(plugin, results, first, 3)
+        place = found.index(photo_id) if photo_id in found else 0
     before = found[place - 1] if place else None
     after = found[place + 1] if place + 1 < len(found) else None
     at = first + place

@@ -162,7 +162,7 @@ class Guard:
         by_cookie = bool(base_of(request.scope)) and self._is_token(request.cookies.get(self.cookie, ""))
         if not (by_header or by_cookie):
             return PlainTextResponse(
-                gettext("The address lacks the token of this start: open the address that `rollcall serve` printed."),
+                gettext("This address is incomplete, or of an earlier start: open the one that Rollcall printed."),
                 403,
             )
         if request.method not in _SAFE and not by_header and not self._is_own(request, origin):
@@ -208,7 +208,9 @@ class Guard:
                 headers["Referrer-Policy"] = "no-referrer"
                 headers["Cross-Origin-Resource-Policy"] = "same-origin"
                 headers["Cross-Origin-Opener-Policy"] = "same-origin"
-                headers.setdefault("Cache-Control", "no-store")
+                # Files of the installation may be kept, and are asked for again: an update may have changed them.
+                kept = "etag" in headers and str(scope["path"]).startswith("/static/")
+                headers.setdefault("Cache-Control", "private, no-cache" if kept else "no-store")
             await send(message)
 
         await app(scope, receive, sending)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from rollcall.media.paths import readable
-from rollcall.records import GIVEN_AGES
+from rollcall.records import GIVEN_AGES, Box
 from rollcall.search.details import FaceDetails, PhotoDetails
 from rollcall.web import formats, names
 from rollcall.web.translation import gettext
@@ -34,8 +34,13 @@ def _gender(face: FaceDetails) -> str:
 
 def photo_version(photo: PhotoDetails) -> str:
     """Return what makes the address of a photo's picture its own: a browser may keep what it got from there."""
-    poster = "" if photo.poster_time is None else f"-{photo.poster_time:.3f}"
-    return f"?v={photo.version}{poster}" if photo.version else ""
+    version = version_of_photo(photo.version, photo.poster_time)
+    return f"?v={version}" if version else ""
+
+
+def version_of_photo(content: str, poster: float | None) -> str:
+    """Return the version of a photo's picture: of its content and, in a video, the time of the frame."""
+    return content + ("" if poster is None else f"-{poster:.3f}") if content else ""
 
 
 def clock(seconds: float | None) -> str:
@@ -49,8 +54,10 @@ def clock(seconds: float | None) -> str:
 
 def face_version(face: FaceDetails, photo: PhotoDetails) -> str:
     """Return the same for a face, whose picture changes with its photo and its box."""
-    if not photo.version:
-        return ""
-    return (
-        "?v=" + hashlib.blake2b(f"{photo.version}{face.box}{face.video_time or ''}".encode(), digest_size=6).hexdigest()
-    )
+    version = version_of_face(photo.version, face.box, face.video_time)
+    return f"?v={version}" if version else ""
+
+
+def version_of_face(content: str, box: Box, at: float | None) -> str:
+    """Return the version of a face's picture: of its photo's content and its box."""
+    return hashlib.blake2b(f"{content}{box}{at or ''}".encode(), digest_size=6).hexdigest() if content else ""

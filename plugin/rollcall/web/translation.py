@@ -25,6 +25,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from rollcall.sentences import Quoted, Sentence, joined
 from rollcall.server_settings import PageLanguage
+from rollcall.settings import describe
 
 #: The languages of the page, each by its own name.
 LANGUAGES: Final[dict[str, str]] = {
@@ -159,6 +160,22 @@ def _known(clause: str) -> str:
             # A reason within brackets may be a sentence, too.
             return Sentence(template, **{name: _known(value) for name, value in match.groupdict().items()})
     return clause
+
+
+@cache
+def _technical() -> re.Pattern[str]:
+    """Return what only administrators know: a command in backticks, an option, the name of a setting."""
+    settings = "|".join(re.escape(one.name) for one in describe())
+    return re.compile(rf"`|(?<![\w-])--[a-z]|(?<![\w.])(?:{settings})(?!\w)")
+
+
+def for_people(message: str) -> str:
+    """Return a sentence, translated, without what is for administrators: commands, and names of settings."""
+    clauses = [
+        re.sub(r"\s*\([^()]*\)", lambda found: "" if _technical().search(found[0]) else found[0], clause).strip()
+        for clause in translated(known(message)).split("; ")
+    ]
+    return "; ".join(clause for clause in clauses if not _technical().search(clause)) or clauses[0]
 
 
 def is_translated(text: str) -> bool:

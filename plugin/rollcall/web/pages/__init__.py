@@ -5,6 +5,7 @@ from fastapi import APIRouter
 from rollcall.web.pages import (
     albums,
     chips,
+    completing,
     folders,
     in_folder,
     indexing,
@@ -36,6 +37,7 @@ routers: tuple[APIRouter, ...] = (
     indexing.router,
     undoing.router,
     chips.router,
+    completing.router,
     selection.router,
     sharing.router,
     folders.router,

@@ -141,8 +141,9 @@ def shown(
 def change(
     request: Request,
     album_id: RowId,
-    what: Annotated[Literal["rename", "share", "unshare", "remove"], Form()],
+    what: Annotated[Literal["rename", "search", "share", "unshare", "remove"], Form()],
     name: AlbumName = "",
+    q: Annotated[str, Form(max_length=2000)] = "",
 ) -> Response:
     """Change an album, and show it; of one that is removed, the message that offers to undo it."""
     plugin, tab = plugin_of(request), tab_of(request)
@@ -150,6 +151,9 @@ def change(
     match what:
         case "rename":
             plugin.rename_album(album_id, name, by=PERSON, origin=tab)
+        case "search":
+            plugin.search_album(album_id, q, language=language_of(request), by=PERSON, origin=tab)
+            return shown(request, album_id, toast=Toast(gettext("The album has another search."), "undo"))
         case "share" | "unshare":
             plugin.share_album(album_id, what == "share", by=PERSON, origin=tab)
         case "remove":
@@ -170,6 +174,8 @@ def on_this_day(request: Request) -> Response:
     """Show photos of this day in earlier years, if there are any."""
     plugin = plugin_of(request)
     years = {one.photo_id: one.years for one in plugin.on_this_day(limit=MEMORIES)}
+    # Chosen by turns, shown by years.
+    years = dict(sorted(years.items(), key=lambda one: one[1]))
     return page(request, "_memories.html", memories=plugin.photos(list(years), brief=True), years=years)
 
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Final, NamedTuple
+from typing import Annotated, Any, Final, NamedTuple
 
 import platformdirs
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, Response
 
+from rollcall.indexing.folder_counts import FolderCount, count_photos
 from rollcall.media import paths
+from rollcall.web.formats import number
+from rollcall.web.inputs import plugin_of
+from rollcall.web.names import counted
 from rollcall.web.pages.rendering import page
 from rollcall.web.translation import gettext
 
@@ -26,20 +30,28 @@ class Entry(NamedTuple):
 
     path: str
     name: str
+    photos: str = ""  # how many it has, as far as that is known
 
 
 @router.get("/choose", response_class=HTMLResponse)
 def choose(request: Request, path: Annotated[str, Query(max_length=4096)] = "") -> Response:
     """Show the folders in a folder; without one, where photos usually are."""
     here, problem = _here(path)
-    folders: list[Entry] = []
+    names: list[str] = []
     try:
-        folders = _below(here)
+        names = _below(here)
     except OSError as error:
         problem = gettext("This folder cannot be opened: %(reason)s.", reason=error.strerror or error)
+    inside = [here / name for name in names]
+    whole, *counts = count_photos([here, *inside], plugin_of(request).settings.videos)
+    folders = [
+        Entry(paths.to_text(str(path)), paths.to_text(path.name), _counted(count))
+        for path, count in zip(inside, counts, strict=True)
+    ]
     places = [Entry(paths.to_text(str(one)), name) for one, name in _usual()]
     above = [Entry(paths.to_text(str(one)), one.name or str(one)) for one in reversed([here, *here.parents])]
-    return page(request, "_choose.html", chosen=above[-1], above=above, folders=folders, places=places, problem=problem)
+    values: dict[str, Any] = {"above": above, "folders": folders, "places": places, "problem": problem}
+    return page(request, "_choose.html", chosen=above[-1], photos=_counted(whole), **values)
 
 
 def _here(path: str) -> tuple[Path, str]:
@@ -56,12 +68,18 @@ def _here(path: str) -> tuple[Path, str]:
     return start, gettext("That folder is not there any more.")
 
 
-def _below(folder: Path) -> list[Entry]:
+def _below(folder: Path) -> list[str]:
     with os.scandir(folder) as found:
         names = sorted(
             (one.name for one in found if not one.name.startswith(".") and one.is_dir()), key=lambda name: name.lower()
         )
-    return [Entry(paths.to_text(str(folder / name)), paths.to_text(name)) for name in names[:MOST]]
+    return names[:MOST]
+
+
+def _counted(count: FolderCount) -> str:
+    if count.complete:
+        return counted(count.photos, count.videos) if count.photos else gettext("No photos")
+    return gettext("%(count)s+ photos", count=number(count.photos)) if count.photos else ""
 
 
 def _usual() -> list[tuple[Path, str]]:

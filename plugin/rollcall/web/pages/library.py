@@ -108,7 +108,7 @@ def library(
         values["error"] = error
     if further or request.headers.get("hx-target") == "results":
         return page(request, "_grid.html" if further else "_results.html", **values)
-    return page(request, "library.html", album_names=album_names(plugin), **values)
+    return page(request, "library.html", **values)
 
 
 def _worth_saying(notes: Iterable[Note], language: str | None) -> list[Note]:
@@ -185,11 +185,6 @@ def _total(remembered: Remembered, q: str, part: Part, photos: list[PhotoDetails
     return {"total": None if videos is None else total, "videos": videos}
 
 
-def album_names(plugin: Plugin) -> list[str]:
-    """Return the names of the albums that photos can be put into, for completion."""
-    return list(dict.fromkeys(album.name for album in plugin.albums()))[:COMPLETIONS]
-
-
 @router.get("/words", response_class=HTMLResponse)
 def words(request: Request) -> Response:
     """Show what the search box offers to complete; a page begins without it, since tags are counted for it."""
@@ -238,7 +233,13 @@ def count(request: Request, q: QueryText = "", sure: Annotated[Probability, Quer
 def prefetched(plugin: Plugin, remembered: Remembered) -> tuple[int, int]:
     """Return how many photos the library shows, and how many of them are videos."""
     total = remembered.get("total", lambda: sum(month.photos for month in remembered.get("months", plugin.months)))
-    return total, remembered.get("videos", lambda: plugin.count("type:video"))
+    videos = has_videos(plugin, remembered) and remembered.get("videos", lambda: plugin.count("type:video"))
+    return total, int(videos)
+
+
+def has_videos(plugin: Plugin, remembered: Remembered) -> bool:
+    """Return whether the library has any video; in one without, none are counted."""
+    return remembered.get("has_videos", plugin.has_videos)
 
 
 def videos_of(
@@ -252,7 +253,7 @@ def videos_of(
     album: int | None = None,
 ) -> int:
     """Return how many videos match a query, or are in an album; kept by `key`. Nothing is counted without videos."""
-    if not prefetched(plugin, remembered)[1]:
+    if not has_videos(plugin, remembered):
         return 0
     query = f"({q}) type:video" if q.strip() else "type:video"
     return remembered.get(key, lambda: plugin.count(query, min_probability=sure, language=language, album=album))

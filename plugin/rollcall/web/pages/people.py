@@ -73,7 +73,7 @@ def videos_of_people(
 ) -> dict[int, int]:
     """Return how many videos are among the photos of people, by number; nothing is counted without videos."""
     numbers = [one.person_id for one in people]
-    if not numbers or not library.prefetched(plugin, remembered)[1]:
+    if not numbers or not library.has_videos(plugin, remembered):
         return {}
     key = ("videos", "people", beside, *numbers)
     return remembered.get(key, partial(plugin.videos_of_people, numbers, beside=beside))

@@ -37,15 +37,16 @@ class PeopleQueue:
     def __init__(self, plugin: Plugin) -> None:
         self.plugin = plugin
         self._waiting: list[Question] = []
-        self._skipped: set[tuple[int, int]] = set()  # person and first face
+        self._skipped: set[tuple[int, int]] = set()  # person and face
         self._lock = threading.Lock()
 
     def next(self) -> Question | None:
         """Return the question that is worth the most; None if there is none left."""
         with self._lock:
             if not self._waiting:
-                found = in_rows(self.plugin.people_questions(ASKED), ROW)
-                self._waiting = [one for one in found if self._key(one) not in self._skipped][:ANSWERS]
+                # Rows are made of other questions each time: a face that was skipped comes back in none.
+                found = [one for one in self.plugin.people_questions(ASKED) if not self._skipped & self._of(one)]
+                self._waiting = in_rows(found, ROW)[:ANSWERS]
             return self._waiting[0] if self._waiting else None
 
     def find(self, person: int | None, face: int) -> Question | None:
@@ -61,7 +62,7 @@ class PeopleQueue:
     def skip(self, question: Question) -> None:
         """Leave a question out until the next start."""
         with self._lock:
-            self._skipped.add(self._key(question))
+            self._skipped |= self._of(question)
             self._waiting = [one for one in self._waiting if one is not question]
 
     def reset(self) -> None:
@@ -70,8 +71,8 @@ class PeopleQueue:
             self._waiting = []
 
     @staticmethod
-    def _key(question: Question) -> tuple[int, int]:
-        return question.person, question.faces[0]
+    def _of(question: Question) -> set[tuple[int, int]]:
+        return {(question.person, face) for face in question.faces}
 
 
 def _queue(request: Request) -> PeopleQueue:

@@ -18,15 +18,18 @@ from markupsafe import Markup, escape
 from rollcall.corrections.review_queue import ANSWERS
 from rollcall.errors import InvalidQueryError
 from rollcall.media.paths import readable
+from rollcall.records import Box
 from rollcall.search.details import FaceDetails
 from rollcall.web import formats, names
 from rollcall.web.drawings import boxes, faces_at
+from rollcall.web.inputs import plugin_of
 from rollcall.web.security import base_of, guest_of, is_embedded, is_sent_from_here
-from rollcall.web.shown import about, clock, face_version, photo_version
+from rollcall.web.shown import about, clock, face_version, photo_version, version_of_face
 from rollcall.web.tiles import tile
 from rollcall.web.translation import (
     LANGUAGES,
     chosen_language,
+    for_people,
     gettext,
     is_translated,
     known,
@@ -37,10 +40,8 @@ from rollcall.web.translation import (
     translated,
 )
 
-#: A command in backticks, or the name of a setting, such as decode.max_megapixels.
-_TECHNICAL: Final = re.compile(r"`|\b[a-z]+\.[a-z]+_[a-z_]+\b")
-
-
+#: The address of a face's picture that does not say yet what it shows.
+_FACES: Final = re.compile(r'/pictures/face/(\d{1,18})\.webp"')
 #: How much of a query an error repeats, in characters.
 QUERY_SHOWN: Final = 80
 
@@ -60,24 +61,23 @@ def curve(distribution: tuple[float, ...] | None) -> str | None:
     return f"M0 40 {points} L101 40 Z"
 
 
-def for_people(message: str) -> str:
-    """Return a sentence, translated, without its clauses for administrators: commands, and names of settings."""
-    clauses = re.split(r"; ", translated(known(message)))
-    return "; ".join(clause for clause in clauses if not _TECHNICAL.search(clause)) or clauses[0]
+def explained(error: InvalidQueryError, located: bool = True) -> str:
+    """Return why a query is not understood, and without `located` not where, which the page points at.
 
-
-def explained(error: InvalidQueryError) -> str:
-    """Return why a query is not understood; what was meant is offered beside it."""
-    found = gettext(
-        "%(message)s at position %(position)s of “%(query)s”",
-        message=translated(error.message),
-        position=error.position + 1,
-        query=error.query if len(error.query) <= QUERY_SHOWN else f"{error.query[:QUERY_SHOWN]}…",
-    )
+    What was meant is offered beside it.
+    """
+    found = for_people(error.message)
+    if located:
+        found = gettext(
+            "%(message)s at position %(position)s of “%(query)s”",
+            message=found,
+            position=error.position + 1,
+            query=error.query if len(error.query) <= QUERY_SHOWN else f"{error.query[:QUERY_SHOWN]}…",
+        )
     if error.suggestions or not error.expected:
         return found
     return gettext(
-        "%(found)s; expected: %(expected)s", found=found, expected=", ".join(map(translated, error.expected))
+        "%(found)s; expected: %(expected)s", found=found, expected=", ".join(map(for_people, error.expected))
     )
 
 
@@ -159,6 +159,7 @@ _FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "moment": formats.moment,
     "month_name": formats.month_name,
     "group": names.group,
+    "is_one": names.is_one,
     "counted": names.counted,
     "suggested_name": names.suggested_name,
     "gender": names.gender,
@@ -192,9 +193,25 @@ def page(request: Request, template: str, /, code: int = 200, **values: Any) -> 
     embedded = is_embedded(request.scope) or request.query_params.get("embed") == "1"
     values |= {"here": request.url.path, "embedded": embedded, "base": base_of(request.scope)}
     values |= {"guest": guest_of(request.scope), "sent_from_here": is_sent_from_here(request.scope)}
-    answer = templates.TemplateResponse(request, template, values, status_code=code)
-    answer.headers["Content-Language"] = language()
-    return answer
+    made = templates.get_template(template).render({"request": request, **values})
+    return HTMLResponse(_with_versions(request, made), code, {"Content-Language": language()})
+
+
+def _with_versions(request: Request, html: str) -> str:
+    """Return a page in whose addresses of faces' pictures stands what they show, so that browsers may keep them."""
+    numbers = {int(number) for number in _FACES.findall(html)}
+    if not numbers:
+        return html
+    versions = {
+        face_id: version_of_face(crop.version, Box(*crop.box), crop.video_time)
+        for face_id, crop in plugin_of(request).face_crops(numbers).items()
+    }
+
+    def versioned(found: re.Match[str]) -> str:
+        version = versions.get(int(found[1]))
+        return f'{found[0][:-1]}?v={version}"' if version else found[0]
+
+    return _FACES.sub(versioned, html)
 
 
 def problem(request: Request, message: str, code: int = 200) -> HTMLResponse:

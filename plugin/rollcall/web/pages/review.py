@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Annotated, Any, Final, NamedTuple
 
 from fastapi import APIRouter, Form, Query, Request
-from fastapi.responses import HTMLResponse, Response
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from rollcall.ages import AGE_GROUPS
 from rollcall.corrections.kind_base import RowId
@@ -21,6 +21,7 @@ from rollcall.web.inputs import GroupName, history_of, plugin_of, remembered_of
 from rollcall.web.messages import Toast
 from rollcall.web.pages.photo import with_details
 from rollcall.web.pages.rendering import is_part, page
+from rollcall.web.security import base_of
 from rollcall.web.translation import gettext, ngettext, sentence_of
 
 router = APIRouter()
@@ -54,8 +55,7 @@ class Queue:
         with self._lock:
             found = self._open()
             if not found:
-                denied = {face_id for face_id, _ in self._denied}
-                self._waiting = self.plugin.review(limit=AHEAD, skip=self.skipped | denied)
+                self._waiting = self.plugin.review(limit=AHEAD, skip=self.skipped)
                 found = self._open()
             return found
 
@@ -74,8 +74,6 @@ class Queue:
 
     def _is_open(self, question: Question) -> bool:
         now = self.plugin.photos([question.photo.photo_id])
-        if (question.face.face_id, question.group) in self._denied:
-            return False
         predicted = any(
             face.face_id == question.face.face_id and face.age_source == "model"
             for photo in now
@@ -90,15 +88,23 @@ class Queue:
         self.skipped.add(face_id)
 
     def deny(self, face_id: int, group: str) -> None:
-        """Do not ask again whether a face belongs to a group: the answer was no."""
+        """Ask whether a face is younger or older than a group, and not whether it belongs to it: the answer was no."""
         with self._lock:
             self._denied.add((face_id, group))
 
+    def is_denied(self, face_id: int, group: str) -> bool:
+        """Return whether it is known that a face does not belong to a group, and not whether it is younger or older."""
+        return (face_id, group) in self._denied
+
+    def take_back(self, face_id: int, group: str) -> None:
+        """Ask again whether a face belongs to a group: the no was a mistake."""
+        with self._lock:
+            self._denied.discard((face_id, group))
+
     def reset(self) -> None:
-        """Rank again: a correction was undone."""
+        """Rank again: a correction was undone. What it was answered after stays so."""
         with self._lock:
             self._waiting = []
-            self._denied.clear()
 
 
 def _queue(request: Request) -> Queue:
@@ -114,13 +120,13 @@ def show(request: Request) -> Response:
     return _question(request)
 
 
-def _question(request: Request, message: str = "", code: int = 200, answered: Answered | None = None) -> Response:
+def _question(request: Request, message: str = "", code: int = 200, toast: Toast | None = None) -> Response:
     queue = _queue(request)
     found = queue.next()
     values: dict[str, Any] = {
         "question": found[0] if found else None,
-        "further": None if answered is None else answered.further,
-        "toast": None if answered is None else answered.toast,
+        "further": _further(queue, found[0]) if found else None,
+        "toast": toast,
         "coming": [question.face.face_id for question in found[1:]],
         "left": queue.plugin.left_to_review(),
         "answered": queue.answered,
@@ -137,47 +143,64 @@ def answer(
 ) -> Response:
     """Record an answer and show the next question."""
     try:
-        return _question(request, answered=_record(request, face, group, what))
+        return _question(request, *_record(request, face, group, what))
     except RequestError as error:
         # Shown with the next question: the review goes on.
         return _question(request, sentence_of(error), error.status)
 
 
-class Answered(NamedTuple):
-    """What follows an answer."""
-
-    further: Further | None = None
-    toast: Toast | None = None
-
-
 class Further(NamedTuple):
-    """The question that an answer leads to: who is not of a group in the middle is younger or older."""
+    """The years on both sides of a group in the middle: who is not of it is younger or older."""
 
-    face: FaceDetails
-    group: str
     below: int  # the highest age below the group
     above: int  # the lowest age above it
 
 
+def _further(queue: Queue, question: Question) -> Further | None:
+    if not queue.is_denied(question.face.face_id, question.group):
+        return None
+    ages = AGE_GROUPS[question.group]
+    return Further(ages.low - 1, ages.high + 1)
+
+
+class Answered(NamedTuple):
+    """What is to be shown beside the next question."""
+
+    message: str = ""
+    code: int = 200
+    toast: Toast | None = None
+
+
 def _record(request: Request, face_id: int, group: str, what: str) -> Answered:
-    """Record an answer; return what is to be shown beside the next question."""
     plugin, queue = plugin_of(request), _queue(request)
     if what == "skip":
         queue.skip(face_id)
         return Answered()
+    if what == "take_back":
+        queue.take_back(face_id, group)
+        return Answered()
     if what == "undo":
         done = history_of(request).undo()
-        queue.answered = max(queue.answered - 1, 0)
+        queue.answered = max(queue.answered - done.count, 0)
         queue.reset()
         return Answered(toast=history.undone(done))
     correction = review_correction(face_id, group, what)
+    if plugin.face(face_id).age_source != "model":
+        return Answered(_stays(1))
     if correction is None:
         queue.deny(face_id, group)
-        ages = AGE_GROUPS[group]
-        return Answered(Further(plugin.face(face_id), group, ages.low - 1, ages.high + 1))
+        return Answered()
     history_of(request).correct(correction)
     queue.answered += 1
     return Answered()
+
+
+def _stays(count: int) -> str:
+    return ngettext(
+        "%(num)s was answered meanwhile and stays as it is.",
+        "%(num)s were answered meanwhile and stay as they are.",
+        count,
+    )
 
 
 # ---- Similar faces
@@ -186,9 +209,11 @@ def _record(request: Request, face_id: int, group: str, what: str) -> Answered:
 @router.get("/review/alike/{face_id}", response_class=HTMLResponse)
 def show_similar(request: Request, face_id: RowId, group: Annotated[GroupName, Query()]) -> Response:
     """Show the faces similar to one whose ages nobody has corrected yet."""
-    faces = _uncorrected(plugin_of(request), face_id, group)
-    asked = next((one.face for one in faces if one.face.face_id == face_id), None)
-    likely = asked is None or (asked.groups[group] or 0.0) >= 0.5
+    faces = _uncorrected(_queue(request), face_id, group)
+    if not faces or faces[0].face.face_id != face_id:
+        # It was answered, here or elsewhere, and a page that is loaded again asks what is asked now.
+        return RedirectResponse(f"{base_of(request.scope)}/review", 303)
+    likely = (faces[0].face.groups[group] or 0.0) >= 0.5
     middle = none_of(face_id, group) is None
     values: dict[str, Any] = {"faces": faces, "face_id": face_id, "group": group, "likely": likely, "middle": middle}
     return page(request, "review_similar.html", **values)
@@ -201,14 +226,17 @@ class Similar(NamedTuple):
     same: float  # the probability, 0..1, that the answer for it is the same
 
 
-def _uncorrected(plugin: Plugin, face_id: int, group: str) -> list[Similar]:
+def _uncorrected(queue: Queue, face_id: int, group: str) -> list[Similar]:
     """Return the face in question, and those similar to it, those first whose answer is most likely the same."""
-    near = [(face_id, 1.0), *plugin.similar(face_id, limit=4 * SIMILAR)]
-    predicted = (face for face, _ in with_details(plugin, near) if face.age_source == "model")
+    near = [(face_id, 1.0), *queue.plugin.similar(face_id, limit=4 * SIMILAR)]
+    asked_of = [(face, similarity) for face, similarity in near if not queue.is_denied(face, group)]
+    predicted = (face for face, _ in with_details(queue.plugin, asked_of) if face.age_source == "model")
     faces = list(islice(predicted, SIMILAR))
     asked = next((face for face in faces if face.face_id == face_id), None)
+    if asked is None:
+        return []
     # What the person sees of the first face is what they will answer for it, and so is what is likely of it.
-    yes = asked is None or (asked.groups[group] or 0.0) >= 0.5
+    yes = (asked.groups[group] or 0.0) >= 0.5
 
     def same(face: FaceDetails) -> float:
         p = face.groups[group] or 0.0
@@ -225,13 +253,22 @@ def answer_similar(
     what: Answer,
     faces: Annotated[list[RowId] | None, Form()] = None,
 ) -> Response:
-    """Record one answer for all faces that are ticked, as one batch."""
-    given = [review_correction(face, group, what) for face in faces or []]
+    """Record one answer for all faces that are ticked, as one batch; what was answered meanwhile stays as it is."""
+    ticked = list(dict.fromkeys(faces or []))
+    still = [
+        face.face_id
+        for face, _ in with_details(plugin_of(request), [(one, 1.0) for one in ticked])
+        if face.age_source == "model"
+    ]
+    given = [review_correction(face, group, what) for face in still]
     chosen = [correction for correction in given if correction is not None]
     if chosen:
         history_of(request).correct(*chosen)
         _queue(request).answered += len(chosen)
-    elif any(what == "no" for _ in given):
+    elif not given:
+        message = gettext("Nothing is recorded: no face was ticked that is still open.")
+        return _question(request, message)
+    else:
         message = gettext(
             "Nothing is recorded: being none of %(group)s, they are younger or older. Say which.",
             group=names.group(group),
@@ -242,4 +279,6 @@ def answer_similar(
         "%(num)s faces answered in one go; u undoes all of it.",
         len(chosen),
     )
+    if left := len(ticked) - len(still):
+        message = f"{message} {_stays(left)}"
     return _question(request, message)

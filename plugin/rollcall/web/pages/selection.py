@@ -14,17 +14,18 @@ from rollcall import corrections
 from rollcall.corrections.kind_base import RowId
 from rollcall.errors import InvalidCorrectionError, PictureError
 from rollcall.media.paths import readable
+from rollcall.media.video import is_video
 from rollcall.media.zipping import named, zipped
 from rollcall.remote.paths import is_remote
 from rollcall.search.folding import fold
 from rollcall.sentences import Sentence
-from rollcall.web.guest_copies import bare_pictures, is_jpeg
+from rollcall.web.guest_copies import bare_copies, for_guests, is_jpeg
 from rollcall.web.history import PERSON
 from rollcall.web.inputs import TagName, history_of, plugin_of, remembered_of, tab_of
 from rollcall.web.messages import Toast
 from rollcall.web.names import counted
 from rollcall.web.pages import in_folder, selected_faces
-from rollcall.web.pages.library import prefetched
+from rollcall.web.pages.library import has_videos
 from rollcall.web.pages.rendering import page
 from rollcall.web.pages.undoing import CHANGED
 from rollcall.web.people_forms import Name
@@ -76,7 +77,7 @@ def _answered(request: Request, text: str) -> Response:
 def _videos(request: Request, photos: list[int]) -> int:
     """Return how many of some photos are videos."""
     plugin = plugin_of(request)
-    if not prefetched(plugin, remembered_of(request))[1]:
+    if not has_videos(plugin, remembered_of(request)):
         return 0
     return sum(one.duration is not None for one in plugin.photos(photos, brief=True))
 
@@ -136,8 +137,8 @@ def download(
 def zip_of(request: Request, photos: list[int], name: str) -> Response:
     """Return the originals of photos as one ZIP file, whose name is made of what a person typed.
 
-    Guests get the pictures alone, without what originals tell of places, people and cameras. If some cannot be read, a
-    text in it says which, and why.
+    Guests get what they see and play, without what originals tell of places, people and cameras. If some cannot be
+    read, a text in it says which, and why.
     """
     guest = guest_of(request.scope)
     missing: list[str] = []
@@ -146,8 +147,8 @@ def zip_of(request: Request, photos: list[int], name: str) -> Response:
     title, heading = f"{gettext('Not in here')}.txt", gettext("These photos are not in here:")
     content = None
     if guest is not None and not guest.everything:
-        files = ((file, name if is_jpeg(file) else f"{name}.jpg") for file, name in files)
-        content = bare_pictures(request.app.state.pictures, numbers, missing)
+        files = ((file, name if is_jpeg(file) or is_video(file) else f"{name}.jpg") for file, name in files)
+        content = bare_copies(request.app.state.guest_videos, numbers, missing)
 
     def texts() -> dict[str, str]:
         return {title: "\r\n".join([heading, "", *missing]) + "\r\n"} if missing else {}
@@ -168,6 +169,7 @@ def _files(request: Request, photos: list[int], missing: list[str]) -> Iterator[
         try:
             file, _ = request.app.state.pictures.file(photo.photo_id)
         except PictureError as error:
-            missing.append(f"{readable(photo.path.name)}: {translated(known(error.reason))}")
+            reason = translated(known(error.reason)) if guest_of(request.scope) is None else for_guests(error)
+            missing.append(f"{readable(photo.path.name)}: {reason}")
             continue
         yield photo.photo_id, file

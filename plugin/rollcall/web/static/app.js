@@ -10,21 +10,30 @@ function place(element, box) {
 }
 
 function dress(root) {
-  each(root, "[data-ratio]", (one) => one.style.setProperty("--ratio", one.dataset.ratio));
+  each(root, "[data-ratio]", (one) => { one.style.setProperty("--ratio", one.dataset.ratio); one.dataset.sized = "yes"; });
   each(root, "[data-box]", (one) => place(one, one.dataset.box.split(",").map(Number)));
   each(root, "#frame", (frame) => window.rollcallDrawing?.(frame));
   each(root, "#run", watchRun);
+  each(root, "#more-tools", (one) => one.setAttribute("aria-expanded", String(tools)));
 }
+// On a phone the tools that are seldom used are behind a button, and stay where they are while faces are gone through.
+let tools = false;
+document.addEventListener("click", (event) => { if (event.target.id === "more-tools") event.target.setAttribute("aria-expanded", String(tools = !tools)); });
 
 document.addEventListener("DOMContentLoaded", () => {
   dress(document);
   // On a narrow screen the names of the pages go on beyond its edge: the one that is open is seen.
   document.querySelector("nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
 });
+// htmx takes whatever it shows for a success, refusals as well.
+const accepted = ({ detail }) => detail.xhr.status >= 200 && detail.xhr.status < 400;
 // A menu has done its work with the form in it.
 document.addEventListener("htmx:afterRequest", (event) => {
   const menu = event.target.closest?.("details.menu");
-  if (menu && event.detail.successful) menu.open = false;
+  if (!menu || !accepted(event)) return;
+  const inside = menu.contains(document.activeElement);
+  menu.open = false;
+  if (inside) menu.querySelector("summary").focus();
 });
 document.addEventListener("htmx:afterSwap", (event) => {
   const target = document.getElementById(event.detail.target?.id) || event.detail.target || document;
@@ -55,6 +64,14 @@ new MutationObserver((changes) => changes.forEach((change) => change.addedNodes.
   setTimeout(go, 10000);
 }))).observe(document.getElementById("toasts"), { childList: true });
 
+// The way back that a message offers is that of the last step: what is done after it takes the offer away.
+document.addEventListener("htmx:beforeSwap", (event) => {
+  const { xhr, requestConfig } = event.detail;
+  if (requestConfig.verb !== "post" || xhr.status >= 400) return;
+  // One that asked stays until it is answered: of what has left the page no end is told, and keys would wait for it.
+  for (const one of document.querySelectorAll("#toasts .toast form")) if (one === requestConfig.elt) one.hidden = true; else one.remove();
+});
+
 document.addEventListener("click", (event) => {
   const path = event.target.dataset?.copy;
   if (path) navigator.clipboard.writeText(path).then(() => { document.getElementById("live").textContent = ngettext("%(num)s path copied", "%(num)s paths copied", 1); });
@@ -63,6 +80,31 @@ document.addEventListener("input", (event) => {
   if (event.target.id === "age") document.getElementById("age-shown").textContent = event.target.value;
   if (event.target.id === "above") document.getElementById("above-shown").textContent = percent(Number(event.target.value));
 });
+
+// What fields complete is fetched when one of them is gone to, and again after a change.
+let completed = false;
+document.addEventListener("focusin", (event) => {
+  if (completed || !event.target.getAttribute?.("list")?.startsWith("known-")) return;
+  completed = true;
+  htmx.ajax("GET", `${base}/completions`, { source: "#completions", target: "#completions", swap: "innerHTML" });
+});
+document.addEventListener("htmx:afterRequest", (event) => { if (event.detail.requestConfig.verb === "post") completed = false; });
+
+// A server that takes no requests, or answers none for so long, in milliseconds, is asked whether it is there.
+const PATIENCE = 8000;
+const unanswered = () => document.dispatchEvent(new CustomEvent("rollcall:unanswered"));
+const waiting = new Map();
+document.addEventListener("htmx:sendError", unanswered);
+document.addEventListener("htmx:beforeSend", ({ detail }) => waiting.set(detail.xhr, setTimeout(unanswered, PATIENCE)));
+document.addEventListener("htmx:afterRequest", ({ detail }) => {
+  clearTimeout(waiting.get(detail.xhr));
+  waiting.delete(detail.xhr);
+});
+// As fetch; who waits for it is told in people's words.
+async function ask(address, options) {
+  try { return await fetch(address, options); }
+  catch { unanswered(); throw new Error(gettext("Rollcall does not answer at present. Try again in a moment.")); }
+}
 
 // Each tab undoes its own corrections.
 document.addEventListener("htmx:configRequest", (event) => {
@@ -86,7 +128,8 @@ document.addEventListener("htmx:beforeRequest", (event) => {
 
 function press(key) {
   const wanted = [...document.querySelectorAll("[data-key]")].find((one) => one.dataset.key === key && !one.disabled);
-  if (wanted && busy) { if (typed.length < 8) typed.push(key); } else if (wanted) wanted.click();
+  // Of look-alikes the next question is of another kind: a key that is pressed twice would answer it unseen.
+  if (wanted && busy) { if (typed.length < 8 && !wanted.closest(".review.wide")) typed.push(key); } else if (wanted) wanted.click();
   return Boolean(wanted);
 }
 
@@ -113,7 +156,7 @@ document.addEventListener("keydown", (event) => {
 // ---- Indexing
 
 async function post(path, body) {
-  const answer = await fetch(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: body ? JSON.stringify(body) : undefined });
+  const answer = await ask(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: body ? JSON.stringify(body) : undefined });
   const content = await answer.json();
   if (!answer.ok) throw new Error(typeof content.detail === "string" ? content.detail : gettext("That was not understood; check what you typed."));
   return content;
@@ -133,9 +176,15 @@ function watchRun(card) {
     running: (now) => now.total && !now.done ? gettext("Getting ready: the first photos take a moment …") : gettext("Looking at photos …"), pausing: () => gettext("Pausing after the photos in flight …"), paused: () => gettext("Paused: the rest is looked at when you go on."),
   };
   const detail = (now) => {
-    const values = { done: number(now.done), total: number(now.total), faces: number(now.faces), skipped: number(now.skipped), failed: number(now.failed), seconds: number(Math.round(now.seconds)), last: now.last };
-    const counts = gettext("%(done)s of %(total)s photos, %(faces)s faces, %(skipped)s unchanged, %(failed)s failed, %(seconds)s s", values);
-    return now.last ? gettext("%(counts)s. Last: %(last)s", { counts, last: now.last }) : counts;
+    const seconds = Math.round(now.seconds);
+    const counts = [
+      now.total && gettext("%(done)s of %(total)s photos", { done: number(now.done), total: number(now.total) }),
+      now.faces && ngettext("%(num)s face", "%(num)s faces", now.faces),
+      now.skipped && gettext("%(count)s unchanged", { count: number(now.skipped) }),
+      now.failed && gettext("%(count)s could not be read", { count: number(now.failed) }),
+      seconds < 120 ? gettext("%(count)s s", { count: number(seconds) }) : gettext("%(count)s min", { count: number(Math.round(seconds / 60)) }),
+    ].filter(Boolean).join(" · ");
+    return now.last && now.state !== "idle" ? gettext("%(counts)s. Last: %(last)s", { counts, last: now.last }) : counts;
   };
   let before = "", known = null;
   const show = (now) => {
@@ -155,8 +204,9 @@ function watchRun(card) {
   };
   show(JSON.parse(card.dataset.progress));
   document.addEventListener("rollcall:progress", (event) => { if (event.detail) show(event.detail); });
-  get("run-start").addEventListener("click", () => post(`${base}/api/index`));
-  get("run-pause").addEventListener("click", () => post(`${base}/api/pause`));
+  const told = (error) => { get("run-message").hidden = false; get("run-message").textContent = error.message; };
+  get("run-start").addEventListener("click", () => post(`${base}/api/index`).catch(told));
+  get("run-pause").addEventListener("click", () => post(`${base}/api/pause`).catch(told));
   const add = async (path) => {
     const problem = get("folder-problem");
     try { await post(`${base}/api/folders`, { path }); problem.hidden = true; get("folder").value = ""; htmx.trigger(document.body, "rollcall-changed"); card.hidden = false; get("chooser").open = false; card.scrollIntoView({ block: "nearest" }); }

@@ -39,6 +39,14 @@
   }
   const sized = new ResizeObserver(pack);
 
+  // Pictures of photos that make room for others are not waited for: browsers go on with them, before those that came. Of
+  // photos that come again they are: while folders are indexed, the same ones come every few seconds.
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    if (event.detail.target?.id !== "results" || !event.detail.shouldSwap) return;
+    const comes = (one) => event.detail.serverResponse.includes(one.getAttribute("src").split("?")[0]);
+    for (const one of event.detail.target.querySelectorAll("img[src]")) if (!one.complete && !comes(one)) one.removeAttribute("src");
+  });
+
   // What comes above the photos that are looked at moves them nowhere, also at the top of the page, where browsers let it.
   let anchor = null;
   document.addEventListener("htmx:beforeSwap", (event) => {
@@ -64,6 +72,12 @@
       shown.style.top = `${100 * input.value / Math.max(all.length - 1, 1)}%`;
       input.setAttribute("aria-valuetext", name(month));
     };
+    // The month that was asked for stands at the top; the newer photos above it are asked for once one scrolls up.
+    document.addEventListener("htmx:afterSwap", (event) => {
+      if (event.detail.target?.id !== "results" || !input.isConnected || !event.detail.pathInfo?.requestPath?.includes("?until=")) return;
+      const month = input.value > 0 && document.querySelector(`.timed > .month[data-month="${CSS.escape(went)}"]`);
+      if (month) month.scrollIntoView({ block: "start", behavior: "instant" }); else scrollTo({ top: 0, behavior: "instant" });
+    });
     const go = () => {
       clearTimeout(rest);
       const month = all[input.value];
@@ -71,7 +85,7 @@
       went = month;
       const address = `${base}/?until=${encodeURIComponent(month)}`;
       history.replaceState(null, "", address);
-      htmx.ajax("GET", address, { source: "#results", target: "#results", swap: "innerHTML" }).then(() => scrollTo({ top: 0 }));
+      htmx.ajax("GET", address, { source: "#results", target: "#results", swap: "innerHTML" });
     };
     input.addEventListener("input", () => { show(); clearTimeout(rest); rest = setTimeout(go, 250); });
     input.addEventListener("change", go);
@@ -205,7 +219,7 @@
     if (picture.tagName !== "IMG" || picture.dataset.failed || !picture.src.includes("/pictures/")) return;
     picture.dataset.failed = "yes";
     let reason = "";
-    try { const answer = await fetch(picture.src); if (!answer.ok) reason = (await answer.json()).detail || ""; } catch { return; }
+    try { const answer = await ask(picture.src); if (!answer.ok) reason = (await answer.json()).detail || ""; } catch { picture.dataset.failed = "unanswered"; return; }
     const note = document.createElement("span");
     note.className = "unshown"; note.textContent = reason || gettext("cannot be shown");
     if (!picture.closest(".tile, .frame")) {
@@ -220,6 +234,11 @@
     picture.after(note);
   }
   document.addEventListener("error", (event) => explain(event.target), true);
+  // What was not answered is asked for again when the server is there: pictures, and what comes when one scrolls.
+  document.addEventListener("rollcall:here", () => {
+    for (const one of document.querySelectorAll("img[data-failed=unanswered]")) { delete one.dataset.failed; one.src = one.src; }
+    for (const one of document.querySelectorAll(".more a[data-hx-revealed]")) htmx.trigger(one, "revealed");
+  });
   // One that stands in the page itself may have failed before anybody listened.
   document.addEventListener("DOMContentLoaded", () => {
     for (const one of document.images) if (one.currentSrc && one.complete && !one.naturalWidth) explain(one);
@@ -239,7 +258,14 @@
     if (now.failed) text += ` ${ngettext("%(num)s file could not be read.", "%(num)s files could not be read.", now.failed)}`;
     const toast = document.createElement("div");
     toast.className = "toast"; toast.setAttribute("role", "status");
-    toast.textContent = text;
+    const words = document.createElement("span");
+    words.textContent = text;
+    toast.append(words);
+    if (now.faces) {
+      const people = document.createElement("a");
+      people.href = `${base}/people`; people.textContent = gettext("Name the people");
+      toast.append(people);
+    }
     $("toasts").append(toast);
   }
   function refresh() {

@@ -66,6 +66,20 @@
     }
   });
 
+  // What another change brings anew leaves the ticks as they are; faces further down come later, with theirs.
+  const ticks = () => document.querySelectorAll("input[form=chosen]");
+  let ticked = new Set();
+  document.addEventListener("change", (event) => {
+    if (event.target.form?.id !== "chosen" || event.target.type !== "checkbox") return;
+    for (const one of ticks()) { if (one.checked) ticked.add(one.value); else ticked.delete(one.value); }
+  });
+  document.addEventListener("htmx:afterSwap", (event) => {
+    const { verb, elt } = event.detail.requestConfig || {}; // none where the viewer brings the next photo
+    // Whatever is said of the faces is done with them.
+    if (verb === "post" && elt?.id === "chosen" && event.detail.xhr.status < 400) ticked = new Set();
+    for (const one of ticks()) one.checked = ticked.has(one.value);
+  });
+
   document.addEventListener("click", (event) => {
     const box = event.target.closest?.(".choose input[type=checkbox]");
     if (!box) return;

@@ -1,5 +1,6 @@
 "use strict";
 // Several photos at once: the button, Ctrl or Shift with a click, or a long press begin; what is done, is done with all.
+// On the page of a person they are those of the faces that are ticked.
 (() => {
   const $ = (id) => document.getElementById(id), chosen = new Set();
   // Before the browser shows its own menu of a picture; a finger that rests is never quite still.
@@ -20,7 +21,21 @@
     form.hidden = !selecting();
     $("selected-count").textContent = ngettext("%(num)s selected", "%(num)s selected", chosen.size);
     $("select")?.setAttribute("aria-pressed", String(selecting()));
-    for (const button of form.querySelectorAll("button:not(#selected-none)")) button.disabled = button.id === "selected-folder" ? chosen.size !== 1 : !chosen.size;
+    allow(form, chosen.size);
+  }
+  function allow(form, count) {
+    for (const button of form.querySelectorAll("button:not(#selected-none)")) button.disabled = button.matches("[data-single]") ? count !== 1 : !count;
+  }
+
+  const ticks = () => [...document.querySelectorAll("input[form=chosen]")];
+  // A photo may show several of the faces, as twins or in a mirror.
+  const meant = (form) => form.id === "ticked" ? [...new Set(ticks().filter((one) => one.checked).map((one) => one.dataset.photo))] : [...chosen];
+  function showTicked() {
+    const form = $("ticked");
+    if (!form) return;
+    const count = ticks().filter((one) => one.checked).length;
+    $("ticked-count").textContent = count ? ngettext("%(num)s selected", "%(num)s selected", count) : "";
+    allow(form, meant(form).length);
   }
   const searched = () => new URLSearchParams(location.search).get("q") || "";
   function begin() { query = searched(); document.body.classList.add("selecting"); show(); }
@@ -37,8 +52,8 @@
     const id = event.target.id, tile = event.target.closest?.(".tile");
     if (id === "select") { if (selecting()) end(); else begin(); return; }
     if (id === "selected-none") { end(); return; }
-    if (id === "selected-zip") { zip(event.target.dataset.to); return; }
-    if (id === "selected-paths") { copy(); return; }
+    const act = event.target.closest?.("[data-zip], [data-paths]");
+    if (act?.form) { if (act.dataset.zip) zip(act.dataset.zip, meant(act.form)); else copy(meant(act.form)); return; }
     if (!tile) return;
     if (held) { held = false; event.preventDefault(); event.stopImmediatePropagation(); return; }
     if (!selecting() && !event.shiftKey && !event.ctrlKey && !event.metaKey) return;
@@ -65,19 +80,21 @@
   });
 
   document.addEventListener("htmx:configRequest", (event) => {
-    if (event.target.id === "selected") event.detail.parameters.photos = [...chosen];
+    if (event.target.matches?.("#selected, #ticked")) event.detail.parameters.photos = meant(event.target);
   });
   // An answer that is to be saved leaves the page where it is.
-  function zip(to) { location.href = `${to}?numbers=${[...chosen].join(",")}`; }
-  async function copy() {
-    const paths = await Promise.all([...chosen].map(async (id) => (await (await fetch(`${base}/api/photos/${id}`)).json()).path));
+  function zip(to, photos) { location.href = `${to}?numbers=${photos.join(",")}`; }
+  async function copy(photos) {
+    const paths = await Promise.all(photos.map(async (id) => (await (await ask(`${base}/api/photos/${id}`)).json()).path));
     await navigator.clipboard.writeText(paths.join("\n"));
     $("live").textContent = ngettext("%(num)s path copied", "%(num)s paths copied", paths.length);
   }
   // What another search does not show is not done anything with; months that one goes to are of the same photos.
   document.addEventListener("htmx:afterSettle", () => {
+    showTicked();
     if (!$("selected")) return;
     if (selecting() && searched() !== query) end(); else show();
   });
-  document.addEventListener("DOMContentLoaded", () => { if ($("selected")) show(); });
+  document.addEventListener("change", (event) => { if (event.target.form?.id === "chosen") showTicked(); });
+  document.addEventListener("DOMContentLoaded", () => { if ($("selected")) show(); showTicked(); });
 })();

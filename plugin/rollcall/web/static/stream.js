@@ -1,21 +1,27 @@
 "use strict";
 // What the server tells all the time comes over one connection for all tabs: a browser opens six to a server at most.
-// The tab that holds the lock listens, and tells the others; when it is closed, the next one gets the lock.
+// The tab that holds the lock listens, and tells the others; when it is closed, the next one gets the lock. One that
+// stands still (a question or a print dialog is open) keeps the lock: another listens, too, until it goes on.
 (() => {
   const base = document.documentElement.dataset.base || "";
   const channel = new BroadcastChannel(`rollcall${base}`);
-  let leading = false, leaving = false, progress = null, state = "here";
+  const me = Math.random();
+  let leading = false, standsIn = false, leaving = false, progress = null, state = "here";
 
   function receive(message) {
     if (message.progress) progress = message.progress;
-    if (message.state) { state = message.state; show(); }
+    if (message.state) {
+      if (message.state === "here" && state !== "here") document.dispatchEvent(new CustomEvent("rollcall:here"));
+      state = message.state; show();
+    }
     document.dispatchEvent(new CustomEvent("rollcall:progress", { detail: progress }));
   }
   const tell = (message) => { receive(message); channel.postMessage(message); };
   channel.onmessage = (event) => {
     if (event.data === "changed") { stale = true; renew(); }
+    else if (event.data.listens) hearsFor(event.data);
     else if (event.data !== "what is known?") receive(event.data);
-    else if (leading) channel.postMessage({ progress, state });
+    else if (leading || standsIn) channel.postMessage({ progress, state });
   };
 
   // What was said in another tab: people may have other names, or be one. A page that somebody looks at is made anew,
@@ -26,6 +32,7 @@
     : one.value !== one.defaultValue;
   function renew() {
     if (!stale || document.hidden) return;
+    if (document.querySelector("#frame.drawable, #video, dialog[open]")) return;
     if ([...document.querySelectorAll("main input, main textarea, main select")].some(touched)) return;
     stale = false;
     htmx.trigger(document.body, "rollcall-elsewhere");
@@ -33,7 +40,7 @@
   document.addEventListener("visibilitychange", renew);
   addEventListener("focus", renew);
   document.addEventListener("htmx:afterRequest", (event) => {
-    if (event.detail.successful && event.detail.requestConfig.verb !== "get") channel.postMessage("changed");
+    if (accepted(event) && event.detail.requestConfig.verb !== "get") channel.postMessage("changed");
   });
 
   function show() {
@@ -43,10 +50,7 @@
     note.textContent = note.dataset[state] || "";
   }
 
-  // So long an answer may take before the server is asked whether it is there, and as long that one, in milliseconds.
-  const PATIENCE = 8000;
-
-  async function ask() {
+  async function probe() {
     const given = new AbortController(), timer = setTimeout(() => given.abort(), PATIENCE);
     try {
       return (await fetch(`${base}/api/status`, { signal: given.signal })).status === 403 ? "other" : "here";
@@ -61,7 +65,9 @@
   // connection stays open.
   const SILENCE = 12000;
   let source = null, checking = false, silence = 0;
+  const sign = () => channel.postMessage({ listens: me, leads: leading });
   function heard() {
+    sign();
     clearTimeout(silence);
     silence = setTimeout(() => { drop(); if (!leaving) check(); }, SILENCE);
   }
@@ -84,28 +90,42 @@
     if (checking) return;
     checking = true;
     for (;;) {
-      const found = await ask();
+      if (leading || standsIn) sign();
+      const found = await probe();
       if (leaving) break;
       if (found !== state) tell({ state: found });
       if (found === "here") break;
       await new Promise((done) => setTimeout(done, 2000));
     }
     checking = false;
-    if (leading && !source && !leaving) setTimeout(listen, 500);
+    if ((leading || standsIn) && !leaving) setTimeout(() => { if ((leading || standsIn) && !source) listen(); }, 500);
+  }
+
+  // Whoever listens gives a sign each five seconds, or ten while it asks whether the server is there. Where none comes,
+  // somebody who is looked at stands in; not all at once.
+  const LONELY = 14000;
+  let lonely = 0;
+  function hearsFor({ listens, leads }) {
+    if (leading) return;
+    if (standsIn && (leads || listens < me)) { standsIn = false; drop(); }
+    clearTimeout(lonely);
+    lonely = setTimeout(standIn, LONELY * (1 + Math.random() / 3));
+  }
+  function standIn() {
+    clearTimeout(lonely);
+    if (leading || standsIn || leaving) return;
+    // Browsers open few connections to a server, and hidden tabs may be many.
+    if (document.hidden) { lonely = setTimeout(standIn, LONELY); return; }
+    standsIn = true;
+    listen();
   }
 
   addEventListener("pagehide", () => { leaving = true; });
   addEventListener("pageshow", () => { leaving = false; if (leading && !source) check(); });
-  document.addEventListener("htmx:sendError", check);
-  // A server that was stopped in the middle, or sleeps, takes requests and answers none.
-  const waiting = new Map();
-  document.addEventListener("htmx:beforeSend", (event) => waiting.set(event.detail.xhr, setTimeout(check, PATIENCE)));
-  document.addEventListener("htmx:afterRequest", (event) => {
-    clearTimeout(waiting.get(event.detail.xhr));
-    waiting.delete(event.detail.xhr);
-  });
+  document.addEventListener("rollcall:unanswered", check);
   document.addEventListener("DOMContentLoaded", () => {
-    const lead = () => { leading = true; listen(); return new Promise(() => {}); };
+    const lead = () => { leading = true; if (!source) listen(); return new Promise(() => {}); };
+    hearsFor({});
     // Without locks, which old browsers lack, each tab has its own connection.
     if (navigator.locks) navigator.locks.request(`rollcall${base}`, lead); else lead();
     channel.postMessage("what is known?");

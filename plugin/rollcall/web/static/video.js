@@ -35,6 +35,17 @@
     boxes(frame, seconds);
   }
 
+  // A video that is not given says so by its number; what is given, this browser does not know.
+  async function why(address) {
+    const unknown = gettext("This browser cannot play the video; the frames in which faces were found are shown all the same.");
+    let status = 0;
+    try { status = (await fetch(address, { headers: { Range: "bytes=0-0" } })).status; } catch { return unknown; }
+    if (status === 413) return gettext("This video is too large to be shown here; ask for a copy.");
+    if (status === 415) return gettext("What this video tells of places and people cannot be taken out of it, so guests do not get it.");
+    if (status >= 400) return gettext("The video cannot be shown at present.");
+    return document.getElementById("draw") ? unknown : gettext("This browser cannot play the video.");
+  }
+
   function play(button) {
     const frame = document.getElementById("frame");
     let video = document.getElementById("video");
@@ -52,8 +63,9 @@
       button.disabled = true;
       const note = document.createElement("p");
       note.className = "note"; note.setAttribute("role", "alert");
-      note.textContent = gettext("This browser cannot play the video; the frames in which faces were found are shown all the same.");
+      // In the page before its text, which is said then.
       frame.after(note);
+      why(button.dataset.video).then((text) => { note.textContent = text; });
     });
     video.src = button.dataset.video;
     document.getElementById("picture").after(video);

@@ -1,14 +1,24 @@
 "use strict";
 // One photo as large as the screen: wheel, double click, pinch, drag and keys; sharp once it is enlarged; a slideshow.
 (() => {
-  const SLIDE_SECONDS = 5;
+  const SLIDE_SECONDS = 5, STILL_MS = 2500;
   // From so many points of the screen to one of the picture on, it is seen that there are too few.
   const COARSE = 1.3;
   let dialog = null;
 
+  // Drawn, since few fonts have signs for all of it.
+  const PLAY = "M8 5l11 7-11 7z";
+  function drawn(path) {
+    const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg"), line = document.createElementNS(svg.namespaceURI, "path");
+    svg.setAttribute("viewBox", "0 0 24 24"); svg.setAttribute("aria-hidden", "true");
+    line.setAttribute("d", path);
+    svg.append(line);
+    return svg;
+  }
+
   // Put the content of another page of this server in the place of this one's, with its title and its address.
   async function replace(address) {
-    const answer = await fetch(address, { headers: { Accept: "text/html" } });
+    const answer = await ask(address, { headers: { Accept: "text/html" } });
     if (!answer.ok) throw new Error(String(answer.status));
     const page = new DOMParser().parseFromString(await answer.text(), "text/html"), main = document.getElementById("main");
     const next = page.getElementById("main");
@@ -58,12 +68,32 @@
     close.addEventListener("click", () => dialog.close());
     // Browsers let no dialog have the full screen, but what is in one.
     const stage = document.createElement("div");
-    stage.append(image, close);
+    // What the keys do, for fingers and the mouse.
+    const bar = document.createElement("div");
+    bar.className = "controls";
+    const control = (sign, label, act) => {
+      const made = document.createElement("button");
+      made.type = "button"; made.append(drawn(sign)); made.setAttribute("aria-label", label); made.title = label;
+      made.addEventListener("click", act);
+      bar.append(made);
+      return made;
+    };
+    const before = control("M15 5l-7 7 7 7", gettext("Before"), () => turn("ArrowLeft"));
+    const player = control(PLAY, gettext("Slideshow"), () => { playing = !playing; play(); });
+    const next = control("M9 5l7 7-7 7", gettext("Next"), () => turn("ArrowRight"));
+    // Phones of Apple have none for what is no video.
+    if (document.fullscreenEnabled) control("M4 9V4h5M15 4h5v5M20 15v5h-5M9 20H4v-5", gettext("Full screen"), screen);
+    stage.append(image, close, bar);
     dialog.append(stage);
     document.body.append(dialog);
     dialog.showModal();
     const fill = () => stage.requestFullscreen?.().catch(() => {});
+    function screen() { if (document.fullscreenElement) document.exitFullscreen(); else fill(); }
     if (playing) fill();
+    // Nothing lies over the photos of a slideshow while nobody moves.
+    let still = 0;
+    const wake = () => { clearTimeout(still); dialog?.classList.remove("still"); still = setTimeout(() => { if (playing) dialog?.classList.add("still"); }, STILL_MS); };
+    for (const one of ["pointermove", "pointerdown", "keydown", "focusin"]) dialog.addEventListener(one, wake);
 
     let scale = 1, x = 0, y = 0, sharp = false, slide = 0, turning = false, pressed = "";
     const pointers = new Map();
@@ -141,23 +171,31 @@
       if (event.ctrlKey || event.metaKey || event.altKey) return;
       const pan = { ArrowUp: [0, 80], ArrowDown: [0, -80], ArrowLeft: [80, 0], ArrowRight: [-80, 0] }[event.key];
       if (event.key === "+" || event.key === "=") zoom(1.5); else if (event.key === "-") zoom(1 / 1.5); else if (event.key === "0") zoom(0);
-      else if (event.key === "f" || event.key === "F") { if (document.fullscreenElement) document.exitFullscreen(); else fill(); }
+      else if (event.key === "f" || event.key === "F") screen();
       else if (pan && scale > 1) { x += pan[0]; y += pan[1]; draw(); }
       else if (event.key === "ArrowLeft" || event.key === "ArrowRight") turn(event.key);
-      else if (event.key === " ") { playing = !playing; play(); }
+      else if (event.key === " " && !event.target.closest?.(".controls")) { playing = !playing; play(); }
       else return;
       event.preventDefault(); event.stopPropagation();
     };
     document.addEventListener("keydown", keys, true);
-    function play() { clearTimeout(slide); if (playing) slide = setTimeout(() => turn("ArrowRight"), 1000 * SLIDE_SECONDS); }
+    function play() {
+      clearTimeout(slide); wake();
+      if (playing) slide = setTimeout(() => turn("ArrowRight"), 1000 * SLIDE_SECONDS);
+      player.replaceChildren(drawn(playing ? "M8 5v14M16 5v14" : PLAY)); player.setAttribute("aria-pressed", String(playing));
+      for (const [one, key] of [[before, "ArrowLeft"], [next, "ArrowRight"]]) one.disabled = !document.querySelector(`a[data-key=${key}]`);
+    }
     play();
-    dialog.addEventListener("close", () => { clearTimeout(slide); document.removeEventListener("keydown", keys, true); removeEventListener("resize", fit); dialog.remove(); dialog = null; button()?.focus({ preventScroll: true }); });
+    dialog.addEventListener("close", () => { clearTimeout(slide); clearTimeout(still); document.removeEventListener("keydown", keys, true); removeEventListener("resize", fit); dialog.remove(); dialog = null; button()?.focus({ preventScroll: true }); });
   }
 
   document.addEventListener("click", (event) => { if (event.target.id === "enlarge") open(false); });
   document.addEventListener("dblclick", (event) => { if (event.target.id === "picture" && !document.querySelector("#frame.drawable")) open(false); });
-  document.addEventListener("keydown", (event) => {
-    if (event.key !== "p" || dialog || event.ctrlKey || event.metaKey || event.altKey || event.target.closest?.("input, select, textarea")) return;
+  document.addEventListener("click", (event) => { if (event.target.id === "slideshow") open(true); });
+  // The slideshow of an album begins at its first photo.
+  document.addEventListener("DOMContentLoaded", () => {
+    if (location.hash !== "#slideshow") return;
+    history.replaceState(history.state, "", location.pathname + location.search);
     open(true);
   });
 })();
