@@ -5,6 +5,9 @@ together, a few times a second. The first case asks 12 times at once for the thu
 before it is made, the second reloads the library again and again while it is indexed for the first time, the third
 asks at once for thumbnails, screens and enlargements of 6 such PNGs, of 6 HEIC and of a JPEG of 100 megapixels, and
 for a ZIP file of 200 photos. The library of the third is indexed without the networks: what it asks for are pictures.
+A fourth case, measured where it is named alone, is a first index with one large picture for each format in turn (PNG of
+81 megapixels, TIFF of 100, HEIC, AVIF, JPEG XL and TIFF of 16 bits of 48, WebP of 100, JPEG of 200) that 40 clients ask
+for at once, small and enlarged; its figures are proportional set sizes.
 
     python benchmarks/page_memory.py [--side 9000] [--photos 60] [--large 4] [--huge 6] [--only CASE] [--out FOLDER]
 """
@@ -14,6 +17,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -21,7 +25,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +47,7 @@ PATIENCE = "900"
 class Watched:
     """A server, and the most memory that it took."""
 
-    def __init__(self, process: subprocess.Popen[str], folder: Path) -> None:
+    def __init__(self, process: subprocess.Popen[str], folder: Path, proportional: bool = False) -> None:
         assert process.stdout is not None
         self.process = process
         origin, _, token = process.stdout.readline().strip().partition("/?token=")
@@ -52,6 +56,7 @@ class Watched:
         self.most = self.now = 0
         self.own = 0  # of the most, what the server's own process held; the rest is that of decoders
         self.folder = folder
+        self._proportional = proportional
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._watch)
         self._thread.start()
@@ -63,7 +68,8 @@ class Watched:
             with suppress(psutil.NoSuchProcess):
                 for one in (whole, *whole.children(recursive=True)):
                     with suppress(psutil.NoSuchProcess):
-                        held.append(one.memory_info().rss)
+                        # Of a page that two processes share, half for each.
+                        held.append(one.memory_full_info().pss if self._proportional else one.memory_info().rss)
             self.now = sum(held)
             if self.now > self.most:
                 self.most, self.own = self.now, held[0]
@@ -77,7 +83,7 @@ class Watched:
 
 
 @contextmanager
-def serving(folder: Path, *words: str) -> Iterator[Watched]:
+def serving(folder: Path, *words: str, proportional: bool = False) -> Iterator[Watched]:
     """Serve a library of its own."""
     environment = {
         **os.environ,
@@ -86,7 +92,7 @@ def serving(folder: Path, *words: str) -> Iterator[Watched]:
     }
     command = [sys.executable, "-m", "rollcall", "serve", "--port", "0", "--database", str(folder / "page.db"), *words]
     process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    watched = Watched(process, folder)
+    watched = Watched(process, folder, proportional)
     try:
         yield watched
     finally:
@@ -210,6 +216,72 @@ def first_index(folder: Path, photos: int, large: int, side: int) -> tuple[float
         return server.most / 1e6, server.own / 1e6, server.now / 1e6, taken, loads
 
 
+def drawn(folder: Path) -> Iterator[Path]:
+    """Yield one large picture after the other, of which only the last is there; formats that cannot be written not."""
+    with suppress(ImportError):
+        import pillow_heif
+
+        pillow_heif.register_heif_opener()
+    with suppress(ImportError):
+        import pillow_jxl  # noqa: F401 (registers itself)
+    rng = np.random.default_rng(1)
+    people = list(library.demo_library.portraits()[:2])
+    photo = library.photo(rng, people, 48)
+    kinds: list[tuple[str, int, dict[str, Any]]] = [
+        ("png", 81, {"compress_level": 1}),
+        ("tif", 100, {}),
+        ("tif", 100, {"compression": "tiff_adobe_deflate"}),
+        ("tif", 100, {"compression": "tiff_lzw"}),
+        ("heic", 48, {"enc_params": {"preset": "ultrafast"}}),
+        ("avif", 48, {"speed": 10}),
+        ("jxl", 48, {"effort": 1}),
+        ("webp", 100, {"method": 0}),
+        ("jpg", 200, {"quality": 88}),
+        ("bmp", 81, {}),
+    ]
+    for suffix, megapixels, options in kinds:
+        ratio = (megapixels * 1e6 / (photo.width * photo.height)) ** 0.5
+        path = folder / f"{options.get('compression', 'large')}.{suffix}"
+        try:
+            photo.resize((int(photo.width * ratio), int(photo.height * ratio))).save(path, **options)
+        except (ValueError, KeyError, OSError) as error:
+            print(f"{path.name}: not written ({error})", flush=True)
+        else:
+            yield path
+        path.unlink(missing_ok=True)
+
+
+def formats(folder: Path, photos: int) -> Iterator[tuple[str, float, float, float]]:
+    """Yield name, most memory in MB, of it the server's own, and what is held 5 s later, for each large picture."""
+    source = library.build(folder / "photos", photos, distinct=12, large=0.1)
+    for number, path in enumerate(drawn(source)):
+        (folder / str(number)).mkdir()
+        with serving(folder / str(number), str(source), proportional=True) as server, ThreadPoolExecutor(80) as pool:
+            name, number_of = path.name, None
+            # The page lists photos once they are indexed; who knows its number sees one before.
+            while number_of is None:
+                time.sleep(0.1)
+                number_of = _number(folder / str(number) / "page.db", name)
+            asked = [f"/pictures/photo/{number_of}/{kind}" for kind in ("thumb.webp", "large.jpg") for _ in range(40)]
+            codes = list(pool.map(lambda address: server.client.get(address, timeout=3600).status_code, asked))
+            while (status := server.client.get("/api/status").json())["photos"].get("pending") or (
+                status["state"] == "indexing"
+            ):
+                time.sleep(0.5)
+            time.sleep(5)
+            print(f"{name}: refused {sum(code != 200 for code in codes)} of {len(codes)}", flush=True)
+            yield name, server.most / 1e6, server.own / 1e6, server.now / 1e6
+
+
+def _number(database: Path, name: str) -> int | None:
+    """Return the number of a photo, by the end of its path."""
+    with suppress(sqlite3.Error), closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+        for number, path in connection.execute("SELECT id, path FROM photos"):
+            if Path(os.fsdecode(path)).name == name:
+                return int(number)
+    return None
+
+
 def _fleeting(client: httpx.Client, address: str) -> None:
     with suppress(httpx.HTTPError):
         client.get(address, timeout=1.5)
@@ -222,7 +294,9 @@ def main() -> None:
     parser.add_argument("--photos", type=int, default=60)
     parser.add_argument("--large", type=int, default=4)
     parser.add_argument("--huge", type=int, default=6, help="PNGs, and HEIC, of the third case")
-    parser.add_argument("--only", choices=("one", "first", "hammer"), help="Measure one case, and write no report.")
+    parser.add_argument(
+        "--only", choices=("one", "first", "hammer", "formats"), help="Measure one case, and write no report."
+    )
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
     where = measuring.machine()
@@ -237,6 +311,9 @@ def main() -> None:
             folder = Path(name) / "first"
             during, own, after, seconds, loads = first_index(folder, given.photos, given.large, given.side)
             print(f"first index: most {during:.0f} MB, of it the server {own:.0f}, later {after:.0f} MB", flush=True)
+        if given.only == "formats":
+            for file, most, own, after in formats(Path(name) / "formats", given.photos):
+                print(f"{file}: most {most:.0f} MB, of it the server {own:.0f}, later {after:.0f} MB", flush=True)
     if given.only:
         return
     lines = [

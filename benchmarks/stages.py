@@ -115,13 +115,15 @@ def of_run(photos: Path, database: Path, analyzer: Analyzer, settings: Settings)
 def of_analysis(pictures: Sequence[Picture], analyzer: Analyzer, size: int) -> list[Stage]:
     """Return the stages of the analysis of decoded pictures, `size` at a time, and how many faces they have."""
     detector, attributes = analyzer._networks
-    runner = detector._runner  # type: ignore[attr-defined]
+    runner, refining = detector._runner, detector._refining  # type: ignore[attr-defined]
     timers = Timers(time.process_time)
     places = [
         (runner, "_program", lambda pixels, *_: f"network over pictures of {_shape(pixels)}", True),
         (runner, "_views", lambda *_: "network over turned views", True),
-        (detector._refining._runner, "_program", lambda *_: "refiner", True),  # type: ignore[attr-defined]
-        (detector._refining._runner, "_crowd", lambda *_: "refiner, of crowds", True),  # type: ignore[attr-defined]
+        (refining._first, "_program", lambda *_: "refiner, first look", True),
+        (refining._first, "_crowd", lambda *_: "refiner, first look at crowds", True),
+        (refining._second, "_program", lambda *_: "refiner, second look", True),
+        (refining._second, "_crowd", lambda *_: "refiner, second look at crowds", True),
         (attributes, "_run", lambda pixels: f"attributes of {len(pixels)} places", True),
         (analyzer, "analyze", "reducing, cutting, suppression, faces", False),
     ]

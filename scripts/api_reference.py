@@ -17,7 +17,21 @@ from pydantic import BaseModel
 import rollcall
 from rollcall import corrections, errors, events, search, settings
 from rollcall.corrections import kinds
-from rollcall.host import Plugin, base, bridging, correcting, people, people_reading, plugin, reading, sidecars
+from rollcall.host import (
+    Plugin,
+    albums,
+    base,
+    bridging,
+    correcting,
+    guests,
+    people,
+    people_questions,
+    people_reading,
+    plugin,
+    reading,
+    searching,
+    sidecars,
+)
 from rollcall.indexing.run import PictureAnalyzer
 from rollcall.records import Box, Face, Picture
 from rollcall.settings import Settings
@@ -26,10 +40,14 @@ from rollcall.settings import Settings
 ROOMS: dict[ModuleType, str] = {
     base: "Life and listeners",
     plugin: "Indexing and analysis",
-    reading: "Searching and reading",
+    searching: "Searching",
+    reading: "Photos and faces",
     correcting: "Corrections, erasure, learning, tags",
     people: "People",
     people_reading: "People as pages show them",
+    people_questions: "Questions about people",
+    albums: "Albums",
+    guests: "Guests in the home network",
     sidecars: "Sidecars (XMP)",
     bridging: "Bridges to other photo managers",
 }
@@ -103,7 +121,8 @@ def _names(names: str) -> str:
 
 
 def _lowered(text: str) -> str:
-    return text[:1].lower() + text[1:]
+    # What is written in capitals stays so: YYYY, JPEG.
+    return text if text[1:2].isupper() else text[:1].lower() + text[1:]
 
 
 # ---- Signatures
@@ -144,31 +163,41 @@ def _entry(name: str, documented: Any) -> str:
 # ---- The parts
 
 
+def members_by_room() -> dict[ModuleType, dict[str, Any]]:
+    """Return the public methods and properties of `Plugin` by module and name, in the order of the reference.
+
+    Raises
+    ------
+    ValueError
+        If a class that defines some is in no module of the reference.
+    """
+    found: dict[ModuleType, dict[str, Any]] = {room: {} for room in ROOMS}
+    rooms = {room.__name__: room for room in ROOMS}
+    for cls in reversed(Plugin.__mro__):
+        members = {
+            name: member
+            for name, member in vars(cls).items()
+            if not name.startswith("_") and (callable(member) or isinstance(member, property))
+        }
+        if members and cls.__module__ not in rooms:
+            raise ValueError(f"the reference has no part for {cls.__module__}: add it to ROOMS")
+        if members:
+            found[rooms[cls.__module__]] |= members
+    return found
+
+
 def plugin_members() -> dict[str, Any]:
     """Return the public methods and properties of `Plugin` by name, in the order of the reference."""
-    found = {}
-    for room in ROOMS:
-        for cls in reversed(Plugin.__mro__):
-            if cls.__module__ == room.__name__:
-                found |= {
-                    name: member
-                    for name, member in vars(cls).items()
-                    if not name.startswith("_") and (callable(member) or isinstance(member, property))
-                }
-    return found
+    return {name: member for members in members_by_room().values() for name, member in members.items()}
 
 
 def plugin_reference() -> str:
     """Return the reference of `Plugin`."""
     parts = ["```python", signature("Plugin", Plugin.__init__), "```\n", *_docstring(Plugin)]
     parts += _sections(base.PluginBase)
-    for room, title in ROOMS.items():
-        parts.append(f"### {title}\n")
-        parts += [
-            _entry(name, member)
-            for name, member in plugin_members().items()
-            if (member.fget if isinstance(member, property) else member).__module__ == room.__name__
-        ]
+    for room, members in members_by_room().items():
+        parts.append(f"### {ROOMS[room]}\n")
+        parts += [_entry(name, member) for name, member in members.items()]
     return "\n".join(parts).rstrip()
 
 
