@@ -83,21 +83,23 @@ def node(processors: int) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Any]:
     """A node of Ray on this machine, to which others may be added."""
-    pytest.importorskip("ray", reason="the extra rollcall[cluster] is not installed")
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    # Before Ray itself, which reads its environment when it is imported.
+    reason = "the extra rollcall[cluster] is not installed"
+    pytest.importorskip("rollcall.indexing.executors.cluster", reason=reason, exc_type=ImportError)
     from ray.cluster_utils import Cluster
 
     made = Cluster()
-    added(made)
+    # A node that was killed is missed after two seconds instead of fifteen; one that answers late has ten, as always.
+    added(made, _system_config={"health_check_period_ms": 400})
     yield made
     made.shutdown()
 
 
-def added(cluster: Any) -> Any:
+def added(cluster: Any, **more: Any) -> Any:
     """Add a node with one processor; Ray gives its helpers 15 seconds to start, which a busy machine may not keep."""
     for _ in range(3):
         with suppress(Exception):
-            return cluster.add_node(**node(1))
+            return cluster.add_node(**node(1), **more)
     pytest.skip("no node of Ray starts here within the 15 seconds that Ray gives it: the machine is too busy")
 
 
@@ -398,6 +400,33 @@ def test_a_node_that_is_killed_loses_no_photo_and_stores_none_twice(
     assert sorted(indexed) == sorted(set(indexed)) and len(indexed) == 60
     with database.read() as session:
         assert session.scalar(text("SELECT COUNT(*) FROM faces")) == 60
+
+
+#: A process named as `uv run` is, whose child joins a cluster with Rollcall and prints what nodes are sent for it.
+UV = "import subprocess, sys; sys.exit(subprocess.run(sys.argv[1:]).returncode)"
+JOINED = """
+import sys
+from rollcall.indexing.executors.cluster import RayExecutor
+from rollcall.indexing.executors.worker import Setup
+from rollcall.indexing.profile import Profile
+executor = RayExecutor(Setup(*[None] * len(Setup._fields)), Profile(), sys.argv[1])
+executor._connect()
+import ray
+print(dict(ray.get_runtime_context().runtime_env))
+"""
+
+
+def test_the_current_folder_is_not_sent_to_the_cluster(cluster: Any, tmp_path: Path) -> None:
+    # Ray does so by itself where one of the process's ancestors is `uv run`.
+    (tmp_path / "run").write_text(UV)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    child = [sys.executable, "-c", JOINED, cluster.address]
+    # The name by which the process is called is not where its Python is.
+    python = sys._base_executable  # type: ignore[attr-defined]
+    found = subprocess.run(
+        ["uv", "run", *child], executable=python, cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert (found.returncode, found.stdout.strip()) == (0, "{}"), found.stderr
 
 
 def test_a_cluster_that_does_not_do_the_work_ends_the_run_with_a_sentence(cluster: Any, library: Path) -> None:

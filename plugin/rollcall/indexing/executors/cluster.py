@@ -18,6 +18,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
+# Ray reads both when it is imported. Nothing about a library, not even that there is one, goes to anyone. And under
+# `uv run` Ray would pack the current folder, whatever is in it, send it to all nodes, and run what it finds there
+# instead of what is installed on them.
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
+
 import ray
 import ray.exceptions
 
@@ -136,8 +142,6 @@ class RayExecutor:
         self._remote = ray.remote(num_cpus=1, runtime_env={"env_vars": dict(ENVIRONMENT)})(_analyse)
 
     def _join(self) -> None:
-        # Nothing about a library, not even that there is one, goes to anyone.
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         address = self._address or os.environ.get("RAY_ADDRESS") or None
         own = {} if address else {"num_cpus": self._workers or None, "include_dashboard": False}
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **own)
