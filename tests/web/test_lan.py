@@ -205,7 +205,11 @@ def test_sessions_are_listed_and_ended_by_the_owner(shared: Shared) -> None:
     listed = shared.owner.get("/sharing").text
     assert "Grandma&#39;s phone" in listed
     assert shared.owner.post("/sharing", data={"what": "end", "device": guest.guest_id}).status_code == 200
-    assert device.get(f"{base}/albums").headers["location"] == "/pair"
+    ended = device.get(f"{base}/albums")
+    assert ended.status_code == 403 and "not let in any more" in ended.text and 'action="/pair"' in ended.text
+    # What a page asks for leaves that page as it is.
+    part = device.get(f"{base}/albums", headers={"HX-Request": "true"})
+    assert part.headers["hx-retarget"] == "#toasts" and "not let in any more" in part.text
     assert shared.owner.post("/sharing", data={"what": "end", "device": guest.guest_id}).status_code == 404
     shared.paired()
     assert shared.plugin.end_guest() >= 1

@@ -28,6 +28,7 @@ from rollcall.host import Plugin
 from rollcall.web import icons
 from rollcall.web.home_network import HomeNetwork, host_of
 from rollcall.web.pairing import DIGITS, Pairing
+from rollcall.web.refusals import refused, wants_page
 from rollcall.web.security import BASE, GUEST, Guest, of_this_machine
 from rollcall.web.translation import gettext
 
@@ -151,19 +152,21 @@ class LanGuests:
     def _refusal(self, request: Request, server: str) -> Response | None:
         if self.network.address != server:
             # A connection from before it was closed.
-            return _plain(gettext("Nobody is let in at present."), 403)
+            hint = gettext("Ask at the computer with the photos: its page lets devices in again, under Albums.")
+            return refused(request, gettext("Nobody is let in at present."), hint=hint)
         host = host_of(server, self.network.port)
         if request.headers.get("host", "").lower() != host:
             address = f"http://{host}"
-            return _plain(gettext("This server answers to its address alone: open %(address)s.", address=address), 403)
+            text = gettext("This server answers to its address alone: open %(address)s.", address=address)
+            return refused(request, text, to=address, label=address)
         origin = request.headers.get("origin")
         if origin is not None and origin.lower() != f"http://{host}":
-            return _plain(gettext("Requests of other pages are not answered."), 403)
+            return refused(request, gettext("Requests of other pages are not answered."))
         pairs = request.url.path == "/pair" and request.method == "POST"
         if request.method not in ("GET", "HEAD") and not pairs:
-            return _plain(gettext("Guests may look, and change nothing."), 403)
+            return refused(request, gettext("Guests may look, and change nothing."))
         if pairs and origin is None and request.headers.get("sec-fetch-site") != "same-origin":
-            return _plain(gettext("The code is taken from this page alone."), 403)
+            return refused(request, gettext("The code is taken from this page alone."))
         return None
 
     async def _pairing(self, request: Request) -> Response | None:
@@ -183,7 +186,7 @@ class LanGuests:
         async for part in request.stream():
             body += part
             if len(body) > _LONGEST_FORM:
-                return _plain(gettext("The form is too long."), 413)
+                return refused(request, gettext("The form is too long."), 413)
         given = parse_qs(body.decode("utf-8", "replace"))
         code = self.pairing.redeem(given.get("code", [""])[0][:100])
         if code is None:
@@ -223,28 +226,25 @@ def _device(request: Request) -> str:
     return next((name for sign, name in _DEVICES if sign in agent), "")
 
 
-def _wants_page(request: Request) -> bool:
-    return "text/html" in request.headers.get("accept", "") and "hx-request" not in request.headers
-
-
 def _unknown(request: Request, path: str) -> Response:
     """Return the answer to whoever asks without a session, or outside of the path of theirs."""
-    if not _wants_page(request):
-        return _plain(gettext("This device is not paired."), 403)
+    unknown = gettext("This device is not let in any more, or was not yet: it needs a code.")
+    if not wants_page(request):
+        return refused(request, unknown)
     if _SESSION.fullmatch(path):
-        return RedirectResponse("/pair", 303)  # it was ended
+        return _form(request, "", unknown, 403)  # it was ended
     # A page of the owner's. The cookie does not come with it, but the page that led there may tell whose it is.
     came_from = "/".join(urlsplit(request.headers.get("referer", "")).path.split("/")[:3])
     return _refused(request, came_from if _SESSION.fullmatch(came_from) else "")
 
 
-def _refused(request: Request, base: str) -> Response:
+def _refused(request: Request, base: str, note: str = "", status: int = 403) -> Response:
     """Say that guests cannot open this, with the way back to the albums below `base`; "" if that is not known."""
-    if not _wants_page(request):
-        return _plain(gettext("Guests cannot open this."), 403)
-    from rollcall.web.pages.rendering import page
-
-    return page(request, "refused.html", 403, albums=f"{base}/albums" if base else "")
+    note = note or gettext("Guests cannot open this.")
+    if base:
+        return refused(request, note, status, to=f"{base}/albums", label=gettext("All albums"))
+    hint = gettext("Go back to the albums, or pair this device.")
+    return refused(request, note, status, hint=hint, to="/pair", label=gettext("Look at shared photos"))
 
 
 def _plain(text: str, status: int) -> Response:
@@ -317,8 +317,5 @@ def _without_reasons(request: Request, base: str, send: Send) -> Send:
 
 def _absent(request: Request, base: str, status: int) -> Response:
     note = gettext("This is not there at present.")
-    if not _wants_page(request):
-        return JSONResponse({"detail": note}, status)
-    from rollcall.web.pages.rendering import page
-
-    return page(request, "refused.html", status, albums=f"{base}/albums", note=note)
+    wanted = wants_page(request) or "hx-request" in request.headers
+    return _refused(request, base, note, status) if wanted else JSONResponse({"detail": note}, status)

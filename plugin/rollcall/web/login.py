@@ -17,13 +17,14 @@ from urllib.parse import parse_qs, urlsplit
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rollcall.errors import SettingsError, reason_of
 from rollcall.server_settings import ServeSettings
-from rollcall.web.security import of_this_machine
-from rollcall.web.translation import gettext, language, pgettext
+from rollcall.web.refusals import refused, wants_page
+from rollcall.web.security import DRESS, of_this_machine
+from rollcall.web.translation import gettext
 
 #: Answers checks of health, without a login: it says only that the server runs.
 HEALTH: Final = "/healthz"
@@ -35,14 +36,9 @@ _LONGEST_FORM: Final = 4096  # bytes
 _WAIT: Final = 1.0  # seconds after a wrong token
 _YEAR: Final = 365 * 24 * 3600
 
-_PAGE: Final = (
-    '<!doctype html><html lang="{language}"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-    "<title>Rollcall</title><main><h1>Rollcall</h1>{note}"
-    '<form method="post" action="/login"><p><label for="token">{token}</label> '
-    '<input id="token" name="token" type="password" autocomplete="current-password" required autofocus></p>'
-    "<p><button>{open}</button></p></form></main></html>"
+_POLICY: Final = (
+    "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
-_POLICY: Final = "default-src 'none'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -161,8 +157,10 @@ class ProxyLogin:
         """Return what is answered in place of the page; None lets the request through."""
         origin = request.headers.get("origin")
         if origin is not None and origin.lower() != access.origin:
-            return PlainTextResponse(gettext("Requests of other pages are not answered."), 403)
+            return refused(request, gettext("Requests of other pages are not answered."))
         by_bearer = False
+        if request.method in _SAFE and request.url.path in DRESS:
+            return None
         if access.token:
             if request.url.path == _LOGIN and request.method == "POST":
                 return await self._log_in(request, access)
@@ -175,7 +173,7 @@ class ProxyLogin:
         # A page of the internet in the same browser brings the cookie, or the proxy's login, with its requests.
         own = origin is not None or request.headers.get("sec-fetch-site") == "same-origin"
         if request.method not in _SAFE and not by_bearer and not own:
-            return PlainTextResponse(gettext("Changes are taken from this page alone."), 403)
+            return refused(request, gettext("Changes are taken from this page alone."))
         return None
 
     async def _log_in(self, request: Request, access: Access) -> Response:
@@ -183,7 +181,7 @@ class ProxyLogin:
         async for part in request.stream():
             body += part
             if len(body) > _LONGEST_FORM:
-                return PlainTextResponse(gettext("The form is too long."), 413)
+                return refused(request, gettext("The form is too long."), 413)
         given = parse_qs(body.decode("utf-8", "replace")).get("token", [""])[0]
         if not _equal(given.strip(), access.token):
             await asyncio.sleep(_WAIT)
@@ -210,19 +208,18 @@ def _refusal_of_user(request: Request, access: Access) -> Response | None:
     if len(named) != 1 or not named[0].strip():
         return PlainTextResponse("The reverse proxy names no user (serve.user_header): log in there.", 401)
     if access.users and named[0].strip() not in access.users:
-        return PlainTextResponse(gettext("This user may not open this library."), 403)
+        return refused(request, gettext("This user may not open this library."))
     return None
 
 
 def _login_page(request: Request, status: int, note: str = "") -> Response:
-    if request.method in ("GET", "HEAD", "POST") and "text/html" in request.headers.get("accept", ""):
-        page = _PAGE.format(
-            language=language(),
-            note=f"<p>{note}</p>" if note else "",
-            token=gettext("Token"),
-            open=pgettext("login", "Open"),
-        )
-        return HTMLResponse(page, status, headers={"Content-Security-Policy": _POLICY})
+    if request.method in ("GET", "HEAD", "POST") and wants_page(request):
+        # The pages need what is above.
+        from rollcall.web.pages.rendering import page
+
+        return page(request, "login.html", status, note=note)
+    if "hx-request" in request.headers:
+        return refused(request, gettext("Your login has ended: load the page again, and log in."), status)
     return PlainTextResponse("The token is missing: log in, or send it as Authorization: Bearer.", status)
 
 
@@ -232,6 +229,7 @@ def _protect(answer: Response) -> None:
         # Without a referrer browsers send "null" as the origin of the form, which is refused.
         ("Referrer-Policy", "same-origin"),
         ("Cache-Control", "no-store"),
+        ("Content-Security-Policy", _POLICY),
     ):
         answer.headers[name] = value
 

@@ -15,6 +15,7 @@ import hashlib
 import hmac
 import html
 import ipaddress
+import re
 import secrets
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final, NamedTuple
@@ -22,9 +23,10 @@ from urllib.parse import urlencode
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from rollcall.web.refusals import refused
 from rollcall.web.translation import gettext
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -33,6 +35,10 @@ BASE: Final = "rollcall.base"
 #: The key of a request's scope that holds the guest of the home network who sent it.
 GUEST: Final = "rollcall.guest"
 _EMBED: Final = "/embed"
+#: A frame that shows the pages of an earlier start, which is told so where it is.
+_EARLIER_EMBED: Final = re.compile(r"/[0-9a-f]+/embed(?:/|$)")
+#: What the page of a refusal is dressed with; it is no secret.
+DRESS: Final = frozenset({"/static/app.css", "/static/icon.svg", "/static/icon-180.png"})
 #: The key of a request's scope that tells that it came through a proxy or from the home network.
 _FROM_ELSEWHERE: Final = "rollcall.from_elsewhere"
 
@@ -93,7 +99,8 @@ def guest_of(scope: Any) -> Guest | None:
 
 def is_embedded(scope: Any) -> bool:
     """Return whether the request comes from a host's frame."""
-    return base_of(scope).endswith(_EMBED) or str(scope["path"]).startswith(_EMBED)
+    path = str(scope["path"])
+    return base_of(scope).endswith(_EMBED) or path.startswith(_EMBED) or _EARLIER_EMBED.match(path) is not None
 
 
 class Guard:
@@ -148,12 +155,14 @@ class Guard:
     def _refusal(self, request: Request) -> Response | None:
         """Return a refusal, or the redirect that sets the cookie; None lets the request through."""
         if request.headers.get("host", "").lower() not in self.hosts:
-            return PlainTextResponse(
-                gettext("This server answers to the name of this machine alone: open 127.0.0.1."), 403
-            )
+            address = f"http://127.0.0.1:{self.port}/"
+            text = gettext("This server answers to the name of this machine alone: open 127.0.0.1.")
+            return refused(request, text, to=address, label=address)
+        if request.method in _SAFE and request.scope["path"] in DRESS:
+            return None
         origin = request.headers.get("origin")
         if origin is not None and origin.lower() not in {f"http://{host}" for host in self.hosts}:
-            return PlainTextResponse(gettext("Requests of other pages are not answered."), 403)
+            return refused(request, gettext("Requests of other pages are not answered."))
         authorization = request.headers.get("authorization", "")
         by_header = authorization[:7].lower() == "bearer " and self._is_token(authorization[7:].strip())
         given = request.query_params.get("token")
@@ -161,12 +170,14 @@ class Guard:
             return self._welcome(request)
         by_cookie = bool(base_of(request.scope)) and self._is_token(request.cookies.get(self.cookie, ""))
         if not (by_header or by_cookie):
-            return PlainTextResponse(
-                gettext("This address is incomplete, or of an earlier start: open the one that Rollcall printed."),
-                403,
+            text = gettext("This address is incomplete, or of an earlier start: open the one that Rollcall printed.")
+            hint = gettext(
+                "Each start of Rollcall has an address of its own, so that nobody else on this computer opens your"
+                " photos. It stands in the window in which Rollcall was started; what you did before is kept."
             )
+            return refused(request, text, hint=hint)
         if request.method not in _SAFE and not by_header and not self._is_own(request, origin):
-            return PlainTextResponse(gettext("Changes are taken from this page alone."), 403)
+            return refused(request, gettext("Changes are taken from this page alone."))
         return None
 
     def _welcome(self, request: Request) -> Response:

@@ -7,7 +7,9 @@ from typing import Annotated, NamedTuple
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, Response
 
+from rollcall.host import Plugin
 from rollcall.media import paths
+from rollcall.records import PhotoState
 from rollcall.remote.paths import is_remote
 from rollcall.web.inputs import activity_of, plugin_of
 from rollcall.web.messages import Toast
@@ -28,8 +30,8 @@ class Folder(NamedTuple):
 @router.get("/indexing", response_class=HTMLResponse)
 def indexing(request: Request) -> Response:
     """Show the progress of the run and the folders."""
-    progress = activity_of(request).as_dict()
-    return page(request, "indexing.html", folders=_folders(request), progress=progress)
+    progress, left = activity_of(request).as_dict(), photos_left(plugin_of(request))
+    return page(request, "indexing.html", folders=_folders(request), progress=progress, left=left)
 
 
 @router.get("/indexing/folders", response_class=HTMLResponse)
@@ -50,6 +52,11 @@ def remove(request: Request, path: Annotated[str, Form(max_length=4096)]) -> Res
         )
     )
     return page(request, "_folders.html", folders=_folders(request), toast=toast)
+
+
+def photos_left(plugin: Plugin) -> int:
+    """Return how many photos are known and were not looked at yet: a run that ended early has left them."""
+    return plugin.status().photos.get(PhotoState.PENDING, 0)
 
 
 def _folders(request: Request) -> list[Folder]:

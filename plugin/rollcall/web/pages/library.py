@@ -23,6 +23,7 @@ from rollcall.search.terms.base import SqlParameters
 from rollcall.search.vocabulary import NOUNS
 from rollcall.web.inputs import Probability, QueryText, language_of, plugin_of, remembered_of
 from rollcall.web.names import tags_with_levels
+from rollcall.web.pages.indexing import photos_left
 from rollcall.web.pages.rendering import page
 from rollcall.web.remembered import Remembered
 from rollcall.web.results import LIKELY, Results
@@ -102,7 +103,8 @@ def library(
                 **_total(remembered, q, part, values["photos"]),
                 "counting": "/count?" + urlencode({"q": q, "sure": sure}),
             }
-            values["arriving"] = values["total"] == 0 and plugin.service.state == "indexing"
+            if values["total"] == 0 and not q.strip():
+                values |= {"arriving": plugin.service.state == "indexing", "left": photos_left(plugin)}
     except InvalidQueryError as error:
         # Shown where the query was typed: the page itself is whole.
         values["error"] = error

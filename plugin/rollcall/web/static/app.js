@@ -99,6 +99,8 @@ document.addEventListener("htmx:beforeSend", ({ detail }) => waiting.set(detail.
 document.addEventListener("htmx:afterRequest", ({ detail }) => {
   clearTimeout(waiting.get(detail.xhr));
   waiting.delete(detail.xhr);
+  // Whoever is refused may not be let in any more, or the server was started anew.
+  if (detail.xhr.status === 403) unanswered();
 });
 // As fetch; who waits for it is told in people's words.
 async function ask(address, options) {
@@ -127,7 +129,9 @@ document.addEventListener("htmx:beforeRequest", (event) => {
 });
 
 function press(key) {
-  const wanted = [...document.querySelectorAll("[data-key]")].find((one) => one.dataset.key === key && !one.disabled);
+  const all = [...document.querySelectorAll("[data-key]")].filter((one) => one.dataset.key === key && !one.disabled);
+  // Of what Escape closes the selection is the innermost: the page is left after it.
+  const wanted = all.find((one) => one.closest("#selected:not([hidden])")) || all[0];
   // Of look-alikes the next question is of another kind: a key that is pressed twice would answer it unseen.
   if (wanted && busy) { if (typed.length < 8 && !wanted.closest(".review.wide")) typed.push(key); } else if (wanted) wanted.click();
   return Boolean(wanted);
@@ -171,8 +175,10 @@ function watchRun(card) {
     return now.failed ? gettext("Done: %(photos)s with %(faces)s; %(failed)s could not be read.", { photos, faces, failed: number(now.failed) })
       : gettext("Done: %(photos)s with %(faces)s.", { photos, faces });
   };
+  // A run that ended with the server has left photos behind; one since then tells by itself.
+  const left = (now) => now.state === "idle" && !now.seconds ? Number(card.dataset.left) : 0;
   const labels = {
-    idle: (now) => now.seconds ? done(now) : gettext("Everything is up to date."),
+    idle: (now) => now.seconds ? done(now) : left(now) ? ngettext("%(num)s photo was not looked at yet.", "%(num)s photos were not looked at yet.", left(now)) : gettext("All photos that are known were looked at."),
     running: (now) => now.total && !now.done ? gettext("Getting ready: the first photos take a moment …") : gettext("Looking at photos …"), pausing: () => gettext("Pausing after the photos in flight …"), paused: () => gettext("Paused: the rest is looked at when you go on."),
   };
   const detail = (now) => {
@@ -195,8 +201,13 @@ function watchRun(card) {
     get("run-bar").max = Math.max(now.total, 1); get("run-bar").value = now.done;
     get("run-detail").textContent = now.state === "idle" && !now.seconds && !now.total && !now.skipped ? "" : detail(now);
     get("run-message").hidden = !now.message; get("run-message").textContent = now.message;
-    get("run-start").disabled = now.state === "running" || now.state === "pausing"; get("run-pause").disabled = now.state !== "running";
-    get("run-start").textContent = now.state === "paused" ? gettext("Go on") : gettext("Look for new photos");
+    // What is disabled loses the focus; what only says so keeps it.
+    const going = now.state === "running" || now.state === "pausing", looked = now.state === "idle" && now.seconds > 0;
+    get("run-start").setAttribute("aria-disabled", String(going)); get("run-pause").setAttribute("aria-disabled", String(now.state !== "running"));
+    get("run-start").textContent = now.state === "paused" || left(now) ? gettext("Go on") : gettext("Look for new photos");
+    // What one would do next stands out.
+    get("run-start").classList.toggle("primary", !going && !looked); get("run-photos").classList.toggle("primary", going || looked);
+    get("run-people").hidden = !(looked && now.faces);
     // The list of folders changes when one is added and when its turn comes.
     const folders = `${now.state} ${now.waiting}`;
     if (known !== null && folders !== known) htmx.trigger(document.body, "rollcall-changed");
@@ -205,11 +216,11 @@ function watchRun(card) {
   show(JSON.parse(card.dataset.progress));
   document.addEventListener("rollcall:progress", (event) => { if (event.detail) show(event.detail); });
   const told = (error) => { get("run-message").hidden = false; get("run-message").textContent = error.message; };
-  get("run-start").addEventListener("click", () => post(`${base}/api/index`).catch(told));
-  get("run-pause").addEventListener("click", () => post(`${base}/api/pause`).catch(told));
+  const pressed = (id, path) => get(id).addEventListener("click", (event) => { if (event.currentTarget.ariaDisabled !== "true") post(`${base}${path}`).catch(told); });
+  pressed("run-start", "/api/index"); pressed("run-pause", "/api/pause");
   const add = async (path) => {
     const problem = get("folder-problem");
-    try { await post(`${base}/api/folders`, { path }); problem.hidden = true; get("folder").value = ""; htmx.trigger(document.body, "rollcall-changed"); card.hidden = false; get("chooser").open = false; card.scrollIntoView({ block: "nearest" }); }
+    try { await post(`${base}/api/folders`, { path }); problem.hidden = true; get("folder").value = ""; htmx.trigger(document.body, "rollcall-changed"); card.hidden = false; get("chooser").open = false; get("run-photos").focus({ preventScroll: true }); card.scrollIntoView({ block: "nearest" }); }
     catch (error) { problem.hidden = false; problem.textContent = error.message; }
   };
   get("add-folder").addEventListener("submit", (event) => { event.preventDefault(); add(get("folder").value); });

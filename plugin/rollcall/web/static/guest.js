@@ -1,23 +1,31 @@
 "use strict";
-// Nobody tells guests of the server: it is asked when an answer does not come, until there is one.
+// Nobody tells guests of the server: it is asked when an answer does not come, or refuses, until there is one.
 (() => {
   let asking = false, leaving = false;
-  async function here() {
+  async function state() {
     const given = new AbortController(), timer = setTimeout(() => given.abort(), PATIENCE);
-    try { await fetch(`${base}/static/icon.svg`, { method: "HEAD", cache: "no-store", signal: given.signal }); return true; }
-    catch { return false; }
+    try { return (await fetch(`${base}/static/icon.svg`, { method: "HEAD", cache: "no-store", signal: given.signal })).status === 403 ? "ended" : "here"; }
+    catch { return "silent"; }
     finally { clearTimeout(timer); }
+  }
+  function show(found) {
+    const note = document.getElementById("server");
+    note.hidden = found === "here";
+    note.textContent = note.dataset[found] || "";
+    if (found !== "ended") return;
+    const again = document.createElement("a");
+    again.href = "/pair"; again.textContent = note.dataset.again;
+    note.append(" ", again);
   }
   async function check() {
     if (asking) return;
     asking = true;
-    const note = document.getElementById("server");
     for (;;) {
-      const found = await here();
+      const found = await state();
       if (leaving) break;
-      note.hidden = found;
-      note.textContent = found ? "" : note.dataset.silent;
-      if (found) { document.dispatchEvent(new CustomEvent("rollcall:here")); break; }
+      show(found);
+      if (found === "here") document.dispatchEvent(new CustomEvent("rollcall:here"));
+      if (found !== "silent") break;
       await new Promise((done) => setTimeout(done, 2000));
     }
     asking = false;

@@ -219,7 +219,11 @@
     if (picture.tagName !== "IMG" || picture.dataset.failed || !picture.src.includes("/pictures/")) return;
     picture.dataset.failed = "yes";
     let reason = "";
-    try { const answer = await ask(picture.src); if (!answer.ok) reason = (await answer.json()).detail || ""; } catch { picture.dataset.failed = "unanswered"; return; }
+    try {
+      const answer = await ask(picture.src);
+      if (answer.status === 403) unanswered();
+      if (!answer.ok) reason = (await answer.json()).detail || "";
+    } catch { picture.dataset.failed = "unanswered"; return; }
     const note = document.createElement("span");
     note.className = "unshown"; note.textContent = reason || gettext("cannot be shown");
     if (!picture.closest(".tile, .frame")) {

@@ -39,7 +39,7 @@
   }
   const searched = () => new URLSearchParams(location.search).get("q") || "";
   function begin() { query = searched(); document.body.classList.add("selecting"); show(); }
-  function end() { document.body.classList.remove("selecting"); chosen.clear(); last = null; show(); }
+  function end() { if ($("selected")?.contains(document.activeElement)) $("select")?.focus(); document.body.classList.remove("selecting"); chosen.clear(); last = null; show(); }
   function toggle(tile, range) {
     const tiles = [...document.querySelectorAll(".tile")], from = tiles.findIndex((one) => one.dataset.id === last), to = tiles.indexOf(tile);
     if (range && from >= 0) tiles.slice(Math.min(from, to), Math.max(from, to) + 1).forEach((one) => chosen.add(one.dataset.id));
