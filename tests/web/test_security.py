@@ -25,6 +25,28 @@ def test_without_the_token_nothing_is_answered(shared, path: str) -> None:
         assert client.get(path, params={"token": "wrong"}).status_code == 403
 
 
+def test_who_comes_to_an_earlier_start_is_told_what_to_do_and_no_address(shared) -> None:
+    with bare(shared) as client:
+        for path in ("/", "/?token=of-before", "/0123456789abcdef00/people"):
+            answer = client.get(shared.origin + path, headers={"Accept": "text/html"})
+            assert answer.status_code == 403 and "<title>Not possible" in answer.text
+            assert "an earlier start" in answer.text and "It stands in the window" in answer.text
+            assert "of-before" not in answer.text and shared.url.removeprefix(shared.origin) not in answer.text
+            assert client.get(f"{shared.origin}/static/app.css").status_code == 200
+        # A part that a page of before asks for leaves that page as it is.
+        part = client.get("/", headers={"Accept": "text/html", "HX-Request": "true"})
+        assert part.status_code == 403 and part.headers["hx-retarget"] == "#toasts"
+        assert client.get("/").headers["content-type"].startswith("text/plain")
+
+
+def test_a_hosts_frame_of_an_earlier_start_says_so_in_the_frame(serve: Callable) -> None:
+    shared = serve(**{"serve.embed_from": "http://127.0.0.1:9000"})
+    with bare(shared) as client:
+        answer = client.get(f"{shared.origin}/0123456789abcdef00/embed/people", headers={"Accept": "text/html"})
+        assert answer.status_code == 403 and "an earlier start" in answer.text
+        assert "frame-ancestors http://127.0.0.1:9000" in answer.headers["content-security-policy"]
+
+
 def test_the_printed_address_gives_a_cookie_that_scripts_cannot_read_and_leaves_the_token_behind(shared) -> None:
     with bare(shared) as client:
         answer = client.get("/", params={"token": shared.token, "q": "kids"})

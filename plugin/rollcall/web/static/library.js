@@ -298,6 +298,29 @@
     before = now;
   });
 
+  // ---- Photos of this day that come late, or when a run has ended, would move the photos that are looked at: they wait
+  // until their place is out of sight.
+  let held = null;
+  const outOfSight = () => document.hidden || $("memories").closest("[hidden]") || $("memories").getBoundingClientRect().bottom <= 0 || !document.querySelector(".tile");
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const { target, serverResponse, shouldSwap } = event.detail;
+    if (target?.id !== "memories" || !shouldSwap) return;
+    held = null;
+    // As high as what is there already, it moves nothing.
+    if (!seen || outOfSight() || Boolean(target.firstElementChild) === Boolean(serverResponse.trim())) return;
+    held = serverResponse;
+    event.detail.shouldSwap = false;
+  });
+  function letIn() {
+    if (held === null || !$("memories") || !outOfSight()) return;
+    const tile = [...document.querySelectorAll(".tile")].find((one) => one.getBoundingClientRect().bottom > 0);
+    anchor = tile ? [tile, tile.getBoundingClientRect().top] : null;
+    $("memories").innerHTML = held;
+    held = null;
+    keepPlace();
+  }
+  for (const change of ["scroll", "visibilitychange"]) document.addEventListener(change, letIn, { passive: true });
+
   // ---- Photos are seen once they have their places: sizes are set from here, and what comes above them moves them. What
   // that is is asked for at once, and not waited for any longer than this.
   const LONGEST_MS = 400;
