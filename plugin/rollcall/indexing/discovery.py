@@ -12,10 +12,12 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Final, NamedTuple
 
+from rollcall.errors import reason_of
 from rollcall.media import live_photos, placeholders
 from rollcall.media.formats import EXTRAS, SUFFIXES, VIDEO_SUFFIXES, Format, installed
 from rollcall.media.paths import to_text
 from rollcall.records import FileStat
+from rollcall.sentences import Sentence
 from rollcall.settings import EXCLUSION_MARKERS, OPT_OUT_MARKER, LibrarySettings
 from rollcall.storage import mounts
 from rollcall.video_settings import VideoSettings
@@ -49,6 +51,17 @@ def is_available(root: Path) -> bool:
             return next(entries, None) is not None
     except OSError:
         return False
+
+
+def why_unreadable(root: Path) -> Sentence | None:
+    """Return why a root cannot be listed; None if it can, be it empty or not."""
+    try:
+        os.scandir(root).close()
+    except FileNotFoundError:
+        return Sentence("the folder is not there")
+    except OSError as error:
+        return Sentence("the folder cannot be read (%(reason)s): allow your user to open it", reason=reason_of(error))
+    return None
 
 
 def discover(

@@ -50,7 +50,8 @@ class Scanner:
         """
         result: list[Place] = []
         problems: list[LibraryError] = []
-        for root in roots:
+        # The outer ones first: one that is added after a folder in it takes that in, and its place is no more.
+        for root in sorted(roots, key=lambda one: len(resolved(one).parts)):
             try:
                 place = self._place(root, watched=run.leave_alone is not None)
             except LibraryError as error:
@@ -128,7 +129,7 @@ class Scanner:
         """
         folder = resolved(folder)
         erased = self.exclusions.erased_paths().folder_above(paths.to_text(str(folder)))
-        if erased is not None or is_remote(folder) or not paths.is_folder(folder):
+        if erased is not None or is_remote(folder) or discovery.why_unreadable(folder) is not None:
             self._place(folder, watched=False)  # raises with the reason, but of a remote folder that is there
             return
         with self.database.write() as session:
@@ -143,8 +144,7 @@ class Scanner:
 
     def _unavailable(self, root: Path, folder: Path, known: Place | None, watched: bool) -> LibraryError:
         """Return the error of a folder that is missing or empty; add it as a root if it is watched and empty."""
-        there = not paths.is_missing(folder)
-        reason = Sentence("the folder is empty or cannot be read") if there else Sentence("the folder is not there")
+        reason = discovery.why_unreadable(folder) or Sentence("the folder is empty")
         hint = Sentence("check the path")
         if known:
             hint = Sentence("nothing was marked as missing; plug the disk in or mount the share, and run again")

@@ -39,8 +39,27 @@ def test_a_folder_below_one_that_is_closed_is_refused_and_marks_nothing_as_missi
         draw(folder / "closed" / "photos" / "a.png")
         (folder / "closed").chmod(0o700)
         where = folder / "closed" / "photos"
-        with ordinary_user(), pytest.raises(LibraryError, match="the folder is empty or cannot be read"):
+        with ordinary_user(), pytest.raises(LibraryError, match=r"the folder cannot be read \(Permission denied\)"):
             indexer.scanner.places([where], Run(False, None))
+
+
+def test_a_folder_that_is_named_before_one_that_holds_it_belongs_to_that_one(indexer: Indexer, library: Path) -> None:
+    draw(library / "2019" / "summer" / "a.png")
+    draw(library / "2020" / "b.png", seed=1)
+    names = [library / "2019" / "summer", library / "2019", library, library / "2020"]
+    assert [place.root for place in indexer.scanner.places(names, Run(False, None))] == [library]
+    assert indexer.run(names).photos == 2
+    assert states(indexer.database) == {"2019/summer/a.png": "indexed", "2020/b.png": "indexed"}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="permissions are other things on Windows")
+def test_a_folder_that_may_not_be_opened_is_not_added(indexer: Indexer) -> None:
+    with open_to_all() as folder:
+        draw(folder / "closed" / "a.png")
+        (folder / "closed").chmod(0)
+        with ordinary_user(), pytest.raises(LibraryError, match=r"\(Permission denied\): allow your user to open it"):
+            indexer.scanner.add(folder / "closed")
+        (folder / "closed").chmod(0o700)
 
 
 # ---- Links, markers, patterns

@@ -38,9 +38,11 @@ def choose(request: Request, path: Annotated[str, Query(max_length=4096)] = "") 
     """Show the folders in a folder; without one, where photos usually are."""
     here, problem = _here(path)
     names: list[str] = []
+    closed = False
     try:
         names = _below(here)
     except OSError as error:
+        closed = True
         problem = gettext("This folder cannot be opened: %(reason)s.", reason=error.strerror or error)
     inside = [here / name for name in names]
     whole, *counts = count_photos([here, *inside], plugin_of(request).settings.videos)
@@ -51,7 +53,7 @@ def choose(request: Request, path: Annotated[str, Query(max_length=4096)] = "") 
     places = [Entry(paths.to_text(str(one)), name) for one, name in _usual()]
     above = [Entry(paths.to_text(str(one)), one.name or str(one)) for one in reversed([here, *here.parents])]
     values: dict[str, Any] = {"above": above, "folders": folders, "places": places, "problem": problem}
-    return page(request, "_choose.html", chosen=above[-1], photos=_counted(whole), **values)
+    return page(request, "_choose.html", chosen=above[-1], photos=_counted(whole), closed=closed, **values)
 
 
 def _here(path: str) -> tuple[Path, str]:
