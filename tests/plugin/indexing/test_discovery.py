@@ -43,13 +43,15 @@ def test_a_folder_below_one_that_is_closed_is_refused_and_marks_nothing_as_missi
             indexer.scanner.places([where], Run(False, None))
 
 
-def test_a_folder_that_is_named_before_one_that_holds_it_belongs_to_that_one(indexer: Indexer, library: Path) -> None:
+def test_a_folder_that_is_named_before_one_that_holds_it_belongs_to_that_one(
+    indexer: Indexer, library: Path, database: Database
+) -> None:
     draw(library / "2019" / "summer" / "a.png")
     draw(library / "2020" / "b.png", seed=1)
     names = [library / "2019" / "summer", library / "2019", library, library / "2020"]
     assert [place.root for place in indexer.scanner.places(names, Run(False, None))] == [library]
     assert indexer.run(names).photos == 2
-    assert states(indexer.database) == {"2019/summer/a.png": "indexed", "2020/b.png": "indexed"}
+    assert states(database) == {"2019/summer/a.png": "indexed", "2020/b.png": "indexed"}
 
 
 @pytest.mark.skipif(os.name == "nt", reason="permissions are other things on Windows")
