@@ -65,7 +65,7 @@ def configure(cache_folder: Path | None = None, cpu_devices: int | None = None) 
     effect on the devices when JAX has already started. With one device each call runs on the thread that makes it.
     """
     if cache_folder is not None:
-        cache_folder.mkdir(parents=True, exist_ok=True)
+        cache_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         _files.folder = cache_folder / "programs"
         jax.config.update("jax_compilation_cache_dir", str(cache_folder / "jax"))
         jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)

@@ -84,7 +84,7 @@ def save(folder: Path, name: str, program: Any) -> None:
     except Exception:  # it is an experiment of JAX's, and a program that is not stored is compiled again
         return
     with suppress(OSError):
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # what is loaded from there is run
         # Whoever reads at the same time sees all of the file or none.
         with tempfile.NamedTemporaryFile(dir=folder, prefix=".", delete=False) as file:
             try:

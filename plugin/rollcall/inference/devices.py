@@ -8,6 +8,8 @@ import sys
 import threading
 from pathlib import Path
 
+from rollcall.storage.private import private_folder
+
 log = logging.getLogger(__name__)
 
 #: How long the networks' runtime may take to start, in seconds: a driver that hangs must not hang the report.
@@ -51,7 +53,8 @@ def forget_traces() -> bool:
 def usable(folder: Path) -> Path | None:
     """Return a cache folder, created if needed; None, with a warning, where nothing can be written."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        # What is loaded from there is run: it is for its owner alone, whatever the umask.
+        private_folder(folder)
     except OSError as error:
         log.warning(
             "%s: the folder of the compilation cache cannot be created (%s), so the networks are compiled at every"

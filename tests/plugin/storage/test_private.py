@@ -17,6 +17,7 @@ from rollcall.bridges.lychee.store import LycheeStore, StoredFace, store_file
 from rollcall.corrections import transfer
 from rollcall.errors import UnreadableError
 from rollcall.host import Plugin
+from rollcall.inference import devices
 from rollcall.media import annotate
 from rollcall.search.columns import library as columns
 from rollcall.storage import backups
@@ -36,6 +37,13 @@ def modes(folder: Path) -> dict[str, int]:
     return {
         str(one.relative_to(folder)): stat.S_IMODE(one.stat().st_mode) for one in folder.rglob("*") if one.is_file()
     }
+
+
+def test_the_folder_of_programs_that_are_run_is_closed_whatever_the_umask(tmp_path: Path) -> None:
+    os.umask(0)
+    folder = devices.usable(tmp_path / "cache" / "compiled")
+    assert folder is not None
+    assert {stat.S_IMODE(one.stat().st_mode) for one in (folder, folder.parent)} == {0o700}
 
 
 def test_every_file_that_is_written_is_for_its_owner_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,6 +24,7 @@ from rollcall.inference import devices
 from rollcall.inference.analyzer import Analyzer
 from rollcall.media import memory_budget
 from rollcall.settings import Settings
+from rollcall.storage.private import private_folder
 
 #: Two processes take about 11 seconds to start, and threads keep two processors as busy: 768 photos took 49 s by
 #: threads and 53 s by two processes. With more processors threads fall behind: so many photos make up for the start.
@@ -145,7 +146,7 @@ def _cluster(work: Work) -> Executor:
 
 def _usable(folder: Path) -> Path | None:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        private_folder(folder)
     except OSError:
         return None
     return folder if os.access(folder, os.W_OK) else None

@@ -87,7 +87,8 @@
     dialog.append(stage);
     document.body.append(dialog);
     dialog.showModal();
-    const fill = () => stage.requestFullscreen?.().catch(() => {});
+    // A frame may not be allowed to.
+    const fill = () => document.fullscreenEnabled && stage.requestFullscreen().catch(() => {});
     function screen() { if (document.fullscreenElement) document.exitFullscreen(); else fill(); }
     if (playing) fill();
     // Nothing lies over the photos of a slideshow while nobody moves.
