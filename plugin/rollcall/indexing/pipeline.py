@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 
 from rollcall import events
 from rollcall.errors import PictureError, RemoteError
-from rollcall.indexing import classify, moves, remote_discovery, throttle
+from rollcall.indexing import classify, discovery, moves, remote_discovery, throttle
 from rollcall.indexing.batch import AnalysedPhoto, BatchStore
 from rollcall.indexing.executors.analysis import Outcome, Task
 from rollcall.indexing.executors.base import Executor, result_of
@@ -27,11 +27,13 @@ from rollcall.indexing.run import Run, Tools, no_listener
 from rollcall.indexing.throttle import Throttle
 from rollcall.indexing.writer import Writer
 from rollcall.media import decode, video
+from rollcall.media.paths import to_text
 from rollcall.privacy import tombstones
 from rollcall.privacy.exclusions import FileIdentity
 from rollcall.records import FileStat
 from rollcall.remote.copies import SHARED
 from rollcall.remote.files import RemoteStat
+from rollcall.sentences import Sentence
 from rollcall.storage.library import CHUNK, PendingPhoto, Place
 
 log = logging.getLogger(__name__)
@@ -293,8 +295,8 @@ class Pipeline:
             self.store.store_unchanged(photo)
             run.summary.skipped += 1
             self.publish(events.PhotosSkipped(1))
-        elif photo.remote == "changed":
-            # It stays pending: the next listing has it as it is now.
+        elif photo.remote == "changed" or self._is_away(photo, places, run):
+            # It stays pending: the next listing has it as it is now, and a folder that is away comes back.
             run.summary.skipped += 1
             self.publish(events.PhotosSkipped(1))
         elif self._is_gone(photo, places):
@@ -308,6 +310,21 @@ class Pipeline:
             if len(run.summary.failures) < NAMED_FAILURES:
                 run.summary.failures.append((str(path), photo.reason))
             self.publish(events.PhotoFailed(path, photo.reason))
+
+    def _is_away(self, photo: AnalysedPhoto, places: Sequence[Place], run: Run) -> bool:
+        """Return whether the whole local folder that holds a photo went away, so that nothing is known of the photo."""
+        path = photo.photo.path
+        root = next((place.root for place in places if path.is_relative_to(place.root)), None)
+        if photo.photo.listed is not None or root is None or path.exists() or discovery.is_available(root):
+            return False
+        if root not in run.away:
+            run.away.add(root)
+            warning = Sentence(
+                "%(folder)s: the folder went away during the run; the photos that are left wait until it is back",
+                folder=to_text(str(root)),
+            )
+            run.warn(warning, self.publish)
+        return True
 
     def _is_gone(self, photo: AnalysedPhoto, places: Sequence[Place]) -> bool:
         """Return whether a file is not there.

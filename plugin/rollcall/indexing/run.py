@@ -93,6 +93,8 @@ class Run:
     sidecars: list[Path] = field(default_factory=list)
     #: Numbers of the photos that this run found missing, but for those that turn up under another path.
     newly_missing: set[int] = field(default_factory=set)
+    #: Local roots that went away while their photos were looked at.
+    away: set[Path] = field(default_factory=set)
     #: Called between two batches, for short work that cannot wait for the end of the run.
     between_batches: Callable[[], None] = lambda: None
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from blobs import draw
+from blobs import BlobAnalyzer, draw
 from drawn import open_to_all, ordinary_user
 from rollcall import events, search
 from rollcall.errors import LibraryError, StoreError
@@ -62,6 +62,31 @@ def test_a_folder_that_may_not_be_opened_is_not_added(indexer: Indexer) -> None:
         with ordinary_user(), pytest.raises(LibraryError, match=r"\(Permission denied\): allow your user to open it"):
             indexer.scanner.add(folder / "closed")
         (folder / "closed").chmod(0o700)
+
+
+def test_photos_of_a_folder_that_goes_away_during_a_run_wait_until_it_is_back(
+    library: Path, database: Database, analyzer: BlobAnalyzer
+) -> None:
+    for number in range(3):
+        draw(library / f"{number}.png", seed=number)
+    away = library.with_name("away")
+    seen: list[str] = []
+
+    def listen(event: events.Event) -> None:
+        if isinstance(event, events.Discovered) and event.finished and not seen:
+            library.rename(away)
+        if isinstance(event, events.Warned):
+            seen.append(event.message)
+
+    indexer = Indexer(database, analyzer, Settings(), listen)
+    summary = indexer.run([library])
+    assert (summary.indexed, summary.failed, summary.missing) == (0, 0, 0)
+    assert set(states(database).values()) == {"pending"}
+    assert [message.partition(": ")[2] for message in seen] == [
+        "the folder went away during the run; the photos that are left wait until it is back"
+    ]
+    away.rename(library)
+    assert indexer.run([library]).indexed == 3
 
 
 # ---- Links, markers, patterns

@@ -260,6 +260,7 @@
       text = gettext("Done: %(photos)s, %(faces)s, %(children)s.", { ...values, children });
     } catch { /* the sentence is shorter without it */ }
     if (now.failed) text += ` ${ngettext("%(num)s file could not be read.", "%(num)s files could not be read.", now.failed)}`;
+    if (now.message) text += ` ${now.message}`;
     const toast = document.createElement("div");
     toast.className = "toast"; toast.setAttribute("role", "status");
     const words = document.createElement("span");
