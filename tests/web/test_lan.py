@@ -495,4 +495,13 @@ def test_a_guest_is_told_that_the_server_is_gone_and_goes_on_when_it_is_back(sha
     page.wait_for_function("document.querySelector('.tile img').naturalWidth > 0")
     page.locator("#q").press("Enter")
     page.wait_for_url("**/?q=children*")
+    # A session that the owner ends: what is shown stays, with the way to a new code.
+    ready_tiles = page.locator(".tile").count()
+    shared.plugin.end_guest()
+    page.locator("#q").fill("women")
+    page.locator("#q").press("Enter")
+    page.locator("#server").get_by_text("not let in any more").wait_for()
+    assert page.locator(".tile").count() == ready_tiles > 0
+    page.get_by_role("link", name="Type a code").click()
+    page.get_by_label("Code").wait_for()
     context.close()
