@@ -110,7 +110,7 @@ def test_one_group_dragged_onto_another_is_the_same_person(page: Any, served: An
 def test_everyone_seen_on_one_day_only_is_hidden_at_once_and_shown_again(page: Any, served: Any) -> None:
     page.goto(f"{served.url}/people")
     page.get_by_role("button", name="Hide everyone seen on one day only (1)").click()
-    page.get_by_text("1 person hidden; u shows them again").first.wait_for()
+    page.get_by_text("1 person hidden").first.wait_for()
     hidden = "SELECT hidden FROM v1_people WHERE person_id = ?"
     assert served.rows(hidden, served.people[STRANGER]) == [(1,)]
     assert served.rows("SELECT COUNT(*) FROM v1_people WHERE hidden") == [(1,)]
@@ -159,7 +159,7 @@ def test_a_question_about_a_whole_group_is_answered_by_one_key_and_undone_by_ano
     assert sorted(shown) == sorted(theirs)
     confirmed = f"{FACES} AND person_state = 'confirmed'"
     page.keyboard.press("y")
-    page.get_by_text("This is Anna; u takes it back.").first.wait_for()
+    page.get_by_text("This is Anna.").first.wait_for()
     assert served.rows(confirmed, anna) == [(5,)]
     page.keyboard.press("u")
     page.locator("#toasts").get_by_text("Undone: two made one person").wait_for()
@@ -215,7 +215,7 @@ def test_a_face_between_two_people_is_one_of_them_or_none_by_one_key(page: Any, 
     page.get_by_role("heading", name="Is this Anna?").wait_for()
     page.get_by_role("button", name="b Ben").wait_for()
     page.keyboard.press("b")
-    page.get_by_text("This is Ben; u takes it back.").first.wait_for()
+    page.get_by_text("This is Ben.").first.wait_for()
     who = "SELECT person FROM v1_faces WHERE face_id = ? AND person_state = 'confirmed'"
     assert served.rows(who, face) == [("Ben",)]
     page.keyboard.press("u")
@@ -226,7 +226,7 @@ def test_a_face_between_two_people_is_one_of_them_or_none_by_one_key(page: Any, 
     page.reload()
     page.get_by_role("button", name="n nobody of these").wait_for()
     page.keyboard.press("n")
-    page.get_by_text("This is nobody of them; u takes it back.").first.wait_for()
+    page.get_by_text("This is nobody of them.").first.wait_for()
     rejected = "SELECT person_id FROM person_rejections WHERE face_id = ? ORDER BY person_id"
     assert served.rows(rejected, face) == sorted([(anna,), (ben,)])
 

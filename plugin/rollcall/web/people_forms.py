@@ -169,6 +169,13 @@ def answer_face(past: History, form: FaceForm, known: FaceIdentity | None) -> No
         past.correct(corrections.not_person(form.face, known.uid))
 
 
+def separate_names(text: str, known: Sequence[str] = ()) -> list[str]:
+    """Return the names that somebody typed with commas between them; names that are `known` may have commas."""
+    whole = sorted((re.escape(name) for name in known if "," in name), key=len, reverse=True)
+    found = re.findall("|".join((*(f" *{name}(?= *(?:,|$))" for name in whole), "[^,]+")), text)
+    return [name for name in map(str.strip, found) if name]
+
+
 def birth_date(text: str) -> str:
     """Return a date that somebody typed as dates are stored, YYYY-MM-DD or less of it; what is none as it is.
 
@@ -193,10 +200,7 @@ def change_person(past: History, person: Person, form: PersonForm) -> None:
     number = person.person_id
     match form.what:
         case "names":
-            # Commas separate them; without any the person has none any more.
-            past.plugin.name_person(
-                number, *(name.strip() for name in form.name.split(",") if name.strip()), origin=past.tab
-            )
+            past.plugin.name_person(number, *separate_names(form.name, person.names), origin=past.tab)
         case "birth":
             past.plugin.set_birth_date(number, birth_date(form.birth) or None, origin=past.tab)
         case "me" | "not_me":

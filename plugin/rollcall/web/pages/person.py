@@ -15,8 +15,9 @@ from rollcall.errors import NotFoundError, RequestError
 from rollcall.host import Plugin
 from rollcall.people.persons import Person
 from rollcall.people.portrait import FaceOrder, PortraitFace
+from rollcall.search.grammar.tokens import quoted
 from rollcall.web.inputs import history_of, plugin_of, remembered_of
-from rollcall.web.messages import Toast
+from rollcall.web.messages import Done, Toast
 from rollcall.web.pages.library import videos_of
 from rollcall.web.pages.people import completions, videos_of_people
 from rollcall.web.pages.rendering import is_part, page
@@ -75,8 +76,7 @@ def _person(
 
 def _query(person: Person) -> str:
     """Return the query of all photos of a person."""
-    quotable = person.name is not None and '"' not in person.name
-    return f'person:"{person.name}"' if quotable else f"person:{person.person_id}"
+    return f"person:{person.person_id}" if person.name is None else f"person:{quoted(person.name)}"
 
 
 def _faces(plugin: Plugin, person_id: int, order: FaceOrder, offset: int) -> dict[str, Any]:
@@ -119,7 +119,9 @@ def change(
             # Shown above the person, who is whole.
             return _person(request, person_id, order, sentence_of(error), error.status)
     try:
-        return _person(request, person_id, order, message="" if toast else _done(plugin, person_id, form), toast=toast)
+        return _person(
+            request, person_id, order, message="" if toast else Done(_done(plugin, person_id, form)), toast=toast
+        )
     except NotFoundError:
         # They are one with somebody else, or nothing is left of the group.
         other = named(plugin, form.name) if form.what == "merge" else None
@@ -176,21 +178,17 @@ def _done(plugin: Plugin, person_id: int, form: PersonForm) -> str:
                 )
         case "split":
             return ngettext(
-                "%(num)s face of somebody else; u takes it back.",
-                "%(num)s faces of somebody else; u takes it back.",
+                "%(num)s face of somebody else.",
+                "%(num)s faces of somebody else.",
                 count,
             )
         case "not_them":
-            return ngettext(
-                "%(num)s face taken out; u takes it back.", "%(num)s faces taken out; u takes it back.", count
-            )
+            return ngettext("%(num)s face taken out.", "%(num)s faces taken out.", count)
         case "ignore":
-            return ngettext("%(num)s face ignored; u takes it back.", "%(num)s faces ignored; u takes it back.", count)
+            return ngettext("%(num)s face ignored.", "%(num)s faces ignored.", count)
         case "confirm":
-            return ngettext(
-                "%(num)s face confirmed; u takes it back.", "%(num)s faces confirmed; u takes it back.", count
-            )
-    return gettext("Saved; u takes it back.")
+            return ngettext("%(num)s face confirmed.", "%(num)s faces confirmed.", count)
+    return gettext("Saved.")
 
 
 def _age_at_last(person: Person) -> int:

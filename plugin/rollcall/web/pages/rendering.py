@@ -20,6 +20,7 @@ from rollcall.errors import InvalidQueryError
 from rollcall.media.paths import readable
 from rollcall.records import Box
 from rollcall.search.details import FaceDetails
+from rollcall.search.grammar.tokens import quoted
 from rollcall.web import formats, names
 from rollcall.web.drawings import boxes, faces_at
 from rollcall.web.inputs import plugin_of
@@ -152,6 +153,7 @@ def _each_time(function: Callable[..., Any]) -> Callable[..., Any]:
 
 _FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "plain": readable,
+    "quoted": quoted,
     "number": formats.number,
     "percent": formats.percent,
     "day": formats.day,

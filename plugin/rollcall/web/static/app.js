@@ -60,6 +60,8 @@ document.addEventListener("htmx:afterSwap", () => {
 // Messages go by themselves, but not while they are read.
 new MutationObserver((changes) => changes.forEach((change) => change.addedNodes.forEach((one) => {
   if (one.nodeType !== 1) return;
+  // What is said again is not piled up.
+  for (const other of [...document.getElementById("toasts").children]) if (other !== one && other.textContent.trim() === one.textContent.trim()) other.remove();
   const go = () => { if (one.matches(":hover, :focus-within")) setTimeout(go, 3000); else one.remove(); };
   setTimeout(go, 10000);
 }))).observe(document.getElementById("toasts"), { childList: true });
@@ -73,6 +75,8 @@ document.addEventListener("htmx:beforeSwap", (event) => {
 });
 
 document.addEventListener("click", (event) => {
+  const pressed = event.target.closest?.("[data-press]");
+  if (pressed) press(pressed.dataset.press);
   const path = event.target.dataset?.copy;
   if (path) navigator.clipboard.writeText(path).then(() => { document.getElementById("live").textContent = ngettext("%(num)s path copied", "%(num)s paths copied", 1); });
 });
