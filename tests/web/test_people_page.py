@@ -467,3 +467,19 @@ def test_a_birth_date_that_makes_somebody_older_than_anybody_was_is_taken_and_po
     assert re.search(r"On their newest photo they would be 1[5-9]\d years old", born("1850"))
     assert served.rows("SELECT birth_date FROM v1_people WHERE person_id = ?", served.people[ANNA]) == [("1850",)]
     assert "they would be" not in born("1950")
+
+
+def test_a_name_that_several_people_have_is_nobodys_until_it_is_said_whose(served: Any) -> None:
+    anna, ben, other = (served.people[one] for one in (ANNA, BEN, OTHER))
+    served.client.post(f"/person/{ben}", data={"what": "names", "name": "anna"})
+    for address, form in (
+        ("/people", {"what": "name", "people": other, "name": "Anna"}),
+        (f"/person/{other}", {"what": "merge", "name": "Anna"}),
+        (f"/person/{other}", {"what": "child_of", "name": "Anna"}),
+    ):
+        answer = served.client.post(address, data=form)
+        assert answer.status_code == 409 and "2 people are called" in answer.text
+    assert served.rows(FACES, other) == [(3,)]
+    # Of two with one name, each means the other.
+    served.client.post(f"/person/{ben}", data={"what": "merge", "name": "Anna"})
+    assert served.rows("SELECT COUNT(*) FROM v1_people WHERE person_id IN (?, ?)", anna, ben) == [(1,)]

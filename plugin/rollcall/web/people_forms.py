@@ -74,6 +74,26 @@ def named(plugin: Plugin, name: str) -> Person | None:
     return next(iter(plugin.people_named(name)), None)
 
 
+def somebody_else(plugin: Plugin, name: str, person: Person) -> Person | None:
+    """Return whom a name means beside a person; None if nobody else has it.
+
+    Raises
+    ------
+    ConflictError
+        If several others have it.
+    """
+    others = [one for one in plugin.people_named(name) if one.person_id != person.person_id]
+    if len(others) > 1:
+        raise ConflictError(
+            Sentence(
+                "%(count)s people are called %(name)s; tick under People who is one person, or rename one of them",
+                count=len(others),
+                name=Quoted(name.strip()),
+            )
+        )
+    return next(iter(others), None)
+
+
 def name_group(past: History, person: Person, name: str) -> Person:
     """Name a person, or make them one with whoever has the name already; return who they are then.
 
@@ -81,11 +101,13 @@ def name_group(past: History, person: Person, name: str) -> Person:
     ------
     InvalidCorrectionError
         If the name is empty.
+    ConflictError
+        If several others have it.
     """
     if not name.strip():
         raise InvalidCorrectionError(Sentence("a name is needed; type one"))
-    other = named(past.plugin, name)
-    if other is not None and other.person_id != person.person_id:
+    other = somebody_else(past.plugin, name, person)
+    if other is not None:
         return past.plugin.merge_people(other.person_id, person.person_id, origin=past.tab)
     return past.plugin.name_person(person.person_id, name, *person.names, origin=past.tab)
 
@@ -229,7 +251,7 @@ def _change_faces(past: History, number: int, form: PersonForm) -> None:
 
 
 def _change_two(past: History, person: Person, form: PersonForm) -> None:
-    other = named(past.plugin, form.name) if form.other is None else past.plugin.person(form.other)
+    other = somebody_else(past.plugin, form.name, person) if form.other is None else past.plugin.person(form.other)
     if other is None:
         raise InvalidCorrectionError(
             Sentence("nobody is named %(name)s; name them first", name=Quoted(form.name.strip()))

@@ -21,7 +21,7 @@ from rollcall.web.messages import Done, Toast
 from rollcall.web.pages.library import videos_of
 from rollcall.web.pages.people import completions, videos_of_people
 from rollcall.web.pages.rendering import is_part, page
-from rollcall.web.people_forms import ForgetForm, PersonForm, change_person, named
+from rollcall.web.people_forms import ForgetForm, PersonForm, change_person, somebody_else
 from rollcall.web.translation import gettext, ngettext, sentence_of
 
 router = APIRouter()
@@ -110,11 +110,14 @@ def change(
     """Record what a form says of a person, and show the person as they are now."""
     plugin = plugin_of(request)
     past, toast = history_of(request), None
+    other: Person | None = None
     if form.what in ("undo", "redo"):
         toast = past.step(form.what)
     else:
         try:
-            change_person(past, plugin.person(person_id), form)
+            person = plugin.person(person_id)
+            other = somebody_else(plugin, form.name, person) if form.what == "merge" else None
+            change_person(past, person, form)
         except RequestError as error:
             # Shown above the person, who is whole.
             return _person(request, person_id, order, sentence_of(error), error.status)
@@ -124,7 +127,6 @@ def change(
         )
     except NotFoundError:
         # They are one with somebody else, or nothing is left of the group.
-        other = named(plugin, form.name) if form.what == "merge" else None
         return _elsewhere(request, "/people" if other is None else f"/person/{other.person_id}")
 
 
