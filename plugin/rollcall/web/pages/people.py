@@ -52,7 +52,6 @@ def _people(
         "lists": lists,
         "waiting": waiting,
         "videos": videos_of_people(plugin, remembered, [one for _, people, _ in lists for one in people]),
-        "names": completions(plugin),
         "hidden": hidden,
         "message": message,
         "toast": toast,

@@ -19,7 +19,7 @@ from rollcall.search.grammar.tokens import quoted
 from rollcall.web.inputs import history_of, plugin_of, remembered_of
 from rollcall.web.messages import Done, Toast
 from rollcall.web.pages.library import videos_of
-from rollcall.web.pages.people import completions, videos_of_people
+from rollcall.web.pages.people import videos_of_people
 from rollcall.web.pages.rendering import is_part, page
 from rollcall.web.people_forms import ForgetForm, PersonForm, change_person, somebody_else
 from rollcall.web.translation import gettext, ngettext, sentence_of
@@ -66,7 +66,6 @@ def _person(
         ),
         "order": order,
         "orders": ORDERS,
-        "names": completions(plugin),
         "message": message,
         "toast": toast,
         **_faces(plugin, person_id, order, 0),
