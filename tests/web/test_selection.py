@@ -68,6 +68,7 @@ def test_the_only_face_of_each_is_named_the_same_person_in_one_step(own: Any) ->
     assert "1 face is Anna" in say(own, ["a, 'b' $(c) & ü;.png"], what="name", name="anna").text
     assert [one.faces for one in own.plugin.people_named("Anna")] == [3]
     assert say(own, ["child.png"], what="name", name=" ").status_code == 422
+    assert "no age is chosen" in say(own, ["child.png"], what="age_group", label="").text
     for _ in range(2):
         own.client.post("/undo", headers=PART)
 

@@ -118,10 +118,10 @@ def set_ages(past: History, faces: Sequence[int], label: str) -> None:
     Raises
     ------
     InvalidCorrectionError
-        If there is no such answer.
+        If none is chosen, or there is no such answer.
     """
     if label not in ANSWERS:
-        raise InvalidCorrectionError(NOT_UNDERSTOOD)
+        raise InvalidCorrectionError(NOT_UNDERSTOOD if label else Sentence("no age is chosen; choose one beside it"))
     past.correct(*(corrections.age(one, *ANSWERS[label]) for one in faces))
 
 

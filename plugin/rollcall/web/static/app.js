@@ -71,6 +71,8 @@ document.addEventListener("htmx:afterSwap", () => {
 // Messages go by themselves, but not while they are read.
 new MutationObserver((changes) => changes.forEach((change) => change.addedNodes.forEach((one) => {
   if (one.nodeType !== 1) return;
+  // On a phone more of them would hide what they are about.
+  for (const other of [...document.getElementById("toasts").children].slice(0, -3)) other.remove();
   // What is refused again is said once.
   if (one.matches("[role=alert]")) for (const other of [...document.getElementById("toasts").children]) if (other !== one && other.textContent.trim() === one.textContent.trim()) other.remove();
   const go = () => { if (one.matches(":hover, :focus-within")) setTimeout(go, 3000); else one.remove(); };
