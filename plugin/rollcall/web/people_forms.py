@@ -75,14 +75,15 @@ def named(plugin: Plugin, name: str) -> Person | None:
 
 
 def somebody_else(plugin: Plugin, name: str, person: Person) -> Person | None:
-    """Return whom a name means beside a person; None if nobody else has it.
+    """Return whom a name means beside a person: that person if nobody else has it, too, and None if nobody has it.
 
     Raises
     ------
     ConflictError
         If several others have it.
     """
-    others = [one for one in plugin.people_named(name) if one.person_id != person.person_id]
+    found = plugin.people_named(name)
+    others = [one for one in found if one.person_id != person.person_id] or found
     if len(others) > 1:
         raise ConflictError(
             Sentence(
@@ -107,7 +108,7 @@ def name_group(past: History, person: Person, name: str) -> Person:
     if not name.strip():
         raise InvalidCorrectionError(Sentence("a name is needed; type one"))
     other = somebody_else(past.plugin, name, person)
-    if other is not None:
+    if other is not None and other.person_id != person.person_id:
         return past.plugin.merge_people(other.person_id, person.person_id, origin=past.tab)
     return past.plugin.name_person(person.person_id, name, *person.names, origin=past.tab)
 
