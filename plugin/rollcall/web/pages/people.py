@@ -116,7 +116,8 @@ def change(request: Request, form: Annotated[PeopleForm, Form()], hidden: bool =
     if form.what in ("undo", "redo"):
         return _people(request, hidden=hidden, toast=history_of(request).step(form.what))
     try:
-        return _people(request, hidden=hidden, message=Done(_change(history_of(request), form)))
+        # A message that lies over the page: names are typed far down, where nothing shall move.
+        return _people(request, hidden=hidden, toast=Toast(_change(history_of(request), form), "undo"))
     except RequestError as error:
         # Shown above the lists, which are whole.
         return _people(request, hidden=hidden, message=sentence_of(error), code=error.status)

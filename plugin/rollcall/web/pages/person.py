@@ -121,9 +121,10 @@ def change(
             # Shown above the person, who is whole.
             return _person(request, person_id, order, sentence_of(error), error.status)
     try:
-        return _person(
-            request, person_id, order, message="" if toast else Done(_done(plugin, person_id, form)), toast=toast
-        )
+        advice = "" if toast else Done(_advice(plugin, person_id, form))
+        if not toast and not advice:
+            toast = Toast(_done(form), "undo")
+        return _person(request, person_id, order, advice, toast=toast)
     except NotFoundError:
         # They are one with somebody else, or nothing is left of the group.
         return _elsewhere(request, "/people" if other is None else f"/person/{other.person_id}")
@@ -160,8 +161,8 @@ def forget(request: Request, person_id: RowId, form: Annotated[ForgetForm, Form(
     return _elsewhere(request, "/people")
 
 
-def _done(plugin: Plugin, person_id: int, form: PersonForm) -> str:
-    count = len(form.faces)
+def _advice(plugin: Plugin, person_id: int, form: PersonForm) -> str:
+    """Return what to look at again after something was saved; "" for nothing."""
     match form.what:
         case "names":
             name = plugin.person(person_id).name
@@ -177,6 +178,12 @@ def _done(plugin: Plugin, person_id: int, form: PersonForm) -> str:
                     "Saved. On their newest photo they would be %(age)s years old: correct the date if it is a slip.",
                     age=age,
                 )
+    return ""
+
+
+def _done(form: PersonForm) -> str:
+    count = len(form.faces)
+    match form.what:
         case "split":
             return ngettext(
                 "%(num)s face of somebody else.",
