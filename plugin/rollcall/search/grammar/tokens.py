@@ -119,6 +119,9 @@ def _scan(query: str) -> Iterator[Token]:
             at += 1
             continue
         match = _TOKEN.match(text, at)
+        end = at if match is None else match.end()
+        if text[end : end + 1] == '"' and (match is None or (match["field"] and match["value"] is None)):
+            raise InvalidQueryError(query, end, Sentence("a quote is not closed; type another at its end"))
         if match is None:
             raise InvalidQueryError(query, at, Sentence("%(query)s means nothing here", query=Quoted(query[at])))
         yield from _tokens(query, match)
