@@ -483,3 +483,19 @@ def test_a_name_that_several_people_have_is_nobodys_until_it_is_said_whose(serve
     # Of two with one name, each means the other.
     served.client.post(f"/person/{ben}", data={"what": "merge", "name": "Anna"})
     assert served.rows("SELECT COUNT(*) FROM v1_people WHERE person_id IN (?, ?)", anna, ben) == [(1,)]
+
+
+def test_escape_unticks_before_it_leads_back(page: Any, served: Any) -> None:
+    page.goto(f"{served.url}/people")
+    page.locator(".pick input").first.check()
+    page.locator("#picked").wait_for()
+    page.keyboard.press("Escape")
+    page.locator("#picked").wait_for(state="hidden")
+    page.goto(f"{served.url}/person/{served.people[ANNA]}")
+    page.locator("input[form=chosen]").first.check()
+    page.get_by_text("1 selected").wait_for()
+    page.keyboard.press("Escape")
+    page.get_by_text("1 selected").wait_for(state="hidden")
+    assert page.locator("input[form=chosen]:checked").count() == 0
+    page.keyboard.press("Escape")
+    page.wait_for_url("**/people")

@@ -150,13 +150,15 @@ function press(key) {
   return Boolean(wanted);
 }
 
-// Escape closes the innermost: a menu before the page, a field of what is selected before the selection.
+// Escape closes the innermost: a menu before the page, a field of what is selected before the selection, and what is ticked.
 const openMenu = () => [...document.querySelectorAll("details.menu[open]")].pop();
 function closed(event) {
   if (document.querySelector("dialog[open], #frame.drawable")) return false;
   const menu = openMenu(), field = event.target.closest?.("#selected input");
+  const ticked = event.target.closest?.("input:not([type=checkbox], [type=range]), select, textarea") ? [] : document.querySelectorAll(".pick input:checked, input[form=chosen]:checked");
   if (menu) { menu.open = false; menu.querySelector("summary").focus(); } else if (field) field.blur();
-  return Boolean(menu || field);
+  else ticked.forEach((one) => { one.checked = false; one.dispatchEvent(new Event("change", { bubbles: true })); });
+  return Boolean(menu || field || ticked.length);
 }
 document.addEventListener("click", (event) => { const menu = openMenu(); if (menu && !menu.contains(event.target)) menu.open = false; });
 
