@@ -172,7 +172,10 @@ def test_a_no_to_a_question_never_comes_back(served: Any) -> None:
     with plugin.database.write() as session:
         row = session.get_one(FacePersonRow, face)
         row.person_id, row.state, row.probability = None, "automatic", 0.0
-    assert f'value="{face}" checked' in served.client.get("/people/questions").text
+    text = served.client.get("/people/questions").text
+    assert f'value="{face}" checked' in text
+    likely = float(re.findall(r', (\d+(?:\.\d+)?)%"', text)[0]) >= 50
+    assert re.findall(r'class="primary" name="what" value="(\w+)"', text) == ["yes" if likely else "no"]
     answer = served.client.post("/people/questions", data={"what": "no", "person": anna, "faces": face})
     assert "This is not Anna" in answer.text
     assert served.rows("SELECT COUNT(*) FROM person_rejections WHERE face_id = ?", face) == [(1,)]
