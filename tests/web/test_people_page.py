@@ -475,13 +475,15 @@ def test_a_birth_date_that_makes_somebody_older_than_anybody_was_is_taken_and_po
 def test_a_name_that_several_people_have_is_nobodys_until_it_is_said_whose(served: Any) -> None:
     anna, ben, other = (served.people[one] for one in (ANNA, BEN, OTHER))
     served.client.post(f"/person/{ben}", data={"what": "names", "name": "anna"})
+    face, photo = served.rows("SELECT face_id, photo_id FROM v1_faces WHERE person_id = ?", other)[0]
     for address, form in (
         ("/people", {"what": "name", "people": other, "name": "Anna"}),
         (f"/person/{other}", {"what": "merge", "name": "Anna"}),
         (f"/person/{other}", {"what": "child_of", "name": "Anna"}),
+        (f"/photo/{photo}/who", {"what": "name", "face": face, "name": "Anna"}),
     ):
         answer = served.client.post(address, data=form)
-        assert answer.status_code == 409 and "2 people are called" in answer.text
+        assert answer.status_code == 409 and "tick under People who is one person" in answer.text, address
     assert served.rows(FACES, other) == [(3,)]
     # Of two with one name, each means the other.
     served.client.post(f"/person/{ben}", data={"what": "merge", "name": "Anna"})

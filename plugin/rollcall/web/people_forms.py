@@ -84,15 +84,26 @@ def somebody_else(plugin: Plugin, name: str, person: Person) -> Person | None:
     """
     found = plugin.people_named(name)
     others = [one for one in found if one.person_id != person.person_id] or found
-    if len(others) > 1:
+    return _only(others, name)
+
+
+def _only(found: Sequence[Person], name: str) -> Person | None:
+    """Return the one person of a name; None if nobody has it.
+
+    Raises
+    ------
+    ConflictError
+        If several have it.
+    """
+    if len(found) > 1:
         raise ConflictError(
             Sentence(
                 "%(count)s people are called %(name)s; tick under People who is one person, or rename one of them",
-                count=len(others),
+                count=len(found),
                 name=Quoted(name.strip()),
             )
         )
-    return next(iter(others), None)
+    return next(iter(found), None)
 
 
 def name_group(past: History, person: Person, name: str) -> Person:
@@ -138,17 +149,9 @@ def name_faces(past: History, faces: Sequence[int], name: str) -> str:
     """
     if not name.strip():
         raise InvalidCorrectionError(Sentence("a name is needed; type one"))
-    found = past.plugin.people_named(name.strip())
-    if len(found) > 1:
-        raise ConflictError(
-            Sentence(
-                "%(count)s people are called %(name)s; confirm the faces for one of them by number",
-                count=len(found),
-                name=Quoted(name.strip()),
-            )
-        )
-    if found:
-        return past.plugin.confirm_faces(found[0].person_id, faces, origin=past.tab).name or name.strip()
+    found = _only(past.plugin.people_named(name.strip()), name)
+    if found is not None:
+        return past.plugin.confirm_faces(found.person_id, faces, origin=past.tab).name or name.strip()
     # Not as faces that are taken out of a group: what looks like them there may be the same person.
     uid = corrections.new_uid()
     past.correct(corrections.person_name(uid, [name.strip()]), *(corrections.person(one, uid) for one in faces))
@@ -178,10 +181,13 @@ def answer_face(past: History, form: FaceForm, known: FaceIdentity | None) -> No
     ------
     InvalidCorrectionError
         If a name is empty, or nobody is proposed.
+    ConflictError
+        If several people have the name.
     """
     if form.what == "name":
         if not form.name.strip():
             raise InvalidCorrectionError(Sentence("a name is needed; type one"))
+        _only(past.plugin.people_named(form.name), form.name)
         past.plugin.name_face(form.face, form.name, origin=past.tab)
     elif known is None:
         raise InvalidCorrectionError(NOT_UNDERSTOOD)
