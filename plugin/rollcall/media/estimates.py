@@ -31,9 +31,7 @@ _FIXED: Final = 8 << 20
 #: What a strip of rows takes while its pixels are converted.
 _STRIPS: Final = 40 << 20
 #: Bytes a pixel of the formats whose decoders are libraries of their own: planes of the codec, their RGB, and a copy.
-_LIBRARIES: Final = {Format.AVIF: 16, Format.HEIF: 10, Format.JXL: 16, Format.JPEG2000: 22, Format.RAW: 16}
-#: What a JPEG 2000 takes for each pixel that it would have if it were not reduced.
-_UNREDUCED: Final = 0.6
+_LIBRARIES: Final = {Format.AVIF: 16, Format.HEIF: 10, Format.JXL: 16, Format.RAW: 16}
 #: No compression. Any other is libtiff's, which reports damage on the terminal.
 _PLAIN_COMPRESSIONS: Final = frozenset({None, 1})
 #: Bytes a pixel of Pillow's modes; RGB is stored in four.
@@ -80,8 +78,7 @@ def of_library(kind: Format, found: Size, data: bytes, target: int | None) -> in
     """Return the bytes that a decoder with a library of its own takes."""
     pixels = found.width * found.height
     if kind is Format.JPEG2000:
-        made = pixels >> 2 * jpeg2000.halvings(data, target)
-        return _FIXED + 2 * len(data) + made * _LIBRARIES[kind] + int(pixels * _UNREDUCED)
+        return _FIXED + jpeg2000.needed(data, jpeg2000.halvings(data, target))
     if kind is Format.RAW:
         # A raw file has a byte or more a pixel, and its directories may give the preview's size.
         pixels = max(pixels, len(data))
