@@ -31,7 +31,7 @@ _FIXED: Final = 8 << 20
 #: What a strip of rows takes while its pixels are converted.
 _STRIPS: Final = 40 << 20
 #: Bytes a pixel of the formats whose decoders are libraries of their own: planes of the codec, their RGB, and a copy.
-_LIBRARIES: Final = {Format.AVIF: 16, Format.HEIF: 10, Format.JXL: 16, Format.RAW: 16}
+_LIBRARIES: Final = {Format.AVIF: 16, Format.HEIF: 10, Format.JXL: 8, Format.RAW: 16}
 #: No compression. Any other is libtiff's, which reports damage on the terminal.
 _PLAIN_COMPRESSIONS: Final = frozenset({None, 1})
 #: Bytes a pixel of Pillow's modes; RGB is stored in four.
