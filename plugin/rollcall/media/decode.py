@@ -274,7 +274,7 @@ def _plan(job: Job) -> _Plan:
     if size.megapixels > job.max_megapixels:
         raise TooManyPixels(size.megapixels)
     if job.kind in _RARE:
-        return _Plan(estimates.of_library(job.kind, size, job.data, job.target), False)
+        return _Plan(estimates.of_library(job.kind, size, job.data, job.target, job.most), False)
     needed, plain = estimates.of_plain(job.kind, size, job.data, job.target, job.max_megapixels, job.most)
     return _Plan(needed, plain and needed <= _IN_PROCESS)
 

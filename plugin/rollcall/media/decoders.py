@@ -11,6 +11,7 @@ import numpy as np
 
 from rollcall.media import (
     avif,
+    avif_strips,
     bmp,
     heif,
     jpeg,
@@ -78,7 +79,7 @@ _STRICT: Final[dict[Format, tuple[Decoder, ...]]] = {
     Format.TIFF: (tiff_strips.decode, tiff.decode, _pillow("TIFF", turned=True)),
     Format.PPM: (pnm.by_rows, pnm.decode, _pillow("PPM")),
     Format.JPEG2000: (jpeg2000.whole, jpeg2000.decode),
-    Format.AVIF: (_pillow("AVIF"), avif.main_item),
+    Format.AVIF: (avif_strips.decode, _pillow("AVIF"), avif.main_item),
     Format.HEIF: (heif.decode,),
     Format.JXL: (jxl.decode,),
     Format.RAW: (raw.decode, raw.as_tiff),

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from rollcall.media import (
+    avif_strips,
     boxes,
     exif,
     jpeg2000,
@@ -74,9 +75,12 @@ def size(kind: Format, data: bytes) -> Size:
             return Size(0, 0)
 
 
-def of_library(kind: Format, found: Size, data: bytes, target: int | None) -> int:
+def of_library(kind: Format, found: Size, data: bytes, target: int | None, most: int | None = None) -> int:
     """Return the bytes that a decoder with a library of its own takes."""
     pixels = found.width * found.height
+    planes = avif_strips.find(data, target, most) if kind is Format.AVIF else None
+    if planes is not None:
+        return of_strips(found, data, target, most) + planes.needed
     if kind is Format.JPEG2000:
         return _FIXED + jpeg2000.needed(data, jpeg2000.halvings(data, target))
     if kind is Format.RAW:

@@ -1,8 +1,8 @@
 """Decode JPEG XL files, and read from their first bytes how large they are.
 
 The decoder makes all the pixels as soon as a file is opened, and a file of some kilobytes can hold thousands of
-megapixels; so the header is read here before. Pillow would copy them twice, so the decoder is asked without it. The layout is that of ISO/IEC 18181-1 (size header) and 18181-2
-(boxes).
+megapixels; so the header is read here before. Pillow would copy them twice, so the decoder is asked without it. The
+layout is that of ISO/IEC 18181-1 (size header) and 18181-2 (boxes).
 """
 
 from __future__ import annotations

@@ -107,7 +107,9 @@ def decode(job: Job, formats: Sequence[str], *, turned: bool = False, reduced: R
         image.close()
 
 
-def decode_damaged(job: Job, formats: Sequence[str], *, turned: bool = False, reduced: Reduced | None = None) -> Decoded:
+def decode_damaged(
+    job: Job, formats: Sequence[str], *, turned: bool = False, reduced: Reduced | None = None
+) -> Decoded:
     """Decode as much of a damaged file as Pillow can, for a process of its own: it changes a global of Pillow's.
 
     Raises
