@@ -19,6 +19,7 @@ from rollcall.media import (
     png_chunks,
     png_strips,
     pnm,
+    raw,
     samples,
     tiff,
     tiff_strips,
@@ -32,7 +33,7 @@ _FIXED: Final = 8 << 20
 #: What a strip of rows takes while its pixels are converted.
 _STRIPS: Final = 40 << 20
 #: Bytes a pixel of the formats whose decoders are libraries of their own: planes of the codec, their RGB, and a copy.
-_LIBRARIES: Final = {Format.AVIF: 16, Format.HEIF: 10, Format.JXL: 8, Format.RAW: 16}
+_LIBRARIES: Final = {Format.AVIF: 16, Format.HEIF: 10, Format.JXL: 8}
 #: No compression. Any other is libtiff's, which reports damage on the terminal.
 _PLAIN_COMPRESSIONS: Final = frozenset({None, 1})
 #: Bytes a pixel of Pillow's modes; RGB is stored in four.
@@ -84,8 +85,7 @@ def of_library(kind: Format, found: Size, data: bytes, target: int | None, most:
     if kind is Format.JPEG2000:
         return _FIXED + jpeg2000.needed(data, jpeg2000.halvings(data, target))
     if kind is Format.RAW:
-        # A raw file has a byte or more a pixel, and its directories may give the preview's size.
-        pixels = max(pixels, len(data))
+        return _FIXED + raw.needed(found.width, found.height, len(data), target)
     return _FIXED + 2 * len(data) + pixels * _LIBRARIES[kind]
 
 
@@ -114,7 +114,8 @@ def of_plain(
         if header is not None and png_strips.pays(header, target, most):
             return of_strips(found, data, target, most), False
         mode = header.pillow_mode() if header else ""
-        return of_mode(mode, found, target) + len(data), True
+        # The file is written anew.
+        return of_mode(mode, found, target) + 2 * len(data), True
     deep = _of_samples(kind, data, target, max_megapixels)
     if deep is not None:
         return deep, kind is not Format.TIFF or tiff_compression(data) in _PLAIN_COMPRESSIONS
