@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 from rollcall.media import (
     avif_strips,
+    bmp,
     boxes,
     exif,
     jpeg2000,
@@ -119,9 +120,9 @@ def of_plain(
     deep = _of_samples(kind, data, target, max_megapixels)
     if deep is not None:
         return deep, kind is not Format.TIFF or tiff_compression(data) in _PLAIN_COMPRESSIONS
-    portions = tiff_strips.find(data, target, most) if kind is Format.TIFF else None
+    portions = _in_portions(kind, data, target, most)
     if portions is not None:
-        found = Size(portions.width, portions.height)
+        found = portions
         if found.megapixels > max_megapixels:
             raise TooManyPixels(found.megapixels)
         return of_strips(found, data, target, most), False
@@ -136,6 +137,18 @@ def of_plain(
         raise TooManyPixels(found.megapixels)
     plain = kind is not Format.TIFF or tiff_compression(data) in _PLAIN_COMPRESSIONS
     return of_mode(image.mode, found, target) + len(data), plain
+
+
+def _in_portions(kind: Format, data: bytes, target: int | None, most: int | None) -> Size | None:
+    """Return the size of a picture of 8 bits a sample that is never held whole; None for any other."""
+    if kind is Format.TIFF:
+        strips = tiff_strips.find(data, target, most)
+        return None if strips is None else Size(strips.width, strips.height)
+    if kind is Format.BMP:
+        size_in_rows = bmp.size_in_rows(data)
+        return None if size_in_rows is None else Size(*size_in_rows)
+    rows = pnm.rows(data) if kind is Format.PPM else None
+    return None if rows is None else Size(rows.width, rows.height)
 
 
 def _of_samples(kind: Format, data: bytes, target: int | None, max_megapixels: float) -> int | None:

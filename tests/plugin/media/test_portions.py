@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rollcall.media import bmp, conversion, pillow_formats, pnm, tiff, tiff_strips
+from rollcall.media import bmp, conversion, estimates, pillow_formats, plain_rows, pnm, tiff, tiff_strips
 from rollcall.media.formats import Format
 from rollcall.media.job import Job, Refused
 
@@ -40,8 +40,7 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, "_LEAST_PIXELS", 1)
     for module in (conversion, tiff_strips):
         monkeypatch.setattr(module, "BLOCK", 5000)
-    for module in (bmp, pnm):
-        monkeypatch.setattr(module, "_LARGE", 1)
+    monkeypatch.setattr(plain_rows, "LARGE", 1)
     monkeypatch.setattr(tiff, "_PORTION", 5000)
     monkeypatch.setattr(tiff_strips, "_MOST_PIXELS", 20_000)
 
@@ -142,13 +141,17 @@ def test_many_bits_in_portions_are_those_of_the_whole(layout: str, monkeypatch: 
         assert np.array_equal(portions.pixels, whole.pixels), target
 
 
-@pytest.mark.parametrize("kind", ["BMP", "PPM"])
-def test_rows_that_are_not_packed_are_taken_from_the_file(kind: str) -> None:
+@pytest.mark.parametrize(("kind", "mode"), [("BMP", "RGB"), ("BMP", "RGBA"), ("PPM", "RGB")])
+def test_rows_that_are_not_packed_are_taken_from_the_file(kind: str, mode: str) -> None:
+    data = written(mode, kind)
     for target in TARGETS:
-        job = Job(Format[kind], written("RGB", kind), target)
+        job = Job(Format[kind], data, target)
         found = (bmp if kind == "BMP" else pnm).by_rows(job)
         assert (found.width, found.height) == (WIDTH, HEIGHT)
         assert np.array_equal(found.pixels, pillow_formats.decode(job, (kind,)).pixels), target
+    needed, in_process = estimates.of_plain(Format[kind], estimates.Size(0, 0), data, 50, 300)
+    assert needed == estimates.of_strips(estimates.Size(WIDTH, HEIGHT), data, 50, None)
+    assert not in_process
 
 
 @pytest.mark.parametrize("kind", ["BMP", "PPM"])
