@@ -108,7 +108,7 @@ def _frame(data: bytes) -> Any:
 
     av.logging.set_level(None)
     try:
-        decoder = av.CodecContext.create("libdav1d", "r")
+        decoder: Any = av.CodecContext.create("libdav1d", "r")
         # Each further thread would hold a picture.
         decoder.thread_count = 1
         frames = decoder.decode(av.Packet(data)) or decoder.decode(None)
@@ -148,7 +148,7 @@ class _Strips:
         colours = [self._colour(one, top, bottom)[:, left:right] for one in self._planes[1:]]
         together = cv2.merge([brightness.astype(np.float32), *colours])
         values = cv2.transform(together, self._weights)
-        return cv2.convertScaleAbs(np.maximum(values, 0, out=values))
+        return np.asarray(cv2.convertScaleAbs(np.maximum(values, 0, out=values)), np.uint8)
 
     def _colour(self, plane: NDArray[Any], top: int, bottom: int) -> NDArray[np.float32]:
         """Return rows of a plane of colours as float32, one sample for each pixel."""

@@ -182,7 +182,8 @@ def _opened(request: _Request) -> _Opened:
         )
     job = Job(kind, data, request.target, request.max_megapixels, request.most, digest=digest)
     if len(data) >= _LARGE_FILE:
-        job = job._replace(path=str(path.absolute()))
+        # What its bytes say is wanted again when they are no longer held.
+        job = job._replace(path=str(path.absolute()), lacks_scan=_lacks_scan(data))
     with _as_picture_errors(path, job):
         plan = _plan(job)
         _check_memory(path, plan, limits)
@@ -206,7 +207,7 @@ def _as_picture_errors(path: Path, job: Job) -> Iterator[None]:
         raise
     except TooManyPixels as error:
         if error.megapixels > _ABSURD:
-            raise _damaged(path, job.data) from error
+            raise _damaged(path, job) from error
         raise TooLargeError(
             path,
             Sentence(
@@ -223,7 +224,7 @@ def _as_picture_errors(path: Path, job: Job) -> Iterator[None]:
     # One file must never stop a run, whatever our own code did not think of.
     except Exception as error:
         _LOG.debug("%s", path, exc_info=True)
-        raise _damaged(path, job.data) from error
+        raise _damaged(path, job) from error
 
 
 def _of_video(
@@ -303,7 +304,7 @@ def _decoded(request: _Request, opened: _Opened) -> Decoded:
         return _elsewhere(request, opened, True)
     except Refused as error:
         _LOG.debug("%s: %s", path, error)
-        raise _damaged(path, job.data) from error
+        raise _damaged(path, job) from error
 
 
 def _elsewhere(request: _Request, opened: _Opened, lenient: bool) -> Decoded:
@@ -347,11 +348,15 @@ def _name(path: Path, kind: Format) -> str:
     return suffix[1:].upper() if suffix in SUFFIXES and kind is not Format.RAW else str(kind)
 
 
-def _damaged(path: Path, data: bytes) -> NotAPictureError:
-    jpeg_without_a_scan = data.startswith(b"\xff\xd8\xff") and b"\xff\xda" not in data
+def _damaged(path: Path, job: Job) -> NotAPictureError:
     damage = (
         Sentence("the file is truncated before the picture begins")
-        if jpeg_without_a_scan
+        if job.lacks_scan or _lacks_scan(job.data)
         else Sentence("the file is damaged and cannot be shown")
     )
     return NotAPictureError(path, damage, Sentence("copy it again from where it came from"))
+
+
+def _lacks_scan(data: bytes) -> bool:
+    """Return whether a file is a JPEG that ends before its picture begins."""
+    return data.startswith(b"\xff\xd8\xff") and b"\xff\xda" not in data

@@ -24,6 +24,7 @@ from rollcall.media import (
     samples,
     tiff,
     tiff_strips,
+    webp_chunks,
 )
 from rollcall.media.conversion import factor_for, step_for
 from rollcall.media.formats import Format
@@ -62,7 +63,7 @@ def size(kind: Format, data: bytes) -> Size:
             header = png_chunks.header(data)
             return Size(header.width, header.height) if header else Size(0, 0)
         case Format.WEBP:
-            return _webp(data)
+            return Size(*webp_chunks.size(data))
         case Format.JXL:
             return Size(*jxl.size(data))
         case Format.AVIF | Format.HEIF:
@@ -199,9 +200,9 @@ def of_jpeg(frame: jpeg_markers.Frame, target: int | None) -> int:
 def of_webp(found: Size, data: bytes, target: int | None) -> int:
     """Return the bytes for a WebP: what is made, and the decoder's own pixels of a lossless or transparent one."""
     pixels = found.width * found.height
-    if is_animated_webp(data):
+    if webp_chunks.is_animated(data) and webp_chunks.first_frame(data) is None:
         return _FIXED + pixels * 20
-    samples = 4 if has_alpha_webp(data) else 3
+    samples = 4 if webp_chunks.has_alpha(data) else 3
     own = 4 if b"VP8L" in data[:4096] else 0
     made = pixels // factor_for(found.width, found.height, target) ** 2
     # OpenCV copies what its decoder made.
@@ -220,30 +221,3 @@ def of_mode(mode: str, found: Size, target: int | None) -> int:
     pixels = found.width * found.height
     made = pixels // factor_for(found.width, found.height, target) ** 2
     return _FIXED + (_STRIPS if pixels > 1e6 else 0) + pixels * _MODES.get(mode, 4) + made * 6
-
-
-def is_animated_webp(data: bytes) -> bool:
-    """Return whether a WebP holds several pictures."""
-    return data[12:16] == b"VP8X" and len(data) > 20 and bool(data[20] & 2)
-
-
-def has_alpha_webp(data: bytes) -> bool:
-    """Return whether a WebP declares an alpha channel."""
-    if data[12:16] == b"VP8X" and len(data) > 20:
-        return bool(data[20] & 16)
-    return data[12:16] == b"VP8L" and len(data) > 24 and bool(data[24] & 16)
-
-
-def _webp(data: bytes) -> Size:
-    """Return the size in the first chunk (RFC 9649)."""
-    match data[12:16]:
-        case b"VP8X":
-            return Size(1 + int.from_bytes(data[24:27], "little"), 1 + int.from_bytes(data[27:30], "little"))
-        case b"VP8L":
-            bits = int.from_bytes(data[21:25], "little")
-            return Size(1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF))
-        case b"VP8 ":
-            width, height = int.from_bytes(data[26:28], "little"), int.from_bytes(data[28:30], "little")
-            return Size(width & 0x3FFF, height & 0x3FFF)
-        case _:
-            return Size(0, 0)
