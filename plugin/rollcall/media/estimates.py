@@ -118,7 +118,7 @@ def of_plain(
         mode = header.pillow_mode() if header else ""
         # The file is written anew.
         return of_mode(mode, found, target) + 2 * len(data), True
-    deep = _of_samples(kind, data, target, max_megapixels)
+    deep = _of_samples(kind, data, target, max_megapixels, most)
     if deep is not None:
         return deep, kind is not Format.TIFF or tiff_compression(data) in _PLAIN_COMPRESSIONS
     portions = _in_portions(kind, data, target, most)
@@ -136,8 +136,10 @@ def of_plain(
     image.close()  # as after decoding
     if found.megapixels > max_megapixels:
         raise TooManyPixels(found.megapixels)
-    plain = kind is not Format.TIFF or tiff_compression(data) in _PLAIN_COMPRESSIONS
-    return of_mode(image.mode, found, target) + len(data), plain
+    if kind is not Format.TIFF or tiff_compression(data) in _PLAIN_COMPRESSIONS:
+        return of_mode(image.mode, found, target) + len(data), True
+    # libtiff unpacks a strip before its pixels are stored, which may be the whole picture.
+    return of_mode(image.mode, found, target) + 2 * len(data) + found.width * found.height * 3, False
 
 
 def _in_portions(kind: Format, data: bytes, target: int | None, most: int | None) -> Size | None:
@@ -152,7 +154,7 @@ def _in_portions(kind: Format, data: bytes, target: int | None, most: int | None
     return None if rows is None else Size(rows.width, rows.height)
 
 
-def _of_samples(kind: Format, data: bytes, target: int | None, max_megapixels: float) -> int | None:
+def _of_samples(kind: Format, data: bytes, target: int | None, max_megapixels: float, most: int | None) -> int | None:
     """Return the bytes for a picture of more than 8 bits a sample that is put together here; None for any other.
 
     Raises
@@ -169,11 +171,12 @@ def _of_samples(kind: Format, data: bytes, target: int | None, max_megapixels: f
     if found.megapixels > max_megapixels:
         raise TooManyPixels(found.megapixels)
     # The bytes of a TIFF are unpacked, and its directory is written anew behind a copy of the file, or of portions.
-    own = len(data) if deep is None else deep.unpacked + 2 * len(data)
+    own = len(data) if deep is None else tiff.whole_bytes(deep) + 3 * len(data)
     if deep is not None and tiff.in_portions(deep):
         own = len(data) + 2 * tiff.portion_bytes(deep) + _STRIPS
-    factor = factor_for(found.width, found.height, target)
-    return _FIXED + own + samples.strip_bytes(layout, factor) + found.width * found.height // factor**2 * 6
+    many, few = step_for(found.width, found.height, target, most)
+    made = found.width * found.height * few**2 // many**2
+    return _FIXED + own + samples.strip_bytes(layout, many) + made * 6
 
 
 def tiff_compression(data: bytes) -> int | None:

@@ -107,7 +107,7 @@ def _decoded(job: Job, found: Header) -> Decoded:
     def rows(top: int, bottom: int) -> NDArray[Any]:
         return lines[top:bottom]
 
-    return Decoded(samples.to_pixels(rows, found.layout, job.target, found.scale), width, height)
+    return Decoded(samples.to_pixels(rows, found.layout, job.target, found.scale, job.most), width, height)
 
 
 def _float(data: bytes) -> Header | None:
