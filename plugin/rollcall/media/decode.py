@@ -27,6 +27,7 @@ from rollcall.errors import (
     UnsupportedFormatError,
 )
 from rollcall.media import (
+    allocator,
     decoders,
     estimates,
     facts,
@@ -51,6 +52,8 @@ __all__ = ["MAX_BYTES", "SUFFIXES", "content_hash", "decode", "interrupt"]
 _LOG: Final = logging.getLogger(__name__)
 #: A picture that takes more memory than this is decoded where that memory is given back, and where it can be ended.
 _IN_PROCESS: Final = 384 << 20
+#: Before a picture that takes more than this is decoded elsewhere, what is free here is given back.
+_HEAVY: Final = 512 << 20
 #: Files of so many bytes are not sent to the process that decodes them.
 _LARGE_FILE: Final = 64 << 20
 #: So often a file is read that changes meanwhile.
@@ -311,6 +314,9 @@ def _elsewhere(request: _Request, opened: _Opened, lenient: bool) -> Decoded:
     path, job = request.path, opened.job
     # A large file is read once more.
     max_seconds = request.limits.max_seconds + (opened.seconds if job.path else 0)
+    if opened.plan.needed > _HEAVY:
+        # Where networks are compiled or run, a hundred megabytes may be free between blocks that are in use.
+        allocator.trim()
     try:
         return worker.SHARED.decode(job, lenient=lenient, max_seconds=max_seconds, abandoned=request.abandoned)
     except worker.Unavailable:
