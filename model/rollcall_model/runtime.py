@@ -222,6 +222,7 @@ class Programs:
         with _making, memory.without_collecting():
             if key not in self._programs:
                 self._programs[key] = self._stored(key, arrays) or self._compiled(arrays)
+                _traces.programs += 1
             return self._programs[key]
 
     def _stored(self, key: tuple[Any, ...], arrays: tuple[Any, ...]) -> Callable[..., Any] | None:
@@ -270,6 +271,8 @@ class Programs:
                     lowered = self.lower(*arrays)
                     _traces.kept = True
                 self._programs[key] = lowered.compile()
+                with _making:
+                    _traces.programs += 1
             return self._programs[key]
 
     def lower(self, *arrays: Any) -> Any:
@@ -298,14 +301,20 @@ _files = _Files()
 
 
 class _Traces:
-    """Whether programs were made since traces were forgotten."""
+    """Whether programs were compiled since traces were forgotten, and how many were compiled or loaded at all."""
 
     kept = False
+    programs = 0
 
 
 _traces = _Traces()
 #: Held while a program is made, and while traces are forgotten.
 _making = threading.Lock()
+
+
+def programs_made() -> int:
+    """Return how many programs this process has compiled or loaded: while that is the same, none left memory behind."""
+    return _traces.programs
 
 
 def forget_traces() -> bool:

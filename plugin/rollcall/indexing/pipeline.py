@@ -37,6 +37,10 @@ from rollcall.storage.library import CHUNK, PendingPhoto, Place
 log = logging.getLogger(__name__)
 #: How many failures a summary lists; the database has all of them.
 NAMED_FAILURES: Final = 20
+#: In a run over so many batches of the networks, so many of them are stored in one transaction: by 16 photos writing took
+#: 0.50 ms of a processor a photo instead of 0.70 by 8. Short runs show each batch sooner.
+_LONG: Final = 8
+_STORED: Final = 2
 
 
 class _Moved(NamedTuple):
@@ -77,6 +81,8 @@ class Pipeline:
         if not pending:
             return
         size = self.settings.detector.batch
+        if pending >= _LONG * size:
+            size *= _STORED
         power = Throttle(self.settings.power, self.publish)
         batch: list[AnalysedPhoto] = []
         photos: dict[int, PendingPhoto] = {}
