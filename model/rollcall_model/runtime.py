@@ -10,7 +10,7 @@ import importlib.util
 import math
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final, ParamSpec, TypeVar
@@ -144,6 +144,12 @@ class AtOnce(Executor):
         except Exception as error:
             done.set_exception(error)
         return done
+
+    def map(
+        self, work: Callable[..., T], *iterables: Iterable[Any], timeout: float | None = None, chunksize: int = 1
+    ) -> Iterator[T]:
+        """Do it with each of the arguments and return what came of them; there is nothing to wait for."""
+        return iter([work(*arguments) for arguments in zip(*iterables, strict=False)])
 
 
 def threads(name: str) -> Executor:
