@@ -86,7 +86,7 @@ def _thread_executor(work: Work) -> Executor:
             keep_pixels=work.previews,
         )
     long, least = work.pending > work.settings.detector.batch, _GPU_BATCH if _accelerator() else 1
-    return ThreadExecutor(work.analyzer, work.settings, work.profile, long, work.stop, least)
+    return ThreadExecutor(work.analyzer, work.settings, work.profile, long, work.stop, least, keep_pixels=work.previews)
 
 
 def _processes(work: Work) -> int:
