@@ -38,8 +38,8 @@ log = logging.getLogger(__name__)
 #: How many failures a summary lists; the database has all of them.
 NAMED_FAILURES: Final = 20
 #: In a run over so many batches of the networks, so many are stored in one transaction: by 16 photos writing took
-#: 0.50 ms of a processor a photo instead of 0.70 by 8. Short runs show each batch sooner, and pixels that are kept would
-#: take twice the memory.
+#: 0.50 ms of a processor a photo instead of 0.70 by 8. Short runs show each batch sooner, and pixels that are kept
+#: would take twice the memory.
 _LONG: Final = 8
 _STORED: Final = 2
 
