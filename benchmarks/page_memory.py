@@ -5,11 +5,12 @@ together, a few times a second. The first case asks 12 times at once for the thu
 before it is made, the second reloads the library again and again while it is indexed for the first time, the third
 asks at once for thumbnails, screens and enlargements of 6 such PNGs, of 6 HEIC and of a JPEG of 100 megapixels, and
 for a ZIP file of 200 photos. The library of the third is indexed without the networks: what it asks for are pictures.
-A fourth case, measured where it is named alone, is a first index with one large picture for each format in turn (PNG of
-81 megapixels, TIFF of 100, HEIC, AVIF, JPEG XL and TIFF of 16 bits of 48, WebP of 100, JPEG of 200) that 40 clients ask
-for at once, small and enlarged; its figures are proportional set sizes.
+A fourth case, measured where it is named alone, is a first index with one large picture for each format in turn, of 48
+to 200 megapixels, or with each of the files that are named, that 40 clients ask for at once, small and enlarged; its
+figures are proportional set sizes.
 
     python benchmarks/page_memory.py [--side 9000] [--photos 60] [--large 4] [--huge 6] [--only CASE] [--out FOLDER]
+    python benchmarks/page_memory.py --only formats --files large.heic large.avif
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -63,7 +65,7 @@ class Watched:
 
     def _watch(self) -> None:
         whole = psutil.Process(self.process.pid)
-        while not self._done.wait(0.1):
+        while not self._done.wait(0.05):
             held: list[int] = []
             with suppress(psutil.NoSuchProcess):
                 for one in (whole, *whole.children(recursive=True)):
@@ -232,12 +234,19 @@ def drawn(folder: Path) -> Iterator[Path]:
         ("tif", 100, {}),
         ("tif", 100, {"compression": "tiff_adobe_deflate"}),
         ("tif", 100, {"compression": "tiff_lzw"}),
-        ("heic", 48, {"enc_params": {"preset": "ultrafast"}}),
-        ("avif", 48, {"speed": 10}),
-        ("jxl", 48, {"effort": 1}),
+        ("heic", 100, {"enc_params": {"preset": "ultrafast"}}),
+        ("avif", 100, {"speed": 10}),
+        ("avif", 100, {"speed": 10, "subsampling": "4:4:4"}),
+        ("jxl", 100, {"effort": 1}),
+        ("jp2", 48, {"irreversible": True, "quality_layers": [10]}),
+        ("jp2", 100, {"irreversible": True, "quality_layers": [10]}),
         ("webp", 100, {"method": 0}),
+        ("webp", 100, {"method": 0, "lossless": True, "quality": 0}),
         ("jpg", 200, {"quality": 88}),
-        ("bmp", 81, {}),
+        ("jpg", 100, {"quality": 92, "progressive": True, "subsampling": 0}),
+        ("gif", 100, {}),
+        ("bmp", 100, {}),
+        ("ppm", 100, {}),
     ]
     for suffix, megapixels, options in kinds:
         ratio = (megapixels * 1e6 / (photo.width * photo.height)) ** 0.5
@@ -251,10 +260,19 @@ def drawn(folder: Path) -> Iterator[Path]:
         path.unlink(missing_ok=True)
 
 
-def formats(folder: Path, photos: int) -> Iterator[tuple[str, float, float, float]]:
+def copied(folder: Path, files: Sequence[Path]) -> Iterator[Path]:
+    """Yield one file after the other, of which only the last is there."""
+    for file in files:
+        path = folder / file.name
+        shutil.copyfile(file, path)
+        yield path
+        path.unlink()
+
+
+def formats(folder: Path, photos: int, files: Sequence[Path] = ()) -> Iterator[tuple[str, float, float, float]]:
     """Yield name, most memory in MB, of it the server's own, and what is held 5 s later, for each large picture."""
     source = library.build(folder / "photos", photos, distinct=12, large=0.1)
-    for number, path in enumerate(drawn(source)):
+    for number, path in enumerate(copied(source, files) if files else drawn(source)):
         (folder / str(number)).mkdir()
         with serving(folder / str(number), str(source), proportional=True) as server, ThreadPoolExecutor(80) as pool:
             name, number_of = path.name, None
@@ -297,6 +315,7 @@ def main() -> None:
     parser.add_argument(
         "--only", choices=("one", "first", "hammer", "formats"), help="Measure one case, and write no report."
     )
+    parser.add_argument("--files", type=Path, nargs="+", default=[], help="Large pictures, for the case formats.")
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
     where = measuring.machine()
@@ -312,7 +331,7 @@ def main() -> None:
             during, own, after, seconds, loads = first_index(folder, given.photos, given.large, given.side)
             print(f"first index: most {during:.0f} MB, of it the server {own:.0f}, later {after:.0f} MB", flush=True)
         if given.only == "formats":
-            for file, most, own, after in formats(Path(name) / "formats", given.photos):
+            for file, most, own, after in formats(Path(name) / "formats", given.photos, given.files):
                 print(f"{file}: most {most:.0f} MB, of it the server {own:.0f}, later {after:.0f} MB", flush=True)
     if given.only:
         return

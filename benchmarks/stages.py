@@ -24,7 +24,7 @@ from rollcall import Plugin
 from rollcall.host import base
 from rollcall.indexing import batch, pipeline, scan
 from rollcall.inference.analyzer import Analyzer
-from rollcall.media import decode, metadata, perceptual_hash, reading
+from rollcall.media import decode, large_files, metadata, perceptual_hash, reading
 from rollcall.people import grouping
 from rollcall.records import Picture
 from rollcall.settings import DatabaseSettings, Settings
@@ -76,7 +76,7 @@ class Timers:
 #: Part, name, and where the function is: what is done for each photo, and what once a run.
 _OF_A_PHOTO = (
     ("decoding", "the file is read", reading, "read"),
-    ("decoding", "hash of its bytes", decode, "_hash"),
+    ("decoding", "hash of its bytes", large_files, "digest"),
     ("decoding", "JPEG to pixels", cv2, "imdecode"),
     ("decoding", "turned upright", decode, "upright"),
     ("decoding", "EXIF, XMP, IPTC", metadata, "find"),

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 import compiled_statements
 
@@ -18,6 +19,12 @@ FIRST = (
     "tests/plugin/indexing",
     "tests/web",
 )
+
+# The same examples in each run, however long a busy machine takes for one. `pytest --hypothesis-profile=anew` looks for
+# others.
+settings.register_profile("anew", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("same", settings.get_profile("anew"), derandomize=True)
+settings.load_profile("same")
 
 # Many tests start programs: without bytecode each of them compiles all its libraries again, for 4 s of a processor.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)

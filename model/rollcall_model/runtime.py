@@ -10,7 +10,7 @@ import importlib.util
 import math
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final, ParamSpec, TypeVar
@@ -145,6 +145,12 @@ class AtOnce(Executor):
             done.set_exception(error)
         return done
 
+    def map(
+        self, work: Callable[..., T], *iterables: Iterable[Any], timeout: float | None = None, chunksize: int = 1
+    ) -> Iterator[T]:
+        """Do it with each of the arguments and return what came of them; there is nothing to wait for."""
+        return iter([work(*arguments) for arguments in zip(*iterables, strict=False)])
+
 
 def threads(name: str) -> Executor:
     """Return threads for what is not done by the devices; none beside one processor, which is busy."""
@@ -222,6 +228,7 @@ class Programs:
         with _making, memory.without_collecting():
             if key not in self._programs:
                 self._programs[key] = self._stored(key, arrays) or self._compiled(arrays)
+                _traces.programs += 1
             return self._programs[key]
 
     def _stored(self, key: tuple[Any, ...], arrays: tuple[Any, ...]) -> Callable[..., Any] | None:
@@ -270,6 +277,8 @@ class Programs:
                     lowered = self.lower(*arrays)
                     _traces.kept = True
                 self._programs[key] = lowered.compile()
+                with _making:
+                    _traces.programs += 1
             return self._programs[key]
 
     def lower(self, *arrays: Any) -> Any:
@@ -298,14 +307,20 @@ _files = _Files()
 
 
 class _Traces:
-    """Whether programs were made since traces were forgotten."""
+    """Whether programs were compiled since traces were forgotten, and how many were compiled or loaded at all."""
 
     kept = False
+    programs = 0
 
 
 _traces = _Traces()
 #: Held while a program is made, and while traces are forgotten.
 _making = threading.Lock()
+
+
+def programs_made() -> int:
+    """Return how many programs this process has compiled or loaded: while that is the same, none left memory behind."""
+    return _traces.programs
 
 
 def forget_traces() -> bool:

@@ -8,7 +8,7 @@ the estimate, the 80 % interval, and the probability of a group. Pure functions 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -72,6 +72,13 @@ def mass(distribution: ArrayLike, low: int, high: int) -> NDArray[np.float64]:
     return total
 
 
+def group_masses(distribution: ArrayLike) -> dict[str, float]:
+    """Return, by name in `AGE_GROUPS`, the `mass` of each group for one distribution (101,)."""
+    array = np.asarray(distribution, dtype=np.float64)
+    # Of one number NumPy's clip takes ten times as long as its sum.
+    return {group.name: _within(array[group.low : group.high + 1].sum()) for group in AGE_GROUPS.values()}
+
+
 def estimate(distribution: ArrayLike) -> NDArray[np.float64]:
     """Return the median of distributions, in completed years, over the last axis of length 101.
 
@@ -102,7 +109,7 @@ def at_least(probabilities: Iterable[float]) -> NDArray[np.float64]:
     """Return for k = 1..n the probability that at least k of n independent events happen."""
     exactly = [1.0]  # exactly[k]: that k of the events so far happened
     # Photos show few people: lists are several times as quick as arrays here, and this runs for every photo.
-    for p in _within(probabilities):
+    for p in map(_within, probabilities):
         exactly.append(0.0)
         for k in range(len(exactly) - 1, 0, -1):
             exactly[k] = exactly[k] * (1.0 - p) + exactly[k - 1] * p
@@ -113,8 +120,8 @@ def at_least(probabilities: Iterable[float]) -> NDArray[np.float64]:
 
 def any_of(probabilities: Iterable[float]) -> float:
     """Return the probability that at least one of independent events happens (0 for none)."""
-    return 1.0 - math.prod(1.0 - p for p in _within(probabilities))
+    return 1.0 - math.prod(1.0 - p for p in map(_within, probabilities))
 
 
-def _within(probabilities: Iterable[float]) -> Iterator[float]:
-    return (min(max(float(p), 0.0), 1.0) for p in probabilities)
+def _within(probability: float) -> float:
+    return min(max(float(probability), 0.0), 1.0)

@@ -49,5 +49,6 @@ def test_the_crops_of_an_images_faces_are_those_of_each() -> None:
     sides, corners = rng.uniform(20, 250, (6, 1, 1)), rng.uniform(-20, 250, (6, 1, 2))
     landmarks = (align.TEMPLATE * sides + corners + rng.normal(0, 2, (6, 5, 2))).astype(np.float32)
     for crop, points in zip(align.crops(image, landmarks, 96), landmarks, strict=True):
-        assert np.array_equal(crop, align.crop(image, points, 96))
+        alone = align.crop(image, points, 96)
+        assert crop.shape == alone.shape and np.abs(crop.astype(int) - alone).max() <= 1
     assert align.crops(image, landmarks[:0], 96) == []

@@ -37,17 +37,17 @@ def own():
     with open("/proc/self/smaps_rollup") as file:
         return next(int(line.split()[1]) << 10 for line in file if line.startswith("Anonymous"))
 
-assert not devices.forget_traces()  # there is nothing yet
+assert not devices.forget_traces() and not devices.programs_made()  # there is nothing yet
 weights = np.random.default_rng(1).normal(size=({_WEIGHTS} // 4 // 64, 64)).astype(np.float32)
 program = runtime.Programs(jax.jit(lambda x: (x @ jax.numpy.asarray(weights).T).sum()))
 ones, two = np.ones(64, np.float32), np.full((2, 64), 2, np.float32)
 first = float(program(ones)), float(program(two))
 before, count = own(), len(made)
-assert count >= 2
+assert count >= 2 and devices.programs_made() == 2
 assert devices.forget_traces() and not devices.forget_traces()
 given_back = before - own()
 assert (float(program(ones)), float(program(two))) == first
-assert len(made) == count, "a program was made anew"
+assert len(made) == count and devices.programs_made() == 2, "a program was made anew"
 print(given_back)
 """
 

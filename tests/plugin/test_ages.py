@@ -45,6 +45,12 @@ def test_all_ages_together_are_certain(spread: Distribution) -> None:
     assert ages.mass(spread, -50, 500) == pytest.approx(1)
 
 
+@given(distributions())
+def test_the_masses_of_all_groups_are_those_of_each(spread: Distribution) -> None:
+    each = {group.name: float(ages.mass(spread, group.low, group.high)) for group in AGE_GROUPS.values()}
+    assert ages.group_masses(spread) == each
+
+
 @given(distributions(), st.integers(0, OLDEST), st.integers(0, OLDEST), st.integers(0, OLDEST))
 def test_the_mass_of_a_range_is_that_of_its_parts(spread: Distribution, a: int, b: int, c: int) -> None:
     low, middle, high = sorted((a, b, c))

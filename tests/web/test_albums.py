@@ -41,6 +41,13 @@ def test_a_search_is_saved_as_an_album_opened_renamed_removed_and_brought_back(p
     assert page.text_content(".albums .name") == "<b>Kids</b>"
 
 
+def test_a_search_that_is_saved_twice_is_one_album_and_another_of_its_name_is_two(served: Any) -> None:
+    for query, count in (("photos of children", 1), ("photos of children", 1), ("no people", 2)):
+        answer = served.client.post("/albums", data={"name": "Kids", "q": query}, headers={"HX-Request": "true"})
+        assert answer.status_code == 200 and f"/album/{count}" in answer.text
+        assert len(albums(served)) == count
+
+
 def test_the_search_of_an_album_is_changed_on_its_page(page: Any, served: Any) -> None:
     served.plugin.save_album("Kids", "photos of children", photos=[served.photo("nobody.png")])
     page.goto(f"{served.url}/album/1")

@@ -228,3 +228,37 @@ def test_letters_to_press_are_shown_where_there_may_be_a_keyboard(phone: Any, ch
     on_desk = page.evaluate(letters)
     context.close()
     assert on_desk and all(on_desk)
+
+
+def test_what_is_written_at_a_face_is_not_cut_off_by_the_edge_of_the_picture(phone: Any, shared: Any) -> None:
+    phone.goto(f"{shared.url}/photo/{shared.photo('group.png')}")
+    ready(phone)
+    inside = """(places) => {
+      const frame = document.getElementById("frame"), edge = frame.getBoundingClientRect();
+      const faces = [...frame.querySelectorAll(".face")];
+      faces.forEach((face, at) => {
+        const [left, top] = places[at % 4];
+        Object.assign(face.style, { left, top, width: "5%", height: "5%" });
+      });
+      keepInside(frame);
+      return faces.map((face) => face.querySelector("span").getBoundingClientRect()).every((one) =>
+        one.left >= edge.left - 1 && one.right <= edge.right + 1
+        && one.top >= edge.top - 1 && one.bottom <= edge.bottom + 1);
+    }"""
+    assert phone.evaluate(inside, [["0%", "0%"], ["95%", "0%"], ["45%", "95%"], ["49%", "0%"]])
+    assert phone.evaluate(inside, [["30%", "50%"], ["40%", "50%"], ["50%", "50%"], ["60%", "50%"]])
+
+
+def test_a_refusal_that_is_said_again_is_shown_once_and_drawing_is_given_up_by_a_finger(
+    phone: Any, shared: Any
+) -> None:
+    phone.goto(f"{shared.url}/photo/{shared.photo('child.png')}")
+    ready(phone)
+    for _ in range(3):
+        with phone.expect_response("**/say"):
+            phone.keyboard.press("u")
+    until(lambda: phone.locator("#toasts [role=alert]").count() == 1)
+    phone.locator("#more-tools").tap()
+    phone.locator("#draw").tap()
+    phone.get_by_role("button", name="Cancel").tap()
+    assert phone.locator("#drawn").is_hidden() and phone.locator("#frame.drawable").count() == 0

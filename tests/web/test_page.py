@@ -286,3 +286,25 @@ def test_boxes_lie_on_the_faces_in_every_orientation_and_size_of_window(page: An
             middle = (box["x"] + box["width"] / 2 - picture["x"], box["y"] + box["height"] / 2 - picture["y"])
             assert middle[0] / picture["width"] == pytest.approx(25 / 200, abs=0.01)
             assert middle[1] / picture["height"] == pytest.approx(65 / 120, abs=0.01)
+
+
+def test_a_page_that_is_not_there_says_so_to_people_and_programs(served: Any) -> None:
+    assert "There is no such page." in served.client.get("/nowhere").text
+    assert served.client.get("/api/nowhere").json() == {"detail": "Not Found"}
+
+
+def test_tags_and_people_with_quotes_in_their_names_lead_to_their_photos(served: Any) -> None:
+    photo, face = served.photo("child.png"), served.faces("child.png")[0]
+    served.plugin.correct(corrections.tag(photo, 'The "big" one/“Sea”', True))
+    person = served.plugin.name_face(face, 'Jo "the “Cat”"').person_id
+    for page in ("/tags", f"/person/{person}"):
+        text = served.client.get(page).text
+        (link,) = re.findall(r'href="[^"]*(/\?q=(?:tag%3A%22The\+[^"]*Sea|person)[^"]*)"', text)
+        assert f"/photo/{photo}?" in served.client.get(link.replace("&amp;", "&")).text
+    # Names may have commas, which separate others.
+    form = {"what": "names", "name": "Miller, Jo"}
+    served.plugin.name_person(person, "Miller, Jo")
+    served.client.post(f"/person/{person}", data=form)
+    assert served.plugin.person(person).names == ("Miller, Jo",)
+    served.client.post(f"/person/{person}", data=form | {"name": "Jo, Miller, Jo ,Joanna"})
+    assert served.plugin.person(person).names == ("Jo", "Miller, Jo", "Joanna")

@@ -110,7 +110,7 @@ def test_one_group_dragged_onto_another_is_the_same_person(page: Any, served: An
 def test_everyone_seen_on_one_day_only_is_hidden_at_once_and_shown_again(page: Any, served: Any) -> None:
     page.goto(f"{served.url}/people")
     page.get_by_role("button", name="Hide everyone seen on one day only (1)").click()
-    page.get_by_text("1 person hidden; u shows them again").first.wait_for()
+    page.get_by_text("1 person hidden").first.wait_for()
     hidden = "SELECT hidden FROM v1_people WHERE person_id = ?"
     assert served.rows(hidden, served.people[STRANGER]) == [(1,)]
     assert served.rows("SELECT COUNT(*) FROM v1_people WHERE hidden") == [(1,)]
@@ -159,7 +159,7 @@ def test_a_question_about_a_whole_group_is_answered_by_one_key_and_undone_by_ano
     assert sorted(shown) == sorted(theirs)
     confirmed = f"{FACES} AND person_state = 'confirmed'"
     page.keyboard.press("y")
-    page.get_by_text("This is Anna; u takes it back.").first.wait_for()
+    page.get_by_text("This is Anna.").first.wait_for()
     assert served.rows(confirmed, anna) == [(5,)]
     page.keyboard.press("u")
     page.locator("#toasts").get_by_text("Undone: two made one person").wait_for()
@@ -172,7 +172,10 @@ def test_a_no_to_a_question_never_comes_back(served: Any) -> None:
     with plugin.database.write() as session:
         row = session.get_one(FacePersonRow, face)
         row.person_id, row.state, row.probability = None, "automatic", 0.0
-    assert f'value="{face}" checked' in served.client.get("/people/questions").text
+    text = served.client.get("/people/questions").text
+    assert f'value="{face}" checked' in text
+    likely = float(re.findall(r', (\d+(?:\.\d+)?)%"', text)[0]) >= 50
+    assert re.findall(r'class="primary" name="what" value="(\w+)"', text) == ["yes" if likely else "no"]
     answer = served.client.post("/people/questions", data={"what": "no", "person": anna, "faces": face})
     assert "This is not Anna" in answer.text
     assert served.rows("SELECT COUNT(*) FROM person_rejections WHERE face_id = ?", face) == [(1,)]
@@ -215,7 +218,7 @@ def test_a_face_between_two_people_is_one_of_them_or_none_by_one_key(page: Any, 
     page.get_by_role("heading", name="Is this Anna?").wait_for()
     page.get_by_role("button", name="b Ben").wait_for()
     page.keyboard.press("b")
-    page.get_by_text("This is Ben; u takes it back.").first.wait_for()
+    page.get_by_text("This is Ben.").first.wait_for()
     who = "SELECT person FROM v1_faces WHERE face_id = ? AND person_state = 'confirmed'"
     assert served.rows(who, face) == [("Ben",)]
     page.keyboard.press("u")
@@ -226,7 +229,7 @@ def test_a_face_between_two_people_is_one_of_them_or_none_by_one_key(page: Any, 
     page.reload()
     page.get_by_role("button", name="n nobody of these").wait_for()
     page.keyboard.press("n")
-    page.get_by_text("This is nobody of them; u takes it back.").first.wait_for()
+    page.get_by_text("This is nobody of them.").first.wait_for()
     rejected = "SELECT person_id FROM person_rejections WHERE face_id = ? ORDER BY person_id"
     assert served.rows(rejected, face) == sorted([(anna,), (ben,)])
 
@@ -467,3 +470,37 @@ def test_a_birth_date_that_makes_somebody_older_than_anybody_was_is_taken_and_po
     assert re.search(r"On their newest photo they would be 1[5-9]\d years old", born("1850"))
     assert served.rows("SELECT birth_date FROM v1_people WHERE person_id = ?", served.people[ANNA]) == [("1850",)]
     assert "they would be" not in born("1950")
+
+
+def test_a_name_that_several_people_have_is_nobodys_until_it_is_said_whose(served: Any) -> None:
+    anna, ben, other = (served.people[one] for one in (ANNA, BEN, OTHER))
+    served.client.post(f"/person/{ben}", data={"what": "names", "name": "anna"})
+    face, photo = served.rows("SELECT face_id, photo_id FROM v1_faces WHERE person_id = ?", other)[0]
+    for address, form in (
+        ("/people", {"what": "name", "people": other, "name": "Anna"}),
+        (f"/person/{other}", {"what": "merge", "name": "Anna"}),
+        (f"/person/{other}", {"what": "child_of", "name": "Anna"}),
+        (f"/photo/{photo}/who", {"what": "name", "face": face, "name": "Anna"}),
+    ):
+        answer = served.client.post(address, data=form)
+        assert answer.status_code == 409 and "tick under People who is one person" in answer.text, address
+    assert served.rows(FACES, other) == [(3,)]
+    # Of two with one name, each means the other.
+    served.client.post(f"/person/{ben}", data={"what": "merge", "name": "Anna"})
+    assert served.rows("SELECT COUNT(*) FROM v1_people WHERE person_id IN (?, ?)", anna, ben) == [(1,)]
+
+
+def test_escape_unticks_before_it_leads_back(page: Any, served: Any) -> None:
+    page.goto(f"{served.url}/people")
+    page.locator(".pick input").first.check()
+    page.locator("#picked").wait_for()
+    page.keyboard.press("Escape")
+    page.locator("#picked").wait_for(state="hidden")
+    page.goto(f"{served.url}/person/{served.people[ANNA]}")
+    page.locator("input[form=chosen]").first.check()
+    page.get_by_text("1 selected").wait_for()
+    page.keyboard.press("Escape")
+    page.get_by_text("1 selected").wait_for(state="hidden")
+    assert page.locator("input[form=chosen]:checked").count() == 0
+    page.keyboard.press("Escape")
+    page.wait_for_url("**/people")

@@ -217,7 +217,11 @@ def test_a_file_of_the_page_is_asked_for_again_and_not_sent_again(shared: Any) -
     assert "no-cache" in first.headers["cache-control"]
     again = shared.client.get("/static/app.js", headers={"If-None-Match": first.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
-    for page in ("/", "/static/nothing.js"):
+    # Pages name it by its version, and browsers do not ask again.
+    versioned = re.findall(r'(?:src|href)="[^"]*(/static/[^"]+[?]v=[^"]+)"', shared.client.get("/").text)
+    assert len(versioned) > 10
+    assert all("immutable" in shared.client.get(one).headers["cache-control"] for one in versioned)
+    for page in ("/", "/static/nothing.js", "/static/nothing.js?v=1"):
         assert shared.client.get(page).headers["cache-control"] == "no-store"
 
 

@@ -68,6 +68,7 @@ def test_the_only_face_of_each_is_named_the_same_person_in_one_step(own: Any) ->
     assert "1 face is Anna" in say(own, ["a, 'b' $(c) & ü;.png"], what="name", name="anna").text
     assert [one.faces for one in own.plugin.people_named("Anna")] == [3]
     assert say(own, ["child.png"], what="name", name=" ").status_code == 422
+    assert "no age is chosen" in say(own, ["child.png"], what="age_group", label="").text
     for _ in range(2):
         own.client.post("/undo", headers=PART)
 
@@ -86,10 +87,10 @@ def test_ticked_faces_of_a_person_are_given_an_age_and_ignored(own: Any) -> None
     faces = [own.faces(name)[0] for name in ("child.png", "woman.png", "two.png")]
     person = own.plugin.split_faces(faces, "Vera").person_id
     form = {"faces": faces[:2], "label": "adult", "what": "age_group"}
-    assert "u takes it back" in own.client.post(f"/person/{person}", data=form, headers=PART).text
+    assert "Saved." in own.client.post(f"/person/{person}", data=form, headers=PART).text
     assert [own.plugin.face(face).age_source for face in faces] == ["user", "user", "model"]
     answer = own.client.post(f"/person/{person}", data={"faces": faces[:2], "what": "ignore"}, headers=PART).text
-    assert "2 faces ignored; u takes it back" in answer and own.plugin.person(person).faces == 1
+    assert "2 faces ignored." in answer and own.plugin.person(person).faces == 1
     for _ in range(2):
         own.client.post("/undo", headers=PART)
     assert [own.plugin.face(face).age_source for face in faces] == ["model"] * 3

@@ -3,11 +3,13 @@
 The stem runs in bands of rows, so that wide arrays stay in the cache. A band has a margin at first, and each layer
 takes what it needs of it: none pads. Beyond the picture every layer must see zeros, as where it
 pads: so features are multiplied by masks, and a bias counts for those taps only that lie in the picture.
+
+Of small pictures margins are much: there only the first two convolutions have one, of three pixels.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +17,10 @@ from jaxtyping import Array, Float
 
 from rollcall_model.detection.single_pass import SinglePass, Unit, flatten
 from rollcall_model.nn import layers
+
+#: Up to so many pixels a picture is small: with margins of 19 pixels a square of 96 took 0.24 ms instead of 0.20, of
+#: 128 0.37 instead of 0.30, 320 x 256 1.50 instead of 1.39, 640 x 480 as long and 1280 x 960 a little less.
+_SMALL: Final = 640 * 480
 
 
 class _Inside(NamedTuple):
@@ -63,18 +69,35 @@ def _padded(unit: Unit, x: Float[Array, "n h w i"]) -> Float[Array, "n h w o"]:
     return jax.nn.relu(x) if unit.rectified else x
 
 
-def _stem(net: SinglePass, pixels: Array, top: int, height: int, width: int) -> Float[Array, "n h8 w8 c"]:
-    """Return the stem's features of a band of a picture of `height` and `width`, with its margins."""
-    margin = len(net.stem_units)
+def _quarter(
+    net: SinglePass, pixels: Array, top: int, margin: int, height: int, width: int
+) -> Float[Array, "n h4 w4 c"]:
+    """Return the features at a stride of 4 of a band of a picture of `height` and `width`, with a margin left."""
     x = layers.conv_halved_inside(pixels.astype(jnp.float32) * (1 / 255), net.first[...])
     inside = _Inside.of(top // 2 - 2 * margin - 1, -2 * margin - 1, x, height // 2, width // 2)
     x = jax.nn.relu(x + net.first_bias[...]) * (inside.rows * inside.columns)
-    x = layers.max_pool(_unit(net.second, x, inside), 2)
+    return layers.max_pool(_unit(net.second, x, inside), 2)
+
+
+def _stem(net: SinglePass, pixels: Array, top: int, height: int, width: int) -> Float[Array, "n h8 w8 c"]:
+    """Return the stem's features of a band of a picture of `height` and `width`, with its margins."""
+    margin = len(net.stem_units)
+    x = _quarter(net, pixels, top, margin, height, width)
     inside = _Inside.of(top // 4 - margin, -margin, x, height // 4, width // 4)
     for unit in net.stem_units:
         x = x * (inside.rows * inside.columns)
         x = _unit(unit, x, inside)
         inside = inside.smaller()
+    return layers.max_pool(x, 2)
+
+
+def _stem_of_small(net: SinglePass, pixels: Array) -> Float[Array, "n h8 w8 c"]:
+    """Return the stem's features of a whole small picture."""
+    height, width = pixels.shape[1:3]
+    padded = jax.lax.optimization_barrier(jnp.pad(pixels, ((0, 0), (3, 2), (3, 2), (0, 0))))
+    x = _quarter(net, padded, 0, 0, height, width)
+    for unit in net.stem_units:
+        x = _padded(unit, x)
     return layers.max_pool(x, 2)
 
 
@@ -84,6 +107,8 @@ def outputs(net: SinglePass, pixels: Array, rows: int) -> Float[Array, "n a 16"]
     `pixels` are RGB (n, h, w, 3), 0..255, of any type; height and width must be multiples of 32.
     """
     height, width = pixels.shape[1:3]
+    if height * width <= _SMALL:
+        return flatten(net.grids(_stem_of_small(net, pixels), _padded))
     band = -(-height // max(round(height / rows), 1) // 8) * 8
     count = -(-height // band)
     # A unit at a stride of 4 needs a row more on each side, and so do the unit and the convolution before them.

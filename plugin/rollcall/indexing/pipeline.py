@@ -39,6 +39,11 @@ from rollcall.storage.library import CHUNK, PendingPhoto, Place
 log = logging.getLogger(__name__)
 #: How many failures a summary lists; the database has all of them.
 NAMED_FAILURES: Final = 20
+#: In a run over so many batches of the networks, so many are stored in one transaction: by 16 photos writing took
+#: 0.50 ms of a processor a photo instead of 0.70 by 8. Short runs show each batch sooner, and pixels that are kept
+#: would take twice the memory.
+_LONG: Final = 8
+_STORED: Final = 2
 
 
 class _Moved(NamedTuple):
@@ -79,6 +84,8 @@ class Pipeline:
         if not pending:
             return
         size = self.settings.detector.batch
+        if pending >= _LONG * size and not self._shows:
+            size *= _STORED
         power = Throttle(self.settings.power, self.publish)
         batch: list[AnalysedPhoto] = []
         photos: dict[int, PendingPhoto] = {}
@@ -119,6 +126,11 @@ class Pipeline:
         finally:
             SHARED.clear()
 
+    @property
+    def _shows(self) -> bool:
+        """Whether someone wants to see the pictures, so that they keep their pixels until they are stored."""
+        return self.tools.picture_listener is not no_listener
+
     def _executor(self, pending: int, power: Throttle, run: Run) -> Executor:
         return executor_for(
             Work(
@@ -126,7 +138,7 @@ class Pipeline:
                 self.settings,
                 self.tools.profile,
                 pending,
-                self.tools.picture_listener is not no_listener,
+                self._shows,
                 power.resting,
                 lambda message: self.publish(events.Warned(message)),
                 run.stop,

@@ -41,6 +41,12 @@ def programs_made_of() -> str:
     return stored.source()
 
 
+def programs_made() -> int:
+    """Return how many programs of networks this process has compiled or loaded so far."""
+    runtime = sys.modules.get("rollcall_model.runtime")
+    return 0 if runtime is None else int(runtime.programs_made())
+
+
 def forget_traces() -> bool:
     """Drop what the networks' runtime keeps beside compiled programs; return whether there was some of ours.
 

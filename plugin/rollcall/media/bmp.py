@@ -10,14 +10,13 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from rollcall.media.conversion import Pixels, from_array, from_blocks
+from rollcall.media import plain_rows
+from rollcall.media.conversion import Pixels, from_blocks
 from rollcall.media.job import Decoded, Job, Refused, check_size
 from rollcall.media.pillow_formats import DAMAGED, unless_blank
+from rollcall.media.plain_rows import Rows
 
 _BITFIELDS: Final = (3, 6)
-_ROWS: Final = 64
-#: Bytes of a file that is large.
-_LARGE: Final = 120_000_000
 #: Compressions of runs: bits of a pixel by their number.
 _RUNS: Final = {1: 8, 2: 4}
 #: Escapes behind a zero: end of row, end of picture, move; from 3 on that many pixels follow.
@@ -25,6 +24,30 @@ _END_OF_ROW, _END, _MOVE = 0, 1, 2
 #: Sizes of the header: OS/2's first and shortened ones, and Windows' from version 3 to 5.
 _SMALLEST_HEADER: Final = 12
 _HEADERS: Final = frozenset({12, 16, 40, 52, 56, 64, 108, 124})
+
+
+def size_in_rows(data: bytes) -> tuple[int, int] | None:
+    """Return width and height of a large file of which some rows are decoded at a time; None for any other."""
+    found = rows(data)
+    if found is None and len(data) >= plain_rows.LARGE:
+        fields = _fields(data)
+        found = fields[0] if fields is not None else None
+    return None if found is None else found[:2]
+
+
+def _fields(data: bytes) -> tuple[Rows, tuple[int, ...]] | None:
+    """Return rows and masks of a BMP with bit fields of red, green and blue; None for any other."""
+    if len(data) < 66:
+        return None
+    start, header = struct.unpack_from("<II", data, 10)
+    width, height, _, bits, compression = struct.unpack_from("<iiHHI", data, 18)
+    if header < 40 or compression not in _BITFIELDS or bits not in (16, 32) or width <= 0 or height == 0:
+        return None
+    masks = struct.unpack_from("<III", data, 54)
+    if not any(masks) or not all(mask < 1 << bits for mask in masks):
+        return None
+    stride = (width * bits + 31) // 32 * 4
+    return Rows(width, abs(height), start, stride, bits // 8, upwards=height > 0), masks
 
 
 def by_fields(job: Job) -> Decoded:
@@ -35,60 +58,53 @@ def by_fields(job: Job) -> Decoded:
     Refused
         If it has none, or rows are missing.
     """
-    data = job.data
-    if len(data) < 66:
-        raise Refused("too short")
-    start, header = struct.unpack_from("<II", data, 10)
-    width, height, _, bits, compression = struct.unpack_from("<iiHHI", data, 18)
-    if header < 40 or compression not in _BITFIELDS or bits not in (16, 32) or width <= 0 or height == 0:
+    fields = _fields(job.data)
+    if fields is None:
         raise Refused("no bit fields")
-    check_size(job, width, abs(height))
-    masks = struct.unpack_from("<III", data, 54)
-    if not any(masks) or not all(mask < 1 << bits for mask in masks):
-        raise Refused("no bit field, or one that is too wide")
-    stride = (width * bits + 31) // 32 * 4
-    rows = min((len(data) - start) // stride, abs(height))
-    if rows < abs(height):
+    found, masks = fields
+    check_size(job, found.width, found.height)
+    if not found.are_in(job.data):
         raise Refused("rows are missing")
-    stored = np.frombuffer(data, np.uint8, rows * stride, start).reshape(rows, stride)
-    pixels = np.zeros((rows, width, 3), np.uint8)
-    for top in range(0, rows, _ROWS):
-        part = stored[top : top + _ROWS, : width * bits // 8]
-        values = np.ascontiguousarray(part).view("<u2" if bits == 16 else "<u4")
-        for channel, mask in enumerate(masks):
-            pixels[top : top + _ROWS, :, channel] = _field(values, mask)
-    upright: Pixels = pixels if height < 0 else pixels[::-1]
-    return Decoded(from_array(np.ascontiguousarray(upright), job.target), width, abs(height))
+    stored = np.frombuffer(job.data, np.uint8, found.stride * found.height, found.start)
+    lines = stored.reshape(found.height, found.stride)
+    if found.upwards:
+        lines = lines[::-1]
+
+    def block(left: int, top: int, right: int, bottom: int) -> Pixels:
+        part = np.ascontiguousarray(lines[top:bottom, left * found.each : right * found.each])
+        values = part.view(f"<u{found.each}")
+        return np.stack([_field(values, mask) for mask in masks], axis=2)
+
+    pixels = from_blocks(block, found.width, found.height, job.target, job.most)
+    return Decoded(pixels, found.width, found.height)
+
+
+def rows(data: bytes) -> Rows | None:
+    """Return the rows of a large BMP of 24 bits a pixel, or of 32 without fields; None for any other."""
+    if len(data) < plain_rows.LARGE:
+        return None
+    start, header = struct.unpack_from("<II", data, 10)
+    width, height, planes, bits, packed = struct.unpack_from("<iiHHI", data, 18)
+    if header not in _HEADERS or header < 40 or planes != 1 or bits not in (24, 32) or packed:
+        return None
+    stride = (width * bits // 8 + 3) // 4 * 4
+    # The fourth byte of 32 bits means nothing there.
+    found = Rows(width, abs(height), start, stride, bits // 8, blue_first=True, upwards=height > 0)
+    return found if found.are_in(data) else None
 
 
 def by_rows(job: Job) -> Decoded:
-    """Decode a large BMP of 24 bits a pixel without a copy of all its pixels.
+    """Decode a large BMP that is not packed without a copy of all its pixels.
 
     Raises
     ------
     Refused
         If it is none, or rows are missing.
     """
-    data = job.data
-    if len(data) < _LARGE:
-        raise Refused("not large")
-    start, header = struct.unpack_from("<II", data, 10)
-    width, height, planes, bits, packed = struct.unpack_from("<iiHHI", data, 18)
-    if header not in _HEADERS or header < 40 or planes != 1 or bits != 24 or packed or width <= 0 or height == 0:
-        raise Refused("not of 24 bits a pixel")
-    check_size(job, width, abs(height))
-    stride = (width * 3 + 3) // 4 * 4
-    if len(data) - start < stride * abs(height):
-        raise Refused("rows are missing")
-    rows = np.frombuffer(data, np.uint8, stride * abs(height), start).reshape(abs(height), stride)
-    if height > 0:
-        rows = rows[::-1]
-
-    def block(left: int, top: int, right: int, bottom: int) -> Pixels:
-        stored = rows[top:bottom, left * 3 : right * 3].reshape(bottom - top, right - left, 3)
-        return np.ascontiguousarray(stored[..., ::-1])
-
-    return Decoded(from_blocks(block, width, abs(height), job.target, job.most), width, abs(height))
+    found = rows(job.data)
+    if found is None:
+        raise Refused("no large BMP of 24 or 32 bits a pixel, or rows are missing")
+    return plain_rows.decode(job, found)
 
 
 def by_palette(job: Job) -> Decoded:

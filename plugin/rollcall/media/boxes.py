@@ -110,6 +110,36 @@ def heif(data: bytes) -> Heif | None:
     return Heif(width, height, tuple(transforms), exif_block(exif), xmp)
 
 
+class Item(NamedTuple):
+    """The main picture of a HEIF or AVIF file, where that lies in one piece."""
+
+    kind: bytes
+    offset: int  # of its bytes in the file
+    length: int
+    properties: tuple[tuple[bytes, bytes], ...]  # kind and first bytes of each
+    has_auxiliary: bool  # some picture is one of transparency or depth
+
+
+def main_item(data: bytes) -> Item | None:
+    """Return where the main picture lies; None where there is none in one piece."""
+    meta = first(data, b"meta")
+    if meta is None:
+        return None
+    parts = {box.kind: box for box in walk(data, meta.start + 4, meta.end)}
+    number = _primary(data, parts.get(b"pitm"))
+    place = _places(data, parts.get(b"iloc"), parts.get(b"idat")).get(number)
+    if place is None:
+        return None
+    box = parts.get(b"iref")
+    references = () if box is None else walk(data, box.start + 4, box.end)
+    return Item(
+        _items(data, parts.get(b"iinf")).get(number, b""),
+        *place,
+        tuple(_properties(data, parts.get(b"iprp"), number)),
+        any(one.kind == b"auxl" for one in references),
+    )
+
+
 def exif_block(content: bytes) -> bytes:
     """Return the EXIF block of an item or a box of that name, which four bytes with the distance to it stand before.
 

@@ -27,6 +27,7 @@ from rollcall.errors import (
     UnsupportedFormatError,
 )
 from rollcall.media import (
+    allocator,
     decoders,
     estimates,
     facts,
@@ -51,6 +52,8 @@ __all__ = ["MAX_BYTES", "SUFFIXES", "content_hash", "decode", "interrupt"]
 _LOG: Final = logging.getLogger(__name__)
 #: A picture that takes more memory than this is decoded where that memory is given back, and where it can be ended.
 _IN_PROCESS: Final = 384 << 20
+#: Before a picture that takes more than this is decoded elsewhere, what is free here is given back.
+_HEAVY: Final = 512 << 20
 #: Files of so many bytes are not sent to the process that decodes them.
 _LARGE_FILE: Final = 64 << 20
 #: So often a file is read that changes meanwhile.
@@ -182,7 +185,8 @@ def _opened(request: _Request) -> _Opened:
         )
     job = Job(kind, data, request.target, request.max_megapixels, request.most, digest=digest)
     if len(data) >= _LARGE_FILE:
-        job = job._replace(path=str(path.absolute()))
+        # What its bytes say is wanted again when they are no longer held.
+        job = job._replace(path=str(path.absolute()), lacks_scan=_lacks_scan(data))
     with _as_picture_errors(path, job):
         plan = _plan(job)
         _check_memory(path, plan, limits)
@@ -206,7 +210,7 @@ def _as_picture_errors(path: Path, job: Job) -> Iterator[None]:
         raise
     except TooManyPixels as error:
         if error.megapixels > _ABSURD:
-            raise _damaged(path, job.data) from error
+            raise _damaged(path, job) from error
         raise TooLargeError(
             path,
             Sentence(
@@ -223,7 +227,7 @@ def _as_picture_errors(path: Path, job: Job) -> Iterator[None]:
     # One file must never stop a run, whatever our own code did not think of.
     except Exception as error:
         _LOG.debug("%s", path, exc_info=True)
-        raise _damaged(path, job.data) from error
+        raise _damaged(path, job) from error
 
 
 def _of_video(
@@ -274,7 +278,7 @@ def _plan(job: Job) -> _Plan:
     if size.megapixels > job.max_megapixels:
         raise TooManyPixels(size.megapixels)
     if job.kind in _RARE:
-        return _Plan(estimates.of_library(job.kind, size, job.data, job.target), False)
+        return _Plan(estimates.of_library(job.kind, size, job.data, job.target, job.most), False)
     needed, plain = estimates.of_plain(job.kind, size, job.data, job.target, job.max_megapixels, job.most)
     return _Plan(needed, plain and needed <= _IN_PROCESS)
 
@@ -303,13 +307,16 @@ def _decoded(request: _Request, opened: _Opened) -> Decoded:
         return _elsewhere(request, opened, True)
     except Refused as error:
         _LOG.debug("%s: %s", path, error)
-        raise _damaged(path, job.data) from error
+        raise _damaged(path, job) from error
 
 
 def _elsewhere(request: _Request, opened: _Opened, lenient: bool) -> Decoded:
     path, job = request.path, opened.job
     # A large file is read once more.
     max_seconds = request.limits.max_seconds + (opened.seconds if job.path else 0)
+    if opened.plan.needed > _HEAVY:
+        # Where networks are compiled or run, a hundred megabytes may be free between blocks that are in use.
+        allocator.trim()
     try:
         return worker.SHARED.decode(job, lenient=lenient, max_seconds=max_seconds, abandoned=request.abandoned)
     except worker.Unavailable:
@@ -347,11 +354,15 @@ def _name(path: Path, kind: Format) -> str:
     return suffix[1:].upper() if suffix in SUFFIXES and kind is not Format.RAW else str(kind)
 
 
-def _damaged(path: Path, data: bytes) -> NotAPictureError:
-    jpeg_without_a_scan = data.startswith(b"\xff\xd8\xff") and b"\xff\xda" not in data
+def _damaged(path: Path, job: Job) -> NotAPictureError:
     damage = (
         Sentence("the file is truncated before the picture begins")
-        if jpeg_without_a_scan
+        if job.lacks_scan or _lacks_scan(job.data)
         else Sentence("the file is damaged and cannot be shown")
     )
     return NotAPictureError(path, damage, Sentence("copy it again from where it came from"))
+
+
+def _lacks_scan(data: bytes) -> bool:
+    """Return whether a file is a JPEG that ends before its picture begins."""
+    return data.startswith(b"\xff\xd8\xff") and b"\xff\xda" not in data

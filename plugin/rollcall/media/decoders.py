@@ -11,6 +11,7 @@ import numpy as np
 
 from rollcall.media import (
     avif,
+    avif_strips,
     bmp,
     heif,
     jpeg,
@@ -44,6 +45,8 @@ def by_opencv(job: Job) -> Decoded:
     Refused
         If OpenCV makes nothing of it either.
     """
+    if job.kind is Format.JPEG2000 and jpeg2000.is_too_large(job.data):
+        raise Refused("OpenCV would hold all of it")
     try:
         pixels = cv2.imdecode(np.frombuffer(job.data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     except cv2.error as error:
@@ -75,8 +78,8 @@ _STRICT: Final[dict[Format, tuple[Decoder, ...]]] = {
     Format.BMP: (bmp.by_rows, bmp.by_fields, _pillow("BMP"), bmp.by_palette),
     Format.TIFF: (tiff_strips.decode, tiff.decode, _pillow("TIFF", turned=True)),
     Format.PPM: (pnm.by_rows, pnm.decode, _pillow("PPM")),
-    Format.JPEG2000: (jpeg2000.decode,),
-    Format.AVIF: (_pillow("AVIF"), avif.main_item),
+    Format.JPEG2000: (jpeg2000.whole, jpeg2000.decode),
+    Format.AVIF: (avif_strips.decode, _pillow("AVIF"), avif.main_item),
     Format.HEIF: (heif.decode,),
     Format.JXL: (jxl.decode,),
     Format.RAW: (raw.decode, raw.as_tiff),

@@ -9,6 +9,8 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from rollcall.media import (
+    avif_strips,
+    bmp,
     boxes,
     exif,
     jpeg2000,
@@ -18,9 +20,11 @@ from rollcall.media import (
     png_chunks,
     png_strips,
     pnm,
+    raw,
     samples,
     tiff,
     tiff_strips,
+    webp_chunks,
 )
 from rollcall.media.conversion import factor_for, step_for
 from rollcall.media.formats import Format
@@ -31,9 +35,7 @@ _FIXED: Final = 8 << 20
 #: What a strip of rows takes while its pixels are converted.
 _STRIPS: Final = 40 << 20
 #: Bytes a pixel of the formats whose decoders are libraries of their own: planes of the codec, their RGB, and a copy.
-_LIBRARIES: Final = {Format.AVIF: 16, Format.HEIF: 10, Format.JXL: 16, Format.JPEG2000: 22, Format.RAW: 16}
-#: What a JPEG 2000 takes for each pixel that it would have if it were not reduced.
-_UNREDUCED: Final = 0.6
+_LIBRARIES: Final = {Format.AVIF: 16, Format.HEIF: 10, Format.JXL: 8}
 #: No compression. Any other is libtiff's, which reports damage on the terminal.
 _PLAIN_COMPRESSIONS: Final = frozenset({None, 1})
 #: Bytes a pixel of Pillow's modes; RGB is stored in four.
@@ -61,7 +63,7 @@ def size(kind: Format, data: bytes) -> Size:
             header = png_chunks.header(data)
             return Size(header.width, header.height) if header else Size(0, 0)
         case Format.WEBP:
-            return _webp(data)
+            return Size(*webp_chunks.size(data))
         case Format.JXL:
             return Size(*jxl.size(data))
         case Format.AVIF | Format.HEIF:
@@ -76,15 +78,16 @@ def size(kind: Format, data: bytes) -> Size:
             return Size(0, 0)
 
 
-def of_library(kind: Format, found: Size, data: bytes, target: int | None) -> int:
+def of_library(kind: Format, found: Size, data: bytes, target: int | None, most: int | None = None) -> int:
     """Return the bytes that a decoder with a library of its own takes."""
     pixels = found.width * found.height
+    planes = avif_strips.find(data, target, most) if kind is Format.AVIF else None
+    if planes is not None:
+        return of_strips(found, data, target, most) + planes.needed
     if kind is Format.JPEG2000:
-        made = pixels >> 2 * jpeg2000.halvings(data, target)
-        return _FIXED + 2 * len(data) + made * _LIBRARIES[kind] + int(pixels * _UNREDUCED)
+        return _FIXED + jpeg2000.needed(data, jpeg2000.halvings(data, target))
     if kind is Format.RAW:
-        # A raw file has a byte or more a pixel, and its directories may give the preview's size.
-        pixels = max(pixels, len(data))
+        return _FIXED + raw.needed(found.width, found.height, len(data), target)
     return _FIXED + 2 * len(data) + pixels * _LIBRARIES[kind]
 
 
@@ -113,13 +116,14 @@ def of_plain(
         if header is not None and png_strips.pays(header, target, most):
             return of_strips(found, data, target, most), False
         mode = header.pillow_mode() if header else ""
-        return of_mode(mode, found, target) + len(data), True
-    deep = _of_samples(kind, data, target, max_megapixels)
+        # The file is written anew.
+        return of_mode(mode, found, target) + 2 * len(data), True
+    deep = _of_samples(kind, data, target, max_megapixels, most)
     if deep is not None:
         return deep, kind is not Format.TIFF or tiff_compression(data) in _PLAIN_COMPRESSIONS
-    portions = tiff_strips.find(data, target, most) if kind is Format.TIFF else None
+    portions = _in_portions(kind, data, target, most)
     if portions is not None:
-        found = Size(portions.width, portions.height)
+        found = portions
         if found.megapixels > max_megapixels:
             raise TooManyPixels(found.megapixels)
         return of_strips(found, data, target, most), False
@@ -132,11 +136,25 @@ def of_plain(
     image.close()  # as after decoding
     if found.megapixels > max_megapixels:
         raise TooManyPixels(found.megapixels)
-    plain = kind is not Format.TIFF or tiff_compression(data) in _PLAIN_COMPRESSIONS
-    return of_mode(image.mode, found, target) + len(data), plain
+    if kind is not Format.TIFF or tiff_compression(data) in _PLAIN_COMPRESSIONS:
+        return of_mode(image.mode, found, target) + len(data), True
+    # libtiff unpacks a strip before its pixels are stored, which may be the whole picture.
+    return of_mode(image.mode, found, target) + 2 * len(data) + found.width * found.height * 3, False
 
 
-def _of_samples(kind: Format, data: bytes, target: int | None, max_megapixels: float) -> int | None:
+def _in_portions(kind: Format, data: bytes, target: int | None, most: int | None) -> Size | None:
+    """Return the size of a picture of 8 bits a sample that is never held whole; None for any other."""
+    if kind is Format.TIFF:
+        strips = tiff_strips.find(data, target, most)
+        return None if strips is None else Size(strips.width, strips.height)
+    if kind is Format.BMP:
+        size_in_rows = bmp.size_in_rows(data)
+        return None if size_in_rows is None else Size(*size_in_rows)
+    rows = pnm.rows(data) if kind is Format.PPM else None
+    return None if rows is None else Size(rows.width, rows.height)
+
+
+def _of_samples(kind: Format, data: bytes, target: int | None, max_megapixels: float, most: int | None) -> int | None:
     """Return the bytes for a picture of more than 8 bits a sample that is put together here; None for any other.
 
     Raises
@@ -153,11 +171,12 @@ def _of_samples(kind: Format, data: bytes, target: int | None, max_megapixels: f
     if found.megapixels > max_megapixels:
         raise TooManyPixels(found.megapixels)
     # The bytes of a TIFF are unpacked, and its directory is written anew behind a copy of the file, or of portions.
-    own = len(data) if deep is None else deep.unpacked + 2 * len(data)
+    own = len(data) if deep is None else tiff.whole_bytes(deep) + 3 * len(data)
     if deep is not None and tiff.in_portions(deep):
         own = len(data) + 2 * tiff.portion_bytes(deep) + _STRIPS
-    factor = factor_for(found.width, found.height, target)
-    return _FIXED + own + samples.strip_bytes(layout, factor) + found.width * found.height // factor**2 * 6
+    many, few = step_for(found.width, found.height, target, most)
+    made = found.width * found.height * few**2 // many**2
+    return _FIXED + own + samples.strip_bytes(layout, many) + made * 6
 
 
 def tiff_compression(data: bytes) -> int | None:
@@ -184,9 +203,9 @@ def of_jpeg(frame: jpeg_markers.Frame, target: int | None) -> int:
 def of_webp(found: Size, data: bytes, target: int | None) -> int:
     """Return the bytes for a WebP: what is made, and the decoder's own pixels of a lossless or transparent one."""
     pixels = found.width * found.height
-    if is_animated_webp(data):
+    if webp_chunks.is_animated(data) and webp_chunks.first_frame(data) is None:
         return _FIXED + pixels * 20
-    samples = 4 if has_alpha_webp(data) else 3
+    samples = 4 if webp_chunks.has_alpha(data) else 3
     own = 4 if b"VP8L" in data[:4096] else 0
     made = pixels // factor_for(found.width, found.height, target) ** 2
     # OpenCV copies what its decoder made.
@@ -205,30 +224,3 @@ def of_mode(mode: str, found: Size, target: int | None) -> int:
     pixels = found.width * found.height
     made = pixels // factor_for(found.width, found.height, target) ** 2
     return _FIXED + (_STRIPS if pixels > 1e6 else 0) + pixels * _MODES.get(mode, 4) + made * 6
-
-
-def is_animated_webp(data: bytes) -> bool:
-    """Return whether a WebP holds several pictures."""
-    return data[12:16] == b"VP8X" and len(data) > 20 and bool(data[20] & 2)
-
-
-def has_alpha_webp(data: bytes) -> bool:
-    """Return whether a WebP declares an alpha channel."""
-    if data[12:16] == b"VP8X" and len(data) > 20:
-        return bool(data[20] & 16)
-    return data[12:16] == b"VP8L" and len(data) > 24 and bool(data[24] & 16)
-
-
-def _webp(data: bytes) -> Size:
-    """Return the size in the first chunk (RFC 9649)."""
-    match data[12:16]:
-        case b"VP8X":
-            return Size(1 + int.from_bytes(data[24:27], "little"), 1 + int.from_bytes(data[27:30], "little"))
-        case b"VP8L":
-            bits = int.from_bytes(data[21:25], "little")
-            return Size(1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF))
-        case b"VP8 ":
-            width, height = int.from_bytes(data[26:28], "little"), int.from_bytes(data[28:30], "little")
-            return Size(width & 0x3FFF, height & 0x3FFF)
-        case _:
-            return Size(0, 0)

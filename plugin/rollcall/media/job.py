@@ -40,6 +40,7 @@ class Job(NamedTuple):
     needed: int = 0  # bytes of memory that were estimated
     path: str = ""  # of what another process reads itself: a video, in parts, or a large file, whose bytes are not sent
     digest: str = ""  # of the file: what is read later must have it
+    lacks_scan: bool = False  # a large JPEG that ends before its picture begins
     moments: Moments | None = None  # None: only what the header of a video says
     #: Requests of one number go on where the one before left the video, which stays open; 0: it is closed at once.
     session: int = 0

@@ -1,19 +1,25 @@
 """Decode JPEG XL files, and read from their first bytes how large they are.
 
 The decoder makes all the pixels as soon as a file is opened, and a file of some kilobytes can hold thousands of
-megapixels; so the header is read here before. The layout is that of ISO/IEC 18181-1 (size header) and 18181-2
-(boxes).
+megapixels; so the header is read here before. Pillow would copy them twice, so the decoder is asked without it. The
+layout is that of ISO/IEC 18181-1 (size header) and 18181-2 (boxes).
 """
 
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Final
+from typing import Any, Final
 
-from rollcall.media import pillow_formats
-from rollcall.media.conversion import from_image
+import numpy as np
+from PIL import Image
+
+from rollcall.media import boxes, jpeg, jpeg_markers
+from rollcall.media.conversion import Pixels, from_array, from_image
+from rollcall.media.formats import Format
 from rollcall.media.job import Decoded, Job, Refused, check_size
 
+#: Samples of a pixel in the modes of 8 bits.
+_CHANNELS: Final = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}
 _CODESTREAM: Final = b"\xff\x0a"
 _CONTAINER: Final = b"\x00\x00\x00\x0cJXL \r\n\x87\n"
 #: Signature and size header have at most 11 bytes.
@@ -39,17 +45,45 @@ def decode(job: Job) -> Decoded:
         If libjxl cannot decode it.
     """
     check_size(job, *size(job.data))
-    image = pillow_formats.opened(job.data, ("JXL",))
+    import pillow_jxl
+
     try:
-        image.load()
-        pixels = from_image(image, job.target)
+        was_jpeg, header, content, _, extra = pillow_jxl.Decoder(num_threads=-1)(job.data)
     except MemoryError:
         raise
     except Exception as error:
         raise Refused(f"libjxl: {error}") from error
-    # What was a JPEG comes back as that JPEG, and its EXIF orientation applies; else the codestream overrides EXIF.
-    turned = not getattr(image, "jpeg", False)
-    return Decoded(pixels, *image.size, turned, bytes(image.info.get("exif") or b""))
+    if was_jpeg:
+        return _jpeg(job, content)
+    block = next((boxes.exif_block(bytes(one.data)) for one in extra if one.box_type == b"Exif"), b"")
+    return Decoded(_pixels(header, content, job.target), header.width, header.height, True, block)
+
+
+def _pixels(header: Any, content: bytes, target: int | None) -> Pixels:
+    """Return what the decoder made, of any of Pillow's modes, as uint8 RGB (h, w, 3)."""
+    channels = _CHANNELS.get(header.mode)
+    if channels is None:
+        # Of more than 8 bits a sample. Floating point of 16 bits comes as that of 32.
+        mode = header.mode.replace("F;16", "F")
+        try:
+            return from_image(Image.frombytes(mode, (header.width, header.height), content), target)
+        except ValueError as error:
+            raise Refused(f"libjxl: mode {header.mode}") from error
+    pixels = np.frombuffer(content, np.uint8).reshape(header.height, header.width, channels)
+    if channels == 1:
+        return from_array(pixels[..., 0], target)
+    return from_array(pixels[..., [0, 0, 0, 1]] if channels == 2 else pixels, target)
+
+
+def _jpeg(job: Job, data: bytes) -> Decoded:
+    """Decode what was a JPEG and comes back as that, whose EXIF orientation applies."""
+    part = job._replace(kind=Format.JPEG, data=data)
+    try:
+        found = jpeg.by_opencv(part)
+    except Refused:
+        found = jpeg.by_pillow(part)
+    block = next((content for name, content in jpeg_markers.blocks(data) if name == "exif"), b"")
+    return found._replace(exif=block)
 
 
 def size(data: bytes) -> tuple[int, int]:

@@ -7,7 +7,7 @@ import logging
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Final
+from typing import Final, NamedTuple
 
 from PIL import Image, ImageFile
 
@@ -24,6 +24,14 @@ Image.MAX_IMAGE_PIXELS = None
 warnings.filterwarnings("ignore", module=r"PIL\.|pillow_heif|pillow_jxl")
 # What Pillow logs of a damaged file does not name it, and an exception says the same.
 logging.getLogger("PIL").setLevel(logging.CRITICAL)
+
+
+class Reduced(NamedTuple):
+    """A JPEG 2000 that is halved while it is decoded."""
+
+    halvings: int
+    width: int  # afterwards, in pixels
+    height: int
 
 
 def opened(data: bytes, formats: Sequence[str]) -> Image.Image:
@@ -71,10 +79,10 @@ def is_known(job: Job) -> bool:
     return True
 
 
-def decode(job: Job, formats: Sequence[str], *, turned: bool = False, halvings: int = 0) -> Decoded:
+def decode(job: Job, formats: Sequence[str], *, turned: bool = False, reduced: Reduced | None = None) -> Decoded:
     """Decode a file as the first of its pictures, reduced while decoding where the format can.
 
-    `turned`: Pillow turns pictures of this format upright by itself. `halvings`: how often a JPEG 2000 is halved.
+    `turned`: Pillow turns pictures of this format upright by itself. `reduced`: how a JPEG 2000 is halved.
 
     Raises
     ------
@@ -85,7 +93,7 @@ def decode(job: Job, formats: Sequence[str], *, turned: bool = False, halvings: 
     width, height = image.size
     check_size(job, width, height)
     try:
-        _reduce_while_decoding(image, job.target, halvings)
+        _reduce_while_decoding(image, job.target, reduced)
         image.load()
         if turned:
             width, height = image.size
@@ -99,7 +107,9 @@ def decode(job: Job, formats: Sequence[str], *, turned: bool = False, halvings: 
         image.close()
 
 
-def decode_damaged(job: Job, formats: Sequence[str], *, turned: bool = False, halvings: int = 0) -> Decoded:
+def decode_damaged(
+    job: Job, formats: Sequence[str], *, turned: bool = False, reduced: Reduced | None = None
+) -> Decoded:
     """Decode as much of a damaged file as Pillow can, for a process of its own: it changes a global of Pillow's.
 
     Raises
@@ -108,7 +118,7 @@ def decode_damaged(job: Job, formats: Sequence[str], *, turned: bool = False, ha
         If there is nothing to show.
     """
     with truncated_allowed():
-        return unless_blank(decode(job, formats, turned=turned, halvings=halvings)._replace(warnings=(DAMAGED,)))
+        return unless_blank(decode(job, formats, turned=turned, reduced=reduced)._replace(warnings=(DAMAGED,)))
 
 
 @contextmanager
@@ -135,13 +145,13 @@ def unless_blank(found: Decoded) -> Decoded:
     return found
 
 
-def _reduce_while_decoding(image: Image.Image, target: int | None, halvings: int) -> None:
+def _reduce_while_decoding(image: Image.Image, target: int | None, reduced: Reduced | None) -> None:
     """Ask the decoders of JPEG and JPEG 2000 for a smaller picture."""
     width, height = image.size
     factor = factor_for(width, height, target)
-    if factor < 2:
-        return
-    if image.format in ("JPEG", "MPO"):
+    if image.format in ("JPEG", "MPO") and factor > 1:
         image.draft(image.mode, (max(width // factor, 1), max(height // factor, 1)))
-    elif image.format == "JPEG2000":
-        image.reduce = halvings  # type: ignore[method-assign,assignment]
+    elif image.format == "JPEG2000" and reduced is not None:
+        image.reduce = reduced.halvings  # type: ignore[method-assign,assignment]
+        # Pillow divides by rounding where OpenJPEG rounds up, and takes another size for damage (Pillow 13).
+        image._size = (reduced.width << reduced.halvings, reduced.height << reduced.halvings)

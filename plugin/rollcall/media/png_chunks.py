@@ -93,11 +93,13 @@ def header(data: bytes) -> Header | None:
 
 def essential(data: bytes) -> bytes:
     """Return the file with what the pixels need and nothing else, checksums made anew."""
-    parts = [SIGNATURE]
+    parts: list[bytes | memoryview] = [SIGNATURE]
+    # Nothing is copied before it is put together: a camera's pixels are hundreds of megabytes, and often one chunk.
+    view = memoryview(data)
     for kind, start, end in chunks(data):
         if kind in _ESSENTIAL:
-            content = data[start:end]
-            parts.append(written(kind, content[:_LONGEST_TRANSPARENCY] if kind == b"tRNS" else content))
+            content = view[start : min(end, start + _LONGEST_TRANSPARENCY) if kind == b"tRNS" else end]
+            parts += _parts(kind, content)
     return b"".join([*parts, written(b"IEND", b"")])
 
 
@@ -242,4 +244,9 @@ def _text(kind: bytes, rest: bytes) -> bytes:
 
 def written(kind: bytes, content: bytes) -> bytes:
     """Return a chunk: its length, its kind, its content and their checksum."""
-    return b"".join([struct.pack(">I", len(content)), kind, content, struct.pack(">I", zlib.crc32(kind + content))])
+    return b"".join(_parts(kind, content))
+
+
+def _parts(kind: bytes, content: bytes | memoryview) -> tuple[bytes | memoryview, ...]:
+    checksum = zlib.crc32(content, zlib.crc32(kind))
+    return struct.pack(">I", len(content)), kind, content, struct.pack(">I", checksum)

@@ -8,17 +8,15 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rollcall.media import jpeg, pillow_formats, samples
-from rollcall.media.conversion import Pixels, from_blocks
+from rollcall.media import jpeg, pillow_formats, plain_rows, samples
 from rollcall.media.job import Decoded, Job, Refused, check_size
+from rollcall.media.plain_rows import Rows
 
 _FLOAT: Final = re.compile(rb"P([Ff])\s+(\d{1,9})\s+(\d{1,9})\s+([-+0-9.eE]{1,40})\s")
 _PAM_END: Final = re.compile(rb"^ENDHDR[ \t]*\r?\n", re.MULTILINE)
 #: The form without comments, of 8 bits a sample; what is otherwise is for Pillow.
 _PPM: Final = re.compile(rb"P6\s+(\d{1,9})\s+(\d{1,9})\s+255\s")
 _LONGEST_HEADER: Final = 4096
-#: Bytes of a file that is large.
-_LARGE: Final = 120_000_000
 
 
 class Header(NamedTuple):
@@ -59,6 +57,16 @@ def decode(job: Job) -> Decoded:
     return _decoded(job, found)
 
 
+def rows(data: bytes) -> Rows | None:
+    """Return the rows of a large PPM of 8 bits a sample; None for any other."""
+    match = _PPM.match(data[:_LONGEST_HEADER]) if len(data) >= plain_rows.LARGE else None
+    if match is None:
+        return None
+    width, height = int(match[1]), int(match[2])
+    found = Rows(width, height, match.end(), 3 * width, 3)
+    return found if found.are_in(data) else None
+
+
 def by_rows(job: Job) -> Decoded:
     """Decode a large PPM of 8 bits a sample without a copy of all its pixels.
 
@@ -67,19 +75,10 @@ def by_rows(job: Job) -> Decoded:
     Refused
         If it is none, or rows are missing.
     """
-    match = _PPM.match(job.data[:_LONGEST_HEADER])
-    if match is None or len(job.data) < _LARGE:
-        raise Refused("not a large PPM")
-    width, height = int(match[1]), int(match[2])
-    check_size(job, width, height)
-    if min(width, height) < 1 or len(job.data) - match.end() < width * height * 3:
-        raise Refused("rows are missing")
-    stored = np.frombuffer(job.data, np.uint8, width * height * 3, match.end()).reshape(height, width, 3)
-
-    def block(left: int, top: int, right: int, bottom: int) -> Pixels:
-        return stored[top:bottom, left:right]
-
-    return Decoded(from_blocks(block, width, height, job.target, job.most), width, height)
+    found = rows(job.data)
+    if found is None:
+        raise Refused("no large PPM, or rows are missing")
+    return plain_rows.decode(job, found)
 
 
 def padded(job: Job) -> Decoded:
@@ -108,7 +107,7 @@ def _decoded(job: Job, found: Header) -> Decoded:
     def rows(top: int, bottom: int) -> NDArray[Any]:
         return lines[top:bottom]
 
-    return Decoded(samples.to_pixels(rows, found.layout, job.target, found.scale), width, height)
+    return Decoded(samples.to_pixels(rows, found.layout, job.target, found.scale, job.most), width, height)
 
 
 def _float(data: bytes) -> Header | None:

@@ -19,6 +19,11 @@ _LARGE_PREVIEW: Final = 1000
 _FLIPS: Final = {0: 1, 3: 3, 5: 8, 6: 6}
 #: A size in the header is believed if it is not further than this from that of the raw data.
 _TOLERANCE: Final = 0.1
+#: Bytes a pixel that LibRaw takes: the sensor's data, four colours of 16 bits, and RGB; the last two of half the size.
+_WHOLE, _HALVED = 14, 6
+#: Bytes that it may take where a reduced picture is wanted: what takes more is halved though that is less than was
+#: asked for.
+_MOST_BYTES: Final = 700_000_000
 
 
 def decode(job: Job) -> Decoded:
@@ -41,8 +46,7 @@ def decode(job: Job) -> Decoded:
                 pixels = _turned(*preview, width, height, orientation)
             else:
                 # Half the size takes the four colours of a square as one pixel: no interpolation, less work.
-                half = job.target is not None and max(width, height) // 2 >= job.target
-                pixels = raw.postprocess(half_size=half, use_camera_wb=True)
+                pixels = raw.postprocess(half_size=is_halved(width, height, job.target), use_camera_wb=True)
     except (MemoryError, TooManyPixels, Refused):
         raise
     except Exception as error:
@@ -50,6 +54,22 @@ def decode(job: Job) -> Decoded:
     if swaps_sides(orientation):
         width, height = height, width
     return Decoded(from_array(np.ascontiguousarray(pixels), job.target), width, height, turned=True)
+
+
+def is_halved(width: int, height: int, target: int | None) -> bool:
+    """Return whether a picture of that size is made half as large: where that leaves `target`, or memory demands it."""
+    return target is not None and (max(width, height) // 2 >= target or width * height * _WHOLE > _MOST_BYTES)
+
+
+def needed(width: int, height: int, file_bytes: int, target: int | None) -> int:
+    """Return the bytes that decoding takes, with those of the file twice; `width` 0: the header does not say it."""
+    # A sample has two bytes at most, beside the preview; a file's directories may give the size of that alone.
+    if width * height * 5 >= file_bytes * 2:
+        each = _HALVED if is_halved(width, height, target) else _WHOLE
+        return width * height * each + 2 * file_bytes
+    # Packed ones have a byte or more a pixel.
+    whole = file_bytes * _WHOLE
+    return (whole if target is None else max(min(whole, _MOST_BYTES), file_bytes * _HALVED)) + 2 * file_bytes
 
 
 def _size(raw: Any, data: bytes) -> tuple[int, int]:

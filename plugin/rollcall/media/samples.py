@@ -42,8 +42,10 @@ class Layout(NamedTuple):
         return 1 if self.channels < 3 else 3
 
 
-def to_pixels(rows: Rows, layout: Layout, target: int | None, scale: float | None = None) -> Pixels:
-    """Return a picture as uint8 RGB (h, w, 3), its longest side at least `target`.
+def to_pixels(
+    rows: Rows, layout: Layout, target: int | None, scale: float | None = None, most: int | None = None
+) -> Pixels:
+    """Return a picture as uint8 RGB (h, w, 3), its longest side at least `target` and at most `most`.
 
     `scale`: by what to multiply so that white is 255, where the file says so.
     """
@@ -60,7 +62,7 @@ def to_pixels(rows: Rows, layout: Layout, target: int | None, scale: float | Non
         return made[0] if len(made) == 1 else np.concatenate(made)
 
     return from_blocks(
-        lambda left, top, right, bottom: strip(top, bottom)[:, left:right], layout.width, layout.height, target
+        lambda left, top, right, bottom: strip(top, bottom)[:, left:right], layout.width, layout.height, target, most
     )
 
 

@@ -140,7 +140,8 @@ def decode(job: Job) -> Decoded:
     scale = 255 / ((1 << found.bits) - 1) if found.bits else None
     with ExitStack() as held:
         rows = _portions(job.data, found) if in_portions(found) else _whole(job.data, found, held)
-        return Decoded(samples.to_pixels(rows, layout, job.target, scale), layout.width, layout.height)
+        pixels = samples.to_pixels(rows, layout, job.target, scale, job.most)
+        return Decoded(pixels, layout.width, layout.height)
 
 
 def in_portions(found: Deep) -> bool:
@@ -148,6 +149,11 @@ def in_portions(found: Deep) -> bool:
     layout, parts = found.layout, found.parts
     large = layout.width * layout.height >= _LEAST_PIXELS
     return large and found.planes == 1 and parts.width * parts.height <= _MOST_OF_A_PART
+
+
+def whole_bytes(found: Deep) -> int:
+    """Return how many bytes a picture takes that is unpacked as a whole: a strip, and then all of them."""
+    return found.unpacked + found.unpacked // max(len(found.parts.offsets), 1) * (found.compression != 1)
 
 
 def portion_bytes(found: Deep) -> int:

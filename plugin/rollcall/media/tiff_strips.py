@@ -21,13 +21,15 @@ from rollcall.media.job import Decoded, Job, Refused, check_size
 _LEAST_PIXELS: Final = 40_000_000
 #: Pixels of a strip, or of a row of tiles, that is packed: larger ones are as good as the whole.
 _MOST_PIXELS: Final = 8_000_000
-_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _ORIENTATION = 256, 257, 258, 259, 262, 274
+_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 256, 257, 258, 259, 262
 _OFFSETS, _CHANNELS, _ROWS, _LENGTHS, _PLANES, _FORM = 273, 277, 278, 279, 284, 339
 _TILE_WIDTH, _TILE_HEIGHT, _TILE_OFFSETS, _TILE_LENGTHS = 322, 323, 324, 325
 #: What says what the samples mean, beside what is written anew: bits, compression, colours, the order of bits and of
 #: planes, predictor, palette, inks, transparency, the tables of JPEG, and how brightness and colours are stored.
 _KEPT: Final = (258, 259, 262, 266, 277, 284, 317, 320, 332, 334, 338, 339, 347, 529, 530, 531, 532)
 _PLAIN: Final = 1
+#: The samples of each channel by themselves.
+_APART: Final = 2
 #: None, LZW, JPEG, Deflate (two numbers), PackBits.
 _COMPRESSIONS: Final = frozenset({_PLAIN, 5, 7, 8, 32946, 32773})
 #: Grey of both directions, RGB, palette, inks, and brightness with colours.
@@ -51,11 +53,12 @@ class Layout(NamedTuple):
     part_width: int  # pixels
     part_height: int
     tiled: bool
-    parts: tuple[_Part, ...]  # in rows, from left to right
+    parts: tuple[_Part, ...]  # in rows, from left to right; of one plane after the other, where the samples lie apart
+    planes: int = 1
 
 
 def find(data: bytes, target: int | None, most: int | None = None) -> Layout | None:
-    """Return how a picture is laid out that is large, upright, and of a kind for portions; None for any other."""
+    """Return how a picture is laid out that is large, and of a kind for portions; None for any other."""
     parsed = exif.read(data)
     if parsed is None:
         return None
@@ -102,13 +105,10 @@ def decode(job: Job) -> Decoded:
 
 
 def _is_known(main: exif.Directory) -> bool:
-    """Return whether samples have 8 bits, lie together, and are packed and coloured in a known way."""
+    """Return whether samples have 8 bits, and are packed and coloured in a known way."""
     return (
         set(main.numbers(_BITS)) == {8}
         and set(main.numbers(_FORM)) <= {1}
-        and (main.number(_PLANES) or 1) == 1
-        # Turned, the pixels that do not fill a block of the reduced picture would lie at other sides.
-        and (main.number(_ORIENTATION) or 1) == 1
         and (main.number(_COMPRESSION) or _PLAIN) in _COMPRESSIONS
         and main.number(_PHOTOMETRIC) in _PHOTOMETRICS
         and 1 <= (main.number(_CHANNELS) or 1) <= 5
@@ -118,18 +118,25 @@ def _is_known(main: exif.Directory) -> bool:
 def _strips(main: exif.Directory, width: int, height: int) -> Layout | None:
     offsets, lengths = main.numbers(_OFFSETS, _MOST_PARTS), main.numbers(_LENGTHS, _MOST_PARTS)
     rows = min(main.number(_ROWS) or height, height)
-    if not offsets or len(lengths) != len(offsets) or len(offsets) != -(-height // rows):
+    planes = _planes(main)
+    if not offsets or len(lengths) != len(offsets) or len(offsets) != planes * -(-height // rows):
         return None
     parts = tuple(map(_Part, offsets, lengths))
     if width * rows > _MOST_PIXELS:
-        if (main.number(_COMPRESSION) or _PLAIN) != _PLAIN or main.number(_PHOTOMETRIC) == 6 or len(parts) > 1:
+        if (main.number(_COMPRESSION) or _PLAIN) != _PLAIN or main.number(_PHOTOMETRIC) == 6 or len(parts) > planes:
             return None
         # What is not packed can be divided anywhere.
-        rows, row = max(BLOCK // width, 1), width * (main.number(_CHANNELS) or 1)
-        if parts[0].length < row * height:
+        rows, row = max(BLOCK // width, 1), width * (1 if planes > 1 else main.number(_CHANNELS) or 1)
+        if min(lengths) < row * height:
             return None
-        parts = tuple(_Part(offsets[0] + top * row, row * min(rows, height - top)) for top in range(0, height, rows))
-    return Layout(width, height, main, 1, width, rows, False, parts)
+        tops = range(0, height, rows)
+        parts = tuple(_Part(start + top * row, row * min(rows, height - top)) for start in offsets for top in tops)
+    return Layout(width, height, main, 1, width, rows, False, parts, planes)
+
+
+def _planes(main: exif.Directory) -> int:
+    """Return how many parts the samples of a place lie in: one, or one for each channel."""
+    return (main.number(_CHANNELS) or 1) if main.number(_PLANES) == _APART else 1
 
 
 def _tiles(main: exif.Directory, width: int, height: int) -> Layout | None:
@@ -138,14 +145,17 @@ def _tiles(main: exif.Directory, width: int, height: int) -> Layout | None:
     if min(wide, high) < 1 or width * high > _MOST_PIXELS or wide > 2 * width or len(lengths) != len(offsets):
         return None
     across = -(-width // wide)
-    if len(offsets) != across * -(-height // high):
+    planes = _planes(main)
+    if len(offsets) != planes * across * -(-height // high):
         return None
-    return Layout(width, height, main, across, wide, high, True, tuple(map(_Part, offsets, lengths)))
+    return Layout(width, height, main, across, wide, high, True, tuple(map(_Part, offsets, lengths)), planes)
 
 
 def _decoded(data: bytes, found: Layout, first: int, count: int) -> Image.Image:
     """Return some rows of strips or tiles, as Pillow decodes them."""
-    parts = found.parts[first * found.across : (first + count) * found.across]
+    each = len(found.parts) // found.planes
+    rows = slice(first * found.across, (first + count) * found.across)
+    parts = tuple(one for plane in range(found.planes) for one in found.parts[plane * each : (plane + 1) * each][rows])
     top = first * found.part_height
     height = min(count * found.part_height, found.height - top)
     return pillow_formats.unpacked(_small(data, found, parts, height), "TIFF")

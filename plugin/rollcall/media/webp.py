@@ -7,9 +7,8 @@ from typing import Final
 import cv2
 import numpy as np
 
-from rollcall.media import estimates, jpeg, pillow_formats
+from rollcall.media import jpeg, pillow_formats, webp_chunks
 from rollcall.media.conversion import from_array
-from rollcall.media.formats import Format
 from rollcall.media.job import Decoded, Job, Refused, check_size
 
 #: Zeros are decoded as pixels of no great difference to those before, which shows what is there.
@@ -17,22 +16,25 @@ _MOST_PADDING: Final = 64 << 20
 
 
 def by_opencv(job: Job) -> Decoded:
-    """Decode a WebP of one picture.
+    """Decode a WebP of one picture, or the first of an animation where that fills it.
 
     Raises
     ------
     Refused
-        If it is animated, or OpenCV makes nothing of it.
+        If it is an animation of other pictures, or OpenCV makes nothing of it.
     """
-    width, height = estimates.size(Format.WEBP, job.data)
-    if estimates.is_animated_webp(job.data):
-        raise Refused("an animation")
+    width, height = webp_chunks.size(job.data)
+    data = job.data
+    if webp_chunks.is_animated(data):
+        data = webp_chunks.first_frame(data) or b""
+        if not data:
+            raise Refused("an animation whose first picture does not fill it")
     check_size(job, width, height)
-    transparent = estimates.has_alpha_webp(job.data)
+    transparent = webp_chunks.has_alpha(data)
     # OpenCV's reduced reading would only take every other pixel here; the strips average all of them.
     flag = cv2.IMREAD_UNCHANGED if transparent else cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
     try:
-        pixels = cv2.imdecode(np.frombuffer(job.data, np.uint8), flag)
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flag)
     except cv2.error as error:
         raise Refused("OpenCV raises") from error
     if pixels is None or pixels.ndim != 3:

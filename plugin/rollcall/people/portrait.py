@@ -104,21 +104,23 @@ def timeline(
 def through_the_years(session: Session, person_id: int, limit: int) -> list[PortraitFace]:
     """Return faces of a person from the youngest to the oldest, spread evenly over the capture times.
 
-    Of each part of the time it is the best face: large, sharp, and surely the person.
+    Of each part of the time it is the best face: confirmed if there is one, large, sharp, and surely the person.
     """
     rows = session.execute(
         text(
             "SELECT f.face_id, f.photo_id, p.taken_local, f.person_state, f.person_probability, f.age,"
-            f" {_QUALITY} {_FACES} AND p.taken_local IS NOT NULL AND f.person_probability >= 0.5"
+            f" {_CONFIRMED}, {_QUALITY} {_FACES} AND p.taken_local IS NOT NULL AND f.person_probability >= 0.5"
             " ORDER BY p.taken_local, f.face_id"
         ),
         {"id": person_id},
     ).all()
     size = max(len(rows) / max(limit, 1), 1.0)
     parts = [rows[round(at * size) : round((at + 1) * size)] for at in range(min(limit, len(rows)))]
-    return [PortraitFace(*max(part, key=lambda row: row[6])[:6]) for part in parts if part]
+    return [PortraitFace(*max(part, key=lambda row: row[6:])[:6]) for part in parts if part]
 
 
+#: Whoever looks at somebody's best faces shall not meet somebody else: guesses come behind what was confirmed.
+_CONFIRMED: Final = "CASE WHEN f.person_state = 'confirmed' THEN 1 ELSE 0 END"
 #: Large, sharp and surely the person: the area counts up to a tenth of the picture.
 _QUALITY: Final = (
     "f.person_probability * f.score * (f.sharpness / (f.sharpness + 100.0))"
@@ -127,11 +129,12 @@ _QUALITY: Final = (
 
 
 def best_shots(session: Session, person_id: int, limit: int) -> list[PortraitFace]:
-    """Return the best faces of a person: large, sharp, and surely the person; one a photo."""
+    """Return the best faces of a person: confirmed ones first, large, sharp, and surely the person."""
     rows = session.execute(
         text(
             "SELECT f.face_id, f.photo_id, p.taken_local, f.person_state, f.person_probability, f.age"
-            f" {_FACES} AND f.person_probability >= 0.5 ORDER BY {_QUALITY} DESC, f.face_id LIMIT :limit"
+            f" {_FACES} AND f.person_probability >= 0.5"
+            f" ORDER BY {_CONFIRMED} DESC, {_QUALITY} DESC, f.face_id LIMIT :limit"
         ),
         {"id": person_id, "limit": limit},
     )

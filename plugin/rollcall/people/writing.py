@@ -202,8 +202,11 @@ def _summarize(row: PersonRow, library: LibraryFaces, some: NDArray[np.int64]) -
     assert births is not None
     estimate = combined(births.mean[order], births.deviation[order])
     known = library.faces.known_births.get(row.id)
-    fitting = _fitting(library, order, estimate if known is None else (float(known.mean), float(known.deviation)))
-    best = max((fitting if len(fitting) else order).tolist(), key=lambda face: (float(library.quality[face]), -face))
+    # Faces to check are compared with the cover: of somebody who was confirmed it is not one of those.
+    confirmed = order[library.certain[order]]
+    shown = confirmed if len(confirmed) else order
+    fitting = _fitting(library, shown, estimate if known is None else (float(known.mean), float(known.deviation)))
+    best = max((fitting if len(fitting) else shown).tolist(), key=lambda face: (float(library.quality[face]), -face))
     row.cover_face_id = int(library.face_ids[best])
     row.birth_estimate, row.birth_deviation = (None, None) if estimate is None else estimate
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from rollcall.errors import InvalidQueryError
 from rollcall.search.grammar.naming import with_names
-from rollcall.search.grammar.tokens import Kind, tokens_of
+from rollcall.search.grammar.tokens import Kind, quoted, tokens_of, unquoted
 from rollcall.search.roster import Roster, name_words
 
 
@@ -40,7 +40,7 @@ def _own(query: str, start: int, end: int, roster: Roster) -> Reference | None:
     """Return the name that a part of a query begins with: Anna of "Anna", "Annas" and "Anna's daughter"."""
     text = query[start:end]
     if text.lower().startswith("person:"):
-        value = text.partition(":")[2].strip('"')
+        value = unquoted(text.partition(":")[2].strip())
         return Reference(start, end, _called(value, roster) or ((int(value),) if value.isdigit() else ()))
     # From the longest part on: "Anna Lena's daughter" is not about Anna.
     for stop in range(len(text), 0, -1):
@@ -83,7 +83,7 @@ def _texts(query: str, reference: Reference, roster: Roster) -> list[str]:
     if len(reference.people) == 1:
         (person,) = reference.people
         name = roster.shown(person)
-        texts += [name, f'person:"{name}"'] if person in roster.names and '"' not in name else []
+        texts += [name, f"person:{quoted(name)}"] if person in roster.names else []
         texts.append(f"person:{person}")
     return texts
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from sqlalchemy import delete, update
 from sqlalchemy.orm import Session
 
+from rollcall import ages
 from rollcall.ages import AGE_GROUPS
 from rollcall.records import Face
 from rollcall.storage import pgvector
@@ -31,16 +31,17 @@ def unpack(data: bytes) -> NDArray[np.float32]:
 def prediction_columns(face: Face) -> dict[str, Any]:
     """Return the columns of a face's prediction, all computed from the distribution as it is stored, in float16."""
     stored = None if face.age_distribution is None else pack(face.age_distribution)
-    as_stored = replace(face, age_distribution=None if stored is None else unpack(stored))
-    interval = as_stored.age_interval
+    ages_stored = None if stored is None else unpack(stored)
+    low, high = (None, None) if ages_stored is None else ages.interval(ages_stored)
+    groups = dict.fromkeys(AGE_GROUPS) if ages_stored is None else ages.group_masses(ages_stored)
     network = face.network_age_distribution
     return {
         "age_distribution": stored,
-        "age": as_stored.age,
-        "age_low": interval[0] if interval else None,
-        "age_high": interval[1] if interval else None,
+        "age": None if ages_stored is None else float(ages.estimate(ages_stored)),
+        "age_low": low,
+        "age_high": high,
         "p_female": face.p_female,
-        **{f"p_{name}": as_stored.p_group(name) for name in AGE_GROUPS},
+        **{f"p_{name}": probability for name, probability in groups.items()},
         "network_age_distribution": None if network is None else pack(network),
         "network_p_female": face.network_p_female,
     }

@@ -87,8 +87,9 @@ def group_probabilities(faces: Sequence[FaceProbabilities]) -> dict[str, list[fl
     for name, of_face in GROUPS.items():
         known = [p for p in map(of_face, faces) if p is not None]
         if known:
-            counts = at_least(known).tolist()
-            result[name] = [any_of(known), *(p for p in counts[1:] if p >= NEGLIGIBLE)]
+            # Of one face, as on most photos, there are no two.
+            more = at_least(known)[1:].tolist() if len(known) > 1 else ()
+            result[name] = [any_of(known), *(p for p in more if p >= NEGLIGIBLE)]
     return result
 
 

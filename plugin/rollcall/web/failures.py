@@ -103,12 +103,13 @@ def _invalid_fields(request: Request, error: Exception) -> Response:
 
 def _http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return _answer(request, error.status_code, Problem(detail=_refused(error)), error.headers)
+    return _answer(request, error.status_code, Problem(detail=_refused(request, error)), error.headers)
 
 
-def _refused(error: HTTPException) -> str:
-    """Return what HTTP's own refusals say; nobody sees most of them."""
-    return gettext("There is no such page.") if error.status_code == 404 and language() != "en" else str(error.detail)
+def _refused(request: Request, error: HTTPException) -> str:
+    """Return what HTTP's own refusals say; people see the one of a page that is not there, programs its English."""
+    english = request.url.path.startswith(_JSON_PATHS) and language() == "en"
+    return str(error.detail) if error.status_code != 404 or english else gettext("There is no such page.")
 
 
 def _answer(

@@ -5,6 +5,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 
+class Done(str):
+    """A sentence above what is shown on what was done; the page offers to take it back beside the sentence."""
+
+    offer = "undo"
+
+
 class Toast(NamedTuple):
     """A message, with what can be done about it."""
 

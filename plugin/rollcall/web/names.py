@@ -6,11 +6,12 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
+from rollcall.search.grammar.tokens import unquoted
 from rollcall.sentences import Sentence
 from rollcall.web.translation import gettext, ngettext, pgettext
 
 #: A person or a tag as filters and links write them, such as person:"Anna" or tag:"People/Children".
-_QUOTED: Final = re.compile(r'\b(?:person|tag):"(?:[^"]*/)?([^"]*)"')
+_QUOTED: Final = re.compile(r'\b(?:person|tag):("[^"]*(?:""[^"]*)*")')
 #: The languages of searches, as their files name them: notes on how a query was read say which it was in.
 SEARCH_LANGUAGES: Final = (
     *(Sentence("Dutch"), Sentence("French"), Sentence("German")),
@@ -68,7 +69,7 @@ def counted(total: int, videos: int) -> str:
 
 def suggested_name(query: str) -> str:
     """Return what an album of a search may be called: its words, without the signs of the query language."""
-    return _QUOTED.sub(lambda found: found[1], query).strip()
+    return _QUOTED.sub(lambda found: unquoted(found[1]).rpartition("/")[2], query).strip()
 
 
 def answer(name: str) -> str:

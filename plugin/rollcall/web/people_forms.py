@@ -74,6 +74,38 @@ def named(plugin: Plugin, name: str) -> Person | None:
     return next(iter(plugin.people_named(name)), None)
 
 
+def somebody_else(plugin: Plugin, name: str, person: Person) -> Person | None:
+    """Return whom a name means beside a person: that person if nobody else has it, too, and None if nobody has it.
+
+    Raises
+    ------
+    ConflictError
+        If several others have it.
+    """
+    found = plugin.people_named(name)
+    others = [one for one in found if one.person_id != person.person_id] or found
+    return _only(others, name)
+
+
+def _only(found: Sequence[Person], name: str) -> Person | None:
+    """Return the one person of a name; None if nobody has it.
+
+    Raises
+    ------
+    ConflictError
+        If several have it.
+    """
+    if len(found) > 1:
+        raise ConflictError(
+            Sentence(
+                "%(count)s people are called %(name)s; tick under People who is one person, or rename one of them",
+                count=len(found),
+                name=Quoted(name.strip()),
+            )
+        )
+    return next(iter(found), None)
+
+
 def name_group(past: History, person: Person, name: str) -> Person:
     """Name a person, or make them one with whoever has the name already; return who they are then.
 
@@ -81,10 +113,12 @@ def name_group(past: History, person: Person, name: str) -> Person:
     ------
     InvalidCorrectionError
         If the name is empty.
+    ConflictError
+        If several others have it.
     """
     if not name.strip():
         raise InvalidCorrectionError(Sentence("a name is needed; type one"))
-    other = named(past.plugin, name)
+    other = somebody_else(past.plugin, name, person)
     if other is not None and other.person_id != person.person_id:
         return past.plugin.merge_people(other.person_id, person.person_id, origin=past.tab)
     return past.plugin.name_person(person.person_id, name, *person.names, origin=past.tab)
@@ -96,10 +130,10 @@ def set_ages(past: History, faces: Sequence[int], label: str) -> None:
     Raises
     ------
     InvalidCorrectionError
-        If there is no such answer.
+        If none is chosen, or there is no such answer.
     """
     if label not in ANSWERS:
-        raise InvalidCorrectionError(NOT_UNDERSTOOD)
+        raise InvalidCorrectionError(NOT_UNDERSTOOD if label else Sentence("no age is chosen; choose one beside it"))
     past.correct(*(corrections.age(one, *ANSWERS[label]) for one in faces))
 
 
@@ -115,17 +149,9 @@ def name_faces(past: History, faces: Sequence[int], name: str) -> str:
     """
     if not name.strip():
         raise InvalidCorrectionError(Sentence("a name is needed; type one"))
-    found = past.plugin.people_named(name.strip())
-    if len(found) > 1:
-        raise ConflictError(
-            Sentence(
-                "%(count)s people are called %(name)s; confirm the faces for one of them by number",
-                count=len(found),
-                name=Quoted(name.strip()),
-            )
-        )
-    if found:
-        return past.plugin.confirm_faces(found[0].person_id, faces, origin=past.tab).name or name.strip()
+    found = _only(past.plugin.people_named(name.strip()), name)
+    if found is not None:
+        return past.plugin.confirm_faces(found.person_id, faces, origin=past.tab).name or name.strip()
     # Not as faces that are taken out of a group: what looks like them there may be the same person.
     uid = corrections.new_uid()
     past.correct(corrections.person_name(uid, [name.strip()]), *(corrections.person(one, uid) for one in faces))
@@ -155,10 +181,13 @@ def answer_face(past: History, form: FaceForm, known: FaceIdentity | None) -> No
     ------
     InvalidCorrectionError
         If a name is empty, or nobody is proposed.
+    ConflictError
+        If several people have the name.
     """
     if form.what == "name":
         if not form.name.strip():
             raise InvalidCorrectionError(Sentence("a name is needed; type one"))
+        _only(past.plugin.people_named(form.name), form.name)
         past.plugin.name_face(form.face, form.name, origin=past.tab)
     elif known is None:
         raise InvalidCorrectionError(NOT_UNDERSTOOD)
@@ -167,6 +196,13 @@ def answer_face(past: History, form: FaceForm, known: FaceIdentity | None) -> No
     else:
         # Not by `reject_faces`, which returns the person: a group may be gone without this face.
         past.correct(corrections.not_person(form.face, known.uid))
+
+
+def separate_names(text: str, known: Sequence[str] = ()) -> list[str]:
+    """Return the names that somebody typed with commas between them; names that are `known` may have commas."""
+    whole = sorted((re.escape(name) for name in known if "," in name), key=len, reverse=True)
+    found = re.findall("|".join((*(f" *{name}(?= *(?:,|$))" for name in whole), "[^,]+")), text)
+    return [name for name in map(str.strip, found) if name]
 
 
 def birth_date(text: str) -> str:
@@ -193,10 +229,7 @@ def change_person(past: History, person: Person, form: PersonForm) -> None:
     number = person.person_id
     match form.what:
         case "names":
-            # Commas separate them; without any the person has none any more.
-            past.plugin.name_person(
-                number, *(name.strip() for name in form.name.split(",") if name.strip()), origin=past.tab
-            )
+            past.plugin.name_person(number, *separate_names(form.name, person.names), origin=past.tab)
         case "birth":
             past.plugin.set_birth_date(number, birth_date(form.birth) or None, origin=past.tab)
         case "me" | "not_me":
@@ -225,7 +258,7 @@ def _change_faces(past: History, number: int, form: PersonForm) -> None:
 
 
 def _change_two(past: History, person: Person, form: PersonForm) -> None:
-    other = named(past.plugin, form.name) if form.other is None else past.plugin.person(form.other)
+    other = somebody_else(past.plugin, form.name, person) if form.other is None else past.plugin.person(form.other)
     if other is None:
         raise InvalidCorrectionError(
             Sentence("nobody is named %(name)s; name them first", name=Quoted(form.name.strip()))

@@ -103,6 +103,13 @@ def is_embedded(scope: Any) -> bool:
     return base_of(scope).endswith(_EMBED) or path.startswith(_EMBED) or _EARLIER_EMBED.match(path) is not None
 
 
+def _kept(scope: Scope) -> str:
+    """Return how long a browser keeps a file of the installation: by its version always, else until it asked again."""
+    if not str(scope["path"]).startswith("/static/"):
+        return "no-store"
+    return "private, max-age=31536000, immutable" if scope["query_string"].startswith(b"v=") else "private, no-cache"
+
+
 class Guard:
     """Middleware: lets a request through or answers 403, and adds the security headers to every answer.
 
@@ -219,9 +226,7 @@ class Guard:
                 headers["Referrer-Policy"] = "no-referrer"
                 headers["Cross-Origin-Resource-Policy"] = "same-origin"
                 headers["Cross-Origin-Opener-Policy"] = "same-origin"
-                # Files of the installation may be kept, and are asked for again: an update may have changed them.
-                kept = "etag" in headers and str(scope["path"]).startswith("/static/")
-                headers.setdefault("Cache-Control", "private, no-cache" if kept else "no-store")
+                headers.setdefault("Cache-Control", _kept(scope) if "etag" in headers else "no-store")
             await send(message)
 
         await app(scope, receive, sending)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
+from rollcall.ages import OLDEST
 from rollcall.media.paths import readable
 from rollcall.records import GIVEN_AGES, Box
 from rollcall.search.details import FaceDetails, PhotoDetails
@@ -21,7 +22,10 @@ def _age(face: FaceDetails) -> str:
         return ""
     if face.age_interval is None or face.age_interval[0] == face.age_interval[1]:
         return f"{face.age:.0f}"
-    interval = f"{face.age_interval[0]:.0f}–{face.age_interval[1]:.0f}"
+    low, high = face.age_interval
+    if face.age_source in GIVEN_AGES and high >= OLDEST:
+        return f"{low:.0f}+"  # nobody said that they may be 130
+    interval = f"{low:.0f}–{high:.0f}"
     return interval if face.age_source in GIVEN_AGES else f"{face.age:.0f} ({interval})"
 
 

@@ -32,7 +32,18 @@ def net() -> SinglePass:
 
 
 @pytest.mark.parametrize(("height", "rows"), [(32, 160), (96, 40), (224, 64)])
-def test_in_bands_it_computes_the_same(net: SinglePass, height: int, rows: int) -> None:
+def test_in_bands_it_computes_the_same(
+    net: SinglePass, height: int, rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(banded, "_SMALL", 0)
+    _compare(net, height, rows)
+
+
+def test_of_a_small_picture_it_computes_the_same(net: SinglePass) -> None:
+    _compare(net, 96, 40)
+
+
+def _compare(net: SinglePass, height: int, rows: int) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (2, height, 64, 3)).astype(np.uint8)
     graph, state = nnx.split(net)
     both = jax.jit(lambda x: (banded.outputs(nnx.merge(graph, state), x, rows), nnx.merge(graph, state)(x)))

@@ -264,7 +264,8 @@ def test_of_sure_faces_alone_each_is_what_it_is_among_all(
     for least in (single_pass.threshold, float(np.median(everything.scores)), 0.999999):
         sure = everything.scores >= least
         for one, among_all in zip(single_pass._faces(overview.seen, least), everything, strict=True):
-            np.testing.assert_array_equal(one, among_all[sure])
+            # Means over other numbers of boxes are added up in another order.
+            np.testing.assert_allclose(one, among_all[sure], rtol=1e-5, atol=1e-3)
 
 
 def test_places_most_like_a_face_are_those_that_suppression_keeps_first() -> None:

@@ -148,7 +148,8 @@ def test_a_marker_hides_its_folder_and_all_below(library: Path, marker: str) -> 
 def test_patterns_match_names_and_paths_from_the_root(library: Path, pattern: str, hidden: set[str]) -> None:
     for path in ("x.png", "sub/y.png"):
         draw(library / path)
-    assert set(names(library, ignore=(pattern,))) == {"x.png", "sub/y.png"} - hidden
+    for patterns in ((pattern,), ("[", "nothing*", pattern, "a|x")):
+        assert set(names(library, ignore=patterns)) == {"x.png", "sub/y.png"} - hidden
 
 
 def test_what_other_programs_make_of_originals_is_left_out(library: Path) -> None:

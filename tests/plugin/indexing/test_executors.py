@@ -242,8 +242,7 @@ def test_the_networks_see_the_same_in_a_process_as_here(tmp_path: Path, compiled
         made = choosing.executor_for(choosing.Work(Analyzer(wanted), wanted, Profile(), 1))
         with closing(made):
             (outcome,) = made.outcomes(iter([task]), lambda: False)
-        assert outcome.picture is not None
-        assert bool(outcome.picture.pixels.size) == (executor == "threads")
+        assert outcome.picture is not None and not outcome.picture.pixels.size
         found.append(outcome)
     (here,), (there,) = found[0].faces, found[1].faces
     assert there.box.iou(here.box) > 0.99
@@ -339,6 +338,15 @@ def test_threads_that_do_whole_photos_rest_where_the_run_shall_and_are_woken_by_
     with closing(made):
         (outcome,) = made.outcomes(iter(tasks), lambda: False)
     assert len(outcome.faces) == 1 and len(stop.rests) == 1 and stop.rests[0] > 0
+
+
+@pytest.mark.parametrize("shown", [False, True])
+def test_threads_keep_the_pixels_of_photos_only_for_those_who_want_to_see_them(library: Path, shown: bool) -> None:
+    task = Task(0, draw(library / "a.png", (30, 255)), 1)
+    work = choosing.Work(blobs("whole photos"), settings("threads"), Profile(), 1, previews=shown)
+    with closing(choosing.executor_for(work)) as made:
+        (outcome,) = made.outcomes(iter([task]), lambda: False)
+    assert outcome.picture is not None and bool(outcome.picture.pixels.size) == shown
 
 
 @pytest.mark.parametrize("known", [20, 14, 0], ids=["as many", "some moved meanwhile", "unknown"])

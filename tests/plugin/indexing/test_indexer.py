@@ -52,6 +52,20 @@ def test_a_folder_becomes_photos_and_faces(indexer: Indexer, database: Database,
     assert rows(database, "SELECT faces, p_children FROM v1_photos ORDER BY path") == [(2, 1.0), (0, None)]
 
 
+@pytest.mark.parametrize("shown", [False, True])
+def test_of_many_photos_two_batches_are_stored_at_once_unless_they_are_shown(
+    database: Database, library: Path, shown: bool
+) -> None:
+    for number in range(8):
+        draw(library / f"{number}.png", seed=number)
+    indexer = Indexer(database, BlobAnalyzer(), Settings(detector=DetectorSettings(batch=1)))
+    if shown:
+        indexer.tools.picture_listener = lambda picture: None
+    assert indexer.run([library]).indexed == 8
+    # Each transaction has a number of its own.
+    assert rows(database, "SELECT COUNT(DISTINCT revision) FROM photos") == [(8 if shown else 4,)]
+
+
 def test_a_batch_of_new_photos_takes_as_many_statements_as_a_smaller_one(
     indexer: Indexer, database: Database, library: Path
 ) -> None:

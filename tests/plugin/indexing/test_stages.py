@@ -30,5 +30,6 @@ def test_the_networks_that_a_portrait_goes_through_are_timed(compiled: Path) -> 
     # A call has a place for each processor that JAX was given, which is said once a process, by whoever comes first.
     networks = ("network over pictures of 320 x 256", "refiner, first look", "refiner, second look", "attributes of ")
     assert calls["faces of a photo"] == 1
+    assert all(callable(getattr(where, name, None)) for *_, where, name in (*stages._OF_A_PHOTO, *stages._ONCE))
     for network in networks:
         assert any(name.startswith(network) and count for name, count in calls.items()), calls

@@ -13,9 +13,9 @@ import pytest
 from PIL import Image
 
 from drawn import difference, encoded, quarters
-from rollcall.media import conversion, decode, jpeg2000, samples, tiff
+from rollcall.media import conversion, decode, decoders, jpeg2000, samples, tiff
 from rollcall.media.formats import Format
-from rollcall.media.job import Job
+from rollcall.media.job import Job, Refused
 
 WHOLE = quarters()
 #: From 0 to 1.
@@ -187,6 +187,44 @@ def test_jpeg_2000_is_halved_no_more_than_it_was_encoded(
     assert decode.decode(path, target=100).pixels.shape == shape
 
 
+@pytest.mark.parametrize("target", [500, 250, 120, 60])
+@pytest.mark.parametrize("options", [{}, {"offset": (3, 5), "tile_offset": (0, 0), "tile_size": (2048, 2048)}])
+def test_jpeg_2000_of_any_size_is_made_smaller_and_is_not_taken_for_damaged(
+    options: dict[str, Any], target: int, tmp_path: Path
+) -> None:
+    pixels = quarters(1003, 637)
+    path = tmp_path / "a.jp2"
+    path.write_bytes(encoded(pixels, "JPEG2000", **options))
+    picture = decode.decode(path, target=target)
+    assert not picture.warnings
+    assert (picture.width, picture.height) == (1003, 637)
+    height, width = picture.pixels.shape[:2]
+    assert target <= width < 2 * target + 2
+    shown = np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling.BOX))
+    assert difference(picture.pixels, shown) <= 3
+
+
+@pytest.mark.parametrize("no_jp2", [False, True])
+@pytest.mark.parametrize("mode", ["RGB", "L", "RGBA"])
+def test_the_whole_of_a_large_jpeg_2000_is_what_it_is_of_a_small_one(
+    mode: str, no_jp2: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jpeg2000, "_LARGE", 1)
+    monkeypatch.setattr(jpeg2000, "_LARGE_TILE", 1)
+    job = Job(Format.JPEG2000, encoded(Image.fromarray(quarters(300, 200)).convert(mode), "JPEG2000", no_jp2=no_jp2))
+    assert jpeg2000.is_by_opencv(job.data) == (mode == "RGB")
+    whole = jpeg2000.decode(job)
+    if mode == "RGB":
+        assert np.array_equal(jpeg2000.whole(job).pixels, whole.pixels)
+    else:
+        with pytest.raises(Refused):
+            jpeg2000.whole(job)
+    # More than is held at once: the half of it.
+    monkeypatch.setattr(jpeg2000, "_MOST_BYTES", 300 * 200 * 16)
+    assert decoders.decode(job._replace(target=290), lenient=False).pixels.shape == (100, 150, 3)
+    assert decoders.decode(job, lenient=False).pixels.shape == (200, 300, 3)
+
+
 def test_a_picture_of_a_few_very_long_rows_is_reduced_block_by_block(monkeypatch: pytest.MonkeyPatch) -> None:
     noise = np.random.default_rng(1).integers(0, 256, (9, 4000, 3), np.uint8)
     image = Image.fromarray(noise)
@@ -202,12 +240,12 @@ def test_a_picture_of_a_few_very_long_rows_is_reduced_block_by_block(monkeypatch
 
 
 def test_a_picture_that_takes_more_than_any_may_is_refused_in_a_sentence(tmp_path: Path) -> None:
-    # The header of a JPEG XL of 14,000 x 14,000 pixels; its decoder makes all of them.
-    bits = 2 << 1 | 13_999 << 3 | 1 << 21
+    # The header of a JPEG XL of 17,000 x 17,000 pixels; its decoder makes all of them.
+    bits = 2 << 1 | 16_999 << 3 | 1 << 21
     path = tmp_path / "a.jxl"
     path.write_bytes(b"\xff\x0a" + bits.to_bytes(8, "little"))
     pytest.importorskip("pillow_jxl")
-    with pytest.raises(decode.TooLargeError, match=r"a\.jxl: decoding it takes about 2\.9 GiB of memory, more than"):
+    with pytest.raises(decode.TooLargeError, match=r"a\.jxl: decoding it takes about 2\.2 GiB of memory, more than"):
         decode.decode(path, target=1280)
     from rollcall.settings import DecodeSettings
 

@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 
 from drawn import Pixels, difference, encoded, exif_bytes, need, quarters, stored
-from rollcall.media import boxes, decode, exif
+from rollcall.media import boxes, decode, exif, raw
+from rollcall.media.formats import Format
+from rollcall.media.job import Job
 from rollcall.records import CaptureTime
 
 ORIENTATION, TAKEN = 0x0112, 0x9003
@@ -101,6 +103,24 @@ def test_a_raw_file_without_a_large_preview_has_its_own_size_and_time(
     assert width == {None: 320, 80: 80}[target]
     corners = picture.pixels[[height // 4, height // 4, -height // 4, -height // 4], [width // 4, -width // 4] * 2]
     assert corners.argmax(axis=1).tolist()[:3] == [0, 1, 2]
+
+
+def test_a_raw_file_is_reserved_what_it_takes_and_halved_where_that_is_too_much(
+    tmp_path: Path, _rawpy: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.dng"
+    dng(path, quarters(320, 256), 1)
+    job = Job(Format.RAW, path.read_bytes(), 300)
+    before = decode._plan(job).needed
+    assert before > 320 * 256 * 14
+    monkeypatch.setattr(raw, "_MOST_BYTES", 320 * 256 * 14 - 1)
+    assert decode._plan(job).needed < before
+    halved = raw.decode(job)
+    assert halved.pixels.shape == (128, 160, 3)
+    assert (halved.width, halved.height) == (320, 256)
+    assert raw.decode(job._replace(target=None)).pixels.shape == (256, 320, 3)
+    # A photograph of 100 megapixels with two bytes a sample, which no machine that it fits into refuses.
+    assert raw.needed(11_600, 8_700, 210_000_000, 1280) < 1 << 30
 
 
 def test_a_raw_file_of_panasonic_has_the_size_between_its_borders() -> None:

@@ -12,7 +12,7 @@ from PIL import ImageFile
 
 from damaged import WHOLE
 from drawn import encoded
-from rollcall.errors import UnreadableError
+from rollcall.errors import NotAPictureError, UnreadableError
 from rollcall.media import decode, pillow_formats, reading, worker
 from rollcall.media.job import Decoded, Job
 from rollcall.media.memory_budget import MemoryBudget
@@ -98,6 +98,14 @@ def test_a_file_that_is_gone_meanwhile_is_refused_with_a_sentence(spy: Spy, tmp_
     path.write_bytes(encoded(WHOLE, "PNG"))
     spy.before = lambda job: path.unlink()
     with pytest.raises(UnreadableError, match="cannot be read"):
+        decode.decode(path)
+
+
+def test_a_jpeg_that_ends_before_its_picture_is_called_truncated_however_large_it_is(spy: Spy, tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg"
+    data = encoded(WHOLE, "JPEG")
+    path.write_bytes(data[: data.index(b"\xff\xda")])
+    with pytest.raises(NotAPictureError, match="truncated before the picture begins"):
         decode.decode(path)
 
 

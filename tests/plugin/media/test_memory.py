@@ -113,7 +113,7 @@ def test_no_more_memory_is_taken_than_was_estimated(name: str, tmp_path: Path) -
     done = subprocess.run([sys.executable, "-c", PROGRAM, path], capture_output=True, text=True, check=True)
     needed, own, *children, shape = json.loads(done.stdout)
     assert max(own, *(child - EMPTY for child in children), 0) <= needed
-    limit = {"jp2": 23, "avif": 17, "jxl": 17, "heic": 12}.get(name, 9) if "transparency" not in name else 14
+    limit = {"avif": 17, "heic": 12}.get(name, 9) if "transparency" not in name else 14
     assert needed <= limit * SIDE * SIDE + 80 * MB
     assert 1280 <= max(shape) < 2560
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import io
 import struct
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from rollcall.media import bmp, conversion, pillow_formats, pnm, tiff, tiff_strips
+from rollcall.media import bmp, conversion, estimates, pillow_formats, plain_rows, pnm, tiff, tiff_strips
 from rollcall.media.formats import Format
 from rollcall.media.job import Job, Refused
+from rollcall.media.orientation import upright
 
 HEIGHT, WIDTH = 203, 157
 RNG = np.random.default_rng(3)
@@ -40,8 +42,7 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, "_LEAST_PIXELS", 1)
     for module in (conversion, tiff_strips):
         monkeypatch.setattr(module, "BLOCK", 5000)
-    for module in (bmp, pnm):
-        monkeypatch.setattr(module, "_LARGE", 1)
+    monkeypatch.setattr(plain_rows, "LARGE", 1)
     monkeypatch.setattr(tiff, "_PORTION", 5000)
     monkeypatch.setattr(tiff_strips, "_MOST_PIXELS", 20_000)
 
@@ -95,16 +96,35 @@ def test_tiles_are_joined(order: str) -> None:
         assert np.array_equal(tiff_strips.decode(job).pixels, pillow_formats.decode(job, ("TIFF",)).pixels)
 
 
+@pytest.mark.parametrize("options", [{}, {"rowsperstrip": 10}, {"tile": (32, 48)}])
+def test_planes_of_a_tiff_are_joined(options: dict[str, Any]) -> None:
+    tifffile = pytest.importorskip("tifffile")
+    file = io.BytesIO()
+    planes = np.ascontiguousarray(COLOURS.transpose(2, 0, 1))
+    tifffile.imwrite(file, planes, photometric="rgb", planarconfig="separate", metadata=None, **options)
+    for target in TARGETS:
+        job = Job(Format.TIFF, file.getvalue(), target)
+        assert np.array_equal(tiff_strips.decode(job).pixels, pillow_formats.decode(job, ("TIFF",)).pixels)
+
+
+def test_a_turned_tiff_is_decoded_as_it_is_stored() -> None:
+    job = Job(Format.TIFF, written("RGB", "TIFF", compression="tiff_lzw", tiffinfo={274: 6, 278: 10}))
+    found, whole = tiff_strips.decode(job), pillow_formats.decode(job, ("TIFF",), turned=True)
+    assert not found.turned and (found.width, found.height) == (WIDTH, HEIGHT)
+    assert np.array_equal(upright(found.pixels, 6), whole.pixels)
+
+
 def test_a_tiff_is_made_smaller_than_most() -> None:
     job = Job(Format.TIFF, written("RGB", "TIFF", compression="tiff_lzw", tiffinfo={278: 10}), 120, most=140)
     assert 120 <= max(tiff_strips.decode(job).pixels.shape) <= 140
+    deep = job._replace(data=tiled(COLOURS.astype(np.uint16), 32))
+    assert 120 <= max(tiff.decode(deep).pixels.shape) <= 140
 
 
 def test_what_portions_would_show_otherwise_is_decoded_whole() -> None:
-    turned = written("RGB", "TIFF", compression="tiff_lzw", tiffinfo={274: 6, 278: 10})
     one_strip = written("RGB", "TIFF", compression="tiff_lzw", tiffinfo={278: 1000})
     deep = tiled(COLOURS.astype(np.uint16), 32)
-    for data in (turned, one_strip, deep, b"II*\0"):
+    for data in (one_strip, deep, b"II*\0"):
         with pytest.raises(Refused):
             tiff_strips.decode(Job(Format.TIFF, data, 50))
 
@@ -142,13 +162,17 @@ def test_many_bits_in_portions_are_those_of_the_whole(layout: str, monkeypatch: 
         assert np.array_equal(portions.pixels, whole.pixels), target
 
 
-@pytest.mark.parametrize("kind", ["BMP", "PPM"])
-def test_rows_that_are_not_packed_are_taken_from_the_file(kind: str) -> None:
+@pytest.mark.parametrize(("kind", "mode"), [("BMP", "RGB"), ("BMP", "RGBA"), ("PPM", "RGB")])
+def test_rows_that_are_not_packed_are_taken_from_the_file(kind: str, mode: str) -> None:
+    data = written(mode, kind)
     for target in TARGETS:
-        job = Job(Format[kind], written("RGB", kind), target)
+        job = Job(Format[kind], data, target)
         found = (bmp if kind == "BMP" else pnm).by_rows(job)
         assert (found.width, found.height) == (WIDTH, HEIGHT)
         assert np.array_equal(found.pixels, pillow_formats.decode(job, (kind,)).pixels), target
+    needed, in_process = estimates.of_plain(Format[kind], estimates.Size(0, 0), data, 50, 300)
+    assert needed == estimates.of_strips(estimates.Size(WIDTH, HEIGHT), data, 50, None)
+    assert not in_process
 
 
 @pytest.mark.parametrize("kind", ["BMP", "PPM"])

@@ -385,7 +385,6 @@ def test_what_is_kept_of_groups_and_people_follows_faces_that_move_between_them(
             grid = one.of_faces(them)
             assert grid is not None
             found.append((compared.centres, compared.cosines(0, len(parts.keys)), grid.cosines, near))
-        assert np.array_equal(found[0][0], found[1][0])
         for kept, anew in zip(*found, strict=True):
             np.testing.assert_allclose(kept, anew, atol=1e-6)
         means = [vectors[group == one].mean(axis=0) for one in np.unique(group)]
@@ -393,4 +392,4 @@ def test_what_is_kept_of_groups_and_people_follows_faces_that_move_between_them(
     assert sum(computed[2::2]) < 0.8 * sum(computed[3::2])
     other = Shapes().compared(vectors[::-1], parts, Shapes().people(vectors[::-1], people))
     again = shapes.compared(vectors[::-1], parts, shapes.people(vectors[::-1], people))
-    assert np.array_equal(again.centres, other.centres)
+    np.testing.assert_allclose(again.centres, other.centres, atol=1e-6)

@@ -47,6 +47,17 @@ def test_a_name_given_once_is_proposed_for_the_others_and_certain_for_the_cover(
     assert who(family, first.cover_face_id or 0) == ("Anna", "confirmed", "user")
 
 
+def test_guesses_are_compared_with_a_face_that_was_confirmed_and_are_no_best_shots_before_one(family: Plugin) -> None:
+    anna = family.name_person(family.people()[0].person_id, "Anna").person_id
+    for waiting in family.person_faces(anna, state="proposed"):
+        # Whichever is the only one that was confirmed, it is the one that is shown.
+        sure = [one.face_id for one in family.person_faces(anna, state="confirmed")]
+        family.confirm_faces(anna, [waiting.face_id])
+        family.correct(*(corrections.not_person(one, family.person(anna).uid) for one in sure))
+        assert family.person(anna).cover_face_id == waiting.face_id
+        assert [one.face_id for one in family.person_portrait(anna).best][:1] == [waiting.face_id]
+
+
 def test_a_row_of_proposals_is_accepted_as_one_batch(family: Plugin) -> None:
     anna = family.name_person(family.people()[0].person_id, "Anna")
     waiting = [face.face_id for face in family.person_faces(anna.person_id, state="proposed")]

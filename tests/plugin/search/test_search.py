@@ -87,6 +87,8 @@ def test_a_query_is_understood(text: str, tree: object) -> None:
         ("children over 20", 14, "never of that age"),
         ("age:9-5", 4, "not '9-5'"),
         ("kids # men", 5, "means nothing here"),
+        ('kids "at the', 5, "a quote is not closed"),
+        ('tag: "Trip', 5, "a quote is not closed"),
         ("score:2", 6, "a number from 0 to 1"),
         ("kids in january", 8, "needs a year"),
         ("5000 kids", 0, "cannot be counted"),

@@ -13,6 +13,7 @@ from rollcall import corrections
 from rollcall.host import Plugin
 from rollcall.search import tagged
 from rollcall.search.candidates import CandidatePhoto
+from rollcall.search.grammar.tokens import quoted
 from rollcall.search.tagged import TaggedPhotos, tagged_photos
 from rollcall.search.terms.base import SqlParameters
 from rollcall.storage.tables import EventRow, TagRow
@@ -170,3 +171,12 @@ def test_a_tag_that_was_stored_with_bars_is_corrected_under_its_name(plugin: Plu
     ]
     plugin.correct(corrections.tag(photo, "Places | Oslo ", True))
     assert "Places/Oslo" in {tag.name for tag in plugin.photo(photo).tags}
+
+
+@pytest.mark.parametrize("name", ['The "big" one', "Trip/“Sea”", "«»", '"', "a|b", "Anna, Ben", "No 'this'"])
+def test_a_tag_is_found_by_its_name_whatever_signs_it_has(plugin: Plugin, name: str) -> None:
+    photo, other = (hit.photo_id for hit in plugin.search("", faces=False, limit=2))
+    plugin.correct(corrections.tag(photo, name, True), corrections.tag(other, "The big one", True))
+    # A sign that separates levels elsewhere is stored as ours.
+    (stored,) = (one.name for one in plugin.photo(photo).tags if one.source == "user")
+    assert [hit.photo_id for hit in plugin.search(f"tag:{quoted(stored)} faces:>=0")] == [photo]

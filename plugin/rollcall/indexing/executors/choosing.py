@@ -77,9 +77,17 @@ def executor_for(work: Work) -> Executor:
 def _thread_executor(work: Work) -> Executor:
     """Return threads that do all of a photo, where the analyzer takes several calls at once and needs no GPU."""
     if getattr(work.analyzer, "concurrent", False) and not _accelerator():
-        return WholePhotoExecutor(work.analyzer, work.settings, work.profile, work.pending, work.resting, work.stop)
+        return WholePhotoExecutor(
+            work.analyzer,
+            work.settings,
+            work.profile,
+            work.pending,
+            work.resting,
+            work.stop,
+            keep_pixels=work.previews,
+        )
     long, least = work.pending > work.settings.detector.batch, _GPU_BATCH if _accelerator() else 1
-    return ThreadExecutor(work.analyzer, work.settings, work.profile, long, work.stop, least)
+    return ThreadExecutor(work.analyzer, work.settings, work.profile, long, work.stop, least, keep_pixels=work.previews)
 
 
 def _processes(work: Work) -> int:

@@ -27,6 +27,8 @@ class ThreadExecutor:
         Set where the run is stopped, also while a long video is searched.
     least
         How many pictures go through the networks together at least, whatever the setting says.
+    keep_pixels
+        As of `WholePhotoExecutor`.
     """
 
     def __init__(
@@ -37,9 +39,11 @@ class ThreadExecutor:
         long: bool,
         stop: threading.Event | None = None,
         least: int = 1,
+        *,
+        keep_pixels: bool = False,
     ) -> None:
         self._analyzer, self._profile = analyzer, profile
-        self._options = options_here(settings, stop)
+        self._options = options_here(settings, stop)._replace(strip=not keep_pixels)
         self._size = max(settings.detector.batch, least)
         self._ahead = settings.decode_threads + self._size
         self._pool = ThreadPoolExecutor(

@@ -18,6 +18,7 @@ from rollcall.indexing import throttle
 from rollcall.indexing.executors.analysis import FaceFinder, Outcome, Task, analyse, options_here
 from rollcall.indexing.executors.base import StoppedError, Stopping, in_turn, recorded
 from rollcall.indexing.profile import Profile
+from rollcall.inference import devices
 from rollcall.media import allocator
 from rollcall.media.worker import Interrupted
 from rollcall.settings import Settings
@@ -50,6 +51,9 @@ class WholePhotoExecutor:
         Returns whether the threads shall work half of the time.
     stop
         Set where the run is stopped, also while a long video is searched.
+    keep_pixels
+        Whether pictures keep their pixels, for someone who wants to see them; else they are given up once they are
+        analysed, and not held until they are stored.
     """
 
     def __init__(
@@ -60,9 +64,11 @@ class WholePhotoExecutor:
         pending: int,
         resting: Callable[[], bool] = lambda: False,
         stop: threading.Event | None = None,
+        *,
+        keep_pixels: bool = False,
     ) -> None:
         self._analyzer, self._profile, self._resting = analyzer, profile, resting
-        self._options = options_here(settings, stop)
+        self._options = options_here(settings, stop)._replace(strip=not keep_pixels)
         long = pending > settings.detector.batch
         self._pending, self._most = pending, min(CHUNK, settings.detector.batch) if long else 1
         count = min(settings.workers, settings.decode_threads)
@@ -83,11 +89,13 @@ class WholePhotoExecutor:
             lambda: self._profile("waiting for photos"),
             stopping,
         )
+        made = 0
         for number, found in enumerate(given, 1):
             yield from recorded(found, self._profile)
-            # Programs are compiled and loaded for the first photos. What is given back costs time when it is taken
-            # again: so seldom, at every fourth power of two.
-            if number & (number - 1) == 0 and number.bit_length() % 2:
+            # Programs that are compiled and loaded leave memory behind, mostly for the first photos. What is given
+            # back costs time when it is taken again: so only after them, and seldom, at every fourth power of two.
+            if number & (number - 1) == 0 and number.bit_length() % 2 and devices.programs_made() != made:
+                made = devices.programs_made()
                 allocator.trim()
 
     def close(self) -> None:

@@ -45,11 +45,15 @@ class Token(NamedTuple):
 
 #: Typographic characters and what is typed on a keyboard for them, one for one: positions stay.
 _PLAIN: Final = str.maketrans("“”„‟«»‘’‚‛´`–—−‐‑", "\"\"\"\"\"\"''''''-----")
+#: Signs that end a text in quotes; two of them within one stand for the sign itself.
+_QUOTES: Final = "".join(chr(sign) for sign, plain in _PLAIN.items() if plain == ord('"')) + '"'
+_QUOTE: Final = re.compile(f"[{_QUOTES}]")
+_TWO_QUOTES: Final = re.compile(f"([{_QUOTES}])[{_QUOTES}]")
 #: What a word goes on with: letters, digits, and the marks of decomposed and of Indic letters, which are no letters.
 _PART: Final = r"[\w\u0300-\u036f\u0483-\u0487\u064b-\u065f\u0900-\u0903\u093a-\u094f\u0e31-\u0e4e\u3099\u309a]"
 _TOKEN: Final = re.compile(
     r"""
-      (?P<field>[A-Za-z_]+(?=:)) :[ \t]* (?P<value>"[^"]*"|[^\s()",][^\s()",]*)?
+      (?P<field>[A-Za-z_]+(?=:)) :[ \t]* (?P<value>"[^"]*(?:""[^"]*)*"|[^\s()",][^\s()",]*)?
     | "(?P<quoted>[^"]*)"
     | (?P<european>\d{1,2}\.\d{1,2}\.(?:19|20)\d\d)(?!\d)
     | (?P<slashed>\d{1,2}/\d{1,2}/(?:19|20)\d\d|(?:19|20)\d\d/\d{1,2}/\d{1,2}|(?:19|20)\d\d\.\d{1,2}\.\d{1,2})(?!\d)
@@ -66,6 +70,17 @@ _TOKEN: Final = re.compile(
     """.replace("{part}", _PART),
     re.VERBOSE,
 )
+
+
+def quoted(text: str) -> str:
+    """Return a text as the value of a field in a query: in quotes, and each quote within it twice."""
+    return f'"{_QUOTE.sub(lambda found: found[0] * 2, text)}"'
+
+
+def unquoted(value: str) -> str:
+    """Return what the value of a field in a query stands for, in quotes or not."""
+    inside = len(value) > 1 and _QUOTE.match(value) is not None
+    return _TWO_QUOTES.sub(lambda found: found[1], value[1:-1]) if inside else value
 
 
 def tokens_of(query: str) -> list[Token]:
@@ -104,6 +119,9 @@ def _scan(query: str) -> Iterator[Token]:
             at += 1
             continue
         match = _TOKEN.match(text, at)
+        end = at if match is None else match.end()
+        if text[end : end + 1] == '"' and (match is None or (match["field"] and match["value"] is None)):
+            raise InvalidQueryError(query, end, Sentence("a quote is not closed; type another at its end"))
         if match is None:
             raise InvalidQueryError(query, at, Sentence("%(query)s means nothing here", query=Quoted(query[at])))
         yield from _tokens(query, match)
@@ -167,5 +185,4 @@ def _field(query: str, match: re.Match[str]) -> Iterator[Token]:
         return
     start, end = match.span("value")
     value = query[start:end]
-    quoted = match["value"].startswith('"') and len(value) > 1
-    yield Token(Kind.VALUE, value[1:-1] if quoted else value, start, end, value)
+    yield Token(Kind.VALUE, unquoted(value), start, end, value)

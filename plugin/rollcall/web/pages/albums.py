@@ -79,9 +79,14 @@ def save(
     """Save a search as an album."""
     if not q.strip():
         raise InvalidCorrectionError(Sentence("there is no search to save; type one, or choose photos"))
-    album = plugin_of(request).save_album(
-        name, q, min_probability=sure, language=language_of(request), by=PERSON, origin=tab_of(request)
-    )
+    plugin, language = plugin_of(request), language_of(request)
+    same = (name.strip(), q.strip(), sure, language)
+    for one in plugin.albums():
+        if (one.name, one.query, one.min_probability, one.language) == same:
+            # A button that is pressed twice, or a search that comes again.
+            text = gettext("“%(name)s” is an album already", name=one.name)
+            return _answer(request, Toast(text, to=f"/album/{one.album_id}"))
+    album = plugin.save_album(name, q, min_probability=sure, language=language, by=PERSON, origin=tab_of(request))
     return _answer(
         request, Toast(gettext("Saved as “%(name)s”", name=album.name), "undo", to=f"/album/{album.album_id}")
     )

@@ -7,11 +7,13 @@ from fastapi.responses import HTMLResponse, Response
 
 from rollcall.host import Plugin
 from rollcall.search.browsing import Month
+from rollcall.search.grammar.tokens import quoted
 from rollcall.tags.store import TagCount
 from rollcall.web.inputs import plugin_of, remembered_of
 from rollcall.web.names import tags_with_levels
 from rollcall.web.pages.rendering import page
 from rollcall.web.remembered import Remembered
+from rollcall.web.translation import gettext
 
 router = APIRouter()
 #: How many of each kind are offered.
@@ -23,10 +25,13 @@ def chips(request: Request) -> Response:
     """Show lists of years, folders and tags, each with the words that it adds to a query."""
     months, all_tags, subfolders = prefetched(plugin_of(request), remembered_of(request))
     years = sorted({month.name[:4] for month in months if month.name}, reverse=True)
-    # A quote would end the text; what has one can still be searched by other words.
-    tags = tags_with_levels(tag.name for tag in all_tags if '"' not in tag.name and tag.applied + tag.suggested)[:MOST]
-    folders = [name for name in subfolders if '"' not in name]
-    return page(request, "_more_chips.html", years=years[:MOST], tags=tags, folders=folders)
+    tags = tags_with_levels(tag.name for tag in all_tags if tag.applied + tag.suggested)[:MOST]
+    lists = (
+        (gettext("Year"), [(year, f"taken:{year}") for year in years[:MOST]]),
+        (gettext("Folder"), [(name, f"path:{quoted(name + '/*')}") for name in subfolders]),
+        (gettext("Tag"), [(name, f"tag:{quoted(name)}") for name in tags]),
+    )
+    return page(request, "_more_chips.html", lists=lists)
 
 
 def prefetched(plugin: Plugin, remembered: Remembered) -> tuple[list[Month], list[TagCount], list[str]]:

@@ -18,6 +18,7 @@ from rollcall.records import PhotoState
 from rollcall.search import Interpretation
 from rollcall.search.details import PhotoDetails
 from rollcall.search.grammar import FIELDS, LANGUAGES, Note
+from rollcall.search.grammar.tokens import quoted
 from rollcall.search.grammar.translation import name_of
 from rollcall.search.terms.base import SqlParameters
 from rollcall.search.vocabulary import NOUNS
@@ -199,7 +200,7 @@ def words(request: Request) -> Response:
 def _completions(plugin: Plugin, remembered: Remembered) -> list[str]:
     """Return what the search box offers to complete."""
     levels = tags_with_levels(tag.name for tag in remembered.get("tags", plugin.tags))
-    tags = [f'tag:"{name}"' for name in levels if '"' not in name]
+    tags = [f"tag:{quoted(name)}" for name in levels]
     fields = [f"{field}:" for field in FIELDS]
     names = list(dict.fromkeys(name for _, name in plugin.person_names()))[: COMPLETIONS // 2]
     return [*names, *_everyday(), *sorted(set(NOUNS)), *fields, *tags][:COMPLETIONS]

@@ -17,7 +17,7 @@ from rollcall.people.portrait import Kind
 from rollcall.sentences import Sentence
 from rollcall.web.history import History
 from rollcall.web.inputs import history_of, plugin_of, remembered_of
-from rollcall.web.messages import Toast
+from rollcall.web.messages import Done, Toast
 from rollcall.web.pages import library, photo
 from rollcall.web.pages.rendering import is_part, page
 from rollcall.web.people_forms import FaceForm, PeopleForm, ProposalForm, answer_face, merge, name_group, named
@@ -52,7 +52,6 @@ def _people(
         "lists": lists,
         "waiting": waiting,
         "videos": videos_of_people(plugin, remembered, [one for _, people, _ in lists for one in people]),
-        "names": completions(plugin),
         "hidden": hidden,
         "message": message,
         "toast": toast,
@@ -117,7 +116,8 @@ def change(request: Request, form: Annotated[PeopleForm, Form()], hidden: bool =
     if form.what in ("undo", "redo"):
         return _people(request, hidden=hidden, toast=history_of(request).step(form.what))
     try:
-        return _people(request, hidden=hidden, message=_change(history_of(request), form))
+        # A message that lies over the page: names are typed far down, where nothing shall move.
+        return _people(request, hidden=hidden, toast=Toast(_change(history_of(request), form), "undo"))
     except RequestError as error:
         # Shown above the lists, which are whole.
         return _people(request, hidden=hidden, message=sentence_of(error), code=error.status)
@@ -129,9 +129,7 @@ def _change(past: History, form: PeopleForm) -> str:
     if form.what == "hide_once":
         numbers = plugin.people_seen_on_one_day()[:MOST_HIDDEN]
         plugin.hide_people(*numbers, origin=past.tab)
-        return ngettext(
-            "%(num)s person hidden; u shows them again.", "%(num)s people hidden; u shows them again.", len(numbers)
-        )
+        return ngettext("%(num)s person hidden.", "%(num)s people hidden.", len(numbers))
     people = [plugin.person(number) for number in form.people]
     if not people:
         raise InvalidCorrectionError(Sentence("nobody is ticked; tick who is meant"))
@@ -139,23 +137,15 @@ def _change(past: History, form: PeopleForm) -> str:
         other = named(plugin, form.name)
         person = name_group(past, people[0], form.name)
         if other is not None and other.person_id != people[0].person_id:
-            return gettext("%(name)s is one person with this group now; u takes it back.", name=person.name)
-        return gettext("%(name)s has a name now; u takes it back.", name=person.name)
+            return gettext("%(name)s is one person with this group now.", name=person.name)
+        return gettext("%(name)s has a name now.", name=person.name)
     if form.what == "merge":
         name = merge(past, people).name
-        return (
-            gettext("%(name)s is one person now; u takes it back.", name=name)
-            if name
-            else gettext("The groups are one person now; u takes it back.")
-        )
+        return gettext("%(name)s is one person now.", name=name) if name else gettext("The groups are one person now.")
     plugin.hide_people(*form.people, hidden=form.what == "hide", origin=past.tab)
     if form.what == "hide":
-        return ngettext(
-            "%(num)s person hidden; u takes it back.", "%(num)s people hidden; u takes it back.", len(people)
-        )
-    return ngettext(
-        "%(num)s person shown again; u takes it back.", "%(num)s people shown again; u takes it back.", len(people)
-    )
+        return ngettext("%(num)s person hidden.", "%(num)s people hidden.", len(people))
+    return ngettext("%(num)s person shown again.", "%(num)s people shown again.", len(people))
 
 
 # ---- Proposals
@@ -217,18 +207,12 @@ def _answer(past: History, form: ProposalForm) -> str:
     person = plugin.person(form.person)
     if form.what == "yes":
         plugin.confirm_faces(form.person, form.faces, origin=past.tab)
-        return ngettext(
-            "%(num)s face is %(name)s; u takes it back.",
-            "%(num)s faces are %(name)s; u takes it back.",
-            len(form.faces),
-            name=person.name,
+        return Done(
+            ngettext("%(num)s face is %(name)s.", "%(num)s faces are %(name)s.", len(form.faces), name=person.name)
         )
     plugin.reject_faces(form.person, form.faces, origin=past.tab)
-    return ngettext(
-        "%(num)s face is not %(name)s; u takes it back.",
-        "%(num)s faces are not %(name)s; u takes it back.",
-        len(form.faces),
-        name=person.name,
+    return Done(
+        ngettext("%(num)s face is not %(name)s.", "%(num)s faces are not %(name)s.", len(form.faces), name=person.name)
     )
 
 

@@ -15,7 +15,7 @@ from rollcall.people.questions import Question, in_rows
 from rollcall.web.forms import NOT_UNDERSTOOD
 from rollcall.web.history import History
 from rollcall.web.inputs import history_of, plugin_of, remembered_of
-from rollcall.web.messages import Toast
+from rollcall.web.messages import Done, Toast
 from rollcall.web.pages.rendering import is_part, page
 from rollcall.web.people_forms import ProposalForm
 from rollcall.web.translation import gettext, sentence_of
@@ -153,7 +153,7 @@ def _answer(queue: PeopleQueue, past: History, form: ProposalForm) -> str:
     )
     queue.answered(question)
     if yes or instead is not None:
-        return gettext("This is %(name)s; u takes it back.", name=them.name)
+        return Done(gettext("This is %(name)s.", name=them.name))
     if nor:
-        return gettext("This is nobody of them; u takes it back.")
-    return gettext("This is not %(name)s; u takes it back.", name=name)
+        return Done(gettext("This is nobody of them."))
+    return Done(gettext("This is not %(name)s.", name=name))

@@ -15,12 +15,13 @@ from rollcall.errors import NotFoundError, RequestError
 from rollcall.host import Plugin
 from rollcall.people.persons import Person
 from rollcall.people.portrait import FaceOrder, PortraitFace
+from rollcall.search.grammar.tokens import quoted
 from rollcall.web.inputs import history_of, plugin_of, remembered_of
-from rollcall.web.messages import Toast
+from rollcall.web.messages import Done, Toast
 from rollcall.web.pages.library import videos_of
-from rollcall.web.pages.people import completions, videos_of_people
+from rollcall.web.pages.people import videos_of_people
 from rollcall.web.pages.rendering import is_part, page
-from rollcall.web.people_forms import ForgetForm, PersonForm, change_person, named
+from rollcall.web.people_forms import ForgetForm, PersonForm, change_person, somebody_else
 from rollcall.web.translation import gettext, ngettext, sentence_of
 
 router = APIRouter()
@@ -65,7 +66,6 @@ def _person(
         ),
         "order": order,
         "orders": ORDERS,
-        "names": completions(plugin),
         "message": message,
         "toast": toast,
         **_faces(plugin, person_id, order, 0),
@@ -75,8 +75,7 @@ def _person(
 
 def _query(person: Person) -> str:
     """Return the query of all photos of a person."""
-    quotable = person.name is not None and '"' not in person.name
-    return f'person:"{person.name}"' if quotable else f"person:{person.person_id}"
+    return f"person:{person.person_id}" if person.name is None else f"person:{quoted(person.name)}"
 
 
 def _faces(plugin: Plugin, person_id: int, order: FaceOrder, offset: int) -> dict[str, Any]:
@@ -110,19 +109,24 @@ def change(
     """Record what a form says of a person, and show the person as they are now."""
     plugin = plugin_of(request)
     past, toast = history_of(request), None
+    other: Person | None = None
     if form.what in ("undo", "redo"):
         toast = past.step(form.what)
     else:
         try:
-            change_person(past, plugin.person(person_id), form)
+            person = plugin.person(person_id)
+            other = somebody_else(plugin, form.name, person) if form.what == "merge" else None
+            change_person(past, person, form)
         except RequestError as error:
             # Shown above the person, who is whole.
             return _person(request, person_id, order, sentence_of(error), error.status)
     try:
-        return _person(request, person_id, order, message="" if toast else _done(plugin, person_id, form), toast=toast)
+        advice = "" if toast else Done(_advice(plugin, person_id, form))
+        if not toast and not advice:
+            toast = Toast(_done(form), "undo")
+        return _person(request, person_id, order, advice, toast=toast)
     except NotFoundError:
         # They are one with somebody else, or nothing is left of the group.
-        other = named(plugin, form.name) if form.what == "merge" else None
         return _elsewhere(request, "/people" if other is None else f"/person/{other.person_id}")
 
 
@@ -157,8 +161,8 @@ def forget(request: Request, person_id: RowId, form: Annotated[ForgetForm, Form(
     return _elsewhere(request, "/people")
 
 
-def _done(plugin: Plugin, person_id: int, form: PersonForm) -> str:
-    count = len(form.faces)
+def _advice(plugin: Plugin, person_id: int, form: PersonForm) -> str:
+    """Return what to look at again after something was saved; "" for nothing."""
     match form.what:
         case "names":
             name = plugin.person(person_id).name
@@ -174,23 +178,25 @@ def _done(plugin: Plugin, person_id: int, form: PersonForm) -> str:
                     "Saved. On their newest photo they would be %(age)s years old: correct the date if it is a slip.",
                     age=age,
                 )
+    return ""
+
+
+def _done(form: PersonForm) -> str:
+    count = len(form.faces)
+    match form.what:
         case "split":
             return ngettext(
-                "%(num)s face of somebody else; u takes it back.",
-                "%(num)s faces of somebody else; u takes it back.",
+                "%(num)s face of somebody else.",
+                "%(num)s faces of somebody else.",
                 count,
             )
         case "not_them":
-            return ngettext(
-                "%(num)s face taken out; u takes it back.", "%(num)s faces taken out; u takes it back.", count
-            )
+            return ngettext("%(num)s face taken out.", "%(num)s faces taken out.", count)
         case "ignore":
-            return ngettext("%(num)s face ignored; u takes it back.", "%(num)s faces ignored; u takes it back.", count)
+            return ngettext("%(num)s face ignored.", "%(num)s faces ignored.", count)
         case "confirm":
-            return ngettext(
-                "%(num)s face confirmed; u takes it back.", "%(num)s faces confirmed; u takes it back.", count
-            )
-    return gettext("Saved; u takes it back.")
+            return ngettext("%(num)s face confirmed.", "%(num)s faces confirmed.", count)
+    return gettext("Saved.")
 
 
 def _age_at_last(person: Person) -> int:

@@ -41,7 +41,6 @@ def shown(request: Request, photo_id: int, face_id: int | None, toast: Toast | N
         "face": chosen,
         "shown_at": _shown_at(details, chosen),
         "identities": plugin.face_identities(photo_id),
-        "names": [] if chosen is None else [name for _, name in plugin.person_names()],
         "curve": None if chosen is None else curve(chosen.age_distribution),
         "waiting": chosen is not None and _awaits_predictions(plugin, chosen),
         "toast": toast,

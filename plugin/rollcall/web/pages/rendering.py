@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +21,7 @@ from rollcall.errors import InvalidQueryError
 from rollcall.media.paths import readable
 from rollcall.records import Box
 from rollcall.search.details import FaceDetails
+from rollcall.search.grammar.tokens import quoted
 from rollcall.web import formats, names
 from rollcall.web.drawings import boxes, faces_at
 from rollcall.web.inputs import plugin_of
@@ -88,13 +90,23 @@ def foreign(text: str | InvalidQueryError) -> Markup:
 
 
 class BasePath(Extension):
-    """Puts the path of this start before the links of templates, which are written as the routes are."""
+    """Puts the path of this start before the links of templates, which are written as the routes are.
+
+    Files of the page get a version, by which browsers keep them: else each page would ask for a dozen again.
+    """
 
     _LINK: Final = re.compile(r'(\s(?:href|src|action|hx-get|hx-post)=")/')
+    _FILE: Final = re.compile(r'(\s(?:href|src)="/static/)([\w.-]+\.(?:css|js|svg))"')
 
     def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:
         """Return the source of a template with its links completed."""
-        return self._LINK.sub(r"\1{{ base }}/", source)
+        versioned = self._FILE.sub(lambda found: f'{found[1]}{found[2]}?v={_version_of_file(found[2])}"', source)
+        return self._LINK.sub(r"\1{{ base }}/", versioned)
+
+
+def _version_of_file(name: str) -> str:
+    content = (Path(__file__).parent.parent / "static" / name).read_bytes()
+    return hashlib.blake2b(content, digest_size=6).hexdigest()
 
 
 def _marked(text: Callable[..., str]) -> Callable[..., Markup]:
@@ -152,6 +164,7 @@ def _each_time(function: Callable[..., Any]) -> Callable[..., Any]:
 
 _FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "plain": readable,
+    "quoted": quoted,
     "number": formats.number,
     "percent": formats.percent,
     "day": formats.day,

@@ -18,7 +18,7 @@ from rollcall.search.details import FaceDetails
 from rollcall.web import history, names
 from rollcall.web.forms import review_correction
 from rollcall.web.inputs import GroupName, history_of, plugin_of, remembered_of
-from rollcall.web.messages import Toast
+from rollcall.web.messages import Done, Toast
 from rollcall.web.pages.photo import with_details
 from rollcall.web.pages.rendering import is_part, page
 from rollcall.web.security import base_of
@@ -274,11 +274,7 @@ def answer_similar(
             group=names.group(group),
         )
         return _question(request, message)
-    message = ngettext(
-        "%(num)s face answered in one go; u undoes all of it.",
-        "%(num)s faces answered in one go; u undoes all of it.",
-        len(chosen),
-    )
+    message = ngettext("%(num)s face answered in one go.", "%(num)s faces answered in one go.", len(chosen))
     if left := len(ticked) - len(still):
         message = f"{message} {_stays(left)}"
-    return _question(request, message)
+    return _question(request, Done(message))

@@ -9,10 +9,21 @@ function place(element, box) {
   Object.assign(element.style, { left: `${100 * x}%`, top: `${100 * y}%`, width: `${100 * width}%`, height: `${100 * height}%` });
 }
 
+// What is written at a face stays inside of the picture, whose edge would cut it off.
+function keepInside(frame) {
+  const edge = frame.getBoundingClientRect(), labels = [...frame.querySelectorAll(".face span, .called")];
+  labels.forEach((one) => { one.style.translate = ""; });
+  const into = (least, most, low, high) => low < least ? least - low : Math.min(most - high, 0);
+  labels.map((one) => [one, one.getBoundingClientRect()]).forEach(([one, own]) => {
+    if (own.width) one.style.translate = `${into(edge.left, edge.right, own.left, own.right)}px ${into(edge.top, edge.bottom, own.top, own.bottom)}px`;
+  });
+}
+const framed = new ResizeObserver((changes) => changes.forEach((one) => keepInside(one.target)));
+
 function dress(root) {
   each(root, "[data-ratio]", (one) => { one.style.setProperty("--ratio", one.dataset.ratio); one.dataset.sized = "yes"; });
   each(root, "[data-box]", (one) => place(one, one.dataset.box.split(",").map(Number)));
-  each(root, "#frame", (frame) => window.rollcallDrawing?.(frame));
+  each(root, "#frame", (frame) => { window.rollcallDrawing?.(frame); framed.observe(frame); });
   each(root, "#run", watchRun);
   each(root, "#more-tools", (one) => one.setAttribute("aria-expanded", String(tools)));
 }
@@ -60,6 +71,10 @@ document.addEventListener("htmx:afterSwap", () => {
 // Messages go by themselves, but not while they are read.
 new MutationObserver((changes) => changes.forEach((change) => change.addedNodes.forEach((one) => {
   if (one.nodeType !== 1) return;
+  // On a phone more of them would hide what they are about.
+  for (const other of [...document.getElementById("toasts").children].slice(0, -3)) other.remove();
+  // What is refused again is said once.
+  if (one.matches("[role=alert]")) for (const other of [...document.getElementById("toasts").children]) if (other !== one && other.textContent.trim() === one.textContent.trim()) other.remove();
   const go = () => { if (one.matches(":hover, :focus-within")) setTimeout(go, 3000); else one.remove(); };
   setTimeout(go, 10000);
 }))).observe(document.getElementById("toasts"), { childList: true });
@@ -73,6 +88,8 @@ document.addEventListener("htmx:beforeSwap", (event) => {
 });
 
 document.addEventListener("click", (event) => {
+  const pressed = event.target.closest?.("[data-press]");
+  if (pressed) press(pressed.dataset.press);
   const path = event.target.dataset?.copy;
   if (path) navigator.clipboard.writeText(path).then(() => { document.getElementById("live").textContent = ngettext("%(num)s path copied", "%(num)s paths copied", 1); });
 });
@@ -137,13 +154,15 @@ function press(key) {
   return Boolean(wanted);
 }
 
-// Escape closes the innermost: a menu before the page, a field of what is selected before the selection.
+// Escape closes the innermost: a menu before the page, a field of what is selected before the selection, and what is ticked.
 const openMenu = () => [...document.querySelectorAll("details.menu[open]")].pop();
 function closed(event) {
   if (document.querySelector("dialog[open], #frame.drawable")) return false;
   const menu = openMenu(), field = event.target.closest?.("#selected input");
+  const ticked = event.target.closest?.("input:not([type=checkbox], [type=range]), select, textarea") ? [] : document.querySelectorAll(".pick input:checked, input[form=chosen]:checked");
   if (menu) { menu.open = false; menu.querySelector("summary").focus(); } else if (field) field.blur();
-  return Boolean(menu || field);
+  else ticked.forEach((one) => { one.checked = false; one.dispatchEvent(new Event("change", { bubbles: true })); });
+  return Boolean(menu || field || ticked.length);
 }
 document.addEventListener("click", (event) => { const menu = openMenu(); if (menu && !menu.contains(event.target)) menu.open = false; });
 

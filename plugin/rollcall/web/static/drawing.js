@@ -85,7 +85,7 @@
     });
     frame.addEventListener("pointercancel", (event) => { if (from && event.isPrimary) { from = null; box = start; show(); } });
     frame.addEventListener("dblclick", () => { if (what.value === "move" && frame.classList.contains("drawable")) take(); });
-    form.addEventListener("click", (event) => { if (event.target.id === "take-box") take(); });
+    form.addEventListener("click", (event) => { if (event.target.id === "take-box") take(); else if (event.target.id === "leave-box") leave?.(); });
     frame.addEventListener("keydown", (event) => {
       if (!frame.classList.contains("drawable") || !box) return;
       // A small box goes by small steps: by an eighth of itself.

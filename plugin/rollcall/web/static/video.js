@@ -6,6 +6,7 @@
 
   function boxes(frame, seconds) {
     for (const one of frame.querySelectorAll("[data-time]")) one.hidden = seconds === null || Math.abs(Number(one.dataset.time) - seconds) > NEAR;
+    keepInside(frame);
   }
 
   // What is shown at first is what the box of the open face belongs to.

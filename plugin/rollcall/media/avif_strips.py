@@ -1,0 +1,183 @@
+"""Decode large AVIF files by FFmpeg's AV1 decoder into the planes of the codec, and those a strip of rows at a time.
+
+Pillow holds the planes, two copies of their RGB and its own picture, 9 bytes a pixel and more: here it is the planes
+alone. What is not a single plain picture (tiles of a grid, transparency, cropping, rare colours) is Pillow's. Colours
+are computed as in ISO/IEC 23091-2 (ITU-T H.273) and libavif: brightness and colour differences between their samples by
+bilinear interpolation.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from rollcall.media import boxes
+from rollcall.media.conversion import Pixels, blocks, from_blocks, step_for
+from rollcall.media.formats import installed
+from rollcall.media.job import Decoded, Job, Refused, check_size
+
+#: Smaller pictures are decoded whole, by Pillow.
+_LEAST_PIXELS: Final = 40_000_000
+#: Shares of red and blue in the brightness, by the number of the matrix (H.273, table 4); 2, unspecified, is taken for
+#: BT.601 as libavif does.
+_BT_601: Final = (0.299, 0.114)
+_SHARES: Final = {1: (0.2126, 0.0722), 2: _BT_601, 5: _BT_601, 6: _BT_601, 9: (0.2627, 0.0593)}
+#: Bits a sample and how many pixels share a colour, across and down, by FFmpeg's name of their layout; 0: grey.
+_LAYOUTS: Final = {
+    f"{name}{suffix}": (bits, across, down)
+    for name, across, down in (("yuv420p", 2, 2), ("yuv422p", 2, 1), ("yuv444p", 1, 1), ("gray", 0, 0))
+    for suffix, bits in (("", 8), ("10le", 10), ("12le", 12))
+} | {"yuvj420p": (8, 2, 2), "yuvj422p": (8, 2, 1), "yuvj444p": (8, 1, 1)}
+#: Properties of an item that change nothing of how its pixels are decoded, or that are applied later.
+_HARMLESS: Final = frozenset({b"ispe", b"pixi", b"av1C", b"colr", b"irot", b"imir", b"pasp", b"clli", b"mdcv", b"cclv"})
+#: What the decoder holds beside the planes, as a share of them.
+_BESIDE: Final = 0.5
+
+
+class Found(NamedTuple):
+    """A large AVIF: where the codec's bytes lie, and how much memory its planes take."""
+
+    width: int
+    height: int
+    start: int
+    end: int
+    nclx: bytes  # primaries, transfer, matrix (2 bytes each) and range; empty where the container does not say it
+    plane_bytes: int
+
+    @property
+    def needed(self) -> int:
+        """The bytes that the decoder takes."""
+        return int(self.plane_bytes * (1 + _BESIDE))
+
+
+def find(data: bytes, target: int | None, most: int | None = None) -> Found | None:
+    """Return how a picture is stored that is large, and of a kind for strips; None for any other."""
+    if not installed("av"):
+        return None
+    item = boxes.main_item(data)
+    if item is None or item.kind != b"av01" or item.has_auxiliary or item.offset + item.length > len(data):
+        return None
+    known = dict(item.properties)
+    size, codec = known.get(b"ispe", b""), known.get(b"av1C", b"")
+    if not set(known) <= _HARMLESS or len(size) < 12 or len(codec) < 3:
+        return None
+    width, height = int.from_bytes(size[4:8], "big"), int.from_bytes(size[8:12], "big")
+    if width * height < _LEAST_PIXELS:
+        return None
+    many, _ = step_for(width, height, target, most)
+    if any(right - left != width for left, _, right, _ in blocks(width, height, many)):
+        return None
+    # More bits, one plane, and halved colours across and down are bits of the third byte (AV1-ISOBMFF, 2.3).
+    deep, grey, across, down = (codec[2] >> bit & 1 for bit in (6, 4, 3, 2))
+    samples = width * height * (1.0 if grey else 1 + 2 / (1 + across) / (1 + down))
+    nclx = next((one[4:11] for kind, one in item.properties if kind == b"colr" and one[:4] == b"nclx"), b"")
+    return Found(width, height, item.offset, item.offset + item.length, nclx, int(samples * (1 + deep)))
+
+
+def decode(job: Job) -> Decoded:
+    """Decode a large AVIF as stored, the longest side at least `job.target` and at most `job.most`.
+
+    Raises
+    ------
+    Refused
+        If it is none for strips, or is damaged.
+    """
+    found = find(job.data, job.target, job.most)
+    if found is None:
+        raise Refused("not a large AVIF of one picture")
+    check_size(job, found.width, found.height)
+    frame = _frame(job.data[found.start : found.end])
+    if (frame.width, frame.height) != (found.width, found.height):
+        raise Refused("the picture has another size than its container says")
+    strip = _Strips(frame, found.nclx).strip
+    return Decoded(from_blocks(strip, found.width, found.height, job.target, job.most), found.width, found.height)
+
+
+def _frame(data: bytes) -> Any:
+    """Return the first frame of an AV1 stream.
+
+    Raises
+    ------
+    Refused
+        If there is none, or no decoder.
+    """
+    import av
+
+    av.logging.set_level(None)
+    try:
+        decoder: Any = av.CodecContext.create("libdav1d", "r")
+        # Each further thread would hold a picture.
+        decoder.thread_count = 1
+        frames = decoder.decode(av.Packet(data)) or decoder.decode(None)
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise Refused(f"FFmpeg: {error}") from error
+    if not frames:
+        raise Refused("FFmpeg: no frame")
+    return frames[0]
+
+
+class _Strips:
+    """A decoded frame as RGB, some rows at a time."""
+
+    def __init__(self, frame: Any, nclx: bytes) -> None:
+        layout = _LAYOUTS.get(frame.format.name)
+        if layout is None:
+            raise Refused(f"planes of {frame.format.name}")
+        self._bits, self._across, self._down = layout
+        matrix, full = int(frame.colorspace), int(frame.color_range) == 2
+        if len(nclx) == 7:
+            matrix, full = int.from_bytes(nclx[4:6], "big"), bool(nclx[6] & 0x80)
+        if matrix not in _SHARES:
+            raise Refused(f"colours of matrix {matrix}")
+        self._weights = _weights(*_SHARES[matrix], self._bits, full)
+        self._black = float(self._weights[0, 1:] @ (0, 128 << (self._bits - 8), 1))
+        self._planes = [_plane(one, self._bits) for one in frame.planes[: 3 if self._across else 1]]
+
+    def strip(self, left: int, top: int, right: int, bottom: int) -> Pixels:
+        """Return rows as uint8 RGB (h, w, 3)."""
+        brightness = self._planes[0][top:bottom, left:right]
+        if not self._across:
+            # Without differences of colours all three are the same.
+            grey = brightness.astype(np.float32) * self._weights[0, 0] + self._black
+            return np.repeat(np.clip(np.rint(grey), 0, 255).astype(np.uint8)[..., None], 3, axis=2)
+        colours = [self._colour(one, top, bottom)[:, left:right] for one in self._planes[1:]]
+        together = cv2.merge([brightness.astype(np.float32), *colours])
+        values = cv2.transform(together, self._weights)
+        return np.asarray(cv2.convertScaleAbs(np.maximum(values, 0, out=values)), np.uint8)
+
+    def _colour(self, plane: NDArray[Any], top: int, bottom: int) -> NDArray[np.float32]:
+        """Return rows of a plane of colours as float32, one sample for each pixel."""
+        if self._across == self._down == 1:
+            return plane[top:bottom].astype(np.float32)
+        # A row above and one below, which the rows at the edges are interpolated with.
+        first = max(top // self._down - 1, 0)
+        part = plane[first : -(-bottom // self._down) + 1].astype(np.float32)
+        size = part.shape[1] * self._across, part.shape[0] * self._down
+        found = cv2.resize(part, size, interpolation=cv2.INTER_LINEAR)
+        return np.asarray(found[top - first * self._down : bottom - first * self._down], np.float32)
+
+
+def _weights(red: float, blue: float, bits: int, full: bool) -> NDArray[np.float32]:
+    """Return the matrix (3, 4) that makes 8-bit RGB of brightness, blue and red differences and one (H.273, 8.3)."""
+    highest, unit = (1 << bits) - 1, 1 << (bits - 8)
+    dark, light, wide = (0, highest, highest) if full else (16 * unit, 219 * unit, 224 * unit)
+    scale, spread, middle = 255 / light, 255 / wide, 128 * unit
+    green = 1 - red - blue
+    to_red, to_blue = 2 * (1 - red) * spread, 2 * (1 - blue) * spread
+    rows = np.array(
+        [[scale, 0, to_red], [scale, -to_blue * blue / green, -to_red * red / green], [scale, to_blue, 0]], np.float64
+    )
+    offsets = rows @ np.array([-dark, -middle, -middle], np.float64)
+    return np.column_stack([rows, offsets]).astype(np.float32)
+
+
+def _plane(plane: Any, bits: int) -> NDArray[Any]:
+    """Return a plane as an array (h, w), without a copy."""
+    kind = np.dtype(np.uint8 if bits == 8 else "<u2")
+    rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: plane.height]
+    return rows[:, : plane.width * kind.itemsize].view(kind)

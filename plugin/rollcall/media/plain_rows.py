@@ -1,0 +1,51 @@
+"""Rows of pixels that lie unpacked in a large file, as in BMP and PPM: made RGB without a copy of all of them."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from rollcall.media.conversion import Pixels, from_blocks
+from rollcall.media.job import Decoded, Job, check_size
+
+#: Bytes of a file that is large: smaller ones are decoded whole, by Pillow, which is quicker.
+LARGE: Final = 120_000_000
+
+
+class Rows(NamedTuple):
+    """Where the pixels lie in a file."""
+
+    width: int  # pixels
+    height: int
+    start: int  # of the first row, in bytes
+    stride: int  # from one row to the next
+    each: int  # bytes of a pixel, of which the first three are colours
+    blue_first: bool = False
+    upwards: bool = False  # the lowest row comes first
+
+    def are_in(self, data: bytes) -> bool:
+        """Return whether no row is missing."""
+        return min(self.width, self.height) > 0 and len(data) - self.start >= self.stride * self.height
+
+
+def decode(job: Job, found: Rows) -> Decoded:
+    """Return the pixels as `conversion.from_blocks` does.
+
+    Raises
+    ------
+    TooManyPixels
+        If the picture has more than it may have.
+    """
+    width, height, start, stride, each, blue_first, upwards = found
+    check_size(job, width, height)
+    rows = np.frombuffer(job.data, np.uint8, stride * height, start).reshape(height, stride)
+    if upwards:
+        rows = rows[::-1]
+    colours = slice(2, None, -1) if blue_first else slice(0, 3)
+
+    def block(left: int, top: int, right: int, bottom: int) -> Pixels:
+        stored = rows[top:bottom, left * each : right * each].reshape(bottom - top, right - left, each)
+        return np.ascontiguousarray(stored[..., colours])
+
+    return Decoded(from_blocks(block, width, height, job.target, job.most), width, height)
