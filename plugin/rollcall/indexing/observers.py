@@ -61,8 +61,7 @@ class Observers:
     def start(self, root: Path) -> None:
         """Begin to observe a root, by polling if events are not available; if neither works, publish a warning."""
         self.stop(root)
-        if not root.is_dir():
-            self.publish(events.Warned(f"{root}: the folder is not there; it is watched as soon as it is back"))
+        if self._is_not_there(root):
             return
         polling = self.settings.polling
         if polling != "on" and not (polling == "auto" and is_remote(root)):
@@ -70,8 +69,17 @@ class Observers:
                 self._start_native(root)
                 return
             except OSError as error:
+                if self._is_not_there(root):  # any more
+                    return
                 self.publish(events.Warned(_why_polling(root, error, self.settings.polling_seconds)))
         self._start_polling(root)
+
+    def _is_not_there(self, root: Path) -> bool:
+        """Return whether a root is away, and publish it."""
+        if root.is_dir():
+            return False
+        self.publish(events.Warned(f"{root}: the folder is not there; it is watched as soon as it is back"))
+        return True
 
     def _start_native(self, root: Path) -> None:
         observer = Observer()
@@ -143,6 +151,9 @@ class Observers:
         try:
             _demand_one_more_watch(root)
         except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EMFILE):
+                # No limit: the root may have gone away just now, which the next look at it tells.
+                return False
             self.publish(events.Warned(_why_polling(root, error, self.settings.polling_seconds)))
             self.stop(root)
             self._start_polling(root)

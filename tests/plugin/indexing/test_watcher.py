@@ -287,6 +287,18 @@ def test_a_root_that_goes_and_comes_back_is_watched_again(
         until(lambda: states(database).get("c.png") == "indexed")
 
 
+def test_a_root_that_goes_while_it_is_looked_at_is_said_to_have_gone(
+    library: Path, events_seen: list[events.Event]
+) -> None:
+    with watching(Recorder(), library, events_seen) as made:
+        until(lambda: made.observers.running.get(library) is not None)
+        library.rename(library.parent / "unplugged")
+        # As if it had been there a moment ago: whether events are to be had is no question of a limit.
+        assert not made.observers.check_limit(library)
+        made._check_roots(threading.Event())
+        assert [one for one in warnings(events_seen) if "went away" in one] == warnings(events_seen)
+
+
 def test_files_that_are_no_photos_cause_no_updates(library: Path, events_seen: list[events.Event]) -> None:
     recorder = Recorder()
     (library / "@eaDir").mkdir()
