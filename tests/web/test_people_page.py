@@ -141,6 +141,21 @@ def test_a_row_of_proposals_is_answered_by_one_key_and_what_is_rejected_never_co
     assert served.rows("SELECT person_id FROM v1_faces WHERE face_id = ?", shown[2]) == [(None,)]
 
 
+def test_one_answer_for_a_row_is_never_for_likely_and_unlikely_faces(page: Any, served: Any) -> None:
+    anna, plugin = served.people[ANNA], served.plugin
+    likely, unlikely, rejected = (face.face_id for face in plugin.person_faces(anna, state="proposed"))
+    with plugin.database.write() as session:
+        for face, probability in ((likely, 0.9), (unlikely, 0.4), (rejected, 0.3)):
+            session.get_one(FacePersonRow, face).probability = probability
+    page.goto(f"{served.url}/people/review")
+    page.get_by_role("heading", name="Is this Anna?").wait_for()
+    page.keyboard.press("s")
+    page.get_by_role("heading", name="Are these Anna?").wait_for()
+    shown = page.eval_on_selector_all("input[name=faces]", "all => all.map(one => Number(one.value))")
+    assert shown == [unlikely, rejected]
+    assert page.locator("button.primary[name=what]").get_attribute("value") == "no"
+
+
 def test_a_question_about_a_whole_group_is_answered_by_one_key_and_undone_by_another(page: Any, served: Any) -> None:
     anna, plugin = served.people[ANNA], served.plugin
     # Two of hers stand in a group of their own.

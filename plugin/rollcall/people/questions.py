@@ -27,6 +27,8 @@ from rollcall.people.shapes import Shapes
 from rollcall.people.telling import Teller, as_questions
 from rollcall.storage.tables import PersonNameRow, PersonRow
 
+#: From here on a face is likelier the person than not.
+_LIKELY: Final = 0.5
 #: Everybody with a name who is not hidden.
 _SHOWN: Final = (
     select(PersonNameRow.person_id).join(PersonRow, PersonRow.id == PersonNameRow.person_id).where(~PersonRow.hidden)
@@ -111,16 +113,17 @@ def _chosen(
 def in_rows(asked: Sequence[Question], most: int) -> list[Question]:
     """Return questions where those about one face each stand in rows: up to `most` of a person, and of one kind.
 
+    Of a row all are likely the person, or none: one answer is given for all of it, where nobody looks at each.
     A row is answered face by face, so its worth, by which it is ordered, is that of them all. Its probability is that
     of the first face. In a row of several faces nobody else is told whom they may be: each may be another one.
     """
-    rows: dict[tuple[int, str], list[Question]] = {}
+    rows: dict[tuple[int, str, bool], list[Question]] = {}
     found: list[tuple[float, Question]] = []
     for one in asked:
         if len(one.faces) > 1:
             found.append((one.worth, one))
         else:
-            rows.setdefault((one.person, one.kind), []).append(one)
+            rows.setdefault((one.person, one.kind, one.probability >= _LIKELY), []).append(one)
     for singles in rows.values():
         for start in range(0, len(singles), most):
             some = singles[start : start + most]

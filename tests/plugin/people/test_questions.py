@@ -127,6 +127,11 @@ def test_faces_of_one_person_stand_in_rows_and_groups_by_themselves() -> None:
     ]
 
 
+def test_what_is_likely_and_what_is_not_never_stand_in_one_row() -> None:
+    asked = [Question(ANNA, (face,), chance, "join") for face, chance in enumerate((0.9, 0.4, 0.6, 0.1, 0.5))]
+    assert [one.faces for one in in_rows(asked, 12)] == [(0, 2, 4), (1, 3)]
+
+
 def test_a_row_of_several_faces_tells_nobody_else_a_single_face_does() -> None:
     others = (Candidate(BEN, 0.4),)
     asked = [Question(ANNA, (face,), 0.5, "join", others) for face in (1, 2, 3)]

@@ -22,6 +22,7 @@ from rollcall.web.pages import library, photo
 from rollcall.web.pages.rendering import is_part, page
 from rollcall.web.people_forms import FaceForm, PeopleForm, ProposalForm, answer_face, merge, name_group, named
 from rollcall.web.remembered import Remembered
+from rollcall.web.results import LIKELY
 from rollcall.web.translation import gettext, ngettext, sentence_of
 
 router = APIRouter()
@@ -177,11 +178,13 @@ def _row(
         numbers = list(left)
         chosen = numbers[(numbers.index(chosen) + 1) % len(numbers)]
         faces, after = plugin.person_timeline(chosen, order="likeliest", state="proposed", limit=ROW), 0
+    # One answer is given for all of a row: so all of it are likely the person, or none.
+    faces = [face for face in faces if (face.probability >= LIKELY) == (faces[0].probability >= LIKELY)]
     values: dict[str, Any] = {
         "person": None if chosen is None else plugin.person(chosen),
         "faces": faces,
         "left": sum(left.values()),
-        "after": after,
+        "next": after + len(faces),
         "message": message,
         "toast": toast,
     }
@@ -190,14 +193,14 @@ def _row(
 
 @router.post("/people/review", response_class=HTMLResponse)
 def answer(request: Request, form: Annotated[ProposalForm, Form()], after: Annotated[RowId, Query()] = 0) -> Response:
-    """Record one answer for the faces that are ticked, and show the next row."""
+    """Record one answer for the faces that are ticked, and show the next row: where skipped, that from `after` on."""
     if form.what == "undo":
         return _row(request, form.person, toast=history_of(request).step("undo"))
     try:
         message = _answer(history_of(request), form)
     except RequestError as error:
         return _row(request, form.person, sentence_of(error), error.status)
-    return _row(request, form.person, message, after=after + ROW if form.what == "skip" else 0)
+    return _row(request, form.person, message, after=after if form.what == "skip" else 0)
 
 
 def _answer(past: History, form: ProposalForm) -> str:
