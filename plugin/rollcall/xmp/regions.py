@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
@@ -127,14 +128,22 @@ def _listed(found: Iterator[Found]) -> tuple[Region, ...]:
 
 
 def _add(faces: list[Region], more: tuple[Region, ...]) -> None:
-    """Add regions; one that covers a region that is there already gives it its name, if that has none."""
+    """Add regions of a further form; one that covers a region that is there gives it its name, if that has none.
+
+    One elsewhere of somebody who has a region already is the same face: some programs do not turn Microsoft's regions
+    as the stored picture is, or changed one form alone.
+    """
     known = len(faces)
-    for region in more:
-        same = next((i for i in range(known) if faces[i].box.iou(region.box) >= SAME_FACE_IOU), None)
-        if same is None:
+    places = [next((i for i in range(known) if faces[i].box.iou(one.box) >= SAME_FACE_IOU), None) for one in more]
+    left = Counter(one.name for i, one in enumerate(faces) if one.name and i not in places)
+    for region, same in zip(more, places, strict=True):
+        if same is not None:
+            if not faces[same].name:
+                faces[same] = faces[same]._replace(name=region.name)
+        elif left[region.name]:
+            left[region.name] -= 1
+        else:
             faces.append(region)
-        elif not faces[same].name:
-            faces[same] = faces[same]._replace(name=region.name)
 
 
 def mwg_items(properties: Mapping[str, Value], form: _Form = _MWG) -> Iterator[Found]:

@@ -135,6 +135,17 @@ def test_a_region_without_a_name_gets_that_of_another_form() -> None:
     assert one(unnamed + FORMS["Microsoft's"]).box == pytest.approx(BOX)
 
 
+def test_a_person_who_is_elsewhere_in_another_form_has_one_region() -> None:
+    # As in photographs of some programs: Microsoft's regions are not turned as the stored picture is.
+    anna, ben = Region(Box(0.2, 0.6, 0.2, 0.1), "Anna"), Region(Box(0.1, 0.3, 0.2, 0.1), "Ben")
+    turned = Region(Box(0.3, 0.2, 0.1, 0.2), "Anna")
+    carl, unnamed = Region(Box(0.7, 0.7, 0.1, 0.1), "Carl"), Region(Box(0.5, 0.1, 0.1, 0.1))
+    assert Regions(mwg=(anna, ben), mp=(turned, carl, unnamed)).faces == (anna, ben, carl, unnamed)
+    # Twice in both forms, as in a mirror.
+    twice = (anna, anna._replace(box=Box(0.7, 0.6, 0.2, 0.1)))
+    assert Regions(mwg=twice, mp=(*twice, turned)).faces == (*twice, turned)
+
+
 def test_a_circle_of_iptc_is_round_in_pixels() -> None:
     assert one(SIDES + iptc('rbShape="circle" rbUnit="relative" rbX="0.5" rbY="0.5" rbRx="0.1"')).box == pytest.approx(
         (0.4, 0.3, 0.2, 0.4)
