@@ -65,10 +65,7 @@ def by_fields(job: Job) -> Decoded:
     check_size(job, found.width, found.height)
     if not found.are_in(job.data):
         raise Refused("rows are missing")
-    stored = np.frombuffer(job.data, np.uint8, found.stride * found.height, found.start)
-    lines = stored.reshape(found.height, found.stride)
-    if found.upwards:
-        lines = lines[::-1]
+    lines = found.lines(job.data)
 
     def block(left: int, top: int, right: int, bottom: int) -> Pixels:
         part = np.ascontiguousarray(lines[top:bottom, left * found.each : right * found.each])

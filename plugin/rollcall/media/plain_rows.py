@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rollcall.media.conversion import Pixels, from_blocks
 from rollcall.media.job import Decoded, Job, check_size
@@ -28,6 +29,12 @@ class Rows(NamedTuple):
         """Return whether no row is missing."""
         return min(self.width, self.height) > 0 and len(data) - self.start >= self.stride * self.height
 
+    def lines(self, data: bytes) -> NDArray[np.uint8]:
+        """Return the bytes of the rows, from the highest one on, (h, stride), without a copy."""
+        stored = np.frombuffer(data, np.uint8, self.stride * self.height, self.start)
+        found = stored.reshape(self.height, self.stride)
+        return found[::-1] if self.upwards else found
+
 
 def decode(job: Job, found: Rows) -> Decoded:
     """Return the pixels as `conversion.from_blocks` does.
@@ -37,15 +44,13 @@ def decode(job: Job, found: Rows) -> Decoded:
     TooManyPixels
         If the picture has more than it may have.
     """
-    width, height, start, stride, each, blue_first, upwards = found
+    width, height, each = found.width, found.height, found.each
     check_size(job, width, height)
-    rows = np.frombuffer(job.data, np.uint8, stride * height, start).reshape(height, stride)
-    if upwards:
-        rows = rows[::-1]
-    colours = slice(2, None, -1) if blue_first else slice(0, 3)
+    lines = found.lines(job.data)
+    colours = slice(2, None, -1) if found.blue_first else slice(0, 3)
 
     def block(left: int, top: int, right: int, bottom: int) -> Pixels:
-        stored = rows[top:bottom, left * each : right * each].reshape(bottom - top, right - left, each)
+        stored = lines[top:bottom, left * each : right * each].reshape(bottom - top, right - left, each)
         return np.ascontiguousarray(stored[..., colours])
 
     return Decoded(from_blocks(block, width, height, job.target, job.most), width, height)

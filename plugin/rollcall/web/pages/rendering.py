@@ -44,6 +44,8 @@ from rollcall.web.translation import (
 
 #: The address of a face's picture that does not say yet what it shows.
 _FACES: Final = re.compile(r'/pictures/face/(\d{1,18})\.webp"')
+#: Where a line may be broken within a name: behind what joins its parts, and before what ends it.
+_BREAKS: Final = re.compile(r"(?<=[/_-])|(?=\.)")
 #: How much of a query an error repeats, in characters.
 QUERY_SHOWN: Final = 80
 
@@ -52,6 +54,11 @@ def in_answer(face: FaceDetails, name: str) -> bool:
     """Return whether a person gave just the ages of an answer of one key."""
     low, high = ANSWERS[name]
     return face.age_source == "user" and face.age_interval == (low, high)
+
+
+def breakable(name: object) -> Markup:
+    """Return a readable name of a file or a tag that is broken between its parts where it does not fit into a line."""
+    return Markup("<wbr>").join(_BREAKS.split(readable(name)))
 
 
 def curve(distribution: tuple[float, ...] | None) -> str | None:
@@ -164,6 +171,7 @@ def _each_time(function: Callable[..., Any]) -> Callable[..., Any]:
 
 _FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "plain": readable,
+    "breakable": breakable,
     "quoted": quoted,
     "number": formats.number,
     "percent": formats.percent,
