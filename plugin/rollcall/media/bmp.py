@@ -65,15 +65,12 @@ def by_fields(job: Job) -> Decoded:
     check_size(job, found.width, found.height)
     if not found.are_in(job.data):
         raise Refused("rows are missing")
-    lines = found.lines(job.data)
 
-    def block(left: int, top: int, right: int, bottom: int) -> Pixels:
-        part = np.ascontiguousarray(lines[top:bottom, left * found.each : right * found.each])
-        values = part.view(f"<u{found.each}")
+    def colours(stored: NDArray[np.uint8]) -> Pixels:
+        values = np.ascontiguousarray(stored).view(f"<u{found.each}")[..., 0]
         return np.stack([_field(values, mask) for mask in masks], axis=2)
 
-    pixels = from_blocks(block, found.width, found.height, job.target, job.most)
-    return Decoded(pixels, found.width, found.height)
+    return plain_rows.decode(job, found, colours)
 
 
 def rows(data: bytes) -> Rows | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -36,8 +37,10 @@ class Rows(NamedTuple):
         return found[::-1] if self.upwards else found
 
 
-def decode(job: Job, found: Rows) -> Decoded:
+def decode(job: Job, found: Rows, colours: Callable[[NDArray[np.uint8]], Pixels] | None = None) -> Decoded:
     """Return the pixels as `conversion.from_blocks` does.
+
+    `colours` makes the bytes of a part (h, w, each) RGB, where they are not the colours themselves.
 
     Raises
     ------
@@ -47,10 +50,10 @@ def decode(job: Job, found: Rows) -> Decoded:
     width, height, each = found.width, found.height, found.each
     check_size(job, width, height)
     lines = found.lines(job.data)
-    colours = slice(2, None, -1) if found.blue_first else slice(0, 3)
+    places = slice(2, None, -1) if found.blue_first else slice(0, 3)
 
     def block(left: int, top: int, right: int, bottom: int) -> Pixels:
         stored = lines[top:bottom, left * each : right * each].reshape(bottom - top, right - left, each)
-        return np.ascontiguousarray(stored[..., colours])
+        return np.ascontiguousarray(stored[..., places]) if colours is None else colours(stored)
 
     return Decoded(from_blocks(block, width, height, job.target, job.most), width, height)

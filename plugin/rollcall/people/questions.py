@@ -28,7 +28,7 @@ from rollcall.people.telling import Teller, as_questions
 from rollcall.storage.tables import PersonNameRow, PersonRow
 
 #: From here on a face is likelier the person than not.
-_LIKELY: Final = 0.5
+LIKELY: Final = 0.5
 #: Everybody with a name who is not hidden.
 _SHOWN: Final = (
     select(PersonNameRow.person_id).join(PersonRow, PersonRow.id == PersonNameRow.person_id).where(~PersonRow.hidden)
@@ -123,7 +123,7 @@ def in_rows(asked: Sequence[Question], most: int) -> list[Question]:
         if len(one.faces) > 1:
             found.append((one.worth, one))
         else:
-            rows.setdefault((one.person, one.kind, one.probability >= _LIKELY), []).append(one)
+            rows.setdefault((one.person, one.kind, one.probability >= LIKELY), []).append(one)
     for singles in rows.values():
         for start in range(0, len(singles), most):
             some = singles[start : start + most]

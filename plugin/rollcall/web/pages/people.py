@@ -14,6 +14,7 @@ from rollcall.errors import InvalidCorrectionError, NotFoundError, RequestError
 from rollcall.host import Plugin
 from rollcall.people.persons import Person
 from rollcall.people.portrait import Kind
+from rollcall.people.questions import LIKELY
 from rollcall.sentences import Sentence
 from rollcall.web.history import History
 from rollcall.web.inputs import history_of, plugin_of, remembered_of
@@ -22,7 +23,6 @@ from rollcall.web.pages import library, photo
 from rollcall.web.pages.rendering import is_part, page
 from rollcall.web.people_forms import FaceForm, PeopleForm, ProposalForm, answer_face, merge, name_group, named
 from rollcall.web.remembered import Remembered
-from rollcall.web.results import LIKELY
 from rollcall.web.translation import gettext, ngettext, sentence_of
 
 router = APIRouter()
@@ -179,10 +179,12 @@ def _row(
         chosen = numbers[(numbers.index(chosen) + 1) % len(numbers)]
         faces, after = plugin.person_timeline(chosen, order="likeliest", state="proposed", limit=ROW), 0
     # One answer is given for all of a row: so all of it are likely the person, or none.
-    faces = [face for face in faces if (face.probability >= LIKELY) == (faces[0].probability >= LIKELY)]
+    likely = bool(faces) and faces[0].probability >= LIKELY
+    faces = [face for face in faces if (face.probability >= LIKELY) == likely]
     values: dict[str, Any] = {
         "person": None if chosen is None else plugin.person(chosen),
         "faces": faces,
+        "likely": likely,
         "left": sum(left.values()),
         "next": after + len(faces),
         "message": message,
