@@ -25,7 +25,9 @@ from pathlib import Path
 import numpy as np
 
 from rollcall.people.clusters import Clustered, Faces, cluster
+from rollcall.people.evidence import evidence
 from rollcall.people.linkage import UNKNOWN
+from rollcall.people.nuisance import directions, without
 from rollcall.people.questions import Question, in_rows, questions
 from rollcall_model import weights
 from rollcall_model.evaluation.grouping import GroupingScores, grouping_scores
@@ -39,7 +41,8 @@ class User:
     """Somebody who knows everybody, and what they have said so far."""
 
     def __init__(self, test: Labelled) -> None:
-        self.test = test
+        # As they are read from a library.
+        self.test = test._replace(vectors=without(test.vectors, directions(evidence().weights)))
         self.truth = np.unique(test.person, return_inverse=True)[1]
         n = len(self.truth)
         self.labels = np.full(n, UNKNOWN, np.int64)

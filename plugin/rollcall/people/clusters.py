@@ -13,6 +13,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from rollcall.people import nuisance
 from rollcall.people.evidence import Births, Evidence, combined, evidence, misfit
 from rollcall.people.linkage import UNKNOWN, Groups, link, numbered
 from rollcall.people.neighbours import Chosen, neighbours
@@ -364,6 +365,7 @@ def grouped(
     `constants` replace fields of `Evidence`.
     """
     n = len(vectors)
+    vectors = nuisance.without(vectors, nuisance.directions(evidence().weights))
     faces = Faces(vectors, np.arange(n), np.asarray(ages, np.float32))
     found = cluster(faces, evidence()._replace(**constants))
     labels = np.where(found.group < 0, n + np.arange(n), found.group)

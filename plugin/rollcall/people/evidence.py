@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from functools import cache
+from hashlib import sha256
 from importlib import resources
 from typing import Any, Final, NamedTuple
 
@@ -94,6 +95,13 @@ def evidence() -> Evidence:
     fields: dict[str, Any] = {name: stored[name] for name in Evidence._fields}
     arrays: dict[str, Any] = {name: np.array(one) if isinstance(one, list) else one for name, one in fields.items()}
     return Evidence(**arrays)
+
+
+@cache
+def constants_version() -> str:
+    """Return a text that changes with the constants by which faces are grouped."""
+    files = [resources.files(__package__).joinpath(name).read_bytes() for name in ("evidence.json", "nuisance.json")]
+    return sha256(b"\n".join(files)).hexdigest()[:16]
 
 
 class Births(NamedTuple):

@@ -20,7 +20,7 @@ from rollcall.corrections.people import take_reborn
 from rollcall.people import assign, incremental, reading, writing
 from rollcall.people.clusters import cluster
 from rollcall.people.derived import compute_ages, tells_something
-from rollcall.people.evidence import evidence
+from rollcall.people.evidence import constants_version, evidence
 from rollcall.people.linkage import UNKNOWN
 from rollcall.people.reading import LibraryFaces
 from rollcall.settings import TagSettings
@@ -32,12 +32,13 @@ from rollcall.tags import names
 #: With more new faces than this, and than this share of all, the library is grouped as a whole.
 MANY_NEW: Final = 200
 NEW_SHARE: Final = 0.1
-#: Whether people are unsettled, and how many faces grouping has looked at, up to a number.
+#: Whether people are unsettled, how many faces grouping has looked at, up to a number, and by which constants.
 _STATE: Final = select(
     select(PersonRow.id).where(PersonRow.unsettled).exists(),
     select(func.count())
     .select_from(select(FacePersonRow.face_id).limit(bindparam("most")).subquery())
     .scalar_subquery(),
+    revisions.GROUPED_BY,
 )
 #: Of a person with more faces, the surroundings of a correction are looked at, not all of them again.
 _MOST_REGROUPED: Final = 20_000
@@ -77,6 +78,7 @@ def group_all(database: Database, settings: TagSettings) -> GroupingReport:
         writing.drop_empty(session)
         writing.mark_seen(session)
         revisions.set_grouped(session, revision)
+        revisions.set_grouped_by(session, constants_version())
         people_changes.trim(session)
         named = _named(session)
         compute_ages(session, settings, {*library.faces.known_births, *named})
@@ -86,7 +88,9 @@ def group_all(database: Database, settings: TagSettings) -> GroupingReport:
 
 
 def group_new(database: Database, settings: TagSettings) -> GroupingReport:
-    """Group the faces that nobody has looked at; all faces anew where many are new.
+    """Group the faces that nobody has looked at; all faces anew where many are new, or others were grouped otherwise.
+
+    The constants of grouping come with this package: what those of an earlier one made of a library is made anew, once.
 
     People whose faces came with corrections from elsewhere, or whom a run that was killed left so, are looked at, too.
 
@@ -100,8 +104,8 @@ def group_new(database: Database, settings: TagSettings) -> GroupingReport:
         waiting = reading.ungrouped(session, MANY_NEW + 1)
         # No more are counted than decide whether the new ones are many.
         most = {"most": math.ceil(min(len(waiting), MANY_NEW) / NEW_SHARE)}
-        unsettled, known = session.connection().execute(_STATE, most).one()
-    if len(waiting) > MANY_NEW or len(waiting) > NEW_SHARE * known:
+        unsettled, known, grouped_by = session.connection().execute(_STATE, most).one()
+    if grouped_by != constants_version() or len(waiting) > MANY_NEW or len(waiting) > NEW_SHARE * known:
         return group_all(database, settings)
     if not waiting and not unsettled:
         return GroupingReport()

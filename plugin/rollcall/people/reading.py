@@ -14,7 +14,7 @@ from sqlalchemy import Integer, Select, and_, bindparam, case, cast, func, or_, 
 from sqlalchemy.orm import Session
 
 from rollcall.model_version import weights_of
-from rollcall.people import dates
+from rollcall.people import dates, nuisance
 from rollcall.people.clusters import Faces
 from rollcall.people.evidence import WEAK_SCORE, WEAK_SHARPNESS, WEAK_SIDE, Births, births
 from rollcall.people.linkage import UNKNOWN
@@ -257,10 +257,11 @@ def _most(counts: Mapping[str, int]) -> list[str]:
 
 
 def vectors_in(rows: Sequence[Any]) -> NDArray[np.float16]:
-    """Return the embeddings (n, d) of rows of `comparable`."""
+    """Return the embeddings (n, d) of rows of `comparable`, all of one network, as they are compared."""
     if not rows:
         return np.zeros((0, 128), np.float16)
-    return np.frombuffer(b"".join(row[3] for row in rows), "<f2").reshape(len(rows), -1)
+    stored = np.frombuffer(b"".join(row[3] for row in rows), "<f2").reshape(len(rows), -1)
+    return nuisance.compared(stored, rows[0][2])
 
 
 def faces_of(session: Session, person_ids: Sequence[int]) -> LibraryFaces:

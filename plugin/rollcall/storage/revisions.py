@@ -17,6 +17,8 @@ from rollcall.storage.tables import FaceRow, MetaRow, PhotoRow
 _KEY: Final = "revision"
 #: The one up to which grouping has looked at the faces of all photos.
 _GROUPED: Final = "people grouped"
+#: The constants by which all faces were grouped.
+_GROUPED_BY: Final = "people grouped by"
 _TAKEN: Final = "rollcall revision"
 #: Faces of one statement: SQLite before 3.32 takes no more than 999 values.
 _FACES: Final = 500
@@ -24,6 +26,8 @@ _WATCHED: Final = ("root_id", "path", "taken_local", "face_count")
 # Made once: each of a few new photos needs them, and to put them together takes longer than to run them.
 _VALUE: Final = select(MetaRow.value).where(MetaRow.key == bindparam("of"))
 _SET: Final = update(MetaRow).where(MetaRow.key == bindparam("of")).values(value=bindparam("number"))
+#: The version of the constants by which all faces were grouped, to be read with other things; None if it is not known.
+GROUPED_BY: Final = select(MetaRow.value).where(MetaRow.key == _GROUPED_BY).scalar_subquery()
 
 
 def newest(session: Session) -> int:
@@ -65,11 +69,21 @@ def grouped(session: Session) -> int | None:
 
 def set_grouped(session: Session, revision: int | None) -> None:
     """Remember up to which number grouping has looked at all faces; with None it looks for any that it has not."""
-    connection = session.connection()
     if revision is None:
-        connection.execute(delete(MetaRow).where(MetaRow.key == _GROUPED))
-    elif not connection.execute(_SET, {"of": _GROUPED, "number": str(revision)}).rowcount:
-        connection.execute(insert(MetaRow).values(key=_GROUPED, value=str(revision)))
+        session.connection().execute(delete(MetaRow).where(MetaRow.key == _GROUPED))
+    else:
+        _write(session, _GROUPED, str(revision))
+
+
+def set_grouped_by(session: Session, version: str) -> None:
+    """Remember the version of the constants by which all faces are grouped now."""
+    _write(session, _GROUPED_BY, version)
+
+
+def _write(session: Session, key: str, value: str) -> None:
+    connection = session.connection()
+    if not connection.execute(_SET, {"of": key, "number": value}).rowcount:
+        connection.execute(insert(MetaRow).values(key=key, value=value))
 
 
 @event.listens_for(Session, "before_flush")
