@@ -27,8 +27,8 @@ import numpy as np
 from rollcall.people.clusters import Clustered, Faces, cluster
 from rollcall.people.evidence import evidence
 from rollcall.people.linkage import UNKNOWN
-from rollcall.people.nuisance import directions, without
 from rollcall.people.questions import Question, in_rows, questions
+from rollcall.search.nuisance import directions, without
 from rollcall_model import weights
 from rollcall_model.evaluation.grouping import GroupingScores, grouping_scores
 from rollcall_model.evaluation.people import PEOPLE, Labelled, read, tests

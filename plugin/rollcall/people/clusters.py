@@ -13,10 +13,10 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from rollcall.people import nuisance
 from rollcall.people.evidence import Births, Evidence, combined, evidence, misfit
 from rollcall.people.linkage import UNKNOWN, Groups, link, numbered
 from rollcall.people.neighbours import Chosen, neighbours
+from rollcall.search import nuisance
 from rollcall.search.cells import Matrix
 
 #: Neighbours of each face: smoothing uses them all, and groups are compared along them.

@@ -16,6 +16,8 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from rollcall.search import nuisance
+
 #: Faces below these are weak: too small, blurred or unsure to found a group. Sharpness as of `records.Face`.
 WEAK_SCORE: Final = 0.9
 WEAK_SHARPNESS: Final = 25.0
@@ -100,8 +102,8 @@ def evidence() -> Evidence:
 @cache
 def constants_version() -> str:
     """Return a text that changes with the constants by which faces are grouped."""
-    files = [resources.files(__package__).joinpath(name).read_bytes() for name in ("evidence.json", "nuisance.json")]
-    return sha256(b"\n".join(files)).hexdigest()[:16]
+    own = resources.files(__package__).joinpath("evidence.json").read_text("utf-8")
+    return sha256((own + nuisance.stored()).encode()).hexdigest()[:16]
 
 
 class Births(NamedTuple):

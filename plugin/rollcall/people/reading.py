@@ -14,11 +14,12 @@ from sqlalchemy import Integer, Select, and_, bindparam, case, cast, func, or_, 
 from sqlalchemy.orm import Session
 
 from rollcall.model_version import weights_of
-from rollcall.people import dates, nuisance
+from rollcall.people import dates
 from rollcall.people.clusters import Faces
 from rollcall.people.evidence import WEAK_SCORE, WEAK_SHARPNESS, WEAK_SIDE, Births, births
 from rollcall.people.linkage import UNKNOWN
 from rollcall.people.stated_births import known_births
+from rollcall.search import nuisance
 from rollcall.storage import revisions, sqlite
 from rollcall.storage.library import CHUNK, chunks
 from rollcall.storage.tables import (

@@ -13,9 +13,10 @@ from sqlalchemy import Select, bindparam, exists, select, union_all
 from sqlalchemy.orm import Session
 
 from rollcall.model_version import weights_of
-from rollcall.people import nuisance, reading
+from rollcall.people import reading
 from rollcall.people.reading import LibraryFaces
 from rollcall.people.stated_births import birth_of
+from rollcall.search import nuisance
 from rollcall.storage.library import chunks
 from rollcall.storage.tables import EmbeddingRow, FacePersonRow, FaceRow, PersonRejectionRow, PersonRow
 
@@ -33,9 +34,7 @@ class Surroundings(NamedTuple):
     """New faces, and what is read to compare them with: only embeddings of the network that made most of theirs."""
 
     session: Session
-    # Of the new faces that can be compared, by number and in its order, without what poor faces have in common: as such
-    # a vector has nothing of it, its products with stored embeddings have not, either.
-    vectors: dict[int, NDArray[np.float16]]
+    vectors: dict[int, NDArray[np.float16]]  # as queries, of the new faces that can be compared, in order of number
     weights: str  # of the network
 
     @classmethod
@@ -47,8 +46,7 @@ class Surroundings(NamedTuple):
         counts = Counter(weights_of(version) for _, version, _ in rows)
         weights = max(counts, key=lambda name: (counts[name], name), default="")
         found = {number: vector for number, version, vector in rows if weights_of(version) == weights}
-        vectors = {one: nuisance.compared(np.frombuffer(found[one], "<f2")[None], weights)[0] for one in sorted(found)}
-        return cls(session, vectors, weights)
+        return cls(session, {one: nuisance.query(found[one], weights) for one in sorted(found)}, weights)
 
     def faces(self, face_ids: Sequence[int]) -> LibraryFaces:
         """Return a few faces by their numbers."""

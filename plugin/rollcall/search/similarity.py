@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from rollcall.errors import ConflictError, NotFoundError
 from rollcall.model_version import weights_of
+from rollcall.search import nuisance
 from rollcall.search.calibration import calibration
 from rollcall.search.identifiers import storable
 from rollcall.search.vector_file import Embeddings
@@ -88,7 +89,7 @@ class SimilarFaces:
 
     def _by_index(self, most: int) -> tuple[_Similar, bool]:
         """Return the leading ones of `most` nearest faces, and whether they are all."""
-        found = pgvector.nearest(self._session, np.frombuffer(self._of.vector, "<f2"), most)
+        found = pgvector.nearest(self._session, nuisance.query(self._of.vector, self._of.model_version), most)
         weights = weights_of(self._of.model_version)
         some = [one for one in found.faces if one.cosine > self._least and weights_of(one.model_version) == weights]
         similar = _Similar(
@@ -98,7 +99,7 @@ class SimilarFaces:
 
     def _by_comparing(self) -> _Similar:
         cosines, photos = [np.zeros(0, np.float32)], [np.zeros(0, np.int64)]
-        wanted = np.frombuffer(self._of.vector, "<f2")
+        wanted = nuisance.query(self._of.vector, self._of.model_version)
         for part in vectors_of(self._database).parts(self._session, self._of.dimension):
             versions = _comparable(part, self._of)
             if not versions:
@@ -162,7 +163,7 @@ def _nearest_by_index(session: Session, found: EmbeddingRow, limit: int) -> list
     """Return cosines and faces; None where the database has no index, or that has too few."""
     if limit >= pgvector.MOST or not pgvector.has_index(session, found.dimension):
         return None
-    nearest = pgvector.nearest(session, np.frombuffer(found.vector, "<f2"), max(2 * limit, 100))
+    nearest = pgvector.nearest(session, nuisance.query(found.vector, found.model_version), max(2 * limit, 100))
     weights = weights_of(found.model_version)
     near = [(one.cosine, one.face_id) for one in nearest.faces if weights_of(one.model_version) == weights]
     return near if len(near) > limit or nearest.down_to < -1 else None
@@ -171,7 +172,7 @@ def _nearest_by_index(session: Session, found: EmbeddingRow, limit: int) -> list
 def _nearest_by_comparing(
     database: Database, session: Session, found: EmbeddingRow, limit: int
 ) -> list[tuple[float, int]]:
-    wanted = np.frombuffer(found.vector, "<f2")
+    wanted = nuisance.query(found.vector, found.model_version)
     near: list[tuple[float, int]] = []
     for part in vectors_of(database).parts(session, found.dimension):
         comparable = np.isin(part.versions, _comparable(part, found)) & (part.photo_ids >= 0)

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from sqlalchemy import select, update
+import pytest
+from sqlalchemy import delete, update
 
 from blobs import draw
-from people_blobs import rows
+from people_blobs import PeopleAnalyzer, rows
 from rollcall.host import Plugin
-from rollcall.people import clusters, grouping, nuisance
+from rollcall.people import clusters, grouping
 from rollcall.people.clusters import Faces, cluster
 from rollcall.people.evidence import evidence
+from rollcall.records import Face, Picture
+from rollcall.search import nuisance
 from rollcall.storage import revisions
-from rollcall.storage.tables import EmbeddingRow, FacePersonRow, FaceRow, PersonRow
+from rollcall.storage.tables import FacePersonRow
 
 SHIPPED = f"single-pass-10+{evidence().weights}:0123@1280"
 
@@ -60,32 +64,40 @@ def test_embeddings_of_other_networks_are_compared_as_they_are() -> None:
     assert nuisance.compared(short, SHIPPED) is short
 
 
-def test_a_new_face_does_not_join_somebody_with_whom_it_has_only_a_poor_picture_in_common(
-    make_plugin: Callable[..., Plugin], folder: Path
-) -> None:
+class PoorAnalyzer(PeopleAnalyzer):
+    """Finds the squares of `blobs`, of which each is a stranger with a poor picture."""
+
+    @staticmethod
+    def _face(picture: Picture, place: tuple[int, int, int, int], age: int, blue: int) -> Face:
+        return replace(PeopleAnalyzer._face(picture, place, age, blue), embedding=poor(1, seed=blue)[0])
+
+
+@pytest.fixture
+def strangers(tmp_path: Path, folder: Path) -> Iterator[Plugin]:
+    """Twelve photos of a stranger each."""
     for number in range(12):
         draw(folder / f"IMG_2014{number + 1:02}01_120000.png", (30, number * 20), seed=number)
-    plugin = make_plugin(version=SHIPPED)
-    plugin.index(folder)
-    with plugin.database.write() as session:
-        faces = session.scalars(select(FaceRow.id).order_by(FaceRow.id)).all()
-        for face, vector in zip(faces, poor(len(faces)), strict=True):
-            session.execute(
-                update(EmbeddingRow)
-                .where(EmbeddingRow.face_id == face)
-                .values(vector=vector.astype("<f2").tobytes(), model_version=SHIPPED)
-            )
-        for row in session.scalars(select(FacePersonRow)):
-            session.delete(row)
-        session.execute(update(PersonRow).values(unsettled=False))
-        for face in faces[1:]:
-            session.add(FacePersonRow(face_id=face, person_id=None, state="automatic", probability=0.0, source="auto"))
+    with Plugin({"database.url": str(tmp_path / "poor.db")}, analyzer=PoorAnalyzer(SHIPPED)) as plugin:
+        plugin.index(folder)
+        yield plugin
+
+
+def test_a_new_face_does_not_join_somebody_with_whom_it_has_only_a_poor_picture_in_common(strangers: Plugin) -> None:
+    new, named = (row[0] for row in rows(strangers, "SELECT face_id FROM face_people ORDER BY face_id LIMIT 2"))
+    strangers.name_face(named, "Pierre")
+    with strangers.database.write() as session:
+        session.execute(delete(FacePersonRow).where(FacePersonRow.face_id == new))
         revisions.set_grouped(session, None)
-    plugin.name_face(faces[1], "Pierre")
-    grouping.group_new(plugin.database, plugin.settings.tags)
-    named = rows(plugin, "SELECT face_id FROM face_people WHERE person_id IS NOT NULL")
-    assert named == [(faces[1],)]
-    assert rows(plugin, "SELECT COUNT(*) FROM face_people") == [(len(faces),)]
+    assert grouping.group_new(strangers.database, strangers.settings.tags).faces == 1
+    assert rows(strangers, "SELECT face_id FROM face_people WHERE person_id IS NOT NULL") == [(named,)]
+    assert rows(strangers, "SELECT COUNT(*) FROM face_people") == [(12,)]
+
+
+def test_a_search_for_faces_like_a_poor_one_does_not_take_all_poor_faces_for_the_same_person(strangers: Plugin) -> None:
+    (face,) = rows(strangers, "SELECT MIN(face_id) FROM v1_faces")[0]
+    found = strangers.similar(int(str(face)))
+    assert len(found) == 11
+    assert all(probability < 0.5 for _, probability in found)
 
 
 def test_what_other_constants_grouped_is_grouped_anew_once_and_what_a_person_said_stays(family: Plugin) -> None:

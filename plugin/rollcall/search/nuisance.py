@@ -23,15 +23,31 @@ _BLOCK: Final = 1 << 14
 
 
 @cache
+def stored() -> str:
+    """Return the directions as they are stored, with the network that they are of: JSON."""
+    return resources.files(__package__).joinpath("nuisance.json").read_text("utf-8")
+
+
+@cache
 def directions(weights: str) -> NDArray[np.float32]:
     """Return the directions, (k, d), orthonormal, of the embeddings of some weights; none, (0, 0), of all but one."""
-    stored = json.loads(resources.files(__package__).joinpath("nuisance.json").read_text("utf-8"))
-    return np.array(stored["directions"] if stored["weights"] == weights else np.zeros((0, 0)), np.float32)
+    found = json.loads(stored())
+    return np.array(found["directions"] if found["weights"] == weights else np.zeros((0, 0)), np.float32)
 
 
 def compared(vectors: NDArray[np.float16], model_version: str) -> NDArray[np.float16]:
     """Return embeddings (n, d) as they are compared, of unit length; they are stored with `model_version`."""
     return without(vectors, directions(ModelVersion.parse(model_version).attributes))
+
+
+def query(vector: bytes, model_version: str) -> NDArray[np.float16]:
+    """Return what stored embeddings are multiplied with to be compared with one of them, (d,).
+
+    It has nothing of the directions, so the products have not, either, though stored embeddings keep them: what is left
+    of a poor face is short, and similar to nobody's by chance.
+    """
+    found: NDArray[np.float16] = compared(np.frombuffer(vector, "<f2")[None], model_version)[0]
+    return found
 
 
 def without(vectors: NDArray[Any], some: NDArray[np.float32]) -> NDArray[Any]:
