@@ -20,7 +20,9 @@ from rollcall.bridges.lychee.running import LycheeService
 from rollcall.bridges.lychee.store import LycheeStore, StoredFace
 from rollcall.bridges.lychee.worker import clipped, crop
 from rollcall.errors import BridgeError, SettingsError
+from rollcall.people.evidence import evidence
 from rollcall.records import Box
+from rollcall.search import nuisance
 from rollcall.settings import load
 from strict_server import Killed
 
@@ -313,6 +315,20 @@ def test_similar_faces_come_in_their_order_and_only_of_one_model(tmp_path: Path)
     other = LycheeStore(tmp_path / "x", "two")
     assert other.count() == 4 and other.similar(unit(1, 0), 0.5) == []
     other.close()
+
+
+def test_strangers_are_not_similar_by_what_poor_faces_have_in_common(tmp_path: Path) -> None:
+    weights = evidence().weights
+    random = np.random.default_rng(0)
+    poor = 2 * nuisance.directions(weights)[0] + random.normal(size=(3, 128)) / np.sqrt(128)
+    poor = (poor / np.linalg.norm(poor, axis=1, keepdims=True)).astype(np.float32)
+    store = LycheeStore(tmp_path / "x", f"single-pass-10+{weights}:0123")
+    for number, vector in enumerate(poor):
+        store.replace_photo(str(number), [StoredFace(f"face {number}", str(number), vector, 1.0)])
+    assert float((poor @ poor.T).min()) > 0.7
+    assert [name for name, _ in store.similar(poor[0], 0.5)] == ["face 0"]
+    assert cluster(store.vectors()[1], 0.5) == [0, 1, 2]
+    store.close()
 
 
 def vectors(*directions: tuple[int, float]) -> Any:

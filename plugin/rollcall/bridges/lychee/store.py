@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rollcall.errors import BridgeError
+from rollcall.search import nuisance
 from rollcall.storage.failures import of_other
 from rollcall.storage.private import private_file, private_folder
 
@@ -133,15 +134,15 @@ class LycheeStore:
             return self._connection.execute("SELECT id, photo, sharpness FROM faces ORDER BY id").fetchall()
 
     def vectors(self) -> tuple[list[str], Vectors]:
-        """Return the faces of the present model with their embeddings (n, d), in the order of their numbers."""
+        """Return the faces of the present model with embeddings (n, d) as they are compared, in order of number."""
         with self._lock:
             if self._vectors is None:
                 rows = self._connection.execute(
                     "SELECT id, vector FROM faces WHERE model = ? ORDER BY id", (self.model,)
                 ).fetchall()
                 found = [np.frombuffer(blob, "<f2") for _, blob in rows]
-                matrix = np.stack(found).astype(np.float32) if found else np.zeros((0, 1), np.float32)
-                self._vectors = [one for one, _ in rows], matrix
+                matrix = np.stack(found) if found else np.zeros((0, 1), np.float16)
+                self._vectors = [one for one, _ in rows], nuisance.compared(matrix, self.model).astype(np.float32)
             return self._vectors
 
     def similar(self, vector: Vectors, least: float, limit: int = 10, but: str = "") -> list[tuple[str, float]]:
@@ -152,7 +153,7 @@ class LycheeStore:
         ids, matrix = self.vectors()
         if not ids or matrix.shape[1] != len(vector):
             return []
-        similarities = matrix @ vector
+        similarities = matrix @ nuisance.compared(vector[None], self.model)[0]
         own = set(self._photo_faces(but)) if but else set()
         order = np.argsort(-similarities, kind="stable")
         found = [
