@@ -35,7 +35,7 @@ def directions(weights: str) -> NDArray[np.float32]:
     return np.array(found["directions"] if found["weights"] == weights else np.zeros((0, 0)), np.float32)
 
 
-def compared(vectors: NDArray[np.float16], model_version: str) -> NDArray[np.float16]:
+def compared(vectors: NDArray[Any], model_version: str) -> NDArray[Any]:
     """Return embeddings (n, d) as they are compared, of unit length; they are stored with `model_version`."""
     return without(vectors, directions(ModelVersion.parse(model_version).attributes))
 
