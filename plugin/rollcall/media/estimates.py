@@ -172,7 +172,9 @@ def _of_samples(kind: Format, data: bytes, target: int | None, max_megapixels: f
         raise TooManyPixels(found.megapixels)
     # The bytes of a TIFF are unpacked, and its directory is written anew behind a copy of the file, or of portions.
     own = len(data) if deep is None else tiff.whole_bytes(deep) + 3 * len(data)
-    if deep is not None and tiff.in_portions(deep):
+    if deep is not None and tiff.in_rows(deep):
+        own = len(data) + _STRIPS
+    elif deep is not None and tiff.in_portions(deep):
         own = len(data) + 2 * tiff.portion_bytes(deep) + _STRIPS
     many, few = step_for(found.width, found.height, target, most)
     made = found.width * found.height * few**2 // many**2

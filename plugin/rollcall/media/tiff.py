@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from rollcall.media import exif, pillow_formats, samples
+from rollcall.media import exif, libtiff, pillow_formats, samples
 from rollcall.media.job import Decoded, Job, Refused, check_size
 
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _FILL_ORDER = 256, 257, 258, 259, 262, 266
@@ -124,8 +124,10 @@ def _divided(found: Deep) -> Deep:
     return found._replace(parts=parts._replace(offsets=offsets, lengths=lengths, height=rows))
 
 
-def decode(job: Job) -> Decoded:
+def decode(job: Job, *, lenient: bool = False) -> Decoded:
     """Decode a TIFF of many bits, as stored: its orientation is left alone.
+
+    `lenient`: rows of large pictures that cannot be unpacked are zeros.
 
     Raises
     ------
@@ -139,7 +141,11 @@ def decode(job: Job) -> Decoded:
     check_size(job, layout.width, layout.height)
     scale = 255 / ((1 << found.bits) - 1) if found.bits else None
     with ExitStack() as held:
-        rows = _portions(job.data, found) if in_portions(found) else _whole(job.data, found, held)
+        if in_rows(found):
+            rows_of_strip = found.parts.height if lenient else 0
+            rows = _in_rows(held.enter_context(libtiff.opened(job.data, found.planes, rows_of_strip)), found)
+        else:
+            rows = _portions(job.data, found) if in_portions(found) else _whole(job.data, found, held)
         pixels = samples.to_pixels(rows, layout, job.target, scale, job.most)
         return Decoded(pixels, layout.width, layout.height)
 
@@ -149,6 +155,13 @@ def in_portions(found: Deep) -> bool:
     layout, parts = found.layout, found.parts
     large = layout.width * layout.height >= _LEAST_PIXELS
     return large and found.planes == 1 and parts.width * parts.height <= _MOST_OF_A_PART
+
+
+def in_rows(found: Deep) -> bool:
+    """Return whether a picture is large, in no portions, and unpacked row by row by libtiff."""
+    large = found.layout.width * found.layout.height >= _LEAST_PIXELS
+    # Samples that do not begin at bytes are put into the order of this machine by some versions only.
+    return large and not in_portions(found) and not found.parts.tiled and not found.bits and libtiff.is_there()
 
 
 def whole_bytes(found: Deep) -> int:
@@ -174,6 +187,20 @@ def _whole(data: bytes, found: Deep, held: ExitStack) -> samples.Rows:
     def rows(top: int, bottom: int) -> NDArray[Any]:
         planes = [_samples(image, found, top, bottom) for image in images]
         return planes[0] if len(planes) == 1 else np.concatenate(planes, axis=2)
+
+    return rows
+
+
+def _in_rows(reader: libtiff.Rows, found: Deep) -> samples.Rows:
+    """Return what gives the rows of a picture that libtiff unpacks, without predictors and in this machine's order."""
+    channels = found.layout.channels if found.planes == 1 else 1
+    if reader.row_bytes != found.row_bytes():
+        raise Refused("rows of another length than the picture's")
+
+    def rows(top: int, bottom: int) -> NDArray[Any]:
+        stored = reader.read(top, bottom).view(found.kind.newbyteorder("="))
+        planes = stored.reshape(found.planes, bottom - top, found.layout.width, channels)
+        return planes[0] if found.planes == 1 else np.concatenate(list(planes), axis=2)
 
     return rows
 
@@ -219,7 +246,7 @@ def decode_damaged(job: Job) -> Decoded:
         If it is none, or nothing can be shown.
     """
     with pillow_formats.truncated_allowed():
-        return pillow_formats.unless_blank(decode(job)._replace(warnings=(pillow_formats.DAMAGED,)))
+        return pillow_formats.unless_blank(decode(job, lenient=True)._replace(warnings=(pillow_formats.DAMAGED,)))
 
 
 def _kind(main: exif.Directory) -> np.dtype[Any] | None:
