@@ -140,6 +140,72 @@ def main_item(data: bytes) -> Item | None:
     )
 
 
+class Grid(NamedTuple):
+    """A main picture that is put together from others, all of one size (ISO/IEC 23008-12, 6.6.2.3)."""
+
+    width: int  # in pixels; the last tiles may reach beyond it
+    height: int
+    columns: int
+    rows: int
+    tiles: tuple[Item, ...]  # in rows, from left to right, with whole properties
+    properties: tuple[tuple[bytes, bytes], ...]  # of the main picture
+    auxiliary: tuple[bytes, ...]  # what the pictures beside it show, as their first bytes say
+
+
+def grid(data: bytes) -> Grid | None:
+    """Return the tiles of the main picture; None if it has none, or some of them do not lie in one piece."""
+    meta = first(data, b"meta")
+    if meta is None:
+        return None
+    parts = {box.kind: box for box in walk(data, meta.start + 4, meta.end)}
+    kinds, main = _items(data, parts.get(b"iinf")), _primary(data, parts.get(b"pitm"))
+    if kinds.get(main) != b"grid":
+        return None
+    places = _places(data, parts.get(b"iloc"), parts.get(b"idat"))
+    content = _item(data, places, main)
+    if len(content) < 8:
+        return None
+    # Version and flags, of which one says that numbers have four bytes.
+    wide = 4 if content[1] & 1 else 2
+    width, height = (int.from_bytes(content[n : n + wide], "big") for n in (4, 4 + wide))
+    rows, columns = content[2] + 1, content[3] + 1
+    references = list(_references(data, parts.get(b"iref")))
+    numbers = next((to for kind, item, to in references if kind == b"dimg" and item == main), [])
+    if len(numbers) != rows * columns or any(number not in places for number in numbers):
+        return None
+    properties = _all_properties(data, parts.get(b"iprp"))
+    tiles = tuple(Item(kinds.get(one, b""), *places[one], properties.get(one, ()), False) for one in numbers)
+    beside = [item for kind, item, to in references if kind == b"auxl" and main in to]
+    auxiliary = tuple(content[:64] for item in beside for kind, content in properties.get(item, ()) if kind == b"auxC")
+    return Grid(width, height, columns, rows, tiles, properties.get(main, ()), auxiliary)
+
+
+def _references(data: bytes, box: Box | None) -> Iterator[tuple[bytes, int, list[int]]]:
+    """Yield the kind of each reference, the item that refers, and those that it refers to."""
+    if box is None:
+        return
+    width = 2 if data[box.start : box.start + 1] == b"\0" else 4
+    for one in walk(data, box.start + 4, box.end):
+        reader = _Reader(data, one.start, one.end)
+        item, count = reader.take(width), reader.take(2)
+        yield one.kind, item, [reader.take(width) for _ in range(min(count, _MOST_ITEMS))]
+
+
+def _all_properties(data: bytes, box: Box | None) -> dict[int, tuple[tuple[bytes, bytes], ...]]:
+    """Return kind and content of the properties of each item, in their order."""
+    parts = [] if box is None else list(walk(data, box.start, box.end))
+    container = next((one for one in parts if one.kind == b"ipco"), None)
+    if container is None:
+        return {}
+    known = [(one.kind, data[one.start : one.end]) for one in walk(data, container.start, container.end)]
+    return {
+        item: tuple(known[index - 1] for index in indices if 0 < index <= len(known))
+        for association in parts
+        if association.kind == b"ipma"
+        for item, indices in _associated(data, association)
+    }
+
+
 def exif_block(content: bytes) -> bytes:
     """Return the EXIF block of an item or a box of that name, which four bytes with the distance to it stand before.
 
@@ -242,24 +308,23 @@ def _properties(data: bytes, box: Box | None, item: int) -> Iterator[tuple[bytes
     for association in parts:
         if association.kind != b"ipma":
             continue
-        for index in _associated(data, association, item):
+        for index in next((indices for number, indices in _associated(data, association) if number == item), ()):
             if 0 < index <= len(known):
                 one = known[index - 1]
                 yield one.kind, data[one.start : min(one.end, one.start + 64)]
 
 
-def _associated(data: bytes, box: Box, item: int) -> list[int]:
+def _associated(data: bytes, box: Box) -> Iterator[tuple[int, list[int]]]:
+    """Yield the number of each item and those of its properties, from 1."""
     reader = _Reader(data, box.start, box.end)
     version, flags = reader.take(1), reader.take(3)
     for _ in range(min(reader.take(4), _MOST_ITEMS)):
         number = reader.take(2 if version < 1 else 4)
         wide = 2 if flags & 1 else 1
         found = [reader.take(wide) & (0x7FFF if wide == 2 else 0x7F) for _ in range(reader.take(1))]
-        if number == item:
-            return found
+        yield number, found
         if reader.at_end:
-            break
-    return []
+            return
 
 
 class _Reader:

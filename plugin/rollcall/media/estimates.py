@@ -13,6 +13,7 @@ from rollcall.media import (
     bmp,
     boxes,
     exif,
+    heif_tiles,
     jpeg2000,
     jpeg_markers,
     jxl,
@@ -84,6 +85,9 @@ def of_library(kind: Format, found: Size, data: bytes, target: int | None, most:
     planes = avif_strips.find(data, target, most) if kind is Format.AVIF else None
     if planes is not None:
         return of_strips(found, data, target, most) + planes.needed
+    tiles = heif_tiles.find(data, target, most) if kind in (Format.AVIF, Format.HEIF) else None
+    if tiles is not None:
+        return of_strips(found, data, target, most) + tiles.needed
     if kind is Format.JPEG2000:
         return _FIXED + jpeg2000.needed(data, jpeg2000.halvings(data, target))
     if kind is Format.RAW:
