@@ -118,7 +118,7 @@ def of_plain(
     if kind is Format.PNG:
         header = png_chunks.header(data)
         if header is not None and png_strips.pays(header, target, most):
-            return of_strips(found, data, target, most), False
+            return of_strips(found, data, target, most) + png_strips.held(header), False
         mode = header.pillow_mode() if header else ""
         # The file is written anew.
         return of_mode(mode, found, target) + 2 * len(data), True

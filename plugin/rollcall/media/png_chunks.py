@@ -24,7 +24,7 @@ _ROWS_AT_ONCE: Final = 1 << 20
 _LONGEST_TRANSPARENCY: Final = 256
 _CHANNELS: Final = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 #: Start and step, across and down, of the seven passes of an interlaced picture.
-_ADAM7: Final = ((0, 8, 0, 8), (4, 8, 0, 8), (0, 4, 4, 8), (2, 4, 0, 4), (0, 2, 2, 4), (1, 2, 0, 2), (0, 1, 1, 2))
+ADAM7: Final = ((0, 8, 0, 8), (4, 8, 0, 8), (0, 4, 4, 8), (2, 4, 0, 4), (0, 2, 2, 4), (1, 2, 0, 2), (0, 1, 1, 2))
 
 
 class Chunk(NamedTuple):
@@ -62,7 +62,7 @@ class Header(NamedTuple):
     def passes(self) -> Iterator[tuple[int, int]]:
         """Yield how many rows each pass over the picture has, and the bytes of a row with that for its filter."""
         bits = self.bits * self.channels
-        for left, across, top, down in _ADAM7 if self.interlaced else ((0, 1, 0, 1),):
+        for left, across, top, down in ADAM7 if self.interlaced else ((0, 1, 0, 1),):
             columns, rows = -(-(self.width - left) // across), -(-(self.height - top) // down)
             if columns > 0 and rows > 0:
                 yield rows, 1 + (columns * bits + 7) // 8

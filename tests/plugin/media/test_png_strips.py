@@ -82,6 +82,46 @@ def test_of_samples_of_16_bits_strips_give_what_the_whole_gives(colour: int, cha
     assert np.array_equal(found.pixels, whole.pixels)
 
 
+def interlaced(samples: np.ndarray, colour: int, palette: bytes = b"") -> bytes:
+    """Return samples (h, w, channels) as an interlaced PNG, whose rows have all filters in turn."""
+    height, width, _ = samples.shape
+    rows = []
+    for left, across, top, down in png_chunks.ADAM7:
+        passed = samples[top::down, left::across]
+        # What all filters make of noise is noise.
+        rows += [bytes([number % 5]) + row.tobytes() for number, row in enumerate(passed) if row.size]
+    header = struct.pack(">IIBBBBB", width, height, samples.itemsize * 8, colour, 0, 0, 1)
+    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(b"".join(rows))), (b"IEND", b"")]
+    if palette:
+        chunks.insert(1, (b"PLTE", palette))
+    return png_chunks.SIGNATURE + b"".join(png_chunks.written(*chunk) for chunk in chunks)
+
+
+@pytest.mark.parametrize(
+    ("colour", "channels", "kind"),
+    [(0, 1, "u1"), (2, 3, "u1"), (3, 1, "u1"), (4, 2, "u1"), (6, 4, "u1"), (2, 3, ">u2"), (6, 4, ">u2")],
+)
+def test_strips_of_an_interlaced_picture_give_the_pixels_of_the_whole(colour: int, channels: int, kind: str) -> None:
+    noise = np.random.default_rng(1)
+    samples = noise.integers(0, np.iinfo(kind).max, (HEIGHT, WIDTH, channels)).astype(kind)
+    palette = noise.integers(0, 256, 768, np.uint8).tobytes() if colour == 3 else b""
+    data = interlaced(samples, colour, palette)
+    for target in (None, 100):
+        job = Job(Format.PNG, data, target)
+        assert np.array_equal(png.decode(job).pixels, pillow_formats.decode(job, ("PNG",)).pixels)
+    header = png_chunks.header(data)
+    assert header is not None and png_strips.held(header) == (HEIGHT + 1) // 2 * WIDTH * 3
+    with pytest.raises(Refused):
+        png.decode(Job(Format.PNG, data[: len(data) * 3 // 4], 100))
+
+
+@pytest.mark.parametrize(("width", "height"), [(1, 1), (3, 200), (200, 1), (5, 5), (8, 9)])
+def test_passes_may_be_empty(width: int, height: int) -> None:
+    samples = np.random.default_rng(1).integers(0, 256, (height, width, 3), np.uint8)
+    job = Job(Format.PNG, interlaced(samples, 2))
+    assert np.array_equal(png.decode(job).pixels, pillow_formats.decode(job, ("PNG",)).pixels)
+
+
 @pytest.mark.parametrize("most", [300, 250, 200, 160, 151, 120])
 @pytest.mark.parametrize("mode", ["RGB", "LA", "P"])
 def test_strips_are_reduced_to_any_size(mode: str, most: int) -> None:
@@ -126,7 +166,7 @@ def test_other_kinds_are_decoded_whole() -> None:
     header = png_chunks.Header(WIDTH, HEIGHT, 8, 2, False)
     assert png_strips.pays(header, 100)
     assert not png_strips.pays(header._replace(bits=16, colour=0), 100)
-    assert not png_strips.pays(header._replace(interlaced=True), 100)
+    assert not png_strips.pays(header._replace(bits=4, colour=3), 100)
 
 
 def test_a_large_file_waits_until_another_is_done_with(tmp_path: Path) -> None:
