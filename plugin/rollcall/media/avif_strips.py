@@ -1,20 +1,22 @@
-"""Decode large AVIF files by FFmpeg's AV1 decoder into the planes of the codec, and those a strip of rows at a time.
+"""Decode large AVIF files into the planes of the codec, and those a strip of rows at a time.
 
 Pillow holds the planes, two copies of their RGB and its own picture, 9 bytes a pixel and more: here it is the planes
-alone. What is not a single plain picture (tiles of a grid, transparency, cropping, rare colours) is Pillow's. Colours
-are computed as in ISO/IEC 23091-2 (ITU-T H.273) and libavif: brightness and colour differences between their samples by
-bilinear interpolation.
+alone, of FFmpeg's AV1 decoder or, with transparency and where that is not installed, of libavif. What is not a single
+picture (tiles of a grid) is decoded elsewhere, cropping and rare colours are Pillow's. Colours are computed as in
+ISO/IEC 23091-2 (ITU-T H.273) and libavif: brightness and colour differences between their samples by bilinear
+interpolation.
 """
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import Any, Final, NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from rollcall.media import boxes
+from rollcall.media import boxes, libavif
 from rollcall.media.conversion import Pixels, blocks, from_blocks, step_for
 from rollcall.media.formats import installed
 from rollcall.media.job import Decoded, Job, Refused, check_size
@@ -46,6 +48,7 @@ class Found(NamedTuple):
     end: int
     nclx: bytes  # primaries, transfer, matrix (2 bytes each) and range; empty where the container does not say it
     plane_bytes: int
+    by_libavif: bool
 
     @property
     def needed(self) -> int:
@@ -55,10 +58,11 @@ class Found(NamedTuple):
 
 def find(data: bytes, target: int | None, most: int | None = None) -> Found | None:
     """Return how a picture is stored that is large, and of a kind for strips; None for any other."""
-    if not installed("av"):
-        return None
     item = boxes.main_item(data)
-    if item is None or item.kind != b"av01" or item.has_auxiliary or item.offset + item.length > len(data):
+    if item is None or item.kind != b"av01" or item.offset + item.length > len(data):
+        return None
+    by_libavif = item.has_auxiliary or not installed("av")
+    if by_libavif and not libavif.is_there():
         return None
     known = dict(item.properties)
     size, codec = known.get(b"ispe", b""), known.get(b"av1C", b"")
@@ -72,9 +76,9 @@ def find(data: bytes, target: int | None, most: int | None = None) -> Found | No
         return None
     # More bits, one plane, and halved colours across and down are bits of the third byte (AV1-ISOBMFF, 2.3).
     deep, grey, across, down = (codec[2] >> bit & 1 for bit in (6, 4, 3, 2))
-    samples = width * height * (1.0 if grey else 1 + 2 / (1 + across) / (1 + down))
+    samples = width * height * ((1.0 if grey else 1 + 2 / (1 + across) / (1 + down)) + item.has_auxiliary)
     nclx = next((one[4:11] for kind, one in item.properties if kind == b"colr" and one[:4] == b"nclx"), b"")
-    return Found(width, height, item.offset, item.offset + item.length, nclx, int(samples * (1 + deep)))
+    return Found(width, height, item.offset, item.offset + item.length, nclx, int(samples * (1 + deep)), by_libavif)
 
 
 def decode(job: Job) -> Decoded:
@@ -89,11 +93,15 @@ def decode(job: Job) -> Decoded:
     if found is None:
         raise Refused("not a large AVIF of one picture")
     check_size(job, found.width, found.height)
-    frame = _frame(job.data[found.start : found.end])
-    if (frame.width, frame.height) != (found.width, found.height):
-        raise Refused("the picture has another size than its container says")
-    strip = _Strips(frame, found.nclx).strip
-    return Decoded(from_blocks(strip, found.width, found.height, job.target, job.most), found.width, found.height)
+    with ExitStack() as held:
+        if found.by_libavif:
+            planes = held.enter_context(libavif.decoded(job.data))
+        else:
+            planes = _of_ffmpeg(_frame(job.data[found.start : found.end]), found.nclx)
+        if planes.planes[0].shape != (found.height, found.width):
+            raise Refused("the picture has another size than its container says")
+        strip = _Strips(planes).strip
+        return Decoded(from_blocks(strip, found.width, found.height, job.target, job.most), found.width, found.height)
 
 
 def _frame(data: bytes) -> Any:
@@ -121,25 +129,41 @@ def _frame(data: bytes) -> Any:
     return frames[0]
 
 
-class _Strips:
-    """A decoded frame as RGB, some rows at a time."""
+def _of_ffmpeg(frame: Any, nclx: bytes) -> libavif.Planes:
+    """Return the planes of a frame, valid for as long as it is there."""
+    layout = _LAYOUTS.get(frame.format.name)
+    if layout is None:
+        raise Refused(f"planes of {frame.format.name}")
+    bits, across, down = layout
+    matrix, full = int(frame.colorspace), int(frame.color_range) == 2
+    if len(nclx) == 7:
+        matrix, full = int.from_bytes(nclx[4:6], "big"), bool(nclx[6] & 0x80)
+    planes = tuple(_plane(one, bits) for one in frame.planes[: 3 if across else 1])
+    return libavif.Planes(planes, None, bits, across, down, matrix, full)
 
-    def __init__(self, frame: Any, nclx: bytes) -> None:
-        layout = _LAYOUTS.get(frame.format.name)
-        if layout is None:
-            raise Refused(f"planes of {frame.format.name}")
-        self._bits, self._across, self._down = layout
-        matrix, full = int(frame.colorspace), int(frame.color_range) == 2
-        if len(nclx) == 7:
-            matrix, full = int.from_bytes(nclx[4:6], "big"), bool(nclx[6] & 0x80)
-        if matrix not in _SHARES:
-            raise Refused(f"colours of matrix {matrix}")
-        self._weights = _weights(*_SHARES[matrix], self._bits, full)
-        self._black = float(self._weights[0, 1:] @ (0, 128 << (self._bits - 8), 1))
-        self._planes = [_plane(one, self._bits) for one in frame.planes[: 3 if self._across else 1]]
+
+class _Strips:
+    """Decoded planes as RGB, some rows at a time."""
+
+    def __init__(self, found: libavif.Planes) -> None:
+        if found.matrix not in _SHARES:
+            raise Refused(f"colours of matrix {found.matrix}")
+        self._bits, self._across, self._down = found.bits, found.across, found.down
+        self._weights = _weights(*_SHARES[found.matrix], found.bits, found.full)
+        self._black = float(self._weights[0, 1:] @ (0, 128 << (found.bits - 8), 1))
+        self._planes, self._opacity = found.planes, found.opacity
 
     def strip(self, left: int, top: int, right: int, bottom: int) -> Pixels:
-        """Return rows as uint8 RGB (h, w, 3)."""
+        """Return rows as uint8 RGB (h, w, 3), or RGBA (h, w, 4) where the picture is transparent."""
+        colours = self._rgb(left, top, right, bottom)
+        if self._opacity is None:
+            return colours
+        opacity = self._opacity[top:bottom, left:right]
+        if self._bits > 8:
+            opacity = np.rint(opacity * np.float32(255 / ((1 << self._bits) - 1))).astype(np.uint8)
+        return np.dstack([colours, opacity])
+
+    def _rgb(self, left: int, top: int, right: int, bottom: int) -> Pixels:
         brightness = self._planes[0][top:bottom, left:right]
         if not self._across:
             # Without differences of colours all three are the same.
