@@ -39,6 +39,6 @@ def refilled(job: Job) -> Decoded:
     data, missing = png_chunks.refilled(job.data)
     if missing >= 1:
         raise Refused("no pixels")
-    found = pillow_formats.decode(job._replace(data=data), ("PNG",))
+    found = decode(job._replace(data=data))
     warnings = (_CUT_OFF.format(missing),) if missing > _SMALL_LOSS else ()
     return pillow_formats.unless_blank(found._replace(warnings=warnings)) if warnings else found

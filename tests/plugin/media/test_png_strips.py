@@ -157,6 +157,19 @@ def test_damaged_strips_are_refused() -> None:
             png.decode(Job(Format.PNG, damaged, 100))
 
 
+@pytest.mark.parametrize("passes", [1, 7])
+def test_what_is_there_of_a_damaged_picture_is_decoded_in_strips(passes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = encoded("RGB") if passes == 1 else interlaced(np.asarray(picture("RGB")), 2)
+    sound = png.decode(Job(Format.PNG, data)).pixels
+    monkeypatch.setattr(pillow_formats, "decode", lambda *_: pytest.fail("the whole is decoded"))
+    found = png.refilled(Job(Format.PNG, data[: len(data) * 9 // 10]))
+    assert len(found.warnings) == 1
+    # Of an interlaced picture rows between others are missing.
+    kept = slice(HEIGHT // 2) if passes == 1 else slice(0, None, 2)
+    assert np.array_equal(found.pixels[kept], sound[kept])
+    assert not np.array_equal(found.pixels, sound)
+
+
 def test_the_limit_of_megapixels_holds_for_strips() -> None:
     with pytest.raises(TooManyPixels):
         png.decode(Job(Format.PNG, encoded("L"), 100, max_megapixels=0.01))
