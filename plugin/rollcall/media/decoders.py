@@ -74,7 +74,7 @@ def _damaged(*names: str, turned: bool = False) -> Decoder:
 _STRICT: Final[dict[Format, tuple[Decoder, ...]]] = {
     Format.JPEG: (jpeg.by_opencv, jpeg.by_pillow),
     Format.PNG: (png.decode,),
-    Format.WEBP: (webp.by_opencv, webp.by_pillow),
+    Format.WEBP: (webp.by_planes, webp.by_opencv, webp.by_pillow),
     Format.GIF: (_pillow("GIF"),),
     Format.BMP: (bmp.by_rows, bmp.by_fields, _pillow("BMP"), bmp.by_palette),
     Format.TIFF: (tiff_strips.decode, tiff.decode, tiff_strips.decode_whole),

@@ -25,6 +25,7 @@ from rollcall.media import (
     samples,
     tiff,
     tiff_strips,
+    webp,
     webp_chunks,
 )
 from rollcall.media.conversion import factor_for, step_for
@@ -114,7 +115,7 @@ def of_plain(
         frame = jpeg_markers.frame(data)
         return (of_jpeg(frame, target), True) if frame else (_FIXED, True)
     if kind is Format.WEBP:
-        return of_webp(found, data, target), True
+        return of_webp(found, data, target, most), True
     if kind is Format.PNG:
         header = png_chunks.header(data)
         if header is not None and png_strips.pays(header, target, most):
@@ -206,9 +207,13 @@ def of_jpeg(frame: jpeg_markers.Frame, target: int | None) -> int:
     return _FIXED + total
 
 
-def of_webp(found: Size, data: bytes, target: int | None) -> int:
+def of_webp(found: Size, data: bytes, target: int | None, most: int | None = None) -> int:
     """Return the bytes for a WebP: what is made, and the decoder's own pixels of a lossless or transparent one."""
     pixels = found.width * found.height
+    single = webp.in_planes(data, target, most)
+    if single is not None:
+        planes = pixels * 3 // 2 + pixels * 2 * webp_chunks.has_alpha(single)
+        return of_strips(found, data, target, most) + planes
     if webp_chunks.is_animated(data) and webp_chunks.first_frame(data) is None:
         return _FIXED + pixels * 20
     samples = 4 if webp_chunks.has_alpha(data) else 3

@@ -30,9 +30,10 @@ def decode(job: Job) -> Decoded:
 
     try:
         found = pillow_heif.open_heif(job.data, convert_hdr_to_8bit=True)
+        size = found.size  # which raises where there is no picture
     except Exception as error:
         raise Refused(f"libheif: {error}") from error
-    check_size(job, *found.size)
+    check_size(job, *size)
     try:
         pixels = np.asarray(found)
     except MemoryError:

@@ -11,30 +11,19 @@ import ctypes
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rollcall.media.job import Refused
+from rollcall.media.planes import Planes
 
 #: What a new decoder allows: pixels of a picture, of its sides, and pictures. Other values are another structure.
 _LIMITS: Final = (16384 * 16384, 32768, 12 * 3600 * 60)
 #: How many pixels share a colour, across and down, by the number of the format; 0: grey.
 _SHARED: Final = {1: (1, 1), 2: (2, 1), 3: (2, 2), 4: (0, 0)}
 _FULL: Final = 1
-
-
-class Planes(NamedTuple):
-    """A decoded picture; its arrays are valid in the block of `decoded` alone."""
-
-    planes: tuple[NDArray[Any], ...]  # (h, w) each: brightness and, unless it is grey, blue and red differences
-    opacity: NDArray[Any] | None  # (h, w)
-    bits: int  # of a sample, 8 or more; those of more than 8 are stored as uint16
-    across: int  # pixels that share a colour; 0 without colours
-    down: int
-    matrix: int  # ITU-T H.273, table 4
-    full: bool  # samples use all of their bits
 
 
 class _Image(ctypes.Structure):

@@ -37,6 +37,18 @@ def has_alpha(data: bytes) -> bool:
     return data[12:16] == b"VP8L" and len(data) > 24 and bool(data[24] & 16)
 
 
+def is_lossy(data: bytes) -> bool:
+    """Return whether the first picture of a file is a lossy one."""
+    position = 12
+    for _ in range(_MOST_CHUNKS):
+        kind = data[position : position + 4]
+        if kind in (b"VP8 ", b"VP8L", b"ANMF") or len(kind) < 4:
+            return kind == b"VP8 "
+        length = int.from_bytes(data[position + 4 : position + 8], "little")
+        position += 8 + length + length % 2
+    return False
+
+
 def first_frame(data: bytes) -> bytes | None:
     """Return the first picture of an animation as a file of its own; None if it does not fill the animation.
 
