@@ -19,7 +19,6 @@ _VERSION: Final = 0x0209
 _YUV, _YUVA = 11, 12
 #: The matrix of all lossy WebPs (RFC 6386, 9.2), by its number in ITU-T H.273.
 _BT_601: Final = 6
-_OUT_OF_MEMORY: Final = 1
 
 
 class _Input(ctypes.Structure):
@@ -112,8 +111,6 @@ def planes(data: bytes, width: int, height: int, transparent: bool) -> Planes:
         setattr(config.output.samples.planes, f"{name}_row_bytes", plane.strides[0])
         setattr(config.output.samples.planes, f"{name}_bytes", plane.nbytes)
     status = library.WebPDecode(stored.ctypes.data, stored.size, config)
-    if status == _OUT_OF_MEMORY:
-        raise MemoryError
     if status:
         raise Refused(f"libwebp: status {status}")
     return Planes(tuple(found[:3]), found[3] if transparent else None, 8, 2, 2, _BT_601, False)
