@@ -138,3 +138,13 @@ def test_photos_of_this_day_that_come_late_move_nothing(page: Any, served: Serve
     # Out of sight they come.
     page.evaluate("scrollTo(0, document.body.scrollHeight)")
     page.locator(".memories").wait_for(state="attached")
+
+
+def test_photos_have_their_places_before_scripts_that_are_late(page: Any, served: Served) -> None:
+    held: list[Any] = []
+    page.route(re.compile("/static/keys.js"), lambda route: held.append(route))
+    page.goto(f"{served.url}/", wait_until="commit")
+    page.locator(".grid[data-seen] .tile").first.wait_for()
+    assert page.locator(".month[data-there]").count() == 1
+    until(lambda: held).pop().continue_()
+    ready(page)

@@ -412,10 +412,23 @@ def test_a_birth_date_may_be_written_as_people_write_dates(
 
 def test_the_order_of_faces_stays_when_something_is_said_of_them(served: Any) -> None:
     text = served.client.get(f"/person/{served.people[ANNA]}?order=likeliest").text
-    assert set(re.findall(r'hx-(?:post|get)="[^"]*/person/\d+(\?[^"]*)?"', text)) == {"?order=likeliest"}
+    said = re.findall(r'(?:<form|<span hidden) [^>]*hx-(?:post|get)="[^"]*/person/\d+(\?[^"]*)?"', text)
+    assert set(said) == {"?order=likeliest"}
     data, headers = {"what": "hide"}, {"HX-Request": "true"}
     text = served.client.post(f"/person/{served.people[ANNA]}?order=likeliest", data=data, headers=headers).text
-    assert re.findall(r'order=(\w+)" aria-current', text) == ["likeliest"]
+    assert re.findall(r'order=(\w+)"[^>]* aria-current', text) == ["likeliest"]
+
+
+def test_another_order_leaves_the_focus_where_it_is(page: Any, served: Any) -> None:
+    page.goto(f"{served.url}/person/{served.people[ANNA]}")
+    link = page.get_by_role("link", name="oldest first")
+    link.press("Enter")
+    page.wait_for_url("**?order=oldest")
+    page.locator("[aria-current]").get_by_text("oldest first").wait_for()
+    page.wait_for_function("() => document.activeElement.textContent === 'oldest first'")
+    page.go_back()
+    page.locator("[aria-current]").get_by_text("newest first").wait_for()
+    page.get_by_role("heading", name="Anna", exact=True).wait_for()
 
 
 def test_nobody_is_a_child_of_their_own_child(served: Any) -> None:

@@ -19,7 +19,7 @@ from rollcall.media import formats, memory_budget, reading, video_time, worker
 from rollcall.media.conversion import Pixels
 from rollcall.media.formats import VIDEO_SUFFIXES, Format
 from rollcall.media.job import Decoded, Job, Moments, NoVideo, Refused, TooManyPixels
-from rollcall.media.video_file import HELD, UNKNOWN_KIND
+from rollcall.media.video_file import HELD, NOTHING_TO_SEE, UNKNOWN_KIND
 from rollcall.records import Picture, Video
 from rollcall.sentences import Sentence
 from rollcall.settings import DecodeSettings
@@ -257,7 +257,9 @@ class _Reader:
             )
         damaged = Sentence("the video is damaged and cannot be shown")
         reason = error.args[0] if isinstance(error, NoVideo) and error.args else damaged
-        again = Sentence("copy it again from where it came from")
-        return NotAPictureError(
-            self.path, reason, Sentence("save it as MP4 with another program") if reason == UNKNOWN_KIND else again
-        )
+        hint = Sentence("copy it again from where it came from")
+        if reason == UNKNOWN_KIND:
+            hint = Sentence("save it as MP4 with another program")
+        elif reason in NOTHING_TO_SEE:
+            hint = Sentence("leave it as it is: there is no picture to look at in it")
+        return NotAPictureError(self.path, reason, hint)

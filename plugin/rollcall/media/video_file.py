@@ -23,6 +23,10 @@ from rollcall.sentences import Sentence
 
 _DAMAGED: Final = Sentence("the video is damaged or not whole, so it cannot be opened")
 UNKNOWN_KIND: Final = Sentence("the video is of a kind that cannot be opened")
+_ONLY_SOUND: Final = Sentence("the file holds only sound")
+_NO_VIDEO: Final = Sentence("the file holds no video")
+#: Reasons that are no fault of the file.
+NOTHING_TO_SEE: Final = (_ONLY_SOUND, _NO_VIDEO)
 DEMUXERS: Final = "mov,mp4,matroska,webm,avi"
 BUFFER: Final = 1 << 20
 #: Suffixes of files whose header tells the times of all frames.
@@ -200,9 +204,7 @@ def video_stream(container: Any) -> Any:
         raise NoVideo(_DAMAGED)
     stream = next((one for one in container.streams.video if not _is_cover(one)), None)
     if stream is None:
-        raise NoVideo(
-            Sentence("the file holds only sound") if container.streams.audio else Sentence("the file holds no video")
-        )
+        raise NoVideo(_ONLY_SOUND if container.streams.audio else _NO_VIDEO)
     return stream
 
 

@@ -111,6 +111,11 @@ class BasePath(Extension):
         return self._LINK.sub(r"\1{{ base }}/", versioned)
 
 
+def has_folders(request: Request) -> bool:
+    """Return whether the library has a folder: without one nothing begins."""
+    return bool(plugin_of(request).folders())
+
+
 def _version_of_file(name: str) -> str:
     content = (Path(__file__).parent.parent / "static" / name).read_bytes()
     return hashlib.blake2b(content, digest_size=6).hexdigest()
@@ -151,6 +156,7 @@ templates.env.globals |= {
     "languages": LANGUAGES,
     "chosen_language": chosen_language,
     "script_texts": script_texts,
+    "has_folders": has_folders,
 }
 
 

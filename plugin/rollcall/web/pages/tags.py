@@ -21,6 +21,8 @@ router = APIRouter()
 MOST_ACCEPTED: Final = 2000
 #: Suggestions that are shown.
 SHOWN: Final = 24
+#: From which probabilities on suggestions are shown at first: the highest that some have.
+FIRST: Final = (0.8, 0.5, 0.25, 0.0)
 
 
 @router.get("/tags", response_class=HTMLResponse)
@@ -33,8 +35,13 @@ def tags(request: Request) -> Response:
 
 
 @router.get("/tag", response_class=HTMLResponse)
-def tag(request: Request, name: Annotated[TagName, Query()], above: Annotated[Probability, Query()] = 0.8) -> Response:
+def tag(
+    request: Request, name: Annotated[TagName, Query()], above: Annotated[Probability | None, Query()] = None
+) -> Response:
     """Show the photos for which a tag is suggested with at least a probability, the lowest first."""
+    if above is None:
+        counts = ((one, plugin_of(request).suggestions(name, one, limit=1).count) for one in FIRST)
+        above = next((one for one, count in counts if count), FIRST[0])
     return _tag(request, name, above)
 
 

@@ -339,12 +339,12 @@
   for (const end of ["htmx:afterSettle", "htmx:responseError", "htmx:sendError"]) {
     document.addEventListener(end, (event) => { if (coming.delete((event.detail.target || event.target).id)) reveal(); });
   }
-  setTimeout(() => { coming.clear(); reveal(); }, LONGEST_MS);
+  // On a slow network scripts that come after this one are still on their way then: the months have their sizes all the same.
+  setTimeout(() => { coming.clear(); months(); reveal(); }, LONGEST_MS);
 
   function dress() { months(); keepPlace(); scrubber(); mark(); remember(); sized.disconnect(); if ($("grid")) sized.observe($("grid")); reveal(); }
   document.addEventListener("DOMContentLoaded", () => { dress(); toPlace(); sorted(); });
   // A browser goes to the place itself when all is loaded, and takes the focus away from it.
   addEventListener("load", () => setTimeout(() => { if (document.activeElement === document.body) toPlace(); }));
   document.addEventListener("htmx:afterSettle", () => { if ($("grid") || $("scrub")) dress(); });
-  document.addEventListener("htmx:historyRestore", mark);
 })();
