@@ -72,5 +72,9 @@ def test_from_an_empty_database_to_a_named_child_and_a_shared_album(
             phone.wait_for_function("() => document.getElementById('picture')?.naturalWidth > 0")
             assert phone.evaluate("document.documentElement.scrollWidth") <= 390
             assert [one.name for one in plugin.guests()] == ["Android"]
+            page.get_by_role("button", name="End the session of Android").click()
+            page.locator("#devices").get_by_text("There are none.").wait_for()
+            page.get_by_role("button", name="Code for a guest").click()
+            page.locator(".pairing").wait_for()
     context.close()
     device.close()

@@ -497,7 +497,12 @@ def test_a_guest_is_told_that_the_server_is_gone_and_goes_on_when_it_is_back(sha
     page.wait_for_url("**/?q=children*")
     # A session that the owner ends: what is shown stays, with the way to a new code.
     ready_tiles = page.locator(".tile").count()
+    show = context.new_page()
+    show.goto(page.locator(".tile a").first.evaluate("one => one.href"))
+    show.locator("#slideshow").click()
     shared.plugin.end_guest()
+    show.locator("dialog.viewer").press("ArrowRight")
+    show.locator("#server").get_by_text("not let in any more").wait_for()
     page.locator("#q").fill("women")
     page.locator("#q").press("Enter")
     page.locator("#server").get_by_text("not let in any more").wait_for()

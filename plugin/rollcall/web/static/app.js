@@ -119,10 +119,13 @@ document.addEventListener("htmx:afterRequest", ({ detail }) => {
   // Whoever is refused may not be let in any more, or the server was started anew.
   if (detail.xhr.status === 403) unanswered();
 });
-// As fetch; who waits for it is told in people's words.
+// As fetch; who waits for it is told in people's words, and whoever is refused is told why, as above.
 async function ask(address, options) {
-  try { return await fetch(address, options); }
-  catch { unanswered(); throw new Error(gettext("Rollcall does not answer at present. Try again in a moment.")); }
+  try {
+    const answer = await fetch(address, options);
+    if (answer.status === 403) unanswered();
+    return answer;
+  } catch { unanswered(); throw new Error(gettext("Rollcall does not answer at present. Try again in a moment.")); }
 }
 
 // Each tab undoes its own corrections.

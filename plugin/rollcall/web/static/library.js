@@ -221,7 +221,6 @@
     let reason = "";
     try {
       const answer = await ask(picture.src);
-      if (answer.status === 403) unanswered();
       if (!answer.ok) reason = (await answer.json()).detail || "";
     } catch { picture.dataset.failed = "unanswered"; return; }
     const note = document.createElement("span");
