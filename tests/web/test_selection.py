@@ -15,7 +15,7 @@ import pytest
 from blobs import draw
 from rollcall.media import file_manager
 from rollcall.web.security import is_sent_from_here
-from web.waiting import ready, until
+from web.waiting import held_one, ready, until
 
 PART = {"HX-Request": "true"}
 #: What starts programs, before the tests of the page are kept from it.
@@ -81,6 +81,16 @@ def test_all_faces_of_selected_photos_are_ignored_and_come_back_together(own: An
     own.client.post("/undo", headers=PART)
     assert own.rows(shown) == before
     assert say(own, ["nobody.png"], what="ignore").status_code == 409
+
+
+def test_as_many_photos_as_may_be_selected_come_in_one_field(own: Any) -> None:
+    photo = own.photo("child.png")
+    for count, status in ((5000, 200), (5001, 422)):
+        data = {"photos": ",".join([str(photo)] * count), "what": "ignore"}
+        answer = own.client.post("/selection", data=data, headers=PART)
+        assert answer.status_code == status, answer.text
+    assert "more than 5000 photos are selected" in answer.text
+    own.client.post("/undo", headers=PART)
 
 
 def test_ticked_faces_of_a_person_are_given_an_age_and_ignored(own: Any) -> None:
@@ -205,6 +215,23 @@ def test_a_selected_photo_is_named_and_its_path_copied(page: Any, served: Any) -
     until(lambda: [one.faces for one in served.plugin.people_named("Anna")] == [2])
     page.locator("#toasts").get_by_role("button", name="Undo").click()
     until(lambda: served.plugin.people_named("Anna") == [])
+
+
+def test_what_takes_long_says_so_and_numbers_of_many_are_one_field(page: Any, served: Any) -> None:
+    held: list[Any] = []
+    page.route("**/selection", lambda route: held.append(route))
+    page.goto(f"{served.url}/")
+    ready(page)
+    page.locator("#select").click()
+    page.locator(".tile").nth(0).click()
+    page.locator(".tile").nth(1).click()
+    page.get_by_role("button", name="Ignore the faces").click()
+    page.get_by_text("Working …").wait_for()
+    one = held_one(page, held)
+    assert re.search(r"photos=\d+%2C\d+(&|$)", one.request.post_data)
+    one.continue_()
+    page.locator("#working").wait_for(state="hidden")
+    page.locator(".toast").get_by_text("ignored").wait_for()
 
 
 def test_names_are_completed_once_a_field_is_gone_to_and_again_after_a_change(page: Any, served: Any) -> None:

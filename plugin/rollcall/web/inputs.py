@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from fastapi import Query, Request
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from rollcall.ages import AGE_GROUPS
 from rollcall.corrections.kind_base import RowId
@@ -24,6 +24,15 @@ def _known_group(name: str) -> str:
     return name
 
 
+def _each(values: Any) -> Any:
+    if not isinstance(values, list):
+        return values
+    return [number for value in values for number in (value.split(",") if isinstance(value, str) else [value])]
+
+
+#: Before a list of numbers in a form: those of very many come as one field, with commas, as forms of more than a thousand
+#: fields are refused.
+Joined: Final = BeforeValidator(_each)
 # A text with a limit is checked to be Unicode: pydantic refuses surrogates, which no database and no answer can hold.
 Probability = Annotated[float, Field(ge=0, le=1)]
 QueryText = Annotated[str, Query(max_length=2000)]

@@ -18,6 +18,7 @@ from rollcall.people.portrait import FaceIdentity
 from rollcall.sentences import Quoted, Sentence
 from rollcall.web.forms import NOT_UNDERSTOOD
 from rollcall.web.history import History
+from rollcall.web.inputs import Joined
 from rollcall.web.translation import language
 
 Name = Annotated[str, Field(max_length=200)]
@@ -28,7 +29,7 @@ class PeopleForm(BaseModel):
     """What the forms of the list of people send; `what` names the button."""
 
     what: Literal["name", "merge", "hide", "show", "hide_once", "undo", "redo"]
-    people: Annotated[list[RowId], Field(max_length=500)] = []
+    people: Annotated[list[RowId], Joined, Field(max_length=500)] = []
     name: Name = ""
 
 
@@ -43,7 +44,7 @@ class PersonForm(BaseModel):
     birth: Annotated[str, Field(max_length=20)] = ""
     other: RowId | None = None
     label: Annotated[str, Field(max_length=100)] = ""
-    faces: Annotated[list[RowId], Field(max_length=5000)] = []
+    faces: Annotated[list[RowId], Joined, Field(max_length=5000)] = []
 
 
 class ForgetForm(BaseModel):
@@ -66,7 +67,7 @@ class ProposalForm(BaseModel):
     what: Literal["yes", "no", "skip", "undo", "instead"] = "instead"
     person: RowId | None = None
     instead: RowId | None = None
-    faces: Annotated[list[RowId], Field(max_length=500)] = []
+    faces: Annotated[list[RowId], Joined, Field(max_length=500)] = []
 
 
 def named(plugin: Plugin, name: str) -> Person | None:

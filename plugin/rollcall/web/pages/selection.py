@@ -21,7 +21,7 @@ from rollcall.search.folding import fold
 from rollcall.sentences import Sentence
 from rollcall.web.guest_copies import bare_copies, for_guests, is_jpeg
 from rollcall.web.history import PERSON
-from rollcall.web.inputs import TagName, history_of, plugin_of, remembered_of, tab_of
+from rollcall.web.inputs import Joined, TagName, history_of, plugin_of, remembered_of, tab_of
 from rollcall.web.messages import Toast
 from rollcall.web.names import counted
 from rollcall.web.pages import in_folder, selected_faces
@@ -35,7 +35,7 @@ from rollcall.web.translation import gettext, known, ngettext, translated
 router = APIRouter()
 #: Photos that something is done with at once.
 MOST: Final = 5000
-Photos = Annotated[list[RowId], Form(max_length=MOST)]
+Photos = Annotated[list[RowId], Joined, Form()]
 
 
 @router.post("/selection", response_class=HTMLResponse)
@@ -53,6 +53,8 @@ def change(
 
     With `folder` nothing changes: the photo, which is one, is shown in its folder.
     """
+    if len(photos) > MOST:
+        raise InvalidCorrectionError(_too_many())
     if what == "folder":
         if len(photos) != 1:
             raise InvalidCorrectionError(Sentence("one photo is shown in its folder; select one"))
@@ -65,6 +67,10 @@ def change(
         raise InvalidCorrectionError(Sentence("the tag has no name; type one"))
     history_of(request).correct(*(corrections.tag(one, tag, what == "tag") for one in photos))
     return _answered(request, _done(request, what, tag.strip(), photos))
+
+
+def _too_many() -> Sentence:
+    return Sentence("more than %(most)s photos are selected; select fewer, or save a search as an album", most=MOST)
 
 
 def _answered(request: Request, text: str) -> Response:

@@ -132,6 +132,11 @@ async function ask(address, options) {
 document.addEventListener("htmx:configRequest", (event) => {
   if (!sessionStorage.getItem("tab")) sessionStorage.setItem("tab", Math.random().toString(36).slice(2));
   event.detail.headers["X-Tab"] = sessionStorage.getItem("tab");
+  // A form of more than a thousand fields is refused: of many that are ticked the numbers are one field.
+  for (const name of ["faces", "people"]) {
+    const all = event.detail.formData.getAll(name);
+    if (all.length > 500) event.detail.parameters[name] = all.join(",");
+  }
 });
 
 // One key, one answer. What is typed while an answer is under way waits until the next question stands there whole.
@@ -140,6 +145,20 @@ document.addEventListener("htmx:beforeRequest", (event) => { if (event.detail.re
 for (const end of ["htmx:afterSettle", "htmx:sendError", "htmx:swapError", "htmx:onLoadError"]) {
   document.addEventListener(end, () => { busy = false; if (typed.length) press(typed.shift()); });
 }
+
+// What takes long says that it is under way.
+const UNDER_WAY_MS = 700;
+let working = 0;
+document.addEventListener("htmx:beforeRequest", (event) => {
+  if (event.detail.requestConfig.verb !== "post") return;
+  clearTimeout(working);
+  working = setTimeout(() => { document.getElementById("working").hidden = false; }, UNDER_WAY_MS);
+});
+document.addEventListener("htmx:afterRequest", (event) => {
+  if (event.detail.requestConfig.verb !== "post") return;
+  clearTimeout(working);
+  document.getElementById("working").hidden = true;
+});
 
 // What comes by itself waits while a name is typed or a box is moved: it would take away what is not sent yet.
 document.addEventListener("htmx:beforeRequest", (event) => {

@@ -80,10 +80,20 @@
   });
 
   document.addEventListener("htmx:configRequest", (event) => {
-    if (event.target.matches?.("#selected, #ticked")) event.detail.parameters.photos = meant(event.target);
+    if (event.target.matches?.("#selected, #ticked")) event.detail.parameters.photos = meant(event.target).join(",") || [];
   });
   // An answer that is to be saved leaves the page where it is.
-  function zip(to, photos) { location.href = `${to}?numbers=${photos.join(",")}`; }
+  const MOST = 5000;
+  function zip(to, photos) {
+    if (photos.length > MOST) {
+      const note = document.createElement("p");
+      note.className = "note"; note.setAttribute("role", "alert");
+      note.textContent = gettext("more than %(most)s photos are selected; select fewer, or save a search as an album", { most: number(MOST) });
+      $("toasts").append(note);
+      return;
+    }
+    location.href = `${to}?numbers=${photos.join(",")}`;
+  }
   async function copy(photos) {
     const paths = await Promise.all(photos.map(async (id) => (await (await ask(`${base}/api/photos/${id}`)).json()).path));
     await navigator.clipboard.writeText(paths.join("\n"));
