@@ -369,3 +369,12 @@ def test_the_way_back_leads_to_the_place_of_a_photo_though_it_has_left_the_resul
     page.goto(f"{served.url}/")
     page.goto(f"{served.url}/?q=kids&sure=0.05&at=14#photo-99999")
     until(lambda: page.evaluate(here) == "14")
+
+
+def test_paper_has_the_photo_and_nothing_to_press(page: Any, served: Any) -> None:
+    number = served.plugin.search("kids", limit=1)[0].photo_id
+    page.goto(f"{served.url}/photo/{number}")
+    page.locator("#frame[data-sized]").wait_for()
+    page.emulate_media(media="print")
+    assert page.locator("#picture").is_visible() and page.locator("h1").is_visible()
+    assert not page.locator("button, input, nav a").locator("visible=true").all_inner_texts()
