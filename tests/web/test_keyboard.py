@@ -142,7 +142,11 @@ def test_photos_of_this_day_that_come_late_move_nothing(page: Any, served: Serve
 
 def test_photos_have_their_places_before_scripts_that_are_late(page: Any, served: Served) -> None:
     held: list[Any] = []
-    page.route(re.compile("/static/keys.js"), lambda route: held.append(route))
+
+    def hold(route: Any) -> None:
+        held.append(route)
+
+    page.route(re.compile("/static/keys.js"), hold)
     page.goto(f"{served.url}/", wait_until="commit")
     page.locator(".grid[data-seen] .tile").first.wait_for()
     assert page.locator(".month[data-there]").count() == 1

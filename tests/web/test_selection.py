@@ -219,7 +219,11 @@ def test_a_selected_photo_is_named_and_its_path_copied(page: Any, served: Any) -
 
 def test_what_takes_long_says_so_and_numbers_of_many_are_one_field(page: Any, served: Any) -> None:
     held: list[Any] = []
-    page.route("**/selection", lambda route: held.append(route))
+
+    def hold(route: Any) -> None:
+        held.append(route)
+
+    page.route("**/selection", hold)
     page.goto(f"{served.url}/")
     ready(page)
     page.locator("#select").click()

@@ -30,8 +30,8 @@ def _each(values: Any) -> Any:
     return [number for value in values for number in (value.split(",") if isinstance(value, str) else [value])]
 
 
-#: Before a list of numbers in a form: those of very many come as one field, with commas, as forms of more than a thousand
-#: fields are refused.
+#: Before a list of numbers in a form: those of very many come as one field, with commas, as forms of more than a
+#: thousand fields are refused.
 Joined: Final = BeforeValidator(_each)
 # A text with a limit is checked to be Unicode: pydantic refuses surrogates, which no database and no answer can hold.
 Probability = Annotated[float, Field(ge=0, le=1)]
