@@ -80,7 +80,7 @@ def test_scripts_speak_the_language_of_the_page(german: Any, shared: Any) -> Non
     german.goto(f"{shared.url}/indexing")
     german.locator("#run-start").click()
     german.locator("#run-detail").get_by_text("unverändert").wait_for()
-    german.get_by_text("Fertig: 0 neue Fotos mit 0 Gesichter").or_(
+    german.get_by_text("Fertig: 0 neue Fotos, 0 Gesichter").or_(
         german.get_by_text("Alle bekannten Fotos sind durchgesehen.")
     ).first.wait_for()
     assert german.evaluate("[number(12345), percent(0.5)]") == ["12.345", "50\u00a0%"]
