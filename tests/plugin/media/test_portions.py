@@ -124,7 +124,7 @@ def rows(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("rows")
 @pytest.mark.parametrize("rows_of_strip", [48, 1000])
-@pytest.mark.parametrize("name", set(KINDS) - {"plain", "one strip", "grey"})
+@pytest.mark.parametrize("name", sorted(KINDS.keys() - {"plain", "one strip", "grey"}))
 def test_a_tiff_row_by_row_is_the_one_that_pillow_decodes_whole(name: str, rows_of_strip: int) -> None:
     mode, compression, tags = KINDS[name]
     tags = {**tags, 278: rows_of_strip}
