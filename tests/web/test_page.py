@@ -122,6 +122,17 @@ def test_gender_in_own_words_and_dismissing_a_face(page: Any, served: Any) -> No
     page.keyboard.press("x")
     until(lambda: page.locator("button.face").count() == 2)
     assert served.rows("SELECT 1 FROM v1_faces WHERE face_id = ?", father) == []
+    # It is found again on its photo, and shown again by one press, which is undone as one step.
+    page.goto(f"{served.url}/photo/{photo}")
+    page.get_by_text("1 face is left out").click()
+    until(lambda: page.locator(".dismissed img").evaluate("image => image.naturalWidth") > 0)
+    page.get_by_role("button", name="Show the left-out face 1 again").click()
+    until(lambda: page.locator("button.face").count() == 3)
+    assert page.locator(".dismissed").count() == 0
+    assert served.rows("SELECT face_id FROM v1_faces WHERE face_id = ?", father) == [(father,)]
+    page.keyboard.press("u")
+    page.get_by_text("Undone: face shown again, family.png").wait_for()
+    until(lambda: page.locator("button.face").count() == 2)
 
 
 def test_a_missed_face_is_drawn_with_the_mouse(page: Any, served: Any) -> None:

@@ -127,9 +127,17 @@ class ReadingMixin(PluginBase):
             return library.photo_file(session, photo_id)
 
     def face_crop(self, face_id: int) -> FaceCrop | None:
-        """Return the photo and box of a visible face; None if there is no such face."""
+        """Return the photo and box of a face, also of one that a person dismissed; None if there is no such face."""
         with self.database.read() as session:
-            return library.face_crops(session, [face_id]).get(face_id)
+            return library.face_crops(session, [face_id]).get(face_id) or library.dismissed_crop(session, face_id)
+
+    def dismissed_faces(self, photo_id: int) -> dict[int, FaceCrop]:
+        """Return the boxes of the faces of a photo that are said to be none or are ignored, by their numbers.
+
+        `rollcall.corrections.take_back` of "not_a_face" and "ignore" shows one again.
+        """
+        with self.database.read() as session:
+            return library.dismissed_of_photo(session, photo_id)
 
     def face_crops(self, face_ids: Collection[int]) -> dict[int, FaceCrop]:
         """Return the photos and boxes of the visible ones of `face_ids`, by their numbers; others are left out."""

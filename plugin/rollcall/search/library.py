@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import BindParameter, bindparam, text
 from sqlalchemy.orm import Session
@@ -214,14 +214,40 @@ _CROPS: Final = """SELECT f.face_id, f.photo_id, f.x, f.y, f.width, f.height, f.
 FROM v1_faces f JOIN photos p ON p.id = f.photo_id WHERE f.face_id IN :ids"""
 
 
+_DISMISSED: Final = """SELECT f.id, f.photo_id, f.x, f.y, f.width, f.height, f.video_time, p.content_hash
+FROM faces f JOIN verdicts v ON v.face_id = f.id JOIN photos p ON p.id = f.photo_id
+WHERE f.present AND v.dismissed"""
+
+
 def face_crops(session: Session, face_ids: Collection[int]) -> dict[int, FaceCrop]:
     """Return the photos and boxes of visible faces by their numbers; others are left out."""
     found: dict[int, FaceCrop] = {}
     for part in chunks([face_id for face_id in face_ids if storable(face_id)]):
         ids: BindParameter[list[int]] = bindparam("ids", list(part), expanding=True)
-        for face_id, photo_id, x, y, width, height, at, content in session.execute(text(_CROPS).bindparams(ids)).all():
-            found[face_id] = FaceCrop(int(photo_id), (x, y, width, height), at, (content or "")[:VERSION_LENGTH])
+        found |= _crops(session.execute(text(_CROPS).bindparams(ids)).all())
     return found
+
+
+def dismissed_of_photo(session: Session, photo_id: int) -> dict[int, FaceCrop]:
+    """Return the boxes of the faces of a photo that a person dismissed, by their numbers."""
+    if not storable(photo_id):
+        return {}
+    statement = text(f"{_DISMISSED} AND f.photo_id = :id ORDER BY f.id")
+    return _crops(session.execute(statement, {"id": photo_id}).all())
+
+
+def dismissed_crop(session: Session, face_id: int) -> FaceCrop | None:
+    """Return the photo and box of a face that a person dismissed; None if there is no such face."""
+    if not storable(face_id):
+        return None
+    return _crops(session.execute(text(f"{_DISMISSED} AND f.id = :id"), {"id": face_id}).all()).get(face_id)
+
+
+def _crops(rows: Sequence[Any]) -> dict[int, FaceCrop]:
+    return {
+        int(face_id): FaceCrop(int(photo_id), (x, y, width, height), at, (content or "")[:VERSION_LENGTH])
+        for face_id, photo_id, x, y, width, height, at, content in rows
+    }
 
 
 class PhotoFile(NamedTuple):

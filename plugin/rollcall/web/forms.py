@@ -22,8 +22,8 @@ class PhotoForm(BaseModel):
     """What the forms of a photo's page send; `what` names the button."""
 
     what: Literal[
-        "age", "gender", "not_a_face", "ignore", "take_back_age", "take_back_gender", "draw", "move", "tag", "no_tag",
-        "undo", "redo", "age_group",
+        "age", "gender", "not_a_face", "ignore", "take_back_age", "take_back_gender", "show_again", "draw", "move",
+        "tag", "no_tag", "undo", "redo", "age_group",
     ]  # fmt: skip
     face: RowId | None = None
     low: float | None = None
@@ -34,8 +34,8 @@ class PhotoForm(BaseModel):
     box: Annotated[str, Field(max_length=200)] = ""
     video_time: float | None = None  # of the frame that a new face was drawn on, in seconds
 
-    def correction(self, photo_id: int) -> Correction:
-        """Return the correction of a photo or of one of its faces.
+    def corrections(self, photo_id: int) -> list[Correction]:
+        """Return the corrections of a photo or of one of its faces, which are undone together.
 
         Raises
         ------
@@ -43,12 +43,14 @@ class PhotoForm(BaseModel):
             If a field is missing or has an invalid value.
         """
         if self.what in ("tag", "no_tag"):
-            return corrections.tag(photo_id, self.tag, self.what == "tag")
+            return [corrections.tag(photo_id, self.tag, self.what == "tag")]
         if self.what == "draw":
-            return corrections.draw(photo_id, parse_box(self.box), self.video_time)
+            return [corrections.draw(photo_id, parse_box(self.box), self.video_time)]
         if self.face is None:
             raise InvalidCorrectionError(NOT_UNDERSTOOD)
-        return self._face_correction(self.face)
+        if self.what == "show_again":
+            return [corrections.take_back(kind, face_id=self.face) for kind in ("not_a_face", "ignore")]
+        return [self._face_correction(self.face)]
 
     def _face_correction(self, face_id: int) -> Correction:
         match self.what:

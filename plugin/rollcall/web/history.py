@@ -114,6 +114,10 @@ def _what(entries: Sequence[LogEntry]) -> str:
         return gettext("nothing")
     # A name, or that two are one, says what was done; of the faces that follow from it there may be hundreds.
     entries = [one for one in entries if one.kind != "member"] or entries
+    # A face that is shown again may have been said to be none and to be ignored.
+    entries = list(
+        {(one.photo_id, one.face_id, describe(one)) if one.face_id else one.id: one for one in entries}.values()
+    )
     entries = sorted(entries, key=lambda one: one.kind not in ("person_name", "person_merge"))
     first = describe(entries[0])
     name = (entries[0].path or "").rpartition("/")[2]
@@ -134,10 +138,8 @@ def describe(entry: LogEntry) -> str:
             return _age(value.get("low"), value.get("high"))
         case "gender":
             return _gender(value)
-        case "not_a_face":
-            return gettext("not a face")
-        case "ignore":
-            return gettext("face ignored")
+        case "not_a_face" | "ignore":
+            return _dismissed(entry.kind, value)
         case "box":
             return gettext("face drawn") if value.get("drawn") else gettext("face moved")
         case "tag":
@@ -154,6 +156,12 @@ def describe(entry: LogEntry) -> str:
             inside = value.get("inside")
             return gettext("photo added to an album") if inside else gettext("photo taken out of an album")
     return _of_person(entry.kind, value)
+
+
+def _dismissed(kind: str, value: Mapping[str, Any]) -> str:
+    if not value:
+        return gettext("face shown again")
+    return gettext("not a face") if kind == "not_a_face" else gettext("face ignored")
 
 
 def _of_person(kind: str, value: Mapping[str, Any]) -> str:

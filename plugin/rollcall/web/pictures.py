@@ -149,7 +149,7 @@ class Pictures:
         """
         crop = self.plugin.face_crop(face_id)
         if crop is None:
-            raise UnreadableError(Path(f"face {face_id}"), Sentence("there is no such face, or it was dismissed"))
+            raise UnreadableError(Path(f"face {face_id}"), Sentence("there is no such face"))
         path, now, _, analysed = self._found(crop.photo_id)
         version, at = analysed or now, crop.video_time
         mine = self._place(_face_name(version, Box(*crop.box), at))

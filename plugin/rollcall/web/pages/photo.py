@@ -40,6 +40,7 @@ def shown(request: Request, photo_id: int, face_id: int | None, toast: Toast | N
         "photo": details,
         "face": chosen,
         "shown_at": _shown_at(details, chosen),
+        "dismissed": plugin.dismissed_faces(photo_id),
         "identities": plugin.face_identities(photo_id),
         "curve": None if chosen is None else curve(chosen.age_distribution),
         "waiting": chosen is not None and _awaits_predictions(plugin, chosen),
@@ -82,7 +83,7 @@ def correct(request: Request, photo_id: RowId, form: Annotated[PhotoForm, Form()
     elif form.what == "redo":
         toast = history.redone(past.redo(), photo_id)
     else:
-        result = past.correct(form.correction(photo_id))
+        result = past.correct(*form.corrections(photo_id))
         if form.what == "draw":
             open_face = result.face_ids[0]
     # A face that was dismissed is no longer among those of the photo, so that none is open.
