@@ -126,7 +126,7 @@ def test_gender_in_own_words_and_dismissing_a_face(page: Any, served: Any) -> No
     page.goto(f"{served.url}/photo/{photo}")
     page.get_by_text("1 face is left out").click()
     until(lambda: page.locator(".dismissed img").evaluate("image => image.naturalWidth") > 0)
-    page.get_by_role("button", name="Show the left-out face 1 again").click()
+    page.get_by_role("button", name="Show again: left-out face 1").click()
     until(lambda: page.locator("button.face").count() == 3)
     assert page.locator(".dismissed").count() == 0
     assert served.rows("SELECT face_id FROM v1_faces WHERE face_id = ?", father) == [(father,)]
