@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 from click.testing import CliRunner
 
-from rollcall_model.evaluation.nuisance import directions, main
+from rollcall.people.evidence import WEAK_SCORE, WEAK_SHARPNESS, WEAK_SIDE
+from rollcall_model.evaluation.nuisance import Poor, directions, main
 
 
 def test_what_poor_faces_have_in_common_is_found_and_what_all_faces_differ_in_is_left() -> None:
@@ -31,3 +32,7 @@ def test_a_folder_without_poor_faces_is_named(tmp_path: Path) -> None:
     assert result.exit_code == 1
     assert f"{tmp_path}: no JPEG photograph in this folder shows a poor face" in result.output
     assert not out.exists()
+
+
+def test_faces_are_poor_as_they_are_in_the_application() -> None:
+    assert Poor() == (WEAK_SCORE, WEAK_SHARPNESS, WEAK_SIDE)

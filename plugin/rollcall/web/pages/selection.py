@@ -54,7 +54,9 @@ def change(
     With `folder` nothing changes: the photo, which is one, is shown in its folder.
     """
     if len(photos) > MOST:
-        raise InvalidCorrectionError(_too_many())
+        raise InvalidCorrectionError(
+            Sentence("more than %(most)s photos are selected; select fewer, or save a search as an album", most=MOST)
+        )
     if what == "folder":
         if len(photos) != 1:
             raise InvalidCorrectionError(Sentence("one photo is shown in its folder; select one"))
@@ -67,10 +69,6 @@ def change(
         raise InvalidCorrectionError(Sentence("the tag has no name; type one"))
     history_of(request).correct(*(corrections.tag(one, tag, what == "tag") for one in photos))
     return _answered(request, _done(request, what, tag.strip(), photos))
-
-
-def _too_many() -> Sentence:
-    return Sentence("more than %(most)s photos are selected; select fewer, or save a search as an album", most=MOST)
 
 
 def _answered(request: Request, text: str) -> Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Form, Query, Request
@@ -39,15 +40,18 @@ def tag(
     request: Request, name: Annotated[TagName, Query()], above: Annotated[Probability | None, Query()] = None
 ) -> Response:
     """Show the photos for which a tag is suggested with at least a probability, the lowest first."""
-    if above is None:
-        counts = ((one, plugin_of(request).suggestions(name, one, limit=1).count) for one in FIRST)
-        above = next((one for one, count in counts if count), FIRST[0])
-    return _tag(request, name, above)
+    return _tag(request, name, FIRST if above is None else (above,))
 
 
-def _tag(request: Request, name: str, above: float, toast: Toast | None = None) -> Response:
+def _tag(request: Request, name: str, tried: Sequence[float], toast: Toast | None = None) -> Response:
+    """Show suggestions from the first of these probabilities on that some have; if none has any, the first."""
     plugin = plugin_of(request)
-    found = plugin.suggestions(name, above, limit=MOST_ACCEPTED)
+    for above in tried:
+        found = plugin.suggestions(name, above, limit=MOST_ACCEPTED)
+        if found.count:
+            break
+    else:
+        above = tried[0]
     values: dict[str, Any] = {
         "name": name,
         "above": above,
@@ -75,11 +79,11 @@ def answer_tag(
     """Accept or reject a tag of one photo, or accept it of all from a probability on."""
     plugin, past = plugin_of(request), history_of(request)
     if what == "undo":
-        return _tag(request, name, above, history.undone(past.undo()))
+        return _tag(request, name, (above,), history.undone(past.undo()))
     if photo_id is not None:
         past.correct(corrections.tag(photo_id, name, what == "accept"))
     elif what == "accept":
         found = plugin.suggestions(name, above, limit=MOST_ACCEPTED).photos
         if found:
             past.correct(*(corrections.tag(one, name, True) for one, _ in found))
-    return _tag(request, name, above)
+    return _tag(request, name, (above,))
